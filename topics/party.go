@@ -1,0 +1,116 @@
+package topics
+
+import "strconv"
+
+// Owner builds the topics that the owner of a task writes, and Command, which
+// an operator writes below the owner's node.
+type Owner struct{ node, base string }
+
+// Owner returns the topics of a task owned by the node at path ("" = the
+// namespace itself), or an error that wraps [ErrTopic].
+func (n Namespace) Owner(path, task string) (Owner, error) {
+	if err := n.checkNode(path); err != nil {
+		return Owner{}, err
+	}
+	if err := CheckTask(task); err != nil {
+		return Owner{}, err
+	}
+	node := n.Node(path)
+	return Owner{node: node, base: node + "/" + Marker + "/" + task + "/"}, nil
+}
+
+// Node returns the owner's node, with the namespace.
+func (o Owner) Node() string { return o.node }
+
+// State is the aggregator's presence; one for all tasks of the node.
+func (o Owner) State() string { return o.node + "/" + Marker + "/" + leafState }
+
+// Roster is the signed list of parties; one for all tasks of the node.
+func (o Owner) Roster() string { return o.node + "/" + Marker + "/" + leafRoster }
+
+// Round is the JSON view of the current round.
+func (o Owner) Round() string { return o.base + "round" }
+
+// KPI is the topic of one number. A name may come from a member, so whatever
+// it is the result is a topic: bytes that a level name cannot have become
+// "-", as does a leading "_", and the name ends after 64 bytes (T-8).
+func (o Owner) KPI(name string) string { return o.base + "kpi/" + kpiName(name) }
+
+// Event carries one fact a message.
+func (o Owner) Event() string { return o.base + "event" }
+
+// Record is the head of the last round's record.
+func (o Owner) Record() string { return o.base + "record" }
+
+// Order is the current order.
+func (o Owner) Order() string { return o.base + "order" }
+
+// Model is the global model, inline, or its manifest.
+func (o Owner) Model() string { return o.base + "model" }
+
+// ModelPart is part i of the model in slot (0..7); i is 0..3999.
+func (o Owner) ModelPart(slot, i int) string {
+	return o.base + "model/" + strconv.Itoa(slot) + "/" + strconv.Itoa(i)
+}
+
+// Reply is where the member at path (checked by the caller) reads answers.
+func (o Owner) Reply(member string) string { return o.base + "reply/" + member }
+
+// Receipts is the bitmap of accepted members.
+func (o Owner) Receipts() string { return o.base + "receipts" }
+
+// Command is where operators write.
+func (o Owner) Command() string { return o.base + "command" }
+
+// Member builds the topics that one member of a task writes.
+type Member struct{ node, base string }
+
+// Member returns the topics of the member at path, or an error that wraps
+// [ErrTopic].
+func (n Namespace) Member(path, task string) (Member, error) {
+	if err := n.checkMember(path); err != nil {
+		return Member{}, err
+	}
+	if err := CheckTask(task); err != nil {
+		return Member{}, err
+	}
+	node := n.Node(path)
+	return Member{node: node, base: node + "/" + Marker + "/" + task + "/"}, nil
+}
+
+// Node returns the member's node, with the namespace.
+func (m Member) Node() string { return m.node }
+
+// State is the site's presence; one for all tasks of the node.
+func (m Member) State() string { return m.node + "/" + Marker + "/" + leafState }
+
+// Status is the site's phase and progress in the task.
+func (m Member) Status() string { return m.base + "status" }
+
+// Join says that the site takes part.
+func (m Member) Join() string { return m.base + "join" }
+
+// Update carries the update, its offer, or a decline.
+func (m Member) Update() string { return m.base + "update" }
+
+// Part carries a granted part.
+func (m Member) Part() string { return m.base + "part" }
+
+// Need names the model parts that subscribing did not bring.
+func (m Member) Need() string { return m.base + "need" }
+
+func kpiName(name string) string {
+	if level(name) {
+		return name
+	}
+	b := []byte(name[:min(len(name), MaxLevel)])
+	for i, c := range b {
+		if !nameByte(c) || i == 0 && c == '_' {
+			b[i] = '-'
+		}
+	}
+	if len(b) == 0 {
+		return "-"
+	}
+	return string(b)
+}

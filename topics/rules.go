@@ -1,0 +1,128 @@
+package topics
+
+import "fmt"
+
+// Role is what a party does.
+type Role uint8
+
+// The roles. The zero Role may do nothing.
+const (
+	RoleAggregator Role = iota + 1
+	RoleSite
+	RoleOperator
+	RoleWatcher
+)
+
+var roleNames = [...]string{RoleAggregator: "aggregator", RoleSite: "site", RoleOperator: "operator", RoleWatcher: "watcher"}
+
+// String returns "aggregator", "site", "operator" or "watcher".
+func (r Role) String() string {
+	if r == 0 || int(r) >= len(roleNames) {
+		return fmt.Sprintf("role(%d)", uint8(r))
+	}
+	return roleNames[r]
+}
+
+// ParseRole is the inverse of [Role.String].
+func ParseRole(s string) (Role, error) {
+	for r := RoleAggregator; int(r) < len(roleNames); r++ {
+		if roleNames[r] == s {
+			return r, nil
+		}
+	}
+	return 0, refuse("role", s, "aggregator, site, operator or watcher")
+}
+
+// Party is who asks for access. An area, aggregator below and site above,
+// has the rules of two parties.
+type Party struct {
+	Role    Role
+	Path    string         // site: its member path; not used otherwise
+	Owner   string         // path of the node that owns the tasks, "" = the namespace; an aggregator's own node
+	Members []MemberFilter // aggregator, operator, watcher: whose topics it reads; empty for the last two = any member
+}
+
+// Rule allows one party to write or to read what Filter contains (see
+// [Contains]). What no rule allows is denied.
+type Rule struct {
+	Write  bool // publish, and a Last Will; else subscribe and receive
+	Filter string
+}
+
+// Below the owner's marker, what each role reads (T-15).
+var (
+	aggregatorReads = []string{
+		"+/command", "state", "roster", "+/order", "+/model", "+/record", "+/released", "+/secagg/#",
+	}
+	siteReads = []string{
+		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",
+		"+/model", "+/model/+/+", "+/released", "+/released/+/+",
+	}
+	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record"}
+)
+
+// Rules returns what the party may write and read: the access control list of
+// the embedded broker, and what is rendered for others. Every party that
+// speaks writes below its own node only, so it has one write rule. A party
+// whose path or owner is not in the grammar gets none.
+func (n Namespace) Rules(p Party) []Rule {
+	if n.checkNode(p.Owner) != nil {
+		return nil
+	}
+	own := n.Node(p.Owner) + "/" + Marker + "/"
+	switch p.Role {
+	case RoleAggregator:
+		rules := append([]Rule{{Write: true, Filter: own + "#"}}, reads(own, aggregatorReads...)...)
+		for _, f := range p.Members {
+			if f.s != "" {
+				rules = append(rules, Rule{Filter: n.Node(f.s) + "/" + Marker + "/#"})
+			}
+		}
+		return rules
+	case RoleSite:
+		return n.siteRules(p.Path, own)
+	case RoleOperator:
+		return append([]Rule{{Write: true, Filter: own + "+/command"}}, n.watcherRules(p, own)...)
+	case RoleWatcher:
+		return n.watcherRules(p, own)
+	}
+	return nil
+}
+
+func (n Namespace) siteRules(path, own string) []Rule {
+	if n.checkMember(path) != nil {
+		return nil
+	}
+	rules := append([]Rule{{Write: true, Filter: n.Node(path) + "/" + Marker + "/#"}}, reads(own, siteReads...)...)
+	rules = append(rules, reads(own, "+/reply/"+path, "+/secagg/"+phaseInbox+"/"+path)...)
+	for _, phase := range ownerPhases {
+		rules = append(rules, reads(own, "+/secagg/"+phase, "+/secagg/"+phase+"/+/+")...)
+	}
+	return rules
+}
+
+// watcherRules reads the JSON topics of the owner and of its members; without
+// member filters, of members at every depth.
+func (n Namespace) watcherRules(p Party, own string) []Rule {
+	rules := reads(own, watcherReads...)
+	filters := p.Members
+	if len(filters) == 0 {
+		filters = anyMember[:]
+	}
+	for _, f := range filters {
+		if f.s != "" {
+			rules = append(rules, reads(n.Node(f.s)+"/"+Marker+"/", leafState, "+/status")...)
+		}
+	}
+	return rules
+}
+
+var anyMember = [MaxDepth]MemberFilter{{"+"}, {"+/+"}, {"+/+/+"}, {"+/+/+/+"}, {"+/+/+/+/+"}}
+
+func reads(prefix string, filters ...string) []Rule {
+	rules := make([]Rule, len(filters))
+	for i, f := range filters {
+		rules[i] = Rule{Filter: prefix + f}
+	}
+	return rules
+}
