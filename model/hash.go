@@ -1,0 +1,130 @@
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+)
+
+// Hash identifies a schema. The zero value means "none".
+type Hash [32]byte
+
+// String returns 64 lower-case hex digits, or "" for the zero value.
+func (h Hash) String() string { return hexOf(h) }
+
+// IsZero reports whether h names no schema.
+func (h Hash) IsZero() bool { return h == Hash{} }
+
+// MarshalText writes what String returns.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(hexOf(h)), nil }
+
+// UnmarshalText reads 64 lower-case hex digits, or nothing for the zero value.
+func (h *Hash) UnmarshalText(b []byte) error { return parseHex((*[32]byte)(h), string(b)) }
+
+// ContentID names bytes: SHA-256 of the plain encoded values of a model or an
+// update, without any table. The zero value means "none".
+type ContentID [32]byte
+
+// ContentIDOf returns the id of plain bytes.
+func ContentIDOf(plain []byte) ContentID { return sha256.Sum256(plain) }
+
+// ParseContentID reads 64 lower-case hex digits, or "" for the zero value.
+func ParseContentID(s string) (ContentID, error) {
+	var c ContentID
+	err := parseHex((*[32]byte)(&c), s)
+	return c, err
+}
+
+// String returns 64 lower-case hex digits, or "" for the zero value.
+func (c ContentID) String() string { return hexOf(c) }
+
+// IsZero reports whether c names nothing.
+func (c ContentID) IsZero() bool { return c == ContentID{} }
+
+// MarshalText writes what String returns.
+func (c ContentID) MarshalText() ([]byte, error) { return []byte(hexOf(c)), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (c *ContentID) UnmarshalText(b []byte) error { return parseHex((*[32]byte)(c), string(b)) }
+
+func hexOf(b [32]byte) string {
+	if b == [32]byte{} {
+		return ""
+	}
+	return hex.EncodeToString(b[:])
+}
+
+// parseHex accepts exactly what hexOf writes, so that text and value are one to one.
+func parseHex(dst *[32]byte, s string) error {
+	var b [32]byte
+	if len(s) != 0 {
+		if len(s) != 64 {
+			return fmt.Errorf("model: a SHA-256 in hex has 64 digits, got %d", len(s))
+		}
+		if _, err := hex.Decode(b[:], []byte(s)); err != nil {
+			return fmt.Errorf("model: SHA-256 in hex: %w", err)
+		}
+	}
+	if hexOf(b) != s {
+		return fmt.Errorf("model: %.64q is not a SHA-256 in lower-case hex", s)
+	}
+	*dst = b
+	return nil
+}
+
+// Hash returns the schema hash: SHA-256 of the canonical msgpack of the array
+// of [name, dtype, shape], tensors in byte order of their names. Canonical
+// means shortest forms: text as str, sizes as unsigned integers.
+func (s Schema) Hash() Hash { return sha256.Sum256(s.appendMsgpack(nil)) }
+
+func (s Schema) appendMsgpack(b []byte) []byte {
+	b = appendArray(b, len(s))
+	for _, spec := range s {
+		b = appendArray(b, 3)
+		b = appendStr(b, spec.Name)
+		b = appendStr(b, spec.DType.String())
+		b = appendArray(b, len(spec.Shape))
+		for _, d := range spec.Shape {
+			b = appendUint(b, uint64(d)) // #nosec G115 -- dimensions are >= 0
+		}
+	}
+	return b
+}
+
+func appendArray(b []byte, n int) []byte {
+	switch {
+	case n < 16:
+		return append(b, 0x90|byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(b, 0xdc), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(b, 0xdd), uint32(n)) // #nosec G115 -- at most MaxTensors
+}
+
+func appendStr(b []byte, s string) []byte {
+	switch n := len(s); {
+	case n < 32:
+		b = append(b, 0xa0|byte(n))
+	case n <= math.MaxUint8:
+		b = append(b, 0xd9, byte(n))
+	default:
+		b = binary.BigEndian.AppendUint16(append(b, 0xda), uint16(n)) // #nosec G115 -- at most MaxName
+	}
+	return append(b, s...)
+}
+
+func appendUint(b []byte, v uint64) []byte {
+	switch {
+	case v < 128:
+		return append(b, byte(v))
+	case v <= math.MaxUint8:
+		return append(b, 0xcc, byte(v))
+	case v <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(b, 0xcd), uint16(v))
+	case v <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(b, 0xce), uint32(v))
+	}
+	return binary.BigEndian.AppendUint64(append(b, 0xcf), v)
+}
