@@ -1,0 +1,105 @@
+// Package trainer is what a site needs to know about training: an interface
+// with two methods, two optional ones beside it, and the arithmetic of pooled
+// metrics.
+//
+// Implement Trainer, give it to a site, and the site is federated: each round
+// it receives the global model, calls Train, and publishes the difference
+// between the answer and the model it was given. trainer/tabular is a complete
+// implementation for CSV files; the package example is a small one.
+//
+// The package never sees a network, a clock or a file, and a trainer never
+// sees another site's data.
+package trainer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// Trainer trains the global model on one site's data. A site calls its methods
+// one at a time, so an implementation needs no locks.
+type Trainer interface {
+	// Samples is the number of training rows: the weight of this site in a
+	// weighted average. It must be at least 1 and should not change while the
+	// site runs.
+	Samples() int
+
+	// Train returns the model after local training: a new model with the
+	// schema of global, which it must not change. Tensors with the rule keep
+	// are returned as they came. An error makes the site decline the round;
+	// ctx ends when the round is over or the site stops.
+	Train(ctx context.Context, job Job, global *model.Model) (*model.Model, error)
+}
+
+// Evaluator is an optional part of a Trainer: it measures the global model on
+// rows the site did not train on.
+type Evaluator interface {
+	// Evaluate returns sums over the site's validation rows (see Metrics).
+	// Sites without such rows return nil.
+	Evaluate(ctx context.Context, job Job, global *model.Model) (Metrics, error)
+}
+
+// Statistician is an optional part of a Trainer: it answers a statistics
+// round.
+type Statistician interface {
+	// Statistics returns a model of three f64 tensors of shape [features]:
+	// "n", the number of observed values, "mean", and "m2", the sum of squared
+	// deviations from that mean. No row can be read back from them.
+	Statistics(ctx context.Context, job Job) (*model.Model, error)
+}
+
+// Job describes one piece of work.
+type Job struct {
+	Task   string // name of the task
+	Member string // path of this site in the namespace
+	Round  uint64 // from 1; the same after a restart
+	// Attempt counts how often the round was opened. Work must not depend on
+	// it: an attempt repeated has to give the same bits.
+	Attempt uint32
+	// Settings are the trainer settings of the order, a JSON object, verbatim.
+	Settings json.RawMessage
+	// Seed is the only source of randomness of the job (see Seed).
+	Seed [32]byte
+	// Progress, when set, may be called with the work done and to be done, in
+	// units of the trainer's choice, from the goroutine that runs the job.
+	Progress func(done, total int)
+}
+
+// Decode reads Settings into v. It is strict: an unknown key, a wrong type or
+// anything after the object is an error. Missing settings are an empty object.
+func (j Job) Decode(v any) error {
+	raw := bytes.TrimSpace(j.Settings)
+	if len(raw) == 0 {
+		return nil
+	}
+	if raw[0] != '{' {
+		return errors.New("trainer: settings: want a JSON object")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("trainer: settings: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("trainer: settings: unexpected bytes after the object")
+	}
+	return nil
+}
+
+// Rand returns a new generator seeded with Seed: ChaCha8, the same numbers on
+// every machine.
+func (j Job) Rand() *rand.Rand { return rand.New(rand.NewChaCha8(j.Seed)) }
+
+// Report calls Progress if it is set.
+func (j Job) Report(done, total int) {
+	if j.Progress != nil {
+		j.Progress(done, total)
+	}
+}
