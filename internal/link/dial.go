@@ -1,0 +1,91 @@
+package link
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// address is a parsed broker URL.
+type address struct {
+	url    *url.URL // as given, with a port
+	secure bool     // TLS below
+	ws     bool     // WebSocket
+}
+
+// schemes are the URL schemes known, with their default ports.
+var schemes = map[string]struct {
+	port       string
+	secure, ws bool
+}{
+	"tcp": {"1883", false, false}, "mqtt": {"1883", false, false},
+	"ssl": {"8883", true, false}, "tls": {"8883", true, false}, "mqtts": {"8883", true, false},
+	"ws": {"80", false, true}, "wss": {"443", true, true},
+}
+
+// parseBroker reads a broker URL. Credentials in it are refused, as URLs end
+// in logs.
+func parseBroker(s string) (address, error) {
+	const want = "want tcp://, mqtt://, ssl://, tls://, mqtts://, ws:// or wss:// and a host"
+	if s == "" {
+		return address{}, errors.New("link: no broker: " + want)
+	}
+	u, err := url.Parse(s)
+	if err != nil || !strings.Contains(s, "://") {
+		return address{}, fmt.Errorf("link: broker is not a URL: %s", want)
+	}
+	if u.User != nil {
+		return address{}, errors.New("link: broker URL carries a user name: set user name and password on their own")
+	}
+	sc, ok := schemes[u.Scheme]
+	if !ok {
+		return address{}, fmt.Errorf("link: broker scheme %q: %s", u.Scheme, want)
+	}
+	if u.Hostname() == "" {
+		return address{}, fmt.Errorf("link: broker %q has no host: %s", s, want)
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), sc.port)
+	}
+	switch {
+	case sc.ws && u.Path == "":
+		u.Path = "/mqtt"
+	case !sc.ws && strings.Trim(u.Path, "/") != "":
+		return address{}, fmt.Errorf("link: broker %q: a path makes sense with ws:// and wss:// only", s)
+	}
+	return address{url: u, secure: sc.secure, ws: sc.ws}, nil
+}
+
+// TLSConfig loads a TLS configuration from PEM files. ca replaces the system's
+// roots; cert and key (both or none) are this party's certificate for mutual
+// TLS. TLS 1.2 is the least; insecure switches the check of the server's
+// certificate off.
+func TLSConfig(ca, cert, key string, insecure bool) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // asked for, and shown by the callers
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, fmt.Errorf("link: CA file: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("link: CA file %s: no PEM certificate in it", ca)
+		}
+	}
+	if (cert == "") != (key == "") {
+		return nil, errors.New("link: a client certificate needs both its file and its key's file")
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("link: client certificate: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}

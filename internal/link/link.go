@@ -1,0 +1,195 @@
+// Package link is the one MQTT 3.1.1 connection of a party: it connects,
+// reconnects with a jittered back-off, keeps the table of subscriptions, says
+// honestly what became of each publish, and survives a broker that lies.
+//
+// Start: New(Config), fill the table with Subscribe, then run Run(ctx) in a
+// goroutine of the driver, read States and Messages, and send with Publish
+// (waits for the PUBACK) or Post (never waits).
+//
+// It never resends data by itself (retained posts excepted), never blocks the
+// reader of the connection, never logs a payload, and never claims delivery: a
+// PUBACK says that the broker took a message, no more. Its rules are numbered
+// C-1 to C-18 and cited where they are kept.
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Errors of the package; they arrive wrapped with the topic, filter or broker
+// concerned, so compare with errors.Is.
+var (
+	// ErrNotConnected: nothing was sent, because the link was not up (from
+	// State.Up to the loss). The caller may send again at the next State.Up.
+	ErrNotConnected = errors.New("link: not connected")
+	// ErrOutcomeUnknown: the message was handed to the network and no PUBACK
+	// came in the same connection. It may or may not have arrived (C-1, C-4).
+	ErrOutcomeUnknown = errors.New("link: outcome unknown")
+	// ErrTooLarge: the packet exceeds Config.MaxPacket; nothing was sent (C-2).
+	ErrTooLarge = errors.New("link: packet too large")
+	// ErrQuarantined: the topic cost the link twice and is not sent for
+	// QuarantineTime (C-16).
+	ErrQuarantined = errors.New("link: topic quarantined")
+	// ErrDenied: the broker refuses a subscription (C-7, C-16).
+	ErrDenied = errors.New("link: subscription denied")
+	// ErrRefused: the broker answered CONNECT with a refusal.
+	ErrRefused = errors.New("link: connection refused by the broker")
+	// ErrIDInUse: the link is lost again and again right after CONNECT, as it
+	// happens when two clients use one client id (C-14).
+	ErrIDInUse = errors.New("link: client id in use?")
+	// ErrTopic: the topic cannot be published to (empty, wildcard, too long).
+	ErrTopic = errors.New("link: bad topic")
+)
+
+// Fixed numbers of the connection (C-3, C-4, C-8, C-9, C-14, C-16).
+const (
+	KeepAlive      = 60 * time.Second // MQTT keep-alive
+	PingTimeout    = 30 * time.Second // wait for PINGRESP before the link counts as lost
+	WriteTimeout   = 60 * time.Second // one packet must leave within this
+	ConnectTimeout = 30 * time.Second // dial and handshake, each
+
+	// QuarantineTime is how long a topic that cost the link twice is refused;
+	// after it one message is tried alone.
+	QuarantineTime = 10 * time.Minute
+
+	drainTime     = 5 * time.Second // for publishes in flight when Run ends
+	filtersPerSub = 8               // filters in one SUBSCRIBE
+	inFlight      = 64              // unacknowledged small messages
+	smallMessage  = 4 << 10         // bytes; from here on a message counts as a part
+	partWeight    = inFlight / 8    // so that at most 8 parts are unacknowledged
+
+	defaultMaxPacket  = 1<<20 + 64<<10
+	defaultQueue      = 1024
+	defaultQueueBytes = 64 << 20
+)
+
+// Message is one MQTT message, in or out. The payload of a received message
+// belongs to the receiver; the payload of a sent one must not change any more
+// (C-15).
+type Message struct {
+	Topic    string
+	Payload  []byte
+	QoS      byte // 0 or 1
+	Retained bool
+}
+
+// Filter is one subscription: a topic filter and the QoS asked for, 0 or 1.
+type Filter struct {
+	Topic string
+	QoS   byte
+}
+
+// State tells a change of the link. Up is sent once per connection, when every
+// filter of the table has its SUBACK; filters refused are named in Err
+// (ErrDenied). A second Up with the same Epoch reports a denial that came
+// later. Up false carries the reason in Err: the loss, or a failed attempt.
+type State struct {
+	Up    bool
+	Epoch uint64 // number of the connection, from 1; 0 before the first
+	Err   error
+}
+
+// Config says how to connect. The zero value of every field but Broker and
+// ClientID is usable.
+type Config struct {
+	// Broker is the address, one of tcp://, mqtt:// (port 1883), ssl://,
+	// tls://, mqtts:// (8883), ws:// (80), wss:// (443). Required unless Dial
+	// is set.
+	Broker string
+	// ClientID is the MQTT client id, unique at the broker: the user name, or
+	// the user name, ":" and a role (C-14). Required.
+	ClientID string
+	// Username and Password; empty means none.
+	Username, Password string
+	// TLS is the configuration for tls and wss brokers; nil means the
+	// system's roots. The server's name is taken from Broker when not set.
+	TLS *tls.Config
+	// Will is the Last Will, sent by the broker when the link is lost but not
+	// when Run ends politely (C-17). nil means none.
+	Will *Message
+	// Dial replaces the way to open the byte stream (tests, in-process
+	// brokers); no TLS or WebSocket is put on it.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Log receives connects, losses and refusals, never payloads (C-18).
+	Log zerolog.Logger
+	// MaxPacket is the largest MQTT packet in bytes, both ways (C-2, C-13).
+	// Default 1 MiB + 64 KiB, range 4 KiB to 256 MiB.
+	MaxPacket int
+	// Members is how many parties share the broker: reconnects are spread
+	// over max(5 s, 5 ms x Members). Default 1.
+	Members int
+	// Queue bounds received messages waiting to be read from Messages, and
+	// posts waiting to be sent. Default 1024.
+	Queue int
+	// QueueBytes bounds the payload bytes of each of the two. Default 64 MiB.
+	QueueBytes int
+	// Coalesce gives the key under which a received message replaces an older
+	// one that is still waiting; "" keeps every message (C-5). nil keeps all.
+	Coalesce func(topic string, payload []byte) string
+	// Bulk says which uncoalesced topics are dropped first when the queue is
+	// full; what is not bulk may use four times the room (C-5). nil means all
+	// uncoalesced ones.
+	Bulk func(topic string) bool
+}
+
+// Conn is one party's link. All methods are safe for concurrent use.
+type Conn struct {
+	cfg      Config
+	addr     address
+	messages chan Message
+	states   chan State
+
+	mu sync.Mutex
+}
+
+// New checks the configuration and makes a Conn that is not yet connected; it
+// starts nothing.
+func New(cfg Config) (*Conn, error) {
+	c := &Conn{messages: make(chan Message), states: make(chan State, 16)}
+	if cfg.ClientID == "" {
+		return nil, errors.New("link: no client id")
+	}
+	if cfg.Dial == nil {
+		var err error
+		if c.addr, err = parseBroker(cfg.Broker); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.MaxPacket == 0 {
+		cfg.MaxPacket = defaultMaxPacket
+	}
+	if cfg.MaxPacket < 4<<10 || cfg.MaxPacket > 256<<20 {
+		return nil, fmt.Errorf("link: MaxPacket %d, want 4 KiB to 256 MiB", cfg.MaxPacket)
+	}
+	if cfg.Members < 0 || cfg.Queue < 0 || cfg.QueueBytes < 0 {
+		return nil, errors.New("link: Members, Queue and QueueBytes must not be negative")
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = defaultQueue
+	}
+	if cfg.QueueBytes == 0 {
+		cfg.QueueBytes = defaultQueueBytes
+	}
+	if w := cfg.Will; w != nil {
+		if err := checkTopic(w.Topic); err != nil {
+			return nil, fmt.Errorf("link: will: %w", err)
+		}
+	}
+	c.cfg = cfg
+	return c, nil
+}
+
+// Messages delivers what was received, in order per topic. It is never closed.
+func (c *Conn) Messages() <-chan Message { return c.messages }
+
+// States delivers changes of the link. It holds the newest 16 and is never
+// closed; a slow reader misses the oldest.
+func (c *Conn) States() <-chan State { return c.states }

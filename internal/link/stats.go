@@ -1,0 +1,35 @@
+package link
+
+import "time"
+
+// Stats are the counters of a Conn since New and its present state.
+type Stats struct {
+	Up       bool
+	Epoch    uint64 // connections made so far
+	Attempts uint64 // CONNECTs tried
+	Losses   uint64 // connections lost, without the polite end
+
+	Published uint64 // publishes acknowledged (QoS 1) or written (QoS 0)
+	Unknown   uint64 // publishes of unknown outcome
+	InFlight  int    // publishes unacknowledged now
+
+	Received  uint64 // messages received
+	Dropped   uint64 // received messages dropped, the queue being full
+	Coalesced uint64 // received messages replaced by a newer one before they were read
+	Queued    int    // received messages waiting now
+
+	Posts       int    // posts waiting now
+	PostDropped uint64 // posts dropped unsent
+	PostFailed  uint64 // posts sent and refused, or of unknown outcome and not repeated
+
+	BytesIn, BytesOut uint64 // on the wire, below TLS and WebSocket excluded
+
+	Denied      []string // filters the broker refuses, sorted
+	Quarantined []string // topics not sent, sorted
+
+	LastError   string    // of the last loss or failed attempt
+	LastErrorAt time.Time // zero: none so far
+}
+
+// Stats returns the counters now.
+func (c *Conn) Stats() Stats { return Stats{} }
