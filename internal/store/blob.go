@@ -1,0 +1,209 @@
+package store
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+)
+
+const (
+	blobDir = "blobs"
+	tmpDir  = "tmp"
+)
+
+// blobName is the file of a blob: blobs/ab/<64 hex digits>.
+func blobName(id [32]byte) (dir, name string) {
+	h := hex.EncodeToString(id[:])
+	dir = path.Join(blobDir, h[:2])
+	return dir, path.Join(dir, h)
+}
+
+// prepareBlobs makes the directories and removes what a crash left in tmp.
+func (s *Store) prepareBlobs() error {
+	for _, dir := range []string{blobDir, tmpDir} {
+		if err := s.disk.MkdirAll(dir); err != nil {
+			return s.diskError("make "+dir, err)
+		}
+	}
+	if err := s.disk.SyncDir("."); err != nil {
+		return s.diskError("sync the data directory", err)
+	}
+	left, err := s.disk.List(tmpDir)
+	if err != nil {
+		return s.diskError("list "+tmpDir, err)
+	}
+	for _, e := range left {
+		if err := s.disk.Remove(path.Join(tmpDir, e.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return s.diskError("remove "+e.Name, err)
+		}
+	}
+	return nil
+}
+
+// PutBlob stores data, whose SHA-256 must be id, as a content-addressed file:
+// written under a random name, synced, renamed, and its directory synced, so
+// that after a nil return a transaction may count on it. sync = false skips
+// both syncs: after a power loss the blob may be missing or torn, which
+// [Store.Blob] tells; [Store.SyncBlobs] makes up for it later. A failure is
+// [ErrDisk]. PutBlob panics when id is not the hash of data.
+func (s *Store) PutBlob(id [32]byte, data []byte, sync bool) error {
+	if sha256.Sum256(data) != id {
+		panic("store: blob under another id than its hash")
+	}
+	if s.failed.Load() {
+		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
+	}
+	dir, name := blobName(id)
+	if err := s.blobDir(dir, sync); err != nil {
+		return err
+	}
+	tmp := path.Join(tmpDir, rand.Text())
+	if err := s.writeFile(tmp, data, sync); err != nil {
+		_ = s.disk.Remove(tmp) // what cannot be removed goes at the next start
+		return s.diskError("write blob "+name, err)
+	}
+	if err := s.disk.Rename(tmp, name); err != nil {
+		return s.diskError("rename to "+name, err)
+	}
+	if !sync {
+		return nil
+	}
+	if err := s.disk.SyncDir(dir); err != nil {
+		return s.diskError("sync "+dir, err)
+	}
+	return nil
+}
+
+// SyncBlobs makes blobs durable that were put without sync. A blob that is
+// gone is [ErrMissing].
+func (s *Store) SyncBlobs(ids ...[32]byte) error {
+	dirs := map[string]bool{}
+	for _, id := range ids {
+		dir, name := blobName(id)
+		if err := s.disk.SyncFile(name); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: blob %x", ErrMissing, id)
+		} else if err != nil {
+			return s.diskError("sync "+name, err)
+		}
+		dirs[dir] = true
+	}
+	for dir := range dirs {
+		if err := s.blobDir(dir, true); err != nil {
+			return err
+		}
+		if err := s.disk.SyncDir(dir); err != nil {
+			return s.diskError("sync "+dir, err)
+		}
+	}
+	return nil
+}
+
+// blobDir makes one of the 256 directories; with sync its own name is durable
+// too (asked for once in the life of the Store).
+func (s *Store) blobDir(dir string, sync bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	safe, made := s.dirsSafe[dir]
+	if !made {
+		if err := s.disk.MkdirAll(dir); err != nil {
+			return s.diskError("make "+dir, err)
+		}
+		s.dirsSafe[dir] = false
+	}
+	if sync && !safe {
+		if err := s.disk.SyncDir(blobDir); err != nil {
+			return s.diskError("sync "+blobDir, err)
+		}
+		s.dirsSafe[dir] = true
+	}
+	return nil
+}
+
+func (s *Store) writeFile(name string, data []byte, sync bool) error {
+	f, err := s.disk.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Blob returns the bytes of a blob, their hash checked: [ErrMissing] when it
+// is not there, [ErrCorrupt] when its bytes are others.
+func (s *Store) Blob(id [32]byte) ([]byte, error) {
+	_, name := blobName(id)
+	data, err := s.disk.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: blob %x", ErrMissing, id)
+	case err != nil:
+		return nil, fmt.Errorf("store: read blob %x: %w", id, err)
+	case sha256.Sum256(data) != id:
+		return nil, fmt.Errorf("%w: blob %s has other bytes than its name says", ErrCorrupt, name)
+	}
+	return data, nil
+}
+
+// HasBlob reports whether a blob can be read whole.
+func (s *Store) HasBlob(id [32]byte) bool {
+	_, err := s.Blob(id)
+	return err == nil
+}
+
+// RemoveBlob deletes a blob; one that is not there is no error.
+func (s *Store) RemoveBlob(id [32]byte) error {
+	_, name := blobName(id)
+	if err := s.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s.diskError("remove "+name, err)
+	}
+	return nil
+}
+
+// Sweep removes the blobs that keep does not name and that were written longer
+// ago than olderThan (an hour: a blob is stored before the transaction that
+// names it). It returns how many. Run it once after Open, when everything that
+// names blobs has been read.
+func (s *Store) Sweep(keep func(id [32]byte) bool, olderThan time.Duration) (int, error) {
+	now := time.Now()
+	dirs, err := s.disk.List(blobDir)
+	if err != nil {
+		return 0, s.diskError("list "+blobDir, err)
+	}
+	n := 0
+	for _, d := range dirs {
+		dir := path.Join(blobDir, d.Name)
+		files, err := s.disk.List(dir)
+		if err != nil {
+			return n, s.diskError("list "+dir, err)
+		}
+		for _, f := range files {
+			var id [32]byte
+			b, err := hex.DecodeString(f.Name)
+			if err != nil || copy(id[:], b) != len(id) || len(b) != len(id) {
+				continue // not ours
+			}
+			if keep(id) || now.Sub(f.ModTime) < olderThan {
+				continue
+			}
+			if err := s.RemoveBlob(id); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
+// diskError marks the store failed: no later write is tried.
+func (s *Store) diskError(what string, err error) error {
+	s.failed.Store(true)
+	return fmt.Errorf("%w: %s: %w", ErrDisk, what, err)
+}

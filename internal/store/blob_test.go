@@ -1,0 +1,115 @@
+package store_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/store"
+)
+
+func blobID(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+func blobFile(dir string, id [32]byte) string {
+	h := hex.EncodeToString(id[:])
+	return filepath.Join(dir, "blobs", h[:2], h)
+}
+
+func TestBlob(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	for _, sync := range []bool{true, false} {
+		data := []byte("model " + map[bool]string{true: "synced", false: "not"}[sync])
+		id := sha256.Sum256(data)
+		if _, err := s.Blob(id); !errors.Is(err, store.ErrMissing) || s.HasBlob(id) {
+			t.Errorf("before: %v", err)
+		}
+		for range 2 { // twice is fine
+			if err := s.PutBlob(id, data, sync); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := s.Blob(id); !bytes.Equal(got, data) || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := s.SyncBlobs(id); err != nil {
+			t.Error(err)
+		}
+		if err := s.RemoveBlob(id); err != nil {
+			t.Error(err)
+		}
+		if s.HasBlob(id) {
+			t.Error("still there after RemoveBlob")
+		}
+		if err := s.SyncBlobs(id); !errors.Is(err, store.ErrMissing) {
+			t.Errorf("SyncBlobs of a removed blob: %v", err)
+		}
+	}
+}
+
+func TestBlobWithOtherBytes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	id := blobID("weights")
+	if err := s.PutBlob(id, []byte("weights"), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(blobFile(dir, id), []byte("Weights"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Blob(id); !errors.Is(err, store.ErrCorrupt) || s.HasBlob(id) {
+		t.Errorf("got %v, want ErrCorrupt", err)
+	}
+	if err := s.PutBlob(id, []byte("weights"), true); err != nil || !s.HasBlob(id) {
+		t.Errorf("a torn blob was not replaced: %v", err)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	old := time.Now().Add(-2 * time.Hour)
+	for _, name := range []string{"named", "unnamed", "young"} {
+		if err := s.PutBlob(blobID(name), []byte(name), false); err != nil {
+			t.Fatal(err)
+		}
+		if name != "young" {
+			if err := os.Chtimes(blobFile(dir, blobID(name)), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	n, err := s.Sweep(func(id [32]byte) bool { return id == blobID("named") }, time.Hour)
+	if n != 1 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	for name, want := range map[string]bool{"named": true, "unnamed": false, "young": true} {
+		if s.HasBlob(blobID(name)) != want {
+			t.Errorf("%s: present %v, want %v", name, !want, want)
+		}
+	}
+}
+
+func TestLeftoversInTmpGoAtTheStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, "tmp", "left")
+	if err := os.WriteFile(left, []byte("half a model"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir)
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("still there: %v", err)
+	}
+}

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+const (
+	// gatherFor is how long changes of retained messages are gathered before
+	// one transaction writes them all.
+	gatherFor = 20 * time.Millisecond
+	// batchBytes bounds one such transaction.
+	batchBytes = 16 << 20
+)
+
+// retainedBucket is the only bucket of the broker's file.
+const retainedBucket Bucket = "retained"
+
+// RetainedMessage is one retained message of a broker.
+type RetainedMessage struct {
+	Topic   string
+	Payload []byte
+	QoS     byte
+}
+
+// Retained keeps a broker's retained messages in a bbolt file of their own.
+// Changes are gathered off the caller's path and written by [Retained.Run] in
+// groups: a change is durable within 50 ms on a disk that syncs in 30 ms or
+// less, so that a kill -9 of the broker loses at most the last 50 ms, which
+// the owners of the topics publish again. Only the newest message of a topic
+// waits, which bounds the memory.
+//
+// Retained messages are a cache of what aggregators and sites have on their
+// disks: a broken value is dropped and a broken file set aside, both reported
+// by [Retained.Findings], instead of keeping the broker from starting.
+type Retained struct {
+	path     string
+	db       *bolt.DB
+	findings []string
+	wake     chan struct{}
+
+	mu      sync.Mutex
+	pending map[string]*RetainedMessage // nil = deleted
+}
+
+// OpenRetained opens or makes the file. It fails with [ErrLocked] when another
+// process has it.
+func OpenRetained(path string) (*Retained, error) {
+	r := &Retained{path: path, wake: make(chan struct{}, 1), pending: map[string]*RetainedMessage{}}
+	err := r.open()
+	if errors.Is(err, ErrCorrupt) {
+		aside := path + ".broken"
+		if rerr := os.Rename(path, aside); rerr != nil {
+			return nil, fmt.Errorf("store: set %s aside: %w", path, rerr)
+		}
+		r.findings = append(r.findings, fmt.Sprintf("%s was broken and is now %s: %v", path, aside, err))
+		err = r.open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// open opens the file, makes its bucket and drops broken values.
+func (r *Retained) open() error {
+	db, err := openBolt(r.path)
+	if err != nil {
+		return err
+	}
+	err = guard(r.path, func() error {
+		return db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(retainedBucket))
+			if err != nil {
+				return err
+			}
+			var broken [][]byte
+			err = b.ForEach(func(k, raw []byte) error {
+				if _, err := unsealRetained(k, raw); err != nil {
+					r.findings = append(r.findings, fmt.Sprintf("%s: retained message of %q dropped: %v", r.path, k, err))
+					broken = append(broken, append([]byte{}, k...))
+				}
+				return nil
+			})
+			for _, k := range broken {
+				err = errors.Join(err, b.Delete(k))
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	r.db = db
+	return nil
+}
+
+// Findings says what was dropped when the file was opened, for the log.
+func (r *Retained) Findings() []string { return r.findings }
+
+// SetRetained replaces the retained message of m.Topic; an empty payload
+// deletes it. It only queues the change and does not wait for the disk;
+// m.Payload must not change afterwards.
+func (r *Retained) SetRetained(m RetainedMessage) {
+	if len(m.Payload) == 0 {
+		r.DeleteRetained(m.Topic)
+		return
+	}
+	r.queue(m.Topic, &m)
+}
+
+// DeleteRetained forgets the retained message of topic, queued likewise.
+func (r *Retained) DeleteRetained(topic string) { r.queue(topic, nil) }
+
+func (r *Retained) queue(topic string, m *RetainedMessage) {
+	r.mu.Lock()
+	r.pending[topic] = m
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// EachRetained calls fn for every message on the disk, in byte order of the
+// topics; call it before Run.
+func (r *Retained) EachRetained(fn func(RetainedMessage) error) error {
+	return r.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(retainedBucket)).ForEach(func(k, raw []byte) error {
+			m, err := unsealRetained(k, raw)
+			if err != nil {
+				return fmt.Errorf("%w: %s, topic %q: %w", ErrCorrupt, r.path, k, err)
+			}
+			return fn(m)
+		})
+	})
+}
+
+// Run writes queued changes until ctx is done, then the rest. A failed write
+// ends it with [ErrDisk].
+func (r *Retained) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return r.flush()
+		case <-r.wake:
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(gatherFor):
+		}
+		if err := r.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// Close releases the file; Run has ended.
+func (r *Retained) Close() error { return r.db.Close() }
+
+// flush writes everything pending, at most batchBytes in one transaction.
+func (r *Retained) flush() error {
+	r.mu.Lock()
+	todo := r.pending
+	r.pending = map[string]*RetainedMessage{}
+	r.mu.Unlock()
+	for len(todo) > 0 {
+		err := r.db.Update(func(tx *bolt.Tx) error {
+			return writeBatch(tx.Bucket([]byte(retainedBucket)), todo)
+		})
+		if err != nil {
+			return fmt.Errorf("%w: commit to %s: %w", ErrDisk, r.path, err)
+		}
+	}
+	return nil
+}
+
+// writeBatch moves changes from todo to b, up to batchBytes of them.
+func writeBatch(b *bolt.Bucket, todo map[string]*RetainedMessage) error {
+	size := 0
+	for topic, m := range todo {
+		if size >= batchBytes {
+			return nil
+		}
+		key := []byte(topic)
+		var err error
+		if m == nil {
+			err = b.Delete(key)
+		} else {
+			err = b.Put(key, seal(retainedBucket, key, append([]byte{m.QoS}, m.Payload...)))
+			size += len(m.Payload)
+		}
+		if err != nil {
+			return err
+		}
+		delete(todo, topic)
+	}
+	return nil
+}
+
+func unsealRetained(key, raw []byte) (RetainedMessage, error) {
+	val, err := unseal(retainedBucket, key, raw)
+	if err != nil {
+		return RetainedMessage{}, err
+	}
+	if len(val) < 2 || val[0] > 2 {
+		return RetainedMessage{}, errShort
+	}
+	return RetainedMessage{Topic: string(key), QoS: val[0], Payload: append([]byte{}, val[1:]...)}, nil
+}
