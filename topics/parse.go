@@ -32,7 +32,8 @@ func (n Namespace) Parse(s string) (Topic, error) {
 // parseRest fills in what follows the marker; the caller checks the values.
 func (t *Topic) parseRest(rest string) bool {
 	leaf, tail, more := strings.Cut(rest, "/")
-	if leaf != leafState && leaf != leafRoster {
+	taskless := leaf == leafState || leaf == leafRoster
+	if !taskless {
 		t.Task = leaf
 		if !more {
 			return false
@@ -44,7 +45,7 @@ func (t *Topic) parseRest(rest string) bool {
 	}
 	for k := State; int(k) < len(kinds); k++ {
 		in := kinds[k]
-		if in.leaf == leaf && in.taskless == (t.Task == "") && t.parseTail(in.form, tail) {
+		if in.leaf == leaf && in.taskless == taskless && t.parseTail(in.form, tail) {
 			t.Kind = k
 			return true
 		}
