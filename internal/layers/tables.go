@@ -1,0 +1,64 @@
+package layers
+
+type layer struct {
+	imports []string // layers of this module it may import; "x/..." all below x
+	pure    bool     // a machine without time, context, network, ...
+}
+
+// layers lists the packages of the module, each with what it may import.
+// A package below a listed one ("trainer/tabular" below "trainer", but for
+// lines of its own) belongs to it.
+var layers = map[string]layer{
+	".":                   {},
+	"topics":              {},
+	"model":               {},
+	"wire":                {imports: []string{"topics", "model"}},
+	"broker":              {imports: []string{"topics", "internal/store"}},
+	"trainer":             {imports: []string{"model"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "internal/link", "internal/transfer", "internal/store"}},
+	"aggregator":          {imports: []string{"topics", "model", "wire", "record", "aggregator/strategy", "internal/..."}},
+	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
+	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
+	"examples":            {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "aggregator/strategy", "record"}},
+	"cmd":                 {imports: []string{"..."}},
+
+	"internal/round":    {imports: []string{"topics", "internal/verdict"}, pure: true},
+	"internal/transfer": {imports: []string{"wire"}, pure: true},
+	"internal/fold":     {imports: []string{"model"}},
+	"internal/verdict":  {},
+	"internal/link":     {imports: []string{"topics"}},
+	"internal/store":    {},
+	"internal/layers":   {},
+}
+
+// impure is what a pure machine does not import.
+var impure = []string{
+	"time", "sync", "context", "log", "net", "os", "io/fs", "syscall", "runtime",
+	"math/rand", "crypto/rand", "testing",
+}
+
+type library struct {
+	path   string
+	owners []string // layers; none: tests only
+}
+
+// libraries lists what the module uses from others, each with the layers that
+// may import it. Tests may import all of them.
+var libraries = []library{
+	{"github.com/eclipse/paho.mqtt.golang", []string{"internal/link"}},
+	{"github.com/mochi-mqtt/server", []string{"broker"}},
+	{"github.com/gorilla/websocket", []string{"internal/link", "broker"}},
+	{"github.com/vmihailenco/msgpack", []string{"wire"}},
+	{"github.com/klauspost/compress", []string{"wire"}},
+	{"go.etcd.io/bbolt", []string{"internal/store"}},
+	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
+	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "internal/link", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/goccy/go-yaml", []string{"cmd"}},
+	{"github.com/alecthomas/kong", []string{"cmd"}},
+	{"golang.org/x/term", []string{"cmd"}},
+	{"github.com/cockroachdb/datadriven", nil},
+	{"github.com/rogpeppe/go-internal", nil},
+	{"github.com/google/go-cmp", nil},
+	{"pgregory.net/rapid", nil},
+}
