@@ -1,0 +1,226 @@
+package tabular
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Config says which rows of which file a site trains on and how they become
+// numbers. The order of its keys does not matter; the order of the features
+// does, and has to be the same at every site of a task.
+type Config struct {
+	// Train is the CSV file (plain or gzip, by content) with a header line.
+	Train string `yaml:"train"`
+	// Test is a file with the rows to evaluate on. Without Test and Split a
+	// site trains only.
+	Test string `yaml:"test"`
+	// Split takes training and test rows from one file, instead of Test.
+	Split *Split `yaml:"split"`
+	// Where keeps the rows whose columns have one of the values given: a
+	// value, a list of values, or a range of integers "1..20". Numbers match
+	// by value ("1.0" is 1), quoted text by its characters.
+	Where map[string]any `yaml:"where"`
+	// TestWhere replaces Where for the file Test; {} keeps all its rows.
+	TestWhere map[string]any `yaml:"test_where"`
+	// Derive turns time series into rows: statistics of sliding windows.
+	Derive *Derive `yaml:"derive"`
+	// Target is what the model learns to predict.
+	Target Target `yaml:"target"`
+	// Features are the model's inputs.
+	Features []Feature `yaml:"features"`
+	// ZClip limits scaled features to ±ZClip standard deviations; 0 (default)
+	// leaves them.
+	ZClip float64 `yaml:"zclip"`
+}
+
+// Split names the column that tells training rows from test rows. Rows with
+// neither value are left out.
+type Split struct {
+	Column string `yaml:"column"`
+	Train  any    `yaml:"train"` // value, list or range; default "train"
+	Test   any    `yaml:"test"`  // default "test"
+}
+
+// Derive computes statistics over the last Window rows at every Stride-th row
+// of each unit, beginning with its first full window.
+type Derive struct {
+	// Group are the columns that together name a unit, say a machine's run.
+	Group []string `yaml:"group"`
+	// Order is the column that puts the rows of a unit in order; without it
+	// they are taken as they come.
+	Order  string `yaml:"order"`
+	Window int    `yaml:"window"` // rows, 1..100000
+	Stride int    `yaml:"stride"` // rows, default 1
+	// Stats are, for all columns each: mean; mean<k>, of the window's last k
+	// rows; slope, the least-squares slope times the rows of the window. Only
+	// observed values count.
+	Stats []string `yaml:"stats"`
+	// Test says which windows of a test unit count: last (default), which for
+	// a unit shorter than a window takes the rows there are, or all.
+	Test string `yaml:"test"`
+}
+
+// Target is a column, or the rows a unit has left.
+type Target struct {
+	Column string `yaml:"column"`
+	// Classes makes this a classification. Output i of the model belongs to
+	// Classes[i]; a row with another value is an error.
+	Classes []any `yaml:"classes"`
+	// Offset and Scale (0 counts as 1) bring a regression target into the
+	// range of the model: it learns (y − Offset) / Scale. Errors are reported
+	// in the unit of y.
+	Offset float64 `yaml:"offset"`
+	Scale  float64 `yaml:"scale"`
+	// RowsLeft needs Derive: the model learns how many rows follow.
+	RowsLeft *RowsLeft `yaml:"rows_left"`
+}
+
+// RowsLeft is the remaining life of a unit in rows. The model learns
+// min(rows, Cap) / Cap; predictions are limited to 0..Cap, and errors reported
+// in rows.
+type RowsLeft struct {
+	Cap float64 `yaml:"cap"`
+	// Truth is a CSV file with the columns of Group and one more: the rows
+	// that would follow the last test row of a unit. Without it test units
+	// are complete.
+	Truth string `yaml:"truth"`
+}
+
+// Feature is a set of columns that are treated alike. A value is clipped
+// first, then one of the two logarithms taken.
+type Feature struct {
+	Columns []string `yaml:"columns"`
+	Clip    float64  `yaml:"clip"` // to ±Clip; 0 (default) leaves the value
+	// SLog s > 0 takes sign(v)·log10(1 + |v|/s), for values of many magnitudes.
+	SLog  float64 `yaml:"slog"`
+	Log1p bool    `yaml:"log1p"` // ln(1 + v)
+	// MissingFlag adds, after each column, a feature that is 1 where the value
+	// is missing and 0 elsewhere. Not with Derive.
+	MissingFlag bool `yaml:"missing_flag"`
+}
+
+// MaxClasses bounds a classification: its metrics have to fit an update.
+const MaxClasses = 80
+
+const maxWindow = 100_000
+
+// KeyError is a bad value in a Config. Key is its path, such as
+// "features[1].slog".
+type KeyError struct{ Key, Problem string }
+
+func (e *KeyError) Error() string { return e.Key + ": " + e.Problem }
+
+func bad(key, format string, args ...any) error {
+	return &KeyError{Key: key, Problem: fmt.Sprintf(format, args...)}
+}
+
+// Validate returns a *KeyError for the first value that cannot be used. It
+// opens no file.
+func (c *Config) Validate() error {
+	switch {
+	case c.Train == "":
+		return bad("train", "want the name of a CSV file")
+	case c.Test != "" && c.Split != nil:
+		return bad("split", "give either test, a file, or split, a column of train")
+	case c.TestWhere != nil && c.Test == "":
+		return bad("test_where", "selects rows of the file test, which is not given")
+	case !(c.ZClip >= 0) || math.IsInf(c.ZClip, 0):
+		return bad("zclip", "want a number of standard deviations, 0 for no limit, not %v", c.ZClip)
+	}
+	if s := c.Split; s != nil && s.Column == "" {
+		return bad("split.column", "want the name of a column")
+	}
+	if _, err := c.selections(); err != nil {
+		return err
+	}
+	if err := c.Derive.validate(); err != nil {
+		return err
+	}
+	if err := c.Target.validate(c.Derive != nil); err != nil {
+		return err
+	}
+	if len(c.Features) == 0 {
+		return bad("features", "want at least one, as in [{columns: [temperature, pressure]}]")
+	}
+	for i, f := range c.Features {
+		if err := f.validate("features["+strconv.Itoa(i)+"]", c.Derive != nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Derive) validate() error {
+	switch {
+	case d == nil:
+		return nil
+	case len(d.Group) == 0 || slices.Contains(d.Group, ""):
+		return bad("derive.group", "want the columns that name a unit")
+	case len(slices.Compact(slices.Sorted(slices.Values(d.Group)))) != len(d.Group):
+		return bad("derive.group", "some column is there twice")
+	case d.Window < 1 || d.Window > maxWindow:
+		return bad("derive.window", "want 1 to %d rows, not %d", maxWindow, d.Window)
+	case d.Stride < 0 || d.Stride > maxWindow:
+		return bad("derive.stride", "want 1 to %d rows, not %d", maxWindow, d.Stride)
+	case len(d.Stats) == 0:
+		return bad("derive.stats", "want some of mean, mean<k>, slope")
+	case d.Test != "" && d.Test != "last" && d.Test != "all":
+		return bad("derive.test", "want last or all, not %q", d.Test)
+	}
+	for i, name := range d.Stats {
+		if _, err := parseStat(name, d.Window); err != nil {
+			return bad("derive.stats["+strconv.Itoa(i)+"]", "%v", err)
+		}
+	}
+	return nil
+}
+
+func (t *Target) validate(derived bool) error {
+	switch {
+	case t.RowsLeft == nil && t.Column == "":
+		return bad("target", "want a column, or rows_left with derive")
+	case t.RowsLeft != nil && (t.Column != "" || t.Classes != nil || t.Scale != 0 || t.Offset != 0):
+		return bad("target.rows_left", "stands alone, without column, classes, offset and scale")
+	case t.RowsLeft != nil && !derived:
+		return bad("target.rows_left", "needs derive, which says what a unit is")
+	case t.RowsLeft != nil && !(t.RowsLeft.Cap > 0 && t.RowsLeft.Cap <= 1e9):
+		return bad("target.rows_left.cap", "want a number of rows up to 1e9, not %v", t.RowsLeft.Cap)
+	case t.Classes != nil && (len(t.Classes) < 2 || len(t.Classes) > MaxClasses):
+		return bad("target.classes", "want 2 to %d, not %d", MaxClasses, len(t.Classes))
+	case t.Classes != nil && (t.Scale != 0 || t.Offset != 0):
+		return bad("target.scale", "is for regression, classes have none")
+	case !(t.Scale >= 0) || math.IsInf(t.Scale, 0):
+		return bad("target.scale", "want a positive number, not %v", t.Scale)
+	case math.IsNaN(t.Offset) || math.IsInf(t.Offset, 0):
+		return bad("target.offset", "want a number, not %v", t.Offset)
+	}
+	_, err := classIndex(t.Classes)
+	return err
+}
+
+func (f *Feature) validate(key string, derived bool) error {
+	switch {
+	case len(f.Columns) == 0:
+		return bad(key+".columns", "want at least one column")
+	case !(f.Clip >= 0) || math.IsInf(f.Clip, 0):
+		return bad(key+".clip", "want a positive number, 0 for no limit, not %v", f.Clip)
+	case !(f.SLog >= 0) || math.IsInf(f.SLog, 0):
+		return bad(key+".slog", "want a positive number, not %v", f.SLog)
+	case f.SLog > 0 && f.Log1p:
+		return bad(key+".log1p", "not together with slog")
+	case f.MissingFlag && derived:
+		return bad(key+".missing_flag", "not together with derive")
+	}
+	for i, name := range f.Columns {
+		if strings.TrimSpace(name) == "" {
+			return bad(fmt.Sprintf("%s.columns[%d]", key, i), "want the name of a column")
+		}
+		if j := slices.Index(f.Columns, name); j < i {
+			return bad(fmt.Sprintf("%s.columns[%d]", key, i), "%q is there twice", name)
+		}
+	}
+	return nil
+}

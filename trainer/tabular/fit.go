@@ -1,0 +1,212 @@
+package tabular
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// Fit trains m on the training rows of d, as a round of a federation does, and
+// returns the result; m is not changed. progress, if not nil, is called after
+// each epoch. With the model's z-score taken from d this is a site on its own;
+// with the rows of all sites merged, training in one place.
+func Fit(ctx context.Context, m *model.Model, d *Data, s Settings, seed [32]byte, progress func(done, total int)) (*model.Model, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	return fit(ctx, m, d, s, trainer.Job{Seed: seed, Progress: progress})
+}
+
+func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.Job) (*model.Model, error) {
+	rows := &d.Train
+	if rows.N == 0 {
+		return nil, fmt.Errorf("tabular: no training rows")
+	}
+	batch := s.Batch
+	if batch == 0 || batch > rows.N {
+		batch = rows.N
+	}
+	n, err := newNetwork(m, d, batch)
+	if err != nil {
+		return nil, err
+	}
+	r := run{network: n, data: d, settings: s, rng: job.Rand(), batch: batch,
+		want: make([]float64, min(batch, chunkRows)), order: make([]int, rows.N), velocity: make([]float64, len(n.params))}
+	for i := range r.order {
+		r.order[i] = i
+	}
+	for epoch := range s.Epochs {
+		if err := r.epoch(ctx); err != nil {
+			return nil, err
+		}
+		job.Report(epoch+1, s.Epochs)
+	}
+	return n.write(m)
+}
+
+// run is one local training: mini-batch SGD with momentum.
+type run struct {
+	*network
+	data     *Data
+	settings Settings
+	rng      *rand.Rand
+	batch    int
+	order    []int
+	want     []float64 // wanted outputs of a chunk
+	velocity []float64
+}
+
+func (r *run) epoch(ctx context.Context) error {
+	if r.batch < len(r.order) {
+		r.rng.Shuffle(len(r.order), func(i, j int) { r.order[i], r.order[j] = r.order[j], r.order[i] })
+	}
+	for from := 0; from < len(r.order); from += r.batch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		batch := r.order[from:min(from+r.batch, len(r.order))]
+		r.gradient(&r.data.Train, batch)
+		r.step()
+	}
+	return nil
+}
+
+// gradient computes the gradient of the mean loss over the rows given, and
+// returns the sum of the loss.
+func (r *run) gradient(rows *Rows, batch []int) (loss float64) {
+	weight := 1 / float64(len(batch))
+	for from := 0; from < len(batch); from += chunkRows {
+		chunk := batch[from:min(from+chunkRows, len(batch))]
+		r.load(r.want, rows, r.data.unit, chunk)
+		r.forward(len(chunk))
+		loss += r.loss(r.want[:len(chunk)], weight)
+		r.backward(len(chunk), from == 0)
+	}
+	return loss
+}
+
+// load puts the scaled inputs of the rows at the positions given into act[0],
+// and what the outputs should be into want.
+func (n *network) load(want []float64, rows *Rows, u unit, at []int) {
+	dim := n.layers[0].in
+	for i, row := range at {
+		n.scale.input(n.act[0][i*dim:(i+1)*dim], rows.X[row*dim:(row+1)*dim])
+		want[i] = rows.Y[row]
+		if n.classes == 0 {
+			want[i] = u.output(rows.Y[row])
+		}
+	}
+}
+
+// step follows the gradient: L2, then the limit of the norm, then momentum:
+// v = momentum·v − lr·g, w += v.
+func (r *run) step() {
+	s := &r.settings
+	for _, l := range r.layers {
+		for j, w := range l.w {
+			l.gw[j] += float64(s.L2 * w)
+		}
+	}
+	rate := s.LR
+	if s.MaxGradNorm > 0 {
+		var square float64
+		for _, g := range r.grads {
+			square += float64(g * g)
+		}
+		rate *= min(1, s.MaxGradNorm/(math.Sqrt(square)+1e-12))
+	}
+	for i, g := range r.grads {
+		r.velocity[i] = float64(s.Momentum*r.velocity[i]) - float64(rate*g)
+		r.params[i] += r.velocity[i]
+	}
+}
+
+// write returns a copy of m with the parameters of n.
+func (n *network) write(m *model.Model) (*model.Model, error) {
+	out := m.Clone()
+	for i, l := range n.layers {
+		if err := narrow(out, model.WeightName(i), l.w); err != nil {
+			return nil, err
+		}
+		if err := narrow(out, model.BiasName(i), l.b); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// narrow stores values as the f32 tensor name of m.
+func narrow(m *model.Model, name string, values []float64) error {
+	to := make([]float32, len(values))
+	for j, v := range values {
+		to[j] = float32(v)
+		if f := float64(to[j]); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("tabular: training diverged: %s is not finite; try a smaller lr, or max_grad_norm", name)
+		}
+	}
+	return m.SetFloat32s(name, to)
+}
+
+// Score evaluates m on the test rows of d. Pool of the result is the score;
+// results of several Data can be pooled too.
+func Score(ctx context.Context, m *model.Model, d *Data) (trainer.Metrics, error) {
+	rows := &d.Test
+	n, err := newNetwork(m, d, rows.N)
+	if err != nil {
+		return nil, err
+	}
+	out := trainer.Metrics{trainer.SumN: 0, trainer.SumLoss: 0}
+	cells := make([][]float64, n.classes)
+	for i := range cells {
+		cells[i] = make([]float64, n.classes)
+	}
+	want, at := make([]float64, chunkRows), make([]int, 0, chunkRows)
+	for from := 0; from < rows.N; from += chunkRows {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		at = at[:0]
+		for i := from; i < min(from+chunkRows, rows.N); i++ {
+			at = append(at, i)
+		}
+		n.load(want, rows, d.unit, at)
+		n.forward(len(at))
+		out[trainer.SumLoss] += n.loss(want[:len(at)], 1)
+		z := n.act[len(n.layers)]
+		for i, row := range at {
+			if n.classes > 0 {
+				cells[int(want[i])][top(z[i*n.classes:(i+1)*n.classes])]++
+			} else {
+				addErrors(out, rows.Y[row], d.unit.target(z[i]))
+			}
+		}
+	}
+	if n.classes > 0 {
+		out.AddConfusion(cells)
+	}
+	return out, nil
+}
+
+// top returns the position of the largest value, the first of equals.
+func top(z []float64) int {
+	at := 0
+	for j, v := range z {
+		if v > z[at] {
+			at = j
+		}
+	}
+	return at
+}
+
+func addErrors(m trainer.Metrics, y, predicted float64) {
+	e := predicted - y
+	m[trainer.SumN]++
+	m[trainer.SumSE] += float64(e * e)
+	m[trainer.SumAE] += math.Abs(e)
+	m[trainer.SumY] += y
+	m[trainer.SumYY] += float64(y * y)
+}

@@ -1,0 +1,293 @@
+package tabular
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// chunkRows is how many rows go through the network at once. Larger batches
+// are summed chunk by chunk, which bounds memory.
+const chunkRows = 128
+
+// network is a model in float64 with the buffers to train it. Not safe for
+// concurrent use.
+type network struct {
+	layers  []layer
+	classes int // 0 for regression
+	scale   scaler
+	params  []float64 // all weights and biases
+	grads   []float64 // of params
+	// act[i] is the input of layer i (rows x in), the last one the output;
+	// delta[i] the derivative of the loss by the output of layer i.
+	act, delta [][]float64
+}
+
+// layer is a view of one dense layer: w is out x in.
+type layer struct {
+	in, out      int
+	w, b, gw, gb []float64
+}
+
+// scaler brings features to the scale of the model: (x − mean) / sd, limited
+// to ±clip, missing to 0.
+type scaler struct {
+	mean, inv []float64 // nil: no scaling
+	clip      float64
+}
+
+// newNetwork reads the architecture off the tensors of m, with room for
+// batches of rows.
+func newNetwork(m *model.Model, d *Data, rows int) (*network, error) {
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("tabular: %w", err)
+	}
+	widths, err := widthsOf(m.Schema)
+	if err != nil {
+		return nil, err
+	}
+	depth := len(widths) - 1
+	outputs := 1
+	if d.Classes != nil {
+		outputs = len(d.Classes)
+	}
+	switch {
+	case widths[0] != len(d.Features):
+		return nil, fmt.Errorf("tabular: the model has %d inputs, the config gives %d features", widths[0], len(d.Features))
+	case widths[depth] != outputs && d.Classes != nil:
+		return nil, fmt.Errorf("tabular: the model has %d outputs, the config %d classes", widths[depth], outputs)
+	case widths[depth] != outputs:
+		return nil, fmt.Errorf("tabular: the model has %d outputs, a regression has 1: is target.classes missing?", widths[depth])
+	}
+	n := &network{classes: len(d.Classes)}
+	if err := n.scale.read(m, widths[0], d.ZClip); err != nil {
+		return nil, err
+	}
+	n.alloc(widths, min(max(rows, 1), chunkRows))
+	for i, l := range n.layers {
+		w, err := m.Float32s(model.WeightName(i))
+		if err != nil {
+			return nil, err
+		}
+		b, err := m.Float32s(model.BiasName(i))
+		if err != nil {
+			return nil, err
+		}
+		widen(l.w, w)
+		widen(l.b, b)
+	}
+	return n, nil
+}
+
+func widen(dst []float64, src []float32) {
+	for i, v := range src {
+		dst[i] = float64(v)
+	}
+}
+
+// alloc makes parameters and buffers.
+func (n *network) alloc(widths []int, rows int) {
+	total := 0
+	for i, out := range widths[1:] {
+		total += out * (widths[i] + 1)
+	}
+	n.params, n.grads = make([]float64, total), make([]float64, total)
+	n.act = append(n.act, make([]float64, rows*widths[0]))
+	p, g := n.params, n.grads
+	take := func(k int) (a, b []float64) {
+		a, b = p[:k:k], g[:k:k]
+		p, g = p[k:], g[k:]
+		return a, b
+	}
+	for i, out := range widths[1:] {
+		l := layer{in: widths[i], out: out}
+		l.w, l.gw = take(out * l.in)
+		l.b, l.gb = take(out)
+		n.layers = append(n.layers, l)
+		n.act = append(n.act, make([]float64, rows*out))
+		n.delta = append(n.delta, make([]float64, rows*out))
+	}
+}
+
+// widthsOf reads the widths of layers.0, layers.1, ... and refuses tensors it
+// does not know.
+func widthsOf(s model.Schema) ([]int, error) {
+	var widths []int
+	for i := 0; ; i++ {
+		w, b := s.Index(model.WeightName(i)), s.Index(model.BiasName(i))
+		if w < 0 {
+			break
+		}
+		shape := s[w].Shape
+		switch {
+		case len(shape) != 2 || s[w].DType != model.F32 || shape[0] < 1 || shape[1] < 1:
+			return nil, fmt.Errorf("tabular: %s: want f32 [out, in], not %v %v", s[w].Name, s[w].DType, shape)
+		case b < 0 || s[b].DType != model.F32 || len(s[b].Shape) != 1 || s[b].Shape[0] != shape[0]:
+			return nil, fmt.Errorf("tabular: want %s, f32 [%d]", model.BiasName(i), shape[0])
+		case i == 0:
+			widths = append(widths, shape[1])
+		case shape[1] != widths[i]:
+			return nil, fmt.Errorf("tabular: %s takes %d inputs, the layer before gives %d", s[w].Name, shape[1], widths[i])
+		}
+		widths = append(widths, shape[0])
+	}
+	if len(widths) == 0 {
+		return nil, fmt.Errorf("tabular: the model has no %s", model.WeightName(0))
+	}
+	layers := 0
+	for _, t := range s {
+		switch {
+		case strings.HasPrefix(t.Name, "layers."):
+			layers++
+		case t.Name != model.ZMeanName && t.Name != model.ZSDName:
+			return nil, fmt.Errorf("tabular: cannot train the tensor %q", t.Name)
+		}
+	}
+	if layers != 2*(len(widths)-1) {
+		return nil, fmt.Errorf("tabular: the model's layers are not numbered from 0, each with weight and bias")
+	}
+	return widths, nil
+}
+
+// read takes fedmq.mean and fedmq.sd, f64 [inputs], from m if it has them.
+func (s *scaler) read(m *model.Model, inputs int, clip float64) error {
+	s.clip = math.Inf(1)
+	if clip > 0 {
+		s.clip = clip
+	}
+	if m.Schema.Index(model.ZMeanName) < 0 && m.Schema.Index(model.ZSDName) < 0 {
+		return nil
+	}
+	var err error
+	if s.mean, err = m.Float64s(model.ZMeanName); err != nil {
+		return fmt.Errorf("tabular: %w", err)
+	}
+	if s.inv, err = m.Float64s(model.ZSDName); err != nil {
+		return fmt.Errorf("tabular: %w", err)
+	}
+	if len(s.mean) != inputs || len(s.inv) != inputs {
+		return fmt.Errorf("tabular: %s and %s: want %d values each, one per input", model.ZMeanName, model.ZSDName, inputs)
+	}
+	for j, sd := range s.inv {
+		s.inv[j] = 1
+		if sd >= minSD {
+			s.inv[j] = 1 / sd
+		}
+	}
+	return nil
+}
+
+// input puts row x into dst.
+func (s *scaler) input(dst, x []float64) {
+	for j, v := range x {
+		if s.mean != nil {
+			v = (v - s.mean[j]) * s.inv[j]
+		}
+		if math.IsNaN(v) {
+			v = 0
+		}
+		dst[j] = min(max(v, -s.clip), s.clip)
+	}
+}
+
+func matrix(data []float64, rows, cols int) blas64.General {
+	return blas64.General{Rows: rows, Cols: cols, Stride: cols, Data: data[:rows*cols]}
+}
+
+// forward computes the outputs of the first rows of act[0] into the last act.
+func (n *network) forward(rows int) {
+	for i, l := range n.layers {
+		z := n.act[i+1][:rows*l.out]
+		for r := range rows {
+			copy(z[r*l.out:], l.b)
+		}
+		blas64.Gemm(blas.NoTrans, blas.Trans, 1, matrix(n.act[i], rows, l.in), matrix(l.w, l.out, l.in),
+			1, matrix(z, rows, l.out))
+		if i+1 < len(n.layers) {
+			for j, v := range z {
+				z[j] = max(v, 0)
+			}
+		}
+	}
+}
+
+// backward adds to grads the gradient of the rows whose derivatives are in the
+// last delta; first sets instead of adding.
+func (n *network) backward(rows int, first bool) {
+	beta := 1.0
+	if first {
+		beta = 0
+	}
+	for i := len(n.layers) - 1; i >= 0; i-- {
+		l, d := n.layers[i], n.delta[i][:rows*n.layers[i].out]
+		blas64.Gemm(blas.Trans, blas.NoTrans, 1, matrix(d, rows, l.out), matrix(n.act[i], rows, l.in),
+			beta, matrix(l.gw, l.out, l.in))
+		if first {
+			clear(l.gb)
+		}
+		for r := range rows {
+			for j, v := range d[r*l.out : (r+1)*l.out] {
+				l.gb[j] += v
+			}
+		}
+		if i == 0 {
+			return
+		}
+		before := n.delta[i-1][:rows*l.in]
+		blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, matrix(d, rows, l.out), matrix(l.w, l.out, l.in),
+			0, matrix(before, rows, l.in))
+		for j, v := range n.act[i][:len(before)] {
+			if v <= 0 {
+				before[j] = 0
+			}
+		}
+	}
+}
+
+// loss returns the summed loss of the rows in the last act, squared error or
+// cross-entropy, and puts its derivative times weight into the last delta.
+// want holds a class or a wanted output per row.
+func (n *network) loss(want []float64, weight float64) float64 {
+	last := len(n.layers) - 1
+	z, d := n.act[last+1], n.delta[last]
+	var sum float64
+	if n.classes == 0 {
+		for r, y := range want {
+			e := z[r] - y
+			sum += float64(e * e)
+			d[r] = 2 * e * weight
+		}
+		return sum
+	}
+	for r, y := range want {
+		from, to := r*n.classes, (r+1)*n.classes
+		sum += crossEntropy(d[from:to], z[from:to], int(y))
+		for j := range d[from:to] {
+			d[from+j] *= weight
+		}
+	}
+	return sum
+}
+
+// crossEntropy returns −log softmax(z)[class], and its derivative in d.
+func crossEntropy(d, z []float64, class int) float64 {
+	top := z[0]
+	for _, v := range z[1:] {
+		top = max(top, v)
+	}
+	var sum float64
+	for j, v := range z {
+		d[j] = math.Exp(v - top)
+		sum += d[j]
+	}
+	for j := range d {
+		d[j] /= sum
+	}
+	d[class]--
+	return math.Log(sum) - (z[class] - top)
+}

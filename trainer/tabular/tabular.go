@@ -1,0 +1,128 @@
+// Package tabular trains on rows of numbers: CSV files in, linear regression,
+// softmax regression or a multilayer perceptron with ReLU out.
+//
+// Describe the rows with a Config, Load them, and give New's Trainer to a
+// site. Its Statistics give the federation the mean and deviation of every
+// feature without a row leaving; the model brings them back as fedmq.mean and
+// fedmq.sd, and every site scales with the same numbers. Fit and Score train
+// and judge outside a federation with the same code.
+//
+// Training runs in float64 (gonum) from and to f32 models. One seed gives the
+// same bits on one machine, whatever the number of its cores; other CPUs may
+// differ in the last bits, which matters to nobody: what is exact is the
+// average of what the sites send.
+//
+// The package never writes a file and keeps no state between rounds.
+package tabular
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// Trainer is a trainer.Trainer, Evaluator and Statistician over one Data.
+type Trainer struct{ data *Data }
+
+var (
+	_ trainer.Trainer      = (*Trainer)(nil)
+	_ trainer.Evaluator    = (*Trainer)(nil)
+	_ trainer.Statistician = (*Trainer)(nil)
+)
+
+// New returns a trainer on d, which must have training rows and is not to be
+// changed afterwards.
+func New(d *Data) (*Trainer, error) {
+	if d.Train.N == 0 {
+		return nil, errors.New("tabular: no training rows: see where, split and, for units shorter than a window, derive")
+	}
+	return &Trainer{data: d}, nil
+}
+
+// Samples is the number of training rows.
+func (t *Trainer) Samples() int { return t.data.Train.N }
+
+// Train runs the epochs that the job's settings ask for (see Settings).
+func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	s, err := ParseSettings(job.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return fit(ctx, global, t.data, s, job)
+}
+
+// Evaluate returns the sums over the test rows, nil if there are none.
+func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Model) (trainer.Metrics, error) {
+	if t.data.Test.N == 0 {
+		return nil, nil
+	}
+	return Score(ctx, global, t.data)
+}
+
+// Statistics returns n, mean and m2 of every feature over the training rows.
+func (t *Trainer) Statistics(context.Context, trainer.Job) (*model.Model, error) {
+	dim := []int{len(t.data.Features)}
+	schema, err := model.NewSchema(
+		model.Spec{Name: "n", DType: model.F64, Shape: dim},
+		model.Spec{Name: "mean", DType: model.F64, Shape: dim},
+		model.Spec{Name: "m2", DType: model.F64, Shape: dim})
+	if err != nil {
+		return nil, err
+	}
+	m, s := model.New(schema), t.data.Moments()
+	return m, errors.Join(m.SetFloat64s("n", s.N), m.SetFloat64s("mean", s.Mean), m.SetFloat64s("m2", s.M2))
+}
+
+// Settings of a training round, from the task's "train". Keys left out take
+// the default.
+type Settings struct {
+	Epochs      int     `json:"epochs"`        // passes over the rows, 1..100000, default 1
+	Batch       int     `json:"batch"`         // rows of a step, 0 = all, default 32
+	LR          float64 `json:"lr"`            // learning rate, 0 < lr <= 1000, default 0.01
+	Momentum    float64 `json:"momentum"`      // 0 <= momentum < 1, default 0; starts anew each round
+	L2          float64 `json:"l2"`            // adds l2·w to the gradient of every weight, biases excepted; 0..1000, default 0
+	MaxGradNorm float64 `json:"max_grad_norm"` // limit of the norm over all gradients; default 0 = none
+}
+
+// DefaultSettings are those of an empty object.
+func DefaultSettings() Settings { return Settings{Epochs: 1, Batch: 32, LR: 0.01} }
+
+// ParseSettings reads settings strictly: an unknown key or a value out of
+// range is an error that names it.
+func ParseSettings(raw json.RawMessage) (Settings, error) {
+	s := DefaultSettings()
+	if len(bytes.TrimSpace(raw)) > 0 {
+		if err := (trainer.Job{Settings: raw}).Decode(&s); err != nil {
+			return s, fmt.Errorf("tabular: %w", err)
+		}
+	}
+	return s, s.Validate()
+}
+
+// Validate returns an error for the first value out of range.
+func (s Settings) Validate() error {
+	problem := ""
+	switch {
+	case s.Epochs < 1 || s.Epochs > 100_000:
+		problem = fmt.Sprintf("epochs: want 1 to 100000, not %d", s.Epochs)
+	case s.Batch < 0:
+		problem = fmt.Sprintf("batch: want a number of rows, 0 for all, not %d", s.Batch)
+	case !(s.LR > 0 && s.LR <= 1000):
+		problem = fmt.Sprintf("lr: want more than 0, up to 1000, not %v", s.LR)
+	case !(s.Momentum >= 0 && s.Momentum < 1):
+		problem = fmt.Sprintf("momentum: want 0 up to, not including, 1, not %v", s.Momentum)
+	case !(s.L2 >= 0 && s.L2 <= 1000):
+		problem = fmt.Sprintf("l2: want 0 to 1000, not %v", s.L2)
+	case !(s.MaxGradNorm >= 0) || math.IsInf(s.MaxGradNorm, 0):
+		problem = fmt.Sprintf("max_grad_norm: want a positive number, 0 for no limit, not %v", s.MaxGradNorm)
+	default:
+		return nil
+	}
+	return errors.New("tabular: settings: " + problem)
+}

@@ -1,0 +1,244 @@
+package tabular
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// series is one unit: its rows in order.
+type series struct {
+	name  []string  // cells of the group columns
+	order []float64 // by which to sort, if asked for
+	x     []float64 // rows x columns
+	y     []float64 // target column, if there is one
+}
+
+// unitKey makes one key of the cells of the group columns.
+func unitKey(cells []string) string { return strings.Join(cells, "\x00") }
+
+// series finds or begins the unit of the current row.
+func (l *loader) series(t *table, p *layout, to *sink) (*series, error) {
+	cells := make([]string, len(p.group))
+	for i, c := range p.group {
+		cells[i] = strings.TrimSpace(t.row[c])
+	}
+	key := unitKey(cells)
+	s := to.units[key]
+	if s == nil {
+		for i := range cells {
+			cells[i] = strings.Clone(cells[i])
+		}
+		s = &series{name: cells}
+		if to.units == nil {
+			to.units = map[string]*series{}
+		}
+		to.units[key], to.series = s, append(to.series, s)
+	}
+	if p.order < 0 {
+		return s, nil
+	}
+	v, err := t.number(p.order)
+	if err == nil && math.IsNaN(v) {
+		err = fmt.Errorf("tabular: %s: derive.order is missing", t.at(p.order))
+	}
+	s.order = append(s.order, v)
+	return s, err
+}
+
+// sort puts the rows in order; rows with the same order keep theirs.
+func (s *series) sort(width int) {
+	if slices.IsSorted(s.order) {
+		return
+	}
+	at := make([]int, len(s.order))
+	for i := range at {
+		at[i] = i
+	}
+	slices.SortStableFunc(at, func(a, b int) int {
+		switch {
+		case s.order[a] < s.order[b]:
+			return -1
+		case s.order[a] > s.order[b]:
+			return 1
+		}
+		return 0
+	})
+	x, y := make([]float64, 0, len(s.x)), make([]float64, 0, len(s.y))
+	for _, i := range at {
+		x = append(x, s.x[i*width:(i+1)*width]...)
+		if len(s.y) > 0 {
+			y = append(y, s.y[i])
+		}
+	}
+	s.x, s.y = x, y
+}
+
+// stat is a statistic of the last rows of a window: slope, or mean of k.
+type stat struct {
+	name  string
+	slope bool
+	rows  int
+}
+
+func parseStat(name string, window int) (stat, error) {
+	if name == "slope" || name == "mean" {
+		return stat{name, name == "slope", window}, nil
+	}
+	digits, ok := strings.CutPrefix(name, "mean")
+	k, err := strconv.Atoi(digits)
+	switch {
+	case !ok || err != nil || digits[0] == '+':
+		return stat{}, fmt.Errorf("unknown %q, want mean, mean<k> or slope", name)
+	case k < 1 || k > window:
+		return stat{}, fmt.Errorf("%q: want 1 to %d rows, the window", name, window)
+	}
+	return stat{name, false, k}, nil
+}
+
+// of computes the statistic of column j of a window x with the given width.
+func (s stat) of(x []float64, width, j int) float64 {
+	n := len(x) / width
+	from := max(0, n-s.rows)
+	var count, sum, at float64
+	for i := from; i < n; i++ {
+		if v := x[i*width+j]; !math.IsNaN(v) {
+			count++
+			sum += v
+			at += float64(i)
+		}
+	}
+	if count == 0 {
+		return math.NaN()
+	}
+	if !s.slope {
+		return sum / count
+	}
+	at /= count
+	var num, den float64
+	for i := from; i < n; i++ {
+		if v := x[i*width+j]; !math.IsNaN(v) {
+			d := float64(i) - at
+			num += d * v
+			den += d * d
+		}
+	}
+	return num / max(den, 1) * float64(n-from)
+}
+
+// derive replaces the series by rows of window statistics: for each statistic,
+// all columns.
+func (l *loader) derive(d *Data, columns []string) error {
+	var stats []stat
+	d.Features = nil
+	for _, name := range l.config.Derive.Stats {
+		s, err := parseStat(name, l.config.Derive.Window)
+		if err != nil {
+			return err
+		}
+		stats = append(stats, s)
+		for _, c := range columns {
+			d.Features = append(d.Features, c+"."+name)
+		}
+	}
+	truth, err := l.truth()
+	if err != nil {
+		return err
+	}
+	for _, to := range []*sink{&l.train, &l.test} {
+		for _, s := range to.series {
+			left := 0.0
+			if to.test && truth != nil {
+				var ok bool
+				if left, ok = truth[unitKey(s.name)]; !ok {
+					return fmt.Errorf("tabular: %s: no row for %s", l.config.Target.RowsLeft.Truth, strings.Join(s.name, ", "))
+				}
+			}
+			if err := l.windows(to, s, stats, len(columns), left); err != nil {
+				return err
+			}
+		}
+		to.series, to.units = nil, nil
+	}
+	return nil
+}
+
+// windows adds the rows of one unit. left is how many rows follow its last.
+func (l *loader) windows(to *sink, s *series, stats []stat, width int, left float64) error {
+	d := l.config.Derive
+	s.sort(width)
+	n := len(s.x) / width
+	first, stride := d.Window, max(1, d.Stride)
+	if to.test && d.Test != "all" {
+		first = n
+	}
+	for end := first; end <= n; end += stride {
+		window := s.x[max(0, end-d.Window)*width : end*width]
+		for _, st := range stats {
+			for j := range width {
+				to.rows.X = append(to.rows.X, st.of(window, width, j))
+			}
+		}
+		to.rows.N++
+		if r := l.config.Target.RowsLeft; r != nil {
+			to.rows.Y = append(to.rows.Y, min(r.Cap, left+float64(n-end)))
+		} else {
+			to.rows.Y = append(to.rows.Y, s.y[end-1])
+		}
+		if l.values += len(stats) * width; l.values > MaxValues {
+			return fmt.Errorf("tabular: derive: more than %d values", MaxValues)
+		}
+	}
+	return nil
+}
+
+// truth reads how many rows follow the last one of each test unit; nil if no
+// file is named.
+func (l *loader) truth() (out map[string]float64, err error) {
+	r := l.config.Target.RowsLeft
+	if r == nil || r.Truth == "" {
+		return nil, nil
+	}
+	t, err := openTable(l.open, r.Truth)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	group := make([]int, len(l.config.Derive.Group))
+	value := len(t.header) * (len(t.header) - 1) / 2 // the column that is left over
+	for i, name := range l.config.Derive.Group {
+		if group[i], err = t.column("derive.group", name); err != nil {
+			return nil, err
+		}
+		value -= group[i]
+	}
+	if len(t.header) != len(group)+1 {
+		return nil, fmt.Errorf("tabular: %s: want the columns of derive.group and one more, not %d", r.Truth, len(t.header))
+	}
+	out = map[string]float64{}
+	cells := make([]string, len(group))
+	for {
+		ok, err := t.next()
+		if !ok || err != nil {
+			return out, err
+		}
+		for i, c := range group {
+			cells[i] = strings.TrimSpace(t.row[c])
+		}
+		v, err := t.number(value)
+		if err != nil {
+			return nil, err
+		}
+		if !(v >= 0) {
+			return nil, fmt.Errorf("tabular: %s: want the rows left, 0 or more", t.at(value))
+		}
+		key := unitKey(cells)
+		if _, twice := out[key]; twice {
+			return nil, fmt.Errorf("tabular: %s: %s is there twice", t.at(0), strings.Join(cells, ", "))
+		}
+		out[key] = v
+	}
+}
