@@ -1,0 +1,168 @@
+package round
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Limits of a task's settings.
+const (
+	MaxCap       = 1 << 29 // above it a product with a float32 is not exact
+	MaxAllowance = 1 << 24
+	MinGridB     = -16
+	MaxGridB     = 24
+
+	defaultGridB      = 6
+	defaultCapFactor  = 10
+	defaultDeadlineMS = 10 * 60 * 1000
+	abandonsUntilWait = 3
+	refusalsUntilStop = 3
+	firstWaitMS       = 30_000
+	paceFree          = 100 // members that need no pace
+	paceMSPerMember   = 2
+	heartbeatMinMS    = 30_000
+	heartbeatMSMember = 10
+	maxCommands       = 1000
+	maxCommandID      = 64
+	maxSuperseded     = 8 // instances remembered for each member
+	sampleDraws       = 64
+)
+
+// Weights says how a member's number of samples becomes its weight.
+type Weights string
+
+// The weightings.
+const (
+	WeightSamples Weights = "samples"
+	WeightUniform Weights = "uniform"
+	WeightSqrt    Weights = "sqrt" // round half to even of the square root, at least 1
+)
+
+// Config is the task as its owner set it. The zero value of a field takes the
+// default given beside it; Members has none.
+type Config struct {
+	Members []topics.MemberFilter // who may join; at least one
+
+	Rounds     uint64 // train rounds; default 1
+	Statistics bool   // begin with a statistics round
+
+	StartWhen  int    // members welcomed before the first order; default: the quorum
+	JoinWaitMS int64  // time for more to join after StartWhen is reached; default 0
+	Quorum     int    // fewest accepted to commit; default: more than half of StartWhen, at least 1
+	Goal       int    // accepted that close an attempt early, at least the quorum; default 0: all
+	DeadlineMS uint64 // of an attempt while connected; default 10 minutes
+
+	Sample    float64 // share of the members asked, (0, 1]; default 1
+	Allowance uint64  // most members of one round's cohorts; default: the power of two >= 2 x the first cohort
+
+	Weights   Weights // default WeightSamples
+	Cap       uint64  // highest weight, 1..MaxCap; default: CapFactor x the lower median of the first cohort
+	CapFactor uint64  // default 10
+	GridB     *int    // values are at most 2^GridB, MinGridB..MaxGridB; default 6
+
+	PaceMS *uint64 // spread of the updates; default 0 up to 100 members, then 2 ms a member
+
+	Base   ID // content id of the genesis model (version 0)
+	Schema ID // hash of its schema; zero: joins are not checked against it
+
+	// Rand fills p with random bytes. It is called only with Sample < 1, once
+	// for each draw of a cohort.
+	Rand func(p []byte)
+}
+
+// ErrConfig is wrapped by every error of Validate.
+var ErrConfig = errors.New("round: setting")
+
+// Validate says what is wrong with the settings, if anything. New expects
+// settings that pass.
+func (c Config) Validate() error {
+	d := c.withDefaults()
+	bad := func(what string, got any, want string) error {
+		return fmt.Errorf("%w %s: %v, want %s", ErrConfig, what, got, want)
+	}
+	switch {
+	case len(c.Members) == 0:
+		return bad("members", "none", "at least one filter")
+	case c.StartWhen < 0 || c.Quorum < 0 || c.Goal < 0 || c.JoinWaitMS < 0:
+		return bad("start_when, quorum, goal, join_wait", "negative", "0 or more")
+	case d.Goal != 0 && d.Goal < d.Quorum:
+		return bad("goal", d.Goal, fmt.Sprintf("at least the quorum, %d", d.Quorum))
+	case d.StartWhen < d.Quorum:
+		return bad("start_when", d.StartWhen, fmt.Sprintf("at least the quorum, %d", d.Quorum))
+	case d.DeadlineMS > math.MaxInt64/4:
+		return bad("deadline", d.DeadlineMS, "a time that ends")
+	case !(d.Sample > 0 && d.Sample <= 1):
+		return bad("sample", d.Sample, "above 0, at most 1")
+	case d.Sample < 1 && d.Rand == nil:
+		return bad("sample", d.Sample, "a source of random bytes beside it")
+	case d.Weights != WeightSamples && d.Weights != WeightUniform && d.Weights != WeightSqrt:
+		return bad("weights", d.Weights, "samples, uniform or sqrt")
+	case d.Cap > MaxCap:
+		return bad("weights.cap", d.Cap, fmt.Sprintf("at most %d", MaxCap))
+	case d.Allowance > MaxAllowance || d.Allowance != 0 && d.Allowance < uint64(d.Quorum):
+		return bad("weights.allowance", d.Allowance, "at least the quorum, at most 2^24")
+	case *d.GridB < MinGridB || *d.GridB > MaxGridB:
+		return bad("grid.b", *d.GridB, fmt.Sprintf("%d..%d", MinGridB, MaxGridB))
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Rounds == 0 {
+		c.Rounds = 1
+	}
+	if c.Quorum == 0 {
+		c.Quorum = c.StartWhen/2 + 1
+	}
+	if c.StartWhen == 0 {
+		c.StartWhen = c.Quorum
+	}
+	if c.DeadlineMS == 0 {
+		c.DeadlineMS = defaultDeadlineMS
+	}
+	if c.Sample == 0 {
+		c.Sample = 1
+	}
+	if c.Weights == "" {
+		c.Weights = WeightSamples
+	}
+	if c.CapFactor == 0 {
+		c.CapFactor = defaultCapFactor
+	}
+	if c.GridB == nil {
+		b := defaultGridB
+		c.GridB = &b
+	}
+	return c
+}
+
+// member reports whether path may join.
+func (c Config) member(path string) bool {
+	for _, f := range c.Members {
+		if f.Match(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// work returns what round r is for.
+func (c Config) work(r uint64) Work {
+	first := uint64(1)
+	if c.Statistics {
+		if r == 1 {
+			return WorkStatistics
+		}
+		first = 2
+	}
+	switch trained := r - first; {
+	case trained < c.Rounds:
+		return WorkTrain
+	case trained == c.Rounds:
+		return WorkEvaluate
+	}
+	return WorkNone
+}

@@ -1,0 +1,131 @@
+package round
+
+import "github.com/fedmq/fedmq/internal/verdict"
+
+// Event is what a driver tells the machine: one of the types below. Times are
+// milliseconds of any clock that does not fall; a Now of 0 leaves the time as
+// it is.
+type Event interface{ event() }
+
+// Started is the first event of a process, once the driver has looked for its
+// own order on the broker. SeenEpoch is the highest epoch that it found there,
+// 0 for none. The epoch rises and the next attempt opens.
+type Started struct {
+	Now       int64
+	SeenEpoch uint64
+	Instance  Instance
+}
+
+// Connected: the link is up and its subscriptions are granted. The machine
+// starts disconnected.
+type Connected struct{ Now int64 }
+
+// Disconnected: the link is down.
+type Disconnected struct{ Now int64 }
+
+// Tick passes the time; one is wanted at Ready.Wake.
+type Tick struct{ Now int64 }
+
+// Published: the order of this epoch, round and attempt is on the broker (its
+// PUBACK has come), model and parts before it. The deadline starts with the
+// first one.
+type Published struct {
+	Now     int64
+	Epoch   uint64
+	Round   uint64
+	Attempt uint32
+}
+
+// Join is a member's join that passed the driver's checks. Digest is the
+// SHA-256 of its bytes; a zero Schema is an unknown one.
+type Join struct {
+	Now      int64
+	Member   string
+	Samples  uint64
+	Schema   ID
+	Instance Instance
+	Counter  uint64
+	Digest   ID
+}
+
+// Update is a member's contribution, or one that the driver kept on disk and
+// offers again after a restart. Round, Attempt and Base are its header's.
+// Problem is what decoding and checking found, None if nothing.
+type Update struct {
+	Now     int64
+	Member  string
+	Round   uint64
+	Attempt uint32
+	Base    ID
+	Content ID
+	Samples uint64
+	Problem verdict.Reason // a refusal, or None
+	Detail  string         // for the refusal, from a closed set of the driver's
+	Norm    float64
+	Bytes   int64 // as it travelled
+}
+
+// Decline is a member's refusal to take part in one attempt.
+type Decline struct {
+	Now     int64
+	Member  string
+	Round   uint64
+	Attempt uint32
+	Reason  string
+}
+
+// Leave takes a member out of all later cohorts, until it joins again.
+type Leave struct {
+	Now    int64
+	Member string
+}
+
+// Committed answers Ready.Commit: model and record are computed and their
+// blobs durable. Base is the content id of the model that the next round
+// starts from; the Ready that follows belongs in one transaction with the
+// record.
+type Committed struct {
+	Now        int64
+	Base       ID
+	RecordHash ID
+}
+
+// Op is what a command asks for.
+type Op string
+
+// The commands.
+const (
+	OpStart    Op = "start"     // open with a quorum, or go on after a stop
+	OpPause    Op = "pause"     // when the attempt ends
+	OpPauseNow Op = "pause_now" // abandon the attempt
+	OpResume   Op = "resume"
+	OpStop     Op = "stop" // abandon the attempt; only start goes on
+)
+
+// Command is an operator's command, with the round at which it is meant.
+type Command struct {
+	Now     int64
+	ID      string
+	Op      Op
+	AtRound uint64
+}
+
+// Fenced: a verified order of another process of this owner was seen. If it
+// outranks this one, the machine sends nothing any more.
+type Fenced struct {
+	Epoch    uint64
+	Instance Instance
+}
+
+func (Started) event()      {}
+func (Connected) event()    {}
+func (Disconnected) event() {}
+func (Tick) event()         {}
+func (Published) event()    {}
+func (Join) event()         {}
+func (Update) event()       {}
+func (Decline) event()      {}
+func (Leave) event()        {}
+func (Committed) event()    {}
+func (Command) event()      {}
+func (Fenced) event()       {}

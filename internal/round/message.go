@@ -1,0 +1,129 @@
+package round
+
+import "github.com/fedmq/fedmq/internal/verdict"
+
+// Message is something to send: SendOrder, SendReply, SendSettled or
+// SendEvent.
+type Message interface{ message() }
+
+// SendOrder publishes the current order, its model first, and is repeated at
+// every connect; publishing is idempotent. The driver answers with Published.
+type SendOrder struct{ Order Order }
+
+// SendReply answers one member.
+type SendReply struct {
+	Member string
+	Reply  Reply
+}
+
+// SendSettled asks the driver to look up what became of a member's update of
+// an older round, and to answer settled.
+type SendSettled struct {
+	Member  string
+	Round   uint64
+	Content ID
+}
+
+// SendEvent publishes one fact for people to read.
+type SendEvent struct{ Fact Fact }
+
+func (SendOrder) message()   {}
+func (SendReply) message()   {}
+func (SendSettled) message() {}
+func (SendEvent) message()   {}
+
+// Order is all of an order that the machine decides; the driver adds trainer
+// settings, seeds, part size and schema. It never changes within an attempt.
+type Order struct {
+	Epoch           uint64   `json:"epoch"`
+	Round           uint64   `json:"round"`
+	Attempt         uint32   `json:"attempt"`
+	Work            Work     `json:"work"`
+	Base            ID       `json:"base"`
+	Version         uint64   `json:"version"` // of the base
+	ValidFrom       uint32   `json:"valid_from"`
+	DeadlineMS      uint64   `json:"deadline_ms"`
+	PaceMS          uint64   `json:"pace_ms"`
+	HeartbeatMS     uint64   `json:"heartbeat_ms"`
+	GridB           int      `json:"grid_b"`
+	GridW           int      `json:"grid_w"`
+	Cap             uint64   `json:"cap"`
+	Weights         Weights  `json:"weights"`
+	Instance        Instance `json:"instance"`
+	CohortN         uint32   `json:"cohort_n"`
+	CohortHash      ID       `json:"cohort_hash"`
+	SampleSeed      Instance `json:"sample_seed"`      // zero without sampling
+	SampleThreshold uint64   `json:"sample_threshold"` // MaxUint64: everybody
+	Reason          string   `json:"reason,omitempty"` // of work none: paused, stopped (with why), finished
+}
+
+// Reply is the body of an answer: Welcome, Receipt, Refusal or Superseded.
+type Reply interface{ reply() }
+
+// Welcome gives a member its index and the first order that it may be in.
+type Welcome struct {
+	Index       uint32
+	FromRound   uint64
+	FromAttempt uint32
+}
+
+// Receipt says that an update was accepted and journalled. For a decline
+// that was noted, Content is zero.
+type Receipt struct {
+	Round   uint64
+	Attempt uint32
+	Content ID
+}
+
+// Refusal says why a message does not count. Reasons that are not
+// Authenticated are the driver's to count, and to answer once a second.
+type Refusal struct {
+	Round   uint64
+	Attempt uint32
+	Content ID // zero for a join or a decline
+	Reason  verdict.Reason
+	Detail  string
+	Counter uint64 // with old_counter: the highest seen
+}
+
+// Superseded tells an instance that a newer one of the same member took over.
+type Superseded struct{ Instance Instance }
+
+func (Welcome) reply()    {}
+func (Receipt) reply()    {}
+func (Refusal) reply()    {}
+func (Superseded) reply() {}
+
+// Fact is one line on the event topic. Fields that a kind does not use are
+// zero.
+type Fact struct {
+	Kind    FactKind
+	Round   uint64
+	Attempt uint32
+	Member  string
+	Work    Work
+	Content ID
+	Reason  verdict.Reason
+	Detail  string
+	Count   int // members: of a cohort (opened), accepted (closing, abandoned), welcomed (joined)
+}
+
+// FactKind is the kind of a fact.
+type FactKind string
+
+// The facts.
+const (
+	FactJoined     FactKind = "joined"     // Member, Count
+	FactLeft       FactKind = "left"       // Member
+	FactSuperseded FactKind = "superseded" // Member
+	FactOpened     FactKind = "opened"     // Work, Count
+	FactAccepted   FactKind = "accepted"   // Member, Content, Count so far
+	FactRefused    FactKind = "refused"    // Member, Content, Reason, Detail
+	FactDeclined   FactKind = "declined"   // Member, Detail
+	FactClosing    FactKind = "closing"    // Detail: the Close, Count
+	FactCommitted  FactKind = "committed"  // Content: the new base
+	FactAbandoned  FactKind = "abandoned"  // Detail: the Close, Count
+	FactWaiting    FactKind = "waiting"    // Count: milliseconds
+	FactHalted     FactKind = "halted"     // Detail: paused, stopped..., finished
+	FactCommand    FactKind = "command"    // Member: its id, Detail: op and what came of it
+)

@@ -1,0 +1,110 @@
+package round
+
+import "github.com/fedmq/fedmq/internal/verdict"
+
+// Ready is what the machine owes since the last Ready, to be done in the order
+// of the fields: all of Save in one transaction, then the fold, then what is
+// sent, then the commit.
+type Ready struct {
+	Save    Save
+	Restart bool       // begin an empty sum under State.Params and State.Base, before Fold
+	Fold    []Accepted // in order of acceptance
+	Send    []Message
+	Commit  *Commit // close the sum; answer with Step(Committed)
+	Wake    int64   // time of the next Tick wanted, 0 for none
+}
+
+// Empty reports whether nothing is owed.
+func (r Ready) Empty() bool {
+	return r.Save.Empty() && !r.Restart && len(r.Fold) == 0 && len(r.Send) == 0 && r.Commit == nil
+}
+
+// Save is one transaction: drop the journal if asked to, append the verdicts,
+// replace the state, add the records.
+type Save struct {
+	State       *State    // nil: unchanged
+	DropJournal bool      // a new round: the old one's verdicts are in its record
+	Verdicts    []Verdict // to append to the journal
+	Records     []Record  // of abandoned attempts, oldest first; a commit's record is the driver's
+}
+
+// Empty reports whether nothing is to be saved.
+func (s Save) Empty() bool {
+	return s.State == nil && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
+}
+
+// Verdict is one entry of the journal: an update accepted (Reason Counted), or
+// the first refusal of a member in an attempt, or its first conflict.
+type Verdict struct {
+	Round   uint64         `json:"round"`
+	Attempt uint32         `json:"attempt"` // in which the verdict was given
+	Member  string         `json:"member"`
+	Index   uint32         `json:"index"`
+	Content ID             `json:"content"`
+	Samples uint64         `json:"samples"`
+	Weight  uint64         `json:"weight"`
+	Norm    float64        `json:"norm"`
+	Bytes   int64          `json:"bytes"`
+	Reason  verdict.Reason `json:"reason"`
+}
+
+// Accepted is one update to add to the sum with its weight.
+type Accepted struct {
+	Member  string
+	Index   uint32
+	Content ID
+	Weight  uint64
+}
+
+// Commit closes the sum of a round. Params and the order of the attempt are in
+// the state saved last.
+type Commit struct {
+	Epoch    uint64
+	Round    uint64
+	Attempt  uint32
+	Work     Work
+	Base     ID
+	Params   Params
+	Reason   Close
+	Accepted []Accepted // path order; each was in a Fold since the last Restart
+	Entries  []Entry    // every member of the cohort, path order
+}
+
+// Record is an abandoned attempt.
+type Record struct {
+	Epoch   uint64
+	Round   uint64
+	Attempt uint32
+	Work    Work
+	Base    ID
+	Params  Params
+	Reason  Close
+	Entries []Entry // every member of the cohort, path order
+}
+
+// Entry says what became of one member of a cohort. Content, samples, weight,
+// norm and bytes are zero unless an update was accepted or refused.
+type Entry struct {
+	Member   string
+	Index    uint32
+	Content  ID
+	Samples  uint64
+	Weight   uint64
+	Norm     float64
+	Bytes    int64
+	Verdict  verdict.Reason
+	Conflict bool   // it also sent other content
+	Detail   string // why it declined
+}
+
+// Close is why an attempt ended.
+type Close string
+
+// The reasons.
+const (
+	CloseAll      Close = "all"      // every member is accepted, refused or has declined
+	CloseGoal     Close = "goal"     // enough are accepted
+	CloseDeadline Close = "deadline" // the time is over
+	ClosePause    Close = "pause"    // an operator's pause_now
+	CloseStop     Close = "stop"     // an operator's stop
+)

@@ -1,0 +1,107 @@
+package round
+
+import "slices"
+
+// Work is what an order asks for.
+type Work string
+
+// The kinds of work.
+const (
+	WorkNone       Work = "none" // paused, stopped or finished
+	WorkStatistics Work = "statistics"
+	WorkTrain      Work = "train"
+	WorkEvaluate   Work = "evaluate"
+)
+
+// Phase is where the current round is.
+type Phase string
+
+// The phases.
+const (
+	Idle    Phase = "idle"    // waiting for members: the first order, or a quorum that is heard from
+	Open    Phase = "open"    // an attempt runs
+	Closing Phase = "closing" // Ready.Commit was handed out and is not answered yet
+	Waiting Phase = "waiting" // backing off after three abandons in a row
+	Halted  Phase = "halted"  // work none: paused, stopped or finished
+)
+
+// State is all that must survive a restart beside the journal. It is plain
+// data and goes through JSON without loss.
+type State struct {
+	Epoch    uint64   `json:"epoch"`
+	Instance Instance `json:"instance"` // of the aggregator's process
+
+	Round   uint64 `json:"round"`   // the next to commit
+	Attempt uint32 `json:"attempt"` // of the last order stored in this round; 0: none yet
+	Phase   Phase  `json:"phase"`
+
+	Base    ID     `json:"base"`    // content id of the current model
+	Version uint64 `json:"version"` // number of the round that committed it
+	Record  ID     `json:"record"`  // hash of that round's record, as Committed gave it
+
+	ValidFrom uint32   `json:"valid_from"`       // updates of earlier attempts have lapsed
+	Params    *Params  `json:"params,omitempty"` // nil until the round's first attempt
+	Order     *Order   `json:"order,omitempty"`  // the last stored, nil before the first
+	Cohort    []uint32 `json:"cohort,omitempty"` // indices in path order, of the round's last attempt with work
+	Members   []Member `json:"members,omitempty"`
+
+	Abandons        int `json:"abandons"`         // in a row
+	RefusalAbandons int `json:"refusal_abandons"` // since the last commit, for refusals
+
+	PauseAsked bool   `json:"pause_asked"` // to take effect when the attempt ends
+	StopAsked  bool   `json:"stop_asked"`  // likewise, while a commit is under way
+	StartAsked bool   `json:"start_asked"` // do not wait for StartWhen, the quorum is enough
+	Paused     bool   `json:"paused"`
+	Stopped    bool   `json:"stopped"`
+	Finished   bool   `json:"finished"`
+	Reason     string `json:"reason,omitempty"` // why it is stopped
+
+	Commands []string `json:"commands,omitempty"` // the last 1,000 ids, oldest first
+}
+
+// Params is what every attempt of one round shares (R-30).
+type Params struct {
+	Work      Work    `json:"work"`
+	Weights   Weights `json:"weights"`
+	GridB     int     `json:"grid_b"` // 0 unless Work is train, and so the next three
+	GridW     int     `json:"grid_w"`
+	Cap       uint64  `json:"cap"`
+	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
+}
+
+// Member is one path that was welcomed. Its index is its place in
+// State.Members, for good.
+type Member struct {
+	Path        string     `json:"path"`
+	Samples     uint64     `json:"samples"` // as its last join announced
+	Schema      ID         `json:"schema"`
+	Instance    Instance   `json:"instance"`
+	Counter     uint64     `json:"counter"` // of its last join
+	Digest      ID         `json:"digest"`  // of its last join's bytes
+	FromRound   uint64     `json:"from_round"`
+	FromAttempt uint32     `json:"from_attempt"` // the first order that it may be in
+	Heard       bool       `json:"heard"`        // since the current order was stored
+	Silent      int        `json:"silent"`       // attempts in a row that asked it and heard nothing
+	Left        bool       `json:"left"`
+	Superseded  []Instance `json:"superseded,omitempty"` // its former instances, oldest first
+}
+
+// clone returns a copy that shares nothing with s that Step changes.
+func (s *State) clone() *State {
+	c := *s
+	if s.Params != nil {
+		p := *s.Params
+		c.Params = &p
+	}
+	if s.Order != nil {
+		o := *s.Order
+		c.Order = &o
+	}
+	c.Cohort = slices.Clone(s.Cohort)
+	c.Commands = slices.Clone(s.Commands)
+	c.Members = slices.Clone(s.Members)
+	for i := range c.Members {
+		c.Members[i].Superseded = slices.Clone(c.Members[i].Superseded)
+	}
+	return &c
+}
