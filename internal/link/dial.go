@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"golang.org/x/net/proxy"
 )
 
 // address is a parsed broker URL.
@@ -88,4 +91,46 @@ func TLSConfig(ca, cert, key string, insecure bool) (*tls.Config, error) {
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return cfg, nil
+}
+
+// dial opens the byte stream: TCP, TLS or WebSocket, through the proxy that the
+// environment names, if any.
+func (c *Conn) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
+	conn, err := c.dialAny(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("link: dial: %w", err)
+	}
+	return conn, nil
+}
+
+func (c *Conn) dialAny(ctx context.Context) (net.Conn, error) {
+	if c.cfg.Dial != nil {
+		return c.cfg.Dial(ctx)
+	}
+	u := c.addr.url
+	var conf *tls.Config
+	if c.addr.secure {
+		conf = c.cfg.TLS.Clone()
+		if conf == nil {
+			conf = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		if conf.ServerName == "" {
+			conf.ServerName = u.Hostname()
+		}
+	}
+	if c.addr.ws {
+		return dialWebSocket(ctx, u, conf)
+	}
+	conn, err := proxy.Dial(ctx, "tcp", u.Host)
+	if err != nil || conf == nil {
+		return conn, err
+	}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -144,10 +145,23 @@ type Config struct {
 type Conn struct {
 	cfg      Config
 	addr     address
+	log      zerolog.Logger
 	messages chan Message
 	states   chan State
+	inbox    *inbox
+	posts    *posts
+	back     *backoff
+	bytesIn  atomic.Uint64
+	bytesOut atomic.Uint64
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	ran      bool
+	closing  bool     // Run is ending: nothing new is taken
+	up       *session // while State.Up, else nil
+	cur      *session // connected, up or not yet
+	table    table
+	suspects suspects
+	stats    Stats
 }
 
 // New checks the configuration and makes a Conn that is not yet connected; it
@@ -184,6 +198,12 @@ func New(cfg Config) (*Conn, error) {
 		}
 	}
 	c.cfg = cfg
+	c.log = cfg.Log.With().Str("client_id", cfg.ClientID).Logger()
+	c.inbox = newInbox(&c.cfg)
+	c.posts = newPosts(&c.cfg)
+	c.back = newBackoff(cfg.Members)
+	c.table.subs = map[string]*subscription{}
+	c.suspects = suspects{}
 	return c, nil
 }
 
@@ -193,3 +213,19 @@ func (c *Conn) Messages() <-chan Message { return c.messages }
 // States delivers changes of the link. It holds the newest 16 and is never
 // closed; a slow reader misses the oldest.
 func (c *Conn) States() <-chan State { return c.states }
+
+// emit queues a state; when nobody reads, the oldest gives way. The caller
+// holds mu, so that states keep their order.
+func (c *Conn) emit(s State) {
+	for {
+		select {
+		case c.states <- s:
+			return
+		default:
+		}
+		select {
+		case <-c.states:
+		default:
+		}
+	}
+}

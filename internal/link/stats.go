@@ -22,7 +22,7 @@ type Stats struct {
 	PostDropped uint64 // posts dropped unsent
 	PostFailed  uint64 // posts sent and refused, or of unknown outcome and not repeated
 
-	BytesIn, BytesOut uint64 // on the wire, below TLS and WebSocket excluded
+	BytesIn, BytesOut uint64 // MQTT bytes, without TLS and WebSocket
 
 	Denied      []string // filters the broker refuses, sorted
 	Quarantined []string // topics not sent, sorted
@@ -32,4 +32,27 @@ type Stats struct {
 }
 
 // Stats returns the counters now.
-func (c *Conn) Stats() Stats { return Stats{} }
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	s := c.stats
+	s.Up = c.up != nil
+	s.Denied, _ = c.table.denials()
+	s.Quarantined = c.suspects.list(time.Now())
+	if c.cur != nil {
+		c.cur.mu.Lock()
+		s.InFlight = len(c.cur.pending)
+		c.cur.mu.Unlock()
+	}
+	c.mu.Unlock()
+
+	c.inbox.mu.Lock()
+	s.Received, s.Dropped, s.Coalesced, s.Queued = c.inbox.received, c.inbox.dropped, c.inbox.coalesced, c.inbox.queue.Len()
+	c.inbox.mu.Unlock()
+
+	c.posts.mu.Lock()
+	s.Posts, s.PostDropped, s.PostFailed = len(c.posts.queue), c.posts.dropped, c.posts.failed
+	c.posts.mu.Unlock()
+
+	s.BytesIn, s.BytesOut = c.bytesIn.Load(), c.bytesOut.Load()
+	return s
+}

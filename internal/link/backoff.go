@@ -1,0 +1,80 @@
+package link
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+// Numbers of the back-off (C-9, C-14).
+const (
+	minSpread   = 5 * time.Second
+	perMember   = 5 * time.Millisecond
+	maxInterval = 30 * time.Second
+	shortLife   = 10 * time.Second // a link that ends sooner ended right after CONNECT
+	takeoverWin = 60 * time.Second
+	takeoverMax = 5 // more short lives than this within takeoverWin: id in use?
+)
+
+// backoff decides how long to wait before the next CONNECT.
+type backoff struct {
+	spread time.Duration  // reconnects of all parties are spread over this
+	jitter func() float64 // in [0, 1)
+
+	fails int         // attempts failed in a row
+	quick []time.Time // ends of short lives within takeoverWin
+	inUse bool        // the client id looks taken
+}
+
+func newBackoff(members int) *backoff {
+	return &backoff{spread: max(minSpread, time.Duration(members)*perMember), jitter: random}
+}
+
+// failed returns the wait after an attempt that brought no CONNACK: uniform
+// over the spread at first, then the upper half of a window that doubles to
+// 30 s (or the spread, if that is longer).
+func (b *backoff) failed() time.Duration {
+	b.fails++
+	if b.fails == 1 {
+		return b.part(0, b.spread)
+	}
+	limit := max(maxInterval, b.spread)
+	window := min(b.spread<<min(b.fails-1, 10), limit)
+	return b.part(window/2, window)
+}
+
+// lost returns the wait after the loss of a link that lived for some time, and
+// whether the client id looks taken (C-14). blamed: the loss has another known
+// explanation.
+func (b *backoff) lost(now time.Time, lived time.Duration, blamed bool) (wait time.Duration, inUse bool) {
+	b.fails = 0
+	kept := b.quick[:0]
+	for _, t := range b.quick {
+		if now.Sub(t) < takeoverWin {
+			kept = append(kept, t)
+		}
+	}
+	b.quick = kept
+	if lived >= takeoverWin {
+		b.inUse = false
+	}
+	if lived < shortLife && !blamed {
+		b.quick = append(b.quick, now)
+		b.inUse = b.inUse || len(b.quick) > takeoverMax
+		if b.inUse {
+			return b.part(maxInterval, 2*maxInterval), true
+		}
+	}
+	return b.part(0, b.spread), false
+}
+
+func (b *backoff) part(from, to time.Duration) time.Duration {
+	return from + time.Duration(b.jitter()*float64(to-from))
+}
+
+// random returns a uniform number in [0, 1).
+func random() float64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return float64(binary.LittleEndian.Uint64(b[:])>>11) / (1 << 53)
+}

@@ -1,0 +1,269 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+const (
+	// handOver bounds the library's own queue. The guard holds every packet to
+	// WriteTimeout, and publishes are handed over only when nothing is being
+	// written, so a longer wait would only delay the end of Run.
+	handOver = 10 * time.Second
+	// goodbye is how long DISCONNECT may take.
+	goodbye = time.Second
+	// maxAcks bounds PUBACKs not yet written; a broker beyond it does not read.
+	maxAcks = 1 << 16
+)
+
+// session is one connection with a client of its own (C-14): the library's
+// reconnect is off, so tokens, packet ids and handlers never outlive the epoch
+// they belong to (C-1, C-8).
+type session struct {
+	conn   *Conn
+	epoch  uint64
+	client mqtt.Client
+	guard  *guard
+	born   time.Time // CONNACK
+	lost   chan error
+
+	requests            chan *request
+	wakeSub             chan struct{} // the table changed; capacity 1
+	freed, idle, wakeOK chan struct{} // capacity 1
+	goes                sync.WaitGroup
+
+	announced bool // guarded by conn.mu
+
+	mu      sync.Mutex
+	used    int                    // room taken by unacknowledged messages
+	pending map[*request]time.Time // QoS 1 messages unacknowledged
+	asking  []Filter               // of the SUBSCRIBE without SUBACK
+	askedAt time.Time
+	acks    []mqtt.Message
+}
+
+// open dials and connects. The error of a refusal wraps ErrRefused.
+func (c *Conn) open(ctx context.Context) (*session, error) {
+	raw, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		conn: c, guard: newGuard(raw, c.cfg.MaxPacket, &c.bytesIn, &c.bytesOut), lost: make(chan error, 1),
+		requests: make(chan *request), wakeSub: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[*request]time.Time{},
+	}
+	s.client = mqtt.NewClient(c.options(s))
+	token := s.client.Connect().(*mqtt.ConnectToken)
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		// A CONNACK on its way lets us leave politely, without the Will.
+		if !token.WaitTimeout(goodbye) {
+			_ = s.guard.Close()
+			<-token.Done()
+		}
+	}
+	if err := token.Error(); err != nil {
+		cause, _ := s.guard.reason()
+		_ = s.guard.Close()
+		if code := token.ReturnCode(); code > packets.Accepted && code <= packets.ErrRefusedNotAuthorised {
+			return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+		if cause != nil {
+			err = cause
+		}
+		return nil, fmt.Errorf("link: CONNECT: %w", err)
+	}
+	s.born = time.Now()
+	return s, nil
+}
+
+// options are the library's settings for one session.
+func (c *Conn) options(s *session) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions()
+	o.AddBroker("tcp://broker") // not dialled: the byte stream is ours
+	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return s.guard, nil })
+	o.SetClientID(c.cfg.ClientID)
+	o.SetUsername(c.cfg.Username)
+	o.SetPassword(c.cfg.Password)
+	o.SetProtocolVersion(4)               // C-9: 3.1.1, no silent fall-back to 3.1
+	o.SetCleanSession(true)               // persistent sessions resend in any order
+	o.SetAutoReconnect(false)             // C-9: its back-off knows no jitter and grows to 10 min;
+	o.SetConnectRetry(false)              // Run retries instead
+	o.SetKeepAlive(KeepAlive)             // C-3
+	o.SetPingTimeout(PingTimeout)         // C-3
+	o.SetWriteTimeout(handOver)           // C-4: the guard holds the wire to WriteTimeout
+	o.SetConnectTimeout(ConnectTimeout)   // of the handshake
+	o.SetStore(nothing{})                 // C-2
+	o.SetDefaultPublishHandler(s.receive) // C-6: set before CONNECT, for every topic
+	o.SetOrderMatters(true)               // C-5: see receive
+	o.SetAutoAckDisabled(true)            // C-5: see acknowledge
+	o.SetConnectionLostHandler(s.onLost)  // tells a missing PINGRESP
+	if w := c.cfg.Will; w != nil {        // C-17
+		o.SetBinaryWill(w.Topic, w.Payload, min(w.QoS, 1), w.Retained)
+	}
+	return o
+}
+
+func (s *session) onLost(_ mqtt.Client, err error) {
+	select {
+	case s.lost <- err:
+	default:
+	}
+}
+
+// receive queues one message. The library's unordered mode would start a
+// goroutine per message, and those overtake each other: the newest of a topic
+// could be coalesced away by an older one. Its ordered mode runs this in the
+// reader, which is safe for exactly one reason: nothing here can wait, neither
+// the queue nor the PUBACK, which another goroutine sends (C-5, C-12).
+func (s *session) receive(_ mqtt.Client, m mqtt.Message) {
+	s.conn.inbox.put(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained()})
+	if m.Qos() == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.acks = append(s.acks, m)
+	over := len(s.acks) > maxAcks
+	s.mu.Unlock()
+	if over {
+		s.guard.fail(fmt.Errorf("%w: %d messages without waiting for a PUBACK", errPacket, maxAcks), false)
+	}
+	signal(s.wakeOK)
+}
+
+// acknowledge sends PUBACKs in order of arrival. A write that takes long delays
+// them, and nobody else (C-5).
+func (s *session) acknowledge() {
+	for {
+		s.mu.Lock()
+		acks := s.acks
+		s.acks = nil
+		s.mu.Unlock()
+		for _, m := range acks {
+			m.Ack()
+		}
+		if len(acks) > 0 {
+			continue
+		}
+		select {
+		case <-s.wakeOK:
+		case <-s.guard.done:
+			return
+		}
+	}
+}
+
+// start begins the session's goroutines; end joins them.
+func (s *session) start() {
+	s.goes.Go(s.acknowledge)
+	s.goes.Go(s.write)
+	s.goes.Go(s.subscribe)
+}
+
+// drain waits until nothing is in flight and no post waits, or time is up.
+func (s *session) drain() {
+	timer := time.NewTimer(drainTime)
+	defer timer.Stop()
+	for !s.quiet() {
+		select {
+		case <-s.idle:
+		case <-s.guard.done:
+			return
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+func (s *session) quiet() bool {
+	s.conn.mu.Lock()
+	up := s.conn.up == s
+	s.conn.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used == 0 && (!up || s.conn.posts.empty())
+}
+
+// end leaves the broker, politely if the link still stands, and returns after
+// everything of the session has ended: the error that ended it, nil if this
+// side did, and whether the broker cut it.
+func (s *session) end() (err error, cut bool) { //nolint:revive // the error is data here
+	lost := s.ended()
+	s.client.Disconnect(uint(goodbye / time.Millisecond))
+	err, cut = s.guard.reason()
+	_ = s.guard.Close() // if DISCONNECT could not be written
+	s.goes.Wait()
+	if lost && err == nil { // closed by the library: its reason follows
+		select {
+		case err = <-s.lost:
+		case <-time.After(goodbye):
+			err = errSilent
+		}
+	}
+	return err, cut
+}
+
+// ended tells whether the connection is closed.
+func (s *session) ended() bool {
+	select {
+	case <-s.guard.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// accuse notes what may have made the broker cut the link: what it had received
+// last and not acknowledged (C-16). It reports whether there was anything. The
+// caller holds the Conn's mu.
+func (s *session) accuse(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	topics := map[string]bool{}
+	for r, at := range s.pending {
+		if now.Sub(at) < recent {
+			topics[r.msg.Topic] = true
+		}
+	}
+	filters := s.asking
+	if now.Sub(s.askedAt) >= recent {
+		filters = nil
+	}
+	c := s.conn
+	sole := len(topics)+len(filters) == 1
+	for t := range topics {
+		if c.suspects.blame(t, sole, now) {
+			c.log.Error().Str("topic", t).Dur("for", QuarantineTime).
+				Msg("topic quarantined: the broker cut the link at it twice, as brokers do at a denied publish")
+		}
+	}
+	for _, f := range filters {
+		if sub := c.table.subs[f.Topic]; sub != nil {
+			sub.blame(sole, now)
+		}
+	}
+	return len(topics)+len(filters) > 0
+}
+
+// nothing is a Store that keeps nothing: sending again is up to fedmq (C-2).
+type nothing struct{}
+
+func (nothing) Open()                             {}
+func (nothing) Put(string, packets.ControlPacket) {}
+func (nothing) Get(string) packets.ControlPacket  { return nil }
+func (nothing) All() []string                     { return nil }
+func (nothing) Del(string)                        {}
+func (nothing) Close()                            {}
+func (nothing) Reset()                            {}
+
+var errSilent = errors.New("link: connection ended without a reason")
