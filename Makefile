@@ -33,7 +33,7 @@ vet: ## go vet
 	$(GO) vet ./...
 
 mod: ## fail if go.mod or go.sum is not what the imports want
-	$(GO) mod tidy -diff
+	@out=$$($(GO) mod tidy -diff 2>&1) || { echo "$$out"; exit 1; }
 
 lint: $(LINT) ## golangci-lint, pinned (.golangci.yml)
 	$(LINT) run
