@@ -1,0 +1,83 @@
+package fold
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+)
+
+var sizes = []int{10_000, 1_000_000, 10_000_000}
+
+// BenchmarkCopy is the yardstick: the same bytes moved once.
+func BenchmarkCopy(b *testing.B) {
+	for _, d := range sizes {
+		b.Run(fmt.Sprint(d), func(b *testing.B) {
+			src, dst := random(1, d), make([]byte, 4*d)
+			b.SetBytes(int64(4 * d))
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(dst, src)
+			}
+		})
+	}
+}
+
+func BenchmarkAdd32(b *testing.B) {
+	for _, d := range sizes {
+		b.Run(fmt.Sprint(d), func(b *testing.B) {
+			x, s := random(1, d), NewSum(Grid{B: 6, W: 29}, d)
+			b.SetBytes(int64(4 * d))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.weight = 0
+				s.Add32(x, 100, 100)
+			}
+		})
+	}
+}
+
+func BenchmarkCheck32(b *testing.B) {
+	for _, d := range sizes {
+		b.Run(fmt.Sprint(d), func(b *testing.B) {
+			x, s := random(1, d), NewSum(Grid{B: 6, W: 20}, d)
+			b.SetBytes(int64(4 * d))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Check32(x, 100, 100); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkApplyMean32(b *testing.B) {
+	for _, d := range sizes {
+		b.Run(fmt.Sprint(d), func(b *testing.B) {
+			x, s := random(1, d), NewSum(Grid{B: 6, W: 20}, d)
+			s.Add32(x, 100, 100)
+			dst := make([]byte, 4*d)
+			b.SetBytes(int64(4 * d))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.ApplyMean32(dst, x)
+			}
+		})
+	}
+}
+
+func BenchmarkAdd64(b *testing.B) {
+	const d = 1_000_000
+	var x []byte
+	for i := range d {
+		x = binary.LittleEndian.AppendUint64(x, math.Float64bits(float64(i)*1e-6))
+	}
+	s := NewSum(Grid{B: 6, W: 20}, d)
+	b.SetBytes(8 * d)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.weight = 0
+		s.Add64(x, 100, 100)
+	}
+}

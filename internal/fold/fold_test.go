@@ -1,0 +1,273 @@
+package fold
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestNewGrid(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		allowance, cap uint64
+		w              int
+	}{
+		{1, 1, 0}, {2, 1, 1}, {3, 1, 2}, {4, 1, 2}, {10, 5490, 16}, {4, 1000, 12}, {2, 50, 7},
+		{1, MaxWeight, 29}, {1 << 24, MaxWeight, 53},
+	} {
+		if g, err := NewGrid(6, tc.allowance, tc.cap); err != nil || g != (Grid{6, tc.w}) || g.G() != tc.w-56 {
+			t.Errorf("%d members of weight %d: %v, %v, want w %d", tc.allowance, tc.cap, g, err, tc.w)
+		}
+	}
+	for _, bad := range []struct {
+		b              int
+		allowance, cap uint64
+	}{{-17, 1, 1}, {25, 1, 1}, {6, 0, 1}, {6, 1, 0}, {6, 1, MaxWeight + 1}, {6, 1<<24 + 1, 1}, {6, math.MaxUint64, 2}} {
+		if g, err := NewGrid(bad.b, bad.allowance, bad.cap); !errors.Is(err, ErrGrid) {
+			t.Errorf("%v: %v, %v, want ErrGrid", bad, g, err)
+		}
+	}
+}
+
+// A grid that is full refuses the next member, and a tree that would overflow
+// it is not merged; an update that is bad as well is told so first.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	x := func(v float32) []byte { return binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)) }
+	s := NewSum(Grid{B: 6, W: 4}, 1)
+	s.Add32(x(64), 10, 10)
+	other := NewSum(Grid{B: 6, W: 4}, 1)
+	other.Add32(x(-64), 7, 7)
+	before := *s
+	for v, want := range map[float32]error{1: ErrFull, 0: ErrFull, 65: ErrOutOfRange, float32(math.Inf(-1)): ErrNotFinite} {
+		if err := s.Check32(x(v), 7, 7); !errors.Is(err, want) {
+			t.Errorf("%g of weight 7: %v, want %v", v, err, want)
+		}
+	}
+	if err := s.Check32(x(1), 6, 6); err != nil {
+		t.Error("the last place:", err)
+	}
+	if err := s.Merge(other); !errors.Is(err, ErrFull) {
+		t.Error("merge over the bound:", err)
+	}
+	for _, o := range []*Sum{NewSum(Grid{B: 5, W: 4}, 1), NewSum(Grid{B: 6, W: 4}, 2)} {
+		if err := s.Merge(o); !errors.Is(err, ErrGrid) {
+			t.Error("merge of another shape:", err)
+		}
+	}
+	if s.Weight() != before.weight || s.Members() != 1 || s.At(0) != 10<<(6+62-6-4) {
+		t.Errorf("the sum has changed: %v", s)
+	}
+	s.Reset()
+	if s.Weight() != 0 || s.Members() != 0 || s.At(0) != 0 {
+		t.Error("not empty after Reset")
+	}
+}
+
+func TestPanicsOnCallersBug(t *testing.T) {
+	t.Parallel()
+	s := NewSum(Grid{B: 6, W: 4}, 2)
+	for name, fn := range map[string]func(){
+		"short x":     func() { s.Add32(make([]byte, 4), 1, 1) },
+		"short check": func() { _ = s.Check64(make([]byte, 8), 1, 1) },
+		"weight":      func() { s.Add32(make([]byte, 8), 17, 17) },
+		"mean":        func() { s.Mean(make([]float64, 1)) },
+		"base":        func() { s.ApplyMean32(make([]byte, 8), make([]byte, 4)) },
+		"grid":        func() { NewSum(Grid{W: 54}, 1) },
+		"step":        func() { NewScalar(901) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error(name, "did not panic")
+				}
+			}()
+			fn()
+		}()
+	}
+}
+
+func TestCoefficients(t *testing.T) {
+	t.Parallel()
+	s := NewSum(Grid{B: 6, W: 40}, 1)
+	zero := make([]byte, 4)
+	for _, c := range []float64{math.NaN(), -1, math.Inf(1), math.MaxFloat64} {
+		if err := s.Check32(zero, 1, c); !errors.Is(err, ErrOutOfRange) {
+			t.Errorf("c %g: %v", c, err)
+		}
+	}
+	if err := s.Check32(zero, MaxWeight+1, MaxWeight+1); !errors.Is(err, ErrOutOfRange) {
+		t.Error("a weight above 2^29:", err)
+	}
+	if err := s.Check32(zero, 1, 1e290); err != nil {
+		t.Error("nothing to scale:", err)
+	}
+}
+
+// random returns d float32 below 2^6 as bytes.
+func random(seed uint64, d int) []byte {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	b := make([]byte, 0, 4*d)
+	for range d {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(rng.NormFloat64())))
+	}
+	return b
+}
+
+// Every number of workers gives the same bits and finds the same bad value.
+func TestWorkers(t *testing.T) {
+	t.Parallel()
+	const d = 1000
+	x := random(1, d)
+	want := make([]int64, d)
+	add32(want, x, 3)
+	for workers := 1; workers <= 9; workers++ {
+		got, calls := make([]int64, d), make([]int, d)
+		share(d, workers, func(lo, hi int) bool {
+			add32(got[lo:hi], x[4*lo:4*hi], 3)
+			for i := lo; i < hi; i++ {
+				calls[i]++
+			}
+			return true
+		})
+		if !slices.Equal(got, want) || slices.Max(calls) != 1 {
+			t.Errorf("%d workers: other bits", workers)
+		}
+		for _, at := range []int{0, 499, d - 1} {
+			if share(d, workers, func(lo, hi int) bool { return at < lo || at >= hi }) {
+				t.Errorf("%d workers lose a failure at %d", workers, at)
+			}
+		}
+	}
+}
+
+// The parallel path as callers reach it, with the last value bad.
+func TestLarge(t *testing.T) {
+	t.Parallel()
+	const d = 3*parallelFrom + 5
+	x := random(2, d)
+	s := NewSum(Grid{B: 6, W: 20}, d)
+	if err := s.Check32(x, 100, 100); err != nil {
+		t.Fatal(err)
+	}
+	s.Add32(x, 100, 100)
+	want := make([]int64, d)
+	add32(want, x, s.scaled(100))
+	if !slices.Equal(s.acc, want) {
+		t.Error("other bits in parallel")
+	}
+	dst := make([]byte, len(x))
+	s.ApplyMean32(dst, make([]byte, len(x)))
+	if !bytes.Equal(dst, x) {
+		t.Error("the mean of one is not itself")
+	}
+	binary.LittleEndian.PutUint32(x[4*(d-1):], 0x7f800001)
+	if err := s.Check32(x, 1, 1); !errors.Is(err, ErrNotFinite) {
+		t.Error("the last value:", err)
+	}
+}
+
+// A no-op round keeps every bit of the base, zeros of both signs and NaN too.
+func TestNoOpKeepsBits(t *testing.T) {
+	t.Parallel()
+	base := []byte{0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0xc0, 0x7f, 0xcd, 0xcc, 0xcc, 0x3d}
+	s32, s64 := NewSum(Grid{B: 6, W: 20}, 4), NewSum(Grid{B: 6, W: 20}, 2)
+	s32.Add32(make([]byte, 16), 5, 5)
+	s64.Add64(make([]byte, 16), 5, 5)
+	dst := make([]byte, 16)
+	for name, apply := range map[string]func(dst, base []byte){"32": s32.ApplyMean32, "64": s64.ApplyMean64} {
+		if apply(dst, base); !bytes.Equal(dst, base) {
+			t.Errorf("%s: %x, want %x", name, dst, base)
+		}
+	}
+}
+
+func TestScalarRefuses(t *testing.T) {
+	t.Parallel()
+	s := NewScalar(CoefficientStep)
+	for x, want := range map[float64]error{
+		math.NaN(): ErrNotFinite, math.Inf(-1): ErrNotFinite,
+		math.Nextafter(1<<48, math.Inf(1)): ErrOutOfRange, -(1<<48 + 1): ErrOutOfRange,
+	} {
+		if err := s.Add(x); !errors.Is(err, want) || s.Members() != 0 {
+			t.Errorf("%g: %v, want %v", x, err, want)
+		}
+	}
+	for range maxScalars {
+		if err := s.Add(-(1 << 48)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Add(0); !errors.Is(err, ErrFull) || s.Float64() != -(1<<62) {
+		t.Errorf("%v after %g", err, s.Float64())
+	}
+	if err := s.Merge(NewScalar(MetricStep)); !errors.Is(err, ErrGrid) {
+		t.Error("another step:", err)
+	}
+	one := NewScalar(CoefficientStep)
+	if err := errors.Join(one.Add(1), s.Merge(one)); !errors.Is(err, ErrFull) {
+		t.Error("merge over the bound:", err)
+	}
+}
+
+func TestMoments(t *testing.T) {
+	t.Parallel()
+	part := func(n, mean, m2 float64) Moments { return Moments{[]float64{n}, []float64{mean}, []float64{m2}} }
+	// 1, 3 and 5, 9: mean 4.5, deviations 12.25 + 2.25 + 0.25 + 20.25. Sites
+	// that have seen nothing change nothing.
+	got := part(9, 9, 9)
+	MergeMoments(got, part(0, 0, 0), part(2, 2, 2), part(0, 7, 0), part(2, 7, 8))
+	if got.N[0] != 4 || got.Mean[0] != 4.5 || got.M2[0] != 35 {
+		t.Errorf("merged %v", got)
+	}
+	for _, tc := range []struct{ n, m2, sd float64 }{{4, 36, 3}, {0, 0, 1}, {5, 0, 1}, {1, 1e-19, 1}} {
+		sd := make([]float64, 1)
+		if part(tc.n, 0, tc.m2).SD(sd); sd[0] != tc.sd {
+			t.Errorf("n %g, M2 %g: sd %g, want %g", tc.n, tc.m2, sd[0], tc.sd)
+		}
+	}
+	for m, want := range map[string]struct {
+		m    Moments
+		want error
+	}{
+		"good":     {part(3, -1, 2), nil},
+		"nan":      {part(3, math.NaN(), 2), ErrNotFinite},
+		"inf":      {part(3, 1, math.Inf(1)), ErrNotFinite},
+		"negative": {part(3, 1, -2), ErrOutOfRange},
+		"half":     {part(1.5, 1, 2), ErrOutOfRange},
+		"ragged":   {Moments{N: []float64{1}}, ErrOutOfRange},
+	} {
+		if err := want.m.Check(); !errors.Is(err, want.want) || (want.want == nil) != (err == nil) {
+			t.Errorf("%s: %v, want %v", m, err, want.want)
+		}
+	}
+}
+
+func ExampleSum() {
+	grid, err := NewGrid(6, 2, 100) // two members of at most 100 samples
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := NewSum(grid, 1)
+	for _, site := range []struct {
+		delta   float32
+		samples uint64
+	}{{0.5, 10}, {-0.5, 30}} {
+		x := binary.LittleEndian.AppendUint32(nil, math.Float32bits(site.delta))
+		if err := s.Check32(x, site.samples, float64(site.samples)); err != nil {
+			fmt.Println(err)
+			return
+		}
+		s.Add32(x, site.samples, float64(site.samples))
+	}
+	mean := make([]float64, 1)
+	s.Mean(mean)
+	fmt.Println(mean[0], s.Weight())
+	// Output: -0.25 40
+}

@@ -1,0 +1,78 @@
+package fold
+
+import (
+	"fmt"
+	"math"
+)
+
+// Moments are the count, mean and sum of squared deviations of d features over
+// observed values, each of length d (rule F-10).
+type Moments struct{ N, Mean, M2 []float64 }
+
+// Check reports moments that no data can have: counts that are not whole
+// numbers up to 2^53, a mean that is not finite, a negative M2. Errors wrap
+// [ErrNotFinite] or [ErrOutOfRange].
+func (m Moments) Check() error {
+	if len(m.Mean) != len(m.N) || len(m.M2) != len(m.N) {
+		return fmt.Errorf("%w: moments of %d, %d and %d features", ErrOutOfRange, len(m.N), len(m.Mean), len(m.M2))
+	}
+	for i, n := range m.N {
+		mean, m2 := m.Mean[i], m.M2[i]
+		if !finite(n) || !finite(mean) || !finite(m2) {
+			return fmt.Errorf("%w: moments of feature %d", ErrNotFinite, i)
+		}
+		if n < 0 || n > 1<<53 || n != math.Trunc(n) || m2 < 0 {
+			return fmt.Errorf("%w: feature %d has n %g, M2 %g", ErrOutOfRange, i, n, m2)
+		}
+	}
+	return nil
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// MergeMoments overwrites dst with the moments of all parts together, merged
+// from left to right: give them in order of member path. It panics unless all
+// have dst's length. Formula: Chan, Golub and LeVeque 1979, as pairs.
+func MergeMoments(dst Moments, parts ...Moments) {
+	clear(dst.N)
+	clear(dst.Mean)
+	clear(dst.M2)
+	for _, p := range parts {
+		if len(p.N) != len(dst.N) || len(p.Mean) != len(dst.Mean) || len(p.M2) != len(dst.M2) {
+			panic(fmt.Sprintf("fold: moments of %d features into %d", len(p.N), len(dst.N)))
+		}
+		for i := range p.N {
+			dst.N[i], dst.Mean[i], dst.M2[i] = merge(
+				dst.N[i], dst.Mean[i], dst.M2[i], p.N[i], p.Mean[i], p.M2[i])
+		}
+	}
+}
+
+func merge(na, ma, qa, nb, mb, qb float64) (n, m, q float64) {
+	switch {
+	case nb == 0:
+		return na, ma, qa
+	case na == 0:
+		return nb, mb, qb
+	}
+	n = na + nb
+	d := mb - ma
+	m = ma + float64(float64(d*nb)/n)
+	q = float64(qa+qb) + float64(float64(float64(float64(d*d)*na)*nb)/n)
+	return n, m, q
+}
+
+// SD writes the population standard deviations for scaling to z-scores: a
+// feature without values, or with a deviation below 1e-9, gets 1.
+func (m Moments) SD(dst []float64) {
+	for i, n := range m.N {
+		sd := 0.0
+		if n > 0 {
+			sd = math.Sqrt(m.M2[i] / n)
+		}
+		if !(sd >= 1e-9) {
+			sd = 1
+		}
+		dst[i] = sd
+	}
+}
