@@ -6,9 +6,8 @@
 // of integers has the same bits in any order, over any tree of partial sums and
 // on any number of workers.
 //
-// The kernels work on raw little-endian bytes, so nothing is decoded into a
-// second copy. They never allocate per update, and never use a math function
-// whose last bit depends on the CPU.
+// The kernels work on raw little-endian bytes: nothing is decoded into a second
+// copy. They never use a math function whose last bit depends on the CPU.
 package fold
 
 import (
@@ -98,10 +97,13 @@ func (s *Sum) Len() int { return len(s.acc) }
 // At returns coordinate i in steps of 2^G.
 func (s *Sum) At(i int) int64 { return s.acc[i] }
 
-// Reset makes the sum empty.
-func (s *Sum) Reset() {
+// Reset makes the sum empty and puts it on the grid g, which must [Grid.Check].
+func (s *Sum) Reset(g Grid) {
+	if err := g.Check(); err != nil {
+		panic(err)
+	}
 	clear(s.acc)
-	s.weight, s.members = 0, 0
+	s.grid, s.weight, s.members = g, 0, 0
 }
 
 // Check32 reports whether x, little-endian float32 of weight n and coefficient

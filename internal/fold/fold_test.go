@@ -63,8 +63,8 @@ func TestFull(t *testing.T) {
 	if s.Weight() != before.weight || s.Members() != 1 || s.At(0) != 10<<(6+62-6-4) {
 		t.Errorf("the sum has changed: %v", s)
 	}
-	s.Reset()
-	if s.Weight() != 0 || s.Members() != 0 || s.At(0) != 0 {
+	s.Reset(Grid{B: 5, W: 3})
+	if s.grid != (Grid{B: 5, W: 3}) || s.Weight() != 0 || s.Members() != 0 || s.At(0) != 0 {
 		t.Error("not empty after Reset")
 	}
 }

@@ -1,0 +1,135 @@
+package strategy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+)
+
+// fedAvg is federated averaging, w + sum(n_k * delta_k) / sum(n_k), streamed:
+// 8 bytes a parameter beside the base, whatever the number of members.
+// McMahan et al. 2017, https://arxiv.org/abs/1602.05629
+type fedAvg struct {
+	base   *model.Model
+	shared model.Schema
+	sums   []*fold.Sum // by tensor of shared
+}
+
+func (f *fedAvg) Name() string { return "fedavg" }
+
+func (f *fedAvg) Begin(base *model.Model, g fold.Grid) error {
+	if err := errors.Join(base.Check(), g.Check()); err != nil {
+		return err
+	}
+	shared := base.Schema.Shared()
+	if len(shared) == 0 {
+		return fmt.Errorf("%w: no tensor is shared", ErrUnsupported)
+	}
+	for _, spec := range shared {
+		if err := averaged(spec, base.Bytes(spec.Name)); err != nil {
+			return err
+		}
+	}
+	if !shared.Equal(f.shared) {
+		f.sums = make([]*fold.Sum, len(shared))
+		for i, spec := range shared {
+			f.sums[i] = fold.NewSum(g, spec.Elements())
+		}
+	}
+	for _, s := range f.sums {
+		s.Reset(g)
+	}
+	f.base, f.shared = base, shared
+	return nil
+}
+
+// averaged reports a tensor that fedavg cannot average, or whose values are no
+// numbers to start from.
+func averaged(spec model.Spec, values []byte) error {
+	switch {
+	case spec.Rule == model.Mean && spec.DType == model.F32:
+		if fold.Finite32(values) {
+			return nil
+		}
+	case spec.Rule == model.Mean && spec.DType == model.F64:
+		if fold.Finite64(values) {
+			return nil
+		}
+	default:
+		return fmt.Errorf("%w: tensor %q is %v with the rule %v; fedavg takes f32 and f64 with the rule mean, others with keep",
+			ErrUnsupported, spec.Name, spec.DType, spec.Rule)
+	}
+	return fmt.Errorf("strategy: tensor %q of the model: %w", spec.Name, fold.ErrNotFinite)
+}
+
+func (f *fedAvg) Check(delta *model.Model, weight uint64) error {
+	if err := delta.Check(); err != nil {
+		return err
+	}
+	if !delta.Schema.Equal(f.shared) {
+		return fmt.Errorf("%w: an update of other tensors than the base shares", model.ErrSchema)
+	}
+	var worst error
+	rest := delta.Blob
+	for i, spec := range f.shared {
+		n := spec.Bytes()
+		check := f.sums[i].Check32
+		if spec.DType == model.F64 {
+			check = f.sums[i].Check64
+		}
+		err := check(rest[:n], weight, float64(weight))
+		if rank(err) > rank(worst) {
+			worst = fmt.Errorf("tensor %q: %w", spec.Name, err)
+		}
+		rest = rest[n:]
+	}
+	return worst
+}
+
+// rank orders verdicts, so that which one is told does not depend on the order
+// of tensors.
+func rank(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, fold.ErrNotFinite):
+		return 3
+	case errors.Is(err, fold.ErrOutOfRange):
+		return 2
+	}
+	return 1
+}
+
+func (f *fedAvg) Add(delta *model.Model, weight uint64) {
+	rest := delta.Blob
+	for i, spec := range f.shared {
+		n := spec.Bytes()
+		if spec.DType == model.F64 {
+			f.sums[i].Add64(rest[:n], weight, float64(weight))
+		} else {
+			f.sums[i].Add32(rest[:n], weight, float64(weight))
+		}
+		rest = rest[n:]
+	}
+}
+
+func (f *fedAvg) Result() (*model.Model, error) {
+	if len(f.sums) == 0 || f.sums[0].Weight() == 0 {
+		return nil, ErrEmpty
+	}
+	next := f.base.Clone()
+	for i, spec := range f.shared {
+		values := next.Bytes(spec.Name)
+		if spec.DType == model.F64 {
+			f.sums[i].ApplyMean64(values, values)
+		} else {
+			f.sums[i].ApplyMean32(values, values)
+		}
+		if err := averaged(spec, values); err != nil {
+			return nil, fmt.Errorf("the next model overflows: %w", err)
+		}
+	}
+	return next, nil
+}
