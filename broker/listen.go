@@ -1,0 +1,117 @@
+package broker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// The names of the ways in, as in the log.
+const (
+	kindTCP  = "tcp"
+	kindWS   = "ws"
+	kindTLS  = "tls"
+	kindWSS  = "wss"
+	kindPipe = "pipe"
+)
+
+// bound is one address taken.
+type bound struct {
+	kind string
+	ln   net.Listener
+}
+
+// bind takes all addresses, or none.
+func (b *Broker) bind() error {
+	for _, l := range []struct{ kind, addr string }{
+		{kindTCP, b.cfg.TCP}, {kindWS, b.cfg.WS}, {kindTLS, b.cfg.TLS}, {kindWSS, b.cfg.WSS},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		ln, err := net.Listen("tcp", l.addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("broker: %s address %s is in use: another broker, or another program, listens there: %w", l.kind, l.addr, err)
+		} else if err != nil {
+			err = fmt.Errorf("broker: %s address %s: %w", l.kind, l.addr, err)
+		}
+		if err != nil {
+			return errors.Join(err, b.closeBound())
+		}
+		b.bound = append(b.bound, bound{l.kind, ln})
+	}
+	return nil
+}
+
+// closeBound closes the listeners; one closed already is no error.
+func (b *Broker) closeBound() error {
+	var errs []error
+	for _, l := range b.bound {
+		if err := l.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, fmt.Errorf("broker: close %s: %w", l.kind, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// serve accepts connections until the listener is closed.
+func (l bound) serve(b *Broker) {
+	switch l.kind {
+	case kindWS, kindWSS:
+		b.serveWeb(l)
+	case kindTLS:
+		b.accept(l, func(c net.Conn) net.Conn { return tls.Server(c, b.tls) })
+	default:
+		b.accept(l, func(c net.Conn) net.Conn { return c })
+	}
+}
+
+func (b *Broker) accept(l bound, wrap func(net.Conn) net.Conn) {
+	for {
+		raw, err := l.ln.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // out of descriptors, say: it may pass
+			b.cfg.Log.Warn().Str("listener", l.kind).Err(err).Msg("accept failed")
+			select {
+			case <-b.stopping:
+				return
+			case <-time.After(time.Second):
+			}
+			continue
+		}
+		c := &conn{Conn: wrap(raw)}
+		if b.track(c) {
+			go b.serveConn(c, l.kind)
+		}
+	}
+}
+
+// serverTLS reads certificates: TLS 1.2 or later; with a client CA a client
+// may present a certificate of its own.
+func serverTLS(cert, key, clientCA string) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("broker: certificate %s with key %s: %w", cert, key, err)
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if clientCA == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(clientCA)
+	if err != nil {
+		return nil, fmt.Errorf("broker: client CA: %w", err)
+	}
+	cfg.ClientCAs = x509.NewCertPool()
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("broker: client CA %s has no certificate in PEM", clientCA)
+	}
+	cfg.ClientAuth = tls.VerifyClientCertIfGiven
+	return cfg, nil
+}

@@ -1,0 +1,46 @@
+package broker
+
+import (
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// In MQTT the packet ids of the two directions have nothing to do with each
+// other. The library mixes them: it refuses a SUBSCRIBE, with 0x80 to a client
+// of MQTT 3.1.1, when its id is that of a message the broker sent and the
+// client has not acknowledged, and ignores such an UNSUBSCRIBE. A client that
+// pulls parts while others arrive meets that often.
+
+// OnSubscribe hides the packet id from the library's check: no message it
+// sends has id 0.
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	h.subs.Store(cl, pk.PacketID)
+	pk.PacketID = 0
+	return pk
+}
+
+// OnPacketEncode gives a SUBACK its packet id back. A client's SUBSCRIBE is
+// answered before its next packet is read, so there is one at a time.
+func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Suback && pk.PacketID == 0 {
+		if id, ok := h.subs.LoadAndDelete(cl); ok {
+			pk.PacketID = id.(uint16)
+		}
+	}
+	return pk
+}
+
+// OnDisconnect forgets a SUBSCRIBE that was not answered.
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.subs.Delete(cl) }
+
+// OnUnsubscribe does what the library leaves undone when the packet id is
+// among those it sent.
+func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if _, busy := cl.State.Inflight.Get(pk.PacketID); busy {
+		for _, f := range pk.Filters {
+			h.server.Topics.Unsubscribe(f.Filter, cl.ID)
+			cl.State.Subscriptions.Delete(f.Filter)
+		}
+	}
+	return pk
+}

@@ -1,0 +1,50 @@
+package broker
+
+import (
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/storage"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/fedmq/fedmq/internal/store"
+)
+
+// The library's own persistence hooks ignore errors of writing and store JSON
+// (M5); these keep topic, payload and QoS in internal/store. Properties of
+// MQTT 5 (content type, expiry) do not survive a restart of the broker.
+
+// OnRetainMessage queues what the library now holds for the topic, which is
+// not always pk: of two publishers at once, the later one in memory must be
+// the later one on the disk.
+func (h *hook) OnRetainMessage(_ *mqtt.Client, pk packets.Packet, _ int64) {
+	h.keep.Lock()
+	defer h.keep.Unlock()
+	if now, ok := h.server.Topics.Retained.Get(pk.TopicName); ok {
+		h.retained.SetRetained(store.RetainedMessage{Topic: pk.TopicName, Payload: now.Payload, QoS: now.FixedHeader.Qos})
+	} else {
+		h.retained.DeleteRetained(pk.TopicName)
+	}
+}
+
+// OnRetainedExpired forgets a message of MQTT 5 that has expired.
+func (h *hook) OnRetainedExpired(topic string) {
+	h.keep.Lock()
+	defer h.keep.Unlock()
+	h.retained.DeleteRetained(topic)
+}
+
+// StoredRetainedMessages returns what was kept, at the start.
+func (h *hook) StoredRetainedMessages() ([]storage.Message, error) {
+	var msgs []storage.Message
+	err := h.retained.EachRetained(func(m store.RetainedMessage) error {
+		msgs = append(msgs, storage.Message{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true},
+			TopicName:   m.Topic,
+			Payload:     m.Payload,
+			Created:     time.Now().Unix(),
+		})
+		return nil
+	})
+	return msgs, err
+}

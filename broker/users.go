@@ -1,0 +1,162 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+// User is who may connect, and as which parties: one, or two for an area that
+// is an aggregator below and a site above. With neither a password nor its
+// hash the user has to present a client certificate, or a pipe of
+// [Broker.Conn].
+type User struct {
+	Name         string         // 1 to 200 bytes, without ":"
+	PasswordHash string         `json:"-"` // as HashPassword returns it
+	Password     string         `json:"-"` // in the clear, from a file
+	Parties      []topics.Party // none: may connect and do nothing
+}
+
+// String returns the name; a password is never printed.
+func (u User) String() string { return u.Name }
+
+// GoString is String, for %#v.
+func (u User) GoString() string { return u.Name }
+
+// UserSpec is a user as a file of users has it.
+type UserSpec struct {
+	Name         string `yaml:"name" json:"name"`
+	PasswordHash string `yaml:"password_hash" json:"-"`
+	// PasswordFile holds the password in the clear, in its first line; only
+	// its owner may read it.
+	PasswordFile string `yaml:"password_file" json:"password_file,omitempty"`
+	// Role is aggregator, site, operator or watcher.
+	Role string `yaml:"role" json:"role"`
+	// Path is a site's member path, by default its name; for the other roles
+	// the path of the node that owns the tasks, by default the namespace.
+	Path string `yaml:"path" json:"path,omitempty"`
+	// Owner is, for a site, the path of the node that owns its tasks, by
+	// default the namespace.
+	Owner string `yaml:"owner" json:"owner,omitempty"`
+	// Members are filters of member paths ("+/line-1"): whose topics an
+	// aggregator reads; for operators and watchers all members by default.
+	Members []string `yaml:"members" json:"members,omitempty"`
+}
+
+// ParseUsers turns specs into users. Two specs of one name are one user with
+// both roles; only one of them has the password.
+func ParseUsers(specs []UserSpec) ([]User, error) {
+	var users []User
+	at := map[string]int{}
+	for i, s := range specs {
+		u, err := s.user()
+		if err != nil {
+			return nil, fmt.Errorf("broker: user %d (%q): %w", i+1, s.Name, err)
+		}
+		j, again := at[u.Name]
+		if !again {
+			at[u.Name] = len(users)
+			users = append(users, u)
+			continue
+		}
+		first := &users[j]
+		if u.hasPassword() && first.hasPassword() {
+			return nil, fmt.Errorf("broker: user %d (%q): a user of that name has a password already", i+1, s.Name)
+		}
+		if u.hasPassword() {
+			first.Password, first.PasswordHash = u.Password, u.PasswordHash
+		}
+		first.Parties = append(first.Parties, u.Parties...)
+	}
+	return users, nil
+}
+
+func (u User) hasPassword() bool { return u.Password != "" || u.PasswordHash != "" }
+
+func (s UserSpec) user() (User, error) {
+	u := User{Name: s.Name, PasswordHash: s.PasswordHash}
+	if err := checkUserName(s.Name); err != nil {
+		return u, err
+	}
+	if s.PasswordHash != "" && s.PasswordFile != "" {
+		return u, errors.New("both password_hash and password_file")
+	}
+	if s.PasswordFile != "" {
+		var err error
+		if u.Password, err = readPassword(s.PasswordFile); err != nil {
+			return u, err
+		}
+	}
+	p, err := s.party()
+	u.Parties = []topics.Party{p}
+	return u, err
+}
+
+func (s UserSpec) party() (p topics.Party, err error) {
+	if p.Role, err = topics.ParseRole(s.Role); err != nil {
+		return p, err
+	}
+	p.Owner = s.Path
+	if p.Role == topics.RoleSite {
+		p.Owner, p.Path = s.Owner, s.Path
+		if p.Path == "" {
+			p.Path = s.Name
+		}
+		if err := topics.CheckPath(p.Path); err != nil {
+			return p, err
+		}
+	} else if s.Owner != "" {
+		return p, errors.New("owner is for sites; say path")
+	}
+	if p.Owner != "" {
+		if err := topics.CheckPath(p.Owner); err != nil {
+			return p, err
+		}
+	}
+	if p.Role == topics.RoleSite && len(s.Members) > 0 {
+		return p, errors.New("members is not for sites")
+	}
+	if p.Role == topics.RoleAggregator && len(s.Members) == 0 {
+		return p, errors.New("an aggregator needs members, the filters of the members it reads")
+	}
+	for _, m := range s.Members {
+		f, err := topics.ParseMemberFilter(m)
+		if err != nil {
+			return p, err
+		}
+		p.Members = append(p.Members, f)
+	}
+	return p, nil
+}
+
+// checkUserName keeps names apart from client ids, where ":" ends the name.
+func checkUserName(name string) error {
+	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ':' || r == 0x7f }) {
+		return fmt.Errorf("broker: user name %q: want 1 to 200 bytes without colon or control characters", cut(name))
+	}
+	return nil
+}
+
+func readPassword(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("password file %s has mode %04o: others may read it, want 0600", path, info.Mode().Perm())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" {
+		return "", fmt.Errorf("password file %s is empty", path)
+	}
+	return line, nil
+}
