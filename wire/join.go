@@ -1,0 +1,48 @@
+package wire
+
+import "github.com/fedmq/fedmq/model"
+
+// Join says that a site takes part (W-28). Its header's CreatedMS is a counter
+// that only grows.
+type Join struct {
+	Samples     uint64     `json:"samples"`      // training rows the site has
+	Schema      model.Hash `json:"schema"`       // of the model the site can train; zero = any
+	Instance    Nonce      `json:"instance"`     // of the site process
+	SeenEpoch   uint64     `json:"seen_epoch"`   // highest order the site has verified
+	SeenRound   uint64     `json:"seen_round"`   //
+	SeenAttempt uint32     `json:"seen_attempt"` //
+	Agent       string     `json:"agent"`        // name and version of the program, at most 64 bytes
+}
+
+const joinFields = 7
+
+func (j Join) check() error { return nil }
+
+func (j Join) appendTo(b []byte) []byte {
+	b = appendArray(b, joinFields)
+	b = appendUint(b, j.Samples)
+	b = appendFixed(b, j.Schema[:])
+	b = appendBin(b, j.Instance[:])
+	b = appendUint(b, j.SeenEpoch)
+	b = appendUint(b, j.SeenRound)
+	b = appendUint(b, uint64(j.SeenAttempt))
+	return appendStr(b, clean(j.Agent, maxAgent))
+}
+
+// DecodeJoin reads the body of a join. The error is a [*Refusal].
+func DecodeJoin(body []byte) (Join, error) {
+	r := open(body, "join", ScanLimits{})
+	var j Join
+	r.array("fields", joinFields)
+	j.Samples = r.uint64("samples")
+	r.fixed("schema", j.Schema[:], true)
+	r.fixed("instance", j.Instance[:], false)
+	j.SeenEpoch = r.uint64("seen_epoch")
+	j.SeenRound = r.uint64("seen_round")
+	j.SeenAttempt = r.uint32("seen_attempt")
+	j.Agent = r.text("agent", maxAgent)
+	if err := r.close(); err != nil {
+		return Join{}, err
+	}
+	return j, nil
+}

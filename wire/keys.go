@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Key is one entry of the allow-list: who may speak from which node.
+type Key struct {
+	Path    string      // node below the namespace, "" = the namespace itself
+	Role    topics.Role // RoleSite sends joins and updates, RoleAggregator orders, models and replies
+	Public  ed25519.PublicKey
+	Revoked bool
+}
+
+// Keys is an allow-list of public keys by key id. It does not change once
+// made, and is safe for concurrent use.
+type Keys struct{ byID map[[keyIDSize]byte]Key }
+
+// NewKeys makes an allow-list. A key that is listed twice, has the wrong size,
+// a path outside the grammar, or a role that does not speak, is an error.
+func NewKeys(list ...Key) (*Keys, error) {
+	keys := &Keys{byID: make(map[[keyIDSize]byte]Key, len(list))}
+	for _, k := range list {
+		if len(k.Public) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("wire: key of %q: an Ed25519 public key has %d bytes, got %d", k.Path, ed25519.PublicKeySize, len(k.Public))
+		}
+		if k.Role != topics.RoleSite && k.Role != topics.RoleAggregator {
+			return nil, fmt.Errorf("wire: key of %q: want the role site or aggregator, got %v", k.Path, k.Role)
+		}
+		if k.Path != "" || k.Role == topics.RoleSite {
+			if err := topics.CheckPath(k.Path); err != nil {
+				return nil, fmt.Errorf("wire: key: %w", err)
+			}
+		}
+		kid := keyID(suiteOne, k.Public)
+		if old, ok := keys.byID[kid]; ok {
+			return nil, fmt.Errorf("wire: the key of %q is also listed for %q", k.Path, old.Path)
+		}
+		keys.byID[kid] = k
+	}
+	return keys, nil
+}
+
+// Len returns the number of keys.
+func (k *Keys) Len() int { return len(k.byID) }
+
+// find returns the key of an id of 8 bytes.
+func (k *Keys) find(kid []byte) (Key, bool) {
+	if len(kid) != keyIDSize {
+		return Key{}, false
+	}
+	key, ok := k.byID[[keyIDSize]byte(kid)]
+	return key, ok
+}
+
+// KeyIDOf returns the key id of an Ed25519 public key as hex, for listings.
+func KeyIDOf(pub ed25519.PublicKey) string {
+	kid := keyID(suiteOne, pub)
+	return hex.EncodeToString(kid[:])
+}
+
+// maxPEM is more than any key file has.
+const maxPEM = 16 << 10
+
+// LoadPrivateKeyPEM reads an Ed25519 private key as "openssl genpkey -algorithm
+// ed25519" writes it (PKCS #8 in PEM). A file that its group or others may read
+// or write is refused, except on Windows, which has no such modes.
+func LoadPrivateKeyPEM(path string) (ed25519.PrivateKey, error) {
+	der, err := loadPEM(path, "PRIVATE KEY", true)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("wire: private key %s: %w", path, err)
+	}
+	ed, ok := key.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("wire: private key %s: want Ed25519, got %T", path, key)
+	}
+	return ed, nil
+}
+
+// LoadPublicKeyPEM reads an Ed25519 public key as "openssl pkey -pubout" writes
+// it (SubjectPublicKeyInfo in PEM).
+func LoadPublicKeyPEM(path string) (ed25519.PublicKey, error) {
+	der, err := loadPEM(path, "PUBLIC KEY", false)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("wire: public key %s: %w", path, err)
+	}
+	ed, ok := key.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("wire: public key %s: want Ed25519, got %T", path, key)
+	}
+	return ed, nil
+}
+
+// loadPEM returns the content of the one PEM block of a file. The file that is
+// checked is the file that is read.
+func loadPEM(path, want string, secret bool) ([]byte, error) {
+	f, err := os.Open(path) // #nosec G304 -- the operator's own key file
+	if err != nil {
+		return nil, fmt.Errorf("wire: key file: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	if secret && runtime.GOOS != "windows" {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, fmt.Errorf("wire: key file: %w", err)
+		}
+		if mode := info.Mode().Perm(); mode&0o077 != 0 {
+			return nil, fmt.Errorf("wire: private key %s has mode %04o, want 0600: nobody but its owner may read it", path, mode)
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	if err != nil {
+		return nil, fmt.Errorf("wire: key file: %w", err)
+	}
+	block, rest := pem.Decode(text)
+	if len(text) > maxPEM || block == nil || block.Type != want {
+		return nil, fmt.Errorf("wire: key file %s: want one PEM block %q", path, want)
+	}
+	if more, _ := pem.Decode(rest); more != nil {
+		return nil, fmt.Errorf("wire: key file %s: more than one PEM block", path)
+	}
+	return block.Bytes, nil
+}

@@ -1,0 +1,112 @@
+package wire
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+const tagInline = "inline"
+
+// Model is the global model inline (W-27). Its header carries the content id
+// as Base, the version as Round, and the schema hash.
+type Model struct {
+	Version uint64 // number of the record that committed it
+	Tensors *model.Model
+}
+
+const modelFields = 5
+
+func (m Model) check() error { return checkTensors(m.Tensors) }
+
+func (m Model) appendTo(b []byte) []byte {
+	s, blob := tensors(m.Tensors)
+	b = slices.Grow(b, 64+64*len(s)+len(blob))
+	b = appendStr(appendArray(b, modelFields), tagInline)
+	b = appendUint(b, m.Version)
+	b = appendTable(b, s)
+	b = appendArray(b, len(s))
+	for _, spec := range s {
+		b = appendStr(b, spec.Rule.String())
+	}
+	return appendBin(b, blob)
+}
+
+// DecodeModel reads the body of a model. The blob aliases the body. Of the
+// limits it uses the plain size. The error is a [*Refusal]; the caller goes on
+// with [Model.Matches].
+func DecodeModel(body []byte, lim Limits) (Model, error) {
+	if most := lim.plain(); len(body) > most {
+		return Model{}, refuse(ReasonTooLarge, StageScan, "model of %d bytes, want at most %d", len(body), most)
+	}
+	return decodeModel(body)
+}
+
+func decodeModel(body []byte) (Model, error) {
+	r := open(body, "model", ScanLimits{Items: MaxTableItems})
+	var m Model
+	r.array("fields", modelFields)
+	if tag := r.word("tag"); r.err == nil && tag != tagInline {
+		r.malformed("%s is not a form of model of this version", short(tag))
+	}
+	m.Version = r.uint64("version")
+	t := table{any: true}
+	t.read(r)
+	t.rules(r)
+	blob := t.blob(r)
+	schema := t.schema(r)
+	if err := r.close(); err != nil {
+		return Model{}, err
+	}
+	m.Tensors = &model.Model{Schema: schema, Blob: blob}
+	return m, nil
+}
+
+// rules reads one rule for each row.
+func (t *table) rules(r *reader) {
+	r.array("rules", len(t.specs))
+	for i := 0; i < len(t.specs) && r.err == nil; i++ {
+		rule, err := model.ParseRule(string(r.raw("rule", 8)))
+		if err != nil && r.err == nil {
+			r.malformed("rule %d: %v", i, err)
+		}
+		t.specs[i].Rule = rule
+	}
+}
+
+// Matches checks what a header claims about a model (W-23): its content id,
+// its schema and its version. It hashes the blob once. The error is a
+// [*Refusal] at StageSchema.
+func (m Model) Matches(h Header) error {
+	if got := m.Tensors.Schema.Hash(); got != h.Schema {
+		return refuse(ReasonSchemaMismatch, StageSchema, "model: schema %v, the header says %v", got, h.Schema)
+	}
+	if got := m.Tensors.ContentID(); got != h.Base {
+		return refuse(ReasonWrongBase, StageSchema, "model: content %v, the header says %v", got, h.Base)
+	}
+	if m.Version != h.Round {
+		return refuse(ReasonMalformed, StageSchema, "model: version %d, the header says %d", m.Version, h.Round)
+	}
+	return nil
+}
+
+// Most bytes that the parts of a body take besides table and blob.
+const (
+	maxMetrics    = 256
+	maxMetricName = 128
+	bodyFrame     = 1 + 8 + 9 + 5                        // array, tag, number, head of the blob
+	metricsFrame  = 3 + maxMetrics*(1+2+maxMetricName+9) // all metrics, longest names
+	ruleSize      = 5
+)
+
+// MaxModelBody is the most bytes that the plain body of a model of this schema
+// can have: the Bound of an [Opener.Open].
+func MaxModelBody(s model.Schema) int {
+	return bodyFrame + len(appendTable(nil, s)) + 3 + ruleSize*len(s) + s.Bytes()
+}
+
+// MaxUpdateBody is the same for an update that carries this schema; 0 tensors
+// for a decline or an evaluation.
+func MaxUpdateBody(s model.Schema) int {
+	return bodyFrame + metricsFrame + len(appendTable(nil, s)) + s.Bytes()
+}

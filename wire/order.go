@@ -1,0 +1,136 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Order is the current order of a task: all that a site must know (W-26). It
+// does not change within an attempt. Epoch, round, attempt, base and schema
+// are in its header.
+type Order struct {
+	Work            string          `json:"work"`                    // one of the Work constants
+	ValidFrom       uint32          `json:"valid_from"`              // earliest attempt whose updates still count
+	DeadlineMS      uint64          `json:"deadline_ms"`             // from the attempt's publish, for display
+	PaceMS          uint64          `json:"pace_ms"`                 // sites spread their answers over it
+	HeartbeatMS     uint64          `json:"heartbeat_ms"`            // between two presences of a site
+	GridB           int             `json:"grid_b"`                  // values are at most 2^b
+	GridW           int             `json:"grid_w"`                  // total weight is at most 2^w
+	Cap             uint64          `json:"cap,string"`              // weight of one site is at most this
+	Weights         string          `json:"weights"`                 // samples, uniform or sqrt
+	Seed            uint64          `json:"seed,string"`             // of the task's pseudo-random numbers
+	Settings        json.RawMessage `json:"settings"`                // JSON object for the trainer, at most 16 KiB; nil = {}
+	Instance        Nonce           `json:"instance"`                // of the aggregator process
+	CohortSize      uint32          `json:"cohort_n"`                // members this attempt waits for
+	CohortHash      Digest          `json:"cohort_hash"`             // SHA-256 of their sorted paths
+	SampleSeed      Nonce           `json:"sample_seed"`             // zero: no sampling
+	SampleThreshold uint64          `json:"sample_threshold,string"` // SampleAll: everybody
+	PartSize        uint32          `json:"part_size"`               // MQTT payload bytes, MinPart..MaxPart
+}
+
+const orderFields = 17
+
+func (o Order) check() error {
+	return first(
+		checkWork(o.Work),
+		checkMost("deadline_ms", o.DeadlineMS, maxMS),
+		checkMost("pace_ms", o.PaceMS, maxMS),
+		checkMost("heartbeat_ms", o.HeartbeatMS, maxMS),
+		checkGrid(o.GridB, o.GridW),
+		checkWord("weights", o.Weights),
+		checkSettings(o.settings()),
+		checkPart(o.PartSize),
+	)
+}
+
+func checkWork(work string) error {
+	switch work {
+	case WorkTrain, WorkEvaluate, WorkStatistics, WorkInit, WorkNone:
+		return nil
+	}
+	return fmt.Errorf("work: want train, evaluate, statistics, init or none, got %s", short(work))
+}
+
+func checkGrid(b, w int) error {
+	if b < -maxGrid || b > maxGrid || w < 0 || w > 62 {
+		return fmt.Errorf("grid: want b in -1023..1023 and w in 0..62, got %d and %d", b, w)
+	}
+	return nil
+}
+
+func checkSettings(s []byte) error {
+	if len(s) > maxSettings {
+		return fmt.Errorf("settings: want at most %d bytes, got %d", maxSettings, len(s))
+	}
+	if s = bytes.TrimLeft(s, " \t\r\n"); len(s) == 0 || s[0] != '{' || !json.Valid(s) {
+		return fmt.Errorf("settings: want a JSON object")
+	}
+	return nil
+}
+
+func checkPart(n uint32) error {
+	if n < MinPart || n > MaxPart {
+		return fmt.Errorf("part_size: want %d to %d, got %d", MinPart, MaxPart, n)
+	}
+	return nil
+}
+
+func (o Order) settings() []byte {
+	if o.Settings == nil {
+		return []byte("{}")
+	}
+	return o.Settings
+}
+
+func (o Order) appendTo(b []byte) []byte {
+	b = appendArray(b, orderFields)
+	b = appendStr(b, o.Work)
+	b = appendUint(b, uint64(o.ValidFrom))
+	b = appendUint(b, o.DeadlineMS)
+	b = appendUint(b, o.PaceMS)
+	b = appendUint(b, o.HeartbeatMS)
+	b = appendInt(b, int64(o.GridB))
+	b = appendInt(b, int64(o.GridW))
+	b = appendUint(b, o.Cap)
+	b = appendStr(b, o.Weights)
+	b = appendUint(b, o.Seed)
+	b = appendStr(b, string(o.settings()))
+	b = appendBin(b, o.Instance[:])
+	b = appendUint(b, uint64(o.CohortSize))
+	b = appendBin(b, o.CohortHash[:])
+	b = appendFixed(b, o.SampleSeed[:])
+	b = appendUint(b, o.SampleThreshold)
+	return appendUint(b, uint64(o.PartSize))
+}
+
+// DecodeOrder reads the body of an order. The error is a [*Refusal].
+func DecodeOrder(body []byte) (Order, error) {
+	r := open(body, "order", ScanLimits{})
+	var o Order
+	r.array("fields", orderFields)
+	o.Work = r.word("work")
+	o.ValidFrom = r.uint32("valid_from")
+	o.DeadlineMS = r.uint("deadline_ms", maxMS)
+	o.PaceMS = r.uint("pace_ms", maxMS)
+	o.HeartbeatMS = r.uint("heartbeat_ms", maxMS)
+	o.GridB = r.int("grid_b", maxGrid)
+	o.GridW = r.int("grid_w", maxGrid)
+	o.Cap = r.uint64("cap")
+	o.Weights = r.word("weights")
+	o.Seed = r.uint64("seed")
+	o.Settings = r.raw("settings", maxSettings)
+	r.fixed("instance", o.Instance[:], false)
+	o.CohortSize = r.uint32("cohort_n")
+	r.fixed("cohort_hash", o.CohortHash[:], false)
+	r.fixed("sample_seed", o.SampleSeed[:], true)
+	o.SampleThreshold = r.uint64("sample_threshold")
+	o.PartSize = r.uint32("part_size")
+	if err := r.close(); err != nil {
+		return Order{}, err
+	}
+	if err := o.check(); err != nil {
+		return Order{}, refuse(ReasonMalformed, StageDecode, "order: %v", err)
+	}
+	return o, nil
+}

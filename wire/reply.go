@@ -1,0 +1,147 @@
+package wire
+
+import "github.com/fedmq/fedmq/model"
+
+// Reply is what an aggregator answers to one member (W-33): [Welcome],
+// [Receipt], [Settled], [RefusalReply] or [Superseded].
+type Reply interface {
+	Message
+	reply() string // the tag
+}
+
+// Welcome answers a join: the member's durable index, and the first order it
+// may take part in.
+type Welcome struct {
+	Index       uint32 `json:"index"`
+	FromRound   uint64 `json:"from_round"`
+	FromAttempt uint32 `json:"from_attempt"`
+}
+
+// Receipt answers an update that was accepted: it is journalled and will be in
+// the round's record.
+type Receipt struct {
+	Round   uint64          `json:"round"`
+	Attempt uint32          `json:"attempt"`
+	Content model.ContentID `json:"content"`
+}
+
+// Settled says what became of an update of a round that is over.
+type Settled struct {
+	Round   uint64          `json:"round"`
+	Content model.ContentID `json:"content"`
+	Verdict string          `json:"verdict"` // counted, or why not
+}
+
+// RefusalReply answers an update or a join that was refused.
+type RefusalReply struct {
+	Round   uint64          `json:"round"`
+	Attempt uint32          `json:"attempt"`
+	Content model.ContentID `json:"content"` // zero = absent
+	Reason  string          `json:"reason"`  // closed list
+	Detail  string          `json:"detail"`  // for people, at most 256 bytes
+	Counter uint64          `json:"counter"` // old_counter: the highest seen
+}
+
+// Superseded tells a site process that a newer one speaks for the member.
+type Superseded struct {
+	Instance Nonce `json:"instance"` // the one that must stop
+}
+
+// The tags of replies.
+const (
+	tagWelcome    = "welcome"
+	tagReceipt    = "receipt"
+	tagSettled    = "settled"
+	tagRefusal    = "refusal"
+	tagSuperseded = "superseded"
+)
+
+func (Welcome) reply() string      { return tagWelcome }
+func (Receipt) reply() string      { return tagReceipt }
+func (Settled) reply() string      { return tagSettled }
+func (RefusalReply) reply() string { return tagRefusal }
+func (Superseded) reply() string   { return tagSuperseded }
+
+func (Welcome) check() error        { return nil }
+func (Receipt) check() error        { return nil }
+func (s Settled) check() error      { return checkWord("verdict", s.Verdict) }
+func (r RefusalReply) check() error { return checkWord("reason", r.Reason) }
+func (Superseded) check() error     { return nil }
+
+func (w Welcome) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, 4), tagWelcome)
+	b = appendUint(b, uint64(w.Index))
+	b = appendUint(b, w.FromRound)
+	return appendUint(b, uint64(w.FromAttempt))
+}
+
+func (r Receipt) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, 4), tagReceipt)
+	b = appendUint(b, r.Round)
+	b = appendUint(b, uint64(r.Attempt))
+	return appendBin(b, r.Content[:])
+}
+
+func (s Settled) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, 4), tagSettled)
+	b = appendUint(b, s.Round)
+	b = appendBin(b, s.Content[:])
+	return appendStr(b, s.Verdict)
+}
+
+func (r RefusalReply) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, 7), tagRefusal)
+	b = appendUint(b, r.Round)
+	b = appendUint(b, uint64(r.Attempt))
+	b = appendFixed(b, r.Content[:])
+	b = appendStr(b, r.Reason)
+	b = appendStr(b, clean(r.Detail, maxDetail))
+	return appendUint(b, r.Counter)
+}
+
+func (s Superseded) appendTo(b []byte) []byte {
+	return appendBin(appendStr(appendArray(b, 2), tagSuperseded), s.Instance[:])
+}
+
+// DecodeReply reads the body of a reply. The error is a [*Refusal].
+func DecodeReply(body []byte) (Reply, error) {
+	r := open(body, "reply", ScanLimits{})
+	n := r.count("fields", MaxItems)
+	tag := r.word("tag")
+	if r.err != nil {
+		return nil, r.err
+	}
+	want, reply := 0, Reply(nil)
+	switch tag {
+	case tagWelcome:
+		want, reply = 4, Welcome{Index: r.uint32("index"), FromRound: r.uint64("from_round"), FromAttempt: r.uint32("from_attempt")}
+	case tagReceipt:
+		want, reply = 4, Receipt{Round: r.uint64("round"), Attempt: r.uint32("attempt"), Content: r.content(false)}
+	case tagSettled:
+		want, reply = 4, Settled{Round: r.uint64("round"), Content: r.content(false), Verdict: r.word("verdict")}
+	case tagRefusal:
+		want, reply = 7, RefusalReply{
+			Round: r.uint64("round"), Attempt: r.uint32("attempt"), Content: r.content(true),
+			Reason: r.word("reason"), Detail: r.text("detail", maxDetail), Counter: r.uint64("counter"),
+		}
+	case tagSuperseded:
+		var s Superseded
+		r.fixed("instance", s.Instance[:], false)
+		want, reply = 2, s
+	default:
+		return nil, refuse(ReasonMalformed, StageDecode, "reply: %s is not a reply of this version", short(tag))
+	}
+	if n != want {
+		return nil, refuse(ReasonMalformed, StageDecode, "reply: %s of %d fields, want %d", tag, n, want)
+	}
+	if err := r.close(); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// content reads a content id.
+func (r *reader) content(absent bool) (id model.ContentID) {
+	r.fixed("content", id[:], absent)
+	return id
+}

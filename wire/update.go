@@ -1,0 +1,158 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// Contribution is what a site answers to an order: an [Update] or a [Decline].
+type Contribution interface {
+	Message
+	contribution()
+}
+
+// Update is a site's contribution, inline (W-29).
+type Update struct {
+	Samples uint64             // rows behind it, before any cap
+	Metrics map[string]float64 // sums over rows; finite, at most 256, names of 1..128 printable bytes
+	Tensors *model.Model       // the delta (train) or values (statistics); nil for none (evaluate)
+}
+
+// Decline says that a site does not take part in an attempt, and why (W-31).
+type Decline struct {
+	Reason string `json:"reason"` // a word
+	Detail string `json:"detail"` // for people, at most 256 bytes
+}
+
+const (
+	updateFields  = 5
+	declineFields = 3
+	tagDecline    = "decline"
+)
+
+func (Update) contribution()  {}
+func (Decline) contribution() {}
+
+func (u Update) check() error {
+	if len(u.Metrics) > maxMetrics {
+		return fmt.Errorf("metrics: want at most %d, got %d", maxMetrics, len(u.Metrics))
+	}
+	for name, v := range u.Metrics {
+		if name == "" || len(name) > maxMetricName || !printable([]byte(name)) {
+			return fmt.Errorf("metrics: name %s is not 1 to %d bytes of printable text", short(name), maxMetricName)
+		}
+		if !finite(v) {
+			return fmt.Errorf("metrics: %s is %v, want a finite number", short(name), v)
+		}
+	}
+	return checkTensors(u.Tensors)
+}
+
+func (u Update) appendTo(b []byte) []byte {
+	s, blob := tensors(u.Tensors)
+	b = slices.Grow(b, 64+48*len(u.Metrics)+64*len(s)+len(blob))
+	b = appendStr(appendArray(b, updateFields), tagInline)
+	b = appendUint(b, u.Samples)
+	b = appendMetrics(b, u.Metrics)
+	b = appendTable(b, s)
+	return appendBin(b, blob)
+}
+
+// Content is the update's content id (W-30): SHA-256 of the blob, or, without
+// tensors, of the metrics array as encoded.
+func (u Update) Content() model.ContentID {
+	if s, blob := tensors(u.Tensors); len(s) > 0 {
+		return model.ContentIDOf(blob)
+	}
+	return sha256.Sum256(appendMetrics(nil, u.Metrics))
+}
+
+func (d Decline) check() error { return checkWord("reason", d.Reason) }
+
+func (d Decline) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, declineFields), tagDecline)
+	b = appendStr(b, d.Reason)
+	return appendStr(b, clean(d.Detail, maxDetail))
+}
+
+// DecodeUpdate reads the body of an update: an [Update] or a [Decline]. With
+// want, the tensors must have exactly that schema, which the result then
+// shares, rules included; model.Schema{} wants none, and nil takes any. Names
+// of metrics are copied, the blob aliases the body. The error is a [*Refusal].
+// Whether the tensors are finite and on the grid is the fold's to check.
+func DecodeUpdate(body []byte, want model.Schema) (Contribution, error) {
+	r := open(body, "update", ScanLimits{Items: MaxTableItems})
+	n := r.count("fields", MaxItems)
+	switch tag := r.word("tag"); {
+	case r.err != nil:
+		return nil, r.err
+	case tag == tagInline && n == updateFields:
+		return decodeInline(r, want)
+	case tag == tagDecline && n == declineFields:
+		d := Decline{Reason: r.word("reason"), Detail: r.text("detail", maxDetail)}
+		if err := r.close(); err != nil {
+			return nil, err
+		}
+		return d, nil
+	default:
+		return nil, refuse(ReasonMalformed, StageDecode, "update: %s of %d fields is not a form of update of this version", short(tag), n)
+	}
+}
+
+func decodeInline(r *reader, want model.Schema) (Contribution, error) {
+	u := Update{Samples: r.uint64("samples")}
+	var bad string
+	u.Metrics, bad = r.metrics()
+	t := table{want: want, any: want == nil}
+	t.read(r)
+	blob := t.blob(r)
+	schema := t.schema(r)
+	if bad != "" {
+		r.refuse(ReasonNotFinite, StageSchema, "metric %s is not a finite number", short(bad))
+	}
+	if err := r.close(); err != nil {
+		return nil, err
+	}
+	if len(schema) > 0 {
+		u.Tensors = &model.Model{Schema: schema, Blob: blob}
+	}
+	return u, nil
+}
+
+// appendMetrics writes metrics by ascending name.
+func appendMetrics(b []byte, m map[string]float64) []byte {
+	b = appendArray(b, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		b = appendStr(appendArray(b, 2), name)
+		b = appendFloat(b, m[name])
+	}
+	return b
+}
+
+// metrics reads metrics, nil for none, and the name of the first that is not
+// finite: that is said at a later step.
+func (r *reader) metrics() (m map[string]float64, bad string) {
+	n := r.count("metrics", maxMetrics)
+	prev := ""
+	for i := 0; i < n && r.err == nil; i++ {
+		r.array("metric", 2)
+		name := r.text("name", maxMetricName)
+		v := r.float("value")
+		if r.err == nil && (name == "" || i > 0 && name <= prev) {
+			r.malformed("metric %d: %s does not come after %s", i, short(name), short(prev))
+		}
+		if !finite(v) && bad == "" {
+			bad = name
+		}
+		if m == nil {
+			m = make(map[string]float64, n)
+		}
+		m[name] = v
+		prev = name
+	}
+	return m, bad
+}
