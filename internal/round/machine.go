@@ -1,21 +1,232 @@
 package round
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+)
+
 // Machine is the round machine of one task. It is not safe for concurrent use.
 type Machine struct {
 	cfg Config
 	s   State
+
+	byPath  map[string]uint32 // looked up only, never ranged over
+	sorted  []uint32          // all members in path order
+	allowed []bool            // by index: the path still matches the settings
+	in      []bool            // by index: in s.Cohort
+	slots   []slot            // by index: what came of it in this round
+
+	accepted int // slots of that kind; all are in the cohort
+
+	now       int64
+	started   bool
+	connected bool
+	fenced    bool
+	clock     clock
+	openAt    int64 // end of JoinWait, 0 if it does not run
+	waitUntil int64 // end of Waiting
+
+	r     Ready
+	dirty bool // the state is to be saved
 }
+
+// slot is what came of one member in the current round.
+type slot struct {
+	kind     slotKind
+	v        Verdict // of accepted, promised and refused
+	declined bool    // in this attempt
+	detail   string  // why
+	conflict bool
+}
+
+type slotKind uint8
+
+const (
+	empty    slotKind = iota
+	promised          // accepted before a restart, not offered again yet
+	accepted
+	refused // for good: the same bytes would be refused again
+)
+
+// kept reports whether the member must stay in the round's cohorts.
+func (s slot) kept() bool { return s.kind == accepted || s.kind == promised }
+
+// done reports whether nothing more is expected in this attempt.
+func (s slot) done() bool { return s.kind == accepted || s.kind == refused || s.declined }
 
 // New returns a machine at rest, for Started to begin with. A nil st is a task
 // that never ran; journal is what was appended since the last DropJournal.
 // The settings must pass Validate.
-func New(cfg Config, st *State, journal []Verdict) *Machine { return &Machine{cfg: cfg.withDefaults()} }
+func New(cfg Config, st *State, journal []Verdict) *Machine {
+	m := &Machine{cfg: cfg.withDefaults(), byPath: make(map[string]uint32)}
+	if st == nil {
+		st = &State{Round: 1, Phase: Idle, Base: cfg.Base, ValidFrom: 1}
+	}
+	m.s = *st.clone()
+	for i := range m.s.Members {
+		m.index(uint32(i))
+	}
+	for _, i := range m.s.Cohort {
+		m.in[i] = true
+	}
+	for _, v := range journal {
+		m.replay(v)
+	}
+	return m
+}
 
-// Step takes one event in.
-func (m *Machine) Step(ev Event) {}
+// index makes member i known to the look-up tables.
+func (m *Machine) index(i uint32) {
+	path := m.s.Members[i].Path
+	m.byPath[path] = i
+	at, _ := slices.BinarySearchFunc(m.sorted, path, func(j uint32, p string) int {
+		return strings.Compare(m.s.Members[j].Path, p)
+	})
+	m.sorted = slices.Insert(m.sorted, at, i)
+	m.allowed = append(m.allowed, m.cfg.member(path))
+	m.in = append(m.in, false)
+	m.slots = append(m.slots, slot{})
+}
+
+// replay takes in one verdict of before the restart. What the state
+// has left behind since is skipped.
+func (m *Machine) replay(v Verdict) {
+	if v.Round != m.s.Round || v.Attempt < m.s.ValidFrom {
+		return
+	}
+	i, ok := m.byPath[v.Member]
+	if !ok || i != v.Index {
+		return
+	}
+	s := &m.slots[i]
+	switch {
+	case v.Reason == verdict.Counted:
+		s.kind, s.v = promised, v
+	case v.Reason == verdict.Conflict:
+		s.conflict = true
+	case s.kind == empty:
+		s.kind, s.v = refused, v
+	}
+}
+
+// Step takes one event in. Before Started only the link's events count, and
+// after the machine is fenced none.
+func (m *Machine) Step(ev Event) {
+	if m.fenced {
+		return
+	}
+	switch ev := ev.(type) {
+	case Started:
+		m.start(ev)
+	case Connected:
+		m.time(ev.Now)
+		m.connect()
+	case Disconnected:
+		m.time(ev.Now)
+		m.connected = false
+		m.clock.stop(m.now)
+	}
+	if m.started {
+		m.step(ev)
+		m.settle()
+	}
+}
+
+// step takes in the events that need a started machine.
+func (m *Machine) step(ev Event) {
+	switch ev := ev.(type) {
+	case Tick:
+		m.time(ev.Now)
+		if m.s.Phase == Waiting && m.now >= m.waitUntil {
+			m.tryOpen()
+		}
+	case Published:
+		m.time(ev.Now)
+		m.published(ev)
+	case Join:
+		m.time(ev.Now)
+		m.join(ev)
+	case Update:
+		m.time(ev.Now)
+		m.update(ev)
+	case Decline:
+		m.time(ev.Now)
+		m.decline(ev)
+	case Leave:
+		m.time(ev.Now)
+		m.leave(ev)
+	case Committed:
+		m.time(ev.Now)
+		m.committed(ev)
+	case Command:
+		m.time(ev.Now)
+		m.command(ev)
+	case Fenced:
+		m.fence(ev)
+	}
+}
+
+// settle opens what may open and closes what is over, at most one of each for
+// one event.
+func (m *Machine) settle() {
+	if m.fenced {
+		return
+	}
+	if m.s.Phase == Idle {
+		m.tryOpen()
+	}
+	if m.s.Phase == Open {
+		if why, over := m.over(); over {
+			m.close(why)
+		}
+	}
+}
 
 // Ready returns what is owed since the last Ready.
-func (m *Machine) Ready() Ready { return Ready{} }
+func (m *Machine) Ready() Ready {
+	rd := m.r
+	m.r = Ready{}
+	if m.fenced {
+		return Ready{}
+	}
+	if m.dirty {
+		rd.Save.State = m.s.clone()
+		m.dirty = false
+	}
+	rd.Wake = m.wake()
+	return rd
+}
 
-// State returns a copy of the current state.
+// State returns a copy of the current state. What it shows is durable only
+// once the last Ready was saved.
 func (m *Machine) State() *State { return m.s.clone() }
+
+// Accepted returns how many updates the sum of the current round holds.
+func (m *Machine) Accepted() int { return m.accepted }
+
+// wake returns when the next Tick is wanted.
+func (m *Machine) wake() int64 {
+	switch m.s.Phase {
+	case Open:
+		return m.clock.end(m.cfg.DeadlineMS)
+	case Waiting:
+		return m.waitUntil
+	case Idle:
+		return m.openAt
+	}
+	return 0
+}
+
+func (m *Machine) time(now int64) { m.now = max(m.now, now) }
+
+func (m *Machine) send(msg Message) { m.r.Send = append(m.r.Send, msg) }
+
+func (m *Machine) reply(member string, r Reply) { m.send(SendReply{Member: member, Reply: r}) }
+
+// tell sends a fact about the current attempt.
+func (m *Machine) tell(f Fact) {
+	f.Round, f.Attempt = m.s.Round, m.s.Attempt
+	m.send(SendEvent{Fact: f})
+}

@@ -1,0 +1,154 @@
+package round
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+)
+
+// over reports whether the attempt has ended, and why.
+func (m *Machine) over() (Close, bool) {
+	if m.cfg.Goal > 0 && m.accepted >= m.cfg.Goal {
+		return CloseGoal, true
+	}
+	waited := slices.ContainsFunc(m.s.Cohort, func(i uint32) bool { return !m.slots[i].done() })
+	switch {
+	case !waited:
+		return CloseAll, true
+	case m.clock.elapsed(m.now) >= int64(m.cfg.DeadlineMS):
+		return CloseDeadline, true
+	}
+	return "", false
+}
+
+// close ends the attempt: a commit with a quorum, else an abandon.
+func (m *Machine) close(why Close) {
+	m.clock.stop(m.now)
+	for _, i := range m.s.Cohort {
+		if s := m.slots[i]; !m.s.Members[i].Heard && (s.kind == empty || s.kind == promised) {
+			m.s.Members[i].Silent++
+		}
+	}
+	if m.accepted < m.cfg.Quorum {
+		m.abandon(why)
+		return
+	}
+	m.s.Phase = Closing
+	c := &Commit{
+		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: m.s.Params.Work,
+		Base: m.s.Base, Params: *m.s.Params, Reason: why,
+		Entries: m.entries(why, verdict.Counted),
+	}
+	for _, i := range m.s.Cohort {
+		if s := m.slots[i]; s.kind == accepted {
+			c.Accepted = append(c.Accepted, Accepted{
+				Member: s.v.Member, Index: i, Content: s.v.Content, Weight: s.v.Weight,
+			})
+		}
+	}
+	m.r.Commit = c
+	m.tell(Fact{Kind: FactClosing, Work: c.Work, Detail: string(why), Count: m.accepted})
+}
+
+// abandon records the attempt and reopens the same round on the same base
+// . What was accepted stays, unless refusals made the quorum
+// unreachable: then everybody's earlier updates lapse.
+func (m *Machine) abandon(why Close) {
+	operator := why == ClosePause || why == CloseStop
+	lapse := !operator && m.reachable() < m.cfg.Quorum
+	fate := verdict.Kept
+	if lapse {
+		fate = verdict.Lapsed
+	}
+	m.r.Save.Records = append(m.r.Save.Records, Record{
+		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: m.s.Params.Work,
+		Base: m.s.Base, Params: *m.s.Params, Reason: why,
+		Entries: m.entries(why, fate),
+	})
+	m.dirty = true
+	m.tell(Fact{Kind: FactAbandoned, Work: m.s.Params.Work, Detail: string(why), Count: m.accepted})
+	if !operator {
+		m.s.Abandons++
+	}
+	if lapse {
+		m.lapse()
+	}
+	m.next()
+}
+
+// reachable returns how many of the cohort could have been accepted had
+// nobody been absent.
+func (m *Machine) reachable() int {
+	n := len(m.s.Cohort)
+	for _, i := range m.s.Cohort {
+		if m.slots[i].kind == refused {
+			n--
+		}
+	}
+	return n
+}
+
+// lapse drops every update of the round: sites train it again.
+func (m *Machine) lapse() {
+	m.s.ValidFrom = m.s.Attempt + 1
+	m.s.RefusalAbandons++
+	clear(m.slots)
+	m.accepted = 0
+	m.r.Fold, m.r.Restart = nil, true
+	if m.s.RefusalAbandons >= refusalsUntilStop {
+		m.s.Stopped, m.s.Reason = true, reasonRefusals
+	}
+}
+
+// entries says what became of every member of the cohort, in path order;
+// fate is that of the accepted ones.
+func (m *Machine) entries(why Close, fate verdict.Reason) []Entry {
+	absent := verdict.NotDue
+	if why == CloseDeadline {
+		absent = verdict.Missing
+	}
+	out := make([]Entry, 0, len(m.s.Cohort))
+	for _, i := range m.s.Cohort {
+		s := m.slots[i]
+		e := Entry{
+			Member: m.s.Members[i].Path, Index: i, Content: s.v.Content, Samples: s.v.Samples,
+			Weight: s.v.Weight, Norm: s.v.Norm, Bytes: s.v.Bytes, Conflict: s.conflict,
+		}
+		switch {
+		case s.kind == accepted:
+			e.Verdict = fate
+		case s.kind == promised && fate == verdict.Lapsed:
+			e.Verdict = verdict.Lapsed
+		case s.kind == promised:
+			e.Verdict = verdict.Lost
+		case s.kind == refused:
+			e.Verdict = s.v.Reason
+		case s.declined:
+			e.Verdict, e.Detail = verdict.Declined, s.detail
+		default:
+			e.Verdict = absent
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// committed goes on to the next round. State, next order and the
+// dropped journal are one Ready.
+func (m *Machine) committed(ev Committed) {
+	if m.s.Phase != Closing {
+		return
+	}
+	m.tell(Fact{Kind: FactCommitted, Work: m.s.Params.Work, Content: ev.Base, Count: m.accepted})
+	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
+	m.s.Round++
+	m.s.Attempt, m.s.ValidFrom = 0, 1
+	m.s.Params, m.s.Cohort = nil, nil
+	m.s.Abandons, m.s.RefusalAbandons = 0, 0
+	clear(m.slots)
+	clear(m.in)
+	m.accepted = 0
+	m.r.Save.DropJournal, m.r.Save.Verdicts = true, nil
+	m.dirty = true
+	m.next()
+}

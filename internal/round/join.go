@@ -1,0 +1,99 @@
+package round
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+)
+
+// join answers a join.
+func (m *Machine) join(j Join) {
+	if !m.cfg.member(j.Member) {
+		m.refuseJoin(j, verdict.UnknownMember, 0)
+		return
+	}
+	i, known := m.byPath[j.Member]
+	if known {
+		mem := &m.s.Members[i]
+		switch {
+		case slices.Contains(mem.Superseded, j.Instance):
+			m.reply(j.Member, Superseded{Instance: j.Instance})
+			return
+		case j.Digest == mem.Digest:
+			m.heard(i)
+			m.welcome(i)
+			return
+		case j.Counter <= mem.Counter:
+			m.refuseJoin(j, verdict.OldCounter, mem.Counter)
+			return
+		}
+	}
+	if !m.cfg.Schema.IsZero() && !j.Schema.IsZero() && j.Schema != m.cfg.Schema {
+		m.refuseJoin(j, verdict.SchemaMismatch, 0)
+		return
+	}
+	if !known {
+		i = uint32(len(m.s.Members))
+		m.s.Members = append(m.s.Members, Member{Path: j.Member})
+		m.index(i)
+	}
+	m.enter(i, j, !known)
+}
+
+// enter takes over what a new join says and welcomes the member.
+func (m *Machine) enter(i uint32, j Join, first bool) {
+	mem := &m.s.Members[i]
+	if !first && mem.Instance != j.Instance {
+		m.supersede(mem)
+	}
+	if first || mem.Left {
+		m.tell(Fact{Kind: FactJoined, Member: j.Member, Count: len(m.s.Members)})
+	}
+	mem.Samples, mem.Schema, mem.Instance = j.Samples, j.Schema, j.Instance
+	mem.Counter, mem.Digest, mem.Left = j.Counter, j.Digest, false
+	mem.FromRound, mem.FromAttempt = m.s.Round, m.s.Attempt
+	if !m.in[i] {
+		mem.FromAttempt++
+	}
+	m.dirty = true
+	m.heard(i)
+	m.welcome(i)
+}
+
+// supersede remembers the member's former instance and tells it to stop.
+func (m *Machine) supersede(mem *Member) {
+	old := mem.Instance
+	mem.Superseded = append(mem.Superseded, old)
+	if n := len(mem.Superseded); n > maxSuperseded {
+		mem.Superseded = slices.Clone(mem.Superseded[n-maxSuperseded:])
+	}
+	m.reply(mem.Path, Superseded{Instance: old})
+	m.tell(Fact{Kind: FactSuperseded, Member: mem.Path})
+}
+
+func (m *Machine) welcome(i uint32) {
+	mem := &m.s.Members[i]
+	m.reply(mem.Path, Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt})
+}
+
+func (m *Machine) refuseJoin(j Join, r verdict.Reason, counter uint64) {
+	m.reply(j.Member, Refusal{Round: m.s.Round, Attempt: m.s.Attempt, Reason: r, Counter: counter})
+	if r.Authenticated() {
+		m.tell(Fact{Kind: FactRefused, Member: j.Member, Reason: r})
+	}
+}
+
+// leave takes a member out of later cohorts.
+func (m *Machine) leave(ev Leave) {
+	i, ok := m.byPath[ev.Member]
+	if !ok || m.s.Members[i].Left {
+		return
+	}
+	m.s.Members[i].Left, m.dirty = true, true
+	m.tell(Fact{Kind: FactLeft, Member: ev.Member})
+}
+
+// heard notes a sign of life.
+func (m *Machine) heard(i uint32) {
+	m.s.Members[i].Heard, m.s.Members[i].Silent = true, 0
+}

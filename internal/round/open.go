@@ -1,0 +1,188 @@
+package round
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// tryOpen opens the next attempt if enough members can be asked, else the
+// machine is idle until they are.
+func (m *Machine) tryOpen() {
+	if m.s.Phase != Idle {
+		m.s.Phase, m.dirty = Idle, true
+	}
+	can := m.eligible()
+	if m.s.Round > 1 || m.s.Params != nil || m.s.StartAsked {
+		if len(can) >= m.cfg.Quorum {
+			m.open(can)
+		}
+		return
+	}
+	if len(can) < m.cfg.StartWhen {
+		m.openAt = 0
+		return
+	}
+	if m.openAt == 0 {
+		m.openAt = m.now + m.cfg.JoinWaitMS
+	}
+	if m.now >= m.openAt {
+		m.open(can)
+	}
+}
+
+// eligible returns who can be asked, in path order: welcomed, still
+// allowed, not left, and not silent for two attempts; and whoever was promised
+// a place in the sum.
+func (m *Machine) eligible() []uint32 {
+	var can []uint32
+	for _, i := range m.sorted {
+		mem := &m.s.Members[i]
+		if m.slots[i].kept() || m.allowed[i] && !mem.Left && mem.Silent < 2 {
+			can = append(can, i)
+		}
+	}
+	return can
+}
+
+// open fixes the cohort and stores and sends the order of the next attempt.
+func (m *Machine) open(can []uint32) {
+	allowance := m.cfg.Allowance
+	if m.s.Params != nil {
+		allowance = m.s.Params.Allowance
+	}
+	cohort, seed, threshold := m.draw(can)
+	cohort = m.limit(cohort, allowance)
+	if m.s.Params == nil {
+		m.s.Params = m.params(cohort)
+		m.r.Restart = true
+	}
+	m.s.Phase, m.s.StartAsked, m.openAt = Open, false, 0
+	m.s.Cohort = cohort
+	clear(m.in)
+	for _, i := range cohort {
+		m.in[i] = true
+	}
+	for i := range m.slots {
+		m.slots[i].declined, m.slots[i].detail = false, ""
+		m.s.Members[i].Heard = false
+	}
+	m.clock = clock{}
+
+	o := m.newOrder(m.s.Params.Work)
+	o.DeadlineMS = m.cfg.DeadlineMS
+	o.PaceMS = m.pace(len(cohort))
+	o.GridB, o.GridW, o.Cap = m.s.Params.GridB, m.s.Params.GridW, m.s.Params.Cap
+	o.Weights = m.s.Params.Weights
+	o.CohortN, o.CohortHash = uint32(len(cohort)), m.cohortHash()
+	o.SampleSeed, o.SampleThreshold = seed, threshold
+	m.store(o)
+	m.tell(Fact{Kind: FactOpened, Work: o.Work, Count: len(cohort)})
+	m.sendOrder()
+}
+
+// newOrder takes the next attempt; the caller fills in the rest and stores it.
+func (m *Machine) newOrder(w Work) Order {
+	m.s.Attempt++
+	return Order{
+		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: w,
+		Base: m.s.Base, Version: m.s.Version, ValidFrom: m.s.ValidFrom,
+		HeartbeatMS: max(heartbeatMinMS, heartbeatMSMember*uint64(len(m.s.Members))),
+		Weights:     WeightUniform,
+		Instance:    m.s.Instance,
+		CohortHash:  sha256.Sum256(nil),
+	}
+}
+
+func (m *Machine) store(o Order) {
+	m.s.Order, m.dirty = &o, true
+}
+
+// pace returns the spread of the updates of n members.
+func (m *Machine) pace(n int) uint64 {
+	switch {
+	case m.cfg.PaceMS != nil:
+		return *m.cfg.PaceMS
+	case n <= paceFree:
+		return 0
+	}
+	return paceMSPerMember * uint64(n)
+}
+
+// draw samples the cohort: whoever holds a place in the sum is in, of
+// the others those whose hash with a fresh seed is below the threshold. A draw
+// below the quorum is thrown away; after 64 of those everybody is asked.
+func (m *Machine) draw(can []uint32) (cohort []uint32, seed Instance, threshold uint64) {
+	if m.cfg.Sample >= 1 {
+		return can, Instance{}, math.MaxUint64
+	}
+	threshold = uint64(math.Ldexp(m.cfg.Sample, 64))
+	for range sampleDraws {
+		m.cfg.Rand(seed[:])
+		cohort = nil
+		for _, i := range can {
+			if m.slots[i].kept() || Sampled(seed, threshold, m.s.Members[i].Path) {
+				cohort = append(cohort, i)
+			}
+		}
+		if len(cohort) >= m.cfg.Quorum {
+			return cohort, seed, threshold
+		}
+	}
+	return can, Instance{}, math.MaxUint64
+}
+
+// limit keeps a cohort within the allowance of its round: first those
+// in the sum, then the longest welcomed.
+func (m *Machine) limit(cohort []uint32, allowance uint64) []uint32 {
+	if allowance == 0 || uint64(len(cohort)) <= allowance {
+		return cohort
+	}
+	rank := slices.Clone(cohort)
+	slices.SortFunc(rank, func(a, b uint32) int {
+		if ka, kb := m.slots[a].kept(), m.slots[b].kept(); ka != kb {
+			if ka {
+				return -1
+			}
+			return 1
+		}
+		return int(a) - int(b)
+	})
+	stay := make([]bool, len(m.slots))
+	for _, i := range rank[:allowance] {
+		stay[i] = true
+	}
+	return slices.DeleteFunc(slices.Clone(cohort), func(i uint32) bool { return !stay[i] })
+}
+
+// Sampled reports whether an order's sample asks path: the first 8 bytes of
+// SHA-256(seed || path), big-endian, are below the threshold.
+func Sampled(seed Instance, threshold uint64, path string) bool {
+	if threshold == math.MaxUint64 {
+		return true
+	}
+	h := sha256.Sum256(append(seed[:], path...))
+	return binary.BigEndian.Uint64(h[:8]) < threshold
+}
+
+// CohortHash returns the SHA-256 of the paths, which are sorted bytewise, each
+// after its length as 4 bytes little-endian.
+func CohortHash(paths []string) ID {
+	h := sha256.New()
+	var n [4]byte
+	for _, p := range paths {
+		binary.LittleEndian.PutUint32(n[:], uint32(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	return ID(h.Sum(nil))
+}
+
+func (m *Machine) cohortHash() ID {
+	paths := make([]string, len(m.s.Cohort))
+	for k, i := range m.s.Cohort {
+		paths[k] = m.s.Members[i].Path
+	}
+	return CohortHash(paths)
+}

@@ -1,0 +1,114 @@
+package round
+
+import (
+	"bytes"
+	"math"
+)
+
+// start takes the next epoch and opens the next attempt. Nobody
+// is silent for an attempt that a restart cut short.
+func (m *Machine) start(ev Started) {
+	if m.started {
+		return
+	}
+	m.started = true
+	m.time(ev.Now)
+	seen := max(m.s.Epoch, ev.SeenEpoch)
+	if seen == math.MaxUint64 { // no epoch is above it
+		m.fenced = true
+		return
+	}
+	m.s.Epoch, m.s.Instance = seen+1, ev.Instance
+	m.dirty = true
+	if m.s.Params != nil {
+		m.r.Restart = true
+	}
+	if m.s.Order == nil {
+		return // settle opens the first one when enough are welcomed
+	}
+	m.endOfAttempt()
+	if m.halted() {
+		m.halt()
+		return
+	}
+	m.tryOpen()
+}
+
+// fence silences the machine if the other process outranks it.
+func (m *Machine) fence(ev Fenced) {
+	if ev.Epoch < m.s.Epoch {
+		return
+	}
+	if ev.Epoch == m.s.Epoch && bytes.Compare(ev.Instance[:], m.s.Instance[:]) <= 0 {
+		return
+	}
+	m.fenced = true
+}
+
+// next goes on after an attempt has ended: it halts, waits or opens.
+func (m *Machine) next() {
+	m.endOfAttempt()
+	switch {
+	case m.halted():
+		m.halt()
+	case m.s.Abandons >= abandonsUntilWait:
+		m.wait()
+	default:
+		m.tryOpen()
+	}
+}
+
+// endOfAttempt lets what was asked for this moment take effect.
+func (m *Machine) endOfAttempt() {
+	if m.s.StopAsked {
+		m.s.StopAsked, m.s.Stopped, m.s.Reason = false, true, reasonOperator
+	}
+	if m.s.PauseAsked {
+		m.s.PauseAsked, m.s.Paused = false, true
+	}
+	m.s.Finished = m.work() == WorkNone
+}
+
+const (
+	reasonOperator = "by an operator"
+	reasonRefusals = "refusals made the quorum unreachable three times"
+)
+
+func (m *Machine) halted() bool { return m.s.Paused || m.s.Stopped || m.s.Finished }
+
+// halt stores an order with work none, so that nobody trains for nothing
+// . The round's cohort and sum stay: what is still under way is kept.
+func (m *Machine) halt() {
+	why := "paused"
+	switch {
+	case m.s.Finished:
+		why = "finished"
+	case m.s.Stopped:
+		why = "stopped: " + m.s.Reason
+	}
+	m.s.Phase = Halted
+	o := m.newOrder(WorkNone)
+	o.Reason = why
+	m.store(o)
+	m.tell(Fact{Kind: FactHalted, Work: WorkNone, Detail: why})
+	m.sendOrder()
+}
+
+// wait backs off after three abandons in a row.
+func (m *Machine) wait() {
+	k := min(m.s.Abandons-abandonsUntilWait, 32)
+	ms := min(int64(m.cfg.DeadlineMS), int64(firstWaitMS)<<k)
+	m.s.Phase = Waiting
+	m.waitUntil = m.now + ms
+	m.dirty = true
+	m.tell(Fact{Kind: FactWaiting, Count: int(ms)})
+}
+
+// work returns what the current round is for; it is fixed with the round's
+// first attempt.
+func (m *Machine) work() Work {
+	if m.s.Params != nil {
+		return m.s.Params.Work
+	}
+	return m.cfg.work(m.s.Round)
+}

@@ -1,0 +1,138 @@
+package round
+
+import (
+	"math"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+)
+
+// update answers an update, in the order of R-33: what it is about, then what
+// was said before, then whether it may count, then whether it is good.
+func (m *Machine) update(u Update) {
+	i, ok := m.known(u.Member)
+	switch {
+	case !ok:
+		m.refuse(u, verdict.UnknownMember)
+		return
+	case u.Round > m.s.Round || u.Round == m.s.Round && u.Attempt > m.s.Attempt:
+		m.heard(i)
+		m.refuse(u, verdict.FutureRound)
+		return
+	}
+	m.heard(i)
+	if u.Round < m.s.Round {
+		m.send(SendSettled{Member: u.Member, Round: u.Round, Content: u.Content})
+		return
+	}
+	s := &m.slots[i]
+	switch {
+	case s.kind == accepted && s.v.Content == u.Content:
+		m.reply(u.Member, Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: u.Content})
+	case s.kept() && s.v.Content != u.Content && u.Attempt >= m.s.ValidFrom:
+		m.conflict(i, u)
+	case m.s.Phase == Closing:
+		// The set is closed; its record will tell.
+	case u.Attempt < m.s.ValidFrom:
+		m.refuse(u, verdict.StaleRound)
+	case !m.in[i]:
+		m.refuse(u, verdict.NotInCohort)
+	case u.Base != m.s.Base:
+		m.refuse(u, verdict.WrongBase)
+	default:
+		m.judge(i, u)
+	}
+}
+
+// judge accepts an update that may count, or refuses it for good.
+func (m *Machine) judge(i uint32, u Update) {
+	weight := m.s.Params.weigh(u.Samples)
+	why := u.Problem
+	switch {
+	case why != verdict.None && !why.Refusal():
+		why = verdict.Malformed
+	case why == verdict.None && (math.IsNaN(u.Norm) || math.IsInf(u.Norm, 0)):
+		why = verdict.NotFinite
+	case why == verdict.None && weight == 0:
+		why = verdict.OutOfRange
+	}
+	v := Verdict{
+		Round: m.s.Round, Attempt: m.s.Attempt, Member: u.Member, Index: i,
+		Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: why,
+	}
+	s := &m.slots[i]
+	if why != verdict.None {
+		if s.kind == empty {
+			s.kind, s.v = refused, v
+			m.journal(v)
+		}
+		m.refuse(u, why)
+		return
+	}
+	v.Weight, v.Norm, v.Reason = weight, u.Norm, verdict.Counted
+	s.kind, s.v = accepted, v
+	m.accepted++
+	m.journal(v)
+	m.r.Fold = append(m.r.Fold, Accepted{Member: u.Member, Index: i, Content: u.Content, Weight: weight})
+	m.reply(u.Member, Receipt{Round: v.Round, Attempt: v.Attempt, Content: v.Content})
+	m.tell(Fact{Kind: FactAccepted, Member: u.Member, Content: u.Content, Count: m.accepted})
+}
+
+// conflict refuses other content than what holds the member's place, and flags
+// the member in the record once.
+func (m *Machine) conflict(i uint32, u Update) {
+	s := &m.slots[i]
+	if !s.conflict && m.s.Phase != Closing {
+		s.conflict = true
+		m.journal(Verdict{
+			Round: m.s.Round, Attempt: m.s.Attempt, Member: u.Member, Index: i,
+			Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: verdict.Conflict,
+		})
+	}
+	m.refuse(u, verdict.Conflict)
+}
+
+func (m *Machine) journal(v Verdict) { m.r.Save.Verdicts = append(m.r.Save.Verdicts, v) }
+
+func (m *Machine) refuse(u Update, why verdict.Reason) {
+	m.reply(u.Member, Refusal{Round: u.Round, Attempt: u.Attempt, Content: u.Content, Reason: why, Detail: u.Detail})
+	if why.Authenticated() {
+		m.tell(Fact{Kind: FactRefused, Member: u.Member, Content: u.Content, Reason: why, Detail: u.Detail})
+	}
+}
+
+// decline notes that a member sits this attempt out.
+func (m *Machine) decline(d Decline) {
+	i, ok := m.known(d.Member)
+	if !ok {
+		m.refuse(declined(d), verdict.UnknownMember)
+		return
+	}
+	m.heard(i)
+	s := &m.slots[i]
+	switch {
+	case d.Round > m.s.Round || d.Round == m.s.Round && d.Attempt > m.s.Attempt:
+		m.refuse(declined(d), verdict.FutureRound)
+	case d.Round < m.s.Round:
+		m.send(SendSettled{Member: d.Member, Round: d.Round})
+	case s.kind == accepted:
+		m.reply(d.Member, Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: s.v.Content})
+	case !m.in[i]:
+		m.refuse(declined(d), verdict.NotInCohort)
+	default:
+		if m.s.Phase == Open && d.Attempt == m.s.Attempt && !s.declined {
+			s.declined, s.detail = true, d.Reason
+			m.tell(Fact{Kind: FactDeclined, Member: d.Member, Detail: d.Reason})
+		}
+		m.reply(d.Member, Receipt{Round: d.Round, Attempt: d.Attempt})
+	}
+}
+
+func declined(d Decline) Update {
+	return Update{Member: d.Member, Round: d.Round, Attempt: d.Attempt}
+}
+
+// known returns the index of a member that was welcomed and is still allowed.
+func (m *Machine) known(path string) (uint32, bool) {
+	i, ok := m.byPath[path]
+	return i, ok && m.allowed[i]
+}
