@@ -1,0 +1,134 @@
+package record
+
+import (
+	"bytes"
+	"crypto"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+)
+
+// maxIndex bounds the bitmap of a head: 8 kB, 11 kB as base64.
+const maxIndex = 1 << 16
+
+// Head is the short form of a record, at most [MaxHead] bytes of JSON, retained
+// on the task's record topic (rule RC-12).
+type Head struct {
+	Schema      string          `json:"schema"` // SchemaHead
+	Owner       string          `json:"owner"`
+	Task        string          `json:"task"`
+	Round       uint64          `json:"round"`
+	Attempt     uint32          `json:"attempt"`
+	Epoch       uint64          `json:"epoch"`
+	Verdict     string          `json:"verdict"`
+	Work        string          `json:"work"`
+	Prev        Digest          `json:"prev"`
+	Base        model.ContentID `json:"base"`
+	Model       model.ContentID `json:"model"`
+	Version     uint64          `json:"version"`
+	Hash        Digest          `json:"hash"`     // of the whole record's bytes
+	Members     int             `json:"members"`  // of the cohort
+	Counts      map[string]int  `json:"counts"`   // of members by verdict
+	Accepted    Bitmap          `json:"accepted"` // members counted, by index; null if an index is above 65,535
+	CommittedMS int64           `json:"committed_ms"`
+	Reason      string          `json:"reason"`
+	Security    string          `json:"security"`
+	Sig         string          `json:"sig,omitempty"`
+}
+
+// Bitmap is a set of member indices: bit i&7 of byte i>>3. In JSON it is
+// standard base64 without trailing zero bytes, null where it is not told.
+type Bitmap []byte
+
+// Has reports whether index i is in the set.
+func (m Bitmap) Has(i uint32) bool {
+	return uint64(i>>3) < uint64(len(m)) && m[i>>3]>>(i&7)&1 == 1
+}
+
+// bitmapOf returns the counted members, nil if one does not fit.
+func bitmapOf(entries Entries) Bitmap {
+	m := Bitmap{}
+	for _, e := range entries {
+		if e.Verdict != verdict.Counted {
+			continue
+		}
+		if e.Index >= maxIndex {
+			return nil
+		}
+		for len(m) <= int(e.Index>>3) {
+			m = append(m, 0)
+		}
+		m[e.Index>>3] |= 1 << (e.Index & 7)
+	}
+	return m
+}
+
+// HeadOf returns the head of a record's bytes, signed as [Record.Encode] signs.
+// Errors wrap [ErrMalformed].
+func HeadOf(b []byte, key crypto.Signer) ([]byte, error) {
+	r, err := Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	h := Head{
+		Schema: SchemaHead, Owner: r.Owner, Task: r.Task,
+		Round: r.Round, Attempt: r.Attempt, Epoch: r.Epoch, Verdict: r.Verdict, Work: r.Work,
+		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: Hash(b),
+		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
+		CommittedMS: r.CommittedMS, Reason: r.Reason, Security: Unsigned,
+	}
+	if key != nil {
+		h.Security = Signed
+	}
+	out, err := compact(h)
+	if err == nil && key != nil {
+		if h.Sig, err = sign(typeHead, out, key); err == nil {
+			out, err = compact(h)
+		}
+	}
+	if err == nil && len(out) > MaxHead {
+		err = fmt.Errorf("%w: a head of %d bytes", ErrMalformed, len(out))
+	}
+	return out, err
+}
+
+// DecodeHead reads exactly what [HeadOf] writes; other bytes give an error that
+// wraps [ErrMalformed]. It verifies no signature.
+func DecodeHead(b []byte) (Head, error) {
+	var h Head
+	if len(b) > MaxHead {
+		return h, fmt.Errorf("%w: a head of %d bytes, at most %d", ErrMalformed, len(b), MaxHead)
+	}
+	if err := strict(b, &h); err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if h.Schema != SchemaHead {
+		return Head{}, fmt.Errorf("%w: schema %.64q, want %s", ErrMalformed, h.Schema, SchemaHead)
+	}
+	if err := checkSig(h.Security, h.Sig); err != nil {
+		return Head{}, err
+	}
+	if n := len(h.Accepted); n > 0 && h.Accepted[n-1] == 0 {
+		return Head{}, fmt.Errorf("%w: the bitmap ends with zeros", ErrMalformed)
+	}
+	if again, err := compact(h); err != nil || !bytes.Equal(again, b) {
+		return Head{}, fmt.Errorf("%w: the JSON is not canonical", ErrMalformed)
+	}
+	return h, nil
+}
+
+// VerifyHeadSig checks the signature of a head's bytes, as [VerifySig] does.
+func VerifyHeadSig(b []byte, keys Keys) error {
+	h, err := DecodeHead(b)
+	if err != nil {
+		return err
+	}
+	return verify(typeHead, b, h.Sig, keys)
+}
+
+func sortEntries(e Entries) {
+	slices.SortStableFunc(e, func(a, b Entry) int { return strings.Compare(a.Member, b.Member) })
+}

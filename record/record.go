@@ -1,0 +1,144 @@
+// Package record is the public account of a task: one JSON document for every
+// round that was committed, abandoned or adopted, each naming the bytes of the
+// one before it. docs/spec/record.md numbers the rules.
+//
+// Start with [Record.Encode] where rounds are run, and with [Decode],
+// [VerifySig] and a [Chain] where they are checked. [HeadOf] makes the short
+// form that stands retained on the task's record topic.
+//
+// The package never reads a clock, a file or a key store.
+package record
+
+import (
+	"crypto/sha256"
+	"errors"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+)
+
+// Names of the documents (rules RC-1, RC-12).
+const (
+	SchemaRecord = "fedmq.record.v1"
+	SchemaHead   = "fedmq.record-head.v1"
+)
+
+// Bounds of what [Decode] and [DecodeHead] read (rules RC-3, RC-12).
+const (
+	MaxRecord  = 16 << 20 // bytes
+	MaxHead    = 16_000   // bytes, on the topic
+	MaxEntries = 1 << 14  // members of a cohort
+	MaxMetrics = 256      // names, of the round and of each entry
+)
+
+var (
+	// ErrMalformed means bytes that are no canonical record or head.
+	ErrMalformed = errors.New("record: malformed")
+	// ErrUnsigned means that there is no signature to verify.
+	ErrUnsigned = errors.New("record: unsigned")
+	// ErrSignature means an unknown key, or a signature that does not hold.
+	ErrSignature = errors.New("record: bad signature")
+	// ErrChain is wrapped by every [*ChainError].
+	ErrChain = errors.New("record: the chain is broken")
+)
+
+// Verdicts of a record (rule RC-5).
+const (
+	Committed = "committed" // the round has a model
+	Abandoned = "abandoned" // the attempt has not; the round is opened again
+	Adopted   = "adopted"   // an operator took a restored task up again, above what members had seen
+)
+
+// What [Record.Security] says (rule RC-9).
+const (
+	Unsigned = "unsigned"
+	Signed   = "signed"
+)
+
+// Digest is a SHA-256, in JSON 64 lower-case hex digits, or "" for none.
+type Digest = model.ContentID
+
+// Record is one round's account. The order of the fields is the order in the
+// document. Every field is always there, but Sig.
+type Record struct {
+	Schema      string          `json:"schema"` // SchemaRecord; set by Encode
+	Owner       string          `json:"owner"`  // node that owns the task, with the namespace
+	Task        string          `json:"task"`
+	Round       uint64          `json:"round"`
+	Attempt     uint32          `json:"attempt"`
+	Epoch       uint64          `json:"epoch"`
+	Verdict     string          `json:"verdict"`      // Committed, Abandoned or Adopted
+	Work        string          `json:"work"`         // init, train, evaluate, statistics or rollback
+	Prev        Digest          `json:"prev"`         // of the bytes of the record before
+	Base        model.ContentID `json:"base"`         // model that the order named
+	Model       model.ContentID `json:"model"`        // model after the round; none if abandoned
+	Version     uint64          `json:"version"`      // of Model: Round; 0 if abandoned
+	OrderHash   Digest          `json:"order"`        // of the order's signed bytes
+	Strategy    Strategy        `json:"strategy"`     // how updates were folded
+	Entries     Entries         `json:"entries"`      // the cohort, in order of member path
+	Metrics     Metrics         `json:"metrics"`      // of Base, pooled over the sites
+	BytesUp     int64           `json:"bytes_up"`     // payload bytes from members, >= 0
+	BytesDown   int64           `json:"bytes_down"`   // payload bytes to the broker, >= 0
+	OpenedMS    int64           `json:"opened_ms"`    // epoch milliseconds, the aggregator's clock
+	ClosedMS    int64           `json:"closed_ms"`    // when the accepted set was closed
+	CommittedMS int64           `json:"committed_ms"` // when the model was durable; 0 if abandoned
+	Reason      string          `json:"reason"`       // why the attempt ended
+	Security    string          `json:"security"`     // Unsigned or Signed; set by Encode
+	Sig         string          `json:"sig,omitempty"`
+}
+
+// Strategy is how a train round was folded; zero for other work.
+type Strategy struct {
+	Name    string `json:"name"`    // such as fedavg
+	GridB   int    `json:"grid_b"`  // fold.Grid.B
+	GridW   int    `json:"grid_w"`  // fold.Grid.W
+	Cap     uint64 `json:"cap"`     // largest weight of one member, samples
+	Weights string `json:"weights"` // samples, uniform or sqrt
+}
+
+// Entry says what became of one member of the cohort. Fields that say nothing
+// are left out of the document.
+type Entry struct {
+	Member   string          `json:"member"` // path below the namespace
+	Index    uint32          `json:"index"`  // durable, from its welcome
+	Content  model.ContentID `json:"content,omitzero"`
+	Samples  uint64          `json:"samples,omitzero"`
+	Weight   uint64          `json:"weight,omitzero"` // of the samples, after the cap
+	Norm     Number          `json:"norm,omitzero"`   // L2 over the shared float tensors
+	Bytes    int64           `json:"bytes,omitzero"`
+	Verdict  verdict.Reason  `json:"verdict"`
+	Conflict bool            `json:"conflict,omitzero"` // it also sent other content
+	Detail   string          `json:"detail,omitzero"`   // its own words, at most 256 bytes
+	Metrics  Values          `json:"metrics,omitzero"`  // of Base on the member's own data
+}
+
+// Entries are the members of a cohort, sorted by path as bytes.
+type Entries []Entry
+
+// Metric is one value judged over all sites.
+type Metric struct {
+	Value     Number `json:"value"` // ratio of pooled sums
+	Sites     int    `json:"sites"` // that contributed
+	Best      Number `json:"best"`
+	BestSite  string `json:"best_site"`
+	Worst     Number `json:"worst"`
+	WorstSite string `json:"worst_site"`
+}
+
+// Metrics are the metrics of a round by name.
+type Metrics map[string]Metric
+
+// Values are plain numbers by name.
+type Values map[string]float64
+
+// Hash returns the SHA-256 of a record's bytes: the Prev of the next one.
+func Hash(b []byte) [32]byte { return sha256.Sum256(b) }
+
+// Counts returns how many entries have each verdict.
+func (r Record) Counts() map[string]int {
+	n := map[string]int{}
+	for _, e := range r.Entries {
+		n[e.Verdict.String()]++
+	}
+	return n
+}

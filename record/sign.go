@@ -1,0 +1,94 @@
+package record
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Types of the signed bytes (rule RC-8).
+const (
+	typeRecord = "fedmq/v1/record"
+	typeHead   = "fedmq/v1/record-head"
+)
+
+// KeyIDOf names an Ed25519 public key: the first 8 bytes of
+// SHA-256("fedmq/key/v1" || suite 1 || key).
+func KeyIDOf(pub ed25519.PublicKey) [8]byte {
+	sum := sha256.Sum256(append([]byte("fedmq/key/v1\x01"), pub...))
+	return [8]byte(sum[:8])
+}
+
+// Keys finds the public key of a key id.
+type Keys func(kid [8]byte) (ed25519.PublicKey, bool)
+
+// preauth is the DSSE pre-authentication encoding,
+// https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
+func preauth(kind string, payload []byte) []byte {
+	b := append([]byte("DSSEv1 "), strconv.Itoa(len(kind))...)
+	b = append(append(b, ' '), kind...)
+	b = strconv.AppendInt(append(b, ' '), int64(len(payload)), 10)
+	return append(append(b, ' '), payload...)
+}
+
+// sign returns the text of "sig" for a document without one.
+func sign(kind string, unsigned []byte, key crypto.Signer) (string, error) {
+	pub, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return "", fmt.Errorf("record: an Ed25519 key signs, not %T", key.Public())
+	}
+	sig, err := key.Sign(rand.Reader, preauth(kind, unsigned), crypto.Hash(0))
+	if err != nil {
+		return "", fmt.Errorf("record: signing: %w", err)
+	}
+	kid := KeyIDOf(pub)
+	return sigText(kid, sig), nil
+}
+
+func sigText(kid [8]byte, sig []byte) string {
+	return hex.EncodeToString(kid[:]) + ":" + base64.StdEncoding.EncodeToString(sig)
+}
+
+// parseSig accepts exactly what sigText writes.
+func parseSig(text string) (kid [8]byte, sig []byte, err error) {
+	k, s, _ := strings.Cut(text, ":")
+	id, err1 := hex.DecodeString(k)
+	sig, err2 := base64.StdEncoding.DecodeString(s)
+	if err1 == nil && err2 == nil && len(id) == 8 && len(sig) == ed25519.SignatureSize {
+		kid = [8]byte(id)
+		if sigText(kid, sig) == text {
+			return kid, sig, nil
+		}
+	}
+	return kid, nil, fmt.Errorf("%w: sig is no key id and Ed25519 signature", ErrMalformed)
+}
+
+// verify checks the signature text of the document b, whose last member it is.
+func verify(kind string, b []byte, text string, keys Keys) error {
+	if text == "" {
+		return ErrUnsigned
+	}
+	kid, sig, err := parseSig(text)
+	if err != nil {
+		return err
+	}
+	end := len(b) - len(`,"sig":"`) - len(text) - len(`"}`)
+	if end < 1 {
+		return fmt.Errorf("%w: sig is not the last member", ErrMalformed)
+	}
+	unsigned := append(b[:end:end], '}')
+	pub, ok := keys(kid)
+	if !ok || len(pub) != ed25519.PublicKeySize || KeyIDOf(pub) != kid {
+		return fmt.Errorf("%w: unknown key %x", ErrSignature, kid)
+	}
+	if !ed25519.Verify(pub, preauth(kind, unsigned), sig) {
+		return fmt.Errorf("%w: key %x", ErrSignature, kid)
+	}
+	return nil
+}
