@@ -16,23 +16,32 @@ const (
 	checksum    = 4
 )
 
-// One encoder and one decoder of concurrency 1 serve the process: their memory
-// is bounded, and concurrent callers wait for each other.
+// These serve the whole process, each with concurrency 1: their memory is
+// bounded, and concurrent callers wait for each other. A frame of one segment
+// always declares its content size, but its window is its content; beyond
+// maxWindow frames have a window of their own.
 var (
-	newEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
-		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
-			zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
-	})
-	newDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+	oneSegment = sync.OnceValues(func() (*zstd.Encoder, error) { return newEncoder(true) })
+	windowed   = sync.OnceValues(func() (*zstd.Encoder, error) { return newEncoder(false) })
+	decoder    = sync.OnceValues(func() (*zstd.Decoder, error) {
 		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxContent))
 	})
 )
 
-// compress returns one zstd frame with its content size. The envelope's body
-// hash covers it, so it has no checksum of its own.
+// newEncoder has no checksum: the envelope's body hash covers the frame.
+func newEncoder(single bool) (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
+		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(single))
+}
+
+// compress returns one zstd frame that declares its content size.
 func compress(plain []byte) ([]byte, error) {
-	enc, err := newEncoder()
+	encoder := oneSegment
+	if len(plain) > maxWindow {
+		encoder = windowed
+	}
+	enc, err := encoder()
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +59,7 @@ func decompress(frame []byte, limit int) ([]byte, error) {
 	if size > uint64(min(limit, maxContent)) { // #nosec G115 -- a limit is positive
 		return nil, refuse(ReasonTooLarge, StageDecompress, "zstd: content of %d bytes, want at most %d", size, limit)
 	}
-	dec, err := newDecoder()
+	dec, err := decoder()
 	if err != nil {
 		return nil, refuse(ReasonMalformed, StageDecompress, "zstd: %v", err)
 	}
