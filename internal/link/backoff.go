@@ -3,6 +3,7 @@ package link
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ const (
 	shortLife   = 10 * time.Second // a link that ends sooner ended right after CONNECT
 	takeoverWin = 60 * time.Second
 	takeoverMax = 5 // more short lives than this within takeoverWin: id in use?
+	maxTakeover = 5 * time.Minute
 )
 
 // backoff decides how long to wait before the next CONNECT.
@@ -23,7 +25,7 @@ type backoff struct {
 
 	fails int         // attempts failed in a row
 	quick []time.Time // ends of short lives within takeoverWin
-	inUse bool        // the client id looks taken
+	taken int         // short lives since the client id looks taken
 }
 
 func newBackoff(members int) *backoff {
@@ -44,28 +46,25 @@ func (b *backoff) failed() time.Duration {
 }
 
 // lost returns the wait after the loss of a link that lived for some time, and
-// whether the client id looks taken (C-14). blamed: the loss has another known
-// explanation.
+// whether the client id looks taken (C-14); then the wait doubles from half a
+// minute on, so that one of the two gives way. blamed: the loss has another
+// known explanation.
 func (b *backoff) lost(now time.Time, lived time.Duration, blamed bool) (wait time.Duration, inUse bool) {
 	b.fails = 0
-	kept := b.quick[:0]
-	for _, t := range b.quick {
-		if now.Sub(t) < takeoverWin {
-			kept = append(kept, t)
-		}
-	}
-	b.quick = kept
+	b.quick = slices.DeleteFunc(b.quick, func(t time.Time) bool { return now.Sub(t) >= takeoverWin })
 	if lived >= takeoverWin {
-		b.inUse = false
+		b.taken = 0
 	}
-	if lived < shortLife && !blamed {
-		b.quick = append(b.quick, now)
-		b.inUse = b.inUse || len(b.quick) > takeoverMax
-		if b.inUse {
-			return b.part(maxInterval, 2*maxInterval), true
-		}
+	if lived >= shortLife || blamed {
+		return b.part(0, b.spread), false
 	}
-	return b.part(0, b.spread), false
+	b.quick = append(b.quick, now)
+	if b.taken == 0 && len(b.quick) <= takeoverMax {
+		return b.part(0, b.spread), false
+	}
+	window := min(maxInterval<<min(b.taken, 10), maxTakeover)
+	b.taken++
+	return b.part(window, 2*window), true
 }
 
 func (b *backoff) part(from, to time.Duration) time.Duration {

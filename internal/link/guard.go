@@ -13,12 +13,18 @@ import (
 // errPacket: the broker sent bytes that no client should act on (C-13).
 var errPacket = errors.New("link: bad packet from the broker")
 
+// errGoodbye: the broker sent DISCONNECT, which 3.1.1 does not know from a
+// server, but mochi sends it when it denies a publish or hands the client id to
+// another connection.
+var errGoodbye = errors.New("the broker said DISCONNECT")
+
 // MQTT control packet types, the upper half of the first byte.
 const (
-	typeConnack   = 2
-	typePublish   = 3
-	typeSubscribe = 8
-	typeSuback    = 9
+	typeConnack    = 2
+	typePublish    = 3
+	typeSubscribe  = 8
+	typeSuback     = 9
+	typeDisconnect = 14
 )
 
 // fromServer marks the types a server may send.
@@ -100,6 +106,8 @@ func (g *guard) checkPacket() (int, error) {
 
 func (g *guard) checkHeader(kind byte, head, length int) (int, error) {
 	switch {
+	case kind == typeDisconnect:
+		return 0, errGoodbye
 	case !fromServer[kind]:
 		return 0, fmt.Errorf("%w: type %d", errPacket, kind)
 	case head+length > g.max:

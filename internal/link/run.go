@@ -101,8 +101,8 @@ func (c *Conn) mourn(s *session, err error, cut bool) time.Duration {
 	c.mu.Unlock()
 	wait, inUse := c.back.lost(now, now.Sub(s.born), blamed || !cut)
 	if inUse { // C-14
-		err = fmt.Errorf("%w %q: lost %d times within %s right after CONNECT, as when two clients use one id: %w",
-			ErrIDInUse, c.cfg.ClientID, len(c.back.quick), takeoverWin, err)
+		err = fmt.Errorf("%w %q: lost again and again right after CONNECT, as when two clients use one id: %w",
+			ErrIDInUse, c.cfg.ClientID, err)
 	}
 	c.down(err, wait)
 	return wait

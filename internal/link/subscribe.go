@@ -202,7 +202,7 @@ func (t *table) denials() ([]string, error) {
 // session lives, and announces the link when all is settled.
 func (s *session) subscribe() {
 	c := s.conn
-	for {
+	for !s.ended() {
 		c.mu.Lock()
 		batch, asks, wait := c.table.next(time.Now())
 		unsub := c.table.unsub
