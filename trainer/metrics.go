@@ -33,8 +33,10 @@ type Metrics map[string]float64
 // Cell names the number of rows of class i that were taken for class j.
 func Cell(i, j int) string { return "confusion." + strconv.Itoa(i) + "." + strconv.Itoa(j) }
 
-// Actual names the number of rows of class i, Predicted of those taken for i.
-func Actual(i int) string    { return "actual." + strconv.Itoa(i) }
+// Actual names the number of rows of class i.
+func Actual(i int) string { return "actual." + strconv.Itoa(i) }
+
+// Predicted names the number of rows taken for class i.
 func Predicted(i int) string { return "predicted." + strconv.Itoa(i) }
 
 // AddConfusion adds a square confusion matrix, cells[i][j] counting rows of

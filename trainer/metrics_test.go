@@ -1,21 +1,50 @@
 package trainer_test
 
 import (
+	"encoding/json"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/fedmq/fedmq/trainer"
 )
 
-// The case statistics.evaluation of testdata/vectors/strategies.json.
-func evaluationSites() []trainer.Metrics {
-	a := trainer.Metrics{trainer.SumLoss: 50, trainer.SumSE: 400}
-	a.AddConfusion([][]float64{{40, 10}, {5, 45}})
-	b := trainer.Metrics{trainer.SumLoss: 30, trainer.SumSE: 500}
-	b.AddConfusion([][]float64{{2, 8}, {1, 9}})
-	return []trainer.Metrics{a, b}
+// evaluation is the case statistics.evaluation of the shared vectors.
+type evaluation struct {
+	Sites []struct {
+		Member    string
+		N         float64
+		LossSum   float64 `json:"loss_sum"`
+		SSE       float64
+		Confusion [][]float64
+	}
+	Expected struct {
+		Loss, RMSE, Accuracy float64
+		MacroF1              float64 `json:"macro_f1"`
+		Worst                struct {
+			Member string
+			Value  float64
+		} `json:"worst_accuracy"`
+	}
+}
+
+func readEvaluation(t *testing.T) evaluation {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "testdata", "vectors", "strategies.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Statistics struct{ Evaluation evaluation } }
+	if err := json.Unmarshal(b, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Statistics.Evaluation.Sites) == 0 {
+		t.Fatal("no sites in the vectors")
+	}
+	return file.Statistics.Evaluation
 }
 
 func near(t *testing.T, what string, got, want float64) {
@@ -27,18 +56,28 @@ func near(t *testing.T, what string, got, want float64) {
 
 func TestPoolVector(t *testing.T) {
 	t.Parallel()
-	sites := evaluationSites()
-	got := trainer.Pool(sites)
-	for name, want := range map[string]float64{
-		"n": 120, "loss": 0.6666666666666666, "rmse": 2.7386127875258306,
-		"accuracy": 0.8, "macro_f1": 0.797979797979798,
-	} {
-		near(t, name, got[name], want)
+	v := readEvaluation(t)
+	var sites []trainer.Metrics
+	for _, site := range v.Sites {
+		m := trainer.Metrics{trainer.SumLoss: site.LossSum, trainer.SumSE: site.SSE}
+		m.AddConfusion(site.Confusion)
+		near(t, site.Member+": n", m[trainer.SumN], site.N)
+		if site.Member == v.Expected.Worst.Member {
+			near(t, "worst site", trainer.Pool([]trainer.Metrics{m})["accuracy"], v.Expected.Worst.Value)
+		}
+		sites = append(sites, m)
 	}
-	if len(got) != 5 {
+	got := trainer.Pool(sites)
+	want := map[string]float64{
+		"n": 120, "loss": v.Expected.Loss, "rmse": v.Expected.RMSE,
+		"accuracy": v.Expected.Accuracy, "macro_f1": v.Expected.MacroF1,
+	}
+	for name, v := range want {
+		near(t, name, got[name], v)
+	}
+	if len(got) != len(want) {
 		t.Errorf("values that no sum gives: %v", got)
 	}
-	near(t, "worst site", trainer.Pool(sites[1:])["accuracy"], 0.55)
 }
 
 func TestPoolRegression(t *testing.T) {
@@ -126,8 +165,10 @@ func TestPoolHostile(t *testing.T) {
 		{trainer.SumN: math.NaN()},
 		{trainer.SumN: 0, trainer.SumLoss: 5},
 		{trainer.SumN: -3, trainer.SumCorrect: 1},
-		{trainer.SumN: 2, trainer.SumLoss: math.Inf(1), trainer.SumSE: -1, "confusion": 1, "confusion.": 1,
-			"confusion.-1.2": 9, "confusion.1": 4, "confusion.99999999999999999999.1": 1, "actual.1.2": 5, "actual.x": 1},
+		{
+			trainer.SumN: 2, trainer.SumLoss: math.Inf(1), trainer.SumSE: -1, "confusion": 1, "confusion.": 1,
+			"confusion.-1.2": 9, "confusion.1": 4, "confusion.99999999999999999999.1": 1, "actual.1.2": 5, "actual.x": 1,
+		},
 	} {
 		got := trainer.Pool([]trainer.Metrics{m})
 		for _, name := range slices.Sorted(maps.Keys(got)) {

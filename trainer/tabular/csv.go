@@ -163,18 +163,14 @@ type lineLimit struct {
 
 func (l *lineLimit) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
-	for rest := p[:n]; ; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			l.n += len(rest)
-			break
-		}
-		if l.n+i > maxLine {
-			return 0, errLine
-		}
-		l.n, rest = 0, rest[i+1:]
+	first := bytes.IndexByte(p[:n], '\n')
+	if first < 0 {
+		l.n += n
+		first = 0
+	} else if l.n+first <= maxLine {
+		l.n, first = n-1-bytes.LastIndexByte(p[:n], '\n'), 0
 	}
-	if l.n > maxLine {
+	if l.n+first > maxLine {
 		return 0, errLine
 	}
 	return n, err

@@ -2,7 +2,6 @@ package tabular
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"gonum.org/v1/gonum/blas"
@@ -32,13 +31,6 @@ type network struct {
 type layer struct {
 	in, out      int
 	w, b, gw, gb []float64
-}
-
-// scaler brings features to the scale of the model: (x − mean) / sd, limited
-// to ±clip, missing to 0.
-type scaler struct {
-	mean, inv []float64 // nil: no scaling
-	clip      float64
 }
 
 // newNetwork reads the architecture off the tensors of m, with room for
@@ -154,47 +146,6 @@ func widthsOf(s model.Schema) ([]int, error) {
 	return widths, nil
 }
 
-// read takes fedmq.mean and fedmq.sd, f64 [inputs], from m if it has them.
-func (s *scaler) read(m *model.Model, inputs int, clip float64) error {
-	s.clip = math.Inf(1)
-	if clip > 0 {
-		s.clip = clip
-	}
-	if m.Schema.Index(model.ZMeanName) < 0 && m.Schema.Index(model.ZSDName) < 0 {
-		return nil
-	}
-	var err error
-	if s.mean, err = m.Float64s(model.ZMeanName); err != nil {
-		return fmt.Errorf("tabular: %w", err)
-	}
-	if s.inv, err = m.Float64s(model.ZSDName); err != nil {
-		return fmt.Errorf("tabular: %w", err)
-	}
-	if len(s.mean) != inputs || len(s.inv) != inputs {
-		return fmt.Errorf("tabular: %s and %s: want %d values each, one per input", model.ZMeanName, model.ZSDName, inputs)
-	}
-	for j, sd := range s.inv {
-		s.inv[j] = 1
-		if sd >= minSD {
-			s.inv[j] = 1 / sd
-		}
-	}
-	return nil
-}
-
-// input puts row x into dst.
-func (s *scaler) input(dst, x []float64) {
-	for j, v := range x {
-		if s.mean != nil {
-			v = (v - s.mean[j]) * s.inv[j]
-		}
-		if math.IsNaN(v) {
-			v = 0
-		}
-		dst[j] = min(max(v, -s.clip), s.clip)
-	}
-}
-
 func matrix(data []float64, rows, cols int) blas64.General {
 	return blas64.General{Rows: rows, Cols: cols, Stride: cols, Data: data[:rows*cols]}
 }
@@ -247,47 +198,4 @@ func (n *network) backward(rows int, first bool) {
 			}
 		}
 	}
-}
-
-// loss returns the summed loss of the rows in the last act, squared error or
-// cross-entropy, and puts its derivative times weight into the last delta.
-// want holds a class or a wanted output per row.
-func (n *network) loss(want []float64, weight float64) float64 {
-	last := len(n.layers) - 1
-	z, d := n.act[last+1], n.delta[last]
-	var sum float64
-	if n.classes == 0 {
-		for r, y := range want {
-			e := z[r] - y
-			sum += float64(e * e)
-			d[r] = 2 * e * weight
-		}
-		return sum
-	}
-	for r, y := range want {
-		from, to := r*n.classes, (r+1)*n.classes
-		sum += crossEntropy(d[from:to], z[from:to], int(y))
-		for j := range d[from:to] {
-			d[from+j] *= weight
-		}
-	}
-	return sum
-}
-
-// crossEntropy returns −log softmax(z)[class], and its derivative in d.
-func crossEntropy(d, z []float64, class int) float64 {
-	top := z[0]
-	for _, v := range z[1:] {
-		top = max(top, v)
-	}
-	var sum float64
-	for j, v := range z {
-		d[j] = math.Exp(v - top)
-		sum += d[j]
-	}
-	for j := range d {
-		d[j] /= sum
-	}
-	d[class]--
-	return math.Log(sum) - (z[class] - top)
 }

@@ -107,7 +107,7 @@ func ParseSettings(raw json.RawMessage) (Settings, error) {
 
 // Validate returns an error for the first value out of range.
 func (s Settings) Validate() error {
-	problem := ""
+	var problem string
 	switch {
 	case s.Epochs < 1 || s.Epochs > 100_000:
 		problem = fmt.Sprintf("epochs: want 1 to 100000, not %d", s.Epochs)
