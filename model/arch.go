@@ -143,7 +143,7 @@ func (a Arch) New(zscore bool) (*Model, error) {
 // ChaCha8 keyed with SHA-256("fedmq/init/v1" || u64le seed || u32le layer).
 func heInit(dst []byte, in int, seed uint64, layer int) {
 	key := binary.LittleEndian.AppendUint64([]byte("fedmq/init/v1"), seed)
-	key = binary.LittleEndian.AppendUint32(key, uint32(layer)) // #nosec G115 -- at most 17 layers
+	key = binary.LittleEndian.AppendUint32(key, uint32(layer)) // at most 17 layers
 	rng := rand.NewChaCha8(sha256.Sum256(key))
 	sd := math.Sqrt(2 / float64(in))
 	for i := 0; i < len(dst); i += 4 {
@@ -159,7 +159,7 @@ func normal(rng *rand.ChaCha8) float64 {
 	var sum int64
 	for range 6 {
 		u := rng.Uint64()
-		sum += int64(u>>32) + int64(u&math.MaxUint32) // #nosec G115 -- 32 bits each
+		sum += int64(u>>32) + int64(u&math.MaxUint32) // 32 bits each
 	}
 	return float64(sum-6*math.MaxUint32) / (1 << 32)
 }

@@ -87,7 +87,7 @@ func (s Schema) appendMsgpack(b []byte) []byte {
 		b = appendStr(b, spec.DType.String())
 		b = appendArray(b, len(spec.Shape))
 		for _, d := range spec.Shape {
-			b = appendUint(b, uint64(d)) // #nosec G115 -- dimensions are >= 0
+			b = appendUint(b, uint64(d)) // dimensions are >= 0
 		}
 	}
 	return b
@@ -100,7 +100,7 @@ func appendArray(b []byte, n int) []byte {
 	case n <= math.MaxUint16:
 		return binary.BigEndian.AppendUint16(append(b, 0xdc), uint16(n))
 	}
-	return binary.BigEndian.AppendUint32(append(b, 0xdd), uint32(n)) // #nosec G115 -- at most MaxTensors
+	return binary.BigEndian.AppendUint32(append(b, 0xdd), uint32(n)) // at most MaxTensors
 }
 
 func appendStr(b []byte, s string) []byte {
@@ -110,7 +110,7 @@ func appendStr(b []byte, s string) []byte {
 	case n <= math.MaxUint8:
 		b = append(b, 0xd9, byte(n))
 	default:
-		b = binary.BigEndian.AppendUint16(append(b, 0xda), uint16(n)) // #nosec G115 -- at most MaxName
+		b = binary.BigEndian.AppendUint16(append(b, 0xda), uint16(n)) // at most MaxName
 	}
 	return append(b, s...)
 }

@@ -35,13 +35,12 @@ type entry struct {
 
 // ReadSafetensorsFile reads the file at path as [ReadSafetensors] does.
 func ReadSafetensorsFile(path string, limit int64) (*Model, error) {
-	f, err := os.Open(path) // #nosec G304 -- the caller names the file
+	f, err := os.Open(path) // the caller names the file
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	m, err := ReadSafetensors(f, limit)
-	if err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil

@@ -83,7 +83,7 @@ func (m *Model) header(order []Spec, meta map[string]string) ([]byte, error) {
 	if len(b)-8 > maxHeader {
 		return nil, badFile("a header of %d bytes, at most %d", len(b)-8, maxHeader)
 	}
-	binary.LittleEndian.PutUint64(b, uint64(len(b)-8)) // #nosec G115 -- at least 2
+	binary.LittleEndian.PutUint64(b, uint64(len(b)-8)) // at least 2
 	return b, nil
 }
 

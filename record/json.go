@@ -123,8 +123,12 @@ func members(b []byte, fn func(name string, dec *json.Decoder) error) error {
 func open(b []byte, want json.Delim) (*json.Decoder, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	if t, err := dec.Token(); err != nil || t != want {
-		return nil, fmt.Errorf("want %q (%v)", want, err)
+	t, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	if t != want {
+		return nil, fmt.Errorf("%v instead of %v", t, want)
 	}
 	return dec, nil
 }

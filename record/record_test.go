@@ -211,6 +211,7 @@ func TestSignature(t *testing.T) {
 	if !strings.HasSuffix(r.Sig, base64Of(ed25519.Sign(key, []byte(pae)))) {
 		t.Errorf("sig %s is not of %s", r.Sig, pae)
 	}
+	anyKey := func([8]byte) (ed25519.PublicKey, bool) { return key.Public().(ed25519.PublicKey), true }
 	for name, tc := range map[string]struct {
 		b    []byte
 		keys record.Keys
@@ -221,6 +222,7 @@ func TestSignature(t *testing.T) {
 		"other detail":  {bytes.Replace(b, []byte(`<yet>`), []byte(`<now>`), 1), keys, record.ErrSignature},
 		"unknown key":   {b, func([8]byte) (ed25519.PublicKey, bool) { return nil, false }, record.ErrSignature},
 		"somebody's":    {b, func([8]byte) (ed25519.PublicKey, bool) { return make(ed25519.PublicKey, 32), true }, record.ErrSignature},
+		"other key id":  {bytes.Replace(b, fmt.Appendf(nil, "%x:", kid), []byte("0011223344556677:"), 1), anyKey, record.ErrSignature},
 		"other sig":     {bytes.Replace(b, []byte(`==`), []byte(`=`), 1), keys, record.ErrMalformed},
 		"loose base64":  {loosen(b), keys, record.ErrMalformed},
 		"not canonical": {append(b[:len(b):len(b)], ' '), keys, record.ErrMalformed},

@@ -82,7 +82,7 @@ func verify(kind string, b []byte, text string, keys Keys) error {
 	if end < 1 {
 		return fmt.Errorf("%w: sig is not the last member", ErrMalformed)
 	}
-	unsigned := append(b[:end:end], '}')
+	unsigned := append(append([]byte{}, b[:end]...), '}')
 	pub, ok := keys(kid)
 	if !ok || len(pub) != ed25519.PublicKeySize || KeyIDOf(pub) != kid {
 		return fmt.Errorf("%w: unknown key %x", ErrSignature, kid)

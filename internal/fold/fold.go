@@ -209,7 +209,7 @@ func (s *Sum) take(n uint64, c float64) (k float64) {
 
 // pow2 returns 2^e for |e| <= 1022.
 func pow2(e int) float64 {
-	return math.Float64frombits(uint64(e+1023) << 52) // #nosec G115 -- the range is checked by Grid.Check
+	return math.Float64frombits(uint64(e+1023) << 52) // the range is checked by Grid.Check
 }
 
 // reason32 says why some value of x is outside the grid.

@@ -17,8 +17,15 @@ func TestNewGrid(t *testing.T) {
 		allowance, cap uint64
 		w              int
 	}{
-		{1, 1, 0}, {2, 1, 1}, {3, 1, 2}, {4, 1, 2}, {10, 5490, 16}, {4, 1000, 12}, {2, 50, 7},
-		{1, MaxWeight, 29}, {1 << 24, MaxWeight, 53},
+		{1, 1, 0},
+		{2, 1, 1},
+		{3, 1, 2},
+		{4, 1, 2},
+		{10, 5490, 16},
+		{4, 1000, 12},
+		{2, 50, 7},
+		{1, MaxWeight, 29},
+		{1 << 24, MaxWeight, 53},
 	} {
 		if g, err := NewGrid(6, tc.allowance, tc.cap); err != nil || g != (Grid{6, tc.w}) || g.G() != tc.w-56 {
 			t.Errorf("%d members of weight %d: %v, %v, want w %d", tc.allowance, tc.cap, g, err, tc.w)
@@ -215,6 +222,18 @@ func TestScalarRefuses(t *testing.T) {
 	}
 }
 
+// A step far below the last bit decides a tie: 1 + 2^-53 + 2^-64.
+func TestScalarRoundsOnce(t *testing.T) {
+	t.Parallel()
+	s := NewScalar(CoefficientStep)
+	if err := errors.Join(s.Add(1), s.Add(math.Ldexp(1, -53)), s.Add(math.Ldexp(1, -64))); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Float64(), 1+math.Ldexp(1, -52); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestMoments(t *testing.T) {
 	t.Parallel()
 	part := func(n, mean, m2 float64) Moments { return Moments{[]float64{n}, []float64{mean}, []float64{m2}} }
@@ -230,6 +249,10 @@ func TestMoments(t *testing.T) {
 		if part(tc.n, 0, tc.m2).SD(sd); sd[0] != tc.sd {
 			t.Errorf("n %g, M2 %g: sd %g, want %g", tc.n, tc.m2, sd[0], tc.sd)
 		}
+	}
+	none := part(9, 9, 9)
+	if MergeMoments(none, part(0, 7, 0)); none.N[0] != 0 || none.Mean[0] != 0 || none.M2[0] != 0 {
+		t.Errorf("of nothing: %v", none)
 	}
 	for m, want := range map[string]struct {
 		m    Moments

@@ -52,10 +52,10 @@ func limit32(g Grid, n uint64, c float64) uint32 {
 	most := pow2(g.B)
 	total := float64(most * float64(n))
 	first := sort.Search(inf32, func(bits int) bool {
-		x := float64(math.Float32frombits(uint32(bits))) // #nosec G115 -- below inf32
+		x := float64(math.Float32frombits(uint32(bits))) // below inf32
 		return x > most || float64(x*c) > total
 	})
-	return uint32(first - 1) // #nosec G115 -- x = 0 is always within
+	return uint32(first - 1) // x = 0 is always within
 }
 
 // limit64 is limit32 for float64.
