@@ -1,0 +1,311 @@
+package link
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+func TestParseBroker(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		in, want   string // want: the whole URL, or a part of the error after "!"
+		secure, ws bool
+	}{
+		{in: "tcp://h", want: "tcp://h:1883"},
+		{in: "mqtt://h:7", want: "mqtt://h:7"},
+		{in: "ssl://h", want: "ssl://h:8883", secure: true},
+		{in: "tls://[::1]", want: "tls://[::1]:8883", secure: true},
+		{in: "mqtts://h/", want: "mqtts://h:8883/", secure: true},
+		{in: "ws://h", want: "ws://h:80/mqtt", ws: true},
+		{in: "wss://h/a/b", want: "wss://h:443/a/b", secure: true, ws: true},
+		{in: "", want: "!no broker"},
+		{in: "h:1883", want: "!not a URL"},
+		{in: "http://h", want: `!scheme "http"`},
+		{in: "tcp://", want: "!no host"},
+		{in: "tcp://h/x", want: "!path"},
+		{in: "tcp://me:secret@h", want: "!user name"},
+		{in: "tcp://h:port", want: "!not a URL"},
+	} {
+		a, err := parseBroker(tt.in)
+		if msg, bad := strings.CutPrefix(tt.want, "!"); bad {
+			if err == nil || !strings.Contains(err.Error(), msg) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q: %v, want %q", tt.in, err, msg)
+			}
+			continue
+		}
+		if err != nil || a.url.String() != tt.want || a.secure != tt.secure || a.ws != tt.ws {
+			t.Errorf("%q: %+v %v, want %q", tt.in, a, err, tt.want)
+		}
+	}
+}
+
+func TestNewChecksItsConfig(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{
+		"no id":      {Broker: "tcp://h"},
+		"no broker":  {ClientID: "a"},
+		"tiny cap":   {Broker: "tcp://h", ClientID: "a", MaxPacket: 100},
+		"huge cap":   {Broker: "tcp://h", ClientID: "a", MaxPacket: 1 << 30},
+		"negative":   {Broker: "tcp://h", ClientID: "a", Queue: -1},
+		"wild will":  {Broker: "tcp://h", ClientID: "a", Will: &Message{Topic: "a/#"}},
+		"empty will": {Broker: "tcp://h", ClientID: "a", Will: &Message{}},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// pki is a CA, a server certificate for 127.0.0.1 and a client certificate, as
+// PEM files.
+type pki struct{ dir string }
+
+func (p pki) file(name string) string { return filepath.Join(p.dir, name) }
+
+func newPKI(t *testing.T) pki {
+	t.Helper()
+	p := pki{t.TempDir()}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	caKey := p.write(t, "ca", ca, ca, nil)
+	leaf := *ca
+	leaf.IsCA, leaf.KeyUsage = false, x509.KeyUsageDigitalSignature
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	p.write(t, "server", &leaf, ca, caKey)
+	p.write(t, "client", &leaf, ca, caKey)
+	return p
+}
+
+func (p pki) write(t *testing.T, name string, cert, ca *x509.Certificate, caKey *ecdsa.PrivateKey) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if caKey == nil {
+		caKey = key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, ca, &key.PublicKey, caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ext, b := range map[string]*pem.Block{
+		".pem": {Type: "CERTIFICATE", Bytes: der}, ".key": {Type: "PRIVATE KEY", Bytes: raw},
+	} {
+		if err := os.WriteFile(p.file(name+ext), pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return key
+}
+
+// serve accepts connections for the broker.
+func (b *broker) serve(t *testing.T, l net.Listener) {
+	t.Cleanup(func() { _ = l.Close() })
+	b.conns.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b.conns.Go(func() { _ = b.srv.EstablishConnection("tcp", conn) })
+		}
+	})
+}
+
+// ServeHTTP takes MQTT over WebSocket.
+func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	up := websocket.Upgrader{Subprotocols: []string{"mqtt"}}
+	ws, err := up.Upgrade(w, r, nil)
+	if err != nil || ws.Subprotocol() != "mqtt" || r.URL.Path != "/mqtt" {
+		return
+	}
+	_ = b.srv.EstablishConnection("ws", &webSocket{Conn: ws})
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Every kind of connection carries messages of all sizes both ways.
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	conf := func(cert bool) *tls.Config {
+		certFile, keyFile := "", ""
+		if cert {
+			certFile, keyFile = p.file("client.pem"), p.file("client.key")
+		}
+		c, err := TLSConfig(p.file("ca.pem"), certFile, keyFile, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	server := conf(false)
+	pair, err := tls.LoadX509KeyPair(p.file("server.pem"), p.file("server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Certificates = []tls.Certificate{pair}
+	mutual := server.Clone()
+	mutual.ClientAuth, mutual.ClientCAs = tls.RequireAndVerifyClientCert, server.RootCAs
+
+	for _, scheme := range []string{"tcp", "mqtt", "tls", "ssl", "mqtts", "mutual", "ws", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			b := newBroker(t)
+			b.auth = func(user, pw string) bool { return user == "berlin" && pw == "secret" }
+			cfg := Config{TLS: conf(scheme == "mutual"), Username: "berlin", Password: "secret", ClientID: "berlin:" + scheme}
+			switch scheme {
+			case "ws", "wss":
+				srv := httptest.NewUnstartedServer(b)
+				srv.TLS = server.Clone()
+				if scheme == "wss" {
+					srv.StartTLS()
+				} else {
+					srv.Start()
+				}
+				t.Cleanup(srv.Close)
+				cfg.Broker = scheme + "://" + srv.Listener.Addr().String()
+			default:
+				l := listen(t)
+				cfg.Broker = scheme + "://" + l.Addr().String()
+				switch scheme {
+				case "tls", "ssl", "mqtts":
+					l = tls.NewListener(l, server)
+				case "mutual":
+					l, cfg.Broker = tls.NewListener(l, mutual), "tls://"+l.Addr().String()
+				}
+				b.serve(t, l)
+			}
+			c, stop := start(t, cfg, "a")
+			next(t, c, isUp)
+			for _, n := range []int{0, 1, 100, 5000, 130_000, 1 << 20} {
+				if err := publish(c, "a", strings.Repeat("x", n)); err != nil {
+					t.Fatal(err)
+				}
+				if m := receive(t, c); len(m.Payload) != n {
+					t.Fatalf("%d bytes came as %d", n, len(m.Payload))
+				}
+			}
+			stop()
+		})
+	}
+
+	for name, change := range map[string]func(*Config){
+		"unknown CA":   func(c *Config) { c.TLS = nil },
+		"wrong name":   func(c *Config) { c.TLS = conf(true); c.TLS.ServerName = "elsewhere" },
+		"no own cert":  func(c *Config) { c.TLS = conf(false) },
+		"bad password": func(c *Config) { c.Password = "wrong" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBroker(t)
+			b.auth = func(_, pw string) bool { return pw == "secret" }
+			l := listen(t)
+			b.serve(t, tls.NewListener(l, mutual))
+			cfg := Config{Broker: "tls://" + l.Addr().String(), TLS: conf(true), Password: "secret", Username: "berlin"}
+			change(&cfg)
+			c, _ := start(t, cfg)
+			s := next(t, c, func(State) bool { return true })
+			if s.Up || s.Err == nil || name == "bad password" != errors.Is(s.Err, ErrRefused) {
+				t.Errorf("state %+v", s)
+			}
+		})
+	}
+}
+
+func TestTLSConfigErrors(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	for name, f := range map[string][3]string{
+		"no CA file":    {p.file("none.pem"), "", ""},
+		"CA is no PEM":  {p.file("ca.key"), "", ""},
+		"cert alone":    {"", p.file("client.pem"), ""},
+		"key alone":     {"", "", p.file("client.key")},
+		"key of others": {"", p.file("client.pem"), p.file("server.key")},
+	} {
+		if _, err := TLSConfig(f[0], f[1], f[2], false); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// A WebSocket broker that is none answers with what it said.
+func TestWebSocketRefused(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	c, _ := start(t, Config{Broker: "ws" + strings.TrimPrefix(srv.URL, "http")})
+	if s := next(t, c, isDown); !strings.Contains(s.Err.Error(), "404") {
+		t.Errorf("reason %v", s.Err)
+	}
+}
+
+// Run leaves no goroutine behind on real sockets; not parallel, for the count.
+func TestNoGoroutineLeft(t *testing.T) { //nolint:paralleltest // counts goroutines of the process
+	b := newBroker(t)
+	l := listen(t)
+	before := runtime.NumGoroutine()
+	b.serve(t, l)
+	for range 5 {
+		c, stop := start(t, Config{Broker: "tcp://" + l.Addr().String()}, "a", "b")
+		next(t, c, isUp)
+		if err := publish(c, "a", "x"); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, c)
+		stop()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c, err := New(Config{ClientID: "a", Broker: "tcp://" + l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	b.conns.Wait()
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > before {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+		}
+		runtime.Gosched()
+	}
+}

@@ -1,0 +1,102 @@
+package link
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// bytesConn reads given bytes, one Read each of at most step bytes.
+type bytesConn struct {
+	net.Conn
+	r    *bytes.Reader
+	step int
+}
+
+func (c *bytesConn) Read(p []byte) (int, error)       { return c.r.Read(p[:min(len(p), c.step)]) }
+func (c *bytesConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *bytesConn) Close() error                     { return nil }
+func (c *bytesConn) SetWriteDeadline(time.Time) error { return nil }
+
+func guardOver(b []byte, step, maxPacket int) *guard {
+	var in, out atomic.Uint64
+	return newGuard(&bytesConn{r: bytes.NewReader(b), step: step}, maxPacket, &in, &out)
+}
+
+// C-13: whatever the broker sends, the library never panics over the guard and
+// never reads a packet above the cap; what it accepts is what was sent.
+func FuzzGuard(f *testing.F) {
+	seeds := []packets.ControlPacket{packets.NewControlPacket(packets.Connack), packets.NewControlPacket(packets.Pingresp), puback(7)}
+	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	pub.TopicName, pub.Payload, pub.Qos, pub.MessageID = "a/b", make([]byte, 300), 1, 9
+	for _, p := range append(seeds, pub) {
+		var b bytes.Buffer
+		if err := p.Write(&b); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes(), 1)
+		f.Add(append(b.Bytes(), b.Bytes()...), 100)
+	}
+	f.Add([]byte{0x90, 0x03, 0x00, 0x01, 0x00}, 3)
+	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0x7f}, 3)
+	f.Add([]byte{0xe0, 0x00}, 3)
+	const limit = 512
+	f.Fuzz(func(t *testing.T, b []byte, step int) {
+		g := guardOver(b, 1+max(step, -step)&0xff, limit)
+		for {
+			p, err := packets.ReadPacket(g)
+			if p != nil && err == nil {
+				if n := p.Details(); n.Qos > 3 {
+					t.Errorf("details %+v", n)
+				}
+				if pub, ok := p.(*packets.PublishPacket); ok && len(pub.Payload) > limit {
+					t.Errorf("payload of %d bytes", len(pub.Payload))
+				}
+				continue
+			}
+			if cause, _ := g.reason(); cause == nil && err != nil && errors.Is(err, io.EOF) {
+				t.Errorf("end without a reason: %v", err)
+			}
+			break
+		}
+		if n := g.in.Load(); n > uint64(len(b)) {
+			t.Errorf("%d bytes out of %d", n, len(b))
+		}
+	})
+}
+
+// The guard knows how many filters a SUBSCRIBE asked for, at any length.
+func TestGuardCountsFilters(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= filtersPerSub; n++ {
+		for _, size := range []int{1, 14, 200, 20000} {
+			sub := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+			sub.MessageID = 513
+			for range n {
+				sub.Topics, sub.Qoss = append(sub.Topics, string(bytes.Repeat([]byte("x"), size))), append(sub.Qoss, 1)
+			}
+			for codes := range filtersPerSub + 1 {
+				a := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+				a.MessageID, a.ReturnCodes = 513, make([]byte, codes)
+				var b bytes.Buffer
+				if err := a.Write(&b); err != nil {
+					t.Fatal(err)
+				}
+				g := guardOver(b.Bytes(), 1, 4096)
+				if err := sub.Write(g); err != nil {
+					t.Fatal(err)
+				}
+				_, err := packets.ReadPacket(g)
+				if (err == nil) != (codes == n) {
+					t.Errorf("%d codes for %d filters of %d bytes: %v", codes, n, size, err)
+				}
+			}
+		}
+	}
+}
