@@ -86,6 +86,7 @@ type Broker struct {
 	server   *mqtt.Server
 	hook     *hook
 	retained *store.Retained
+	patience time.Duration // writeWithin, less in tests
 	ready    chan struct{}
 	stopping chan struct{}
 	listened bool
@@ -119,7 +120,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, ready: make(chan struct{}), stopping: make(chan struct{}),
-		conns: map[*conn]struct{}{},
+		conns: map[*conn]struct{}{}, patience: writeWithin,
 	}
 	if cfg.CertFile != "" {
 		var err error
@@ -301,7 +302,7 @@ func (b *Broker) Addrs() Addrs {
 // access list).
 func (b *Broker) Conn(user string) net.Conn {
 	client, server := net.Pipe()
-	c := &conn{Conn: server, user: user}
+	c := &conn{Conn: server, patience: b.patience, user: user}
 	if !b.track(c) {
 		_ = client.Close()
 		return client

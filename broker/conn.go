@@ -21,8 +21,9 @@ const (
 // a failure closes the connection.
 type conn struct {
 	net.Conn
-	user string               // identity of a pipe, "" for none
-	tls  *tls.ConnectionState // of the web server's connection
+	patience time.Duration        // for one slice
+	user     string               // identity of a pipe, "" for none
+	tls      *tls.ConnectionState // of the web server's connection
 }
 
 // Write writes p in slices, each with its own deadline.
@@ -30,7 +31,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
 		slice := p[done:min(done+writeSlice, len(p))]
-		err := c.Conn.SetWriteDeadline(time.Now().Add(writeWithin))
+		err := c.Conn.SetWriteDeadline(time.Now().Add(c.patience))
 		var n int
 		if err == nil {
 			n, err = c.Conn.Write(slice)

@@ -86,7 +86,7 @@ func (b *Broker) accept(l bound, wrap func(net.Conn) net.Conn) {
 			}
 			continue
 		}
-		c := &conn{Conn: wrap(raw)}
+		c := &conn{Conn: wrap(raw), patience: b.patience}
 		if b.track(c) {
 			go b.serveConn(c, l.kind)
 		}

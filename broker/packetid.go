@@ -6,8 +6,8 @@ import (
 )
 
 // In MQTT the packet ids of the two directions have nothing to do with each
-// other. The library mixes them: it refuses a SUBSCRIBE, with 0x80 to a client
-// of MQTT 3.1.1, when its id is that of a message the broker sent and the
+// other. The library mixes them: it refuses a SUBSCRIBE, with 0x91 that MQTT
+// 3.1.1 does not even have, when its id is that of a message the broker sent and the
 // client has not acknowledged, and ignores such an UNSUBSCRIBE. A client that
 // pulls parts while others arrive meets that often.
 

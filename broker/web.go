@@ -54,7 +54,7 @@ func (b *Broker) upgrade(w http.ResponseWriter, r *http.Request, kind string) {
 	if err != nil {
 		return // it has answered
 	}
-	c := &conn{Conn: &wsConn{Conn: ws.NetConn(), ws: ws}, tls: r.TLS}
+	c := &conn{Conn: &wsConn{Conn: ws.NetConn(), ws: ws}, patience: b.patience, tls: r.TLS}
 	if b.track(c) {
 		b.serveConn(c, kind)
 	}

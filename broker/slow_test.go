@@ -1,0 +1,183 @@
+package broker
+
+import (
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gate is the client's end of a pipe whose reading a test holds up.
+type gate struct {
+	net.Conn
+	mu     sync.Mutex
+	pause  time.Duration // before each Read
+	chunk  int           // at most this much in one Read, 0 = no limit
+	stuck  chan struct{} // reads wait for it when not nil
+	closed chan struct{}
+}
+
+func newGate(c net.Conn) *gate { return &gate{Conn: c, closed: make(chan struct{})} }
+
+func (g *gate) stall() {
+	g.mu.Lock()
+	g.stuck = make(chan struct{})
+	g.mu.Unlock()
+}
+
+func (g *gate) slow(chunk int, pause time.Duration) {
+	g.mu.Lock()
+	g.chunk, g.pause = chunk, pause
+	g.mu.Unlock()
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	g.mu.Lock()
+	stuck, pause, chunk := g.stuck, g.pause, g.chunk
+	g.mu.Unlock()
+	if stuck != nil {
+		select {
+		case <-stuck:
+		case <-g.closed:
+			return 0, net.ErrClosed
+		}
+	}
+	time.Sleep(pause)
+	if chunk > 0 && len(p) > chunk {
+		p = p[:chunk]
+	}
+	return g.Conn.Read(p)
+}
+
+func (g *gate) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.closed:
+	default:
+		close(g.closed)
+	}
+	return g.Conn.Close()
+}
+
+// A subscriber that stops reading holds its publisher up for a while once, not
+// for ever, and other subscribers get everything (M5b). The library waits at a
+// mutex here, which stops the clock of a bubble, so the time is real and short.
+func TestStalledReaderIsCutOff(t *testing.T) {
+	t.Parallel()
+	b, err := New(Config{Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.patience = 100 * time.Millisecond
+	start(t, b)
+	g := newGate(b.Conn(""))
+	bad := join(t, g, connectOpts{id: "bad"})
+	good := join(t, b.Conn(""), connectOpts{id: "good"})
+	if bad.subscribe("t", 1) != 1 || good.subscribe("t", 1) != 1 {
+		t.Fatal("SUBSCRIBE refused")
+	}
+	g.stall()
+	pub := join(t, b.Conn(""), connectOpts{id: "pub"})
+	for range 20 {
+		if !pub.publish("t", strings.Repeat("x", 100_000), false) {
+			t.Fatal("the publisher lost its connection, or waits for ever")
+		}
+	}
+	for range 20 {
+		good.message()
+	}
+	if _, ok := b.server.Clients.Get("bad"); ok {
+		t.Error("the stalled subscriber is still connected")
+	}
+}
+
+// A slow reader that makes progress is left alone.
+func TestSlowReaderIsServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		g := newGate(b.Conn(""))
+		slow := join(t, g, connectOpts{id: "slow"})
+		if slow.subscribe("t", 1) != 1 {
+			t.Fatal("SUBSCRIBE refused")
+		}
+		g.slow(1024, time.Second) // 8 KiB in 8 s
+		pub := join(t, b.Conn(""), connectOpts{id: "pub"})
+		began := time.Now()
+		pub.publishAsync("t", strings.Repeat("x", 1<<20), 0, false)
+		pk := <-slow.in
+		if len(pk.Payload) != 1<<20 {
+			t.Fatalf("got a packet of type %d with %d bytes", pk.FixedHeader.Type, len(pk.Payload))
+		}
+		if d := time.Since(began); d < 15*time.Minute {
+			t.Errorf("1 MiB at 1 KiB/s took only %v: the test is too fast to show anything", d)
+		}
+	})
+}
+
+// Who connects and says nothing, or stops in the middle of its CONNECT, is cut
+// off after 10 s.
+func TestConnectHasADeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		for _, said := range []string{"", "\x10\x20\x00\x04MQTT"} {
+			c := b.Conn("")
+			began := time.Now()
+			if said != "" {
+				if _, err := c.Write([]byte(said)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := c.Read(make([]byte, 1)); err == nil || time.Since(began) != connectWithin {
+				t.Errorf("after %q: read ended with %v after %v", said, err, time.Since(began))
+			}
+		}
+	})
+}
+
+// Retained messages do not expire, and an idle client with keep-alives stays.
+func TestADayLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		c := join(t, b.Conn(""), connectOpts{id: "c", keepAlive: 3600})
+		if !c.publish("t", "kept", true) {
+			t.Fatal("publish refused")
+		}
+		for range 30 {
+			time.Sleep(time.Hour)
+			if !c.alive() {
+				t.Fatal("cut off in spite of its keep-alives")
+			}
+		}
+		c.subscribe("t", 1)
+		if _, what := c.message(); what != "kept" {
+			t.Errorf("got %q", what)
+		}
+	})
+}
+
+// A stop ends every connection, whatever state it is in.
+func TestStopWithOpenConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := run(t, Config{Open: true})
+		idle := join(t, b.Conn(""), connectOpts{id: "idle"})
+		silent := b.Conn("")
+		began := time.Now()
+		stop()
+		if d := time.Since(began); d > 0 {
+			t.Errorf("stopping took %v", d)
+		}
+		if _, more := idle.next(); more {
+			t.Error("a client is still connected")
+		}
+		if _, err := silent.Read(make([]byte, 1)); err == nil {
+			t.Error("a silent connection is still open")
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package broker
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// These tests watch the library itself (M10). Each shows a fault that this
+// package works around; when one fails, the library has been mended and the
+// workaround named in it can go.
+
+// allow is a hook that lets everybody in, and denies writing to "denied".
+type allow struct{ mqtt.HookBase }
+
+func (*allow) ID() string { return "allow" }
+func (*allow) Provides(b byte) bool {
+	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck
+}
+func (*allow) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
+func (*allow) OnACLCheck(_ *mqtt.Client, topic string, write bool) bool {
+	return !write || topic != "denied"
+}
+
+// stock runs the library as it comes; connect gives one end of a pipe to it.
+func stock(t *testing.T, log *bytes.Buffer) (connect func() net.Conn) {
+	t.Helper()
+	opts := &mqtt.Options{Logger: slog.New(slog.DiscardHandler), Capabilities: mqtt.NewDefaultServerCapabilities(), SysTopicResendInterval: 3600}
+	if log != nil {
+		opts.Logger = slog.New(slog.NewTextHandler(log, nil))
+	}
+	s := mqtt.New(opts)
+	if err := s.AddHook(&allow{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	var ends []net.Conn
+	t.Cleanup(func() {
+		for _, c := range ends {
+			_ = c.Close()
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return func() net.Conn {
+		client, server := net.Pipe()
+		ends = append(ends, client, server)
+		go func() { _ = s.EstablishConnection("stock", server) }()
+		return client
+	}
+}
+
+func TestUpstreamFreezesPublisherOfStalledReader(t *testing.T) {
+	t.Parallel()
+	connect := stock(t, nil) // in real time, see TestStalledReaderIsCutOff
+	g := newGate(connect())
+	bad := join(t, g, connectOpts{id: "bad"})
+	bad.subscribe("t", 1)
+	g.stall()
+	pub := join(t, connect(), connectOpts{id: "pub"})
+	sent := make(chan struct{})
+	go func() { // writing to a frozen broker blocks as well
+		defer close(sent)
+		for range 3 {
+			pub.publishAsync("t", strings.Repeat("x", 100_000), 1, false)
+		}
+	}()
+	patience := time.After(300 * time.Millisecond)
+	acks := 0
+	for late := false; !late; {
+		select {
+		case <-pub.in:
+			acks++
+		case <-patience:
+			late = true
+		}
+	}
+	if acks >= 3 {
+		t.Error("mended: conn.Write can write without slices and deadlines (M5b)")
+	}
+	_ = g.Close()
+	<-sent
+}
+
+func TestUpstreamPublishesForeignWill(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		connect := stock(t, nil)
+		watch := join(t, connect(), connectOpts{id: "watch"})
+		watch.subscribe("denied", 0)
+		evil := join(t, connect(), connectOpts{id: "evil", will: &packets.Packet{TopicName: "denied", Payload: []byte("forged")}})
+		_ = evil.conn.Close()
+		synctest.Wait()
+		if got := watch.received(); len(got) != 1 {
+			t.Errorf("mended: hook.admit need not look at Wills (got %v)", got)
+		}
+	})
+}
+
+func TestUpstreamLeavesInvalidPublishUnanswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		connect := stock(t, nil)
+		c := join(t, connect(), connectOpts{id: "c"})
+		c.publishAsync("$SYS/mine", "x", 1, false)
+		synctest.Wait()
+		if !c.alive() || len(c.in) > 0 {
+			t.Error("mended: hook.OnPacketRead can go (M6)")
+		}
+	})
+}
+
+func TestUpstreamMixesPacketIDs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		connect := stock(t, nil)
+		c := join(t, connect(), connectOpts{id: "c"})
+		c.subscribeAs(100, "t", 1)
+		pub := join(t, connect(), connectOpts{id: "pub"})
+		pub.publish("t", "x", false)
+		pk, _ := c.await(packets.Publish) // not acknowledged
+		if code := c.subscribeAs(pk.PacketID, "u", 1); code != 0x91 {
+			t.Errorf("mended (SUBACK %#x): packetid.go can go", code)
+		}
+	})
+}
+
+func TestUpstreamForgetsRetainedAfterADay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		connect := stock(t, nil)
+		c := join(t, connect(), connectOpts{id: "c"})
+		c.publish("t", "kept", true)
+		time.Sleep(25 * time.Hour)
+		c.subscribe("t", 0)
+		synctest.Wait()
+		if got := c.received(); len(got) != 0 {
+			t.Errorf("mended: MaximumMessageExpiryInterval need not be 0 (got %v)", got)
+		}
+	})
+}
+
+func TestUpstreamWaitsForCONNECTForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		connect := stock(t, nil)
+		c := connect()
+		if err := c.SetReadDeadline(time.Now().Add(24 * time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, err := c.Read(make([]byte, 1))
+		if d := time.Since(began); d < 24*time.Hour {
+			t.Errorf("mended (%v after %v): connectWithin can go", err, d)
+		}
+	})
+}
+
+func TestUpstreamLogsPayloads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		connect := stock(t, &log)
+		c := join(t, connect(), connectOpts{id: "c"})
+		c.publish("denied", "canary", false)
+		synctest.Wait()
+		if !strings.Contains(log.String(), "99 97 110 97 114 121") && !strings.Contains(log.String(), "canary") {
+			t.Errorf("mended: slogHandler need not drop packets:\n%s", log.String())
+		}
+	})
+}
