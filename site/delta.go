@@ -1,0 +1,90 @@
+package site
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// errNotFinite: a trained model, or statistics, hold a NaN or an infinity.
+var errNotFinite = errors.New("not finite")
+
+// delta returns local - global over the shared tensors (S-9): one subtraction
+// per element in the tensor's own type, integers modulo 2^64. It fails with
+// errNotFinite naming the tensor.
+func delta(local, global *model.Model) (*model.Model, error) {
+	if !local.Schema.Equal(global.Schema) {
+		return nil, errors.New("the trained model has another schema than the one received")
+	}
+	if err := local.Check(); err != nil {
+		return nil, err
+	}
+	d := model.New(global.Schema.Shared())
+	for _, spec := range d.Schema {
+		if err := subtract(spec, d.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// subtract sets dst = a - b, little-endian.
+func subtract(spec model.Spec, dst, a, b []byte) error {
+	le := binary.LittleEndian
+	switch spec.DType {
+	case model.F32:
+		for i := 0; i < len(dst); i += 4 {
+			x := math.Float32frombits(le.Uint32(a[i:])) - math.Float32frombits(le.Uint32(b[i:]))
+			if x-x != 0 {
+				return fmt.Errorf("tensor %s: %w", spec.Name, errNotFinite)
+			}
+			le.PutUint32(dst[i:], math.Float32bits(x))
+		}
+	case model.F64:
+		for i := 0; i < len(dst); i += 8 {
+			x := math.Float64frombits(le.Uint64(a[i:])) - math.Float64frombits(le.Uint64(b[i:]))
+			if x-x != 0 {
+				return fmt.Errorf("tensor %s: %w", spec.Name, errNotFinite)
+			}
+			le.PutUint64(dst[i:], math.Float64bits(x))
+		}
+	case model.I64:
+		for i := 0; i < len(dst); i += 8 {
+			le.PutUint64(dst[i:], le.Uint64(a[i:])-le.Uint64(b[i:]))
+		}
+	default:
+		return fmt.Errorf("tensor %s: updates of %v are not supported", spec.Name, spec.DType)
+	}
+	return nil
+}
+
+// checkStatistics reports why s is not the answer to a statistics order: the
+// tensors m2, mean and n, f64 of one shape [d], finite, n and m2 not negative.
+func checkStatistics(s *model.Model) error {
+	const want = "statistics: want the tensors m2, mean and n, f64 of one shape [d]"
+	if s == nil || len(s.Schema) != 3 || s.Check() != nil {
+		return errors.New(want)
+	}
+	for i, name := range []string{"m2", "mean", "n"} {
+		spec := s.Schema[i]
+		if spec.Name != name || spec.DType != model.F64 || len(spec.Shape) != 1 || spec.Shape[0] != s.Schema[0].Shape[0] {
+			return errors.New(want)
+		}
+		v, err := s.Float64s(name)
+		if err != nil {
+			return err
+		}
+		for _, x := range v {
+			if x-x != 0 {
+				return fmt.Errorf("statistics: %s: %w", name, errNotFinite)
+			}
+			if x < 0 && name != "mean" {
+				return fmt.Errorf("statistics: %s is negative", name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package site
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"io"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+func mustNS(t *testing.T) topics.Namespace {
+	t.Helper()
+	ns, err := topics.New(testNS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ns
+}
+
+func logTo(w io.Writer) zerolog.Logger { return zerolog.New(w) }
+
+// wide is a model of n zeros.
+func wide(t *testing.T, n int) *model.Model {
+	t.Helper()
+	s, err := model.NewSchema(model.Spec{Name: "w", DType: model.F32, Shape: []int{n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model.New(s)
+}
+
+// sayAs welcomes the site in a task and orders it to train.
+func sayAs(t *testing.T, h *hub, task string, base *model.Model) {
+	t.Helper()
+	o, err := mustNS(t).Owner("", task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := func(hd wire.Header, m wire.Message) []byte {
+		body, err := wire.Encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hd.Task, hd.Sender, hd.Epoch = task, testNS, 1
+		b, err := wire.Seal(hd, body, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	id, schema := base.ContentID(), base.Schema.Hash()
+	h.say(o.Reply(testMember), false, seal(wire.Header{Kind: wire.KindReply, Topic: o.Reply(testMember)}, wire.Welcome{FromRound: 1, FromAttempt: 1}))
+	h.say(o.Model(), true, seal(wire.Header{Kind: wire.KindModel, Topic: o.Model(), Base: id, Schema: schema, Encoding: wire.EncodingDense}, wire.Model{Tensors: base}))
+	h.say(o.Order(), true, seal(wire.Header{Kind: wire.KindOrder, Round: 1, Attempt: 1, Topic: o.Order(), Base: id, Schema: schema}, wire.Order{
+		Work: wire.WorkTrain, ValidFrom: 1, GridB: 6, GridW: 30, Cap: 1, Weights: "samples", Instance: wire.Nonce{1},
+		SampleThreshold: wire.SampleAll, PartSize: wire.DefaultPart,
+	}))
+}
+
+func TestDelta(t *testing.T) {
+	t.Parallel()
+	s, err := model.NewSchema(
+		model.Spec{Name: "a", DType: model.F32, Shape: []int{2}},
+		model.Spec{Name: "b", DType: model.F64, Shape: []int{1}},
+		model.Spec{Name: "c", DType: model.I64, Shape: []int{1}, Rule: model.Max},
+		model.Spec{Name: "k", DType: model.F32, Shape: []int{1}, Rule: model.Keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	global, local := model.New(s), model.New(s)
+	set := func(m *model.Model, a [2]float32, b float64, c byte, k float32) {
+		if err := errors.Join(m.SetFloat32s("a", a[:]), m.SetFloat64s("b", []float64{b}), m.SetFloat32s("k", []float32{k})); err != nil {
+			t.Fatal(err)
+		}
+		m.Bytes("c")[0] = c
+	}
+	set(global, [2]float32{1, 16777216}, 0.1, 3, 7)
+	set(local, [2]float32{1.5, 16777217}, 0.3, 2, float32(math.NaN()))
+	d, err := delta(local, global)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := d.Float32s("a")
+	b, _ := d.Float64s("b")
+	x, y := 0.3, 0.1
+	if !slices.Equal(a, []float32{0.5, 0}) || b[0] != x-y || d.Bytes("c")[0] != 255 || d.Bytes("c")[7] != 255 || d.Bytes("k") != nil {
+		t.Errorf("a %v, b %v, c %v", a, b, d.Bytes("c"))
+	}
+	set(local, [2]float32{1, float32(math.Inf(1))}, 0.3, 2, 0)
+	if _, err := delta(local, global); !errors.Is(err, errNotFinite) {
+		t.Errorf("infinity: %v", err)
+	}
+	if _, err := delta(wide(t, 3), global); err == nil {
+		t.Error("another schema passed")
+	}
+}
+
+func TestCheckStatistics(t *testing.T) {
+	t.Parallel()
+	make3 := func(d model.DType, n, m int) *model.Model {
+		s, err := model.NewSchema(model.Spec{Name: "n", DType: d, Shape: []int{n}},
+			model.Spec{Name: "mean", DType: model.F64, Shape: []int{m}}, model.Spec{Name: "m2", DType: model.F64, Shape: []int{n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return model.New(s)
+	}
+	if err := checkStatistics(make3(model.F64, 2, 2)); err != nil {
+		t.Error(err)
+	}
+	negative := make3(model.F64, 1, 1)
+	_ = negative.SetFloat64s("n", []float64{-1})
+	nan := make3(model.F64, 1, 1)
+	_ = nan.SetFloat64s("mean", []float64{math.NaN()})
+	for i, m := range []*model.Model{nil, wide(t, 2), make3(model.F32, 2, 2), make3(model.F64, 2, 3), negative, nan, {Schema: make3(model.F64, 2, 2).Schema}} {
+		if checkStatistics(m) == nil {
+			t.Errorf("case %d passed", i)
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// assignment is a job of a task, waiting or running.
+type assignment struct {
+	task   *task
+	job    job
+	cancel context.CancelFunc
+	gone   bool // not wanted any more
+}
+
+// sent tells that the publish of an entry has ended.
+type sent struct {
+	task  *task
+	round uint64
+	err   error
+}
+
+// errStopped ends the loop when ctx has ended.
+var errStopped = errors.New("site: stopped")
+
+// loop is the driver: one event at a time, until ctx ends (nil) or the site
+// cannot go on.
+func (s *site) loop(ctx, jobs context.Context, ended <-chan error) error {
+	for _, t := range s.tasks {
+		if err := s.step(jobs, t, evTick{}); err != nil {
+			return err
+		}
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(s.untilNext())
+		err := s.once(ctx, jobs, timer.C, ended)
+		s.showChanges()
+		if errors.Is(err, errStopped) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// once waits for one event and takes it.
+func (s *site) once(ctx, jobs context.Context, timer <-chan time.Time, ended <-chan error) error {
+	select {
+	case <-ctx.Done():
+		return errStopped
+	case err := <-ended:
+		if err == nil {
+			err = errors.New("site: the connection ended")
+		}
+		return err
+	case st := <-s.conn.States():
+		return s.onState(jobs, st)
+	case m := <-s.conn.Messages():
+		return s.onMessage(jobs, m)
+	case r := <-s.results:
+		return s.onResult(jobs, r)
+	case e := <-s.sent:
+		s.onSent(e)
+	case <-s.nudges:
+		if s.running != nil {
+			s.running.task.behind = true
+		}
+	case <-timer:
+		return s.onTimer(jobs)
+	}
+	return nil
+}
+
+// step gives a machine an event and does what it owes, until it owes nothing.
+func (s *site) step(jobs context.Context, t *task, ev event) error {
+	for ev != nil {
+		t.m.Step(s.now(), ev)
+		var err error
+		if ev, err = s.do(jobs, t, t.m.Ready()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do works off one Ready in its order, and returns the event that follows from
+// sealing.
+func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error) {
+	if r.Save != nil || len(r.Drop) > 0 {
+		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
+			return nil, err
+		}
+	}
+	if r.Cancel != 0 {
+		s.cancelJob(t, r.Cancel)
+	}
+	if r.Seal != nil {
+		if next, err = s.seal(t, *r.Seal); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range r.Send {
+		if err := s.send(jobs, t, m); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range r.Ask {
+		s.conn.Resubscribe(map[ask]string{askOrder: t.owner.Order(), askRecord: t.owner.Record(), askModel: t.owner.Model()}[a])
+	}
+	if r.Start != nil {
+		s.queue = append(s.queue, &assignment{task: t, job: *r.Start})
+	}
+	if r.Show != nil {
+		t.view, t.changed = *r.Show, true
+	}
+	t.wake = r.Wake
+	if r.Stop != "" {
+		s.cfg.Log.Error().Str("instance", wire.Nonce(s.instance).String()).Msg(r.Stop)
+		return nil, ErrSuperseded
+	}
+	return next, s.feed(jobs)
+}
+
+// feed gives the trainer the next job, if it is free (S-9).
+func (s *site) feed(jobs context.Context) error {
+	for s.running == nil && len(s.queue) > 0 {
+		j := s.queue[0]
+		s.queue = s.queue[1:]
+		if j.gone {
+			continue
+		}
+		t := j.task
+		t.done.Store(0)
+		t.total.Store(0)
+		if t.samples = t.Trainer.Samples(); t.samples <= 0 {
+			if err := s.step(jobs, t, evFinished{ID: j.job.ID, Reason: declineNoData}); err != nil {
+				return err
+			}
+			continue
+		}
+		var ctx context.Context
+		ctx, j.cancel = context.WithCancel(jobs)
+		s.running = j
+		s.goes.Go(func() { s.results <- work(ctx, t, s.disk, j.job, s.cfg.Member) })
+		return s.step(jobs, t, evBegan{ID: j.job.ID})
+	}
+	return nil
+}
+
+// cancelJob takes a job out of the queue, or tells the trainer to stop. The
+// trainer is free when it has returned.
+func (s *site) cancelJob(t *task, id uint64) {
+	for _, j := range s.queue {
+		if j.task == t && j.job.ID == id {
+			j.gone = true
+		}
+	}
+	if j := s.running; j != nil && j.task == t && j.job.ID == id {
+		j.gone = true
+		j.cancel()
+	}
+	t.result = nil
+}
+
+// onResult takes what a job has left.
+func (s *site) onResult(jobs context.Context, r result) error {
+	j := s.running
+	s.running = nil
+	j.cancel()
+	t := r.task
+	if r.stack != nil {
+		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
+	}
+	var ev event = evFinished{ID: r.id, Reason: r.reason, Detail: r.detail}
+	switch {
+	case j.gone:
+		return s.feed(jobs)
+	case r.err != nil && !isGone(r.err):
+		return r.err
+	case r.err != nil:
+		s.cfg.Log.Warn().Str("task", t.Name).Err(r.err).Msg("the base model is fetched again")
+		t.latest = nil
+		ev = evModelLost{}
+	default:
+		if r.scored {
+			t.metrics = trainer.Pool([]trainer.Metrics{r.metrics})
+		}
+		if r.reason != "" {
+			s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
+		}
+		t.result = &r
+	}
+	return s.step(jobs, t, ev)
+}
+
+func (s *site) onState(jobs context.Context, st link.State) error {
+	trouble := ""
+	if st.Up && st.Err != nil {
+		trouble = st.Err.Error()
+		s.cfg.Log.Error().Err(st.Err).Msg("subscription denied")
+	}
+	again := st.Up && s.online
+	s.online = st.Up
+	if st.Up && !again {
+		s.beatState()
+	}
+	for _, t := range s.tasks {
+		if st.Up && (!again || t.trouble != trouble) {
+			t.trouble = trouble
+			s.publishStatus(t, 1)
+		}
+		var err error
+		switch {
+		case st.Up && !again:
+			err = s.step(jobs, t, evConnected{})
+		case !st.Up:
+			err = s.step(jobs, t, evDisconnected{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beatState publishes the presence and sets its next time.
+func (s *site) beatState() {
+	s.conn.Post(s.state(true))
+	s.stateBeat = s.now() + s.heartbeat(s.tasks[0])
+}
+
+// onTimer does what is due by the clock.
+func (s *site) onTimer(jobs context.Context) error {
+	now := s.now()
+	for _, t := range s.tasks {
+		if t.wake != 0 && now >= t.wake {
+			if err := s.step(jobs, t, evTick{}); err != nil {
+				return err
+			}
+		}
+		if t.behind && now >= t.published+progressEvery || s.online && now >= t.beat {
+			s.publishStatus(t, 0)
+		}
+	}
+	if s.online && now >= s.stateBeat {
+		s.beatState()
+	}
+	s.refused.flush(now)
+	return nil
+}
+
+// progressEvery is the least time between two statuses of progress.
+const progressEvery ms = 1_000
+
+// untilNext is the time to the next thing that is due.
+func (s *site) untilNext() time.Duration {
+	next := s.now() + mostBeat
+	if s.online {
+		next = min(next, s.stateBeat)
+	}
+	for _, t := range s.tasks {
+		if t.wake != 0 {
+			next = min(next, t.wake)
+		}
+		if t.behind {
+			next = min(next, t.published+progressEvery)
+		}
+		if s.online {
+			next = min(next, t.beat)
+		}
+	}
+	if at := s.refused.due(); at != 0 {
+		next = min(next, at)
+	}
+	return time.Duration(max(next-s.now(), 0)) * time.Millisecond
+}
+
+// showChanges publishes the status of every task whose phase is new: what came
+// of one event is shown once.
+func (s *site) showChanges() {
+	for _, t := range s.tasks {
+		if t.changed {
+			s.publishStatus(t, 1)
+		}
+	}
+}
+
+// onSent notes that an entry may be sent again.
+func (s *site) onSent(e sent) {
+	delete(e.task.sending, e.round)
+	if e.err == nil || errors.Is(e.err, context.Canceled) {
+		return
+	}
+	s.cfg.Log.Warn().Str("task", e.task.Name).Uint64("round", e.round).Err(e.err).Msg("update not acknowledged by the broker")
+	if errors.Is(e.err, link.ErrQuarantined) || errors.Is(e.err, link.ErrTooLarge) {
+		e.task.trouble = fmt.Sprintf("update of round %d: %v", e.round, e.err)
+		s.publishStatus(e.task, 1)
+	}
+}

@@ -1,0 +1,409 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+const (
+	testNS     = "acme"
+	testMember = "berlin/line-1"
+	testTask   = "quality"
+)
+
+// hub is a real mochi over net.Pipe with a scripted aggregator inside: it says
+// what the test tells it to say, and keeps what it hears.
+type hub struct {
+	mochi.HookBase
+	t     *testing.T
+	srv   *mochi.Server
+	owner topics.Owner
+	epoch uint64
+	key   *wire.Signer
+	keys  []wire.Key // of the sites, nil: unsigned
+
+	mu    sync.Mutex
+	heard []packets.Packet
+	conns sync.WaitGroup
+}
+
+func newHub(t *testing.T) *hub {
+	t.Helper()
+	ns, err := topics.New(testNS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hub{t: t, epoch: 1, srv: mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})}
+	if h.owner, err = ns.Owner("", testTask); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.srv.AddHook(h, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.conns.Wait)
+	return h
+}
+
+func (h *hub) ID() string { return "hub" }
+
+func (h *hub) Provides(k byte) bool {
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWillSent}, k) >= 0
+}
+
+func (h *hub) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+func (h *hub) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
+func (h *hub) OnWillSent(_ *mochi.Client, pk packets.Packet)            { h.hear(pk) }
+func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	if !cl.Net.Inline {
+		h.hear(pk)
+	}
+	return pk, nil
+}
+
+func (h *hub) hear(pk packets.Packet) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = append(h.heard, pk)
+}
+
+func (h *hub) dial(context.Context) (net.Conn, error) {
+	client, server := net.Pipe()
+	h.conns.Go(func() { _ = h.srv.EstablishConnection("pipe", server) })
+	return client, nil
+}
+
+// cut ends all connections without a word.
+func (h *hub) cut() {
+	for _, cl := range h.srv.Clients.GetAll() {
+		if !cl.Net.Inline {
+			cl.Stop(errors.New("cut by the test"))
+		}
+	}
+}
+
+// payloads returns what was published on a leaf of the member's since the last
+// call of take.
+func (h *hub) payloads(leaf string) [][]byte {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out [][]byte
+	for _, pk := range h.heard {
+		if strings.HasSuffix(pk.TopicName, "/"+leaf) {
+			out = append(out, pk.Payload)
+		}
+	}
+	return out
+}
+
+// forget drops what was heard.
+func (h *hub) forget() {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = nil
+}
+
+// one returns the only payload of a leaf.
+func (h *hub) one(leaf string) []byte {
+	h.t.Helper()
+	p := h.payloads(leaf)
+	if len(p) != 1 {
+		h.t.Fatalf("%d messages on %s, want 1; last status %+v", len(p), leaf, h.lastStatus())
+	}
+	return p[0]
+}
+
+// say publishes as the aggregator.
+func (h *hub) say(topic string, retained bool, payload []byte) {
+	h.t.Helper()
+	if err := h.srv.Publish(topic, payload, retained, 1); err != nil {
+		h.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (h *hub) sealed(hd wire.Header, m wire.Message) []byte {
+	h.t.Helper()
+	body, err := wire.Encode(m)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	hd.Task, hd.Sender, hd.Epoch = testTask, testNS, h.epoch
+	b, err := wire.Seal(hd, body, h.key)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return b
+}
+
+// model publishes a version of the global model.
+func (h *hub) model(version uint64, m *model.Model) {
+	h.say(h.owner.Model(), true, h.sealed(wire.Header{
+		Kind: wire.KindModel, Round: version, Topic: h.owner.Model(), Base: m.ContentID(), Schema: m.Schema.Hash(), Encoding: wire.EncodingDense,
+	}, wire.Model{Version: version, Tensors: m}))
+}
+
+// order publishes an order on a base.
+func (h *hub) order(round uint64, attempt uint32, work string, base *model.Model, change ...func(*wire.Order)) {
+	o := wire.Order{
+		Work: work, ValidFrom: 1, DeadlineMS: 60_000, HeartbeatMS: 30_000, GridB: 6, GridW: 30, Cap: 100, Weights: "samples",
+		Settings: json.RawMessage(`{"lr":0.5}`), Seed: 7, Instance: wire.Nonce{1}, CohortSize: 1,
+		SampleThreshold: wire.SampleAll, PartSize: wire.DefaultPart,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	h.say(h.owner.Order(), true, h.sealed(wire.Header{
+		Kind: wire.KindOrder, Round: round, Attempt: attempt, Topic: h.owner.Order(), Base: base.ContentID(), Schema: base.Schema.Hash(),
+	}, o))
+}
+
+func (h *hub) reply(m wire.Reply) {
+	topic := h.owner.Reply(testMember)
+	h.say(topic, false, h.sealed(wire.Header{Kind: wire.KindReply, Topic: topic}, m))
+}
+
+// commit publishes the head of a committed record in which the member counts.
+func (h *hub) commit(round uint64, base, next *model.Model, content model.ContentID) {
+	h.t.Helper()
+	r := record.Record{
+		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: h.epoch, Verdict: record.Committed, Work: wire.WorkTrain,
+		Base: base.ContentID(), Model: next.ContentID(), Version: round,
+		Entries: record.Entries{{Member: testMember, Index: 3, Content: content, Samples: 10, Weight: 10, Verdict: verdict.Counted}},
+	}
+	var b []byte
+	var err error
+	if h.key != nil {
+		if b, err = r.Encode(h.key); err == nil {
+			b, err = record.HeadOf(b, h.key)
+		}
+	} else if b, err = r.Encode(nil); err == nil {
+		b, err = record.HeadOf(b, nil)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.say(h.owner.Record(), true, b)
+}
+
+// update opens the only update heard.
+func (h *hub) update() (wire.Header, wire.Contribution, []byte) {
+	h.t.Helper()
+	b := h.one("update")
+	hd, body := h.open("update", b)
+	c, err := wire.DecodeUpdate(body, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return hd, c, b
+}
+
+func (h *hub) open(leaf string, b []byte) (wire.Header, []byte) {
+	h.t.Helper()
+	ns, _ := topics.New(testNS)
+	o := wire.Opener{NS: ns}
+	if h.keys != nil {
+		var err error
+		if o.Keys, err = wire.NewKeys(h.keys...); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	hd, body, err := o.Open(testNS+"/"+testMember+"/_fl_v1/"+testTask+"/"+leaf, b, wire.Bound{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return hd, body
+}
+
+// welcome answers the join that came.
+func (h *hub) welcome() {
+	h.t.Helper()
+	if len(h.payloads("join")) == 0 {
+		h.t.Fatal("no join")
+	}
+	h.reply(wire.Welcome{Index: 3, FromRound: 1, FromAttempt: 1})
+}
+
+// lastStatus is the newest status heard of the task.
+func (h *hub) lastStatus() Status {
+	h.t.Helper()
+	var s Status
+	if p := h.payloads(testTask + "/status"); len(p) > 0 {
+		if err := json.Unmarshal(p[len(p)-1], &s); err != nil || s.Schema != StatusSchema || len(p[len(p)-1]) > 16<<10 {
+			h.t.Fatalf("status %s: %v", p[len(p)-1], err)
+		}
+	}
+	return s
+}
+
+func (h *hub) wantPhase(want Phase) Status {
+	h.t.Helper()
+	s := h.lastStatus()
+	if s.Phase != want {
+		h.t.Fatalf("status %+v, want phase %s", s, want)
+	}
+	return s
+}
+
+// lastState is the newest presence heard.
+func (h *hub) lastState() State {
+	h.t.Helper()
+	p := h.payloads("_fl_v1/state")
+	if len(p) == 0 {
+		h.t.Fatal("no state")
+	}
+	var s State
+	if err := json.Unmarshal(p[len(p)-1], &s); err != nil || s.Schema != StateSchema {
+		h.t.Fatalf("state %s: %v", p[len(p)-1], err)
+	}
+	return s
+}
+
+// life runs a site in the bubble; stop ends it and returns Run's error.
+func (h *hub) life(cfg Config) (stop func() error) {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, cfg) }()
+	once := sync.OnceValue(func() error { cancel(); return <-done })
+	h.t.Cleanup(func() { _ = once() })
+	synctest.Wait()
+	return once
+}
+
+func (h *hub) config(tr *fake) Config {
+	return Config{
+		Namespace: testNS, Member: testMember, Tasks: []Task{{Name: testTask, Trainer: tr}}, Dial: h.dial,
+		Rand: rand.NewChaCha8([32]byte{1}), disk: &memory{},
+	}
+}
+
+// sign gives the hub and a site keys of their own.
+func (h *hub) sign(cfg *Config) {
+	h.t.Helper()
+	signer := func(seed byte) (*wire.Signer, ed25519.PublicKey) {
+		k := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+		s, err := wire.NewSigner(k)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return s, k.Public().(ed25519.PublicKey)
+	}
+	var pub ed25519.PublicKey
+	h.key, pub = signer(1)
+	cfg.Keys = []wire.Key{{Role: topics.RoleAggregator, Public: pub}}
+	cfg.Signer, pub = signer(2)
+	cfg.MinSecurity = SecuritySign
+	h.keys = []wire.Key{{Path: testMember, Role: topics.RoleSite, Public: pub}}
+}
+
+// memory is a disk for the bubble. It survives the sites that use it.
+type memory struct {
+	mu     sync.Mutex
+	state  map[string]state
+	box    map[string]map[uint64]entry
+	bytes  map[string]map[uint64][]byte
+	models map[string]*model.Model
+	fail   error
+}
+
+func (d *memory) Load(task string) (saved, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := saved{State: d.state[task]}
+	for _, round := range slices.Sorted(maps.Keys(d.box[task])) {
+		s.Entries = append(s.Entries, d.box[task][round])
+	}
+	if m := d.models[task]; m != nil {
+		s.Model = stored{Content: m.ContentID(), Schema: m.Schema.Hash()}
+	}
+	return s, nil
+}
+
+func (d *memory) Save(task string, st *state, drop []uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, round := range drop {
+		delete(d.box[task], round)
+		delete(d.bytes[task], round)
+	}
+	if st != nil {
+		if d.state == nil {
+			d.state = map[string]state{}
+		}
+		d.state[task] = *st
+	}
+	return d.fail
+}
+
+func (d *memory) PutEntry(task string, e entry, envelope []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.box == nil {
+		d.box, d.bytes = map[string]map[uint64]entry{}, map[string]map[uint64][]byte{}
+	}
+	if d.box[task] == nil {
+		d.box[task], d.bytes[task] = map[uint64]entry{}, map[uint64][]byte{}
+	}
+	d.box[task][e.Round], d.bytes[task][e.Round] = e, envelope
+	return d.fail
+}
+
+func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b := d.bytes[task][round]; b != nil {
+		return b, nil
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+func (d *memory) PutModel(task string, _ model.ContentID, m *model.Model) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.models == nil {
+		d.models = map[string]*model.Model{}
+	}
+	d.models[task] = m.Clone()
+	return d.fail
+}
+
+func (d *memory) Model(task string) (*model.Model, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m := d.models[task]; m != nil {
+		return m.Clone(), nil
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+func (d *memory) Close() error { return nil }
+
+// wait lets the bubble's time pass.
+func wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

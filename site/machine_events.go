@@ -1,0 +1,149 @@
+package site
+
+import "github.com/fedmq/fedmq/model"
+
+// event is what happens to a machine. The set is closed.
+type event interface{ isEvent() }
+
+type (
+	// evConnected: the link is up and all subscriptions are acknowledged.
+	evConnected struct{}
+	// evDisconnected: the link is down.
+	evDisconnected struct{}
+	// evTick: time has passed.
+	evTick struct{}
+	// evOrder: a verified order.
+	evOrder struct{ Order order }
+	// evModel: a verified model is stored.
+	evModel struct{ Model stored }
+	// evModelLost: the stored model could not be read back.
+	evModelLost struct{}
+	// evReply: a verified reply; Epoch is that of its header.
+	evReply struct {
+		Epoch uint64
+		Reply reply
+	}
+	// evRecord: the head of a record.
+	evRecord struct{ Head head }
+	// evBegan: the job has the trainer.
+	evBegan struct{ ID uint64 }
+	// evFinished: the job has ended; Reason is "" when its result is at hand,
+	// else why there is none.
+	evFinished struct {
+		ID     uint64
+		Reason string
+		Detail string
+	}
+	// evStored: the entry is durable in the outbox.
+	evStored struct{ Entry entry }
+	// evUnsealed: there will be no entry for the job.
+	evUnsealed struct {
+		ID     uint64
+		Reason string
+		Detail string
+	}
+)
+
+func (evConnected) isEvent()    {}
+func (evDisconnected) isEvent() {}
+func (evTick) isEvent()         {}
+func (evOrder) isEvent()        {}
+func (evModel) isEvent()        {}
+func (evModelLost) isEvent()    {}
+func (evReply) isEvent()        {}
+func (evRecord) isEvent()       {}
+func (evBegan) isEvent()        {}
+func (evFinished) isEvent()     {}
+func (evStored) isEvent()       {}
+func (evUnsealed) isEvent()     {}
+
+// reply is an answer of the aggregator to this member.
+type reply interface{ isReply() }
+
+type (
+	welcome struct {
+		Index       uint32
+		FromRound   uint64
+		FromAttempt uint32
+	}
+	receipt struct {
+		Round   uint64
+		Attempt uint32
+		Content model.ContentID
+	}
+	settled struct {
+		Round   uint64
+		Content model.ContentID
+		Verdict string
+	}
+	refusal struct {
+		Round   uint64
+		Attempt uint32
+		Content model.ContentID
+		Reason  string
+		Detail  string
+		Counter uint64
+	}
+	superseded struct{ Instance nonce }
+)
+
+func (welcome) isReply()    {}
+func (receipt) isReply()    {}
+func (settled) isReply()    {}
+func (refusal) isReply()    {}
+func (superseded) isReply() {}
+
+// Step takes one event at time now. Time that goes backwards is taken as
+// standing still for what is already armed.
+func (m *machine) Step(now ms, ev event) {
+	m.now = now
+	switch e := ev.(type) {
+	case evConnected:
+		m.onConnected()
+	case evDisconnected:
+		m.connected = false
+	case evTick:
+	case evOrder:
+		m.onOrder(e.Order)
+	case evModel:
+		m.have = e.Model
+	case evModelLost:
+		m.have = stored{}
+		if m.job != nil {
+			m.cancel()
+		}
+	case evReply:
+		m.onReply(e.Epoch, e.Reply)
+	case evRecord:
+		m.onRecord(e.Head)
+	case evBegan:
+		m.running = m.job != nil && m.job.ID == e.ID
+	case evFinished:
+		m.onFinished(e)
+	case evStored:
+		m.onStored(e.Entry)
+	case evUnsealed:
+		if m.job != nil && m.job.ID == e.ID {
+			m.giveUp(e.Reason, e.Detail)
+		}
+	}
+	m.decide()
+	m.act()
+}
+
+func (m *machine) onConnected() {
+	m.connected = true
+	m.joining.set(m.now, joinFirst)
+	m.asking.set(m.now+jitter(m.cfg.Rand, askEvery), askEvery)
+	if m.fetching.on {
+		m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)
+	}
+	for _, e := range m.entries {
+		if e.on && !e.answered {
+			m.arm(e)
+		}
+	}
+	if d := m.decline; d != nil && !d.answered {
+		d.set(m.now, m.patience(m.order))
+	}
+}

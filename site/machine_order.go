@@ -1,0 +1,208 @@
+package site
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+)
+
+// onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
+func (m *machine) onOrder(o order) {
+	c := o.compare(m.st.Seen)
+	known := o.Hash == m.st.OrderHash
+	switch {
+	case c < 0:
+		if m.order == nil {
+			m.trouble = fmt.Sprintf("order %s ignored: %s was obeyed before", o.stamp, m.st.Seen)
+		}
+		return
+	case c == 0 && known:
+		if m.order != nil {
+			return
+		}
+	case c == 0 && bytes.Compare(o.Instance[:], m.st.Instance[:]) < 0:
+		return
+	case c == 0 && o.Instance == m.st.Instance:
+		m.halted = true
+		m.trouble = fmt.Sprintf("two different orders %s from one aggregator", o.stamp)
+		return
+	}
+	if o.Epoch > m.st.WelcomeEpoch && (!m.joining.on || m.joining.every > 2*joinFirst) {
+		m.joining.set(m.now, joinFirst) // unless a first join is under way (S-4)
+	}
+	m.halted, m.trouble = false, ""
+	m.order = &o
+	if !known || c != 0 {
+		m.st.Seen, m.st.OrderHash, m.st.Instance = o.stamp, o.Hash, o.Instance
+		m.save()
+	}
+	if m.decline != nil && m.decline.stamp != o.stamp {
+		m.decline = nil
+	}
+	m.fetching = timer{}
+	for _, e := range m.entries {
+		m.arm(e)
+	}
+}
+
+func (s stamp) String() string {
+	return fmt.Sprintf("(epoch %d, round %d, attempt %d)", s.Epoch, s.Round, s.Attempt)
+}
+
+// due reports what the order in force asks of this member, if anything.
+func (m *machine) due() (key, bool) {
+	o := m.order
+	if o == nil || m.halted || o.Work == workNone || !m.takesPart() || m.roundOver() {
+		return key{}, false
+	}
+	return o.key(), true
+}
+
+// takesPart reports whether the member is in the cohort as far as it can tell:
+// welcomed in time, and drawn (S-7, S-8).
+func (m *machine) takesPart() bool {
+	o := m.order
+	if !m.st.Welcomed || o.Round < m.st.FromRound || o.Round == m.st.FromRound && o.Attempt < m.st.FromAttempt {
+		return false
+	}
+	return drawn(o.Sample, o.Threshold, m.cfg.Path)
+}
+
+// drawAll is the threshold that asks every welcomed site.
+const drawAll = ^uint64(0)
+
+// drawn reports whether a member is in the sample of an order (R-11, S-8): the
+// first eight bytes, big endian, of SHA-256(seed || path) are below threshold.
+func drawn(seed nonce, threshold uint64, path string) bool {
+	if threshold == drawAll {
+		return true
+	}
+	h := sha256.Sum256(append(seed[:], path...))
+	return binary.BigEndian.Uint64(h[:8]) < threshold
+}
+
+// roundOver reports whether the order's round has been committed.
+func (m *machine) roundOver() bool {
+	return m.head.Verdict != "" && m.head.Verdict != verdictAbandoned && m.head.Round == m.order.Round
+}
+
+// Verdicts in a record's head and in settled.
+const (
+	verdictAbandoned = "abandoned"
+	verdictCounted   = "counted"
+)
+
+// decide compares what is wanted with what is under way. It runs after every
+// event, so that no order of events can leave work undone.
+func (m *machine) decide() {
+	if m.order == nil {
+		return
+	}
+	if m.job != nil && (m.halted || m.job.key != m.order.key() || m.roundOver()) {
+		m.cancel()
+	}
+	k, ok := m.due()
+	if !ok {
+		m.fetching = timer{}
+		if m.decline != nil {
+			m.decline.answered = true
+		}
+		return
+	}
+	if e := m.entry(k.Round); e != nil {
+		if e.usable(m.order) {
+			return
+		}
+		m.drop(e)
+	}
+	o := m.order
+	switch {
+	case m.job != nil, m.decline != nil:
+	case m.st.Over.Key == k && o.ValidFrom <= m.st.Over.Attempt:
+		// Done with this work. What was refused for good is said again for
+		// each attempt, so that nobody waits for it.
+		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
+			m.say(declineRefused, m.st.Over.Verdict)
+		}
+	case !m.able(o.Work):
+		m.say(declineUnsupported, "work "+o.Work)
+	case m.have.Content != o.Base:
+		if !m.fetching.on {
+			m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)
+		}
+	case m.have.Schema != o.Schema:
+		m.say(declineSchema, "the base model has another schema than the order")
+	default:
+		m.fetching = timer{}
+		m.start()
+	}
+}
+
+// able reports whether the trainer can do a kind of work.
+func (m *machine) able(work string) bool {
+	switch work {
+	case workTrain:
+		return true
+	case workEvaluate:
+		return m.cfg.Evaluate
+	case workStatistics:
+		return m.cfg.Statistics
+	}
+	return false
+}
+
+func (m *machine) start() {
+	m.jobs++
+	o := m.order
+	m.job = &job{key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed}
+	m.running, m.sealing = false, false
+	j := *m.job
+	m.out.Start = &j
+}
+
+func (m *machine) cancel() {
+	m.out.Cancel = m.job.ID
+	m.job, m.running, m.sealing = nil, false, false
+}
+
+func (m *machine) onFinished(e evFinished) {
+	if m.job == nil || m.job.ID != e.ID {
+		return
+	}
+	if e.Reason != "" {
+		m.giveUp(e.Reason, e.Detail)
+		return
+	}
+	o := m.order
+	m.running, m.sealing = false, true
+	m.out.Seal = &seal{ID: e.ID, Stamp: o.stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize}
+}
+
+// giveUp ends the job without a result.
+func (m *machine) giveUp(reason, detail string) {
+	m.job, m.running, m.sealing = nil, false, false
+	m.say(reason, detail)
+}
+
+// Reasons of a decline.
+const (
+	declineRefused     = "refused"         // an update for this work was refused for good
+	declineUnsupported = "unsupported"     // the trainer cannot do this work
+	declineSchema      = "schema_mismatch" // order and model do not fit
+	declineNoData      = "no_data"         // no training rows
+	declineFailed      = "trainer_failed"  // the trainer returned an error
+	declineNotFinite   = "not_finite"      // the trained model is not finite
+	declineTooLarge    = "too_large"       // the update does not fit one part
+)
+
+// say declines the order in force.
+func (m *machine) say(reason, detail string) {
+	o := m.order
+	m.decline = &decline{stamp: o.stamp, Base: o.Base, Schema: o.Schema, Reason: reason, Detail: detail}
+	m.decline.set(m.now+m.offset(o), m.patience(o))
+	m.trouble = "declined: " + reason
+	if detail != "" {
+		m.trouble += ": " + detail
+	}
+}

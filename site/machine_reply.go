@@ -1,0 +1,122 @@
+package site
+
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// onReply takes an answer. One of an earlier epoch than that of the order in
+// force is a replay, or late: it is ignored (S-12).
+func (m *machine) onReply(epoch uint64, r reply) {
+	if epoch < m.st.Seen.Epoch {
+		return
+	}
+	switch r := r.(type) {
+	case welcome:
+		m.joining = timer{}
+		now := m.st
+		now.Welcomed, now.WelcomeEpoch = true, epoch
+		now.Index, now.FromRound, now.FromAttempt = r.Index, r.FromRound, r.FromAttempt
+		if now != m.st {
+			m.st = now
+			m.save()
+		}
+	case receipt:
+		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
+			e.answered = true
+		}
+		m.answerDecline(r.Round, r.Content)
+	case settled:
+		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
+			m.settle(e, r.Verdict, false)
+		}
+		m.answerDecline(r.Round, r.Content)
+	case refusal:
+		m.onRefusal(r)
+	case superseded:
+		if r.Instance == m.cfg.Instance {
+			m.out.Stop = "another live site uses this path"
+		}
+	}
+}
+
+func (m *machine) answerDecline(round uint64, content model.ContentID) {
+	if m.decline != nil && m.decline.Round == round && content.IsZero() {
+		m.decline.answered = true
+	}
+}
+
+// onRefusal sorts a refusal by its reason (S-13).
+func (m *machine) onRefusal(r refusal) {
+	e := m.entry(r.Round)
+	about := fmt.Sprintf("round %d", r.Round)
+	switch {
+	case r.Reason == reasonOldCounter:
+		if r.Counter >= m.st.Counter && m.joining.on {
+			m.st.Counter = r.Counter
+			m.save()
+			m.joining.set(m.now+jitter(m.cfg.Rand, 1_000), m.joining.every)
+		}
+		return
+	case e != nil && !r.Content.IsZero() && e.Content == r.Content:
+		switch refusals[r.Reason] {
+		case refusedForGood:
+			m.settle(e, r.Reason, true)
+		case refusedAttempt:
+			e.answered = true
+		case refusedForNow:
+		}
+	case r.Content.IsZero():
+		about = "join"
+		m.answerDecline(r.Round, r.Content)
+	default:
+		return
+	}
+	if r.Reason == reasonUnknownMember && !m.joining.on {
+		m.joining.set(m.now+jitter(m.cfg.Rand, joinFirst), 2*joinFirst)
+	}
+	m.trouble = fmt.Sprintf("%s refused: %s", about, r.Reason)
+	if r.Detail != "" {
+		m.trouble += ": " + r.Detail
+	}
+}
+
+// Reasons of a refusal that the machine tells apart.
+const (
+	reasonOldCounter    = "old_counter"
+	reasonUnknownMember = "unknown_member"
+)
+
+// What a refusal means for the envelope it is about.
+const (
+	refusedForNow  = iota // repeat: an operator or a restart may mend it
+	refusedAttempt        // not before the next order
+	refusedForGood        // never: drop it
+)
+
+var refusals = map[string]int{
+	"malformed": refusedForGood, "too_large": refusedForGood, reasonUnknownMember: refusedForNow,
+	"bad_signature": refusedForNow, "wrong_topic": refusedForGood, "future_round": refusedForNow,
+	"stale_round": refusedForGood, "wrong_base": refusedForGood, "schema_mismatch": refusedForGood,
+	"not_finite": refusedForGood, "out_of_range": refusedForGood, "norm_outlier": refusedForGood,
+	"conflict": refusedForGood, "not_in_cohort": refusedAttempt, "budget_exhausted": refusedForGood,
+}
+
+// onRecord takes a record's head: it settles the entry of its round, unless
+// the round was abandoned and will be opened again (S-15).
+func (m *machine) onRecord(h head) {
+	m.head = h
+	if h.Verdict == verdictAbandoned {
+		return
+	}
+	e := m.entry(h.Round)
+	if e == nil {
+		return
+	}
+	verdict := "not counted"
+	if h.Counted {
+		verdict = verdictCounted
+	}
+	m.settle(e, verdict, false)
+}

@@ -1,0 +1,154 @@
+package site
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// onStored takes an entry that is in the outbox now.
+func (m *machine) onStored(e entry) {
+	if m.sealing && m.job.Round == e.Round && m.job.Base == e.Base && m.job.Work == e.Work {
+		m.job, m.sealing = nil, false
+	}
+	if old := m.entry(e.Round); old != nil {
+		m.entries = slices.DeleteFunc(m.entries, func(x *entry) bool { return x == old })
+	}
+	e.timer, e.answered = timer{}, false
+	m.entries = append(m.entries, &e)
+	slices.SortFunc(m.entries, func(a, b *entry) int { return cmp.Compare(a.Round, b.Round) })
+	m.arm(&e)
+	if len(m.entries) > maxEntries {
+		m.trouble = fmt.Sprintf("round %d was never settled", m.entries[0].Round)
+		m.drop(m.entries[0])
+	}
+}
+
+// arm makes an entry due under the order in force (S-10, S-11). One of an
+// older round waits a little: its record may be on the way (S-15).
+func (m *machine) arm(e *entry) {
+	if m.order == nil {
+		return
+	}
+	e.answered = false
+	due := m.now + m.offset(m.order)
+	if e.Round < m.order.Round {
+		due += recordGrace
+	}
+	e.set(due, m.patience(m.order))
+}
+
+// offset spreads the members over the pace: SHA-256(path, order) mod pace.
+func (m *machine) offset(o *order) ms {
+	if o.Pace <= 0 {
+		return 0
+	}
+	h := sha256.New()
+	h.Write([]byte(m.cfg.Path))
+	h.Write(o.Hash[:])
+	return ms(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(o.Pace))
+}
+
+// patience is the first pause before something unanswered is sent again.
+func (m *machine) patience(o *order) ms { return min(max(sendFirst, 2*o.Pace), repeatMost) }
+
+func (m *machine) entry(round uint64) *entry {
+	for _, e := range m.entries {
+		if e.Round == round {
+			return e
+		}
+	}
+	return nil
+}
+
+// drop removes an entry from the outbox.
+func (m *machine) drop(e *entry) {
+	m.entries = slices.DeleteFunc(m.entries, func(x *entry) bool { return x == e })
+	m.out.Drop = append(m.out.Drop, e.Round)
+}
+
+// settle drops an entry whose fate is known.
+func (m *machine) settle(e *entry, verdict string, refused bool) {
+	m.drop(e)
+	if e.Round < m.st.Over.Key.Round {
+		return
+	}
+	m.st.Over = over{Key: key{e.Round, e.Base, e.Work}, Attempt: e.Attempt, Verdict: verdict, Refused: refused}
+	if m.order != nil && m.order.Round == e.Round {
+		m.st.Over.Attempt = m.order.Attempt
+	}
+	m.save()
+}
+
+// act sends what is due (S-4, S-11, S-14). Nothing is due without a link.
+func (m *machine) act() {
+	if !m.connected {
+		return
+	}
+	if m.dueNow(m.joining) {
+		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
+		m.save()
+		m.out.Send = append(m.out.Send, sendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
+		m.joining.again(m.now, m.cfg.Rand, repeatMost)
+	}
+	for _, e := range m.entries {
+		if m.sendable(e) && m.dueNow(e.timer) {
+			m.out.Send = append(m.out.Send, sendEntry{Round: e.Round})
+			e.again(m.now, m.cfg.Rand, repeatMost)
+		}
+	}
+	if d := m.decline; d != nil && !d.answered && m.dueNow(d.timer) {
+		m.out.Send = append(m.out.Send, sendDecline{Stamp: d.stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
+		d.again(m.now, m.cfg.Rand, repeatMost)
+	}
+	if m.dueNow(m.fetching) {
+		m.out.Ask = append(m.out.Ask, askModel)
+		m.fetching.again(m.now, m.cfg.Rand, repeatMost)
+	}
+	if m.dueNow(m.asking) {
+		if m.quiet() {
+			m.out.Ask = append(m.out.Ask, askOrder, askRecord, askModel)
+		}
+		m.asking.again(m.now, m.cfg.Rand, askEvery)
+	}
+}
+
+func (m *machine) dueNow(t timer) bool { return t.on && m.now >= t.due }
+
+// sendable reports whether an entry waits for an answer. It does not ask
+// whether the member is in the cohort of the order in force: the aggregator
+// may have promised it a place in an earlier attempt.
+func (m *machine) sendable(e *entry) bool { return e.on && !e.answered }
+
+// quiet reports whether the member is idle or waiting.
+func (m *machine) quiet() bool {
+	p := m.view().Phase
+	return p != PhaseTraining && p != PhaseEvaluating && p != PhaseSending
+}
+
+// wake is the earliest time at which something is due.
+func (m *machine) wake() ms {
+	if !m.connected {
+		return 0
+	}
+	var at ms
+	add := func(t timer) {
+		if t.on && (at == 0 || t.due < at) {
+			at = max(t.due, 1)
+		}
+	}
+	add(m.joining)
+	add(m.asking)
+	add(m.fetching)
+	for _, e := range m.entries {
+		if m.sendable(e) {
+			add(e.timer)
+		}
+	}
+	if m.decline != nil && !m.decline.answered {
+		add(m.decline.timer)
+	}
+	return at
+}

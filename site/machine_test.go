@@ -1,0 +1,280 @@
+package site
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// middle is a source of randomness whose jitter is exactly the value asked for.
+type middle struct{}
+
+func (middle) Uint64() uint64 { return 1<<63 + 0x123456789 }
+
+// script drives one machine by the commands of a testdata/machine file: every
+// command is one event, or a restart, and prints the whole Ready.
+type script struct {
+	cfg  machineConfig
+	m    *machine
+	now  ms
+	disk state
+	box  map[uint64]entry
+	have stored
+}
+
+func TestMachine(t *testing.T) {
+	t.Parallel()
+	datadriven.Walk(t, "testdata/machine", func(t *testing.T, path string) {
+		s := script{
+			cfg: machineConfig{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Evaluate: true, Rand: rand.New(middle{})},
+			box: map[uint64]entry{},
+		}
+		s.start()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			ev, known := s.event(t, d)
+			switch {
+			case d.Cmd == "restart":
+				s.start()
+				return ""
+			case d.Cmd == "trainer":
+				s.cfg.Statistics, s.cfg.Evaluate = has(d, "statistics"), has(d, "evaluate")
+				s.start()
+				return ""
+			case !known:
+				d.Fatalf(t, "unknown command %s", d.Cmd)
+			}
+			s.m.Step(s.now, ev)
+			return s.drain()
+		})
+	})
+}
+
+func (s *script) start() {
+	var box []entry
+	for _, e := range s.box {
+		box = append(box, e)
+	}
+	slices.SortFunc(box, func(a, b entry) int { return int(a.Round) - int(b.Round) })
+	s.m = newMachine(s.cfg, s.disk, box, s.have)
+}
+
+// event reads a command. at=12.5 moves the clock to 12.5 s first.
+func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
+	if v := arg(d, "at", ""); v != "" {
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			d.Fatalf(t, "at: %v", err)
+		}
+		s.now = ms(f * 1000)
+	}
+	switch d.Cmd {
+	case "connect":
+		return evConnected{}, true
+	case "disconnect":
+		return evDisconnected{}, true
+	case "tick":
+		return evTick{}, true
+	case "order":
+		return evOrder{s.order(t, d)}, true
+	case "model":
+		s.have = stored{Content: content(arg(d, "id", "")), Schema: model.Hash(hash(arg(d, "schema", "s")))}
+		return evModel{s.have}, true
+	case "lost":
+		s.have = stored{}
+		return evModelLost{}, true
+	case "record":
+		return evRecord{head{Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)),
+			Verdict: arg(d, "verdict", "committed"), Counted: has(d, "counted")}}, true
+	case "began":
+		return evBegan{number(t, d, "job", 1)}, true
+	case "finished":
+		return evFinished{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
+	case "unsealed":
+		return evUnsealed{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
+	case "stored":
+		e := entry{Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
+			Work: arg(d, "work", workTrain), Content: content(arg(d, "content", "u"))}
+		s.box[e.Round] = e
+		return evStored{e}, true
+	}
+	if r := s.reply(t, d); r != nil {
+		return evReply{Epoch: number(t, d, "epoch", 1), Reply: r}, true
+	}
+	return nil, false
+}
+
+func (s *script) order(t *testing.T, d *datadriven.TestData) order {
+	o := order{
+		stamp: stamp{number(t, d, "epoch", 1), number(t, d, "round", 1), uint32(number(t, d, "attempt", 1))},
+		Base:  content(arg(d, "base", "a")), Schema: model.Hash(hash(arg(d, "schema", "s"))),
+		Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", workTrain),
+		ValidFrom: uint32(number(t, d, "valid-from", 1)), Pace: ms(number(t, d, "pace", 0)),
+		Threshold: number(t, d, "threshold", ^uint64(0)),
+	}
+	o.Sample = named(arg(d, "sample", ""))
+	o.Hash = hash(fmt.Sprint(o.stamp, o.Work, o.Instance, arg(d, "bytes", "")))
+	return o
+}
+
+func (s *script) reply(t *testing.T, d *datadriven.TestData) reply {
+	round, attempt, id := number(t, d, "round", 1), uint32(number(t, d, "attempt", 1)), model.ContentID{}
+	if v := arg(d, "content", "u"); v != "none" {
+		id = content(v)
+	}
+	switch d.Cmd {
+	case "welcome":
+		return welcome{Index: 3, FromRound: number(t, d, "from", 1), FromAttempt: attempt}
+	case "receipt":
+		return receipt{Round: round, Attempt: attempt, Content: id}
+	case "settled":
+		return settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
+	case "refusal":
+		return refusal{Round: round, Attempt: attempt, Content: id, Reason: arg(d, "reason", ""), Detail: arg(d, "detail", ""),
+			Counter: number(t, d, "counter", 0)}
+	case "superseded":
+		return superseded{Instance: named(arg(d, "instance", "me"))}
+	}
+	return nil
+}
+
+// drain prints everything owed and does the saving.
+func (s *script) drain() string {
+	var b strings.Builder
+	r := s.m.Ready()
+	if r.Save != nil {
+		s.disk = *r.Save
+		fmt.Fprintf(&b, "save: %s\n", printState(s.disk))
+	}
+	for _, round := range r.Drop {
+		delete(s.box, round)
+		fmt.Fprintf(&b, "drop: entry of round %d\n", round)
+	}
+	if r.Cancel != 0 {
+		fmt.Fprintf(&b, "cancel: job %d\n", r.Cancel)
+	}
+	if r.Seal != nil {
+		fmt.Fprintf(&b, "seal: job %d %s base %s %s\n", r.Seal.ID, r.Seal.Stamp, short(r.Seal.Base), r.Seal.Work)
+	}
+	for _, m := range r.Send {
+		switch m := m.(type) {
+		case sendJoin:
+			fmt.Fprintf(&b, "send: join counter %d seen %s\n", m.Counter, m.Seen)
+		case sendEntry:
+			fmt.Fprintf(&b, "send: entry of round %d\n", m.Round)
+		case sendDecline:
+			fmt.Fprintf(&b, "send: decline %s %s %q\n", m.Stamp, m.Reason, m.Detail)
+		}
+	}
+	for _, a := range r.Ask {
+		fmt.Fprintf(&b, "ask: %s\n", map[ask]string{askOrder: "order", askRecord: "record", askModel: "model"}[a])
+	}
+	if r.Start != nil {
+		fmt.Fprintf(&b, "start: job %d %s round %d base %s\n", r.Start.ID, r.Start.Work, r.Start.Round, short(r.Start.Base))
+	}
+	if v := r.Show; v != nil {
+		fmt.Fprintf(&b, "show: %s round %d.%d", v.Phase, v.Round, v.Attempt)
+		for _, s := range []string{v.Message, v.Error} {
+			if s != "" {
+				fmt.Fprintf(&b, " [%s]", s)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if r.Stop != "" {
+		fmt.Fprintf(&b, "stop: %s\n", r.Stop)
+	}
+	if r.Wake != 0 {
+		fmt.Fprintf(&b, "wake: %s\n", strconv.FormatFloat(float64(r.Wake)/1000, 'f', -1, 64))
+	}
+	return b.String()
+}
+
+func printState(s state) string {
+	out := fmt.Sprintf("seen %s counter %d", s.Seen, s.Counter)
+	if s.Welcomed {
+		out += fmt.Sprintf(" index %d from %d.%d", s.Index, s.FromRound, s.FromAttempt)
+	}
+	if s.Over != (over{}) {
+		out += fmt.Sprintf(" over %s %d.%d %q refused=%v", s.Over.Key.Work, s.Over.Key.Round, s.Over.Attempt, s.Over.Verdict, s.Over.Refused)
+	}
+	return out
+}
+
+// names of content ids, so that a script can be read.
+var names = func() map[model.ContentID]string {
+	m := map[model.ContentID]string{{}: "-"}
+	for c := 'a'; c <= 'z'; c++ {
+		m[content(string(c))] = string(c)
+	}
+	return m
+}()
+
+func short(id model.ContentID) string {
+	if s, ok := names[id]; ok {
+		return s
+	}
+	return hex.EncodeToString(id[:4])
+}
+
+func hash(s string) [32]byte                    { return sha256.Sum256([]byte(s)) }
+func content(s string) model.ContentID          { return model.ContentID(hash(s)) }
+func named(s string) (n nonce)                  { copy(n[:], s); return n }
+func has(d *datadriven.TestData, k string) bool { return d.HasArg(k) }
+
+func arg(d *datadriven.TestData, k, def string) string {
+	for _, a := range d.CmdArgs {
+		if a.Key == k {
+			return strings.Join(a.Vals, " ")
+		}
+	}
+	return def
+}
+
+func number(t *testing.T, d *datadriven.TestData, k string, def uint64) uint64 {
+	v := arg(d, k, "")
+	if v == "" {
+		return def
+	}
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		d.Fatalf(t, "%s: %v", k, err)
+	}
+	return n
+}
+
+// TestMachineIsPure keeps clocks, goroutines, contexts, logs and the network
+// out of the machine's files.
+func TestMachineIsPure(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("machine*.go")
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	allowed := []string{"bytes", "cmp", "encoding/hex", "crypto/sha256", "encoding/binary", "fmt", "math/rand/v2", "slices", "github.com/fedmq/fedmq/model"}
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		src, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range src.Imports {
+			if p, _ := strconv.Unquote(i.Path.Value); !slices.Contains(allowed, p) {
+				t.Errorf("%s imports %s", f, p)
+			}
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package site
+
+// Phase is what a site is doing in a task, as its status says.
+type Phase string
+
+// The phases of a site in a task.
+const (
+	PhaseIdle       Phase = "idle"       // no order asks for work
+	PhaseJoining    Phase = "joining"    // not welcomed yet
+	PhaseWaiting    Phase = "waiting"    // nothing to do before the next message
+	PhaseTraining   Phase = "training"   // the trainer trains, or computes statistics
+	PhaseEvaluating Phase = "evaluating" // the trainer evaluates
+	PhaseSending    Phase = "sending"    // an update is not answered yet
+	PhaseError      Phase = "error"      // no work, for a reason given
+)
+
+// view is the part of a status that the machine knows.
+type view struct {
+	Phase     Phase
+	Round     uint64
+	Attempt   uint32
+	Message   string
+	Error     string
+	Heartbeat ms
+}
+
+func (m *machine) view() view {
+	v := view{Phase: PhaseIdle, Error: m.trouble}
+	if m.order != nil {
+		v.Round, v.Attempt, v.Heartbeat = m.order.Round, m.order.Attempt, m.order.Heartbeat
+	}
+	v.Phase, v.Message = m.phase()
+	return v
+}
+
+func (m *machine) phase() (Phase, string) {
+	o := m.order
+	switch {
+	case m.halted:
+		return PhaseError, "order"
+	case m.job != nil && m.running && m.job.Work == workEvaluate:
+		return PhaseEvaluating, ""
+	case m.job != nil && (m.running || m.sealing):
+		return PhaseTraining, m.job.Work
+	case m.job != nil:
+		return PhaseWaiting, "for the trainer"
+	case m.unanswered():
+		return PhaseSending, ""
+	case !m.st.Welcomed:
+		return PhaseJoining, ""
+	case o == nil:
+		return PhaseIdle, "for an order"
+	case o.Work == workNone:
+		return PhaseIdle, ""
+	case m.decline != nil:
+		return PhaseError, ""
+	case !m.takesPart():
+		return PhaseWaiting, "not in this round"
+	case m.fetching.on:
+		return PhaseWaiting, "for the model"
+	case m.st.Over.Key == o.key() && m.st.Over.Refused:
+		return PhaseError, m.st.Over.Verdict
+	case m.st.Over.Key == o.key():
+		return PhaseWaiting, m.st.Over.Verdict
+	}
+	return PhaseWaiting, "for the record"
+}
+
+func (m *machine) unanswered() bool {
+	for _, e := range m.entries {
+		if m.sendable(e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package site
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// header fills what all messages of a task's member have in common.
+func (s *site) header(t *task, kind, topic string, st stamp) wire.Header {
+	return wire.Header{
+		Task: t.Name, Kind: kind, Sender: t.member.Node(), Topic: topic,
+		Epoch: st.Epoch, Round: st.Round, Attempt: st.Attempt, CreatedMS: uint64(max(s.now(), 0)),
+	}
+}
+
+// envelope encodes and seals one message.
+func (s *site) envelope(h wire.Header, m wire.Message) ([]byte, error) {
+	body, err := wire.Encode(m)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Seal(h, body, s.cfg.Signer)
+}
+
+// seal puts a finished job's result into the outbox. Its answer is evStored,
+// or evUnsealed when there is nothing that could be sent.
+func (s *site) seal(t *task, w seal) (event, error) {
+	r := t.result
+	t.result = nil
+	if r == nil || r.id != w.ID {
+		return evUnsealed{ID: w.ID, Reason: declineFailed, Detail: "the result is gone"}, nil
+	}
+	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
+	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
+	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
+	b, err := s.envelope(h, u)
+	if err != nil {
+		return evUnsealed{ID: w.ID, Reason: declineFailed, Detail: err.Error()}, nil
+	}
+	if most := int(w.PartSize); most > 0 && len(b) > most {
+		return evUnsealed{ID: w.ID, Reason: declineTooLarge, Detail: fmt.Sprintf("%d bytes, a message may have %d", len(b), most)}, nil
+	}
+	e := entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Content: u.Content()}
+	if err := s.disk.PutEntry(t.Name, e, b); err != nil {
+		return nil, err
+	}
+	return evStored{e}, nil
+}
+
+// send publishes one message of the machine's. What cannot be sent is repeated
+// by the machine; only the disk's errors are returned.
+func (s *site) send(jobs context.Context, t *task, m send) error {
+	switch m := m.(type) {
+	case sendJoin:
+		s.post(t, wire.KindJoin, t.member.Join(), stamp{Epoch: m.Seen.Epoch}, m.Counter, stored{Schema: t.m.have.Schema}, wire.Join{
+			Samples: uint64(max(t.samples, 0)), Schema: t.m.have.Schema, Instance: wire.Nonce(s.instance),
+			SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
+		})
+	case sendDecline:
+		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, stored{m.Base, m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
+	case sendEntry:
+		if t.sending[m.Round] {
+			return nil // still on its way
+		}
+		b, err := s.disk.Envelope(t.Name, m.Round)
+		if err != nil {
+			return err
+		}
+		t.sending[m.Round] = true
+		s.goes.Go(func() {
+			err := s.conn.Publish(jobs, link.Message{Topic: t.member.Update(), Payload: b, QoS: 1})
+			select {
+			case s.sent <- sent{t, m.Round, err}:
+			case <-jobs.Done():
+			}
+		})
+	}
+	return nil
+}
+
+// post seals a small message and hands it to the link.
+func (s *site) post(t *task, kind, topic string, st stamp, counter uint64, base stored, m wire.Message) {
+	h := s.header(t, kind, topic, st)
+	h.Base, h.Schema = base.Content, base.Schema
+	if kind == wire.KindUpdate {
+		h.Encoding = wire.EncodingDense
+	}
+	if counter != 0 {
+		h.CreatedMS = counter
+	}
+	b, err := s.envelope(h, m)
+	if err != nil {
+		s.cfg.Log.Error().Str("task", t.Name).Str("kind", kind).Err(err).Msg("message not sent")
+		return
+	}
+	s.conn.Post(link.Message{Topic: topic, Payload: b, QoS: 1})
+}

@@ -1,0 +1,430 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// One round: presence, join, order, update, receipt, record, the next round,
+// and a polite end.
+func TestRound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		stop := h.life(h.config(tr))
+		if s := h.lastState(); !s.Online || !slices.Equal(s.Tasks, []string{testTask}) {
+			t.Fatalf("state %+v", s)
+		}
+		_, body := h.open("join", h.one("join"))
+		if j, err := wire.DecodeJoin(body); err != nil || j.Samples != 10 || j.Instance == (wire.Nonce{}) {
+			t.Fatalf("join %+v, %v", j, err)
+		}
+		h.welcome()
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		hd, c, _ := h.update()
+		u := c.(wire.Update)
+		w, err := u.Tensors.Float32s("w")
+		if err != nil || !slices.Equal(w, []float32{0.5, 0.5}) || len(u.Tensors.Schema) != 1 {
+			t.Fatalf("delta %v, %v, %v", w, u.Tensors.Schema, err)
+		}
+		if hd.Round != 1 || hd.Attempt != 1 || hd.Epoch != 1 || hd.Base != base.ContentID() || hd.Schema != base.Schema.Hash() || u.Samples != 10 {
+			t.Fatalf("header %+v, %d samples", hd, u.Samples)
+		}
+		if len(u.Metrics) != 2 || u.Metrics[trainer.SumLoss] != 4 {
+			t.Fatalf("metrics %v", u.Metrics)
+		}
+		h.wantPhase(PhaseSending)
+		h.reply(wire.Receipt{Round: 1, Attempt: 1, Content: u.Content()})
+		h.wantPhase(PhaseWaiting)
+		next := weights(t, 1.5, 2.5)
+		h.model(1, next)
+		h.commit(1, base, next, u.Content())
+		if s := h.wantPhase(PhaseWaiting); s.Message != verdictCounted || s.Metrics["loss"] != 1 {
+			t.Fatalf("status %+v", s)
+		}
+		h.forget()
+		h.order(2, 1, wire.WorkTrain, next)
+		if hd, _, _ := h.update(); hd.Round != 2 || hd.Base != next.ContentID() {
+			t.Fatalf("header %+v", hd)
+		}
+		h.forget()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if s := h.lastState(); s.Online || len(h.payloads("state")) != 1 {
+			t.Fatalf("state %+v", s)
+		}
+	})
+}
+
+// A site that ends between the outbox and the receipt sends the same bytes
+// again and does not train again, wherever its model comes from.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		cfg := h.config(tr)
+		stop := h.life(cfg)
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		h.welcome()
+		_, _, first := h.update()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		h.forget()
+		stop = h.life(cfg)
+		if _, _, again := h.update(); !bytes.Equal(first, again) || tr.trained.Load() != 1 {
+			t.Fatalf("other bytes, or trained %d times", tr.trained.Load())
+		}
+		// Unanswered: again after 10 s +-50 %, then after 20 s +-50 %.
+		wait(4900 * time.Millisecond)
+		h.one("update")
+		wait(41 * time.Second)
+		if n := len(h.payloads("update")); n < 3 || n > 5 {
+			t.Fatalf("sent %d times in 46 s", n)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		// The model was stored: with the topic cleared the next life trains.
+		h.say(h.owner.Model(), true, nil)
+		h.life(cfg)
+		h.forget()
+		h.epoch = 2
+		h.order(1, 2, wire.WorkTrain, base, func(o *wire.Order) { o.ValidFrom = 2 })
+		if hd, _, _ := h.update(); hd.Attempt != 2 || hd.Epoch != 2 || tr.trained.Load() != 2 {
+			t.Fatalf("header %+v, trained %d times", hd, tr.trained.Load())
+		}
+	})
+}
+
+// A lost link fires the Will; the site comes back, joins again and sends what
+// was not answered.
+func TestLinkLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.life(h.config(&fake{}))
+		h.welcome()
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		h.update()
+		h.forget()
+		h.cut()
+		if s := h.lastState(); s.Online {
+			t.Fatalf("no Will: %+v", s)
+		}
+		wait(15 * time.Second)
+		if s := h.lastState(); !s.Online {
+			t.Fatalf("not back: %+v", s)
+		}
+		if len(h.payloads("join")) == 0 || len(h.payloads("update")) == 0 {
+			t.Fatalf("%d joins, %d updates", len(h.payloads("join")), len(h.payloads("update")))
+		}
+	})
+}
+
+// A higher order ends the training; the same work of a later attempt does not.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{block: make(chan struct{})}
+		h.life(h.config(tr))
+		h.welcome()
+		base, next := weights(t, 1, 2), weights(t, 3, 4)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		wait(2 * time.Second)
+		if s := h.wantPhase(PhaseTraining); s.Progress == nil || *s.Progress != 0.25 {
+			t.Fatalf("status %+v", s)
+		}
+		h.order(1, 2, wire.WorkTrain, base)
+		if tr.trained.Load() != 1 || tr.active.Load() != 1 {
+			t.Fatal("the same work was started again")
+		}
+		h.model(1, next)
+		h.order(2, 1, wire.WorkTrain, next)
+		if tr.trained.Load() != 2 || tr.active.Load() != 1 {
+			t.Fatalf("trained %d times, %d active", tr.trained.Load(), tr.active.Load())
+		}
+		h.order(2, 2, wire.WorkNone, next)
+		h.wantPhase(PhaseIdle)
+		if tr.active.Load() != 0 || len(h.payloads("update")) != 0 {
+			t.Fatal("still training, or sent something")
+		}
+	})
+}
+
+// One gateway trains one task at a time, in order of arrival.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, most := newHub(t), &atomic.Int32{}
+		tr := &fake{most: most, block: make(chan struct{}), jobs: make(chan trainer.Job, 9)}
+		cfg := h.config(tr)
+		cfg.Tasks = append(cfg.Tasks, Task{Name: "energy", Trainer: tr})
+		h.life(cfg)
+		base := weights(t, 1, 2)
+		for _, task := range []string{testTask, "energy"} {
+			sayAs(t, h, task, base)
+		}
+		if len(tr.jobs) != 1 {
+			t.Fatalf("%d trainers at work", len(tr.jobs))
+		}
+		tr.block <- struct{}{}
+		synctest.Wait()
+		if len(tr.jobs) != 2 || most.Load() != 1 {
+			t.Fatalf("%d jobs, %d at once", len(tr.jobs), most.Load())
+		}
+		if a, b := <-tr.jobs, <-tr.jobs; a.Task != testTask || b.Task != "energy" {
+			t.Fatalf("%s before %s", a.Task, b.Task)
+		}
+		tr.block <- struct{}{}
+		if n := len(h.payloads("update")); n != 2 {
+			t.Fatalf("%d updates", n)
+		}
+	})
+}
+
+// What a site cannot do it says, with the reason.
+func TestDecline(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, reason string
+		tr           *fake
+		change       func(*wire.Order)
+	}{
+		{name: "the trainer fails", reason: declineFailed, tr: &fake{err: errors.New("no memory")}},
+		{name: "the trainer panics", reason: declineFailed, tr: &fake{panics: true}},
+		{name: "the trainer changes the base", reason: declineFailed, tr: &fake{spoil: true}},
+		{name: "not finite", reason: declineNotFinite, tr: &fake{nan: true}},
+		{name: "no data", reason: declineNoData, tr: &fake{rows: -1}},
+		{name: "bad settings", reason: declineFailed, tr: &fake{}, change: func(o *wire.Order) { o.Settings = []byte(`{"rate":1}`) }},
+		{name: "unknown work", reason: declineUnsupported, tr: &fake{}, change: func(o *wire.Order) { o.Work = wire.WorkInit }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				h.life(h.config(c.tr))
+				h.welcome()
+				base := weights(t, 1, 2)
+				h.model(0, base)
+				h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) {
+					if c.change != nil {
+						c.change(o)
+					}
+				})
+				hd, m, _ := h.update()
+				if d, ok := m.(wire.Decline); !ok || d.Reason != c.reason || hd.Round != 1 || hd.Base != base.ContentID() {
+					t.Fatalf("%+v %+v, want a decline for %s", hd, m, c.reason)
+				}
+				h.wantPhase(PhaseError)
+				h.reply(wire.Receipt{Round: 1, Attempt: 1})
+				wait(time.Minute)
+				h.one("update")
+			})
+		})
+	}
+}
+
+// An update that does not fit the order's part size is declined.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.life(h.config(&fake{}))
+		h.welcome()
+		base := wide(t, 4096)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) { o.PartSize = wire.MinPart })
+		if _, m, _ := h.update(); m.(wire.Decline).Reason != declineTooLarge {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
+
+func TestStatisticsAndEvaluate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.life(h.config(&fake{}))
+		h.welcome()
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkStatistics, base)
+		_, m, _ := h.update()
+		u := m.(wire.Update)
+		if n, err := u.Tensors.Float64s("n"); err != nil || !slices.Equal(n, []float64{10, 9}) || len(u.Metrics) != 0 {
+			t.Fatalf("%+v, %v", u, err)
+		}
+		h.reply(wire.Settled{Round: 1, Content: u.Content(), Verdict: verdictCounted})
+		h.forget()
+		h.order(2, 1, wire.WorkEvaluate, base)
+		_, m, _ = h.update()
+		if u := m.(wire.Update); u.Tensors != nil || u.Metrics[trainer.SumLoss] != 4 {
+			t.Fatalf("%+v", u)
+		}
+	})
+}
+
+// With keys, nothing unsigned and nobody else's voice is obeyed.
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		cfg := h.config(tr)
+		h.sign(&cfg)
+		h.life(cfg)
+		base, next := weights(t, 1, 2), weights(t, 2, 3)
+		key := h.key
+		for _, k := range []*wire.Signer{nil, cfg.Signer} {
+			h.key = k
+			h.reply(wire.Welcome{Index: 3, FromRound: 1, FromAttempt: 1})
+			h.model(0, base)
+			h.order(1, 1, wire.WorkTrain, base)
+		}
+		if tr.trained.Load() != 0 {
+			t.Fatal("obeyed an order that nobody signed")
+		}
+		h.key = key
+		h.welcome()
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		_, m, _ := h.update()
+		content := m.(wire.Update).Content()
+		h.key = nil
+		h.commit(1, base, next, content)
+		h.wantPhase(PhaseSending)
+		h.key = key
+		h.commit(1, base, next, content)
+		h.wantPhase(PhaseWaiting)
+	})
+}
+
+// A newer instance of this site ends this one, which does not call the node
+// offline.
+func TestSuperseded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		done := make(chan error, 1)
+		go func() { done <- Run(t.Context(), h.config(&fake{})) }()
+		_, body := h.open("join", h.one("join"))
+		j, err := wire.DecodeJoin(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.reply(wire.Superseded{Instance: wire.Nonce{9}})
+		h.reply(wire.Superseded{Instance: j.Instance})
+		if err := <-done; !errors.Is(err, ErrSuperseded) {
+			t.Fatal(err)
+		}
+		if !h.lastState().Online {
+			t.Fatal("called offline")
+		}
+	})
+}
+
+// Garbage on every topic changes nothing and ends nothing.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		var log bytes.Buffer
+		cfg := h.config(&fake{})
+		cfg.Log = logTo(&log)
+		stop := h.life(cfg)
+		h.welcome()
+		base := weights(t, 1, 2)
+		good := h.sealed(wire.Header{Kind: wire.KindReply, Topic: h.owner.Reply(testMember)}, wire.Superseded{})
+		for _, topic := range []string{h.owner.Order(), h.owner.Model(), h.owner.Record(), h.owner.Reply(testMember)} {
+			for _, p := range [][]byte{nil, {}, {0x94}, {0xdd, 0xff, 0xff, 0xff, 0xff}, bytes.Repeat([]byte{0x91}, 100_000), []byte("{}"), []byte(`{"schema":"fedmq.record-head.v1"}`), good[:40], append(slices.Clone(good), 0)} {
+				h.say(topic, false, p)
+			}
+		}
+		if topic := h.owner.Order(); true {
+			h.say(topic, false, good) // of another topic
+		}
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		h.update()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(log.Bytes(), []byte("messages refused")); n == 0 || n > 3 {
+			t.Fatalf("%d lines within a second:\n%s", n, log.String())
+		}
+	})
+}
+
+// The disk's failure ends the site before anything is sent that depends on it.
+func TestDiskFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		cfg := h.config(&fake{})
+		cfg.disk = &memory{fail: errors.New("no space left")}
+		if err := Run(t.Context(), cfg); err == nil || err.Error() != "no space left" {
+			t.Fatal(err)
+		}
+		if len(h.payloads("join")) != 0 {
+			t.Fatal("joined with a counter that is not saved")
+		}
+	})
+}
+
+// A trainer that does not listen delays the end, and nothing is lost track of.
+func TestDeafTrainer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{block: make(chan struct{}), deaf: true}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- Run(ctx, h.config(tr)) }()
+		h.welcome()
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		cancel()
+		wait(time.Minute)
+		if h.lastState().Online || len(done) != 0 {
+			t.Fatal("online, or ended while the trainer runs")
+		}
+		close(tr.block)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Idle sites beat: status and presence.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.life(h.config(&fake{}))
+		h.welcome()
+		h.forget()
+		wait(5 * time.Minute)
+		for _, leaf := range []string{"_fl_v1/state", testTask + "/status"} {
+			if n := len(h.payloads(leaf)); n < 8 || n > 12 {
+				t.Errorf("%d messages on %s in 5 minutes of 30 s +-20 %%", n, leaf)
+			}
+		}
+	})
+}

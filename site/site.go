@@ -1,0 +1,235 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// ErrSuperseded ends [Run] when the aggregator says that a newer process
+// speaks for this site: two live sites use one path, or one is a clone.
+var ErrSuperseded = errors.New("site: another live site uses this path")
+
+// leaveTime is how long the last messages of a site may take.
+const leaveTime = 3 * time.Second
+
+// site is the driver: one goroutine owns everything here but what is said to
+// be shared.
+type site struct {
+	cfg        Config
+	ns         topics.Namespace
+	opener     wire.Opener
+	disk       disk
+	conn       *link.Conn
+	rand       *rand.Rand
+	start      time.Time // of the clock of now
+	birth      ms
+	instance   nonce
+	tasks      []*task
+	names      []string
+	routes     map[string]route
+	stateTopic string
+	stateBeat  ms
+	online     bool
+	refused    refused
+
+	queue   []*assignment // jobs that wait for the trainer, in order of arrival
+	running *assignment   // nil: the trainer is free
+	results chan result   // shared with the job's goroutine
+	sent    chan sent     // shared with the goroutines that publish entries
+	nudges  chan struct{}
+	goes    sync.WaitGroup
+	stop    error
+}
+
+// task is one task of the site.
+type task struct {
+	Task
+	owner   topics.Owner
+	member  topics.Member
+	m       *machine
+	wake    ms
+	view    view
+	samples int
+	metrics map[string]float64 // pooled, of the last evaluation here
+	latest  *arrived           // a verified model that no order has asked for yet
+	result  *result            // of the job that is to be sealed
+	sending map[uint64]bool    // entries on their way
+	trouble string             // of the link
+
+	published ms   // last status
+	beat      ms   // next status without news
+	behind    bool // there is progress to show
+	changed   bool // there is a phase to show
+
+	done, total atomic.Int64 // progress; shared with the job's goroutine
+	nudge       func()
+}
+
+// Run takes part in the tasks of cfg until ctx ends, and then returns nil
+// after it has said that it leaves and everything it started has ended. It
+// connects, and reconnects, by itself. It returns an error when the
+// configuration or the data directory cannot be used, when the disk fails, and
+// [ErrSuperseded].
+func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	s, err := newSite(cfg.withDefaults())
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.run(ctx), s.disk.Close())
+}
+
+func newSite(cfg Config) (*site, error) {
+	ns, err := topics.New(cfg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	opener, err := openerOf(ns, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{
+		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{},
+		results: make(chan result, 1), sent: make(chan sent), nudges: make(chan struct{}, 1),
+		refused: refused{log: cfg.Log},
+	}
+	s.birth = s.now()
+	var seed [32]byte
+	if _, err := io.ReadFull(cfg.Rand, s.instance[:]); err != nil {
+		return nil, fmt.Errorf("site: random numbers: %w", err)
+	}
+	if _, err := io.ReadFull(cfg.Rand, seed[:]); err != nil {
+		return nil, fmt.Errorf("site: random numbers: %w", err)
+	}
+	s.rand = rand.New(rand.NewChaCha8(seed)) // #nosec G404 -- jitter
+	if s.disk = cfg.disk; s.disk == nil {
+		if s.disk, err = openDisk(cfg.DataDir, ns.Node(cfg.Member)); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.setUp(); err != nil {
+		return nil, errors.Join(err, s.disk.Close())
+	}
+	return s, nil
+}
+
+// setUp loads the tasks and makes the connection.
+func (s *site) setUp() error {
+	for _, ct := range s.cfg.Tasks {
+		t, err := s.newTask(ct)
+		if err != nil {
+			return err
+		}
+		s.tasks = append(s.tasks, t)
+		s.names = append(s.names, ct.Name)
+		s.stateTopic = t.member.State()
+	}
+	will := s.state(false)
+	conn, err := link.New(link.Config{
+		Broker: s.cfg.Broker, ClientID: s.cfg.ClientID, Username: s.cfg.Username, Password: s.cfg.Password,
+		TLS: s.cfg.TLS, Will: &will, Dial: s.cfg.Dial, Log: s.cfg.Log,
+		MaxPacket: wire.MaxPart + 64<<10, Coalesce: s.coalesce,
+	})
+	if err != nil {
+		return err
+	}
+	s.conn = conn
+	for _, t := range s.tasks {
+		s.subscribe(t)
+	}
+	return nil
+}
+
+func (s *site) newTask(ct Task) (*task, error) {
+	owner, err := s.ns.Owner(ct.Owner, ct.Name)
+	if err != nil {
+		return nil, err
+	}
+	member, err := s.ns.Member(s.cfg.Member, ct.Name)
+	if err != nil {
+		return nil, err
+	}
+	had, err := s.disk.Load(ct.Name)
+	if err != nil {
+		return nil, err
+	}
+	_, evaluate := ct.Trainer.(trainer.Evaluator)
+	_, statistics := ct.Trainer.(trainer.Statistician)
+	cfg := machineConfig{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Evaluate: evaluate, Rand: s.rand}
+	t := &task{
+		Task: ct, owner: owner, member: member, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
+		m: newMachine(cfg, had.State, had.Entries, had.Model),
+		nudge: func() {
+			select {
+			case s.nudges <- struct{}{}:
+			default:
+			}
+		},
+	}
+	t.view.Phase = PhaseIdle
+	return t, nil
+}
+
+// run serves until ctx ends or the site must stop, and leaves politely.
+func (s *site) run(ctx context.Context) error {
+	linkCtx, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	jobs, cancelJobs := context.WithCancel(linkCtx)
+	defer cancelJobs()
+	ended := make(chan error, 1)
+	s.goes.Go(func() { ended <- s.conn.Run(linkCtx) })
+	err := s.loop(ctx, jobs, ended)
+	cancelJobs()
+	if !errors.Is(err, ErrSuperseded) {
+		// A successor has said that the node is online: do not contradict it.
+		leave, done := context.WithTimeout(linkCtx, leaveTime)
+		_ = s.conn.Publish(leave, s.state(false)) // the Will, or nobody, says it else
+		done()
+	}
+	cut()
+	s.goes.Wait()
+	return err
+}
+
+// now is the time in milliseconds: the wall clock's at the start, and from
+// then on the monotonic clock's, so that setting the clock moves nothing.
+func (s *site) now() ms { return s.start.UnixMilli() + s.cfg.Now().Sub(s.start).Milliseconds() }
+
+// coalesce keeps the newest of the retained topics; replies are all kept.
+func (s *site) coalesce(topic string, _ []byte) string {
+	if s.routes[topic].kind == topics.Reply {
+		return ""
+	}
+	return topic
+}
+
+// subscribe fills the tables of subscriptions and routes with a task's topics.
+func (s *site) subscribe(t *task) {
+	add := func(topic string, k topics.Kind) {
+		s.routes[topic] = route{t, k}
+		s.conn.Subscribe(link.Filter{Topic: topic, QoS: 1})
+	}
+	add(t.owner.Order(), topics.Order)
+	add(t.owner.Reply(s.cfg.Member), topics.Reply)
+	add(t.owner.Record(), topics.Record)
+	add(t.owner.Model(), topics.Model)
+}
+
+// route says whose a topic is.
+type route struct {
+	task *task
+	kind topics.Kind
+}

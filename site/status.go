@@ -1,0 +1,124 @@
+package site
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fedmq/fedmq/internal/link"
+)
+
+// Schemas of the JSON that people read.
+const (
+	StatusSchema = "fedmq.status.v1"
+	StateSchema  = "fedmq.state.v1"
+)
+
+// Status is the JSON on M/_fl_v1/<task>/status: what a site does in a task. It
+// is for people and displays; nothing acts on it.
+type Status struct {
+	Schema      string             `json:"schema"` // StatusSchema
+	TimestampMS int64              `json:"timestamp_ms"`
+	Phase       Phase              `json:"phase"`
+	Round       uint64             `json:"round"`
+	Attempt     uint32             `json:"attempt"`
+	Progress    *float64           `json:"progress,omitempty"` // 0..1, while the trainer works
+	Samples     int                `json:"samples"`            // training rows
+	Message     string             `json:"message,omitempty"`
+	Error       string             `json:"error,omitempty"`
+	Metrics     map[string]float64 `json:"metrics,omitempty"` // of the last model evaluated here
+}
+
+// State is the JSON on M/_fl_v1/state, and, with online false, the Last Will:
+// the presence of a node, after Sparkplug's STATE.
+type State struct {
+	Schema      string   `json:"schema"` // StateSchema
+	Online      bool     `json:"online"`
+	TimestampMS int64    `json:"timestamp_ms"` // of the Will: the birth's
+	BirthMS     int64    `json:"birth_ms"`     // start of this process
+	Roles       []string `json:"roles"`
+	Agent       string   `json:"agent"`
+	Tasks       []string `json:"tasks"`
+}
+
+// maxText bounds free text in JSON, in bytes.
+const maxText = 512
+
+// clip makes a text printable and at most maxText bytes long.
+func clip(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) <= maxText {
+		return s
+	}
+	s = s[:maxText-3]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s + "..."
+}
+
+// jsonMessage makes a retained message. Its values are finite by construction,
+// so that encoding cannot fail.
+func jsonMessage(topic string, qos byte, v any) link.Message {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return link.Message{Topic: topic, Payload: b, QoS: qos, Retained: true}
+}
+
+// state makes the message that the site is there, or that it leaves.
+func (s *site) state(online bool) link.Message {
+	at := s.now()
+	return jsonMessage(s.stateTopic, 1, State{
+		Schema: StateSchema, Online: online, TimestampMS: at, BirthMS: s.birth,
+		Roles: []string{"site"}, Agent: s.cfg.Agent, Tasks: s.names,
+	})
+}
+
+// publishStatus publishes the status of a task: QoS 1 for a new phase, 0 for
+// progress and heartbeats (S-16).
+func (s *site) publishStatus(t *task, qos byte) {
+	v := t.view
+	st := Status{
+		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
+		Samples: t.samples, Message: clip(v.Message), Error: clip(v.Error), Metrics: t.metrics,
+	}
+	if st.Error == "" {
+		st.Error = clip(t.trouble)
+	}
+	if v.Phase == PhaseTraining || v.Phase == PhaseEvaluating {
+		if total := t.total.Load(); total > 0 {
+			p := min(max(math.Round(1000*float64(t.done.Load())/float64(total))/1000, 0), 1)
+			st.Progress = &p
+		}
+	}
+	s.conn.Post(jsonMessage(t.member.Status(), qos, st))
+	t.published = s.now()
+	t.beat = t.published + s.heartbeat(t)
+	t.behind, t.changed = false, false
+}
+
+// Bounds of the heartbeat of an order, which an unsigned one could make
+// anything.
+const (
+	leastBeat ms = 10_000
+	mostBeat  ms = 3_600_000
+	usualBeat ms = 30_000
+)
+
+// heartbeat draws the time to the next status without news, +-20 %.
+func (s *site) heartbeat(t *task) ms {
+	beat := t.view.Heartbeat
+	if beat == 0 {
+		beat = usualBeat
+	}
+	beat = min(max(beat, leastBeat), mostBeat)
+	return beat - beat/5 + s.rand.Int64N(2*(beat/5)+1)
+}

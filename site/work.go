@@ -1,0 +1,122 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// result is what a job left: tensors and metrics, or the reason why there are
+// none.
+type result struct {
+	task    *task
+	id      uint64
+	tensors *model.Model
+	metrics trainer.Metrics
+	scored  bool // the trainer has evaluated
+	reason  string
+	detail  string
+	stack   []byte // of a panic
+	err     error  // the model could not be read back
+}
+
+// errNoModel wraps what kept a job from its base model.
+var errNoModel = errors.New("site: no base model")
+
+// work does one job in a goroutine of its own; it touches nothing of the
+// driver's but the two counters of progress and the disk.
+func work(ctx context.Context, t *task, d disk, j job, member string) (r result) {
+	r = result{task: t, id: j.ID}
+	defer func() {
+		if p := recover(); p != nil {
+			r.tensors, r.metrics = nil, nil
+			r.reason, r.detail, r.stack = declineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
+		}
+	}()
+	err := r.do(ctx, d, j, member)
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoModel):
+		r.err = err
+	case errors.Is(err, errNotFinite):
+		r.reason, r.detail = declineNotFinite, err.Error()
+	default:
+		r.reason, r.detail = declineFailed, err.Error()
+	}
+	return r
+}
+
+func (r *result) do(ctx context.Context, d disk, j job, member string) error {
+	t := r.task
+	tj := trainer.Job{
+		Task: t.Name, Member: member, Round: j.Round, Attempt: j.Attempt, Settings: json.RawMessage(j.Settings),
+		Seed: trainer.Seed(j.Seed, member, j.Round),
+		Progress: func(done, total int) {
+			t.done.Store(int64(done))
+			t.total.Store(int64(total))
+			t.nudge()
+		},
+	}
+	if j.Work == workStatistics {
+		s, err := t.Trainer.(trainer.Statistician).Statistics(ctx, tj)
+		if err != nil {
+			return err
+		}
+		r.tensors = s
+		return checkStatistics(s)
+	}
+	global, err := d.Model(t.Name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoModel, err)
+	}
+	if global.ContentID() != j.Base {
+		return fmt.Errorf("%w: another is stored", errNoModel)
+	}
+	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == workEvaluate {
+		return err
+	}
+	local, err := t.Trainer.Train(ctx, tj, global)
+	if err != nil {
+		return err
+	}
+	if local == nil {
+		return errors.New("the trainer returned no model")
+	}
+	if global.ContentID() != j.Base {
+		return errors.New("the trainer changed the model it was given")
+	}
+	r.tensors, err = delta(local, global)
+	return err
+}
+
+// evaluate measures the base, where the trainer can.
+func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Model) error {
+	e, ok := r.task.Trainer.(trainer.Evaluator)
+	if !ok {
+		return nil
+	}
+	m, err := e.Evaluate(ctx, tj, global)
+	if err != nil {
+		return fmt.Errorf("evaluation: %w", err)
+	}
+	r.metrics, r.scored = trainer.Metrics{}, true
+	for name, v := range m {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			r.metrics[name] = v
+		}
+	}
+	return nil
+}
+
+// isGone reports whether a model must be fetched again, rather than the disk
+// be given up.
+func isGone(err error) bool {
+	return !errors.Is(err, store.ErrDisk)
+}
