@@ -24,11 +24,6 @@ func (m *Machine) over() (Close, bool) {
 // close ends the attempt: a commit with a quorum, else an abandon.
 func (m *Machine) close(why Close) {
 	m.clock.stop(m.now)
-	for _, i := range m.s.Cohort {
-		if s := m.slots[i]; !m.s.Members[i].Heard && (s.kind == empty || s.kind == promised) {
-			m.s.Members[i].Silent++
-		}
-	}
 	if m.accepted < m.cfg.Quorum {
 		m.abandon(why)
 		return
@@ -69,11 +64,25 @@ func (m *Machine) abandon(why Close) {
 	m.tell(Fact{Kind: FactAbandoned, Work: m.s.Params.Work, Detail: string(why), Count: m.accepted})
 	if !operator {
 		m.s.Abandons++
+		m.countSilent()
 	}
-	if lapse {
+	switch {
+	case lapse:
 		m.lapse()
+	case !operator:
+		m.lose()
 	}
 	m.next()
+}
+
+// countSilent notes who was asked and said nothing. An attempt that a
+// restart or an operator cut short asked nobody for long enough.
+func (m *Machine) countSilent() {
+	for _, i := range m.s.Cohort {
+		if s := m.slots[i]; !m.s.Members[i].Heard && (s.kind == empty || s.kind == promised) {
+			m.s.Members[i].Silent++
+		}
+	}
 }
 
 // reachable returns how many of the cohort could have been accepted had
@@ -86,6 +95,22 @@ func (m *Machine) reachable() int {
 		}
 	}
 	return n
+}
+
+// lose gives up what was promised before a restart and not offered again by
+// the end of a whole attempt: the record has named it, and the member
+// is free to send what it has.
+func (m *Machine) lose() {
+	for _, i := range m.s.Cohort {
+		s := &m.slots[i]
+		if s.kind != promised {
+			continue
+		}
+		v := s.v
+		v.Attempt, v.Reason = m.s.Attempt, verdict.Lost
+		m.journal(v)
+		s.kind, s.v = empty, Verdict{}
+	}
 }
 
 // lapse drops every update of the round: sites train it again.
@@ -140,6 +165,7 @@ func (m *Machine) committed(ev Committed) {
 		return
 	}
 	m.tell(Fact{Kind: FactCommitted, Work: m.s.Params.Work, Content: ev.Base, Count: m.accepted})
+	m.countSilent()
 	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
 	m.s.Round++
 	m.s.Attempt, m.s.ValidFrom = 0, 1

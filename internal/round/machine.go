@@ -104,6 +104,8 @@ func (m *Machine) replay(v Verdict) {
 	switch {
 	case v.Reason == verdict.Counted:
 		s.kind, s.v = promised, v
+	case v.Reason == verdict.Lost:
+		s.kind, s.v = empty, Verdict{}
 	case v.Reason == verdict.Conflict:
 		s.conflict = true
 	case s.kind == empty:

@@ -33,8 +33,9 @@ func (s Save) Empty() bool {
 	return s.State == nil && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
 }
 
-// Verdict is one entry of the journal: an update accepted (Reason Counted), or
-// the first refusal of a member in an attempt, or its first conflict.
+// Verdict is one entry of the journal: an update accepted (Reason Counted), the
+// first refusal of a member that holds no place, its first conflict, or what
+// was accepted before a restart and has been given up (Lost).
 type Verdict struct {
 	Round   uint64         `json:"round"`
 	Attempt uint32         `json:"attempt"` // in which the verdict was given

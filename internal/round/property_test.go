@@ -1,0 +1,179 @@
+package round_test
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
+)
+
+// TestRandomSchedules runs federations with losses, duplicates, reorderings,
+// crashes and commands: rapid draws the task, how many steps and the seed of the
+// dice, and shrinks them. At each step the twin says whether the machine did as
+// its log demands; at the end an outsider reads records, receipts and orders.
+func TestRandomSchedules(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		for range 8 * rapid.IntRange(1, 60).Draw(t, "steps/8") {
+			w.act()
+		}
+		w.finish()
+		checkRecords(t, w)
+		checkReceipts(t, w)
+		checkOrders(t, w)
+	})
+}
+
+// act lets one thing happen.
+func (w *world) act() {
+	s := w.sites[w.dice.IntN(len(w.sites))]
+	crash := crashNot
+	if w.dice.IntN(25) == 0 {
+		crash = crashBeforeSave + w.dice.IntN(crashAfterSends)
+	}
+	switch w.dice.IntN(24) {
+	case 0:
+		w.net = append(w.net, w.joinOf(s))
+	case 1, 2, 3, 4, 5, 20:
+		w.siteActs(s)
+	case 6, 7, 8, 9, 10, 11, 12, 21, 22, 23:
+		w.deliver(crash)
+	case 13:
+		w.now += 1 + w.dice.Int64N(70_000)
+		w.step(round.Tick{Now: w.now}, crash)
+	case 14, 15:
+		w.publish(crash)
+	case 16:
+		if w.up {
+			w.step(round.Disconnected{Now: w.now}, crash)
+		} else {
+			w.step(round.Connected{Now: w.now}, crash)
+		}
+	case 17, 18:
+		w.commitDone(crash)
+	case 19:
+		w.command(crash)
+	}
+}
+
+func (w *world) joinOf(s *site) round.Event {
+	s.counter++
+	return round.Join{Member: s.path, Samples: 10, Instance: inst("i"), Counter: s.counter, Digest: id(fmt.Sprint(s.path, s.counter))}
+}
+
+// siteActs: a site trains, repeats, declines or sends something bad.
+func (w *world) siteActs(s *site) {
+	if w.order.Round == 0 {
+		return
+	}
+	u := w.train(s)
+	switch w.dice.IntN(12) {
+	case 0:
+		w.net = append(w.net, round.Decline{Member: s.path, Round: w.order.Round, Attempt: w.order.Attempt, Reason: "no_data"})
+		return
+	case 1:
+		u.Problem = []verdict.Reason{verdict.NotFinite, verdict.SchemaMismatch, verdict.OutOfRange}[w.dice.IntN(3)]
+	case 2:
+		u.Base = id("elsewhere")
+	case 3:
+		u.Attempt++
+	case 4:
+		u.Samples = 0
+	case 5, 6:
+		if n := len(s.outbox); n > 0 {
+			u = s.outbox[w.dice.IntN(n)]
+		}
+	default:
+		s.outbox = append(s.outbox, u)
+	}
+	w.net = append(w.net, u)
+}
+
+// deliver brings any message that is under way, and may keep a copy.
+func (w *world) deliver(crash int) {
+	if len(w.net) == 0 || !w.up {
+		return
+	}
+	i := w.dice.IntN(len(w.net))
+	ev := w.net[i]
+	fate := w.dice.IntN(10)
+	if fate > 1 { // else it will come again
+		w.net = append(w.net[:i], w.net[i+1:]...)
+	}
+	if fate == 9 {
+		return // lost
+	}
+	w.step(w.stamp(ev), crash)
+}
+
+func (w *world) stamp(ev round.Event) round.Event {
+	switch ev := ev.(type) {
+	case round.Join:
+		ev.Now = w.now
+		return ev
+	case round.Update:
+		ev.Now = w.now
+		return ev
+	case round.Decline:
+		ev.Now = w.now
+		return ev
+	}
+	return ev
+}
+
+func (w *world) publish(crash int) bool {
+	if !w.up || w.order.Round == 0 {
+		return true
+	}
+	return w.step(round.Published{Now: w.now, Epoch: w.order.Epoch, Round: w.order.Round, Attempt: w.order.Attempt}, crash)
+}
+
+func (w *world) commitDone(crash int) {
+	if w.commit == nil {
+		return
+	}
+	w.step(round.Committed{Now: w.now, Base: id(fmt.Sprintf("m%d", w.commit.Round))}, crash)
+}
+
+func (w *world) command(crash int) {
+	w.serial++
+	ops := []round.Op{round.OpPause, round.OpPauseNow, round.OpResume, round.OpResume, round.OpStop, round.OpStart, round.OpStart}
+	op := ops[w.dice.IntN(len(ops))]
+	w.step(round.Command{Now: w.now, ID: fmt.Sprint("c", w.serial), Op: op, AtRound: w.m.State().Round}, crash)
+}
+
+// finish lets everything work from here on: whatever happened before, the task
+// comes to its end (liveness, I10).
+func (w *world) finish() {
+	if !w.up {
+		w.step(round.Connected{Now: w.now}, crashNot)
+	}
+	for range 60 {
+		st := w.m.State()
+		for _, op := range []round.Op{round.OpResume, round.OpStart} {
+			if st = w.m.State(); st.Finished {
+				return
+			}
+			w.serial++
+			w.step(round.Command{Now: w.now, ID: fmt.Sprint("f", w.serial), Op: op, AtRound: st.Round}, crashNot)
+		}
+		for _, s := range w.sites {
+			w.step(w.stamp(w.joinOf(s)), crashNot)
+		}
+		w.publish(crashNot)
+		for _, s := range w.sites {
+			if w.order.Work != round.WorkNone {
+				w.step(w.stamp(w.train(s)), crashNot)
+			}
+		}
+		w.now += 60_000
+		w.step(round.Tick{Now: w.now}, crashNot)
+		w.commitDone(crashNot)
+	}
+	st := w.m.State()
+	w.t.Fatalf("not finished: %s %d.%d", st.Phase, st.Round, st.Attempt)
+}
