@@ -148,7 +148,7 @@ func TestADayLater(t *testing.T) {
 		if !c.publish("t", "kept", true) {
 			t.Fatal("publish refused")
 		}
-		for range 30 {
+		for range 25 {
 			time.Sleep(time.Hour)
 			if !c.alive() {
 				t.Fatal("cut off in spite of its keep-alives")

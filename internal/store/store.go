@@ -17,10 +17,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -185,14 +187,16 @@ func openBolt(path string) (db *bolt.DB, err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, FreelistType: bolt.FreelistMapType})
 		return err
 	})
+	var pathErr *fs.PathError
+	var errno syscall.Errno
 	switch {
 	case gerr == nil:
 	case errors.Is(gerr, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: %s is locked: is fedmq already running with this data directory?", ErrLocked, path)
-	case errors.Is(gerr, bolterrors.ErrInvalid), errors.Is(gerr, bolterrors.ErrChecksum), errors.Is(gerr, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, gerr)
-	default:
+	case errors.As(gerr, &pathErr), errors.As(gerr, &errno):
 		return nil, fmt.Errorf("store: open %s: %w", path, gerr)
+	default: // too short, no magic number, wrong checksum
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, gerr)
 	}
 	if err := checkSize(path, db); err != nil {
 		_ = db.Close()
