@@ -13,7 +13,7 @@ type TensorView struct {
 	Name      string   `json:"name"`
 	DType     string   `json:"dtype"`
 	Shape     []int    `json:"shape"`
-	Rule      string   `json:"rule"`
+	Rule      string   `json:"rule,omitempty"` // of a model; updates carry none
 	Bytes     int      `json:"bytes"`
 	Min       *float64 `json:"min,omitempty"`
 	Max       *float64 `json:"max,omitempty"`
@@ -21,13 +21,17 @@ type TensorView struct {
 	NotFinite int      `json:"not_finite,omitempty"` // NaN and infinite values
 }
 
-// viewTensors describes the tensors of a model, which may be nil.
-func viewTensors(m *model.Model) []TensorView {
+// viewTensors describes the tensors of a model, which may be nil; rules says
+// whether the message carried their rules.
+func viewTensors(m *model.Model, rules bool) []TensorView {
 	s, blob := tensors(m)
 	views := make([]TensorView, 0, len(s))
 	for _, spec := range s {
 		n := spec.Bytes()
-		v := TensorView{Name: spec.Name, DType: spec.DType.String(), Shape: spec.Shape, Rule: spec.Rule.String(), Bytes: n}
+		v := TensorView{Name: spec.Name, DType: spec.DType.String(), Shape: spec.Shape, Bytes: n}
+		if rules {
+			v.Rule = spec.Rule.String()
+		}
 		v.measure(spec.DType, blob[:n])
 		blob = blob[n:]
 		views = append(views, v)
