@@ -119,7 +119,7 @@ func clean(s string) string {
 	return s
 }
 
-// check reports the first thing that no record may say (rules RC-4 to RC-7).
+// check reports the first thing that no record may say (RC-4 to RC-7).
 func (r Record) check() error {
 	switch {
 	case !text(r.Owner, 1, maxPath) || !text(r.Task, 1, 64):
@@ -145,6 +145,9 @@ func (r Record) check() error {
 	for i, e := range r.Entries {
 		if i > 0 && r.Entries[i-1].Member >= e.Member {
 			return r.bad("entries %.64q and %.64q are not in order", r.Entries[i-1].Member, e.Member)
+		}
+		if r.Verdict == Abandoned && e.Verdict == verdict.Counted {
+			return r.bad("member %.64q is counted, but there is no model", e.Member)
 		}
 		if err := e.check(); err != nil {
 			return r.bad("member %.64q: %v", e.Member, err)

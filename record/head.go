@@ -15,7 +15,7 @@ import (
 const maxIndex = 1 << 16
 
 // Head is the short form of a record, at most [MaxHead] bytes of JSON, retained
-// on the task's record topic (rule RC-12).
+// on the task's record topic (RC-12).
 type Head struct {
 	Schema      string          `json:"schema"` // SchemaHead
 	Owner       string          `json:"owner"`

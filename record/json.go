@@ -9,7 +9,7 @@ import (
 )
 
 // Number is a float64 that JSON can always carry: NaN and infinities are null,
-// and null reads as NaN (rule RC-4).
+// and null reads as NaN (RC-4).
 type Number float64
 
 // MarshalJSON writes the shortest digits that read back, or null.

@@ -17,13 +17,13 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// Names of the documents (rules RC-1, RC-12).
+// Names of the documents (RC-1, RC-12).
 const (
 	SchemaRecord = "fedmq.record.v1"
 	SchemaHead   = "fedmq.record-head.v1"
 )
 
-// Bounds of what [Decode] and [DecodeHead] read (rules RC-3, RC-12).
+// Bounds of what [Decode] and [DecodeHead] read (RC-3, RC-12).
 const (
 	MaxRecord  = 16 << 20 // bytes
 	MaxHead    = 16_000   // bytes, on the topic
@@ -42,14 +42,14 @@ var (
 	ErrChain = errors.New("record: the chain is broken")
 )
 
-// Verdicts of a record (rule RC-5).
+// Verdicts of a record (RC-5).
 const (
 	Committed = "committed" // the round has a model
 	Abandoned = "abandoned" // the attempt has not; the round is opened again
 	Adopted   = "adopted"   // an operator took a restored task up again, above what members had seen
 )
 
-// What [Record.Security] says (rule RC-9).
+// What [Record.Security] says (RC-9).
 const (
 	Unsigned = "unsigned"
 	Signed   = "signed"

@@ -139,11 +139,14 @@ func TestDecodeRefuses(t *testing.T) {
 func TestEncodeRefuses(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*record.Record){
-		"no owner":         func(r *record.Record) { r.Owner = "" },
-		"no work":          func(r *record.Record) { r.Work = "" },
-		"verdict":          func(r *record.Record) { r.Verdict = "" },
-		"no model":         func(r *record.Record) { r.Model = model.ContentID{} },
-		"abandoned model":  func(r *record.Record) { r.Verdict = record.Abandoned },
+		"no owner":        func(r *record.Record) { r.Owner = "" },
+		"no work":         func(r *record.Record) { r.Work = "" },
+		"verdict":         func(r *record.Record) { r.Verdict = "" },
+		"no model":        func(r *record.Record) { r.Model = model.ContentID{} },
+		"abandoned model": func(r *record.Record) { r.Verdict = record.Abandoned },
+		"abandoned count": func(r *record.Record) {
+			r.Verdict, r.Model, r.Version, r.CommittedMS = record.Abandoned, model.ContentID{}, 0, 0
+		},
 		"no member":        func(r *record.Record) { r.Entries[0].Member = "" },
 		"member twice":     func(r *record.Record) { r.Entries[1].Member = r.Entries[0].Member },
 		"no fate":          func(r *record.Record) { r.Entries[0].Verdict = verdict.None },

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Types of the signed bytes (rule RC-8).
+// Types of the signed bytes (RC-8).
 const (
 	typeRecord = "fedmq/v1/record"
 	typeHead   = "fedmq/v1/record-head"

@@ -17,12 +17,12 @@ import (
 )
 
 var (
-	// ErrNotFinite means a NaN or an infinity among the values (rule F-3).
+	// ErrNotFinite means a NaN or an infinity among the values (F-3).
 	ErrNotFinite = errors.New("fold: not_finite")
-	// ErrOutOfRange means a value, weight or coefficient outside the grid (rule F-4).
+	// ErrOutOfRange means a value, weight or coefficient outside the grid (F-4).
 	ErrOutOfRange = errors.New("fold: out_of_range")
 	// ErrFull means that the grid has no room for the weight; the update is
-	// good and may be counted in another round (rule F-5).
+	// good and may be counted in another round (F-5).
 	ErrFull = errors.New("fold: total weight exceeds the grid")
 	// ErrGrid means that two sums do not belong together, or a grid is unusable.
 	ErrGrid = errors.New("fold: grid")
@@ -33,7 +33,7 @@ var (
 const MaxWeight = 1 << 29
 
 // Grid fixes the arithmetic of a round: values |x| <= 2^B, total weight <= 2^W
-// (rule F-1).
+// (F-1).
 type Grid struct{ B, W int }
 
 // G returns the exponent of the step: the sums count multiples of 2^G.
@@ -137,7 +137,7 @@ func (s *Sum) Check64(x []byte, n uint64, c float64) error {
 	return err
 }
 
-// Add32 adds x with weight n and coefficient c (rule F-2). The same arguments
+// Add32 adds x with weight n and coefficient c (F-2). The same arguments
 // must have passed [Sum.Check32]: values outside the grid would give bits that
 // depend on the CPU. It panics when the weight does not fit.
 func (s *Sum) Add32(x []byte, n uint64, c float64) {
@@ -154,7 +154,7 @@ func (s *Sum) Add64(x []byte, n uint64, c float64) {
 }
 
 // Merge adds the partial sum o, which keeps its value. Errors wrap [ErrGrid] or
-// [ErrFull] and leave s unchanged (rule F-8).
+// [ErrFull] and leave s unchanged (F-8).
 func (s *Sum) Merge(o *Sum) error {
 	if s.grid != o.grid || len(s.acc) != len(o.acc) {
 		return fmt.Errorf("%w: sums on %v and %v with %d and %d coordinates", ErrGrid, s.grid, o.grid, len(s.acc), len(o.acc))

@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// Mean writes sum * 2^G / W for every coordinate (rule F-6), 0 for an empty
+// Mean writes sum * 2^G / W for every coordinate (F-9), 0 for an empty
 // sum. It panics unless dst has the sum's length.
 func (s *Sum) Mean(dst []float64) {
 	if len(dst) != len(s.acc) {
@@ -28,7 +28,7 @@ func (s *Sum) divisor() (step, weight float64) {
 }
 
 // ApplyMean32 writes float32(float64(base) + mean); a coordinate whose sum is 0
-// keeps the bits of base, -0 and all (rule F-7). dst and base hold
+// keeps the bits of base, -0 and all (F-10). dst and base hold
 // little-endian float32 and may be the same slice.
 func (s *Sum) ApplyMean32(dst, base []byte) {
 	s.sized(dst, 4)

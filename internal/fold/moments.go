@@ -6,7 +6,7 @@ import (
 )
 
 // Moments are the count, mean and sum of squared deviations of d features over
-// observed values, each of length d (rule F-10).
+// observed values, each of length d (F-14).
 type Moments struct{ N, Mean, M2 []float64 }
 
 // Check reports moments that no data can have: counts that are not whole

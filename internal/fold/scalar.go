@@ -11,7 +11,7 @@ import (
 const maxScalars = 1 << 14
 
 // Scalar is an exact sum of reals over members: 128-bit two's complement in
-// steps of 2^step (rule F-9). Make one with [NewScalar].
+// steps of 2^step (F-13). Make one with [NewScalar].
 type Scalar struct {
 	hi, lo  uint64
 	step    int

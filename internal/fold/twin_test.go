@@ -97,7 +97,7 @@ func (s *Sum) checkAdd(t *rapid.T, u update, wide bool) {
 }
 
 // Any arrival order, any tree and the twin give the same integers; the mean and
-// the model are the twin's, and the mean is within the bound of rule F-11.
+// the model are the twin's, and the mean is within the bound of F-11.
 func TestSumTwin(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
