@@ -1,0 +1,77 @@
+package aggregator
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
+)
+
+// Command is what an operator publishes on a task's command topic, never
+// retained.
+type Command struct {
+	Schema      string   `json:"schema"`       // "fedmq.command.v1"
+	ID          string   `json:"id"`           // 1..64 bytes, new for each command: it is done once
+	Command     round.Op `json:"command"`      // start, pause, pause_now, resume or stop
+	AtRound     uint64   `json:"at_round"`     // the current round; any for pause
+	TimestampMS int64    `json:"timestamp_ms"` // information
+}
+
+// CommandSchema is the value of Command.Schema.
+const CommandSchema = "fedmq.command.v1"
+
+const (
+	maxCommand = 4 << 10
+	// freshWait: a command this soon after the subscription may be an old
+	// retained one whose flag the broker dropped.
+	freshWait = 3 * time.Second
+)
+
+// command takes an operator's command, or refuses it where everybody sees it.
+func (t *task) command(m link.Message) {
+	if len(m.Payload) == 0 || !t.a.started {
+		return
+	}
+	c, err := t.parseCommand(m)
+	if err != nil {
+		t.log.Warn().Err(err).Msg("command refused")
+		t.event(round.Fact{Kind: round.FactCommand, Round: t.state.Round, Attempt: t.state.Attempt, Detail: "refused: " + detailOf(err)})
+		return
+	}
+	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
+	t.step(round.Command{Now: t.a.nowMS(), ID: c.ID, Op: c.Command, AtRound: c.AtRound})
+}
+
+func (t *task) parseCommand(m link.Message) (Command, error) {
+	var c Command
+	fresh := t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
+	if m.Retained || fresh {
+		t.a.conn.Post(link.Message{Topic: m.Topic, QoS: 1, Retained: true}) // clear it
+		return c, fmt.Errorf("a command must not be retained, nor come within %s of a connect; send it again", freshWait)
+	}
+	if t.a.cfg.Signer != nil {
+		return c, fmt.Errorf("this task is signed, and commands cannot be signed yet: stop the aggregator instead")
+	}
+	if len(m.Payload) > maxCommand {
+		return c, fmt.Errorf("%d bytes, want at most %d", len(m.Payload), maxCommand)
+	}
+	dec := json.NewDecoder(bytes.NewReader(m.Payload))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"timestamp_ms\"}: %w", err)
+	}
+	if dec.More() || c.Schema != CommandSchema {
+		return c, fmt.Errorf("schema %.64q, want %q", c.Schema, CommandSchema)
+	}
+	if c.ID == "" || len(c.ID) > 64 {
+		return c, fmt.Errorf("id of %d bytes, want 1 to 64", len(c.ID))
+	}
+	switch c.Command {
+	case round.OpStart, round.OpPause, round.OpPauseNow, round.OpResume, round.OpStop:
+		return c, nil
+	}
+	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume or stop", c.Command)
+}

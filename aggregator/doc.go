@@ -1,0 +1,12 @@
+// Package aggregator runs the server side of one or more federated tasks: it
+// welcomes members, publishes orders and models, folds the updates that count,
+// commits rounds to disk and republishes the result, over any MQTT broker.
+//
+// Start with Run(ctx, Config). Everything that is decided is decided by the
+// pure machine in internal/round; this package is its driver: one goroutine
+// takes what arrives, steps the machine, makes durable what it owes, folds,
+// and sends, in that order.
+//
+// It never trusts a byte that it did not write: what arrives goes through
+// package wire, and what the broker retains is only a cache of the disk.
+package aggregator

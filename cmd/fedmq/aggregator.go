@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
+)
+
+type aggregatorCmd struct {
+	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
+	Check     bool   `help:"Check the configuration and exit."`
+	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
+}
+
+func (aggregatorCmd) Help() string {
+	return `A configuration file, with paths relative to the file:
+
+  broker: tcp://127.0.0.1:1883     # or tls://, ws://, wss://
+  namespace: acme
+  data_dir: ./aggregator
+  tasks:
+    - name: quality
+      members: ["+/line-1"]        # UNS filters below the namespace
+      rounds: 20                   # train rounds
+      start_when: 10               # members welcomed before the first round
+      quorum: 8                    # updates a round needs
+      deadline: 60s
+      strategy: {name: fedavg}     # weights: samples|uniform|sqrt, cap, cap_factor, grid_b
+      model: {mlp: {inputs: 48, hidden: [32], outputs: 1, task: regression, seed: 1}}
+                                   # or {softmax: {..}}, {linear: {..}}, {file: init.safetensors}
+      train: {epochs: 5, batch: 32, lr: 0.01, momentum: 0.9, l2: 1e-4, max_grad_norm: 5}
+      statistics: zscore           # begin with a federated z-score
+      keep_updates: none           # none | round | all
+
+Also: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner,
+part_size, keys: {key, allow: [{path, role, key}]}; and for a task goal, join_wait,
+sample, seed, keep_models. It runs until SIGTERM; state survives a kill.`
+}
+
+// aggregatorFile is the configuration file of an aggregator.
+type aggregatorFile struct {
+	Connection connection `yaml:",inline"`
+	Owner      string     `yaml:"owner"`
+	PartSize   int        `yaml:"part_size"`
+	Tasks      []taskFile `yaml:"tasks"`
+}
+
+type taskFile struct {
+	Name        string        `yaml:"name"`
+	Members     []string      `yaml:"members"`
+	Rounds      uint64        `yaml:"rounds"`
+	StartWhen   int           `yaml:"start_when"`
+	JoinWait    time.Duration `yaml:"join_wait"`
+	Quorum      int           `yaml:"quorum"`
+	Goal        int           `yaml:"goal"`
+	Deadline    time.Duration `yaml:"deadline"`
+	Sample      float64       `yaml:"sample"`
+	Strategy    strategyFile  `yaml:"strategy"`
+	Model       modelFile     `yaml:"model"`
+	Train       settings      `yaml:"train"`
+	Seed        uint64        `yaml:"seed"`
+	Statistics  string        `yaml:"statistics"`
+	KeepUpdates string        `yaml:"keep_updates"`
+	KeepModels  int           `yaml:"keep_models"`
+}
+
+type strategyFile struct {
+	Name      string `yaml:"name"`
+	Weights   string `yaml:"weights"`
+	Cap       uint64 `yaml:"cap"`
+	CapFactor uint64 `yaml:"cap_factor"`
+	GridB     *int   `yaml:"grid_b"`
+}
+
+// modelFile is exactly one of its fields.
+type modelFile struct {
+	MLP     *archFile `yaml:"mlp"`
+	Softmax *archFile `yaml:"softmax"`
+	Linear  *archFile `yaml:"linear"`
+	File    string    `yaml:"file"`
+}
+
+type archFile struct {
+	Inputs  int    `yaml:"inputs"`
+	Hidden  []int  `yaml:"hidden"`
+	Outputs int    `yaml:"outputs"`
+	Task    string `yaml:"task"`
+	Seed    uint64 `yaml:"seed"`
+}
+
+// maxModelFile bounds an initial model in bytes.
+const maxModelFile = 4 << 30
+
+// load makes version 0 of the model.
+func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
+	var found []string
+	arch := model.Arch{}
+	for kind, a := range map[string]*archFile{"mlp": m.MLP, "softmax": m.Softmax, "linear": m.Linear} {
+		if a != nil {
+			found = append(found, kind)
+			arch = model.Arch{Kind: kind, Inputs: a.Inputs, Hidden: a.Hidden, Outputs: a.Outputs, Task: a.Task, Seed: a.Seed}
+		}
+	}
+	switch {
+	case len(found) > 1 || len(found) == 1 && m.File != "":
+		return nil, errors.New("model: want one of mlp, softmax, linear and file")
+	case m.File != "":
+		return model.ReadSafetensorsFile(at(dir, m.File), maxModelFile)
+	case len(found) == 0:
+		return nil, errors.New("model: missing; want mlp, softmax, linear or file")
+	}
+	return arch.New(zscore)
+}
+
+// task turns a task of the file into the aggregator's.
+func (f taskFile) task(dir string) (aggregator.Task, error) {
+	if f.Statistics != "" && f.Statistics != "zscore" {
+		return aggregator.Task{}, fmt.Errorf("statistics: %q, want zscore or nothing", f.Statistics)
+	}
+	init, err := f.Model.load(dir, f.Statistics == "zscore")
+	if err != nil {
+		return aggregator.Task{}, err
+	}
+	return aggregator.Task{
+		Name: f.Name, Members: f.Members, Rounds: f.Rounds, StartWhen: f.StartWhen, JoinWait: f.JoinWait,
+		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample,
+		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
+		GridB: f.Strategy.GridB, Init: init, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
+		KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
+	}, nil
+}
+
+// loadAggregator reads a configuration file; every error names the file.
+func loadAggregator(path string) (aggregator.Config, error) {
+	var f aggregatorFile
+	if err := loadYAML(path, &f); err != nil {
+		return aggregator.Config{}, err
+	}
+	cfg, err := f.config(filepath.Dir(path))
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		return cfg, fmt.Errorf("%s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
+	s, err := f.Connection.load(dir)
+	if err != nil {
+		return aggregator.Config{}, err
+	}
+	cfg := aggregator.Config{
+		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Owner: f.Owner, DataDir: at(dir, f.Connection.DataDir),
+		Username: f.Connection.Username, Password: s.password, ClientID: f.Connection.ClientID, TLS: s.tls,
+		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize,
+	}
+	for i, t := range f.Tasks {
+		task, err := t.task(dir)
+		if err != nil {
+			return cfg, fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err)
+		}
+		cfg.Tasks = append(cfg.Tasks, task)
+	}
+	return cfg, nil
+}
+
+func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
+	cfg, err := loadAggregator(c.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	if c.Check {
+		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
+		return nil
+	}
+	cfg.Log = logs.logger()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ends := newEnds(cfg, cancel, c.UntilDone, cfg.Log)
+	cfg.OnEnd = ends.on
+	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
+	if err := aggregator.Run(ctx, cfg); err != nil {
+		return err
+	}
+	if c.UntilDone {
+		return ends.err()
+	}
+	return nil
+}
+
+// ends notes which tasks have ended, and cancels when all have.
+type ends struct {
+	mu      sync.Mutex
+	open    map[string]bool
+	stopped []string
+	all     func()
+	log     zerolog.Logger
+}
+
+func newEnds(cfg aggregator.Config, cancel func(), untilDone bool, log zerolog.Logger) *ends {
+	e := &ends{open: map[string]bool{}, all: cancel, log: log}
+	if !untilDone {
+		e.all = func() {}
+	}
+	for _, t := range cfg.Tasks {
+		e.open[t.Name] = true
+	}
+	return e
+}
+
+func (e *ends) on(task string, finished bool, reason string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.open, task)
+	if !finished {
+		e.stopped = append(e.stopped, task+": "+reason)
+	}
+	if len(e.open) == 0 {
+		e.all()
+	}
+}
+
+func (e *ends) err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case len(e.stopped) > 0:
+		return fmt.Errorf("%w: %v", errBelowQuorum, e.stopped)
+	case len(e.open) > 0:
+		return context.Canceled
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/internal/link"
+)
+
+// clientFlags are how a short-lived command reaches the broker.
+type clientFlags struct {
+	Broker       string `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	Username     string `short:"u" help:"MQTT user name."`
+	PasswordFile string `type:"existingfile" help:"File whose first line is the password."`
+	CA           string `name:"ca" type:"existingfile" help:"Authority of the broker's certificate (PEM)."`
+	Cert         string `type:"existingfile" help:"Client certificate (PEM)."`
+	Key          string `type:"existingfile" help:"Key of the client certificate (PEM)."`
+	Insecure     bool   `help:"Do not verify the broker's certificate."`
+}
+
+// connectWait is how long a command waits for the broker.
+const connectWait = 15 * time.Second
+
+// client is a connection for the time of one command.
+type client struct {
+	conn *link.Conn
+	stop func() error
+}
+
+// connect subscribes to filters and waits until the broker has granted them.
+func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role string, filters ...link.Filter) (*client, error) {
+	c := connection{Broker: f.Broker, Username: f.Username, PasswordFile: f.PasswordFile}
+	if f.CA != "" || f.Cert != "" || f.Key != "" || f.Insecure {
+		c.TLS = &tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
+	}
+	s, err := c.load("")
+	if err != nil {
+		return nil, usageError{err}
+	}
+	name := f.Username
+	if name == "" {
+		name = "fedmq"
+	}
+	conn, err := link.New(link.Config{
+		Broker: f.Broker, Username: f.Username, Password: s.password, TLS: s.tls, Log: log,
+		ClientID: fmt.Sprintf("%s:%s-%d", name, role, os.Getpid()),
+	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	conn.Subscribe(filters...)
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- conn.Run(runCtx) }()
+	cl := &client{conn: conn, stop: func() error { cancel(); return <-done }}
+	if err := cl.waitUp(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", f.Broker, err), cl.stop())
+	}
+	return cl, nil
+}
+
+func (c *client) waitUp(ctx context.Context) error {
+	timeout := time.NewTimer(connectWait)
+	defer timeout.Stop()
+	var last error
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timeout.C:
+			if last == nil {
+				last = errors.New("no answer")
+			}
+			return fmt.Errorf("not connected within %s: %w", connectWait, last)
+		case s := <-c.conn.States():
+			if s.Up {
+				return s.Err // a denied subscription
+			}
+			if s.Err != nil {
+				last = s.Err
+			}
+			if errors.Is(s.Err, link.ErrRefused) {
+				return s.Err
+			}
+		}
+	}
+}
+
+// next returns the next message that want accepts.
+func (c *client) next(ctx context.Context, wait time.Duration, want func(link.Message) bool) (link.Message, error) {
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return link.Message{}, ctx.Err()
+		case <-timeout.C:
+			return link.Message{}, fmt.Errorf("nothing arrived within %s", wait)
+		case s := <-c.conn.States():
+			if s.Err != nil {
+				return link.Message{}, s.Err
+			}
+		case m := <-c.conn.Messages():
+			if want(m) {
+				return m, nil
+			}
+		}
+	}
+}

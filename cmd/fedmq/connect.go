@@ -1,0 +1,120 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// connection is how a configuration file says where the broker is. Paths in a
+// configuration file are relative to the file.
+type connection struct {
+	Broker       string    `yaml:"broker"`
+	Namespace    string    `yaml:"namespace"`
+	ClientID     string    `yaml:"client_id"`
+	Username     string    `yaml:"username"`
+	PasswordFile string    `yaml:"password_file"`
+	TLS          *tlsFiles `yaml:"tls"`
+	DataDir      string    `yaml:"data_dir"`
+	Keys         *keyFiles `yaml:"keys"`
+}
+
+// tlsFiles are PEM files: the authority of the broker's certificate, and the
+// client's own certificate and key for mutual TLS.
+type tlsFiles struct {
+	CA       string `yaml:"ca"`
+	Cert     string `yaml:"cert"`
+	Key      string `yaml:"key"`
+	Insecure bool   `yaml:"insecure"`
+}
+
+// keyFiles are Ed25519 keys as PEM files (openssl genpkey -algorithm ed25519).
+type keyFiles struct {
+	Key   string      `yaml:"key"`
+	Allow []allowFile `yaml:"allow"`
+}
+
+type allowFile struct {
+	Path string `yaml:"path"` // "" is the namespace itself
+	Role string `yaml:"role"` // site or aggregator
+	Key  string `yaml:"key"`  // public key
+}
+
+// at makes a path of the configuration relative to the file's directory.
+func at(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// secrets are what the files of a connection hold.
+type secrets struct {
+	password string
+	tls      *tls.Config
+	signer   *wire.Signer
+	keys     []wire.Key
+}
+
+func (c connection) load(dir string) (s secrets, err error) {
+	if c.PasswordFile != "" {
+		if s.password, err = readPassword(at(dir, c.PasswordFile)); err != nil {
+			return s, fmt.Errorf("password_file: %w", err)
+		}
+	}
+	if c.TLS != nil {
+		if s.tls, err = link.TLSConfig(at(dir, c.TLS.CA), at(dir, c.TLS.Cert), at(dir, c.TLS.Key), c.TLS.Insecure); err != nil {
+			return s, fmt.Errorf("tls: %w", err)
+		}
+	}
+	if c.Keys != nil {
+		if s.signer, s.keys, err = c.Keys.load(dir); err != nil {
+			return s, fmt.Errorf("keys: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (k keyFiles) load(dir string) (*wire.Signer, []wire.Key, error) {
+	if k.Key == "" || len(k.Allow) == 0 {
+		return nil, nil, errors.New("want key: (the own private key) and allow: (whose messages are believed)")
+	}
+	private, err := wire.LoadPrivateKeyPEM(at(dir, k.Key))
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := wire.NewSigner(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	var keys []wire.Key
+	for i, a := range k.Allow {
+		role, err := topics.ParseRole(a.Role)
+		if err != nil {
+			return nil, nil, fmt.Errorf("allow[%d]: %w", i, err)
+		}
+		public, err := wire.LoadPublicKeyPEM(at(dir, a.Key))
+		if err != nil {
+			return nil, nil, fmt.Errorf("allow[%d] (%s): %w", i, a.Path, err)
+		}
+		keys = append(keys, wire.Key{Path: a.Path, Role: role, Public: public})
+	}
+	return signer, keys, nil
+}
+
+// readPassword returns the first line of a file.
+func readPassword(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}

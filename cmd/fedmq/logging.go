@@ -1,0 +1,29 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+)
+
+// logFlags are the flags every command shares.
+type logFlags struct {
+	Level string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged to standard error (debug, info, warn, error)."`
+	JSON  bool   `help:"Log JSON lines even on a terminal."`
+}
+
+// logger writes to standard error: for people on a terminal, JSON elsewhere.
+func (f *logFlags) logger() zerolog.Logger {
+	var w io.Writer = os.Stderr
+	if !f.JSON && term.IsTerminal(int(os.Stderr.Fd())) {
+		w = zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}
+	}
+	level, err := zerolog.ParseLevel(f.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}

@@ -1,0 +1,110 @@
+// Command fedmq is federated learning over the MQTT broker a plant already
+// runs: the broker for trying, the aggregator, the site agent, and the tools to
+// look at all of them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes; `fedmq --help` lists them.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitBelowQuorum = 3
+	exitInterrupted = 130
+)
+
+// errBelowQuorum ends a command whose task stopped without a quorum.
+var errBelowQuorum = errors.New("a task stopped below its quorum")
+
+const description = `Federated learning as a citizen of an industrial Unified Namespace: sites train on
+their own data, only weights travel, over the MQTT broker the plant already runs.
+
+  fedmq demo                     ten sites, real MQTT, an embedded broker, real numbers
+  fedmq broker --open            an MQTT broker to try things with
+  fedmq aggregator -c agg.yaml   averages the sites' updates round by round
+  fedmq site -c site.yaml        trains on one site's data
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 a task stopped below its quorum, 130 interrupted.`
+
+type cli struct {
+	Demo       demoCmd         `cmd:"" help:"Run a whole federation on this machine: broker, aggregator and ten sites on real data."`
+	Broker     brokerCmd       `cmd:"" help:"Run the embedded MQTT broker."`
+	Aggregator aggregatorCmd   `cmd:"" help:"Run the aggregator of the tasks in a configuration file."`
+	Site       siteCmd         `cmd:"" help:"Run the agent of one site."`
+	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
+	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
+	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
+	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
+	Version    versionCmd      `cmd:"" help:"Print version, commit and Go version."`
+
+	Log logFlags `embed:"" prefix:"log-"`
+}
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is main without the process: it returns the exit code.
+func run(args []string) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c,
+		kong.Name("fedmq"), kong.Description(description), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Exit(func(n int) { code = n }))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "fedmq:", err)
+		return exitError
+	}
+	k, err := parser.Parse(args)
+	if code >= 0 { // --help has printed and asked to end
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "fedmq: %v\nTry \"fedmq --help\".\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
+	err = k.Run(&c.Log)
+	return exitCode(ctx, err)
+}
+
+// exitCode maps a command's outcome. A long-running command that a signal ended
+// cleanly has done what it was asked: 0 for SIGTERM's sake; one that was cut
+// short in its work reports context.Canceled and ends with 130.
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "fedmq: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintln(os.Stderr, "fedmq:", err)
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, errBelowQuorum):
+		return exitBelowQuorum
+	}
+	return exitError
+}
+
+// usageError is a mistake in how a command was called or configured.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+type topicsCmd struct {
+	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
+	Owner     string `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
+	Watch     bool   `help:"Print the filters that a watcher subscribes, one a line."`
+	Broker    string `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the example command of --watch."`
+}
+
+func (topicsCmd) Help() string {
+	return `Without --watch: the tree, who writes what. With --watch: the filters of everything that
+is JSON, on standard output, and a mosquitto_sub command for them on standard error.`
+}
+
+// row is one line of the tree: a topic with placeholders, and what it holds.
+type row struct{ topic, by, payload, retained, what string }
+
+func (c *topicsCmd) Run() error {
+	ns, err := topics.New(c.Namespace)
+	if err != nil {
+		return usageError{err}
+	}
+	if c.Owner != "" {
+		if err := topics.CheckPath(c.Owner); err != nil {
+			return usageError{err}
+		}
+	}
+	if c.Watch {
+		return c.watch(ns)
+	}
+	owner := ns.Node(c.Owner) + "/" + topics.Marker + "/"
+	member := ns.String() + "/<member>/" + topics.Marker + "/"
+	for _, r := range []row{
+		{owner + "state", "aggregator", "JSON", "yes", "presence, Last Will"},
+		{owner + "<task>/round", "aggregator", "JSON", "yes", "the current round"},
+		{owner + "<task>/kpi/<name>", "aggregator", "JSON", "yes", "one number each"},
+		{owner + "<task>/event", "aggregator", "JSON", "no", "one fact each"},
+		{owner + "<task>/record", "aggregator", "JSON", "yes", "head of the last round's record"},
+		{owner + "<task>/order", "aggregator", "msgpack", "yes", "what sites are to do"},
+		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model"},
+		{owner + "<task>/reply/<member>", "aggregator", "msgpack", "no", "answers to one member"},
+		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop"},
+		{member + "state", "site", "JSON", "yes", "presence, Last Will"},
+		{member + "<task>/status", "site", "JSON", "yes", "phase, progress, metrics"},
+		{member + "<task>/join", "site", "msgpack", "no", "takes part"},
+		{member + "<task>/update", "site", "msgpack", "no", "an update, or why there is none"},
+	} {
+		fmt.Printf("%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
+	}
+	return nil
+}
+
+func (c *topicsCmd) watch(ns topics.Namespace) error {
+	filters := watchFilters(ns, c.Owner)
+	for _, f := range filters {
+		fmt.Println(f)
+	}
+	fmt.Fprintln(os.Stderr, "\n"+mosquittoSub(c.Broker, filters))
+	return nil
+}
+
+// watchFilters are what a watcher may read: every JSON topic.
+func watchFilters(ns topics.Namespace, owner string) []string {
+	var out []string
+	for _, r := range ns.Rules(topics.Party{Role: topics.RoleWatcher, Owner: owner}) {
+		if !r.Write {
+			out = append(out, r.Filter)
+		}
+	}
+	return out
+}
+
+// mosquittoSub is a command line that prints what arrives on filters.
+func mosquittoSub(broker string, filters []string) string {
+	host, port := "127.0.0.1", "1883"
+	if u, err := url.Parse(broker); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+		if u.Port() != "" {
+			port = u.Port()
+		}
+	} else if h, p, err := net.SplitHostPort(broker); err == nil {
+		host, port = h, p
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "mosquitto_sub -h %s -p %s -v", host, port)
+	for _, f := range filters {
+		fmt.Fprintf(&b, " -t '%s'", f)
+	}
+	return b.String()
+}

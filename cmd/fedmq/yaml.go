@@ -1,0 +1,183 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// maxConfig bounds a configuration file in bytes.
+const maxConfig = 1 << 20
+
+// loadYAML reads the file at path into dst, a pointer to a struct whose fields
+// carry yaml tags. Every key must be known: an unknown one is an error that
+// names file, line, column and the nearest key that would have been right.
+func loadYAML(path string, dst any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxConfig {
+		return fmt.Errorf("%s: %d bytes, a configuration may have %d", path, len(b), maxConfig)
+	}
+	return decodeYAML(path, b, dst)
+}
+
+func decodeYAML(name string, b []byte, dst any) error {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return positioned(name, err)
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return fmt.Errorf("%s: want one YAML document, found %d", name, documents(file))
+	}
+	c := keyChecker{file: name}
+	c.check(file.Docs[0].Body, reflect.TypeOf(dst).Elem(), "")
+	if len(c.errs) > 0 {
+		return errors.Join(c.errs...)
+	}
+	if err := yaml.NodeToValue(file.Docs[0].Body, dst, yaml.Strict()); err != nil {
+		return positioned(name, err)
+	}
+	return nil
+}
+
+func documents(f *ast.File) int {
+	n := 0
+	for _, d := range f.Docs {
+		if d.Body != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// positioned turns the library's error into "file:line:column: message".
+func positioned(file string, err error) error {
+	var ye yaml.Error
+	if !errors.As(err, &ye) || ye.GetToken() == nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	p := ye.GetToken().Position
+	return fmt.Errorf("%s:%d:%d: %s", file, p.Line, p.Column, ye.GetMessage())
+}
+
+// nodeUnmarshaler is what types with keys of their own implement.
+var nodeUnmarshaler = reflect.TypeFor[yaml.NodeUnmarshaler]()
+
+// keyChecker walks a document beside the type it is to be decoded into.
+type keyChecker struct {
+	file string
+	errs []error
+}
+
+func (c *keyChecker) check(n ast.Node, t reflect.Type, path string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		c.mapping(n.Values, t, path)
+	case *ast.MappingValueNode:
+		c.mapping([]*ast.MappingValueNode{n}, t, path)
+	case *ast.SequenceNode:
+		if t.Kind() == reflect.Slice {
+			for i, v := range n.Values {
+				c.check(v, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
+			}
+		}
+	}
+}
+
+func (c *keyChecker) mapping(values []*ast.MappingValueNode, t reflect.Type, path string) {
+	if t.Kind() == reflect.Map {
+		for _, v := range values {
+			c.check(v.Value, t.Elem(), path+"."+v.Key.GetToken().Value)
+		}
+		return
+	}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(nodeUnmarshaler) {
+		return // the decoder says what was wanted
+	}
+	known := yamlKeys(t)
+	for _, v := range values {
+		tok := v.Key.GetToken()
+		ft, ok := known[tok.Value]
+		if !ok {
+			c.errs = append(c.errs, unknownKey(c.file, tok.Position.Line, tok.Position.Column, path, tok.Value, known))
+			continue
+		}
+		c.check(v.Value, ft, strings.TrimPrefix(path+"."+tok.Value, "."))
+	}
+}
+
+func unknownKey(file string, line, col int, path, key string, known map[string]reflect.Type) error {
+	in := ""
+	if path != "" {
+		in = " in " + strings.TrimPrefix(path, ".")
+	}
+	if best := nearest(key, known); best != "" {
+		return fmt.Errorf("%s:%d:%d: unknown key %q%s; did you mean %q?", file, line, col, key, in, best)
+	}
+	return fmt.Errorf("%s:%d:%d: unknown key %q%s", file, line, col, key, in)
+}
+
+// yamlKeys lists the keys of a struct, those of inlined structs included.
+func yamlKeys(t reflect.Type) map[string]reflect.Type {
+	keys := map[string]reflect.Type{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if strings.Contains(opts, "inline") {
+			for k, v := range yamlKeys(f.Type) {
+				keys[k] = v
+			}
+			continue
+		}
+		if name == "" || name == "-" || !f.IsExported() {
+			continue
+		}
+		keys[name] = f.Type
+	}
+	return keys
+}
+
+// nearest returns the known key with the smallest edit distance, if it is near
+// enough to be a slip of the pen. Ties go to the alphabetically first.
+func nearest(key string, known map[string]reflect.Type) string {
+	best, bestD := "", len(key)/2+2
+	for k := range known {
+		d := editDistance(strings.ToLower(key), strings.ToLower(k))
+		if d < bestD || d == bestD && best != "" && k < best {
+			best, bestD = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's: insertions, deletions and substitutions.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diag := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diag
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diag = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
