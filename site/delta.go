@@ -12,7 +12,7 @@ import (
 // errNotFinite: a trained model, or statistics, hold a NaN or an infinity.
 var errNotFinite = errors.New("not finite")
 
-// delta returns local - global over the shared tensors (S-9): one subtraction
+// delta returns local - global over the shared tensors (S-18): one subtraction
 // per element in the tensor's own type, integers modulo 2^64. It fails with
 // errNotFinite naming the tensor.
 func delta(local, global *model.Model) (*model.Model, error) {

@@ -6,10 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/rs/zerolog"
-
-	"io"
-
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -23,8 +19,6 @@ func mustNS(t *testing.T) topics.Namespace {
 	}
 	return ns
 }
-
-func logTo(w io.Writer) zerolog.Logger { return zerolog.New(w) }
 
 // wide is a model of n zeros.
 func wide(t *testing.T, n int) *model.Model {

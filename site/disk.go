@@ -135,7 +135,9 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 		if err != nil {
 			return err
 		}
-		s.Model = stored{Content: l.Content, Schema: l.Schema.Hash()}
+		if !l.Content.IsZero() {
+			s.Model = stored{Content: l.Content, Schema: l.Schema.Hash()}
+		}
 		return tx.ForEach(store.Round, store.Key(task, entryKey), func(_ string, val []byte) error {
 			var e entry
 			if err := json.Unmarshal(val, &e); err != nil {
@@ -145,7 +147,7 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 			return nil
 		})
 	})
-	if err == nil && !s.Model.Content.IsZero() && !d.s.HasBlob(s.Model.Content) {
+	if err == nil && s.Model != (stored{}) && !d.s.HasBlob(s.Model.Content) {
 		s.Model = stored{}
 	}
 	return s, err

@@ -39,9 +39,18 @@ func (s *site) onMessage(jobs context.Context, m link.Message) error {
 	}
 	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
 		s.refused.add(s.now(), m.Topic, refusal)
+		s.complain(r, refusal.Reason)
 		return nil
 	}
 	return err
+}
+
+// complain shows on the status that what the aggregator says does not verify,
+// until an order does; once a second at most, as anybody may write garbage.
+func (s *site) complain(r route, reason string) {
+	if text := r.kind.String() + " not accepted: " + reason; r.task.trouble != text {
+		r.task.trouble, r.task.behind = text, true
+	}
 }
 
 func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
@@ -67,6 +76,9 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 		if err := s.keep(jobs, t, o.Base); err != nil {
 			return err
 		}
+	}
+	if t.trouble != "" {
+		t.trouble, t.behind = "", true
 	}
 	return s.step(jobs, t, evOrder{o})
 }

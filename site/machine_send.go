@@ -91,27 +91,27 @@ func (m *machine) act() {
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
 		m.out.Send = append(m.out.Send, sendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
-		m.joining.again(m.now, m.cfg.Rand, repeatMost)
+		m.joining.again(m.now, m.cfg.Rand)
 	}
 	for _, e := range m.entries {
 		if m.sendable(e) && m.dueNow(e.timer) {
 			m.out.Send = append(m.out.Send, sendEntry{Round: e.Round})
-			e.again(m.now, m.cfg.Rand, repeatMost)
+			e.again(m.now, m.cfg.Rand)
 		}
 	}
 	if d := m.decline; d != nil && !d.answered && m.dueNow(d.timer) {
 		m.out.Send = append(m.out.Send, sendDecline{Stamp: d.stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
-		d.again(m.now, m.cfg.Rand, repeatMost)
+		d.again(m.now, m.cfg.Rand)
 	}
 	if m.dueNow(m.fetching) {
 		m.out.Ask = append(m.out.Ask, askModel)
-		m.fetching.again(m.now, m.cfg.Rand, repeatMost)
+		m.fetching.again(m.now, m.cfg.Rand)
 	}
 	if m.dueNow(m.asking) {
 		if m.quiet() {
 			m.out.Ask = append(m.out.Ask, askOrder, askRecord, askModel)
 		}
-		m.asking.again(m.now, m.cfg.Rand, askEvery)
+		m.asking.again(m.now, m.cfg.Rand)
 	}
 }
 

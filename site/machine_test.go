@@ -95,8 +95,10 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
 		s.have = stored{}
 		return evModelLost{}, true
 	case "record":
-		return evRecord{head{Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)),
-			Verdict: arg(d, "verdict", "committed"), Counted: has(d, "counted")}}, true
+		return evRecord{head{
+			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)),
+			Verdict: arg(d, "verdict", "committed"), Counted: has(d, "counted"),
+		}}, true
 	case "began":
 		return evBegan{number(t, d, "job", 1)}, true
 	case "finished":
@@ -104,8 +106,10 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
 	case "unsealed":
 		return evUnsealed{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
 	case "stored":
-		e := entry{Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", workTrain), Content: content(arg(d, "content", "u"))}
+		e := entry{
+			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
+			Work: arg(d, "work", workTrain), Content: content(arg(d, "content", "u")),
+		}
 		s.box[e.Round] = e
 		return evStored{e}, true
 	}
@@ -141,8 +145,10 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) reply {
 	case "settled":
 		return settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
 	case "refusal":
-		return refusal{Round: round, Attempt: attempt, Content: id, Reason: arg(d, "reason", ""), Detail: arg(d, "detail", ""),
-			Counter: number(t, d, "counter", 0)}
+		return refusal{
+			Round: round, Attempt: attempt, Content: id, Reason: arg(d, "reason", ""), Detail: arg(d, "detail", ""),
+			Counter: number(t, d, "counter", 0),
+		}
 	case "superseded":
 		return superseded{Instance: named(arg(d, "instance", "me"))}
 	}

@@ -36,18 +36,27 @@ func (s *site) seal(t *task, w seal) (event, error) {
 	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
 	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
-	b, err := s.envelope(h, u)
-	if err != nil {
-		return evUnsealed{ID: w.ID, Reason: declineFailed, Detail: err.Error()}, nil
-	}
-	if most := int(w.PartSize); most > 0 && len(b) > most {
-		return evUnsealed{ID: w.ID, Reason: declineTooLarge, Detail: fmt.Sprintf("%d bytes, a message may have %d", len(b), most)}, nil
+	b, no := s.fitting(h, u, w)
+	if no.Reason != "" {
+		return no, nil
 	}
 	e := entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Content: u.Content()}
 	if err := s.disk.PutEntry(t.Name, e, b); err != nil {
 		return nil, err
 	}
 	return evStored{e}, nil
+}
+
+// fitting seals an update, or says why it cannot be sent.
+func (s *site) fitting(h wire.Header, u wire.Update, w seal) ([]byte, evUnsealed) {
+	b, err := s.envelope(h, u)
+	if err != nil { // what the trainer calls its metrics, say
+		return nil, evUnsealed{ID: w.ID, Reason: declineFailed, Detail: err.Error()}
+	}
+	if most := int(w.PartSize); most > 0 && len(b) > most {
+		return nil, evUnsealed{ID: w.ID, Reason: declineTooLarge, Detail: fmt.Sprintf("%d bytes, a message may have %d", len(b), most)}
+	}
+	return b, evUnsealed{}
 }
 
 // send publishes one message of the machine's. What cannot be sent is repeated

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -72,43 +74,56 @@ func TestRound(t *testing.T) {
 // again and does not train again, wherever its model comes from.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h, tr := newHub(t), &fake{}
-		cfg := h.config(tr)
-		stop := h.life(cfg)
-		base := weights(t, 1, 2)
-		h.model(0, base)
-		h.order(1, 1, wire.WorkTrain, base)
-		h.welcome()
-		_, _, first := h.update()
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-		h.forget()
-		stop = h.life(cfg)
-		if _, _, again := h.update(); !bytes.Equal(first, again) || tr.trained.Load() != 1 {
-			t.Fatalf("other bytes, or trained %d times", tr.trained.Load())
-		}
-		// Unanswered: again after 10 s +-50 %, then after 20 s +-50 %.
-		wait(4900 * time.Millisecond)
-		h.one("update")
-		wait(41 * time.Second)
-		if n := len(h.payloads("update")); n < 3 || n > 5 {
-			t.Fatalf("sent %d times in 46 s", n)
-		}
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-		// The model was stored: with the topic cleared the next life trains.
-		h.say(h.owner.Model(), true, nil)
-		h.life(cfg)
-		h.forget()
-		h.epoch = 2
-		h.order(1, 2, wire.WorkTrain, base, func(o *wire.Order) { o.ValidFrom = 2 })
-		if hd, _, _ := h.update(); hd.Attempt != 2 || hd.Epoch != 2 || tr.trained.Load() != 2 {
-			t.Fatalf("header %+v, trained %d times", hd, tr.trained.Load())
-		}
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) { checkRestart(t, "") })
 	})
+	t.Run("directory", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) { checkRestart(t, dir) })
+	})
+}
+
+func checkRestart(t *testing.T, dir string) {
+	h, tr := newHub(t), &fake{}
+	cfg := h.config(tr)
+	if dir != "" {
+		cfg.disk, cfg.DataDir = nil, dir
+	}
+	stop := h.life(cfg)
+	base := weights(t, 1, 2)
+	h.model(0, base)
+	h.order(1, 1, wire.WorkTrain, base)
+	h.welcome()
+	_, _, first := h.update()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	h.forget()
+	stop = h.life(cfg)
+	if _, _, again := h.update(); !bytes.Equal(first, again) || tr.trained.Load() != 1 {
+		t.Fatalf("other bytes, or trained %d times", tr.trained.Load())
+	}
+	// Unanswered: again after 10 s +-50 %, then after 20 s +-50 %.
+	wait(4900 * time.Millisecond)
+	h.one("update")
+	wait(41 * time.Second)
+	if n := len(h.payloads("update")); n < 3 || n > 5 {
+		t.Fatalf("sent %d times in 46 s", n)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	// The model was stored: with the topic cleared the next life trains.
+	h.say(h.owner.Model(), true, nil)
+	h.life(cfg)
+	h.forget()
+	h.epoch = 2
+	h.order(1, 2, wire.WorkTrain, base, func(o *wire.Order) { o.ValidFrom = 2 })
+	if hd, _, _ := h.update(); hd.Attempt != 2 || hd.Epoch != 2 || tr.trained.Load() != 2 {
+		t.Fatalf("header %+v, trained %d times", hd, tr.trained.Load())
+	}
 }
 
 // A lost link fires the Will; the site comes back, joins again and sends what
@@ -345,9 +360,9 @@ func TestHostile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)
-		var log bytes.Buffer
+		var lines bytes.Buffer
 		cfg := h.config(&fake{})
-		cfg.Log = logTo(&log)
+		cfg.Log = zerolog.New(&lines)
 		stop := h.life(cfg)
 		h.welcome()
 		base := weights(t, 1, 2)
@@ -357,17 +372,15 @@ func TestHostile(t *testing.T) {
 				h.say(topic, false, p)
 			}
 		}
-		if topic := h.owner.Order(); true {
-			h.say(topic, false, good) // of another topic
-		}
+		h.say(h.owner.Order(), false, good) // made for another topic
 		h.model(0, base)
 		h.order(1, 1, wire.WorkTrain, base)
 		h.update()
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
-		if n := bytes.Count(log.Bytes(), []byte("messages refused")); n == 0 || n > 3 {
-			t.Fatalf("%d lines within a second:\n%s", n, log.String())
+		if n := bytes.Count(lines.Bytes(), []byte("messages refused")); n == 0 || n > 3 {
+			t.Fatalf("%d lines within a second:\n%s", n, lines.String())
 		}
 	})
 }

@@ -49,7 +49,6 @@ type site struct {
 	sent    chan sent     // shared with the goroutines that publish entries
 	nudges  chan struct{}
 	goes    sync.WaitGroup
-	stop    error
 }
 
 // task is one task of the site.
@@ -65,7 +64,8 @@ type task struct {
 	latest  *arrived           // a verified model that no order has asked for yet
 	result  *result            // of the job that is to be sealed
 	sending map[uint64]bool    // entries on their way
-	trouble string             // of the link
+	denied  string             // subscriptions that the broker refuses
+	trouble string             // what does not arrive, or not leave
 
 	published ms   // last status
 	beat      ms   // next status without news
@@ -195,6 +195,10 @@ func (s *site) run(ctx context.Context) error {
 	cancelJobs()
 	if !errors.Is(err, ErrSuperseded) {
 		// A successor has said that the node is online: do not contradict it.
+		for _, t := range s.tasks {
+			t.view = view{Phase: PhaseIdle, Round: t.view.Round, Attempt: t.view.Attempt, Message: "stopped"}
+			s.publishStatus(t, 1)
+		}
 		leave, done := context.WithTimeout(linkCtx, leaveTime)
 		_ = s.conn.Publish(leave, s.state(false)) // the Will, or nobody, says it else
 		done()

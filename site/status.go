@@ -39,6 +39,8 @@ type State struct {
 	BirthMS     int64    `json:"birth_ms"`     // start of this process
 	Roles       []string `json:"roles"`
 	Agent       string   `json:"agent"`
+	Security    Security `json:"security"`           // whether this site signs and checks
+	Insecure    bool     `json:"insecure,omitempty"` // the broker's certificate is not checked
 	Tasks       []string `json:"tasks"`
 }
 
@@ -79,6 +81,7 @@ func (s *site) state(online bool) link.Message {
 	return jsonMessage(s.stateTopic, 1, State{
 		Schema: StateSchema, Online: online, TimestampMS: at, BirthMS: s.birth,
 		Roles: []string{"site"}, Agent: s.cfg.Agent, Tasks: s.names,
+		Security: s.cfg.security(), Insecure: s.cfg.TLS != nil && s.cfg.TLS.InsecureSkipVerify,
 	})
 }
 
@@ -90,8 +93,10 @@ func (s *site) publishStatus(t *task, qos byte) {
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
 		Samples: t.samples, Message: clip(v.Message), Error: clip(v.Error), Metrics: t.metrics,
 	}
-	if st.Error == "" {
-		st.Error = clip(t.trouble)
+	for _, s := range []string{t.denied, t.trouble} {
+		if st.Error == "" {
+			st.Error = clip(s)
+		}
 	}
 	if v.Phase == PhaseTraining || v.Phase == PhaseEvaluating {
 		if total := t.total.Load(); total > 0 {

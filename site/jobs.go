@@ -1,0 +1,87 @@
+package site
+
+import (
+	"context"
+
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// assignment is a job of a task, waiting or running.
+type assignment struct {
+	task   *task
+	job    job
+	cancel context.CancelFunc
+	gone   bool // not wanted any more
+}
+
+// feed gives the trainer the next job, if it is free (S-19).
+func (s *site) feed(jobs context.Context) error {
+	for s.running == nil && len(s.queue) > 0 {
+		j := s.queue[0]
+		s.queue = s.queue[1:]
+		if j.gone {
+			continue
+		}
+		t := j.task
+		t.done.Store(0)
+		t.total.Store(0)
+		if t.samples = t.Trainer.Samples(); t.samples <= 0 {
+			if err := s.step(jobs, t, evFinished{ID: j.job.ID, Reason: declineNoData}); err != nil {
+				return err
+			}
+			continue
+		}
+		var ctx context.Context
+		ctx, j.cancel = context.WithCancel(jobs)
+		s.running = j
+		s.goes.Go(func() { s.results <- work(ctx, t, s.disk, j.job, s.cfg.Member) })
+		return s.step(jobs, t, evBegan{ID: j.job.ID})
+	}
+	return nil
+}
+
+// cancelJob takes a job out of the queue, or tells the trainer to stop. The
+// trainer is free when it has returned.
+func (s *site) cancelJob(t *task, id uint64) {
+	for _, j := range s.queue {
+		if j.task == t && j.job.ID == id {
+			j.gone = true
+		}
+	}
+	if j := s.running; j != nil && j.task == t && j.job.ID == id {
+		j.gone = true
+		j.cancel()
+	}
+	t.result = nil
+}
+
+// onResult takes what a job has left.
+func (s *site) onResult(jobs context.Context, r result) error {
+	j := s.running
+	s.running = nil
+	j.cancel()
+	t := r.task
+	if r.stack != nil {
+		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
+	}
+	var ev event = evFinished{ID: r.id, Reason: r.reason, Detail: r.detail}
+	switch {
+	case j.gone:
+		return s.feed(jobs)
+	case r.err != nil && !isGone(r.err):
+		return r.err
+	case r.err != nil:
+		s.cfg.Log.Warn().Str("task", t.Name).Err(r.err).Msg("the base model is fetched again")
+		t.latest = nil
+		ev = evModelLost{}
+	default:
+		if r.scored {
+			t.metrics = trainer.Pool([]trainer.Metrics{r.metrics})
+		}
+		if r.reason != "" {
+			s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
+		}
+		t.result = &r
+	}
+	return s.step(jobs, t, ev)
+}

@@ -1,0 +1,214 @@
+package site
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// TestMachineRandom throws random events at a machine, restarts included, and
+// holds its answers against what must never happen.
+func TestMachineRandom(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3000) {
+		w := world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 1)), box: map[uint64]entry{}, trained: map[trainedKey]bool{}}
+		w.restart()
+		for range 120 {
+			w.event()
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// world is a machine with its disk, and what an onlooker has seen of it.
+type world struct {
+	t    *testing.T
+	seed uint64
+	r    *rand.Rand
+	now  ms
+	m    *machine
+	up   bool
+
+	disk state
+	box  map[uint64]entry
+	have stored
+	job  *job
+
+	counter uint64
+	seen    stamp
+	trained map[trainedKey]bool // results that reached the outbox, by the valid_from they were made under
+}
+
+type trainedKey struct {
+	key
+	validFrom uint32
+}
+
+func (w *world) restart() {
+	var box []entry
+	for _, round := range slices.Sorted(maps.Keys(w.box)) {
+		box = append(box, w.box[round])
+	}
+	w.m = newMachine(machineConfig{Path: "a/b", Instance: named("me"), Evaluate: true, Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
+	w.up, w.job = false, nil
+}
+
+func (w *world) pick(s ...string) string { return s[w.r.IntN(len(s))] }
+
+func (w *world) order() order {
+	// One of the orders of a history, in any order: epochs change within a
+	// round, rounds and attempts only grow. All follows from the number, as
+	// orders do not change.
+	i := w.r.Uint32N(16)
+	o := order{stamp: stamp{1 + uint64(i)/6, 1 + uint64(i)/4, 1 + i%4}, Threshold: drawAll}
+	o.Base = content(string(rune('a' + o.Round)))
+	o.Work = []string{workTrain, workTrain, workEvaluate, workStatistics, workNone}[(o.Round+uint64(o.Attempt))%5]
+	if o.Round == 2 {
+		o.Work = workTrain // with attempts that differ in nothing else
+	}
+	o.ValidFrom = 1 + o.Attempt/3*2
+	o.Pace = ms(o.Round) * 100
+	o.Hash = model.Hash(hash(o.String()))
+	return o
+}
+
+func (w *world) event() {
+	w.now += ms(w.r.IntN(9000))
+	round, id := 1+w.r.Uint64N(4), content("u")
+	if w.r.IntN(4) == 0 {
+		id = model.ContentID{}
+	}
+	var ev event = evTick{}
+	switch w.r.IntN(16) {
+	case 0:
+		w.restart()
+		return
+	case 1:
+		w.up = true
+		ev = evConnected{}
+	case 2:
+		if w.r.IntN(3) == 0 {
+			w.up = false
+			ev = evDisconnected{}
+		}
+	case 3, 4, 5:
+		ev = evOrder{w.order()}
+	case 6, 7:
+		w.have = stored{Content: content(string(rune('a' + round)))}
+		ev = evModel{w.have}
+	case 8:
+		ev = evReply{Epoch: 3, Reply: welcome{FromRound: 1, FromAttempt: 1}}
+	case 9:
+		ev = evReply{Epoch: w.r.Uint64N(4), Reply: receipt{Round: round, Attempt: 1, Content: id}}
+	case 10:
+		ev = evReply{Epoch: w.r.Uint64N(4), Reply: settled{Round: round, Content: id, Verdict: verdictCounted}}
+	case 11:
+		ev = evReply{Epoch: 3, Reply: refusal{
+			Round: round, Content: id, Counter: w.r.Uint64N(1 << 20),
+			Reason: w.pick("conflict", "not_in_cohort", "bad_signature", "unknown_member", "old_counter", "of_tomorrow"),
+		}}
+	case 12:
+		ev = evRecord{head{Round: round, Verdict: w.pick("committed", verdictAbandoned), Counted: w.r.IntN(2) == 0}}
+	default:
+		if w.job != nil {
+			ev = w.jobEvent()
+		}
+	}
+	w.take(ev)
+}
+
+func (w *world) jobEvent() event {
+	id := w.job.ID
+	switch w.r.IntN(4) {
+	case 0:
+		return evBegan{id}
+	case 1:
+		w.job = nil
+		return evFinished{ID: id, Reason: declineFailed}
+	case 2:
+		w.have = stored{}
+		return evModelLost{}
+	}
+	w.job = nil
+	return evFinished{ID: id}
+}
+
+// take steps the machine and judges what it owes.
+func (w *world) take(ev event) {
+	for ev != nil {
+		w.m.Step(w.now, ev)
+		r := w.m.Ready()
+		ev = nil
+		if r.Save != nil {
+			w.disk = *r.Save
+		}
+		for _, round := range r.Drop {
+			if _, ok := w.box[round]; !ok {
+				w.t.Errorf("seed %d: dropped an entry of round %d that was not there", w.seed, round)
+			}
+			delete(w.box, round)
+		}
+		if w.disk.Seen.compare(w.seen) < 0 {
+			w.t.Errorf("seed %d: %s after %s", w.seed, w.disk.Seen, w.seen)
+		}
+		w.seen = w.disk.Seen
+		if len(r.Send)+len(r.Ask) > 0 && !w.up {
+			w.t.Errorf("seed %d: sends without a link", w.seed)
+		}
+		for _, m := range r.Send {
+			w.judge(m)
+		}
+		if r.Cancel != 0 && w.job != nil && w.job.ID == r.Cancel {
+			w.job = nil
+		}
+		if r.Start != nil {
+			w.started(*r.Start)
+		}
+		if r.Seal != nil {
+			e := entry{Round: r.Seal.Stamp.Round, Attempt: r.Seal.Stamp.Attempt, Base: r.Seal.Base, Work: r.Seal.Work, Content: content("u")}
+			w.box[e.Round] = e
+			w.trained[trainedKey{w.m.order.key(), w.m.order.ValidFrom}] = true
+			ev = evStored{e}
+		}
+		if r.Wake != 0 && r.Wake <= w.now && ev == nil {
+			w.t.Errorf("seed %d: wake at %d, it is %d", w.seed, r.Wake, w.now)
+		}
+	}
+}
+
+func (w *world) started(j job) {
+	o := w.m.order
+	if w.job != nil {
+		w.t.Errorf("seed %d: two jobs", w.seed)
+	}
+	if j.Base != w.have.Content || o.Work == workNone || !w.disk.Welcomed {
+		w.t.Errorf("seed %d: job %+v without model, order or welcome", w.seed, j)
+	}
+	if w.trained[trainedKey{o.key(), o.ValidFrom}] {
+		w.t.Errorf("seed %d: trains %+v twice", w.seed, j.key)
+	}
+	w.job = &j
+}
+
+func (w *world) judge(m send) {
+	switch m := m.(type) {
+	case sendJoin:
+		if m.Counter <= w.counter || m.Counter != w.disk.Counter || m.Seen != w.disk.Seen {
+			w.t.Errorf("seed %d: join %+v after counter %d, saved %d", w.seed, m, w.counter, w.disk.Counter)
+		}
+		w.counter = m.Counter
+	case sendEntry:
+		if _, ok := w.box[m.Round]; !ok {
+			w.t.Errorf("seed %d: sends an entry of round %d that is not in the outbox", w.seed, m.Round)
+		}
+	case sendDecline:
+		if m.Stamp != w.disk.Seen {
+			w.t.Errorf("seed %d: declines %s, the order is %s", w.seed, m.Stamp, w.disk.Seen)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package site
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// nonce is an instance id.
+type nonce [16]byte
+
+func (n nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
+
+func (n *nonce) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(n)) {
+		return fmt.Errorf("site: an instance id of %d digits", len(b))
+	}
+	_, err := hex.Decode(n[:], b)
+	return err
+}
+
+// stamp orders orders: a site obeys the highest it has seen (S-5).
+type stamp struct {
+	Epoch   uint64
+	Round   uint64
+	Attempt uint32
+}
+
+func (s stamp) compare(o stamp) int {
+	return cmp.Or(cmp.Compare(s.Epoch, o.Epoch), cmp.Compare(s.Round, o.Round), cmp.Compare(s.Attempt, o.Attempt))
+}
+
+// key names a piece of work: an order with the same key asks for nothing new.
+type key struct {
+	Round uint64
+	Base  model.ContentID
+	Work  string
+}
+
+// Kinds of work in an order.
+const (
+	workTrain      = "train"
+	workEvaluate   = "evaluate"
+	workStatistics = "statistics"
+	workNone       = "none"
+)
+
+// order is a verified order as far as the site acts on it.
+type order struct {
+	stamp
+	Base      model.ContentID
+	Schema    model.Hash
+	Hash      model.Hash // of what the order signs
+	Instance  nonce      // of the aggregator
+	Work      string
+	ValidFrom uint32 // updates of earlier attempts have lapsed
+	Pace      ms
+	Heartbeat ms
+	Cohort    uint32
+	Sample    nonce  // seed of the draw
+	Threshold uint64 // of the draw, drawAll: everybody is in
+	Settings  string
+	Seed      uint64
+	PartSize  uint32
+}
+
+func (o *order) key() key { return key{Round: o.Round, Base: o.Base, Work: o.Work} }
+
+// state is what a member keeps of a task, durable before anything is sent that
+// depends on it.
+type state struct {
+	Seen         stamp      // highest order obeyed
+	OrderHash    model.Hash // of that order
+	Instance     nonce      // of the aggregator that gave it
+	Counter      uint64     // created_ms of the last join
+	Welcomed     bool
+	WelcomeEpoch uint64 // epoch of the last welcome
+	Index        uint32 // durable index of the member
+	FromRound    uint64 // first (round, attempt) it takes part in
+	FromAttempt  uint32
+	Over         over // the last work that needs no more of this site
+}
+
+// over says what became of a piece of work.
+type over struct {
+	Key     key
+	Attempt uint32 // of the order when it ended
+	Verdict string // counted, a refusal, "record", or ""
+	Refused bool
+}
+
+// stored names a model at hand: content id and schema hash.
+type stored struct {
+	Content model.ContentID
+	Schema  model.Hash
+}
+
+// entry is an envelope in the outbox.
+type entry struct {
+	Round    uint64
+	Attempt  uint32
+	Base     model.ContentID
+	Work     string
+	Content  model.ContentID
+	answered bool // nothing more is due before the next order
+	timer
+}
+
+func (e *entry) usable(o *order) bool {
+	return e.Round == o.Round && e.Base == o.Base && e.Work == o.Work && e.Attempt >= o.ValidFrom
+}
+
+// decline is the answer to an order this site cannot work for.
+type decline struct {
+	stamp
+	Base     model.ContentID
+	Schema   model.Hash
+	Reason   string
+	Detail   string
+	answered bool
+	timer
+}
+
+// job is a piece of work for the trainer.
+type job struct {
+	key
+	ID       uint64
+	Attempt  uint32
+	Settings string
+	Seed     uint64
+}
+
+// head is a record's head as far as the site reads it.
+type head struct {
+	Round   uint64
+	Attempt uint32
+	Verdict string
+	Counted bool // this member's bit in the accepted set
+}
+
+// timer is a repeated act: due at a time, then later and later.
+type timer struct {
+	on    bool
+	due   ms
+	every ms
+}
+
+// set arms the timer for a time, with the pause that follows it.
+func (t *timer) set(due, every ms) { *t = timer{on: true, due: due, every: every} }
+
+// again moves the timer on: its pause +-50 %, twice as long the next time, to
+// at most a minute.
+func (t *timer) again(now ms, r *rand.Rand) {
+	t.due = now + jitter(r, t.every)
+	t.every = min(2*t.every, repeatMost)
+}
+
+// jitter draws from d +-50 %.
+func jitter(r *rand.Rand, d ms) ms { return d/2 + r.Int64N(d+1) }
