@@ -244,7 +244,7 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 				t.tick()
 			}
 		}
-		next, err := a.work(ctx)
+		next, err := a.work()
 		if err != nil {
 			return err
 		}
@@ -272,13 +272,13 @@ func (a *aggregator) drain() {
 }
 
 // work does what the machines owe and returns the time until the next tick.
-func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
+func (a *aggregator) work() (time.Duration, error) {
 	next := time.Hour
 	for _, t := range a.order {
 		if !a.started {
 			break
 		}
-		if err := t.work(ctx); err != nil {
+		if err := t.work(); err != nil {
 			return 0, fmt.Errorf("aggregator: task %s: %w", t.cfg.Name, err)
 		}
 		next = min(next, t.due(a.nowMS()))

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/model"
 )
@@ -186,7 +184,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg.Log = logs.logger()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ends := newEnds(cfg, cancel, c.UntilDone, cfg.Log)
+	ends := newEnds(cfg, cancel, c.UntilDone)
 	cfg.OnEnd = ends.on
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
 	if err := aggregator.Run(ctx, cfg); err != nil {
@@ -204,11 +202,10 @@ type ends struct {
 	open    map[string]bool
 	stopped []string
 	all     func()
-	log     zerolog.Logger
 }
 
-func newEnds(cfg aggregator.Config, cancel func(), untilDone bool, log zerolog.Logger) *ends {
-	e := &ends{open: map[string]bool{}, all: cancel, log: log}
+func newEnds(cfg aggregator.Config, cancel func(), untilDone bool) *ends {
+	e := &ends{open: map[string]bool{}, all: cancel}
 	if !untilDone {
 		e.all = func() {}
 	}

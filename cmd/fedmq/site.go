@@ -14,6 +14,7 @@ import (
 type siteCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
+	Slow   bool   `hidden:"" help:"Take two seconds a round of training; for demonstrations."`
 }
 
 func (siteCmd) Help() string {
@@ -59,7 +60,7 @@ type trainerFile struct {
 	Tabular *tabular.Config `yaml:"tabular"`
 }
 
-func (f trainerFile) load(open tabular.Opener) (trainer.Trainer, error) {
+func (f trainerFile) load(open tabular.Opener, slow bool) (trainer.Trainer, error) {
 	if f.Tabular == nil {
 		return nil, errors.New("trainer: missing; want tabular")
 	}
@@ -67,11 +68,15 @@ func (f trainerFile) load(open tabular.Opener) (trainer.Trainer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trainer.tabular: %w", err)
 	}
-	return tabular.New(d)
+	t, err := tabular.New(d)
+	if err != nil {
+		return nil, fmt.Errorf("trainer.tabular: %w", err)
+	}
+	return slowed(t, slow), nil
 }
 
-// config reads the data of every task through open.
-func (f siteFile) config(dir string, open tabular.Opener) (site.Config, error) {
+// config reads the data of every task.
+func (f siteFile) config(dir string, slow bool) (site.Config, error) {
 	s, err := f.Connection.load(dir)
 	if err != nil {
 		return site.Config{}, err
@@ -82,7 +87,7 @@ func (f siteFile) config(dir string, open tabular.Opener) (site.Config, error) {
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity),
 	}
 	for i, t := range f.Tasks {
-		tr, err := t.Trainer.load(open)
+		tr, err := t.Trainer.load(tabular.Dir(dir), slow)
 		if err != nil {
 			return cfg, fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err)
 		}
@@ -97,7 +102,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) error {
 		return usageError{err}
 	}
 	dir := filepath.Dir(c.Config)
-	cfg, err := f.config(dir, tabular.Dir(dir))
+	cfg, err := f.config(dir, c.Slow)
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", c.Config, err)}
 	}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/trainer/tabular"
+)
+
+// demo is one run.
+type demo struct {
+	demoCmd
+	ex       example
+	logs     *logFlags
+	talk     io.Writer // tables and progress
+	terminal bool
+
+	cfg   aggregator.Config
+	task  string
+	data  []*tabular.Data
+	files []siteFile
+}
+
+func (d *demo) run(ctx context.Context) (*result, error) {
+	b, err := d.startBroker()
+	if err != nil {
+		return nil, err
+	}
+	brokerCtx, stopBroker := context.WithCancel(context.WithoutCancel(ctx))
+	brokerDone := make(chan error, 1)
+	go func() { brokerDone <- b.Run(brokerCtx) }()
+	<-b.Ready()
+	url := "tcp://" + b.Addrs().TCP
+	recs, err := d.federate(ctx, url)
+	stopBroker()
+	if err := errors.Join(err, <-brokerDone); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Canceled
+	}
+	res := &result{Example: d.ex.name, Simulated: d.ex.name == "turbofan", Metric: d.ex.metric, Dir: d.Dir}
+	curve := res.summarise(d.ex, recs)
+	final, err := d.saveModel(recs)
+	if err != nil {
+		return nil, err
+	}
+	res.Parameters = final.Schema.Shared().Elements()
+	if err := d.baselines(ctx, res); err != nil {
+		return nil, err
+	}
+	picture := filepath.Join(d.Dir, "rounds.png")
+	if err := plotRounds(picture, d.ex, curve, res); err != nil {
+		return nil, err
+	}
+	d.report(res, picture)
+	return res, nil
+}
+
+// startBroker listens on the address asked for, or on a free port.
+func (d *demo) startBroker() (*broker.Broker, error) {
+	open := func(addr string) (*broker.Broker, error) {
+		b, err := broker.New(broker.Config{TCP: addr, Open: true, DataDir: filepath.Join(d.Dir, "broker"), Log: d.logs.logger()})
+		if err == nil {
+			err = b.Listen()
+		}
+		return b, err
+	}
+	b, err := open(d.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		host, _, splitErr := net.SplitHostPort(d.Listen)
+		if splitErr != nil {
+			return nil, err
+		}
+		fmt.Fprintf(d.talk, "%s is taken; using a free port.\n", d.Listen)
+		return open(net.JoinHostPort(host, "0"))
+	}
+	return b, err
+}
+
+// federate runs aggregator and sites to the end of the task and returns its
+// records.
+func (d *demo) federate(ctx context.Context, url string) ([]record.Record, error) {
+	if err := d.layOut(url); err != nil {
+		return nil, err
+	}
+	if err := d.load(); err != nil {
+		return nil, err
+	}
+	d.intro(url)
+	follow := newFollower(filepath.Join(d.cfg.DataDir, "records", d.task), d.row)
+	runCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	followed := make(chan struct{})
+	go func() { defer close(followed); follow.run(runCtx) }()
+	run := d.inProcess
+	if d.Processes {
+		run = d.asProcesses
+	}
+	err := run(runCtx)
+	cancel()
+	<-followed
+	if err != nil || ctx.Err() != nil {
+		return nil, err
+	}
+	return follow.rest()
+}
+
+// load reads configurations and data as the commands do.
+func (d *demo) load() error {
+	cfg, err := loadAggregator(filepath.Join(d.Dir, "aggregator.yaml"))
+	if err != nil {
+		return err
+	}
+	d.cfg, d.task = cfg, cfg.Tasks[0].Name
+	for _, vars := range d.ex.sites {
+		var f siteFile
+		if err := loadYAML(d.siteFile(vars), &f); err != nil {
+			return err
+		}
+		data, err := tabular.Load(tabular.Dir(d.Dir), *f.Tasks[0].Trainer.Tabular)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.siteFile(vars), err)
+		}
+		d.files, d.data = append(d.files, f), append(d.data, data)
+	}
+	return nil
+}
+
+// inProcess runs everything in this process, each party with its own MQTT
+// connection.
+func (d *demo) inProcess(ctx context.Context) error {
+	aggCtx, endAggregator := context.WithCancel(ctx)
+	defer endAggregator()
+	cfg := d.cfg
+	cfg.Log = d.logs.logger()
+	ends := newEnds(cfg, endAggregator, true)
+	cfg.OnEnd = ends.on
+	siteCtx, endSites := context.WithCancel(context.WithoutCancel(ctx))
+	defer endSites()
+	var wg sync.WaitGroup
+	errs := make([]error, len(d.files)+1)
+	for i, f := range d.files {
+		tr, err := tabular.New(d.data[i])
+		if err != nil {
+			return err
+		}
+		c := site.Config{
+			Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(d.Dir, f.Connection.DataDir),
+			Log: d.logs.logger(), Tasks: []site.Task{{Name: d.task, Trainer: slowed(tr, d.Slow)}},
+		}
+		wg.Go(func() {
+			if errs[i] = site.Run(siteCtx, c); errs[i] != nil {
+				endAggregator()
+			}
+		})
+	}
+	errs[len(errs)-1] = aggregator.Run(aggCtx, cfg)
+	endSites()
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return ends.err()
+}
+
+// asProcesses runs aggregator and sites as the commands that anybody would
+// start, with their logs beside the configurations.
+func (d *demo) asProcesses(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var stops []func() error
+	for _, vars := range d.ex.sites {
+		args := []string{"site", "-c", d.siteFile(vars)}
+		if d.Slow {
+			args = append(args, "--slow")
+		}
+		stop, _, err := d.spawn(self, siteName(vars), args...)
+		if err != nil {
+			return errors.Join(err, stopAll(stops))
+		}
+		stops = append(stops, stop)
+	}
+	stop, done, err := d.spawn(self, "aggregator", "aggregator", "--until-done", "-c", filepath.Join(d.Dir, "aggregator.yaml"))
+	if err != nil {
+		return errors.Join(err, stopAll(stops))
+	}
+	select {
+	case <-ctx.Done():
+		return errors.Join(stop(), stopAll(stops))
+	case err = <-done:
+	}
+	if err != nil {
+		err = fmt.Errorf("aggregator: %w; its log is %s", err, filepath.Join(d.Dir, "aggregator.log"))
+	}
+	return errors.Join(err, stopAll(stops))
+}
+
+func stopAll(stops []func() error) error {
+	errs := make([]error, len(stops))
+	var wg sync.WaitGroup
+	for i, stop := range stops {
+		wg.Go(func() { errs[i] = stop() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// stopWait is how long a process has after SIGTERM.
+const stopWait = 10 * time.Second
+
+// spawn starts a process; stop asks it to end and waits, done gets how it
+// ended by itself.
+func (d *demo) spawn(self, name string, args ...string) (stop func() error, done <-chan error, err error) {
+	log, err := os.OpenFile(filepath.Join(d.Dir, name+".log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return nil, nil, errors.Join(err, log.Close())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(cmd.Wait(), log.Close()) }()
+	return func() error {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return nil // it has ended
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				return fmt.Errorf("%s: %w; its log is %s.log", name, err, filepath.Join(d.Dir, name))
+			}
+			return nil
+		case <-time.After(stopWait):
+			return errors.Join(fmt.Errorf("%s did not end within %s", name, stopWait), cmd.Process.Kill())
+		}
+	}, ended, nil
+}
+
+// watchLine is the command that shows a running demo.
+func (d *demo) watchLine(url string) string {
+	ns, err := topics.New(d.cfg.Namespace)
+	if err != nil {
+		return ""
+	}
+	return mosquittoSub(url, watchFilters(ns, d.cfg.Owner))
+}
