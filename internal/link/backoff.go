@@ -10,6 +10,7 @@ import (
 // Numbers of the back-off (C-9, C-14).
 const (
 	minSpread   = 5 * time.Second
+	minWait     = 250 * time.Millisecond // mochi takes an id's new subscriptions away while the old connection still ends
 	perMember   = 5 * time.Millisecond
 	maxInterval = 30 * time.Second
 	shortLife   = 10 * time.Second // a link that ends sooner ended right after CONNECT
@@ -56,11 +57,11 @@ func (b *backoff) lost(now time.Time, lived time.Duration, blamed bool) (wait ti
 		b.taken = 0
 	}
 	if lived >= shortLife || blamed {
-		return b.part(0, b.spread), false
+		return b.part(minWait, b.spread), false
 	}
 	b.quick = append(b.quick, now)
 	if b.taken == 0 && len(b.quick) <= takeoverMax {
-		return b.part(0, b.spread), false
+		return b.part(minWait, b.spread), false
 	}
 	window := min(maxInterval<<min(b.taken, 10), maxTakeover)
 	b.taken++

@@ -30,6 +30,7 @@ type broker struct {
 	slowSub  func(string)             // called for each filter of a SUBSCRIBE
 	auth     func(user, pw string) bool
 	dials    []time.Time
+	last     net.Conn   // our end of the newest connection
 	batches  [][]string // filters of each SUBSCRIBE
 	got      []mochipackets.Packet
 	pings    int
@@ -67,6 +68,7 @@ func (b *broker) dial(context.Context) (net.Conn, error) {
 		return nil, errors.New("nobody listens")
 	}
 	client, server := net.Pipe()
+	b.last = client
 	b.conns.Go(func() { _ = b.srv.EstablishConnection("pipe", server) })
 	return client, nil
 }

@@ -132,13 +132,16 @@ func TestPostOfUnknownOutcome(t *testing.T) {
 		if s := c.Stats(); s.PostFailed != 1 {
 			t.Errorf("stats %+v", s)
 		}
-		b.cutAt = func(topic string) bool { seen[topic]++; return topic == "state" && seen[topic] == 1 }
+		b.set(func() {
+			b.cutAt = func(topic string) bool { seen[topic]++; return topic == "state" && seen[topic] == 1 }
+		})
 		c.Post(Message{Topic: "state", Payload: []byte("x"), QoS: 1, Retained: true})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := b.payloads("state"); !slices.Equal(got, []string{"x", "x"}) {
 			t.Errorf("retained post sent %d times, want twice", len(got))
 		}
-		if len(c.posts.newest) != 0 || !c.posts.empty() {
+		if !c.posts.empty() || len(c.posts.newest) != 0 {
 			t.Errorf("left behind: %v", c.posts.newest)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -128,6 +129,9 @@ func (s *session) end() (err error, cut bool) { //nolint:revive // the error is 
 	if lost && err == nil { // closed by the library: its reason follows
 		select {
 		case err = <-s.lost:
+			if errors.Is(err, io.EOF) { // of a packet that ends too early, as the stream did not
+				err = fmt.Errorf("%w: malformed", errPacket)
+			}
 		case <-time.After(goodbye):
 			err = errSilent
 		}

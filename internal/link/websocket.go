@@ -21,10 +21,13 @@ func dialWebSocket(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn,
 		HandshakeTimeout: ConnectTimeout, Subprotocols: []string{"mqtt"},
 	}
 	ws, resp, err := d.DialContext(ctx, u.String(), nil)
-	if err != nil {
-		if resp != nil {
-			return nil, fmt.Errorf("%s: %w (HTTP %s)", u.Path, err, resp.Status)
-		}
+	if resp != nil {
+		defer func() { _ = resp.Body.Close() }()
+	}
+	switch {
+	case err != nil && resp != nil:
+		return nil, fmt.Errorf("%s: %w (HTTP %s)", u.Path, err, resp.Status)
+	case err != nil:
 		return nil, err
 	}
 	return &webSocket{Conn: ws}, nil
@@ -68,6 +71,5 @@ func (w *webSocket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *webSocket) SetDeadline(t time.Time) error {
-	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
-}
+// SetDeadline bounds reads at once, but a write only until it sets its own.
+func (w *webSocket) SetDeadline(t time.Time) error { return w.NetConn().SetDeadline(t) }
