@@ -261,5 +261,9 @@ func (d *demo) watchLine(url string) string {
 	if err != nil {
 		return ""
 	}
-	return mosquittoSub(url, watchFilters(ns, d.cfg.Owner))
+	filters, err := watchFilters(ns, d.cfg.Owner, d.cfg.Tasks[0].Members)
+	if err != nil {
+		return ""
+	}
+	return mosquittoSub(url, filters)
 }

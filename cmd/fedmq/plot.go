@@ -15,7 +15,7 @@ var (
 	blue   = color.RGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff}
 	orange = color.RGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff}
 	green  = color.RGBA{R: 0x00, G: 0x9e, B: 0x73, A: 0xff}
-	pale   = color.RGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0x28}
+	pale   = color.NRGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0x28}
 )
 
 // plotRounds draws the pooled metric by rounds of training, the spread of the
@@ -26,6 +26,7 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 	}
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("fedmq %s: %d sites, %d parameters", ex.name, r.Sites, r.Parameters)
+	p.Title.Padding = vg.Points(6)
 	p.X.Label.Text = "rounds of training"
 	p.Y.Label.Text = ex.metric
 	if ex.unit != "" {

@@ -5,16 +5,19 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/fedmq/fedmq/topics"
 )
 
 type topicsCmd struct {
-	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
-	Owner     string `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
-	Watch     bool   `help:"Print the filters that a watcher subscribes, one a line."`
-	Broker    string `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the example command of --watch."`
+	Config    string   `short:"c" type:"existingfile" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
+	Namespace string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
+	Owner     string   `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
+	Member    []string `short:"m" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
+	Watch     bool     `help:"Print the filters that a watcher subscribes, one a line."`
+	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the example command of --watch."`
 }
 
 func (topicsCmd) Help() string {
@@ -26,6 +29,16 @@ is JSON, on standard output, and a mosquitto_sub command for them on standard er
 type row struct{ topic, by, payload, retained, what string }
 
 func (c *topicsCmd) Run() error {
+	if c.Config != "" {
+		var f aggregatorFile
+		if err := loadYAML(c.Config, &f); err != nil {
+			return usageError{err}
+		}
+		c.Broker, c.Namespace, c.Owner = f.Connection.Broker, f.Connection.Namespace, f.Owner
+		for _, t := range f.Tasks {
+			c.Member = append(c.Member, t.Members...)
+		}
+	}
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
 		return usageError{err}
@@ -61,7 +74,10 @@ func (c *topicsCmd) Run() error {
 }
 
 func (c *topicsCmd) watch(ns topics.Namespace) error {
-	filters := watchFilters(ns, c.Owner)
+	filters, err := watchFilters(ns, c.Owner, c.Member)
+	if err != nil {
+		return usageError{err}
+	}
 	for _, f := range filters {
 		fmt.Println(f)
 	}
@@ -69,15 +85,24 @@ func (c *topicsCmd) watch(ns topics.Namespace) error {
 	return nil
 }
 
-// watchFilters are what a watcher may read: every JSON topic.
-func watchFilters(ns topics.Namespace, owner string) []string {
+// watchFilters are what a watcher may read: every JSON topic of the owner and
+// of the members.
+func watchFilters(ns topics.Namespace, owner string, members []string) ([]string, error) {
+	p := topics.Party{Role: topics.RoleWatcher, Owner: owner}
+	for _, m := range members {
+		f, err := topics.ParseMemberFilter(m)
+		if err != nil {
+			return nil, err
+		}
+		p.Members = append(p.Members, f)
+	}
 	var out []string
-	for _, r := range ns.Rules(topics.Party{Role: topics.RoleWatcher, Owner: owner}) {
-		if !r.Write {
+	for _, r := range ns.Rules(p) {
+		if !r.Write && !slices.Contains(out, r.Filter) {
 			out = append(out, r.Filter)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // mosquittoSub is a command line that prints what arrives on filters.
