@@ -93,15 +93,17 @@ func checkReceipts(t *rapid.T, w *world) {
 }
 
 // checkOrders is I1 for what the broker saw: (epoch, round, attempt) never
-// falls and an attempt has one order.
+// falls, no two processes share an epoch, and an attempt has one order.
 func checkOrders(t *rapid.T, w *world) {
-	var last round.Order
+	var last seen
 	for _, o := range w.orders {
 		older := o.Epoch < last.Epoch || o.Round < last.Round || o.Round == last.Round && o.Attempt < last.Attempt
-		if older {
+		switch {
+		case older:
 			t.Fatalf("I1: order e%d %d.%d after e%d %d.%d", o.Epoch, o.Round, o.Attempt, last.Epoch, last.Round, last.Attempt)
-		}
-		if o.Round == last.Round && o.Attempt == last.Attempt && o != last {
+		case o.boot != last.boot && o.Epoch == last.Epoch:
+			t.Fatalf("I1: two processes sent orders of epoch %d", o.Epoch)
+		case o.Round == last.Round && o.Attempt == last.Attempt && o.Order != last.Order:
 			t.Fatalf("two orders for %d.%d: %+v, %+v", o.Round, o.Attempt, last, o)
 		}
 		last = o

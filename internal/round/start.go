@@ -23,6 +23,7 @@ func (m *Machine) start(ev Started) {
 	if m.s.Params != nil {
 		m.r.Restart = true
 	}
+	m.forgive()
 	if m.s.Order == nil {
 		return // settle opens the first one when enough are welcomed
 	}
@@ -31,7 +32,18 @@ func (m *Machine) start(ev Started) {
 		m.halt()
 		return
 	}
-	m.tryOpen()
+	m.goOn()
+}
+
+// forgive gives silent members another chance if without them there is no
+// quorum: what was heard before the restart is old by now.
+func (m *Machine) forgive() {
+	if len(m.eligible()) >= m.cfg.Quorum {
+		return
+	}
+	for i := range m.s.Members {
+		m.s.Members[i].Silent = 0
+	}
 }
 
 // fence silences the machine if the other process outranks it.
@@ -54,7 +66,20 @@ func (m *Machine) next() {
 	case m.s.Abandons >= abandonsUntilWait:
 		m.wait()
 	default:
-		m.tryOpen()
+		m.goOn()
+	}
+}
+
+// goOn opens the next attempt. If that must wait for members, an order of this
+// epoch stands on the broker all the same: the last one if it still asks for
+// work in this round, else one with work none.
+func (m *Machine) goOn() {
+	m.tryOpen()
+	if m.s.Phase != Idle {
+		return
+	}
+	if o := m.s.Order; o.Epoch != m.s.Epoch || o.Round != m.s.Round || o.Work == WorkNone {
+		m.none(reasonMembers)
 	}
 }
 
@@ -70,6 +95,7 @@ func (m *Machine) endOfAttempt() {
 }
 
 const (
+	reasonMembers  = "waiting for members"
 	reasonOperator = "by an operator"
 	reasonRefusals = "refusals made the quorum unreachable three times"
 )
@@ -87,6 +113,11 @@ func (m *Machine) halt() {
 		why = "stopped: " + m.s.Reason
 	}
 	m.s.Phase = Halted
+	m.none(why)
+}
+
+// none stores and sends an order with work none.
+func (m *Machine) none(why string) {
 	o := m.newOrder(WorkNone)
 	o.Reason = why
 	m.store(o)

@@ -12,6 +12,10 @@ import (
 func (w *twin) event(ev round.Event, now int64) {
 	w.mark = len(w.log)
 	switch ev := ev.(type) {
+	case round.Started:
+		if len(w.eligible()) < w.cfg.Quorum {
+			w.note(note{kind: forgiven, now: now})
+		}
 	case round.Connected:
 		w.note(note{kind: linkUp, now: now})
 	case round.Disconnected:

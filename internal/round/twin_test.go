@@ -52,6 +52,7 @@ const (
 	linkUp   noteKind = "up"
 	linkDown noteKind = "down"
 	givenUp  noteKind = "given up"
+	forgiven noteKind = "forgiven"
 	publishd noteKind = "published"
 	cutShort noteKind = "cut short" // abandoned by an operator
 )
@@ -189,7 +190,7 @@ func (w *twin) eligible() []string {
 	for _, p := range w.welcomed() {
 		silent := 0
 		for _, n := range w.log {
-			if n.member == p && (n.kind == joined || n.kind == heard) {
+			if n.kind == forgiven || n.member == p && (n.kind == joined || n.kind == heard) {
 				silent = 0
 			}
 			if n.kind == ended && slices.Contains(n.names, p) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -187,6 +188,25 @@ func TestStateJSON(t *testing.T) {
 		if err := json.Unmarshal([]byte(bad), &back); err == nil {
 			t.Errorf("%s was read", bad)
 		}
+	}
+}
+
+// A journal that was not dropped in time is of another round and means nothing.
+func TestJournalOfAnotherRound(t *testing.T) {
+	t.Parallel()
+	cfg := round.Config{Members: filters(t, "+"), Quorum: 1, Base: id("m1")}
+	st := &round.State{
+		Round: 2, Attempt: 1, Phase: round.Open, Base: id("m1"), ValidFrom: 1, Cohort: []uint32{0},
+		Params: &round.Params{Work: round.WorkTrain, Weights: round.WeightSamples, GridB: 6, GridW: 9, Cap: 100, Allowance: 2},
+		Order:  &round.Order{Round: 2, Attempt: 1}, Members: []round.Member{{Path: "a"}},
+	}
+	old := round.Verdict{Round: 1, Attempt: 1, Member: "a", Content: id("A1"), Weight: 1, Reason: verdict.Counted}
+	m := round.New(cfg, st, []round.Verdict{old})
+	m.Step(round.Started{Now: 1})
+	m.Step(round.Update{Member: "a", Round: 2, Attempt: 2, Base: id("m1"), Content: id("A2"), Samples: 1})
+	c := m.Ready().Commit
+	if c == nil || c.Entries[0].Verdict != verdict.Counted || c.Entries[0].Conflict {
+		t.Errorf("an update of round 2 was measured by the journal of round 1: %+v", c)
 	}
 }
 

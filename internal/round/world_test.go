@@ -28,7 +28,8 @@ type world struct {
 	net   []round.Event // on their way to the machine
 
 	order    round.Order // the last that reached the broker
-	orders   []round.Order
+	orders   []seen
+	boots    int
 	receipts []receipt
 	kept     []round.Update // accepted updates that the driver kept on its disk
 	sum      []round.Accepted
@@ -48,6 +49,12 @@ type closed struct {
 	entries   []round.Entry
 }
 
+// seen is one order that left, and which process sent it.
+type seen struct {
+	round.Order
+	boot int
+}
+
 type receipt struct {
 	member  string
 	round   uint64
@@ -58,6 +65,7 @@ type receipt struct {
 type site struct {
 	path    string
 	counter uint64
+	mute    bool           // sends nothing for a while
 	outbox  []round.Update // trained and not settled
 }
 
@@ -99,6 +107,7 @@ func newWorld(t *rapid.T) *world {
 
 // boot starts a process from the disk; the driver offers what it kept.
 func (w *world) boot() {
+	w.boots++
 	w.m = w.disk.machine(w.t, w.cfg)
 	w.sum, w.commit, w.up = nil, nil, false
 	w.twin.crash()
@@ -187,7 +196,7 @@ func (w *world) send(msg round.Message) {
 			w.t.Fatal("an order left without a link")
 		}
 		w.order = msg.Order
-		w.orders = append(w.orders, msg.Order)
+		w.orders = append(w.orders, seen{msg.Order, w.boots})
 	case round.SendReply:
 		if r, ok := msg.Reply.(round.Receipt); ok && !r.Content.IsZero() {
 			w.receipts = append(w.receipts, receipt{msg.Member, r.Round, r.Content})
