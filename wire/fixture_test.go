@@ -161,7 +161,13 @@ func seal(tb testing.TB, h Header, body []byte, s *Signer) []byte {
 }
 
 // wantRefusal asserts reason and stage.
-func wantRefusal(tb testing.TB, err error, reason string, stage int) *Refusal {
+func wantRefusal(tb testing.TB, err error, reason string, stage int) {
+	tb.Helper()
+	_ = refusalOf(tb, err, reason, stage)
+}
+
+// refusalOf asserts reason and stage, and returns the refusal.
+func refusalOf(tb testing.TB, err error, reason string, stage int) *Refusal {
 	tb.Helper()
 	var r *Refusal
 	if !errors.As(err, &r) {

@@ -173,7 +173,10 @@ func TestSealRefuses(t *testing.T) {
 		"topic":    func(h *Header) { h.Topic = joinTopic },
 		"sender":   func(h *Header) { h.Sender = "acme/berlin" },
 		"encoding": func(h *Header) { h.Encoding = "" },
-		"long":     func(h *Header) { h.Sender = strings.Repeat("a/", 100) + "b"; h.Topic = h.Sender + upTopic[len(siteNode):] },
+		"long": func(h *Header) {
+			h.Sender = strings.Repeat("a/", 100) + "b"
+			h.Topic = h.Sender + upTopic[len(siteNode):]
+		},
 	} {
 		h := header(t, KindUpdate)
 		change(&h)

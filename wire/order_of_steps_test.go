@@ -124,7 +124,7 @@ func TestOrderOfSteps(t *testing.T) {
 			}
 			continue
 		}
-		r := wantRefusal(t, err, reasons[firstFault], firstFault)
+		r := refusalOf(t, err, reasons[firstFault], firstFault)
 		var expect []int
 		for _, s := range stages {
 			if s <= min(r.Stage, StageDecompress) {

@@ -111,7 +111,8 @@ func DecodeReply(body []byte) (Reply, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	want, reply := 0, Reply(nil)
+	var want int
+	var reply Reply
 	switch tag {
 	case tagWelcome:
 		want, reply = 4, Welcome{Index: r.uint32("index"), FromRound: r.uint64("from_round"), FromAttempt: r.uint32("from_attempt")}

@@ -80,10 +80,14 @@ func scan(b []byte, lim ScanLimits) (problem, int) {
 			if open == depth {
 				return badDepth, at
 			}
-			stack[open] = frame{left: t.n, dict: t.kind == tokMap}
+			left := t.n
 			if t.kind == tokMap {
-				stack[open].left *= 2
+				left *= 2
 			}
+			if left > uint64(items) {
+				return badItems, at
+			}
+			stack[open] = frame{left: left, dict: t.kind == tokMap}
 			open++
 		}
 		for open > 0 && stack[open-1].left == 0 {

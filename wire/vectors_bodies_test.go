@@ -45,6 +45,7 @@ func orderCases(t *testing.T) []vector {
 		bad("part-size", "A part size below 4 KiB.", func(o *Order) { o.PartSize = MinPart - 1 }),
 		bodyCase(KindOrder, "fields", "An order of 16 fields.", append([]byte{0xdc, 0, 16}, good[3:len(good)-5]...)),
 		bodyCase(KindOrder, "instance", "An instance of 15 bytes.", replaced(t, good, appendBin(nil, append([]byte{1, 2, 3}, make([]byte, 13)...)), appendBin(nil, make([]byte, 15)))),
+		bodyCase(KindOrder, "seed-zeros", "A sampling seed of 16 zeros: absent is a bin of 0 bytes.", replaced(t, good, appendBin(nil, nil), appendBin(nil, make([]byte, 16)))),
 		bodyCase(KindOrder, "work-bin", "Work as a bin.", replaced(t, good, appendStr(nil, "train"), appendBin(nil, []byte("train")))),
 	}
 }
@@ -83,8 +84,10 @@ func modelCases(t *testing.T) []vector {
 	bad := func(name, comment string, data []byte) vector { return bodyCase(KindModel, name, comment, data) }
 	a := row("a", "f32", []uint64{2}, 0, 8)
 	return []vector{
-		{name: "model-empty-tensor", comment: "A tensor with a dimension of 0 has no bytes; one without dimensions has one element.", op: KindModel, expect: accepted,
-			data: tableOf(8, []string{"mean", "keep"}, row("a", "f16", []uint64{0, 5}, 0, 0), row("b", "i64", nil, 0, 8))},
+		{
+			name: "model-empty-tensor", comment: "A tensor with a dimension of 0 has no bytes; one without dimensions has one element.", op: KindModel, expect: accepted,
+			data: tableOf(8, []string{"mean", "keep"}, row("a", "f16", []uint64{0, 5}, 0, 0), row("b", "i64", nil, 0, 8)),
+		},
 		bad("form", "A form of model this version does not know.", appendStr(appendArray(nil, 1), "sketch")),
 		bad("rule", "A rule that does not exist.", tableOf(8, []string{"sum"}, a)),
 		bad("rules-count", "Two rules for one tensor.", tableOf(8, []string{"mean", "mean"}, a)),
@@ -123,8 +126,10 @@ func updateCases(t *testing.T) []vector {
 	zeros := tableOf(8, nil, a)
 	return []vector{
 		{name: "update-schema", comment: "An update that has exactly the schema wanted.", op: KindUpdate, schema: `[["a","f32",[2]]]`, expect: accepted, data: zeros},
-		{name: "update-metrics-order", comment: "Metrics by byte order of their names; -0 keeps its sign.", op: KindUpdate, expect: accepted,
-			data: encode(t, Update{Samples: 1, Metrics: map[string]float64{"b": math.Copysign(0, -1), "B": 1, "a.1": math.MaxFloat64}})},
+		{
+			name: "update-metrics-order", comment: "Metrics by byte order of their names; -0 keeps its sign.", op: KindUpdate, expect: accepted,
+			data: encode(t, Update{Samples: 1, Metrics: map[string]float64{"b": math.Copysign(0, -1), "B": 1, "a.1": math.MaxFloat64}}),
+		},
 		bad("form", "A form of update this version does not know.", appendArray(appendStr(appendArray(nil, 2), "offer"), 0)),
 		bad("fields", "An inline update of four fields.", appendArray(appendArray(appendUint(appendStr(appendArray(nil, 4), tagInline), 7), 0), 0)),
 		bad("samples", "Samples that are negative.", replaced(t, zeros, []byte("\xa6inline\x07"), []byte("\xa6inline\xff"))),
@@ -135,6 +140,10 @@ func updateCases(t *testing.T) []vector {
 		bad("row-bytes", "A tensor whose bytes are not its shape's.", tableOf(12, nil, row("a", "f32", []uint64{2}, 0, 12))),
 		bad("row-overflow", "A shape whose product is 2^64 elements, 0 bytes if it wraps.", tableOf(0, nil, row("a", "f32", []uint64{1 << 32, 1 << 32}, 0, 0))),
 		bad("row-overflow-zero", "The same behind a dimension of 0.", tableOf(0, nil, row("a", "f32", []uint64{0, 1 << 32, 1 << 32}, 0, 0))),
+		{
+			name: "update-bad-row-overflow-wanted", comment: "The same where another schema is wanted: what is malformed is said first.", op: KindUpdate, schema: `[["a","f32",[2]]]`,
+			expect: ReasonMalformed, stage: StageDecode, data: tableOf(0, nil, row("a", "f32", []uint64{1 << 32, 1 << 32}, 0, 0)),
+		},
 		bad("row-rank", "A tensor of nine dimensions.", tableOf(4, nil, row("a", "f32", []uint64{1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, 4))),
 		bad("row-dtype", "A dtype that does not exist.", tableOf(8, nil, row("a", "q8", []uint64{8}, 0, 8))),
 		bad("row-name-empty", "A tensor without a name.", tableOf(8, nil, row("", "f32", []uint64{2}, 0, 8))),
@@ -178,8 +187,13 @@ func smallCases(t *testing.T) []vector {
 		bodyCase(KindJoin, "agent-control", "An agent with a line break.", replaced(t, join, appendStr(nil, testJoin(t).Agent), appendStr(nil, "a\nb"))),
 		bodyCase(KindJoin, "attempt", "An attempt of 2^32.", append(bytes.Clone(join[:len(join)-1-len(testJoin(t).Agent)-1]), append(appendUint(nil, 1<<32), 0xa0)...)),
 		bodyCase(KindJoin, "fields", "A join of six fields.", append([]byte{0x96}, join[1:len(join)-1-len(testJoin(t).Agent)]...)),
-		{name: "reply-refusal-full", comment: "A refusal with a content id and a counter.", op: KindReply, expect: accepted,
-			data: encode(t, RefusalReply{Round: 1, Attempt: 2, Content: testUpdate(t).Content(), Reason: "old_counter", Detail: "highest 1700000000001", Counter: 1_700_000_000_001})},
+		bodyCase(KindJoin, "schema-zeros", "A schema hash of 32 zeros: absent is a bin of 0 bytes.", replaced(t, encode(t, bare), appendBin(nil, nil), appendBin(nil, make([]byte, 32)))),
+		bodyCase(KindReply, "content-zeros", "A refusal with a content id of 32 zeros: absent is a bin of 0 bytes.",
+			replaced(t, encode(t, RefusalReply{Round: 1, Reason: "malformed"}), appendBin(nil, nil), appendBin(nil, make([]byte, 32)))),
+		{
+			name: "reply-refusal-full", comment: "A refusal with a content id and a counter.", op: KindReply, expect: accepted,
+			data: encode(t, RefusalReply{Round: 1, Attempt: 2, Content: testUpdate(t).Content(), Reason: "old_counter", Detail: "highest 1700000000001", Counter: 1_700_000_000_001}),
+		},
 		{name: "reply-settled-zeros", comment: "A receipt's or settled's content id is always 32 bytes, zeros too.", op: KindReply, expect: accepted, data: settled},
 		reply("tag", "A reply this version does not know.", appendStr(appendArray(nil, 1), "wait")),
 		reply("fields", "A welcome of three fields.", appendUint(appendUint(appendStr(appendArray(nil, 3), tagWelcome), 0), 0)),
@@ -213,7 +227,7 @@ func zstdCases(t *testing.T) []vector {
 		bad("two-frames", "Two frames.", ReasonMalformed, []byte(raw+raw)),
 		bad("skippable", "A skippable frame.", ReasonMalformed, []byte("\x50\x2a\x4d\x18\x00\x00\x00\x00")),
 		bad("dictionary", "A frame that needs a dictionary.", ReasonMalformed, []byte(magic+"\x21\x07\x03\x19\x00\x00abc")),
-		bad("window", "A window of 16 MiB.", ReasonMalformed, []byte(magic+"\x40\x70\x00\x00\x19\x00\x00abc")),
+		bad("window", "A window of 16 MiB around a good frame of 256 bytes.", ReasonMalformed, append([]byte(magic+"\x40\x70\x00\x00\x01\x08\x00"), make([]byte, 256)...)),
 		bad("cut", "The last byte of the frame is missing.", ReasonMalformed, []byte(raw[:len(raw)-1])),
 		bad("block", "A reserved block type.", ReasonMalformed, []byte(magic+"\x20\x03\x1f\x00\x00abc")),
 		bad("checksum", "A frame whose checksum is wrong.", ReasonMalformed, []byte(magic+"\x24\x03\x19\x00\x00abc\x00\x00\x00\x00")),

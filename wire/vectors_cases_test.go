@@ -145,6 +145,10 @@ func openBadCases(t *testing.T) []vector {
 	add("topic-part", "An envelope on the topic of a model part.", ReasonWrongTopic, StageTopic,
 		seal(t, header(t, KindModel), encode(t, Model{Version: 7, Tensors: testModel(t)}), nil),
 		func(v *vector) { v.topic, v.signed = modelTopic+"/0/0", false })
+	add("kind-of-topic", "A join in every field, on the topic of updates.", ReasonWrongTopic, StageSender,
+		envelopeOf(encode(t, testJoin(t)), func(h *Header) { h.Topic = upTopic }, header(t, KindJoin)), unsigned)
+	add("task-of-topic", "A header of another task than its topic.", ReasonWrongTopic, StageSender,
+		envelopeOf(body, func(h *Header) { h.Task = "weld" }, header(t, KindUpdate)), unsigned)
 	add("future", "An update for the round after the next.", ReasonFutureRound, StageRound, with(func(h *Header) { h.Round = 9 }, site))
 	add("signature", "One bit of the signature is wrong.", ReasonBadSignature, StageSignature, flip(len(good)-1))
 	add("header-changed", "One bit of created_ms, which is signed, is wrong.", ReasonBadSignature, StageSignature, flip(lastOfHeader(t, good)))

@@ -171,7 +171,7 @@ func (v vector) judge(t *testing.T, fields string, err error) {
 		}
 		return
 	}
-	r := wantRefusal(t, err, v.expect, v.stage)
+	r := refusalOf(t, err, v.expect, v.stage)
 	if r.Detail == "" || len(r.Detail) > 600 {
 		t.Errorf("detail %q", r.Detail)
 	}

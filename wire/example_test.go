@@ -1,0 +1,73 @@
+package wire_test
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// A site sends an update; the aggregator opens it and decodes it.
+func Example() {
+	ns, _ := topics.New("acme")
+	member, _ := ns.Member("berlin/line-1", "quality")
+	schema, _ := model.NewSchema(model.Spec{Name: "w", DType: model.F32, Shape: []int{2}})
+	delta := model.New(schema)
+	_ = delta.SetFloat32s("w", []float32{0.5, -1})
+
+	body, err := wire.Encode(wire.Update{Samples: 120, Metrics: map[string]float64{"loss": 3.5}, Tensors: delta})
+	if err != nil {
+		panic(err)
+	}
+	payload, err := wire.Seal(wire.Header{
+		Task: "quality", Kind: wire.KindUpdate, Round: 7, Attempt: 1, Encoding: wire.EncodingDense,
+		Sender: member.Node(), Topic: member.Update(), Schema: schema.Hash(),
+	}, body, nil) // nil: this task does not sign
+	if err != nil {
+		panic(err)
+	}
+
+	opener := &wire.Opener{NS: ns}
+	h, body, err := opener.Open(member.Update(), payload, wire.Bound{MaxRound: 8, MaxBody: wire.MaxUpdateBody(schema)})
+	if err != nil {
+		panic(err)
+	}
+	c, err := wire.DecodeUpdate(body, schema)
+	if err != nil {
+		panic(err)
+	}
+	switch c := c.(type) {
+	case wire.Update:
+		w, _ := c.Tensors.Float32s("w")
+		fmt.Println(h.Sender, "round", h.Round, "samples", c.Samples, w)
+	case wire.Decline:
+		fmt.Println(h.Sender, "declines:", c.Reason)
+	}
+	// Output: acme/berlin/line-1 round 7 samples 120 [0.5 -1]
+}
+
+// A refusal says why, where, and what was wanted.
+func ExampleRefusal() {
+	bomb := []byte{0xdd, 0xff, 0xff, 0xff, 0xff} // five bytes that claim 4 billion items
+	err := wire.Scan(bomb, wire.ScanLimits{})
+	var r *wire.Refusal
+	if errors.As(err, &r) {
+		fmt.Println(r.Reason, r.Stage, r.Authenticated())
+	}
+	fmt.Println(err)
+	// Output:
+	// malformed 11 true
+	// wire: malformed at step 11 (scan): body: a declared length is beyond the end, at byte 0 of 5
+}
+
+// Inspect shows a message to a person, however broken it is.
+func ExampleInspect() {
+	in, err := wire.Inspect([]byte("not a message"))
+	fmt.Println(in.Format, in.Bytes)
+	fmt.Println(err)
+	// Output:
+	// unknown 13
+	// wire: malformed at step 2 (structure): envelope: fields: want an array, got an unsigned integer, at byte 0
+}
