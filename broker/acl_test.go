@@ -160,7 +160,7 @@ func TestPipeHasAnIdentity(t *testing.T) {
 	b, stop := run(t, plant(t))
 	join(t, b.Conn("aggregator"), connectOpts{id: "aggregator"})
 	for name, o := range map[string]connectOpts{
-		"another user name": {id: "op", user: "op", password: "op"},
+		"another user name": {id: "aggregator", user: "op", password: "op"},
 		"another client id": {id: "op"},
 	} {
 		if _, code := dial(t, b.Conn("aggregator"), o); code != 5 {

@@ -25,55 +25,9 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/topics"
 )
-
-// DefaultMaxPacket is the largest MQTT packet taken: 1 MiB of payload and
-// 64 KiB for all the rest.
-const DefaultMaxPacket = 1<<20 + 64<<10
-
-const (
-	defaultMaxConns = 10_000
-	connectWithin   = 10 * time.Second // from accept to a whole CONNECT
-	retainedFile    = "retained.db"
-)
-
-// Config of a broker. At least Namespace and Users, or Open, are needed; with
-// no address at all only [Broker.Conn] reaches it.
-type Config struct {
-	// TCP, WS, TLS and WSS are addresses to listen on, "host:port"; port 0
-	// takes a free one, "" does not listen.
-	TCP, WS, TLS, WSS string
-	// CertFile and KeyFile are the server's certificate chain and key, PEM;
-	// needed for TLS and WSS.
-	CertFile, KeyFile string
-	// ClientCA is a PEM file; a client certificate signed by it is an
-	// identity: the URI "fedmq:<user name>" among its names, else its common
-	// name. Empty: certificates are not asked for.
-	ClientCA string
-	// Origins are the web origins ("https://hmi.example") whose pages may
-	// open a WebSocket, besides the broker's own host. Clients that are no
-	// browser send no origin and are not concerned.
-	Origins []string
-
-	Namespace topics.Namespace
-	Users     []User
-	// Open lets everybody do everything. The caller warns when it listens
-	// on more than the loopback.
-	Open bool
-
-	// DataDir is where retained messages are kept; "" keeps them in memory.
-	DataDir string
-	// MaxPacket is the largest MQTT packet in bytes; 0 is DefaultMaxPacket.
-	MaxPacket int
-	// MaxConns is how many connections may be open; 0 is 10,000.
-	MaxConns int
-
-	Log zerolog.Logger
-}
 
 // Addrs are the addresses listened on, with the ports that were taken; ""
 // where there is no such listener.
@@ -102,21 +56,8 @@ type Broker struct {
 // New checks cfg, reads its certificates and returns a broker that does
 // nothing yet.
 func New(cfg Config) (*Broker, error) {
-	if cfg.MaxPacket == 0 {
-		cfg.MaxPacket = DefaultMaxPacket
-	}
-	if cfg.MaxConns == 0 {
-		cfg.MaxConns = defaultMaxConns
-	}
-	switch {
-	case cfg.MaxPacket < 0 || cfg.MaxPacket > 256<<20:
-		return nil, fmt.Errorf("broker: packets of %d bytes: want up to 256 MiB", cfg.MaxPacket)
-	case !cfg.Open && cfg.Namespace.String() == "":
-		return nil, errors.New("broker: no namespace")
-	case !cfg.Open && len(cfg.Users) == 0:
-		return nil, errors.New("broker: no users: nobody could connect (list some, or open the broker to everybody)")
-	case (cfg.TLS != "" || cfg.WSS != "") && (cfg.CertFile == "" || cfg.KeyFile == ""):
-		return nil, errors.New("broker: TLS needs a certificate and a key")
+	if err := cfg.complete(); err != nil {
+		return nil, err
 	}
 	b := &Broker{
 		cfg: cfg, ready: make(chan struct{}), stopping: make(chan struct{}),
@@ -139,20 +80,6 @@ func New(cfg Config) (*Broker, error) {
 	})
 	b.hook.server = b.server
 	return b, nil
-}
-
-// capabilities are mochi's limits (M1).
-func capabilities(maxPacket int) *mqtt.Capabilities {
-	c := mqtt.NewDefaultServerCapabilities()
-	c.MaximumMessageExpiryInterval = 0 // the default deletes retained messages after a day
-	c.MaximumPacketSize = uint32(maxPacket)
-	c.MaximumInflight = 1024
-	c.MaximumClientWritesPending = 512
-	c.MaximumSessionExpiryInterval = 86400
-	c.MinimumProtocolVersion = 4 // MQTT 3.1.1
-	c.TopicAliasMaximum = 0      // the library asks the access list before it resolves an alias
-	c.SharedSubAvailable = 0
-	return c
 }
 
 // Listen opens the data directory and takes the addresses, so that a port in

@@ -202,7 +202,7 @@ func TestClientCertificate(t *testing.T) {
 		"not the common name as well":    {"berlin", connectOpts{id: "aggregator"}, 5},
 		"common name":                    {"aggregator", connectOpts{id: "aggregator:x"}, 0},
 		"user name that agrees":          {"aggregator", connectOpts{id: "aggregator:y", user: "aggregator"}, 0},
-		"user name that does not agree":  {"aggregator", connectOpts{id: "op", user: "op", password: "op"}, 5},
+		"user name that does not agree":  {"aggregator", connectOpts{id: "aggregator", user: "op", password: "op"}, 5},
 		"certificate of an unknown user": {"eve", connectOpts{id: "eve"}, 5},
 		"password without certificate":   {"", connectOpts{id: "op", user: "op", password: "op"}, 0},
 		"neither":                        {"", connectOpts{id: "op"}, 5},
@@ -261,8 +261,11 @@ func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	b, _ := run(t, Config{Open: true, TCP: "127.0.0.1:0", MaxConns: 1})
 	join(t, tcp(t, b.Addrs().TCP), connectOpts{id: "first"})
-	if _, err := tcp(t, b.Addrs().TCP).Read(make([]byte, 1)); err == nil {
-		t.Error("a second connection is served")
+	second := tcp(t, b.Addrs().TCP)
+	t.Cleanup(func() { _ = second.Close() })
+	_, _ = second.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01b")) // may be refused already
+	if n, err := second.Read(make([]byte, 4)); err == nil {
+		t.Errorf("a second connection is answered with %d bytes", n)
 	}
 }
 
@@ -288,9 +291,9 @@ func (b *syncBuffer) String() string {
 // library could print them in.
 func TestLogHasNoPayload(t *testing.T) {
 	t.Parallel()
-	var log syncBuffer
+	var lines syncBuffer
 	cfg := plant(t)
-	cfg.Log = zerolog.New(&log).Level(zerolog.TraceLevel)
+	cfg.Log = zerolog.New(&lines).Level(zerolog.TraceLevel)
 	b, stop := run(t, cfg)
 	const canary = "CANARY-weights"
 	forms := []string{canary, "67 65 78 65 82 89", "67,65,78,65,82,89", "43414e415259", "Q0FOQVJZ", "[67"}
@@ -310,7 +313,7 @@ func TestLogHasNoPayload(t *testing.T) {
 	_, _ = site.conn.Write([]byte("\x36\x20\x00\x03abc" + canary)) // malformed
 	_, _ = dial(t, b.Conn(""), connectOpts{id: "op", user: "op", password: canary})
 	stop()
-	got := log.String()
+	got := lines.String()
 	for _, f := range forms {
 		if strings.Contains(got, f) {
 			t.Errorf("the log has %q:\n%s", f, got)

@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,7 +22,7 @@ func (b *Broker) serveWeb(l bound) {
 		ReadHeaderTimeout: connectWithin,
 		IdleTimeout:       connectWithin,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          log.New(io.Discard, "", 0), // it quotes what clients sent
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it quotes what clients sent
 	}
 	ln := l.ln
 	if l.kind == kindWSS {

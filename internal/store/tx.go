@@ -185,13 +185,11 @@ func (tx *Tx) LastRecords(task string, n int) ([][]byte, error) {
 	prefix := []byte(Key(task, ""))
 	c := tx.bucket(Records).Cursor()
 	var recs [][]byte
-	k, raw := c.Seek([]byte(Key(task, "") + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
-	if k == nil {
-		k, raw = c.Last()
-	} else {
-		k, raw = c.Prev()
+	step := c.Prev
+	if after, _ := c.Seek([]byte(task + "\x01")); after == nil { // the first key behind the task's
+		step = c.Last
 	}
-	for ; k != nil && bytes.HasPrefix(k, prefix) && len(recs) < n; k, raw = c.Prev() {
+	for k, raw := step(); k != nil && bytes.HasPrefix(k, prefix) && len(recs) < n; k, raw = c.Prev() {
 		val, err := tx.open(Records, k, raw)
 		if err != nil {
 			return nil, err
