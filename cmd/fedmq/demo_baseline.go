@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -36,7 +37,7 @@ func (d *demo) saveModel(recs []record.Record) (m *model.Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = m.WriteSafetensors(f, map[string]string{"task": d.task, "round": fmt.Sprint(recs[len(recs)-1].Round)})
+	err = m.WriteSafetensors(f, map[string]string{"task": d.task, "round": strconv.FormatUint(recs[len(recs)-1].Round, 10)})
 	return m, errors.Join(err, f.Close())
 }
 

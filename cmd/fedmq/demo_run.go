@@ -240,8 +240,8 @@ func (d *demo) spawn(self, name string, args ...string) (stop func() error, done
 	ended := make(chan error, 1)
 	go func() { ended <- errors.Join(cmd.Wait(), log.Close()) }()
 	return func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			return nil // it has ended
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		select {
 		case err := <-ended:
