@@ -26,7 +26,7 @@ and hashes, not signatures. Exit code 1 if the message is broken; what could be 
 printed all the same.
 
   fedmq inspect -t acme/_fl_v1/quality/model
-  mosquitto_sub -C 1 -t acme/_fl_v1/quality/order | fedmq inspect`
+  mosquitto_sub -C 1 -N -t acme/_fl_v1/quality/order | fedmq inspect`
 }
 
 // maxInspect bounds what is read from a file.
@@ -72,7 +72,7 @@ func readAll(r io.Reader, name string) ([]byte, error) {
 }
 
 func (c *inspectCmd) fromTopic(ctx context.Context, logs *logFlags) ([]byte, error) {
-	cl, err := c.connect(ctx, logs.logger(), "inspect", link.Filter{Topic: c.Topic, QoS: 1})
+	cl, err := c.connect(ctx, logs.quiet(), "inspect", link.Filter{Topic: c.Topic, QoS: 1})
 	if err != nil {
 		return nil, err
 	}

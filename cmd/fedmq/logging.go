@@ -27,3 +27,13 @@ func (f *logFlags) logger() zerolog.Logger {
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
+
+// quiet is the logger of a command that a person waits for: its answer is the
+// news, so "info" means warnings.
+func (f *logFlags) quiet() zerolog.Logger {
+	log := f.logger()
+	if f.Level == "info" {
+		return log.Level(zerolog.WarnLevel)
+	}
+	return log
+}

@@ -48,7 +48,7 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
-	cl, err := c.connect(ctx, logs.logger(), "send", link.Filter{Topic: o.Round(), QoS: 1}, link.Filter{Topic: o.Event()})
+	cl, err := c.connect(ctx, logs.quiet(), "send", link.Filter{Topic: o.Round(), QoS: 1}, link.Filter{Topic: o.Event()})
 	if err != nil {
 		return err
 	}
