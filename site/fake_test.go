@@ -5,6 +5,7 @@ import (
 	"math"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
@@ -21,6 +22,7 @@ type fake struct {
 	err     error
 	panics  bool
 	nan     bool
+	steps   int  // of 10 ms, each reported
 	spoil   bool // changes the model it was given
 	jobs    chan trainer.Job
 }
@@ -49,6 +51,10 @@ func (f *fake) Train(ctx context.Context, job trainer.Job, global *model.Model) 
 		f.jobs <- job
 	}
 	job.Report(1, 4)
+	for i := range f.steps { // 10 ms each
+		time.Sleep(10 * time.Millisecond)
+		job.Report(i, f.steps)
+	}
 	if f.block != nil {
 		if f.deaf {
 			<-f.block

@@ -190,8 +190,13 @@ func (h *hub) reply(m wire.Reply) {
 // commit publishes the head of a committed record in which the member counts.
 func (h *hub) commit(round uint64, base, next *model.Model, content model.ContentID) {
 	h.t.Helper()
+	h.commitOf(testTask, round, base, next, content)
+}
+
+func (h *hub) commitOf(task string, round uint64, base, next *model.Model, content model.ContentID) {
+	h.t.Helper()
 	r := record.Record{
-		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: h.epoch, Verdict: record.Committed, Work: wire.WorkTrain,
+		Owner: testNS, Task: task, Round: round, Attempt: 1, Epoch: h.epoch, Verdict: record.Committed, Work: wire.WorkTrain,
 		Base: base.ContentID(), Model: next.ContentID(), Version: round,
 		Entries: record.Entries{{Member: testMember, Index: 3, Content: content, Samples: 10, Weight: 10, Verdict: verdict.Counted}},
 	}

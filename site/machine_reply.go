@@ -68,7 +68,11 @@ func (m *machine) onRefusal(r refusal) {
 		case refusedForNow:
 		}
 	case r.Content.IsZero():
-		about = "join"
+		// A join, a decline, or something that could not be read: nothing that
+		// an entry could be dropped for.
+		if r.Round == 0 {
+			about = "join"
+		}
 		m.answerDecline(r.Round, r.Content)
 	default:
 		return

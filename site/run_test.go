@@ -385,6 +385,53 @@ func TestHostile(t *testing.T) {
 	})
 }
 
+// A model whose bytes are not those its header names, and the record of
+// another task, are not believed.
+func TestLies(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		h.life(h.config(tr))
+		h.welcome()
+		base, other := weights(t, 1, 2), weights(t, 3, 4)
+		h.say(h.owner.Model(), true, h.sealed(wire.Header{
+			Kind: wire.KindModel, Topic: h.owner.Model(), Base: base.ContentID(), Schema: base.Schema.Hash(), Encoding: wire.EncodingDense,
+		}, wire.Model{Tensors: other}))
+		wait(2 * time.Second)
+		if s := h.lastStatus(); s.Error != "model not accepted: wrong_base" {
+			t.Fatalf("status %+v", s)
+		}
+		h.order(1, 1, wire.WorkTrain, base)
+		wait(time.Minute)
+		if tr.trained.Load() != 0 {
+			t.Fatal("trained on another model than the order's base")
+		}
+		h.model(0, base)
+		_, m, _ := h.update()
+		h.commitOf("energy", 1, base, other, m.(wire.Update).Content())
+		h.wantPhase(PhaseSending)
+	})
+}
+
+// Progress is shown once a second, however often the trainer tells it.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{steps: 1000}
+		h.life(h.config(tr))
+		h.welcome()
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.forget()
+		h.order(1, 1, wire.WorkTrain, base)
+		wait(15 * time.Second)
+		if n := len(h.payloads(testTask + "/status")); n < 9 || n > 14 {
+			t.Fatalf("%d statuses in 10 s of training", n)
+		}
+		h.wantPhase(PhaseSending)
+	})
+}
+
 // The disk's failure ends the site before anything is sent that depends on it.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
@@ -425,19 +472,24 @@ func TestDeafTrainer(t *testing.T) {
 	})
 }
 
-// Idle sites beat: status and presence.
+// Idle sites beat, status and presence, at the interval of the order.
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
-		h.forget()
-		wait(5 * time.Minute)
-		for _, leaf := range []string{"_fl_v1/state", testTask + "/status"} {
-			if n := len(h.payloads(leaf)); n < 8 || n > 12 {
-				t.Errorf("%d messages on %s in 5 minutes of 30 s +-20 %%", n, leaf)
+		for _, every := range []time.Duration{30 * time.Second, 90 * time.Second} {
+			h.forget()
+			wait(10 * every)
+			for _, leaf := range []string{"_fl_v1/state", testTask + "/status"} {
+				if n := len(h.payloads(leaf)); n < 8 || n > 13 {
+					t.Errorf("%d messages on %s in 10 times %v", n, leaf, every)
+				}
 			}
+			base := weights(t, 1, 2)
+			h.order(1, 1, wire.WorkNone, base, func(o *wire.Order) { o.HeartbeatMS = 90_000 })
+			wait(time.Minute) // the beat that was set before
 		}
 	})
 }
