@@ -2,12 +2,15 @@ package aggregator
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/topics"
 )
 
 // Command is what an operator publishes on a task's command topic, never
@@ -45,6 +48,16 @@ func (t *task) command(m link.Message) {
 	t.step(round.Command{Now: t.a.nowMS(), ID: c.ID, Op: c.Command, AtRound: c.AtRound})
 }
 
+// operator finds a listed operator's key.
+func (a *aggregator) operator(kid [8]byte) (ed25519.PublicKey, bool) {
+	for _, k := range a.cfg.Keys {
+		if k.Role == topics.RoleOperator && !k.Revoked && record.KeyIDOf(k.Public) == kid {
+			return k.Public, true
+		}
+	}
+	return nil, false
+}
+
 func (t *task) parseCommand(m link.Message) (Command, error) {
 	var c Command
 	fresh := t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
@@ -52,13 +65,17 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 		t.a.conn.Post(link.Message{Topic: m.Topic, QoS: 1, Retained: true}) // clear it
 		return c, fmt.Errorf("a command must not be retained, nor come within %s of a connect; send it again", freshWait)
 	}
-	if t.a.cfg.Signer != nil {
-		return c, fmt.Errorf("this task is signed, and commands cannot be signed yet: stop the aggregator instead")
-	}
 	if len(m.Payload) > maxCommand {
 		return c, fmt.Errorf("%d bytes, want at most %d", len(m.Payload), maxCommand)
 	}
-	dec := json.NewDecoder(bytes.NewReader(m.Payload))
+	doc := m.Payload
+	if t.a.cfg.Signer != nil {
+		var err error
+		if doc, err = record.VerifyCommand(doc, t.a.operator); err != nil {
+			return c, fmt.Errorf("this task is signed, a command needs the signature of a listed operator: %w", err)
+		}
+	}
+	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
 		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"timestamp_ms\"}: %w", err)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -12,11 +13,42 @@ import (
 	"strings"
 )
 
-// Types of the signed bytes (RC-8).
+// Types of the signed bytes (rules RC-8, RC-12, RC-14).
 const (
-	typeRecord = "fedmq/v1/record"
-	typeHead   = "fedmq/v1/record-head"
+	typeRecord  = "fedmq/v1/record"
+	typeHead    = "fedmq/v1/record-head"
+	typeCommand = "fedmq/v1/command"
 )
+
+// sigMember begins the last member of a signed document.
+const sigMember = `,"sig":"`
+
+// SignCommand returns an operator's command, a JSON object with at least one
+// member, with its signature as the last member (rule RC-14).
+func SignCommand(doc []byte, key crypto.Signer) ([]byte, error) {
+	if len(doc) < len(`{"a":0}`) || doc[0] != '{' || doc[len(doc)-1] != '}' {
+		return nil, fmt.Errorf("%w: a command is a JSON object", ErrMalformed)
+	}
+	text, err := sign(typeCommand, doc, key)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(doc[:len(doc)-1:len(doc)-1], sigMember...), text+`"}`...), nil
+}
+
+// VerifyCommand checks what SignCommand made and returns the command without
+// its signature. Errors wrap [ErrUnsigned], [ErrMalformed] or [ErrSignature].
+func VerifyCommand(doc []byte, keys Keys) ([]byte, error) {
+	at := bytes.LastIndex(doc, []byte(sigMember))
+	end := len(doc) - len(`"}`)
+	if at < 0 || end < at+len(sigMember) || string(doc[end:]) != `"}` {
+		return nil, ErrUnsigned
+	}
+	if err := verify(typeCommand, doc, string(doc[at+len(sigMember):end]), keys); err != nil {
+		return nil, err
+	}
+	return append(doc[:at:at], '}'), nil
+}
 
 // KeyIDOf names an Ed25519 public key: the first 8 bytes of
 // SHA-256("fedmq/key/v1" || suite 1 || key).
@@ -78,7 +110,7 @@ func verify(kind string, b []byte, text string, keys Keys) error {
 	if err != nil {
 		return err
 	}
-	end := len(b) - len(`,"sig":"`) - len(text) - len(`"}`)
+	end := len(b) - len(sigMember) - len(text) - len(`"}`)
 	if end < 1 {
 		return fmt.Errorf("%w: sig is not the last member", ErrMalformed)
 	}

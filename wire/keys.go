@@ -16,7 +16,7 @@ import (
 // Key is one entry of the allow-list: who may speak from which node.
 type Key struct {
 	Path    string      // node below the namespace, "" = the namespace itself
-	Role    topics.Role // RoleSite sends joins and updates, RoleAggregator orders, models and replies
+	Role    topics.Role // RoleSite sends joins and updates, RoleAggregator orders, models and replies, RoleOperator no envelope but commands
 	Public  ed25519.PublicKey
 	Revoked bool
 }
@@ -33,8 +33,8 @@ func NewKeys(list ...Key) (*Keys, error) {
 		if len(k.Public) != ed25519.PublicKeySize {
 			return nil, fmt.Errorf("wire: key of %q: an Ed25519 public key has %d bytes, got %d", k.Path, ed25519.PublicKeySize, len(k.Public))
 		}
-		if k.Role != topics.RoleSite && k.Role != topics.RoleAggregator {
-			return nil, fmt.Errorf("wire: key of %q: want the role site or aggregator, got %v", k.Path, k.Role)
+		if k.Role != topics.RoleSite && k.Role != topics.RoleAggregator && k.Role != topics.RoleOperator {
+			return nil, fmt.Errorf("wire: key of %q: want the role site, aggregator or operator, got %v", k.Path, k.Role)
 		}
 		if k.Path != "" || k.Role == topics.RoleSite {
 			if err := topics.CheckPath(k.Path); err != nil {

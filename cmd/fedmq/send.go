@@ -11,7 +11,9 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 type sendCmd struct {
@@ -21,6 +23,7 @@ type sendCmd struct {
 	Task      string        `short:"t" required:"" help:"Name of the task."`
 	Owner     string        `help:"Node that owns the task, below the namespace; empty for the namespace itself."`
 	AtRound   uint64        `help:"Round the command is meant for; default: the one that the task shows."`
+	SignKey   string        `type:"existingfile" help:"Operator's private key (Ed25519, PEM), for a signed task."`
 	Wait      time.Duration `default:"10s" help:"How long to wait for the aggregator's answer."`
 }
 
@@ -75,6 +78,9 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	payload, err := json.Marshal(aggregator.Command{
 		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(c.Command), AtRound: at, TimestampMS: time.Now().UnixMilli(),
 	})
+	if err == nil {
+		payload, err = c.sign(payload)
+	}
 	if err != nil {
 		return err
 	}
@@ -91,4 +97,15 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	}
 	fmt.Printf("round %d: %s\n", ev.Round, ev.Detail)
 	return nil
+}
+
+func (c *sendCmd) sign(payload []byte) ([]byte, error) {
+	if c.SignKey == "" {
+		return payload, nil
+	}
+	key, err := wire.LoadPrivateKeyPEM(c.SignKey)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return record.SignCommand(payload, key)
 }
