@@ -34,7 +34,7 @@ type broker struct {
 	batches  [][]string // filters of each SUBSCRIBE
 	got      []mochipackets.Packet
 	pings    int
-	wills    int
+	wills    []mochipackets.Packet
 	versions []byte
 	conns    sync.WaitGroup
 }
@@ -132,7 +132,9 @@ func (b *broker) OnPacketRead(_ *mochi.Client, pk mochipackets.Packet) (mochipac
 	return pk, nil
 }
 
-func (b *broker) OnWillSent(*mochi.Client, mochipackets.Packet) { b.set(func() { b.wills++ }) }
+func (b *broker) OnWillSent(_ *mochi.Client, pk mochipackets.Packet) {
+	b.set(func() { b.wills = append(b.wills, pk) })
+}
 
 // payloads lists what arrived on a topic.
 func (b *broker) payloads(topic string) []string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 )
 
@@ -611,7 +612,7 @@ func TestPoliteEnd(t *testing.T) {
 		}
 		stop()
 		b.set(func() {
-			if b.wills != 0 {
+			if len(b.wills) != 0 {
 				t.Errorf("Will sent at a polite end")
 			}
 		})
@@ -631,8 +632,13 @@ func TestPoliteEnd(t *testing.T) {
 		next(t, c, isDown)
 		synctest.Wait()
 		b.set(func() {
-			if b.wills != 1 {
-				t.Errorf("%d Wills sent at a loss", b.wills)
+			if len(b.wills) != 1 {
+				t.Fatalf("%d Wills sent at a loss", len(b.wills))
+			}
+			w := b.wills[0]
+			got := Message{Topic: w.TopicName, Payload: w.Payload, QoS: w.FixedHeader.Qos, Retained: w.FixedHeader.Retain}
+			if d := cmp.Diff(*will, got); d != "" {
+				t.Errorf("Will: %s", d)
 			}
 		})
 	})
