@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -70,6 +71,9 @@ func (c *brokerCmd) config(log zerolog.Logger) (broker.Config, error) {
 	var f usersFile
 	if err := loadYAML(c.Users, &f); err != nil {
 		return cfg, err
+	}
+	for i := range f.Users {
+		f.Users[i].PasswordFile = at(filepath.Dir(c.Users), f.Users[i].PasswordFile)
 	}
 	users, err := broker.ParseUsers(f.Users)
 	if err != nil {

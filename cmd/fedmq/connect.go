@@ -64,6 +64,11 @@ type secrets struct {
 }
 
 func (c connection) load(dir string) (s secrets, err error) {
+	if c.Broker != "" { // a connection that is never run: the URL is checked
+		if _, err := link.New(link.Config{Broker: c.Broker, ClientID: "check"}); err != nil {
+			return s, fmt.Errorf("broker: %w", err)
+		}
+	}
 	if c.PasswordFile != "" {
 		if s.password, err = readPassword(at(dir, c.PasswordFile)); err != nil {
 			return s, fmt.Errorf("password_file: %w", err)

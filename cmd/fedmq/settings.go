@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 
 	"github.com/goccy/go-yaml/ast"
@@ -21,7 +20,7 @@ func (s *settings) UnmarshalYAML(n ast.Node) error {
 		return err
 	}
 	if _, ok := v.(map[string]any); !ok {
-		return fmt.Errorf("line %d: want a mapping of settings", n.GetToken().Position.Line)
+		return placed(n, "want a mapping of settings")
 	}
 	s.json, err = json.Marshal(v)
 	return err
@@ -64,7 +63,7 @@ func plain(n ast.Node) (any, error) {
 		}
 		return n.Value, nil
 	}
-	return nil, fmt.Errorf("line %d: %s is no value for a setting", n.GetToken().Position.Line, n.Type())
+	return nil, placed(n, "%s is no value for a setting", n.Type())
 }
 
 func plainMap(values []*ast.MappingValueNode) (any, error) {
@@ -72,7 +71,7 @@ func plainMap(values []*ast.MappingValueNode) (any, error) {
 	for _, v := range values {
 		key := v.Key.GetToken().Value
 		if _, ok := m[key]; ok {
-			return nil, fmt.Errorf("line %d: key %q stands twice", v.Key.GetToken().Position.Line, key)
+			return nil, placed(v.Key, "key %q stands twice", key)
 		}
 		var err error
 		if m[key], err = plain(v.Value); err != nil {

@@ -14,7 +14,7 @@ import (
 type siteCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
-	Slow   bool   `hidden:"" help:"Take two seconds a round of training; for demonstrations."`
+	Slow   bool   `help:"Take two seconds a round of training, so that people can follow."`
 }
 
 func (siteCmd) Help() string {
@@ -84,7 +84,7 @@ func (f siteFile) config(dir string, slow bool) (site.Config, error) {
 	cfg := site.Config{
 		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(dir, f.Connection.DataDir),
 		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls,
-		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity),
+		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}
 	for i, t := range f.Tasks {
 		tr, err := t.Trainer.load(tabular.Dir(dir), slow)

@@ -6,10 +6,12 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // maxConfig bounds a configuration file in bytes.
@@ -58,14 +60,63 @@ func documents(f *ast.File) int {
 	return n
 }
 
-// positioned turns the library's error into "file:line:column: message".
+// placedError is a problem at a place in a configuration file.
+type placedError struct {
+	at      *token.Position
+	problem string
+}
+
+func (e *placedError) Error() string { return e.problem }
+
+func placed(n ast.Node, format string, args ...any) error {
+	return &placedError{n.GetToken().Position, fmt.Sprintf(format, args...)}
+}
+
+// positioned turns an error of the decoder into "file:line:column: message".
 func positioned(file string, err error) error {
+	var pe *placedError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s:%d:%d: %w", file, pe.at.Line, pe.at.Column, pe)
+	}
+	var te *yaml.TypeError
+	if errors.As(err, &te) && te.Token != nil {
+		p := te.Token.Position
+		return fmt.Errorf("%s:%d:%d: want %s, not %s", file, p.Line, p.Column, kindOf(te.DstType), te.Token.Value)
+	}
+	var oe *yaml.OverflowError
+	if errors.As(err, &oe) && oe.Token != nil {
+		p := oe.Token.Position
+		return fmt.Errorf("%s:%d:%d: %s is beyond the range of the key", file, p.Line, p.Column, oe.SrcNum)
+	}
 	var ye yaml.Error
 	if !errors.As(err, &ye) || ye.GetToken() == nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	p := ye.GetToken().Position
 	return fmt.Errorf("%s:%d:%d: %s", file, p.Line, p.Column, ye.GetMessage())
+}
+
+// kindOf names what a value of type t looks like in YAML.
+func kindOf(t reflect.Type) string {
+	if t == reflect.TypeFor[time.Duration]() {
+		return "a duration such as 90s or 5m"
+	}
+	if whole(t) {
+		return "a whole number"
+	}
+	switch t.Kind() {
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Pointer:
+		return kindOf(t.Elem())
+	}
+	return "a mapping"
 }
 
 // nodeUnmarshaler is what types with keys of their own implement.
@@ -92,7 +143,34 @@ func (c *keyChecker) check(n ast.Node, t reflect.Type, path string) {
 				c.check(v, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
 			}
 		}
+	default:
+		c.scalar(n, t)
 	}
+}
+
+// scalar finds what the decoder would round, or report without its place.
+func (c *keyChecker) scalar(n ast.Node, t reflect.Type) {
+	ok := true
+	switch n := n.(type) {
+	case *ast.FloatNode:
+		ok = !whole(t)
+	case *ast.StringNode:
+		if t == reflect.TypeFor[time.Duration]() {
+			_, err := time.ParseDuration(n.Value)
+			ok = err == nil
+		}
+	}
+	if !ok {
+		c.errs = append(c.errs, positioned(c.file, placed(n, "want %s, not %s", kindOf(t), n.GetToken().Value)))
+	}
+}
+
+func whole(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return true
+	}
+	return false
 }
 
 func (c *keyChecker) mapping(values []*ast.MappingValueNode, t reflect.Type, path string) {
