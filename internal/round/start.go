@@ -25,7 +25,8 @@ func (m *Machine) start(ev Started) {
 	}
 	m.forgive()
 	if m.s.Order == nil {
-		return // settle opens the first one when enough are welcomed
+		m.greet() // settle opens the first attempt when enough are welcomed
+		return
 	}
 	m.endOfAttempt()
 	if m.halted() {
@@ -114,6 +115,17 @@ func (m *Machine) halt() {
 	}
 	m.s.Phase = Halted
 	m.none(why)
+}
+
+// greet stores the order of a task that never ran: none, before the first
+// attempt. Members whose joins nobody heard see its epoch and join at once
+// instead of at their next repetition.
+func (m *Machine) greet() {
+	o := m.newOrder(WorkNone)
+	o.Attempt, o.Reason = 0, reasonMembers
+	m.s.Attempt = 0
+	m.store(o)
+	m.sendOrder()
 }
 
 // none stores and sends an order with work none.

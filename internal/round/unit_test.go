@@ -241,5 +241,6 @@ func ExampleMachine() {
 	}
 	// Output:
 	// save first: open of 0000
+	// then send: order 1.0, none, 0 member
 	// then send: order 1.1, train, 1 member
 }
