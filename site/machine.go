@@ -60,7 +60,6 @@ type machineConfig struct {
 	Path       string // member path below the namespace
 	Instance   nonce  // drawn at start
 	Statistics bool   // the trainer answers statistics rounds
-	Evaluate   bool   // the trainer evaluates
 	Rand       *rand.Rand
 }
 

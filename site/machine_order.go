@@ -142,10 +142,8 @@ func (m *machine) decide() {
 // able reports whether the trainer can do a kind of work.
 func (m *machine) able(work string) bool {
 	switch work {
-	case workTrain:
+	case workTrain, workEvaluate: // without an evaluator there are no metrics to tell
 		return true
-	case workEvaluate:
-		return m.cfg.Evaluate
 	case workStatistics:
 		return m.cfg.Statistics
 	}

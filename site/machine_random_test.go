@@ -54,7 +54,7 @@ func (w *world) restart() {
 	for _, round := range slices.Sorted(maps.Keys(w.box)) {
 		box = append(box, w.box[round])
 	}
-	w.m = newMachine(machineConfig{Path: "a/b", Instance: named("me"), Evaluate: true, Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
+	w.m = newMachine(machineConfig{Path: "a/b", Instance: named("me"), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
 	w.up, w.job = false, nil
 }
 

@@ -38,7 +38,7 @@ func TestMachine(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata/machine", func(t *testing.T, path string) {
 		s := script{
-			cfg: machineConfig{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Evaluate: true, Rand: rand.New(middle{})},
+			cfg: machineConfig{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Rand: rand.New(middle{})},
 			box: map[uint64]entry{},
 		}
 		s.start()
@@ -49,7 +49,7 @@ func TestMachine(t *testing.T) {
 				s.start()
 				return ""
 			case d.Cmd == "trainer":
-				s.cfg.Statistics, s.cfg.Evaluate = has(d, "statistics"), has(d, "evaluate")
+				s.cfg.Statistics = has(d, "statistics")
 				s.start()
 				return ""
 			case !known:

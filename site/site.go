@@ -166,9 +166,8 @@ func (s *site) newTask(ct Task) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, evaluate := ct.Trainer.(trainer.Evaluator)
 	_, statistics := ct.Trainer.(trainer.Statistician)
-	cfg := machineConfig{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Evaluate: evaluate, Rand: s.rand}
+	cfg := machineConfig{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Rand: s.rand}
 	t := &task{
 		Task: ct, owner: owner, member: member, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
 		m: newMachine(cfg, had.State, had.Entries, had.Model),
