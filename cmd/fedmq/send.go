@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
@@ -94,6 +95,9 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	})
 	if err != nil {
 		return fmt.Errorf("%s was sent for round %d; no answer from the aggregator: %w", c.Command, at, err)
+	}
+	if strings.Contains(ev.Detail, "refused") {
+		return fmt.Errorf("round %d: %s", ev.Round, ev.Detail)
 	}
 	fmt.Printf("round %d: %s\n", ev.Round, ev.Detail)
 	return nil

@@ -150,17 +150,17 @@ func (c *keyChecker) check(n ast.Node, t reflect.Type, path string) {
 
 // scalar finds what the decoder would round, or report without its place.
 func (c *keyChecker) scalar(n ast.Node, t reflect.Type) {
-	ok := true
-	switch n := n.(type) {
-	case *ast.FloatNode:
-		ok = !whole(t)
-	case *ast.StringNode:
+	wrong := false
+	switch n.(type) {
+	case *ast.FloatNode, *ast.IntegerNode, *ast.StringNode:
+		_, float := n.(*ast.FloatNode)
+		wrong = float && whole(t)
 		if t == reflect.TypeFor[time.Duration]() {
-			_, err := time.ParseDuration(n.Value)
-			ok = err == nil
+			_, err := time.ParseDuration(n.GetToken().Value)
+			wrong = err != nil
 		}
 	}
-	if !ok {
+	if wrong {
 		c.errs = append(c.errs, positioned(c.file, placed(n, "want %s, not %s", kindOf(t), n.GetToken().Value)))
 	}
 }

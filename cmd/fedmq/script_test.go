@@ -1,0 +1,172 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"fedmq": func() { os.Exit(run(os.Args[1:])) },
+	})
+}
+
+// TestScript runs testdata/*.txtar: the commands as a person types them, each a
+// process of its own.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	topics := readmeBlock(t, "<!-- output:topics -->")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			vectors, err := filepath.Abs("../../testdata/vectors/wire")
+			if err != nil {
+				return err
+			}
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			env.Setenv("VECTORS", vectors)
+			env.Setenv("PORT", port)
+			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
+		},
+	})
+}
+
+// freePort returns a port on which nobody listens now.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return "", err
+	}
+	return port, l.Close()
+}
+
+// cmdExit runs a program and wants its exit code: exit 2 fedmq frob.
+func cmdExit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit code program [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		code, ok := err.(interface{ ExitCode() int })
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = code.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s ended with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// cmdExpand puts environment variables into files: expand file...
+func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: expand file...")
+	}
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// cmdAwait waits for a file to exist (await file NAME), for somebody to listen
+// on the script's port (await port), or for a program to print something (await
+// text TEXT PROGRAM ARGS...).
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	var there func() bool
+	switch {
+	case !neg && len(args) == 2 && args[0] == "file":
+		there = func() bool {
+			_, err := os.Stat(ts.MkAbs(args[1]))
+			return err == nil
+		}
+	case !neg && len(args) == 1 && args[0] == "port":
+		there = func() bool {
+			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv("PORT"))
+			return err == nil && c.Close() == nil
+		}
+	case !neg && len(args) > 2 && args[0] == "text":
+		there = func() bool {
+			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
+		}
+	default:
+		ts.Fatalf("usage: await file name | await port | await text text program [args...]")
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	give := time.After(30 * time.Second)
+	for !there() {
+		select {
+		case <-tick.C:
+		case <-give:
+			ts.Fatalf("waited 30 s for %s", strings.Join(args, " "))
+		}
+	}
+}
+
+// cmdTerm sends SIGTERM to a background command whose arguments begin with
+// these: term site -c a.yaml.
+func cmdTerm(ts *testscript.TestScript, neg bool, args []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		if !neg && len(cmd.Args) > len(args) && slices.Equal(cmd.Args[1:len(args)+1], args) {
+			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+			return
+		}
+	}
+	ts.Fatalf("nothing runs with the arguments %q", args)
+}
+
+// cmdUnhex writes the message of a wire vector as bytes: unhex vector.txt file.
+func cmdUnhex(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unhex vector file")
+	}
+	_, body, _ := strings.Cut(ts.ReadFile(args[0]), "\n\n")
+	b, err := hex.DecodeString(strings.Join(strings.Fields(body), ""))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
+}
+
+// cmdGenkey makes Ed25519 keys as openssl does: genkey name... writes name.pem
+// and name.pub.
+func cmdGenkey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: genkey name...")
+	}
+	for _, name := range args {
+		public, private, err := ed25519.GenerateKey(rand.Reader)
+		ts.Check(err)
+		der, err := x509.MarshalPKCS8PrivateKey(private)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
+		der, err = x509.MarshalPKIXPublicKey(public)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(name+".pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
+	}
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type testFile struct {
+	Inline  testInline     `yaml:",inline"`
+	Name    string         `yaml:"name"`
+	Rounds  uint64         `yaml:"rounds"`
+	Share   float64        `yaml:"share"`
+	Wait    time.Duration  `yaml:"wait"`
+	List    []testItem     `yaml:"list"`
+	Where   map[string]any `yaml:"where"`
+	Pointer *testItem      `yaml:"pointer"`
+	Free    settings       `yaml:"free"`
+	Hidden  string         // no key
+}
+
+type testInline struct {
+	Broker string `yaml:"broker"`
+}
+
+type testItem struct {
+	Key  string `yaml:"key"`
+	Size int    `yaml:"size"`
+}
+
+func TestDecodeYAML(t *testing.T) {
+	t.Parallel()
+	var got testFile
+	err := decodeYAML("f", []byte(`
+broker: tcp://h   # of the inlined struct
+name: a
+rounds: 3
+share: 1
+wait: 90s
+list: [{key: x}, {size: 2}]
+where: {anything: [1, two]}
+pointer: {key: p}
+free: {lr: 1e-4}
+`), &got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Inline.Broker != "tcp://h" || got.Rounds != 3 || got.Share != 1 || got.Wait != 90*time.Second ||
+		len(got.List) != 2 || got.List[1].Size != 2 || got.Pointer.Key != "p" || string(got.Free.json) != `{"lr":1e-4}` {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Each case is a document and all of its error.
+func TestDecodeYAMLErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, doc, want string }{
+		{"unknown key", "name: a\nnome: b\n", `f:2:1: unknown key "nome"; did you mean "name"?`},
+		{"unknown key of an inlined struct", "borker: x\n", `f:1:1: unknown key "borker"; did you mean "broker"?`},
+		{"in a list", "list:\n  - key: x\n  - kye: y\n", `f:3:5: unknown key "kye" in list[1]; did you mean "key"?`},
+		{"behind a pointer", "pointer: {sise: 1}\n", `f:1:11: unknown key "sise" in pointer; did you mean "size"?`},
+		{"nothing near", "xylophone: 1\n", `f:1:1: unknown key "xylophone"`},
+		{"a field without a key", "Hidden: 1\n", `f:1:1: unknown key "Hidden"`},
+		{"two at once", "nome: b\nlist: [{kye: y}]\n", "f:1:1: unknown key \"nome\"; did you mean \"name\"?\nf:2:9: unknown key \"kye\" in list[0]; did you mean \"key\"?"},
+		{"word for a number", "rounds: many\n", "f:1:9: want a whole number, not many"},
+		{"fraction for a whole number", "rounds: 1.5\n", "f:1:9: want a whole number, not 1.5"},
+		{"negative", "rounds: -1\n", "f:1:9: -1 is beyond the range of the key"},
+		{"word for a share", "share: all\n", "f:1:8: want a number, not all"},
+		{"number for a duration", "wait: 90\n", "f:1:7: want a duration such as 90s or 5m, not 90"},
+		{"word for a duration", "wait: long\n", "f:1:7: want a duration such as 90s or 5m, not long"},
+		{"list for text", "name: [a]\n", "f:1:7: want text, not ["},
+		{"key twice", "name: a\nname: b\n", `f:2:1: mapping key "name" already defined at [1:1]`},
+		{"settings are no mapping", "free: [1]\n", "f:1:7: want a mapping of settings"},
+		{"two documents", "name: a\n---\nname: b\n", "f: want one YAML document, found 2"},
+		{"no document", "# nothing\n", "f: want one YAML document, found 0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var dst testFile
+			err := decodeYAML("f", []byte(c.doc), &dst)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if diff := cmp.Diff(c.want, err.Error()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// An anchor stands for what it names, also where a duration is wanted.
+func TestDecodeYAMLAnchor(t *testing.T) {
+	t.Parallel()
+	var got testFile
+	if err := decodeYAML("f", []byte("wait: &w 5s\n"), &got); err != nil || got.Wait != 5*time.Second {
+		t.Errorf("%v, %v", got.Wait, err)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	keys := func(names ...string) map[string]reflect.Type {
+		m := map[string]reflect.Type{}
+		for _, n := range names {
+			m[n] = nil
+		}
+		return m
+	}
+	for _, c := range []struct {
+		key   string
+		known []string
+		want  string
+	}{
+		{"quroum", []string{"quorum", "rounds"}, "quorum"},
+		{"Quorum", []string{"quorum"}, "quorum"},
+		{"start-when", []string{"start_when", "statistics"}, "start_when"},
+		{"x", []string{"a", "b"}, "a"}, // one letter is one slip away from any other
+		{"completely", []string{"ca", "key"}, ""},
+		{"bat", []string{"cat", "bar"}, "bar"}, // a tie: the first by the alphabet
+		{"bat", nil, ""},
+	} {
+		for range 10 { // whatever the order of the map
+			if got := nearest(c.key, keys(c.known...)); got != c.want {
+				t.Errorf("nearest(%q, %q) = %q, want %q", c.key, c.known, got, c.want)
+			}
+		}
+	}
+}
+
+// editDistance against the definition, and what holds of any distance.
+func TestEditDistance(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"quorum", "qourum", 2},
+	} {
+		if got := editDistance(c.a, c.b); got != c.want {
+			t.Errorf("editDistance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	word := func() string {
+		var b strings.Builder
+		for range rng.IntN(6) {
+			b.WriteByte("ab_"[rng.IntN(3)])
+		}
+		return b.String()
+	}
+	for range 500 {
+		a, b := word(), word()
+		if got, want := editDistance(a, b), distanceTwin(a, b); got != want || got != editDistance(b, a) {
+			t.Fatalf("editDistance(%q, %q) = %d, want %d", a, b, got, want)
+		}
+	}
+}
+
+// distanceTwin is the recursive definition.
+func distanceTwin(a, b string) int {
+	if a == "" || b == "" {
+		return len(a) + len(b)
+	}
+	if a[0] == b[0] {
+		return distanceTwin(a[1:], b[1:])
+	}
+	return 1 + min(distanceTwin(a[1:], b), distanceTwin(a, b[1:]), distanceTwin(a[1:], b[1:]))
+}
+
+func TestYAMLKeys(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for k := range yamlKeys(reflect.TypeFor[testFile]()) {
+		got = append(got, k)
+	}
+	slices.Sort(got)
+	want := []string{"broker", "free", "list", "name", "pointer", "rounds", "share", "wait", "where"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, doc, want string }{
+		{"exponent without a point", "{l2: 1e-4}", `{"l2":1e-4}`},
+		{"exponent with a point", "{l2: 1.0e-4}", `{"l2":1.0e-4}`},
+		{"upper case", "{l2: 1E-4}", `{"l2":1E-4}`},
+		{"negative exponent number", "{x: -5e+3}", `{"x":-5e+3}`},
+		{"number as it is written", "{lr: 0.10}", `{"lr":0.10}`},
+		{"whole", "{epochs: 5, seed: 18446744073709551615}", `{"epochs":5,"seed":18446744073709551615}`},
+		{"quoted stays text", `{name: "1e-4", single: '5'}`, `{"name":"1e-4","single":"5"}`},
+		{"word", "{optimiser: adam}", `{"optimiser":"adam"}`},
+		{"no number", "{version: 1.2.3, e: 1e, hex: 0x1g}", `{"e":"1e","hex":"0x1g","version":"1.2.3"}`},
+		{"true and null", "{a: true, b: null}", `{"a":true,"b":null}`},
+		{"nested", "{a: {b: [1e3, x, {c: 2}]}}", `{"a":{"b":[1e3,"x",{"c":2}]}}`},
+		{"block", "\n  epochs: 5\n  lr: 1e-2", `{"epochs":5,"lr":1e-2}`},
+		{"one line of a block", "\n  lr: 1e-2", `{"lr":1e-2}`},
+		{"empty", "{}", `{}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var dst testFile
+			if err := decodeYAML("f", []byte("free: "+c.doc+"\n"), &dst); err != nil {
+				t.Fatal(err)
+			}
+			if got := string(dst.Free.json); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSettingsErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ doc, want string }{
+		{"{lr: 1, lr: 2}", `f:1:15: mapping key "lr" already defined at [1:8]`},
+		{"{a: {lr: 1, lr: 2}}", `f:1:19: mapping key "lr" already defined at [1:12]`},
+		{"{lr: .nan}", "f:1:12: Nan is no value for a setting"},
+		{"{lr: .inf}", "f:1:12: Infinity is no value for a setting"},
+		{"{lr: &x 1}", "f:1:12: Anchor is no value for a setting"},
+		{"5", "f:1:7: want a mapping of settings"},
+	} {
+		var dst testFile
+		if err := decodeYAML("f", []byte("free: "+c.doc+"\n"), &dst); fmt.Sprint(err) != c.want {
+			t.Errorf("%s: %v, want %s", c.doc, err, c.want)
+		}
+	}
+}
