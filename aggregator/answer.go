@@ -23,6 +23,16 @@ type counts struct {
 // log line a second (security section 2).
 type answers struct{ answeredMS, loggedMS int64 }
 
+// mayLog allows one line a second about what members send.
+func (t *task) mayLog() bool {
+	now := t.a.nowMS()
+	if now-t.answers.loggedMS < 1000 {
+		return false
+	}
+	t.answers.loggedMS = now
+	return true
+}
+
 // problem translates a refusal of package wire.
 func problem(err error) (verdict.Reason, string) {
 	var r *wire.Refusal
@@ -52,8 +62,7 @@ func (t *task) refuse(path string, h wire.Header, err error) {
 	t.counts.refused[reason.String()]++
 	t.viewDue = true
 	now := t.a.nowMS()
-	if now-t.answers.loggedMS >= 1000 {
-		t.answers.loggedMS = now
+	if t.mayLog() {
 		t.log.Warn().Str("sender", path).Str("reason", reason.String()).Str("detail", detail).Msg("message refused")
 	}
 	if now-t.answers.answeredMS >= 1000 {
@@ -65,7 +74,9 @@ func (t *task) refuse(path string, h wire.Header, err error) {
 // reply seals and posts one answer to a member.
 func (t *task) reply(member string, r wire.Reply) {
 	topic := t.topics.Reply(member)
-	payload, err := t.seal(topic, wire.KindReply, "", r, model.ContentID{}, t.state.Round, t.state.Attempt)
+	payload, err := t.seal(wire.Header{
+		Kind: wire.KindReply, Epoch: t.state.Epoch, Round: t.state.Round, Attempt: t.state.Attempt, Topic: topic,
+	}, r)
 	if err != nil {
 		t.log.Error().Err(err).Str("member", member).Msg("answer not encoded")
 		return
@@ -73,17 +84,16 @@ func (t *task) reply(member string, r wire.Reply) {
 	t.a.conn.Post(link.Message{Topic: topic, Payload: payload, QoS: 1})
 }
 
-// seal makes the envelope of one of the owner's messages.
-func (t *task) seal(topic, kind, encoding string, m wire.Message, base model.ContentID, rnd uint64, attempt uint32) ([]byte, error) {
+// seal makes the envelope of one of the owner's messages; h says what is
+// particular to it.
+func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
 	body, err := wire.Encode(m)
 	if err != nil {
 		return nil, err
 	}
-	return wire.Seal(wire.Header{
-		Task: t.cfg.Name, Epoch: t.state.Epoch, Kind: kind, Round: rnd, Attempt: attempt,
-		Sender: t.topics.Node(), Topic: topic, Base: base, Encoding: encoding, Schema: t.schema,
-		CreatedMS: uint64(t.a.nowMS()), // #nosec G115 -- after 1970
-	}, body, t.a.cfg.Signer)
+	h.Task, h.Sender, h.Schema = t.cfg.Name, t.topics.Node(), t.schema
+	h.CreatedMS = uint64(t.a.nowMS()) // #nosec G115 -- after 1970
+	return wire.Seal(h, body, t.a.cfg.Signer)
 }
 
 // sendReply translates an answer of the machine.
@@ -100,16 +110,18 @@ func (t *task) sendReply(m round.SendReply) {
 			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
 			return
 		}
-		t.reply(m.Member, wire.RefusalReply{Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content),
-			Reason: r.Reason.String(), Detail: r.Detail, Counter: r.Counter})
+		t.reply(m.Member, wire.RefusalReply{
+			Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content),
+			Reason: r.Reason.String(), Detail: r.Detail, Counter: r.Counter,
+		})
 	}
 }
 
-// settledCache keeps the last record looked at, and when each member was
-// answered: one settled a member and second.
+// settledCache keeps what the records of one round say, and when each member
+// was answered: one settled a member and second.
 type settledCache struct {
 	round   uint64
-	entries map[string]record.Entry
+	entries map[contentKey]verdict.Reason
 	atMS    map[string]int64
 }
 
@@ -129,17 +141,19 @@ func (t *task) sendSettled(m round.SendSettled) error {
 			return err
 		}
 	}
-	v := verdict.StaleRound.String()
-	if e, ok := t.settled.entries[m.Member]; ok && e.Content == model.ContentID(m.Content) {
-		v = e.Verdict.String()
+	v, ok := t.settled.entries[contentKey{m.Member, model.ContentID(m.Content)}]
+	if !ok {
+		v = verdict.StaleRound
 	}
-	t.reply(m.Member, wire.Settled{Round: m.Round, Content: model.ContentID(m.Content), Verdict: v})
+	t.reply(m.Member, wire.Settled{Round: m.Round, Content: model.ContentID(m.Content), Verdict: v.String()})
 	return nil
 }
 
-// lookUp reads the committed record of a round.
+// lookUp reads the records of a round that is over. The committed one comes
+// last and has the last word; an abandoned one may be alone in naming what was
+// lost or has lapsed.
 func (t *task) lookUp(rnd uint64) error {
-	t.settled.round, t.settled.entries = rnd, map[string]record.Entry{}
+	t.settled.round, t.settled.entries = rnd, map[contentKey]verdict.Reason{}
 	err := t.a.store.View(func(tx *store.Tx) error {
 		return tx.RecordsOf(t.cfg.Name, rnd, func(at uint64, _ uint32, raw []byte) error {
 			if at != rnd {
@@ -149,9 +163,9 @@ func (t *task) lookUp(rnd uint64) error {
 			if err != nil {
 				return fmt.Errorf("record of round %d: %w", rnd, err)
 			}
-			if r.Verdict == record.Committed {
-				for _, e := range r.Entries {
-					t.settled.entries[e.Member] = e
+			for _, e := range r.Entries {
+				if !e.Content.IsZero() {
+					t.settled.entries[contentKey{e.Member, e.Content}] = e.Verdict
 				}
 			}
 			return nil

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
@@ -80,7 +82,7 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	if err := dec.Decode(&c); err != nil {
 		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"timestamp_ms\"}: %w", err)
 	}
-	if dec.More() || c.Schema != CommandSchema {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) || c.Schema != CommandSchema {
 		return c, fmt.Errorf("schema %.64q, want %q", c.Schema, CommandSchema)
 	}
 	if c.ID == "" || len(c.ID) > 64 {

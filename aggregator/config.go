@@ -4,19 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -85,7 +80,7 @@ type Task struct {
 	Statistics bool            // federated z-score: begin with a statistics round
 
 	KeepUpdates Keep // default none
-	KeepModels  int  // newest committed versions kept on disk, besides the base; default 10, -1: all
+	KeepModels  int  // newest former versions kept on disk beside the current one; default 10, -1: all. With KeepAll version 0 stays too
 }
 
 // Limits of the configuration.
@@ -95,6 +90,7 @@ const (
 	defaultPartSize = 126 << 10
 	maxSettings     = 16 << 10
 	maxMembers      = 1 << 14 // algorithms A6
+	maxDeadline     = 365 * 24 * time.Hour
 )
 
 // withDefaults returns c with every default filled in.
@@ -136,128 +132,4 @@ func setDefault[T comparable](p *T, v T) {
 	if *p == zero {
 		*p = v
 	}
-}
-
-// Validate reports everything that is wrong with the configuration at once.
-func (c Config) Validate() error {
-	c = c.withDefaults()
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Broker == "" && c.Dial == nil {
-		bad("broker: missing; want a URL such as tcp://127.0.0.1:1883")
-	}
-	ns, err := topics.New(c.Namespace)
-	if err != nil {
-		bad("namespace: %w", err)
-	}
-	if c.Owner != "" {
-		if err := topics.CheckPath(c.Owner); err != nil {
-			bad("owner: %w", err)
-		}
-	}
-	if c.DataDir == "" {
-		bad("data_dir: missing; want a directory for state and records")
-	}
-	if (c.Signer != nil) != (len(c.Keys) > 0) {
-		bad("keys: want both a signing key and the allow list of the members' keys, or neither")
-	}
-	if c.PartSize < minPartSize || c.PartSize > maxPartSize {
-		bad("part_size: %d, want %d to %d bytes", c.PartSize, minPartSize, maxPartSize)
-	}
-	if len(c.Tasks) == 0 {
-		bad("tasks: none; want at least one")
-	}
-	seen := map[string]bool{}
-	for i, t := range c.Tasks {
-		if seen[t.Name] {
-			bad("tasks[%d]: name %q stands twice", i, t.Name)
-		}
-		seen[t.Name] = true
-		for _, err := range t.problems(c.PartSize) {
-			bad("tasks[%d] (%s): %w", i, t.Name, err)
-		}
-		if _, err := ns.Owner(c.Owner, t.Name); err != nil && c.Namespace != "" {
-			bad("tasks[%d]: %w", i, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (t Task) problems(partSize int) (errs []error) {
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if len(t.Members) == 0 {
-		bad("members: none; want UNS filters such as \"+/line-1\"")
-	}
-	for _, m := range t.Members {
-		if _, err := topics.ParseMemberFilter(m); err != nil {
-			bad("members: %w", err)
-		}
-	}
-	if t.Rounds < 1 {
-		bad("rounds: %d, want 1 or more", t.Rounds)
-	}
-	if t.Quorum < 1 || t.Quorum > maxMembers {
-		bad("quorum: %d, want 1 to %d", t.Quorum, maxMembers)
-	}
-	if t.StartWhen < t.Quorum {
-		bad("start_when: %d is below the quorum of %d, so the first round could never commit", t.StartWhen, t.Quorum)
-	}
-	if t.Goal != 0 && t.Goal < t.Quorum {
-		bad("goal: %d is below the quorum of %d", t.Goal, t.Quorum)
-	}
-	if t.Deadline < time.Second {
-		bad("deadline: %s, want 1s or more", t.Deadline)
-	}
-	if t.JoinWait < 0 {
-		bad("join_wait: %s, want 0 or more", t.JoinWait)
-	}
-	if !(t.Sample > 0 && t.Sample <= 1) {
-		bad("sample: %v, want more than 0 and at most 1", t.Sample)
-	}
-	if _, err := strategy.New(t.Strategy); err != nil {
-		bad("strategy: %w", err)
-	}
-	if !slices.Contains([]string{"samples", "uniform", "sqrt"}, t.Weights) {
-		bad("strategy.weights: %q, want samples, uniform or sqrt", t.Weights)
-	}
-	if t.Cap > round.MaxCap {
-		bad("strategy.cap: %d, want at most 2^29", t.Cap)
-	}
-	if t.GridB != nil && (*t.GridB < round.MinGridB || *t.GridB > round.MaxGridB) {
-		bad("strategy.grid_b: %d, want %d to %d", *t.GridB, round.MinGridB, round.MaxGridB)
-	}
-	if !slices.Contains([]Keep{KeepNone, KeepRound, KeepAll}, t.KeepUpdates) {
-		bad("keep_updates: %q, want none, round or all", t.KeepUpdates)
-	}
-	if t.KeepModels < -1 {
-		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
-	}
-	return append(errs, t.payloadProblems(partSize)...)
-}
-
-func (t Task) payloadProblems(partSize int) (errs []error) {
-	var settings map[string]any
-	if err := json.Unmarshal(t.Train, &settings); err != nil || len(t.Train) > maxSettings {
-		errs = append(errs, fmt.Errorf("train: want a JSON object of at most %d bytes", maxSettings))
-	}
-	if t.Init == nil {
-		return append(errs, errors.New("model: missing; want mlp, softmax, linear or file"))
-	}
-	if err := t.Init.Check(); err != nil {
-		errs = append(errs, fmt.Errorf("model: %w", err))
-	}
-	if room := partSize - inlineOverhead(t.Init.Schema); len(t.Init.Blob) > room {
-		errs = append(errs, fmt.Errorf("model: %d bytes do not fit one message of part_size %d (%d left beside the table); raise part_size, at most %d",
-			len(t.Init.Blob), partSize, room, maxPartSize))
-	}
-	return errs
-}
-
-// inlineOverhead bounds what envelope and tensor table add to a blob.
-func inlineOverhead(s model.Schema) int {
-	n := 2 << 10
-	for _, spec := range s {
-		n += len(spec.Name) + 48 + 9*len(spec.Shape)
-	}
-	return n
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
@@ -16,9 +15,6 @@ const (
 	statN, statMean, statM2 = "n", "mean", "m2"
 	modelMean, modelSD      = model.ZMeanName, model.ZSDName
 )
-
-// minSD is the standard deviation below which a feature counts as constant.
-const minSD = 1e-9
 
 // statisticsSchema is the schema of a statistics update: f64 tensors n, mean
 // and m2 of the shape of the model's fedmq.mean.
@@ -53,6 +49,26 @@ func momentsOf(m *model.Model) (fold.Moments, error) {
 	return out, nil
 }
 
+// Bounds of moments, so that no merge of 2^14 of them overflows.
+const (
+	maxMean = 1e100
+	maxM2   = 1e250
+)
+
+// checkMoments reports moments that cannot be merged; errors wrap
+// fold.ErrNotFinite or fold.ErrOutOfRange.
+func checkMoments(m fold.Moments) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	for i := range m.N {
+		if math.Abs(m.Mean[i]) > maxMean || m.M2[i] > maxM2 {
+			return fmt.Errorf("%w: feature %d has the mean %g, M2 %g", fold.ErrOutOfRange, i, m.Mean[i], m.M2[i])
+		}
+	}
+	return nil
+}
+
 // withZScore returns base with the pooled mean and standard deviation of the
 // members' moments, merged in the order given (algorithms section 10).
 func withZScore(base *model.Model, parts []fold.Moments) (*model.Model, error) {
@@ -60,12 +76,7 @@ func withZScore(base *model.Model, parts []fold.Moments) (*model.Model, error) {
 	sum := fold.Moments{N: make([]float64, d), Mean: make([]float64, d), M2: make([]float64, d)}
 	fold.MergeMoments(sum, parts...)
 	sd := make([]float64, d)
-	sum.SD(sd)
-	for i := range sd {
-		if sd[i] < minSD {
-			sd[i] = 1
-		}
-	}
+	sum.SD(sd) // below 1e-9: 1
 	next := base.Clone()
 	if err := next.SetFloat64s(modelMean, sum.Mean); err != nil {
 		return nil, err
@@ -93,31 +104,4 @@ func l2(m *model.Model) float64 {
 		}
 	}
 	return math.Sqrt(sum)
-}
-
-// poolSums adds the members' metric sums exactly (algorithms A6): the same
-// bits in any order. A name whose sum is out of range is left out.
-func poolSums(members []map[string]float64) map[string]float64 {
-	sums := map[string]*fold.Scalar{}
-	var names []string
-	bad := map[string]bool{}
-	for _, m := range members {
-		for name, v := range m {
-			if sums[name] == nil {
-				sums[name] = fold.NewScalar(fold.MetricStep)
-				names = append(names, name)
-			}
-			if sums[name].Add(v) != nil {
-				bad[name] = true
-			}
-		}
-	}
-	slices.Sort(names)
-	out := map[string]float64{}
-	for _, name := range names {
-		if !bad[name] {
-			out[name] = sums[name].Float64()
-		}
-	}
-	return out
 }

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -13,10 +14,16 @@ import (
 // publication is what one order needs on the broker: the model first, then the
 // record's head, then the order itself (the commit point for sites).
 type publication struct {
-	task  *task
-	order round.Order
-	msgs  []link.Message
+	task   *task
+	number uint64 // of the task's publications
+	order  round.Order
+	msgs   []link.Message
+	ok     bool // outcome: all of it has its PUBACK
 }
+
+// pubackWithin bounds the wait for one PUBACK: some broker may never send it
+// and keep the link. A part must cross in less (C-3).
+const pubackWithin = 30 * time.Second
 
 // publisher sends publications and waits for their PUBACKs, so that the driver
 // never waits for the network. Of a task only the newest publication is kept:
@@ -24,7 +31,7 @@ type publication struct {
 type publisher struct {
 	conn *link.Conn
 	log  zerolog.Logger
-	done chan publication // all of it has its PUBACK
+	done chan publication // with its outcome
 
 	mu      sync.Mutex
 	pending []publication // one a task at most
@@ -76,9 +83,7 @@ func (p *publisher) run(ctx context.Context) {
 			}
 			continue
 		}
-		if !p.send(ctx, pub) {
-			continue // the order is published again at the next connect
-		}
+		pub.ok = p.send(ctx, pub)
 		select {
 		case <-ctx.Done():
 			return
@@ -89,7 +94,7 @@ func (p *publisher) run(ctx context.Context) {
 
 func (p *publisher) send(ctx context.Context, pub publication) bool {
 	for _, m := range pub.msgs {
-		if err := p.conn.Publish(ctx, m); err != nil {
+		if err := p.publish(ctx, m); err != nil {
 			if ctx.Err() == nil {
 				p.log.Warn().Err(err).Str("topic", m.Topic).Msg("not published")
 			}
@@ -97,4 +102,10 @@ func (p *publisher) send(ctx context.Context, pub publication) bool {
 		}
 	}
 	return true
+}
+
+func (p *publisher) publish(ctx context.Context, m link.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, pubackWithin)
+	defer cancel()
+	return p.conn.Publish(ctx, m)
 }

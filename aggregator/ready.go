@@ -10,49 +10,102 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
+// step gives the machine one event and adds what follows to what is owed.
+func (t *task) step(ev round.Event) {
+	t.machine.Step(ev)
+	rd, o := t.machine.Ready(), &t.owed
+	if rd.Save.DropJournal {
+		o.Save.Verdicts = nil
+	}
+	o.Save.Verdicts = append(o.Save.Verdicts, rd.Save.Verdicts...)
+	o.Save.Records = append(o.Save.Records, rd.Save.Records...)
+	o.Save.DropJournal = o.Save.DropJournal || rd.Save.DropJournal
+	if rd.Save.State != nil {
+		o.Save.State = rd.Save.State
+	}
+	if rd.Restart { // whatever was to be folded belonged to the sum before
+		o.Restart, o.Fold = true, nil
+	}
+	o.Fold = append(o.Fold, rd.Fold...)
+	o.Send = append(o.Send, rd.Send...)
+	if rd.Commit != nil {
+		o.Commit = rd.Commit
+	}
+	t.wakeAt = rd.Wake
+	if rd.Restart || rd.Commit != nil || len(rd.Save.Records) > 0 || newestOrder(rd.Send) >= 0 {
+		t.turned = true
+	}
+}
+
+// take returns what is owed, and owes it no longer.
+func (t *task) take() round.Ready {
+	rd := t.owed
+	t.owed, t.turned = round.Ready{}, false
+	return rd
+}
+
+// newestOrder is the place of the last order among messages, -1 without one.
+// An order before it was outdated within one step and never leaves.
+func newestOrder(msgs []round.Message) int {
+	for i := len(msgs) - 1; i >= 0; i-- {
+		if _, ok := msgs[i].(round.SendOrder); ok {
+			return i
+		}
+	}
+	return -1
+}
+
 // work does what the machine owes, in the order it owes it: save, fold, send,
 // commit; a commit makes more work.
 func (t *task) work() error {
-	if t.seenLater() {
-		return fmt.Errorf("%w: its order is epoch %d, round %d, attempt %d; on disk the task is at round %d. "+
-			"The data directory is an older copy: restore the newer one, or give the task another name",
-			ErrBehind, t.seen.Epoch, t.seen.Round, t.seen.Attempt, t.state.Round)
+	if !t.begun {
+		if t.seenLater() {
+			return fmt.Errorf("%w: its order is epoch %d, round %d, attempt %d; on disk the task is at epoch %d, round %d. "+
+				"The data directory is an older copy: restore the newer one, or give the task another name",
+				ErrBehind, t.seen.Epoch, t.seen.Round, t.seen.Attempt, t.state.Epoch, t.state.Round)
+		}
+		t.begun = true
 	}
 	if t.fencedBy > 0 {
 		return fmt.Errorf("%w: its order has epoch %d, this process has %d", ErrFenced, t.fencedBy, t.state.Epoch)
 	}
 	for {
-		rd := t.machine.Ready()
-		t.wakeAt = rd.Wake
+		rd := t.take()
 		if rd.Empty() {
 			break
 		}
-		if err := t.save(rd.Save); err != nil {
+		if err := t.do(rd); err != nil {
 			return err
-		}
-		if err := t.fold(rd); err != nil {
-			return err
-		}
-		if err := t.send(rd.Send); err != nil {
-			return err
-		}
-		if rd.Commit != nil {
-			if err := t.commit(*rd.Commit); err != nil {
-				return err
-			}
 		}
 		t.viewDue = true
 	}
 	clear(t.inbox)
-	t.tend()
-	return nil
+	return t.tend()
 }
 
-// seenLater reports an own order on the broker that the disk cannot know of:
-// only a restored backup explains it.
-func (t *task) seenLater() bool {
-	h := t.seen
-	return h.Epoch > t.state.Epoch && (h.Round > t.state.Round || h.Round == t.state.Round && round.ID(h.Base) != t.state.Base)
+func (t *task) do(rd round.Ready) error {
+	if len(rd.Save.Records) > 0 { // they may name an order that this very Ready brings
+		for _, m := range rd.Send {
+			if o, ok := m.(round.SendOrder); ok {
+				if err := t.prepare(o.Order); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if err := t.save(rd.Save); err != nil {
+		return err
+	}
+	if err := t.fold(rd); err != nil {
+		return err
+	}
+	if err := t.send(rd.Send); err != nil {
+		return err
+	}
+	if rd.Commit == nil {
+		return nil
+	}
+	return t.commit(*rd.Commit)
 }
 
 // save is one transaction, with the records of abandoned attempts in it.
@@ -82,7 +135,8 @@ func (t *task) save(s round.Save) error {
 	return nil
 }
 
-// saveState writes state and journal within a transaction.
+// saveState writes state, the round's settings and journal within a
+// transaction.
 func (t *task) saveState(tx *store.Tx, s round.Save) error {
 	if s.DropJournal {
 		if err := tx.ClearJournal(t.cfg.Name); err != nil {
@@ -105,15 +159,17 @@ func (t *task) saveState(tx *store.Tx, s round.Save) error {
 	if err != nil {
 		return err
 	}
-	return tx.PutState(t.cfg.Name, raw)
+	if err := tx.PutState(t.cfg.Name, raw); err != nil {
+		return err
+	}
+	return t.saveSettings(tx, s.State)
 }
 
 // saved takes over what is durable now.
 func (t *task) saved(s round.Save) {
-	if s.State == nil {
-		return
+	if s.State != nil {
+		t.state = s.State
 	}
-	t.state = s.State
 }
 
 // fold adds what was accepted to the sum of the open round.
@@ -143,19 +199,15 @@ func (t *task) fold(rd round.Ready) error {
 	return nil
 }
 
-// keep writes an accepted update to disk if the task asks for it.
-func (t *task) keep(s *staged) error {
-	if t.cfg.KeepUpdates == KeepNone || s.delta == nil {
-		return nil
-	}
-	return t.a.store.PutBlob(s.content, s.delta.Blob, false)
-}
-
 // send passes on the machine's messages.
 func (t *task) send(msgs []round.Message) error {
-	for _, m := range msgs {
+	newest := newestOrder(msgs)
+	for i, m := range msgs {
 		switch m := m.(type) {
 		case round.SendOrder:
+			if i < newest {
+				continue
+			}
 			if err := t.publish(m.Order); err != nil {
 				return err
 			}

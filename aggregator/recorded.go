@@ -1,8 +1,10 @@
 package aggregator
 
 import (
+	"bytes"
 	"crypto"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -22,9 +24,7 @@ func (t *task) signer() crypto.Signer {
 // recorded follows a record that has become durable: its file, its head on the
 // broker, the numbers for people.
 func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
-	if err := t.export(rnd, attempt, raw); err != nil {
-		t.log.Warn().Err(err).Msg("record not exported; it is safe in state.db")
-	}
+	t.export(rnd, attempt, raw)
 	head, err := record.HeadOf(raw, t.signer())
 	if err != nil {
 		t.log.Error().Err(err).Msg("record head")
@@ -36,34 +36,36 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 		return
 	}
 	t.set(ownHead, t.topics.Record(), head)
+	t.headDue = true // unless the next order's publication takes it along
 	t.note(r)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
 	if t.a.cfg.OnRecord != nil {
 		t.a.cfg.OnRecord(t.cfg.Name, r)
 	}
-	if t.a.up && t.a.started {
-		t.a.conn.Post(t.own[ownHead].message())
-		t.kpis(r)
-	}
+	t.kpis()
 }
 
 // export writes a record's exact bytes to records/<task>/<round>-<attempt>.json
-// for people and their tools; state.db holds the record.
-func (t *task) export(rnd uint64, attempt uint32, raw []byte) error {
+// for people and their tools; state.db holds the record, so a failure is only
+// told.
+func (t *task) export(rnd uint64, attempt uint32, raw []byte) {
 	dir := filepath.Join(t.a.cfg.DataDir, "records", t.cfg.Name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
 	name := filepath.Join(dir, fmt.Sprintf("%06d-%d.json", rnd, attempt))
-	if info, err := os.Stat(name); err == nil && info.Size() == int64(len(raw)) {
-		return nil
+	if had, err := os.ReadFile(name); err == nil && bytes.Equal(had, raw) { // #nosec G304 -- below the data directory
+		return
 	}
 	tmp := name + ".tmp"
-	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
-		return err
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.WriteFile(tmp, raw, 0o600)
 	}
-	return os.Rename(tmp, name)
+	if err == nil {
+		err = os.Rename(tmp, name)
+	}
+	if err != nil {
+		t.log.Warn().Err(err).Msg("record not exported; it is safe in state.db")
+	}
 }
 
 // summary is what is shown of the last record.
@@ -77,6 +79,8 @@ type summary struct {
 	Members int                `json:"members"`
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
+
+	at int64 // when it was closed
 }
 
 func (t *task) note(r record.Record) {
@@ -84,28 +88,35 @@ func (t *task) note(r record.Record) {
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
 		Counted: r.Counts()["counted"], Members: len(r.Entries),
 		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000,
-		Metrics: map[string]float64{},
+		Metrics: map[string]float64{}, at: r.ClosedMS,
 	}
 	for name, m := range r.Metrics {
-		t.last.Metrics[name] = float64(m.Value)
+		if v := float64(m.Value); !math.IsNaN(v) {
+			t.last.Metrics[name] = v
+		}
 	}
 }
 
-// kpis publishes the numbers of a record, one retained topic each.
-func (t *task) kpis(r record.Record) {
+// kpi is one number on its own topic, in the form that UNS tools expect.
+type kpi struct {
+	TimestampMS int64   `json:"timestamp_ms"`
+	Value       float64 `json:"value"`
+}
+
+// kpis publishes the numbers of the last record, one retained topic each.
+func (t *task) kpis() {
+	if !t.a.up || !t.a.started || t.last.Work == workInit {
+		return
+	}
 	put := func(name string, v float64) {
 		t.a.conn.Post(link.Message{
-			Topic: t.topics.KPI(name), QoS: 1, Retained: true,
-			Payload: jsonOf(struct {
-				TimestampMS int64   `json:"timestamp_ms"`
-				Value       float64 `json:"value"`
-			}{t.a.nowMS(), v}),
+			Topic: t.topics.KPI(name), QoS: 1, Retained: true, Payload: jsonOf(kpi{t.last.at, v}),
 		})
 	}
 	for name, v := range t.last.Metrics {
 		put(name, v)
 	}
-	put("round", float64(r.Round))
+	put("round", float64(t.last.Round))
 	put("sites", float64(t.last.Counted))
 	put("round_seconds", t.last.Seconds)
 }
@@ -117,17 +128,30 @@ func (t *task) traffic() (up, down int64) {
 	return up, down
 }
 
-// tend looks after everything that is not owed to the machine.
-func (t *task) tend() {
+// tend looks after everything that is not owed to the machine: retained
+// topics, an order without its PUBACK, views.
+func (t *task) tend() error {
 	now := t.a.nowMS()
-	if err := t.mend(now); err != nil {
-		t.log.Error().Err(err).Msg("order not published")
-	}
-	if t.viewDue && t.a.up && now-t.viewAt >= viewEvery.Milliseconds() {
-		t.viewDue, t.viewAt = false, now
-		t.view(now)
+	if t.a.up {
+		if t.headDue {
+			t.headDue = false
+			t.a.conn.Post(t.own[ownHead].message())
+		}
+		for i := range t.own {
+			t.own[i].mend(t.a, now)
+		}
+		if at := t.retryAt(); at > 0 && now >= at && t.state.Order != nil {
+			if err := t.publish(*t.state.Order); err != nil {
+				return err
+			}
+		}
+		if t.viewDue && now-t.viewAt >= viewEvery.Milliseconds() {
+			t.viewDue, t.viewAt = false, now
+			t.view(now)
+		}
 	}
 	t.end()
+	return nil
 }
 
 // end reports once that the task is over.

@@ -10,13 +10,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -38,26 +35,35 @@ type task struct {
 	folded   map[string]*staged     // in the open round's sum, by member
 	prev     [32]byte               // hash of the last record
 	versions []round.ID             // former bases whose blobs are on disk, oldest first
+	kept     map[round.ID]bool      // updates on disk that go with the round (KeepRound)
+	settings settings               // of the open round
 	last     summary                // of the last record
 
-	seen      wire.Header // highest own order found on the broker at start
-	orderOf   id          // the order whose bytes are in own
-	orderHash record.Digest
-	modelOf   model.ContentID // the model whose bytes are in own
-	fencedBy  uint64          // epoch of the order that fenced this process
-	own       [3]retained     // what should be retained: model, record head, order
-	wakeAt    int64           // the machine's next tick, in ms
-	times     times
-	counts    counts
-	quiet     map[round.FactKind]int // facts of large cohorts since the last view
+	owed   round.Ready // what the machine wants done
+	turned bool        // and it changes what the next message means
+	wakeAt int64       // the machine's next tick, in ms
+	begun  bool        // the broker was found not to be ahead of the disk
 
-	published   bool  // the current order has its PUBACK
-	publishedAt int64 // or was last tried
-	viewDue     bool
-	viewAt      int64
-	answers     answers
-	settled     settledCache
-	ended       bool // the outcome was reported
+	seen     wire.Header   // highest own order found on the broker at start
+	fencedBy uint64        // epoch of the order that fenced this process
+	own      [3]retained   // what should be retained: model, record head, order
+	orderOf  id            // the order whose bytes are in own
+	modelOf  modelVersion  // the model whose bytes are in own
+	issued   map[id]issued // the orders of the open round
+
+	publications uint64 // so far
+	flying       bool   // the newest one is with the publisher
+	published    bool   // the current order has its PUBACK
+	triedAt      int64  // when it was last handed to the publisher
+	headDue      bool   // the record's head is to be published by itself
+
+	counts  counts
+	answers answers
+	settled settledCache
+	quiet   map[round.FactKind]int // facts of large cohorts since the last view
+	viewDue bool
+	viewAt  int64
+	ended   bool // the outcome was reported
 }
 
 // contentKey names a decoded contribution until the machine has spoken.
@@ -75,9 +81,6 @@ type staged struct {
 	bytes   int64
 }
 
-// times are the wall-clock facts of the open attempt, for the record.
-type times struct{ opened, closed int64 }
-
 // loadTask reads a task back from disk, or makes its genesis.
 func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	o, err := a.ns.Owner(a.cfg.Owner, cfg.Name)
@@ -87,6 +90,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 		inbox: map[contentKey]*staged{}, folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
+		kept: map[round.ID]bool{}, issued: map[id]issued{},
 	}
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
@@ -99,6 +103,9 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 		return nil, err
 	}
 	t.schema = cfg.Init.Schema.Hash()
+	if err := t.checkSchema(); err != nil {
+		return nil, err
+	}
 	st, journal, err := t.load()
 	if err != nil {
 		return nil, err
@@ -109,7 +116,10 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	}
 	t.machine = round.New(rc, st, journal)
 	t.state = t.machine.State()
-	return t, t.loadBase()
+	for _, v := range journal {
+		t.kept[v.Content] = true
+	}
+	return t, errors.Join(t.loadBase(), t.loadSettings())
 }
 
 func (t *task) roundConfig() round.Config {
@@ -155,19 +165,6 @@ func (t *task) load() (st *round.State, journal []round.Verdict, err error) {
 	return st, journal, t.loadRecords()
 }
 
-// loadBase reads the open round's base model from its blob.
-func (t *task) loadBase() error {
-	blob, err := t.a.store.Blob(t.state.Base)
-	if err != nil {
-		return fmt.Errorf("base model %s: %w", t.state.Base, err)
-	}
-	t.base = &model.Model{Schema: t.cfg.Init.Schema, Blob: blob}
-	if err := t.base.Check(); err != nil {
-		return fmt.Errorf("base model %s does not fit the configured model (a new schema is a new task): %w", t.state.Base, err)
-	}
-	return nil
-}
-
 // filters are the standing subscriptions of the task.
 func (t *task) filters(ns topics.Namespace) []link.Filter {
 	f := []link.Filter{
@@ -184,12 +181,12 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 	return f
 }
 
-func (t *task) step(ev round.Event) { t.machine.Step(ev) }
-
-// connected tells the machine, which publishes its order again.
+// connected tells the machine, which publishes its order again. A broker may
+// have lost all that was retained.
 func (t *task) connected() {
-	t.published = false
+	t.published, t.headDue, t.viewDue = false, t.own[ownHead].payload != nil, true
 	t.step(round.Connected{Now: t.a.nowMS()})
+	t.kpis()
 }
 
 func (t *task) tick() {
@@ -201,18 +198,19 @@ func (t *task) tick() {
 // due is the time until the task wants to be looked at again.
 func (t *task) due(now int64) time.Duration {
 	at := int64(math.MaxInt64)
-	if t.wakeAt > 0 {
-		at = t.wakeAt
+	earlier := func(ms int64) {
+		if ms > 0 {
+			at = min(at, ms)
+		}
 	}
-	if t.viewDue {
-		at = min(at, t.viewAt+viewEvery.Milliseconds())
-	}
-	if !t.published && t.a.up {
-		at = min(at, t.publishedAt+mendEvery.Milliseconds())
-	}
-	for _, r := range t.own {
-		if r.wrong {
-			at = min(at, r.mended+mendEvery.Milliseconds())
+	earlier(t.wakeAt)
+	if t.a.up {
+		if t.viewDue {
+			earlier(t.viewAt + viewEvery.Milliseconds())
+		}
+		earlier(t.retryAt())
+		for i := range t.own {
+			earlier(t.own[i].repairAt())
 		}
 	}
 	if at == math.MaxInt64 {
@@ -221,129 +219,9 @@ func (t *task) due(now int64) time.Duration {
 	return time.Duration(max(at-now, 0)) * time.Millisecond
 }
 
-// join passes a member's join to the machine.
-func (t *task) join(path string, m link.Message) {
-	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{})
-	if err != nil {
-		t.refuse(path, h, err)
-		return
-	}
-	j, err := wire.DecodeJoin(body)
-	if err != nil {
-		t.refuse(path, h, err)
-		return
-	}
-	if j.SeenRound > t.state.Round && t.a.cfg.Signer == nil {
-		t.log.Warn().Str("member", path).Uint64("seen", j.SeenRound).Uint64("round", t.state.Round).
-			Msg("a member has seen a later round: is this data directory an old copy?")
-	}
-	t.step(round.Join{
-		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
-		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
-	})
-}
-
-// update decodes and checks a contribution and passes what it is to the machine.
-func (t *task) update(path string, m link.Message) {
-	t.counts.bytesUp += int64(len(m.Payload))
-	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, MaxBody: t.maxBody()})
-	if err != nil {
-		t.refuse(path, h, err)
-		return
-	}
-	ev := round.Update{
-		Now: t.a.nowMS(), Member: path, Round: h.Round, Attempt: h.Attempt, Base: round.ID(h.Base), Bytes: int64(len(m.Payload)),
-	}
-	if h.Round != t.state.Round {
-		t.otherRound(ev, body)
-		return
-	}
-	c, err := wire.DecodeUpdate(body, t.want())
-	if err != nil {
-		ev.Problem, ev.Detail = problem(err)
-		t.step(ev)
-		return
-	}
-	switch c := c.(type) {
-	case wire.Decline:
-		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: c.Reason + ": " + c.Detail})
-	case wire.Update:
-		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
-		ev.Content, ev.Samples = round.ID(s.content), s.samples
-		if ev.Problem, ev.Detail, ev.Norm, err = t.check(s); err != nil {
-			t.log.Warn().Err(err).Str("member", path).Msg("no room for the update in this round; it waits")
-			return
-		}
-		t.inbox[contentKey{path, s.content}] = s
-		t.step(ev)
-	}
-}
-
-// otherRound names the content of an update of a round that is not open, so
-// that its sender learns what became of it.
-func (t *task) otherRound(ev round.Update, body []byte) {
-	c, err := wire.DecodeUpdate(body, nil)
-	if err != nil {
-		ev.Problem, ev.Detail = problem(err)
-	} else if u, ok := c.(wire.Update); ok {
-		ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
-	} else {
-		return // a decline of a round that is over needs no answer
-	}
-	t.step(ev)
-}
-
-// want is the schema that updates of the open round must have.
-func (t *task) want() model.Schema {
-	switch t.openWork() {
-	case round.WorkStatistics:
-		return t.statisticsSchema()
-	case round.WorkEvaluate:
-		return model.Schema{}
-	}
-	return t.base.Schema.Shared()
-}
-
-func (t *task) openWork() round.Work {
-	if t.state.Params == nil {
-		return round.WorkNone
-	}
-	return t.state.Params.Work
-}
-
-func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(t.statisticsSchema()))
-}
-
-// check runs the numeric checks of a decoded update (algorithms A3). An error
-// means that the sum has no room for it: no verdict, its sender tries again.
-func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm float64, err error) {
-	if s.delta == nil {
-		return verdict.None, "", 0, nil
-	}
-	switch t.openWork() {
-	case round.WorkTrain:
-		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
-			norm = l2(s.delta)
-		}
-	case round.WorkStatistics:
-		var m fold.Moments
-		if m, err = momentsOf(s.delta); err == nil {
-			err = m.Check()
-		}
-	}
-	switch {
-	case err == nil:
-		return verdict.None, "", norm, nil
-	case errors.Is(err, fold.ErrFull):
-		return verdict.None, "", 0, err
-	case errors.Is(err, fold.ErrNotFinite):
-		return verdict.NotFinite, detailOf(err), 0, nil
-	}
-	return verdict.OutOfRange, detailOf(err), 0, nil
-}
-
-// cappedWeight is a weight for checks: at least 1, at most the round's cap.
-func (t *task) cappedWeight(samples uint64) uint64 {
-	return max(1, min(samples, t.state.Params.Cap))
+// modelVersion names a model as it is published: a round may commit the bytes
+// of the one before under its own number.
+type modelVersion struct {
+	content model.ContentID
+	version uint64
 }

@@ -93,7 +93,7 @@ func (t *task) view(now int64) {
 		WaitingFor: []string{}, Refusals: t.counts.refused, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
-		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.times.opened
+		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.issued[orderID(*s.Order)].opened
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
 		for _, i := range s.Cohort {
 			if p := s.Members[i].Path; t.folded[p] == nil && len(v.WaitingFor) < 20 {
@@ -150,8 +150,9 @@ type eventView struct {
 }
 
 func (t *task) event(f round.Fact) {
-	if len(t.state.Members) > loud && (f.Kind == round.FactJoined || f.Kind == round.FactAccepted) {
+	if len(t.state.Members) > loud && f.Member != "" && f.Kind != round.FactCommand {
 		t.quiet[f.Kind]++
+		t.viewDue = true
 		return
 	}
 	v := eventView{
@@ -161,7 +162,7 @@ func (t *task) event(f round.Fact) {
 	if !f.Content.IsZero() {
 		v.Content = f.Content.String()
 	}
-	if f.Kind == round.FactRefused || f.Kind == round.FactDeclined {
+	if (f.Kind == round.FactRefused || f.Kind == round.FactDeclined) && t.mayLog() {
 		t.log.Warn().Str("member", f.Member).Str("reason", v.Reason).Str("detail", f.Detail).
 			Uint64("round", f.Round).Msg(string(f.Kind))
 	}

@@ -1,0 +1,78 @@
+package aggregator
+
+import (
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// committedRecord accounts for a commit.
+func (t *task) committedRecord(c round.Commit, next model.ContentID, closed int64) ([]byte, error) {
+	order := t.issued[id{c.Epoch, c.Round, c.Attempt}]
+	r := record.Record{
+		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: string(c.Work),
+		Base: model.ContentID(c.Base), Model: next, Version: c.Round, OrderHash: order.hash,
+		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: t.metrics(),
+		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
+	}
+	r.BytesUp, r.BytesDown = t.traffic()
+	return t.encode(r)
+}
+
+// abandonedRecords accounts for attempts that were given up, in order, and
+// returns the hash that the next record has to name.
+func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]byte, err error) {
+	saved := t.prev
+	defer func() { t.prev = saved }()
+	for _, a := range list {
+		order, known := t.issued[id{a.Epoch, a.Round, a.Attempt}]
+		now := t.a.nowMS()
+		if !known { // it never left
+			order.opened = now
+		}
+		r := record.Record{
+			Round: a.Round, Attempt: a.Attempt, Epoch: a.Epoch, Verdict: record.Abandoned, Work: string(a.Work),
+			Base: model.ContentID(a.Base), OrderHash: order.hash, Strategy: t.strategyOf(a.Params), Entries: t.entries(a.Entries),
+			OpenedMS: order.opened, ClosedMS: now, Reason: string(a.Reason),
+		}
+		r.BytesUp, r.BytesDown = t.traffic()
+		raw, err := t.encode(r)
+		if err != nil {
+			return nil, saved, err
+		}
+		raws = append(raws, raw)
+		t.prev = record.Hash(raw)
+	}
+	return raws, t.prev, nil
+}
+
+// encode fills in what every record of the task has in common.
+func (t *task) encode(r record.Record) ([]byte, error) {
+	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, record.Digest(t.prev)
+	if t.a.cfg.Signer == nil {
+		return r.Encode(nil)
+	}
+	return r.Encode(t.a.cfg.Signer)
+}
+
+func (t *task) strategyOf(p round.Params) record.Strategy {
+	if p.Work != round.WorkTrain {
+		return record.Strategy{}
+	}
+	return record.Strategy{Name: t.strategy.Name(), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+}
+
+func (t *task) entries(list []round.Entry) record.Entries {
+	out := make(record.Entries, len(list))
+	for i, e := range list {
+		out[i] = record.Entry{
+			Member: e.Member, Index: e.Index, Content: model.ContentID(e.Content), Samples: e.Samples, Weight: e.Weight,
+			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
+		}
+		if s := t.folded[e.Member]; s != nil && s.content == out[i].Content {
+			out[i].Metrics = record.Values(trainer.Pool([]trainer.Metrics{s.metrics}))
+		}
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+)
+
+// keep writes an accepted update to disk if the task asks for it.
+func (t *task) keep(s *staged) error {
+	if t.cfg.KeepUpdates == KeepNone || s.delta == nil {
+		return nil
+	}
+	t.kept[round.ID(s.content)] = true
+	return t.a.store.PutBlob(s.content, s.delta.Blob, false)
+}
+
+// durable puts the model, and the updates that are to stay, on disk.
+func (t *task) durable(c round.Commit, next *model.Model) error {
+	if err := t.a.store.PutBlob(next.ContentID(), next.Blob, true); err != nil {
+		return err
+	}
+	if t.cfg.KeepUpdates != KeepAll || c.Work == round.WorkEvaluate {
+		return nil
+	}
+	ids := make([][32]byte, len(c.Accepted))
+	for i, acc := range c.Accepted {
+		ids[i] = acc.Content
+	}
+	return t.a.store.SyncBlobs(ids...)
+}
+
+// retire removes what is not to be kept any longer after a commit: the round's
+// updates, and model versions beyond the retention.
+func (t *task) retire(c round.Commit) error {
+	t.versions = append(t.versions, c.Base)
+	if t.cfg.KeepUpdates != KeepAll {
+		for content := range t.kept {
+			if err := t.removeUnlessModel(content); err != nil {
+				return err
+			}
+		}
+	}
+	clear(t.kept)
+	if t.cfg.KeepModels < 0 {
+		return nil
+	}
+	first := 0
+	if t.cfg.KeepUpdates == KeepAll {
+		first = 1 // version 0: replay begins there
+	}
+	for len(t.versions)-first > t.cfg.KeepModels {
+		old := t.versions[first]
+		t.versions = slices.Delete(t.versions, first, first+1)
+		if err := t.removeUnlessModel(old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnlessModel removes a blob, unless a model that is kept has the very
+// same bytes: a model of zeros, and an update that changes nothing.
+func (t *task) removeUnlessModel(content round.ID) error {
+	if content == t.state.Base || slices.Contains(t.versions, content) {
+		return nil
+	}
+	return t.a.store.RemoveBlob(content)
+}
+
+// sweepAfter is how old a blob is that no record names when it goes.
+const sweepAfter = time.Hour
+
+// sweep removes what a crash has left between a blob and the transaction that
+// was to name it.
+func (a *aggregator) sweep() error {
+	named := map[[32]byte]bool{}
+	for _, t := range a.order {
+		named[t.state.Base] = true
+		for content := range t.kept {
+			named[content] = true
+		}
+		raws, err := t.rawRecords()
+		if err != nil {
+			return err
+		}
+		for _, raw := range raws {
+			r, err := record.Decode(raw)
+			if err != nil {
+				return err
+			}
+			named[r.Base], named[r.Model] = true, true
+			for _, e := range r.Entries {
+				named[e.Content] = true
+			}
+		}
+	}
+	n, err := a.store.Sweep(func(id [32]byte) bool { return named[id] }, sweepAfter)
+	if n > 0 {
+		a.log.Info().Int("blobs", n).Msg("removed what no record names")
+	}
+	return err
+}
+
+// settings are what sites are told to train with. They are frozen with the
+// first attempt of a round, so that no update of a round was made by others.
+type settings struct {
+	Round uint64          `json:"round"`
+	Train json.RawMessage `json:"train"`
+	Seed  uint64          `json:"seed"`
+}
+
+func (t *task) settingsKey() string { return store.Key(t.cfg.Name, "settings") }
+
+// saveSettings freezes the configured settings when a round gets its first
+// order.
+func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
+	if s.Params == nil || t.settings.Round == s.Round {
+		return nil
+	}
+	t.settings = settings{Round: s.Round, Train: t.cfg.Train, Seed: t.cfg.Seed}
+	raw, err := json.Marshal(t.settings)
+	if err != nil {
+		return err
+	}
+	return tx.Put(store.Task, t.settingsKey(), raw)
+}
+
+// loadSettings takes up those of a round that was open when the process ended.
+func (t *task) loadSettings() error {
+	t.settings = settings{Train: t.cfg.Train, Seed: t.cfg.Seed}
+	if t.state.Params == nil {
+		return nil
+	}
+	return t.a.store.View(func(tx *store.Tx) error {
+		raw, err := tx.Get(store.Task, t.settingsKey())
+		if err != nil || raw == nil {
+			return err
+		}
+		var s settings
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return err
+		}
+		if s.Round == t.state.Round {
+			t.settings = s
+		}
+		return nil
+	})
+}

@@ -1,0 +1,152 @@
+package aggregator
+
+import (
+	"errors"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// join passes a member's join to the machine.
+func (t *task) join(path string, m link.Message) {
+	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{})
+	if err != nil {
+		t.refuse(path, h, err)
+		return
+	}
+	j, err := wire.DecodeJoin(body)
+	if err != nil {
+		t.refuse(path, h, err)
+		return
+	}
+	if (j.SeenEpoch > t.state.Epoch || j.SeenRound > t.state.Round) && t.mayLog() {
+		t.log.Warn().Str("member", path).Uint64("seen_epoch", j.SeenEpoch).Uint64("seen_round", j.SeenRound).
+			Uint64("epoch", t.state.Epoch).Uint64("round", t.state.Round).
+			Msg("a member has seen a later order and will not obey: is this data directory an old copy?")
+	}
+	t.step(round.Join{
+		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
+		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
+	})
+}
+
+// update decodes and checks a contribution and passes what it is to the machine.
+func (t *task) update(path string, m link.Message) {
+	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, MaxBody: t.maxBody()})
+	if err != nil {
+		t.refuse(path, h, err)
+		return
+	}
+	ev := round.Update{
+		Now: t.a.nowMS(), Member: path, Round: h.Round, Attempt: h.Attempt, Base: round.ID(h.Base), Bytes: int64(len(m.Payload)),
+	}
+	if h.Round != t.state.Round {
+		t.otherRound(ev, body)
+		return
+	}
+	c, err := wire.DecodeUpdate(body, t.want())
+	if err != nil {
+		ev.Problem, ev.Detail = problem(err)
+		if c, err := wire.DecodeUpdate(body, nil); err == nil { // of other tensors: the answer names it
+			if u, ok := c.(wire.Update); ok {
+				ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
+			}
+		}
+		t.step(ev)
+		return
+	}
+	switch c := c.(type) {
+	case wire.Decline:
+		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c)})
+	case wire.Update:
+		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
+		ev.Content, ev.Samples = round.ID(s.content), s.samples
+		if ev.Problem, ev.Detail, ev.Norm, err = t.check(s); err != nil {
+			t.log.Warn().Err(err).Str("member", path).Msg("no room for the update in this round; it waits")
+			return
+		}
+		t.inbox[contentKey{path, s.content}] = s
+		t.step(ev)
+	}
+}
+
+// otherRound names the content of an update of a round that is not open, so
+// that its sender learns what became of it.
+func (t *task) otherRound(ev round.Update, body []byte) {
+	c, err := wire.DecodeUpdate(body, nil)
+	if err != nil {
+		ev.Problem, ev.Detail = problem(err)
+	} else if u, ok := c.(wire.Update); ok {
+		ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
+	} else {
+		return // a decline of a round that is over needs no answer
+	}
+	t.step(ev)
+}
+
+// want is the schema that updates of the open round must have.
+func (t *task) want() model.Schema {
+	switch t.openWork() {
+	case round.WorkStatistics:
+		return t.statisticsSchema()
+	case round.WorkEvaluate:
+		return model.Schema{}
+	}
+	return t.base.Schema.Shared()
+}
+
+func (t *task) openWork() round.Work {
+	if t.state.Params == nil {
+		return round.WorkNone
+	}
+	return t.state.Params.Work
+}
+
+func (t *task) maxBody() int {
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(t.statisticsSchema()))
+}
+
+// check runs the numeric checks of a decoded update (algorithms A3). An error
+// means that the sum has no room for it: no verdict, its sender tries again.
+func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm float64, err error) {
+	if s.delta == nil {
+		return verdict.None, "", 0, nil
+	}
+	switch t.openWork() {
+	case round.WorkTrain:
+		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
+			norm = l2(s.delta)
+		}
+	case round.WorkStatistics:
+		var m fold.Moments
+		if m, err = momentsOf(s.delta); err == nil {
+			err = checkMoments(m)
+		}
+	}
+	switch {
+	case err == nil:
+		return verdict.None, "", norm, nil
+	case errors.Is(err, fold.ErrFull):
+		return verdict.None, "", 0, err
+	case errors.Is(err, fold.ErrNotFinite):
+		return verdict.NotFinite, detailOf(err), 0, nil
+	}
+	return verdict.OutOfRange, detailOf(err), 0, nil
+}
+
+// cappedWeight is a weight for checks: at least 1, at most the round's cap.
+func (t *task) cappedWeight(samples uint64) uint64 {
+	return max(1, min(samples, t.state.Params.Cap))
+}
+
+// declineText is what a record says of a decline.
+func declineText(d wire.Decline) string {
+	if d.Detail == "" {
+		return d.Reason
+	}
+	return d.Reason + ": " + d.Detail
+}

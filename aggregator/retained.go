@@ -1,0 +1,119 @@
+package aggregator
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// retained is one topic of the owner whose retained bytes the driver watches:
+// the broker's copy is a cache of the disk.
+type retained struct {
+	topic   string
+	payload []byte // what should be there
+	wrongAt int64  // since when the broker shows other bytes, in ms; 0: it does not
+	mended  int64  // when it was last repaired
+}
+
+func (r *retained) message() link.Message {
+	return link.Message{Topic: r.topic, Payload: r.payload, QoS: 1, Retained: true}
+}
+
+// look compares what the broker shows. An echo of what was published before
+// is wrong for a moment only, so repairs wait a little.
+func (r *retained) look(payload []byte, now int64) {
+	switch {
+	case r.payload == nil || bytes.Equal(r.payload, payload):
+		r.wrongAt = 0
+	case r.wrongAt == 0:
+		r.wrongAt = now
+	}
+}
+
+// repairAt is when wrong bytes are to be replaced: after a second, and each
+// topic at most once in 10 s. 0: nothing is wrong.
+func (r *retained) repairAt() int64 {
+	if r.wrongAt == 0 {
+		return 0
+	}
+	at := r.wrongAt + mendAfter.Milliseconds()
+	if r.mended > 0 {
+		at = max(at, r.mended+mendEvery.Milliseconds())
+	}
+	return at
+}
+
+// due is the time until the repair.
+func (r *retained) due(now int64) time.Duration {
+	if at := r.repairAt(); at > 0 {
+		return time.Duration(max(at-now, 0)) * time.Millisecond
+	}
+	return time.Hour
+}
+
+// mend repairs the topic if it is time.
+func (r *retained) mend(a *aggregator, now int64) {
+	if at := r.repairAt(); at == 0 || now < at {
+		return
+	}
+	a.log.Warn().Str("topic", r.topic).Msg("the broker showed other bytes; published again")
+	r.wrongAt, r.mended = 0, now
+	a.conn.Post(r.message())
+}
+
+// ownTopic looks at what the broker shows on one of the owner's own topics:
+// before the start the highest order is remembered, afterwards bytes that are
+// not the disk's are replaced, and a higher order of another process fences.
+func (t *task) ownTopic(at topics.Topic, m link.Message) {
+	if at.Kind == topics.Command {
+		t.command(m)
+		return
+	}
+	if at.Kind == topics.Order {
+		t.ownOrder(m)
+	}
+	if !t.a.started {
+		return
+	}
+	for i := range t.own {
+		if r := &t.own[i]; r.topic == m.Topic {
+			r.look(m.Payload, t.a.nowMS())
+		}
+	}
+}
+
+func (t *task) ownOrder(m link.Message) {
+	if len(m.Payload) == 0 || bytes.Equal(m.Payload, t.own[ownOrder].payload) {
+		return
+	}
+	h, body, err := t.a.own.Open(m.Topic, m.Payload, wire.Bound{})
+	if err != nil {
+		return
+	}
+	o, err := wire.DecodeOrder(body)
+	if err != nil {
+		return
+	}
+	if !t.a.started {
+		if s := t.seen; h.Epoch > s.Epoch || h.Epoch == s.Epoch && h.Round > s.Round {
+			t.seen = h
+		}
+		return
+	}
+	if h.Epoch > t.state.Epoch || h.Epoch == t.state.Epoch && bytes.Compare(o.Instance[:], t.a.instance[:]) > 0 {
+		t.fencedBy = h.Epoch
+		t.step(round.Fenced{Epoch: h.Epoch, Instance: round.Instance(o.Instance)})
+	}
+}
+
+// seenLater reports an own order on the broker that the disk cannot know of:
+// only a restored backup explains it, since every order is on disk before it
+// is published.
+func (t *task) seenLater() bool {
+	h := t.seen
+	return h.Round > t.state.Round || h.Round == t.state.Round && round.ID(h.Base) != t.state.Base
+}

@@ -1,0 +1,172 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator/strategy"
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Validate reports everything that is wrong with the configuration at once.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Broker == "" && c.Dial == nil {
+		bad("broker: missing; want a URL such as tcp://127.0.0.1:1883")
+	}
+	ns, err := topics.New(c.Namespace)
+	if err != nil {
+		bad("namespace: %w", err)
+	}
+	if c.Owner != "" {
+		if err := topics.CheckPath(c.Owner); err != nil {
+			bad("owner: %w", err)
+		}
+	}
+	if c.DataDir == "" {
+		bad("data_dir: missing; want a directory for state and records")
+	}
+	if (c.Signer != nil) != (len(c.Keys) > 0) {
+		bad("keys: want both a signing key and the allow list of the members' keys, or neither")
+	}
+	if c.PartSize < minPartSize || c.PartSize > maxPartSize {
+		bad("part_size: %d, want %d to %d bytes", c.PartSize, minPartSize, maxPartSize)
+	}
+	if len(c.Tasks) == 0 {
+		bad("tasks: none; want at least one")
+	}
+	seen := map[string]bool{}
+	for i, t := range c.Tasks {
+		if seen[t.Name] {
+			bad("tasks[%d]: name %q stands twice", i, t.Name)
+		}
+		seen[t.Name] = true
+		for _, err := range t.problems(c.PartSize) {
+			bad("tasks[%d] (%s): %w", i, t.Name, err)
+		}
+		if _, err := ns.Owner(c.Owner, t.Name); err != nil && c.Namespace != "" {
+			bad("tasks[%d]: %w", i, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t Task) problems(partSize int) (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(t.Members) == 0 {
+		bad("members: none; want UNS filters such as \"+/line-1\"")
+	}
+	for _, m := range t.Members {
+		if _, err := topics.ParseMemberFilter(m); err != nil {
+			bad("members: %w", err)
+		}
+	}
+	if t.Rounds < 1 {
+		bad("rounds: %d, want 1 or more", t.Rounds)
+	}
+	if t.Quorum < 1 || t.Quorum > maxMembers {
+		bad("quorum: %d, want 1 to %d", t.Quorum, maxMembers)
+	}
+	if t.StartWhen < t.Quorum {
+		bad("start_when: %d is below the quorum of %d, so the first round could never commit", t.StartWhen, t.Quorum)
+	}
+	if t.Goal != 0 && t.Goal < t.Quorum {
+		bad("goal: %d is below the quorum of %d", t.Goal, t.Quorum)
+	}
+	if t.StartWhen > maxMembers {
+		bad("start_when: %d, want at most %d", t.StartWhen, maxMembers)
+	}
+	if t.Deadline < time.Second || t.Deadline > maxDeadline {
+		bad("deadline: %s, want 1s to %s", t.Deadline, maxDeadline)
+	}
+	if t.JoinWait < 0 {
+		bad("join_wait: %s, want 0 or more", t.JoinWait)
+	}
+	if !(t.Sample > 0 && t.Sample <= 1) {
+		bad("sample: %v, want more than 0 and at most 1", t.Sample)
+	}
+	if !slices.Contains([]Keep{KeepNone, KeepRound, KeepAll}, t.KeepUpdates) {
+		bad("keep_updates: %q, want none, round or all", t.KeepUpdates)
+	}
+	if t.KeepModels < -1 {
+		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
+	}
+	return slices.Concat(errs, t.strategyProblems(), t.payloadProblems(partSize))
+}
+
+func (t Task) strategyProblems() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	s, err := strategy.New(t.Strategy)
+	if err != nil {
+		bad("strategy: %w", err)
+	} else if t.Init != nil && t.Init.Check() == nil {
+		if err := s.Begin(t.Init, fold.Grid{B: 6, W: 10}); err != nil {
+			bad("model: %w", err)
+		}
+	}
+	if !slices.Contains([]string{"samples", "uniform", "sqrt"}, t.Weights) {
+		bad("strategy.weights: %q, want samples, uniform or sqrt", t.Weights)
+	}
+	if t.Cap > round.MaxCap {
+		bad("strategy.cap: %d, want at most 2^29", t.Cap)
+	}
+	if t.GridB != nil && (*t.GridB < round.MinGridB || *t.GridB > round.MaxGridB) {
+		bad("strategy.grid_b: %d, want %d to %d", *t.GridB, round.MinGridB, round.MaxGridB)
+	}
+	return errs
+}
+
+func (t Task) payloadProblems(partSize int) (errs []error) {
+	var settings map[string]any
+	if err := json.Unmarshal(t.Train, &settings); err != nil || settings == nil || len(t.Train) > maxSettings {
+		errs = append(errs, fmt.Errorf("train: want a JSON object of at most %d bytes", maxSettings))
+	}
+	if t.Init == nil {
+		return append(errs, errors.New("model: missing; want mlp, softmax, linear or file"))
+	}
+	if err := t.Init.Check(); err != nil {
+		errs = append(errs, fmt.Errorf("model: %w", err))
+	}
+	if room := partSize - inlineOverhead(t.Init.Schema); len(t.Init.Blob) > room {
+		errs = append(errs, fmt.Errorf("model: %d bytes do not fit one message of part_size %d (%d left beside the table); raise part_size, at most %d",
+			len(t.Init.Blob), partSize, room, maxPartSize))
+	}
+	return append(errs, t.statisticsProblems()...)
+}
+
+// statisticsProblems checks that the model has a place for what a statistics
+// round finds.
+func (t Task) statisticsProblems() []error {
+	if !t.Statistics {
+		return nil
+	}
+	for _, name := range []string{model.ZMeanName, model.ZSDName} {
+		i := t.Init.Schema.Index(name)
+		if i < 0 {
+			return []error{fmt.Errorf("statistics: the model has no tensor %q to put the result in", name)}
+		}
+		s := t.Init.Schema[i]
+		if s.DType != model.F64 || len(s.Shape) != 1 || s.Rule != model.Keep || s.Shape[0] != t.Init.Schema[t.Init.Schema.Index(model.ZMeanName)].Shape[0] {
+			return []error{fmt.Errorf("statistics: the model's tensor %q is %v %v with the rule %v, want f64, one dimension for the features, and keep",
+				name, s.DType, s.Shape, s.Rule)}
+		}
+	}
+	return nil
+}
+
+// inlineOverhead bounds what envelope and tensor table add to a blob.
+func inlineOverhead(s model.Schema) int {
+	n := 2 << 10
+	for _, spec := range s {
+		n += len(spec.Name) + 48 + 9*len(spec.Shape)
+	}
+	return n
+}
