@@ -29,6 +29,9 @@ var layers = map[string]layer{
 	"internal/link":     {imports: []string{"topics"}},
 	"internal/store":    {},
 	"internal/layers":   {},
+
+	// Tests of whole federations in virtual time.
+	"internal/virtual": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 }
 
 // impure is what a pure machine does not import.
