@@ -30,8 +30,9 @@ var layers = map[string]layer{
 	"internal/store":    {},
 	"internal/layers":   {},
 
-	// Tests of whole federations in virtual time.
-	"internal/virtual": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
+	// Tests of whole federations, in real time and in virtual time.
+	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
+	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 }
 
 // impure is what a pure machine does not import.

@@ -1,0 +1,2 @@
+// Package federation holds tests of whole federations and nothing else.
+package federation
