@@ -37,7 +37,9 @@ func readEvaluation(t *testing.T) evaluation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file struct{ Statistics struct{ Evaluation evaluation } }
+	var file struct {
+		Statistics struct{ Evaluation evaluation }
+	}
 	if err := json.Unmarshal(b, &file); err != nil {
 		t.Fatal(err)
 	}

@@ -148,8 +148,12 @@ func flags(s *round.State) string {
 		on   bool
 		name string
 	}{
-		{s.PauseAsked, "pause_asked"}, {s.StopAsked, "stop_asked"}, {s.StartAsked, "start_asked"},
-		{s.Paused, "paused"}, {s.Stopped, "stopped"}, {s.Finished, "finished"},
+		{s.PauseAsked, "pause_asked"},
+		{s.StopAsked, "stop_asked"},
+		{s.StartAsked, "start_asked"},
+		{s.Paused, "paused"},
+		{s.Stopped, "stopped"},
+		{s.Finished, "finished"},
 	} {
 		if x.on {
 			f = append(f, x.name)

@@ -168,8 +168,10 @@ func TestStateJSON(t *testing.T) {
 		Epoch: math.MaxUint64, Instance: inst("agg"), Round: 3, Attempt: 2, Phase: round.Open, Base: id("b"), Version: 2, Record: id("r"),
 		ValidFrom: 2, Params: &round.Params{Work: round.WorkTrain, Weights: round.WeightSqrt, GridB: -3, GridW: 9, Cap: 1 << 29, Allowance: 8},
 		Order:  &round.Order{Epoch: 1, CohortHash: id("c"), SampleSeed: inst("s"), SampleThreshold: math.MaxUint64, Reason: "x"},
-		Cohort: []uint32{1, 0}, Members: []round.Member{{Path: "a", Samples: math.MaxUint64, Schema: id("s"), Instance: inst("i"),
-			Counter: math.MaxUint64, Digest: id("d"), FromRound: 1, FromAttempt: 2, Heard: true, Silent: 1, Left: true, Superseded: []round.Instance{inst("o")}}},
+		Cohort: []uint32{1, 0}, Members: []round.Member{{
+			Path: "a", Samples: math.MaxUint64, Schema: id("s"), Instance: inst("i"),
+			Counter: math.MaxUint64, Digest: id("d"), FromRound: 1, FromAttempt: 2, Heard: true, Silent: 1, Left: true, Superseded: []round.Instance{inst("o")},
+		}},
 		Abandons: 4, RefusalAbandons: 2, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Stopped: true, Finished: true,
 		Reason: "why", Commands: []string{"1", "2"},
 	}
