@@ -1,0 +1,31 @@
+package virtual
+
+import (
+	"testing"
+	"time"
+)
+
+var three = []string{"a/line-1", "b/line-1", "c/line-1"}
+
+// An undisturbed federation commits its rounds and an evaluation, ends, and
+// every site learns what became of each update.
+func TestFederation(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.aggregate(w.task())
+		for _, m := range three {
+			w.join(m, walker{})
+		}
+		w.finished(5 * time.Minute)
+		w.endAll()
+		recs := w.history()
+		if len(recs) != 5 || recs[4].Work != "evaluate" {
+			t.Fatal(w.story())
+		}
+		for _, r := range recs[1:] {
+			if counted(r) != 3 || r.Attempt != 1 || r.OrderHash.IsZero() {
+				t.Errorf("round %d, attempt %d: %d counted", r.Round, r.Attempt, counted(r))
+			}
+		}
+		w.settled(three...)
+	})
+}

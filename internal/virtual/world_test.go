@@ -1,0 +1,381 @@
+package virtual
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
+)
+
+const (
+	namespace = "acme"
+	taskName  = "quality"
+)
+
+// world is one federation inside a bubble of virtual time: a broker, one
+// aggregator, and sites, each with a data directory of its own.
+type world struct {
+	t   *testing.T
+	dir string
+	log zerolog.Logger
+	ns  topics.Namespace
+
+	aggKey  *wire.Signer
+	keys    []wire.Key // of everybody; nil: unsigned
+	siteKey map[string]*wire.Signer
+
+	mu      sync.Mutex
+	broker  *broker.Broker
+	stop    func() // the broker
+	conns   map[string]net.Conn
+	records []record.Record
+	ends    []string
+
+	parties map[string]func() error // running, by name: ends it and returns its error
+}
+
+// aggregatorName is the aggregator among the parties.
+const aggregatorName = "aggregator"
+
+// inBubble runs a test of a federation in virtual time and ends its parties in
+// the right order: sites, aggregator, broker (M9).
+func inBubble(t *testing.T, test func(w *world)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		test(w)
+		w.endAll()
+	})
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ns, err := topics.New(namespace)
+	check(t, err)
+	w := &world{
+		t: t, dir: t.TempDir(), log: zerolog.Nop(), ns: ns,
+		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, parties: map[string]func() error{},
+	}
+	if os.Getenv("FEDMQ_TEST_LOG") != "" {
+		w.log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
+	}
+	w.startBroker()
+	return w
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) endAll() {
+	w.t.Helper()
+	for _, name := range w.names() {
+		if name != aggregatorName {
+			w.end(name)
+		}
+	}
+	if w.parties[aggregatorName] != nil {
+		w.end(aggregatorName)
+	}
+	w.stopBroker()
+}
+
+func (w *world) names() []string {
+	var names []string
+	for name := range w.parties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// startBroker starts an empty broker, open to everybody.
+func (w *world) startBroker() {
+	w.t.Helper()
+	b, err := broker.New(broker.Config{Open: true, Log: w.log})
+	check(w.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	<-b.Ready()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broker, w.stop = b, func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+// stopBroker ends the broker and all that it retained.
+func (w *world) stopBroker() {
+	w.mu.Lock()
+	stop := w.stop
+	w.broker, w.stop = nil, nil
+	w.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// dial is the way of a party to the broker that runs now.
+func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
+	return func(context.Context) (net.Conn, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.broker == nil {
+			return nil, errors.New("no broker")
+		}
+		c := w.broker.Conn("")
+		w.conns[name] = c
+		return c, nil
+	}
+}
+
+// cut breaks a party's connection without a word.
+func (w *world) cut(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	check(w.t, w.conns[name].Close())
+}
+
+// sign gives the aggregator and the sites keys.
+func (w *world) sign(sites ...string) {
+	w.aggKey = w.newKey("", topics.RoleAggregator)
+	for _, s := range sites {
+		w.siteKey[s] = w.newKey(s, topics.RoleSite)
+	}
+}
+
+func (w *world) newKey(path string, role topics.Role) *wire.Signer {
+	w.t.Helper()
+	seed := make([]byte, ed25519.SeedSize)
+	copy(seed, path+role.String())
+	key := ed25519.NewKeyFromSeed(seed)
+	s, err := wire.NewSigner(key)
+	check(w.t, err)
+	w.keys = append(w.keys, wire.Key{Path: path, Role: role, Public: key.Public().(ed25519.PublicKey)})
+	return s
+}
+
+// task is a small task; change what a test needs.
+func (w *world) task() aggregator.Task {
+	return aggregator.Task{
+		Name: taskName, Members: []string{"+/line-1"}, Rounds: 3, Quorum: 2, StartWhen: 3,
+		Deadline: time.Minute, Init: weights(w.t, 1, -2), KeepModels: -1, Cap: 1 << 20,
+	}
+}
+
+// aggregate starts the aggregator on its directory.
+func (w *world) aggregate(tasks ...aggregator.Task) {
+	w.t.Helper()
+	cfg := aggregator.Config{
+		Namespace: namespace, DataDir: filepath.Join(w.dir, aggregatorName), Tasks: tasks, Dial: w.dial(aggregatorName),
+		Signer: w.aggKey, Keys: w.keys, Log: w.log.With().Str("party", aggregatorName).Logger(),
+		OnRecord: func(_ string, r record.Record) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.records = append(w.records, r)
+		},
+		OnEnd: func(_ string, finished bool, reason string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if finished {
+				reason = "finished"
+			}
+			w.ends = append(w.ends, reason)
+		},
+	}
+	w.start(aggregatorName, func(ctx context.Context) error { return aggregator.Run(ctx, cfg) })
+}
+
+// join starts a site.
+func (w *world) join(member string, tr trainer.Trainer) {
+	w.t.Helper()
+	cfg := site.Config{
+		Namespace: namespace, Member: member, DataDir: w.siteDir(member), Dial: w.dial(member),
+		Tasks: []site.Task{{Name: taskName, Trainer: tr}}, Log: w.log.With().Str("party", member).Logger(),
+		Signer: w.siteKey[member],
+	}
+	if cfg.Signer != nil {
+		cfg.Keys = w.keys
+	}
+	w.start(member, func(ctx context.Context) error { return site.Run(ctx, cfg) })
+}
+
+func (w *world) siteDir(member string) string {
+	return filepath.Join(w.dir, strings.ReplaceAll(member, "/", "_"))
+}
+
+func (w *world) start(name string, run func(context.Context) error) {
+	w.t.Helper()
+	if w.parties[name] != nil {
+		w.t.Fatalf("%s runs already", name)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	w.parties[name] = func() error {
+		cancel()
+		return <-done
+	}
+}
+
+// end ends a party, which must end without an error.
+func (w *world) end(name string) {
+	w.t.Helper()
+	if err := w.leave(name); err != nil {
+		w.t.Errorf("%s: %v", name, err)
+	}
+}
+
+// leave ends a party and returns its error.
+func (w *world) leave(name string) error {
+	stop := w.parties[name]
+	delete(w.parties, name)
+	return stop()
+}
+
+// until waits in virtual time.
+func (w *world) until(what string, within time.Duration, ok func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
+		synctest.Wait()
+		if ok() {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("not within %s: %s; records: %s", within, what, w.story())
+		}
+	}
+}
+
+// finished waits for the task's end.
+func (w *world) finished(within time.Duration) {
+	w.t.Helper()
+	w.until("the end of the task", within, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.ends) > 0
+	})
+	time.Sleep(time.Minute) // sites learn what became of their last updates
+}
+
+// recorded waits for a round's record.
+func (w *world) recorded(round uint64, verdict string, within time.Duration) (found record.Record) {
+	w.t.Helper()
+	w.until(verdict+" record", within, func() bool {
+		i := slices.IndexFunc(w.all(), func(r record.Record) bool { return r.Round == round && r.Verdict == verdict })
+		if i >= 0 {
+			found = w.all()[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+func (w *world) all() []record.Record {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.records)
+}
+
+// story tells the records in short.
+func (w *world) story() string {
+	var out []string
+	for _, r := range w.all() {
+		s := r.Work + " " + r.Verdict + ":"
+		for _, e := range r.Entries {
+			s += " " + strings.TrimSuffix(e.Member, "/line-1") + "=" + e.Verdict.String()
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, "; ")
+}
+
+// counted returns how many updates of a record count.
+func counted(r record.Record) int { return r.Counts()[verdict.Counted.String()] }
+
+// history opens the aggregator's directory after its end and returns its
+// records, checked: the chain holds and each has its exact copy as a file.
+func (w *world) history() []record.Record {
+	w.t.Helper()
+	dir := filepath.Join(w.dir, aggregatorName)
+	st, err := store.Open(dir, store.Options{})
+	check(w.t, err)
+	var raws [][]byte
+	check(w.t, st.View(func(tx *store.Tx) error {
+		return tx.RecordsOf(taskName, 0, func(_ uint64, _ uint32, raw []byte) error {
+			raws = append(raws, raw)
+			return nil
+		})
+	}))
+	check(w.t, st.Close())
+	check(w.t, record.CheckChain(raws))
+	files, err := filepath.Glob(filepath.Join(dir, "records", taskName, "*"))
+	check(w.t, err)
+	if len(files) != len(raws) {
+		w.t.Errorf("%d files of %d records", len(files), len(raws))
+	}
+	var recs []record.Record
+	for i, raw := range raws {
+		r, err := record.Decode(raw)
+		check(w.t, err)
+		recs = append(recs, r)
+		if got, err := os.ReadFile(files[i]); err != nil || string(got) != string(raw) {
+			w.t.Errorf("%s is not the record: %v", files[i], err)
+		}
+	}
+	return recs
+}
+
+// settled checks that a site that has ended has nothing left to send.
+func (w *world) settled(members ...string) {
+	w.t.Helper()
+	for _, m := range members {
+		st, err := store.Open(w.siteDir(m), store.Options{})
+		check(w.t, err)
+		check(w.t, st.Outbox(func(key string, _ []byte) error {
+			w.t.Errorf("%s: %q is in the outbox", m, key)
+			return nil
+		}))
+		check(w.t, st.Close())
+	}
+}
+
+// model returns the model that is on the aggregator's disk under an id.
+func (w *world) model(id model.ContentID) *model.Model {
+	w.t.Helper()
+	st, err := store.Open(filepath.Join(w.dir, aggregatorName), store.Options{})
+	check(w.t, err)
+	blob, err := st.Blob(id)
+	check(w.t, err)
+	check(w.t, st.Close())
+	return &model.Model{Schema: weights(w.t, 0, 0).Schema, Blob: blob}
+}
