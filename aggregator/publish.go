@@ -97,7 +97,7 @@ func (t *task) prepare(o round.Order) error {
 	if err != nil {
 		return err
 	}
-	if of := (modelVersion{base, o.Version}); t.modelOf != of || t.own[ownModel].payload == nil {
+	if of := (version{base, o.Version}); t.modelOf != of || t.own[ownModel].payload == nil {
 		m, err := t.seal(wire.Header{
 			Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: t.topics.Model(), Base: base, Encoding: wire.EncodingDense,
 		}, wire.Model{Version: o.Version, Tensors: t.base})

@@ -48,7 +48,7 @@ type task struct {
 	fencedBy uint64        // epoch of the order that fenced this process
 	own      [3]retained   // what should be retained: model, record head, order
 	orderOf  id            // the order whose bytes are in own
-	modelOf  modelVersion  // the model whose bytes are in own
+	modelOf  version       // the model whose bytes are in own
 	issued   map[id]issued // the orders of the open round
 
 	publications uint64 // so far
@@ -217,11 +217,4 @@ func (t *task) due(now int64) time.Duration {
 		return time.Hour
 	}
 	return time.Duration(max(at-now, 0)) * time.Millisecond
-}
-
-// modelVersion names a model as it is published: a round may commit the bytes
-// of the one before under its own number.
-type modelVersion struct {
-	content model.ContentID
-	version uint64
 }

@@ -16,17 +16,17 @@ type Started struct {
 	Instance  Instance
 }
 
-// Connected: the link is up and its subscriptions are granted. The machine
+// Connected says that the link is up and its subscriptions are granted. The machine
 // starts disconnected.
 type Connected struct{ Now int64 }
 
-// Disconnected: the link is down.
+// Disconnected says that the link is down.
 type Disconnected struct{ Now int64 }
 
 // Tick passes the time; one is wanted at Ready.Wake.
 type Tick struct{ Now int64 }
 
-// Published: the order of this epoch, round and attempt is on the broker (its
+// Published says that the order of this epoch, round and attempt is on the broker (its
 // PUBACK has come), model and parts before it. The deadline starts with the
 // first one.
 type Published struct {
@@ -110,7 +110,7 @@ type Command struct {
 	AtRound uint64
 }
 
-// Fenced: a verified order of another process of this owner was seen. If it
+// Fenced says that a verified order of another process of this owner was seen. If it
 // outranks this one, the machine sends nothing any more.
 type Fenced struct {
 	Epoch    uint64

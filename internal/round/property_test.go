@@ -159,7 +159,7 @@ func (w *world) finish() {
 		w.step(round.Connected{Now: w.now}, crashNot)
 	}
 	for range 60 {
-		st := w.m.State()
+		var st *round.State
 		for _, op := range []round.Op{round.OpResume, round.OpStart} {
 			if st = w.m.State(); st.Finished {
 				return
