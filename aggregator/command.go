@@ -37,8 +37,8 @@ const (
 
 // command takes an operator's command, or refuses it where everybody sees it.
 func (t *task) command(m link.Message) {
-	if len(m.Payload) == 0 || !t.a.started {
-		return
+	if len(m.Payload) == 0 {
+		return // cleared
 	}
 	c, err := t.parseCommand(m)
 	if err != nil {
@@ -62,7 +62,7 @@ func (a *aggregator) operator(kid [8]byte) (ed25519.PublicKey, bool) {
 
 func (t *task) parseCommand(m link.Message) (Command, error) {
 	var c Command
-	fresh := t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
+	fresh := !t.a.started || t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
 	if m.Retained || fresh {
 		t.a.conn.Post(link.Message{Topic: m.Topic, QoS: 1, Retained: true}) // clear it
 		return c, fmt.Errorf("a command must not be retained, nor come within %s of a connect; send it again", freshWait)

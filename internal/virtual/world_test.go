@@ -58,16 +58,11 @@ type world struct {
 // aggregatorName is the aggregator among the parties.
 const aggregatorName = "aggregator"
 
-// inBubble runs a test of a federation in virtual time and ends its parties in
-// the right order: sites, aggregator, broker (M9).
+// inBubble runs a test of a federation in virtual time.
 func inBubble(t *testing.T, test func(w *world)) {
 	t.Helper()
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		test(w)
-		w.endAll()
-	})
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t)) })
 }
 
 func newWorld(t *testing.T) *world {
@@ -82,6 +77,7 @@ func newWorld(t *testing.T) *world {
 		w.log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
 	}
 	w.startBroker()
+	t.Cleanup(w.endAll)
 	return w
 }
 
@@ -92,6 +88,8 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// endAll ends what still runs in the right order: sites, aggregator, broker
+// (M9).
 func (w *world) endAll() {
 	w.t.Helper()
 	for _, name := range w.names() {
