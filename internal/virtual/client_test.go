@@ -3,7 +3,6 @@ package virtual
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -144,21 +143,6 @@ func (c *client) events(kind string) (out []event) {
 	return out
 }
 
-// replies are the answers to a member that were heard.
-func (c *client) replies(member string) (out []wire.Reply) {
-	c.w.t.Helper()
-	topic := own("reply/" + member)
-	for _, m := range c.all(topic) {
-		o := wire.Opener{NS: c.w.ns}
-		_, body, err := o.Open(topic, m.Payload, wire.Bound{})
-		check(c.w.t, err)
-		r, err := wire.DecodeReply(body)
-		check(c.w.t, err)
-		out = append(out, r)
-	}
-	return out
-}
-
 // order is the newest order that was heard.
 func (c *client) order() (wire.Header, wire.Order) {
 	c.w.t.Helper()
@@ -218,14 +202,4 @@ func (w *world) delta(x ...float32) *model.Model {
 	m := model.New(weights(w.t, make([]float32, len(x))...).Schema.Shared())
 	check(w.t, m.SetFloat32s("w", x))
 	return m
-}
-
-// refusal is the newest refusal that a member was sent.
-func (c *client) refusal(member string) (r wire.RefusalReply, ok bool) {
-	for _, x := range slices.Backward(c.replies(member)) {
-		if r, ok = x.(wire.RefusalReply); ok {
-			return r, true
-		}
-	}
-	return r, false
 }

@@ -2,7 +2,6 @@ package virtual
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"net"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
@@ -161,25 +159,6 @@ func (w *world) cut(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	check(w.t, w.conns[name].Close())
-}
-
-// sign gives the aggregator and the sites keys.
-func (w *world) sign(sites ...string) {
-	w.aggKey = w.newKey("", topics.RoleAggregator)
-	for _, s := range sites {
-		w.siteKey[s] = w.newKey(s, topics.RoleSite)
-	}
-}
-
-func (w *world) newKey(path string, role topics.Role) *wire.Signer {
-	w.t.Helper()
-	seed := make([]byte, ed25519.SeedSize)
-	copy(seed, path+role.String())
-	key := ed25519.NewKeyFromSeed(seed)
-	s, err := wire.NewSigner(key)
-	check(w.t, err)
-	w.keys = append(w.keys, wire.Key{Path: path, Role: role, Public: key.Public().(ed25519.PublicKey)})
-	return s
 }
 
 // task is a small task; change what a test needs.
@@ -365,15 +344,4 @@ func (w *world) settled(members ...string) {
 		}))
 		check(w.t, st.Close())
 	}
-}
-
-// model returns the model that is on the aggregator's disk under an id.
-func (w *world) model(id model.ContentID) *model.Model {
-	w.t.Helper()
-	st, err := store.Open(filepath.Join(w.dir, aggregatorName), store.Options{})
-	check(w.t, err)
-	blob, err := st.Blob(id)
-	check(w.t, err)
-	check(w.t, st.Close())
-	return &model.Model{Schema: weights(w.t, 0, 0).Schema, Blob: blob}
 }
