@@ -20,7 +20,6 @@ import (
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
@@ -365,15 +364,4 @@ func (w *world) settled(members ...string) {
 		}))
 		check(w.t, st.Close())
 	}
-}
-
-// model returns the model that is on the aggregator's disk under an id.
-func (w *world) model(id model.ContentID) *model.Model {
-	w.t.Helper()
-	st, err := store.Open(filepath.Join(w.dir, aggregatorName), store.Options{})
-	check(w.t, err)
-	blob, err := st.Blob(id)
-	check(w.t, err)
-	check(w.t, st.Close())
-	return &model.Model{Schema: weights(w.t, 0, 0).Schema, Blob: blob}
 }
