@@ -20,8 +20,8 @@ func (t *task) metrics() record.Metrics {
 	var sums []map[string]float64
 	out := record.Metrics{}
 	for _, p := range paths {
-		if !(t.folded[p].metrics[trainer.SumN] > 0) {
-			continue // measured nothing
+		if !usable(t.folded[p].metrics) {
+			continue
 		}
 		sums = append(sums, t.folded[p].metrics)
 		for name, v := range trainer.Pool([]trainer.Metrics{t.folded[p].metrics}) {
@@ -64,28 +64,36 @@ func extend(m record.Metric, name, site string, v float64) record.Metric {
 // lowerIsBetter tells errors from scores.
 func lowerIsBetter(name string) bool { return name == "loss" || name == "rmse" || name == "mae" }
 
-// poolSums adds the members' metric sums exactly (algorithms A6): the same
-// bits in any order. A name whose sum is out of range is left out.
+// usable reports whether a member measured anything, by sums that can be
+// added: one that cannot takes the member out, not the metric.
+func usable(m map[string]float64) bool {
+	for _, v := range m {
+		if fold.NewScalar(fold.MetricStep).Add(v) != nil {
+			return false
+		}
+	}
+	return m[trainer.SumN] > 0
+}
+
+// poolSums adds the usable sums of members exactly (algorithms A6): the same
+// bits in any order. A name whose sum has no room is left out.
 func poolSums(members []map[string]float64) map[string]float64 {
 	sums := map[string]*fold.Scalar{}
-	var names []string
-	bad := map[string]bool{}
+	full := map[string]bool{}
 	for _, m := range members {
 		for name, v := range m {
 			if sums[name] == nil {
 				sums[name] = fold.NewScalar(fold.MetricStep)
-				names = append(names, name)
 			}
 			if sums[name].Add(v) != nil {
-				bad[name] = true
+				full[name] = true
 			}
 		}
 	}
-	slices.Sort(names)
 	out := map[string]float64{}
-	for _, name := range names {
-		if !bad[name] {
-			out[name] = sums[name].Float64()
+	for name, s := range sums {
+		if !full[name] {
+			out[name] = s.Float64()
 		}
 	}
 	return out

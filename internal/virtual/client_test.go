@@ -203,3 +203,18 @@ func (w *world) delta(x ...float32) *model.Model {
 	check(w.t, m.SetFloat32s("w", x))
 	return m
 }
+
+// refusal is the newest refusal that a member was sent.
+func (c *client) refusal(member string) (r wire.RefusalReply, ok bool) {
+	for _, x := range slices.Backward(c.replies(member)) {
+		if r, ok = x.(wire.RefusalReply); ok {
+			return r, true
+		}
+	}
+	return r, false
+}
+
+// message is one of the hostile member's.
+func (c *client) message(leaf string, payload []byte) link.Message {
+	return link.Message{Topic: memberTopic(evil, leaf), Payload: payload, QoS: 1}
+}
