@@ -135,14 +135,15 @@ func TestFedAvgVectors(t *testing.T) {
 		for _, d := range []model.DType{model.F64, model.F32} {
 			t.Run(fmt.Sprintf("%s/%v", v.ID, d), func(t *testing.T) {
 				t.Parallel()
+				tol := v.Tol // the case is shared by the types
 				if d == model.F32 {
-					v.Tol.Rel, v.Tol.Abs = 1e-6, 1e-6
+					tol.Rel, tol.Abs = 1e-6, 1e-6
 				}
 				base, rounds, models := v.rounds(t)
 				for i, sites := range rounds {
 					got := fedAvgRound(t, d, base, sites)
 					for j, want := range models[i] {
-						if !(math.Abs(got[j]-want) <= v.Tol.Abs+v.Tol.Rel*math.Abs(want)) {
+						if !(math.Abs(got[j]-want) <= tol.Abs+tol.Rel*math.Abs(want)) {
 							t.Errorf("round %d, w[%d] is %v, want %v", i+1, j, got[j], want)
 						}
 					}

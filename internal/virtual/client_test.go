@@ -3,6 +3,7 @@ package virtual
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -139,6 +140,21 @@ func (c *client) events(kind string) (out []event) {
 		if e.Event == kind {
 			out = append(out, e)
 		}
+	}
+	return out
+}
+
+// replies are the answers to a member that were heard.
+func (c *client) replies(member string) (out []wire.Reply) {
+	c.w.t.Helper()
+	topic := own("reply/" + member)
+	for _, m := range c.all(topic) {
+		o := wire.Opener{NS: c.w.ns}
+		_, body, err := o.Open(topic, m.Payload, wire.Bound{})
+		check(c.w.t, err)
+		r, err := wire.DecodeReply(body)
+		check(c.w.t, err)
+		out = append(out, r)
 	}
 	return out
 }

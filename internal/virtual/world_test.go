@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"net"
 	"os"
@@ -159,6 +160,25 @@ func (w *world) cut(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	check(w.t, w.conns[name].Close())
+}
+
+// sign gives the aggregator and the sites keys.
+func (w *world) sign(sites ...string) {
+	w.aggKey = w.newKey("", topics.RoleAggregator)
+	for _, s := range sites {
+		w.siteKey[s] = w.newKey(s, topics.RoleSite)
+	}
+}
+
+func (w *world) newKey(path string, role topics.Role) *wire.Signer {
+	w.t.Helper()
+	seed := make([]byte, ed25519.SeedSize)
+	copy(seed, path+role.String())
+	key := ed25519.NewKeyFromSeed(seed)
+	s, err := wire.NewSigner(key)
+	check(w.t, err)
+	w.keys = append(w.keys, wire.Key{Path: path, Role: role, Public: key.Public().(ed25519.PublicKey)})
+	return s
 }
 
 // task is a small task; change what a test needs.
