@@ -48,6 +48,7 @@ const (
 	ownStateWait = 3 * time.Second  // for the own state to come back before the first order
 	mendAfter    = time.Second      // how long a retained topic shows other bytes before it is repaired
 	mendEvery    = 10 * time.Second // between two repairs of one retained topic
+	echoWithin   = 5 * time.Second  // for the presence to come back
 	retryEvery   = 10 * time.Second // between two publications of an order without a PUBACK
 	viewEvery    = time.Second      // between two publications of a task's round view
 	batch        = 64               // events taken in before the machine's work is done
@@ -70,8 +71,9 @@ type aggregator struct {
 	instance round.Instance
 	begun    time.Time // start on the wall clock, with a monotonic reading
 
-	started    bool // the machines have had Started
-	up         bool // the link
+	echoBy     int64 // when the presence must have come back, in ms; 0: it has
+	started    bool  // the machines have had Started
+	up         bool  // the link
 	upSince    int64
 	connection uint64      // its number
 	state      retained    // the presence published last
@@ -160,8 +162,10 @@ func (a *aggregator) connect() error {
 		TLS: a.cfg.TLS, Dial: a.cfg.Dial, Log: a.log, MaxPacket: max(a.cfg.PartSize, 1<<20) + 64<<10,
 		Will: &link.Message{Topic: a.self.State(), Payload: a.stateJSON(false), QoS: 1, Retained: true},
 		Coalesce: func(topic string, _ []byte) string {
-			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command {
-				return "" // commands are kept whole
+			// Commands are kept whole. The presence stays behind the retained
+			// orders that came before it: its echo says that they were seen.
+			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || topic == a.self.State() {
+				return ""
 			}
 			return topic
 		},
@@ -170,11 +174,16 @@ func (a *aggregator) connect() error {
 		return err
 	}
 	a.conn = conn
-	filters := []link.Filter{{Topic: a.self.State(), QoS: 1}}
-	for _, t := range a.order {
-		filters = append(filters, t.filters(a.ns)...)
-	}
-	conn.Subscribe(filters...)
+	conn.Subscribe(a.filters()...)
 	a.pub = newPublisher(conn, a.log)
 	return nil
+}
+
+// filters are the standing subscriptions.
+func (a *aggregator) filters() []link.Filter {
+	f := []link.Filter{{Topic: a.self.State(), QoS: 1}}
+	for _, t := range a.order {
+		f = append(f, t.filters(a.ns)...)
+	}
+	return f
 }

@@ -125,7 +125,8 @@ func (a *aggregator) work() (time.Duration, error) {
 	now := a.nowMS()
 	if a.up {
 		a.state.mend(a, now)
-		next = min(next, a.state.due(now))
+		a.listen(now)
+		next = min(next, a.state.due(now), a.echoDue(now))
 	}
 	for _, t := range a.order {
 		next = min(next, t.due(now))

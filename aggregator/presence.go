@@ -53,6 +53,7 @@ func (a *aggregator) linkDown(s link.State) {
 func (a *aggregator) sayState() {
 	m := a.stateMessage(true)
 	a.state.payload, a.state.wrongAt = m.Payload, 0
+	a.echoBy = a.nowMS() + echoWithin.Milliseconds()
 	a.conn.Post(m)
 }
 
@@ -62,8 +63,33 @@ func (a *aggregator) sayState() {
 func (a *aggregator) ownState(m link.Message) {
 	a.state.look(m.Payload, a.nowMS())
 	if slices.Equal(m.Payload, a.state.payload) {
+		a.echoBy = 0
 		a.start()
 	}
+}
+
+// listen asks for all subscriptions again when the own presence does not come
+// back: a broker may lose them and keep the link, and who hears nothing would
+// call every member missing.
+func (a *aggregator) listen(now int64) {
+	if a.echoBy == 0 || now < a.echoBy {
+		return
+	}
+	a.log.Warn().Msg("the broker does not send what this node subscribed to; subscribed again")
+	var topics []string
+	for _, f := range a.filters() {
+		topics = append(topics, f.Topic)
+	}
+	a.conn.Resubscribe(topics...)
+	a.echoBy = now + retryEvery.Milliseconds() // the retained presence comes with the subscription
+}
+
+// echoDue is the time until listen has to look.
+func (a *aggregator) echoDue(now int64) time.Duration {
+	if a.echoBy == 0 {
+		return time.Hour
+	}
+	return time.Duration(max(a.echoBy-now, 0)) * time.Millisecond
 }
 
 // beat republishes presence and views, +-20 % so that parties spread.

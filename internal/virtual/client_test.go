@@ -229,8 +229,3 @@ func (c *client) refusal(member string) (r wire.RefusalReply, ok bool) {
 	}
 	return r, false
 }
-
-// message is one of the hostile member's.
-func (c *client) message(leaf string, payload []byte) link.Message {
-	return link.Message{Topic: memberTopic(evil, leaf), Payload: payload, QoS: 1}
-}

@@ -27,5 +27,8 @@ func TestFederation(t *testing.T) {
 			}
 		}
 		w.settled(three...)
+		if n := w.journal(); n != 0 {
+			t.Errorf("%d verdicts in the journal of a finished task", n)
+		}
 	})
 }

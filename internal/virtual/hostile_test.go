@@ -2,7 +2,6 @@ package virtual
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -150,6 +149,34 @@ func TestConflict(t *testing.T) {
 	})
 }
 
+// What was accepted before a restart holds its place: other content is a
+// conflict, the same is accepted again, and who does not come back is lost.
+func TestPromises(t *testing.T) {
+	inBubble(t, func(w *world) {
+		c, h := attack(w)
+		first := c.update(h, wire.Update{Samples: 10, Tensors: w.delta(1, 1)})
+		w.end(three[0])
+		w.end(aggregatorName)
+		time.Sleep(time.Second)
+		task := w.task()
+		task.Rounds = 1
+		w.aggregate(task)
+		c.awaitView("the next attempt", time.Minute, func(v view) bool { return v.Epoch == 2 && v.Phase == "open" })
+		second := c.update(h, wire.Update{Samples: 10, Tensors: w.delta(2, 2)})
+		if r, ok := c.refusal(evil); !ok || r.Reason != "conflict" || r.Content != second {
+			t.Errorf("refusal %+v", r)
+		}
+		c.update(h, wire.Update{Samples: 10, Tensors: w.delta(1, 1)})
+		r := w.recorded(1, record.Committed, 5*time.Minute)
+		if e := r.Entries[0]; e.Member != three[0] || e.Verdict != verdict.Lost || e.Content.IsZero() {
+			t.Errorf("%+v, want lost", e)
+		}
+		if e := r.Entries[2]; e.Content != first || !e.Conflict || e.Verdict != verdict.Counted {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
 // What comes after its round is settled from the records.
 func TestSettled(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -270,18 +297,17 @@ func TestUpdateWithTheOpening(t *testing.T) {
 		c.awaitView("the start", time.Minute, func(view) bool { return true })
 		c.signUp(three[0], 10, nil)
 		c.signUp(three[1], 10, nil)
-		base := weights(t, 1, -2)
-		h := wire.Header{Epoch: 1, Round: 1, Attempt: 1, Base: base.ContentID(), Schema: base.Schema.Hash()}
-		for attempt := uint32(1); attempt < 4; attempt++ { // whichever attempt it will be
-			h.Attempt = attempt
-			c.conn.Post(c.message("join", w.seal(evil, wire.KindJoin, wire.Header{CreatedMS: 5}, wire.Join{Samples: 10, Instance: wire.Nonce{1}}, nil)))
-			c.conn.Post(c.message("update", w.seal(evil, wire.KindUpdate, h, wire.Update{Samples: 10, Tensors: w.delta(float32(math.NaN()), 1e9)}, nil)))
-			synctest.Wait()
-		}
+		h, _ := c.order() // work none, of the task's start
+		h = header(h)
+		h.Attempt++
+		open := w.shut()
+		c.signUp(evil, 10, nil)
+		c.update(h, wire.Update{Samples: 10, Tensors: w.delta(float32(math.NaN()), 1e9)})
+		open()
 		r := w.recorded(1, record.Abandoned, 2*time.Minute)
 		for _, e := range r.Entries {
 			if e.Member == evil && e.Verdict != verdict.NotFinite {
-				t.Errorf("%s: %s", fmt.Sprint(e.Member), e.Verdict)
+				t.Errorf("%s: %s", e.Member, e.Verdict)
 			}
 		}
 	})

@@ -48,6 +48,8 @@ type world struct {
 	broker  *broker.Broker
 	stop    func() // the broker
 	conns   map[string]net.Conn
+	gate    chan struct{} // the aggregator's clock waits for it, nil: does not
+	deaf    bool          // the aggregator's next connections get no PUBACK while it is set
 	records []record.Record
 	ends    []string
 
@@ -150,6 +152,9 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 			return nil, errors.New("no broker")
 		}
 		c := w.broker.Conn("")
+		if name == aggregatorName {
+			c = &deafConn{Conn: c, w: w}
+		}
 		w.conns[name] = c
 		return c, nil
 	}
@@ -194,7 +199,7 @@ func (w *world) aggregate(tasks ...aggregator.Task) {
 	w.t.Helper()
 	cfg := aggregator.Config{
 		Namespace: namespace, DataDir: filepath.Join(w.dir, aggregatorName), Tasks: tasks, Dial: w.dial(aggregatorName),
-		Signer: w.aggKey, Keys: w.keys, Log: w.log.With().Str("party", aggregatorName).Logger(),
+		Signer: w.aggKey, Keys: w.keys, Now: w.now, Log: w.log.With().Str("party", aggregatorName).Logger(),
 		OnRecord: func(_ string, r record.Record) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -210,6 +215,31 @@ func (w *world) aggregate(tasks ...aggregator.Task) {
 		},
 	}
 	w.start(aggregatorName, func(ctx context.Context) error { return aggregator.Run(ctx, cfg) })
+}
+
+// now is the aggregator's clock. While the gate is shut it stops the driver in
+// its tracks, so that messages pile up and share a batch.
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	gate := w.gate
+	w.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return time.Now()
+}
+
+// shut stops the aggregator's driver at its next look at the clock until open
+// is called.
+func (w *world) shut() (open func()) {
+	gate := make(chan struct{})
+	set := func(g chan struct{}) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.gate = g
+	}
+	set(gate)
+	return func() { set(nil); close(gate) }
 }
 
 // join starts a site.
@@ -350,6 +380,20 @@ func (w *world) history() []record.Record {
 		}
 	}
 	return recs
+}
+
+// journal returns how many verdicts the aggregator's disk holds after its end.
+func (w *world) journal() (n int) {
+	w.t.Helper()
+	st, err := store.Open(filepath.Join(w.dir, aggregatorName), store.Options{})
+	check(w.t, err)
+	check(w.t, st.View(func(tx *store.Tx) error {
+		left, err := tx.Journal(taskName)
+		n = len(left)
+		return err
+	}))
+	check(w.t, st.Close())
+	return n
 }
 
 // settled checks that a site that has ended has nothing left to send.

@@ -1,0 +1,148 @@
+package aggregator_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"math"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+func initial(t testing.TB, specs ...model.Spec) *model.Model {
+	t.Helper()
+	if len(specs) == 0 {
+		specs = []model.Spec{{Name: "w", DType: model.F32, Shape: []int{4}}}
+	}
+	s, err := model.NewSchema(specs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model.New(s)
+}
+
+func config(t testing.TB) aggregator.Config {
+	t.Helper()
+	return aggregator.Config{
+		Broker: "tcp://127.0.0.1:1883", Namespace: "acme", DataDir: t.TempDir(),
+		Tasks: []aggregator.Task{{Name: "quality", Members: []string{"+/line-1"}, Rounds: 3, Init: initial(t)}},
+	}
+}
+
+// Every fault is named by the key that an operator has to change.
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	signer, err := wire.NewSigner(ed25519.NewKeyFromSeed(make([]byte, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nan := initial(t)
+	if err := nan.SetFloat32s("w", []float32{0, 0, float32(math.NaN()), 0}); err != nil {
+		t.Fatal(err)
+	}
+	grid := func(b int) *int { return &b }
+	type c = *aggregator.Config
+	type tk = *aggregator.Task
+	for name, x := range map[string]struct {
+		change func(c, tk)
+		want   string // "": valid
+	}{
+		"as it is":           {func(c, tk) {}, ""},
+		"no broker":          {func(c c, _ tk) { c.Broker = "" }, "broker:"},
+		"dialled":            {func(c c, _ tk) { c.Broker, c.Dial = "", func(context.Context) (net.Conn, error) { return nil, nil } }, ""},
+		"no namespace":       {func(c c, _ tk) { c.Namespace = "" }, "namespace:"},
+		"bad namespace":      {func(c c, _ tk) { c.Namespace = "a/+" }, "namespace:"},
+		"bad owner":          {func(c c, _ tk) { c.Owner = "a//b" }, "owner:"},
+		"no data":            {func(c c, _ tk) { c.DataDir = "" }, "data_dir:"},
+		"key without list":   {func(c c, _ tk) { c.Signer = signer }, "keys:"},
+		"list without key":   {func(c c, _ tk) { c.Keys = []wire.Key{{Path: "a", Role: topics.RoleSite}} }, "keys:"},
+		"small parts":        {func(c c, _ tk) { c.PartSize = 100 }, "part_size:"},
+		"large parts":        {func(c c, _ tk) { c.PartSize = 5 << 20 }, "part_size:"},
+		"no tasks":           {func(c c, _ tk) { c.Tasks = nil }, "tasks:"},
+		"one name twice":     {func(c c, _ tk) { c.Tasks = append(c.Tasks, c.Tasks[0]) }, `name "quality" stands twice`},
+		"bad name":           {func(_ c, t tk) { t.Name = "Quality" }, "tasks[0]"},
+		"reserved name":      {func(_ c, t tk) { t.Name = "state" }, "tasks[0]"},
+		"no members":         {func(_ c, t tk) { t.Members = nil }, "members:"},
+		"bad members":        {func(_ c, t tk) { t.Members = []string{"a/#"} }, "members:"},
+		"no rounds":          {func(_ c, t tk) { t.Rounds = 0 }, "rounds:"},
+		"negative quorum":    {func(_ c, t tk) { t.Quorum = -1 }, "quorum:"},
+		"huge quorum":        {func(_ c, t tk) { t.Quorum = 1 << 20 }, "quorum:"},
+		"early start":        {func(_ c, t tk) { t.Quorum, t.StartWhen = 3, 2 }, "start_when:"},
+		"huge start":         {func(_ c, t tk) { t.StartWhen = 1 << 20 }, "start_when:"},
+		"low goal":           {func(_ c, t tk) { t.Quorum, t.Goal = 3, 2 }, "goal:"},
+		"negative goal":      {func(_ c, t tk) { t.Goal = -1 }, "goal:"},
+		"short deadline":     {func(_ c, t tk) { t.Deadline = time.Millisecond }, "deadline:"},
+		"endless deadline":   {func(_ c, t tk) { t.Deadline = math.MaxInt64 }, "deadline:"},
+		"negative join wait": {func(_ c, t tk) { t.JoinWait = -1 }, "join_wait:"},
+		"no sample":          {func(_ c, t tk) { t.Sample = -0.1 }, "sample:"},
+		"NaN sample":         {func(_ c, t tk) { t.Sample = math.NaN() }, "sample:"},
+		"more than all":      {func(_ c, t tk) { t.Sample = 1.1 }, "sample:"},
+		"strategy":           {func(_ c, t tk) { t.Strategy = "fedsomething" }, "strategy:"},
+		"weights":            {func(_ c, t tk) { t.Weights = "rows" }, "strategy.weights:"},
+		"cap":                {func(_ c, t tk) { t.Cap = 1 << 30 }, "strategy.cap:"},
+		"grid":               {func(_ c, t tk) { t.GridB = grid(25) }, "strategy.grid_b:"},
+		"lowest grid":        {func(_ c, t tk) { t.GridB = grid(-16) }, ""},
+		"keep updates":       {func(_ c, t tk) { t.KeepUpdates = "some" }, "keep_updates:"},
+		"keep models":        {func(_ c, t tk) { t.KeepModels = -2 }, "keep_models:"},
+		"settings":           {func(_ c, t tk) { t.Train = json.RawMessage(`[1]`) }, "train:"},
+		"no settings":        {func(_ c, t tk) { t.Train = json.RawMessage(`null`) }, "train:"},
+		"long settings":      {func(_ c, t tk) { t.Train = json.RawMessage(`{"a":"` + strings.Repeat("x", 1<<14) + `"}`) }, "train:"},
+		"no model":           {func(_ c, t tk) { t.Init = nil }, "model:"},
+		"torn model":         {func(_ c, tk tk) { tk.Init = initial(t); tk.Init.Blob = tk.Init.Blob[1:] }, "model:"},
+		"model of no number": {func(_ c, t tk) { t.Init = nan }, "model:"},
+		"large model":        {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{40_000}}) }, "part_size"},
+		"large model, large parts": {func(c c, tk tk) {
+			c.PartSize, tk.Init = 1<<20, initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{40_000}})
+		}, ""},
+		"integers": {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.I64, Shape: []int{4}}) }, "model:"},
+		"nothing to do": {func(_ c, tk tk) {
+			tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{4}, Rule: model.Keep})
+		}, "model:"},
+		"no z-score": {func(_ c, t tk) { t.Statistics = true }, "statistics:"},
+		"half a z-score": {func(_ c, tk tk) {
+			tk.Statistics = true
+			tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{4}}, model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{4}, Rule: model.Keep})
+		}, "statistics:"},
+		"uneven z-score": {func(_ c, tk tk) {
+			tk.Statistics = true
+			tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{4}}, model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{4}, Rule: model.Keep},
+				model.Spec{Name: model.ZSDName, DType: model.F64, Shape: []int{5}, Rule: model.Keep})
+		}, "statistics:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(t)
+			x.change(&cfg, &cfg.Tasks[0])
+			err := cfg.Validate()
+			switch {
+			case x.want == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)):
+				t.Errorf("error %v, want one about %q", err, x.want)
+			}
+			if x.want != "" && aggregator.Run(t.Context(), cfg) == nil {
+				t.Error("it runs all the same")
+			}
+		})
+	}
+}
+
+// All faults are told at once.
+func TestValidateTellsAll(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	cfg.Broker, cfg.DataDir, cfg.Tasks[0].Rounds = "", "", 0
+	err := cfg.Validate()
+	for _, want := range []string{"broker:", "data_dir:", "rounds:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: nothing about %s", err, want)
+		}
+	}
+}
