@@ -50,10 +50,7 @@ func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]by
 // encode fills in what every record of the task has in common.
 func (t *task) encode(r record.Record) ([]byte, error) {
 	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, record.Digest(t.prev)
-	if t.a.cfg.Signer == nil {
-		return r.Encode(nil)
-	}
-	return r.Encode(t.a.cfg.Signer)
+	return r.Encode(t.signer())
 }
 
 func (t *task) strategyOf(p round.Params) record.Strategy {

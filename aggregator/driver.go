@@ -126,12 +126,24 @@ func (a *aggregator) work() (time.Duration, error) {
 	if a.up {
 		a.state.mend(a, now)
 		a.listen(now)
-		next = min(next, a.state.due(now), a.echoDue(now))
+		next = min(next, until(now, a.state.repairAt(), a.echoBy))
 	}
 	for _, t := range a.order {
 		next = min(next, t.due(now))
 	}
 	return max(next, time.Millisecond), nil
+}
+
+// until is the time from now to the first of some moments, all in ms; 0 is no
+// moment. An hour stands for never.
+func until(now int64, moments ...int64) time.Duration {
+	next := time.Hour
+	for _, at := range moments {
+		if at > 0 {
+			next = min(next, time.Duration(max(at-now, 0))*time.Millisecond)
+		}
+	}
+	return next
 }
 
 // receive routes one message.

@@ -84,14 +84,6 @@ func (a *aggregator) listen(now int64) {
 	a.echoBy = now + retryEvery.Milliseconds() // the retained presence comes with the subscription
 }
 
-// echoDue is the time until listen has to look.
-func (a *aggregator) echoDue(now int64) time.Duration {
-	if a.echoBy == 0 {
-		return time.Hour
-	}
-	return time.Duration(max(a.echoBy-now, 0)) * time.Millisecond
-}
-
 // beat republishes presence and views, +-20 % so that parties spread.
 func (a *aggregator) beat() {
 	if a.up {

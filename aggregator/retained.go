@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -45,14 +44,6 @@ func (r *retained) repairAt() int64 {
 		at = max(at, r.mended+mendEvery.Milliseconds())
 	}
 	return at
-}
-
-// due is the time until the repair.
-func (r *retained) due(now int64) time.Duration {
-	if at := r.repairAt(); at > 0 {
-		return time.Duration(max(at-now, 0)) * time.Millisecond
-	}
-	return time.Hour
 }
 
 // mend repairs the topic if it is time.

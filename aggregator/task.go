@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -197,24 +196,15 @@ func (t *task) tick() {
 
 // due is the time until the task wants to be looked at again.
 func (t *task) due(now int64) time.Duration {
-	at := int64(math.MaxInt64)
-	earlier := func(ms int64) {
-		if ms > 0 {
-			at = min(at, ms)
-		}
-	}
-	earlier(t.wakeAt)
+	moments := []int64{t.wakeAt}
 	if t.a.up {
 		if t.viewDue {
-			earlier(t.viewAt + viewEvery.Milliseconds())
+			moments = append(moments, t.viewAt+viewEvery.Milliseconds())
 		}
-		earlier(t.retryAt())
+		moments = append(moments, t.retryAt())
 		for i := range t.own {
-			earlier(t.own[i].repairAt())
+			moments = append(moments, t.own[i].repairAt())
 		}
 	}
-	if at == math.MaxInt64 {
-		return time.Hour
-	}
-	return time.Duration(max(at-now, 0)) * time.Millisecond
+	return until(now, moments...)
 }
