@@ -27,6 +27,7 @@ var layers = map[string]layer{
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics"}},
+	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {},
 	"internal/layers":   {},
 

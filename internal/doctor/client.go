@@ -1,0 +1,128 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+)
+
+// maxPacket is what the doctor's own connections take.
+const maxPacket = largest + 64<<10
+
+// deniedCode is the SUBACK code of a refusal.
+const deniedCode = 0x80
+
+// open makes one more connection.
+func (e *exam) open(ctx context.Context) (*link.Probe, error) { return e.openAs(ctx, "", nil, false) }
+
+// openAs makes a connection with a client id of its own, or with the one
+// named, and a Will.
+func (e *exam) openAs(ctx context.Context, id string, will *link.Message, persistent bool) (*link.Probe, error) {
+	if id == "" {
+		e.opened++
+		id = fmt.Sprintf("%s%d", e.prefix, e.opened)
+	}
+	cfg := link.Config{
+		Broker: e.cfg.Link.Broker, Username: e.cfg.Link.Username, Password: e.cfg.Link.Password, TLS: e.cfg.Link.TLS,
+		Dial: e.cfg.Link.Dial, ClientID: id, Will: will, MaxPacket: maxPacket,
+	}
+	return link.OpenProbe(ctx, cfg, persistent)
+}
+
+// pair opens a subscriber to one topic and a publisher.
+func (e *exam) pair(ctx context.Context, f link.Filter) (sub, pub *link.Probe, code byte, err error) {
+	if sub, err = e.open(ctx); err != nil {
+		return nil, nil, 0, err
+	}
+	short, cancel := context.WithTimeout(ctx, e.patience())
+	defer cancel()
+	codes, err := sub.Subscribe(short, f)
+	if err == nil {
+		pub, err = e.open(ctx)
+	}
+	if err != nil {
+		sub.Cut()
+		return nil, nil, 0, err
+	}
+	return sub, pub, codes[0], nil
+}
+
+// patience is how long an answer may take that a broker owes.
+func (e *exam) patience() time.Duration { return 2*mostWait + e.wait }
+
+// soon calls f with a context that ends after d. It reports whether f did
+// without an error; the caller's own end is an error.
+func soon(ctx context.Context, d time.Duration, f func(context.Context) error) (bool, error) {
+	short, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	err := f(short)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	return err == nil, nil
+}
+
+// collect receives until n messages are there, nothing comes for the time a
+// message may take, or the link is cut.
+func (e *exam) collect(ctx context.Context, sub *link.Probe, n int) ([]link.Message, error) {
+	var got []link.Message
+	for len(got) < n {
+		var m link.Message
+		ok, err := soon(ctx, e.wait, func(ctx context.Context) (err error) { m, err = sub.Receive(ctx); return err })
+		if err != nil || !ok {
+			return got, err
+		}
+		got = append(got, m)
+	}
+	return got, nil
+}
+
+// publish sends messages at QoS as they say; retained ones are noted for the
+// end. It reports how many were acknowledged.
+func (e *exam) publish(ctx context.Context, pub *link.Probe, messages ...link.Message) (acked int, err error) {
+	const window = 64
+	for _, m := range messages {
+		if m.Retained {
+			e.dirty[m.Topic] = true
+		}
+	}
+	_, err = soon(ctx, e.patience(), func(ctx context.Context) (err error) {
+		acked, err = pub.Publish(ctx, window, messages...)
+		return err
+	})
+	return acked, err
+}
+
+// clean removes what the broker still keeps of this examination.
+func (e *exam) clean(ctx context.Context) error {
+	for _, id := range e.kept {
+		p, err := e.openAs(ctx, id, nil, false)
+		if err != nil {
+			return fmt.Errorf("left behind: the session of client %q: %w", id, err)
+		}
+		p.Close()
+	}
+	if len(e.dirty) == 0 {
+		return nil
+	}
+	p, err := e.open(ctx)
+	if err == nil {
+		var empty []link.Message
+		for t := range e.dirty {
+			empty = append(empty, link.Message{Topic: t, QoS: 1, Retained: true})
+		}
+		_, err = p.Publish(ctx, len(empty)/8+1, empty...)
+		p.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("left behind: up to %d retained topics below %s: %w", len(e.dirty), e.report.Node, err)
+	}
+	clear(e.dirty)
+	return nil
+}
+
+// cutOff tells whether an error is the broker's doing.
+func cutOff(err error) bool { return errors.Is(err, link.ErrCut) || errors.Is(err, link.ErrRefused) }
