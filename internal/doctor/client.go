@@ -32,18 +32,37 @@ func (e *exam) openAs(ctx context.Context, id string, will *link.Message, persis
 	return link.OpenProbe(ctx, cfg, persistent)
 }
 
+// subscribeTries is how often a SUBSCRIBE may cost the connection before that
+// is a denial: a broker may lose one that follows its CONNACK at once.
+const subscribeTries = 3
+
+// subscriber opens a connection and subscribes; codes are the broker's answer.
+func (e *exam) subscriber(ctx context.Context, filters ...link.Filter) (sub *link.Probe, codes []byte, err error) {
+	for range subscribeTries {
+		if sub, err = e.open(ctx); err != nil {
+			return nil, nil, err
+		}
+		short, cancel := context.WithTimeout(ctx, e.patience())
+		codes, err = sub.Subscribe(short, filters...)
+		cancel()
+		if err == nil {
+			return sub, codes, nil
+		}
+		sub.Cut()
+		if !errors.Is(err, link.ErrCut) {
+			break
+		}
+	}
+	return nil, nil, err
+}
+
 // pair opens a subscriber to one topic and a publisher.
 func (e *exam) pair(ctx context.Context, f link.Filter) (sub, pub *link.Probe, code byte, err error) {
-	if sub, err = e.open(ctx); err != nil {
+	sub, codes, err := e.subscriber(ctx, f)
+	if err != nil {
 		return nil, nil, 0, err
 	}
-	short, cancel := context.WithTimeout(ctx, e.patience())
-	defer cancel()
-	codes, err := sub.Subscribe(short, f)
-	if err == nil {
-		pub, err = e.open(ctx)
-	}
-	if err != nil {
+	if pub, err = e.open(ctx); err != nil {
 		sub.Cut()
 		return nil, nil, 0, err
 	}
@@ -122,6 +141,17 @@ func (e *exam) clean(ctx context.Context) error {
 	}
 	clear(e.dirty)
 	return nil
+}
+
+// unlessSilent drops the error of a broker that cut the link or kept silent.
+func unlessSilent(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case cutOff(err), errors.Is(err, context.DeadlineExceeded):
+		return nil
+	}
+	return err
 }
 
 // cutOff tells whether an error is the broker's doing.

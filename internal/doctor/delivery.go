@@ -93,13 +93,10 @@ func (e *exam) session(ctx context.Context) error {
 	id := e.prefix + "session"
 	e.kept = append(e.kept, id)
 	filter := link.Filter{Topic: e.own.Join(), QoS: 1}
-	for range 2 { // the first leaves the session, the second finds it
+	for range 2 * subscribeTries { // one leaves the session, the next finds it
 		p, err := e.openAs(ctx, id, nil, true)
 		if err != nil {
-			if cutOff(err) {
-				return nil
-			}
-			return err
+			return unlessSilent(ctx, err)
 		}
 		if p.Present {
 			got, err := e.collect(ctx, p, 1)
@@ -109,8 +106,11 @@ func (e *exam) session(ctx context.Context) error {
 		}
 		ok, err := soon(ctx, e.patience(), func(ctx context.Context) error { _, err := p.Subscribe(ctx, filter); return err })
 		p.Close()
-		if err != nil || !ok {
+		switch {
+		case err != nil:
 			return err
+		case !ok:
+			continue
 		}
 		if err := e.sendOne(ctx, link.Message{Topic: filter.Topic, Payload: []byte("{}"), QoS: 1}); err != nil {
 			return err
@@ -150,10 +150,7 @@ func (e *exam) qos2(ctx context.Context) error {
 func (e *exam) echo(ctx context.Context, filter link.Filter, topic string, qos byte) ([]link.Message, error) {
 	sub, pub, code, err := e.pair(ctx, filter)
 	if err != nil {
-		if cutOff(err) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return nil, nil
-		}
-		return nil, err
+		return nil, unlessSilent(ctx, err)
 	}
 	defer sub.Close()
 	defer pub.Close()

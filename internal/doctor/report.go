@@ -140,6 +140,7 @@ func (a *Advice) notes(r *Report) {
 	note(r.Order.Arrived < r.Order.Of, "of %d messages to a subscriber that keeps up %d arrived; fedmq asks again", r.Order.Of, r.Order.Arrived)
 	note(r.Queue.Of > 0 && r.Queue.Arrived < leastQueue, "only %d messages are queued for a busy subscriber: raise the limit to %d, else uploads are asked for again", r.Queue.Arrived, leastQueue)
 	note(r.Queue.Of > 0 && !r.Will, "no Last Will was sent: a party that crashes looks online until it is back")
+	note(r.Will && !r.WillRetained, "Last Wills are not retained: who looks later sees a crashed party online until it is back")
 	note(r.RestartKept != nil && *r.RestartKept < filtersPerSub, "retained messages do not survive a restart of the broker: the model is back once the aggregator is")
 	open := r.Access.Write == Open || r.Access.Will == Open
 	note(open, "this user may write on topics of others: give each party an access list, or sign (keys)")
