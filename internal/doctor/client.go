@@ -87,10 +87,19 @@ func soon(ctx context.Context, d time.Duration, f func(context.Context) error) (
 // collect receives until n messages are there, nothing comes for the time a
 // message may take, or the link is cut.
 func (e *exam) collect(ctx context.Context, sub *link.Probe, n int) ([]link.Message, error) {
+	return e.collectAfter(ctx, sub, n, e.wait)
+}
+
+// collectAfter waits for longer, or shorter, for the first one.
+func (e *exam) collectAfter(ctx context.Context, sub *link.Probe, n int, first time.Duration) ([]link.Message, error) {
 	var got []link.Message
 	for len(got) < n {
 		var m link.Message
-		ok, err := soon(ctx, e.wait, func(ctx context.Context) (err error) { m, err = sub.Receive(ctx); return err })
+		wait := e.wait
+		if len(got) == 0 {
+			wait = first
+		}
+		ok, err := soon(ctx, wait, func(ctx context.Context) (err error) { m, err = sub.Receive(ctx); return err })
 		if err != nil || !ok {
 			return got, err
 		}
@@ -99,20 +108,23 @@ func (e *exam) collect(ctx context.Context, sub *link.Probe, n int) ([]link.Mess
 	return got, nil
 }
 
-// publish sends messages at QoS as they say; retained ones are noted for the
-// end. It reports how many were acknowledged.
+// publish sends messages and reports how many were acknowledged. Retained ones
+// are noted for the end, and an interruption waits for them: cleared while it is
+// on its way, a message would stay.
 func (e *exam) publish(ctx context.Context, pub *link.Probe, messages ...link.Message) (acked int, err error) {
 	const window = 64
+	whole := ctx
 	for _, m := range messages {
 		if m.Retained {
 			e.dirty[m.Topic] = true
+			whole = context.WithoutCancel(ctx)
 		}
 	}
-	_, err = soon(ctx, e.patience(), func(ctx context.Context) (err error) {
+	_, err = soon(whole, e.patience(), func(ctx context.Context) (err error) {
 		acked, err = pub.Publish(ctx, window, messages...)
 		return err
 	})
-	return acked, err
+	return acked, errors.Join(err, ctx.Err())
 }
 
 // clean removes what the broker still keeps of this examination.

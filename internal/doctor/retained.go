@@ -71,7 +71,7 @@ func (e *exam) pullOnce(ctx context.Context, filters []link.Filter, n int) ([]li
 		return nil, unlessSilent(ctx, err)
 	}
 	defer sub.Close()
-	return e.collect(ctx, sub, n)
+	return e.collectAfter(ctx, sub, n, 3*e.wait) // a broker may have to search
 }
 
 // retainedSize finds the largest message that is kept: brokers may keep less

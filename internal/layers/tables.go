@@ -31,6 +31,9 @@ var layers = map[string]layer{
 	"internal/store":    {},
 	"internal/layers":   {},
 
+	// Tests of real processes against real brokers.
+	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
+
 	// Tests of whole federations, in real time and in virtual time.
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
