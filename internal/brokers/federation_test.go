@@ -161,6 +161,7 @@ func (f *federation) finish(within time.Duration) error {
 		if s.stop(); s.code() != 0 {
 			return fmt.Errorf("site %s ended with %d after SIGTERM\n%s", members[i], s.code(), s.tail())
 		}
+		f.sites[i] = nil
 	}
 	return nil
 }

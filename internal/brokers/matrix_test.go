@@ -25,7 +25,7 @@ const (
 )
 
 // atOnce is how many federations run at a time; they mostly wait.
-const atOnce = 4
+const atOnce = 6
 
 // everything is the name of the broker that runs every story in quick mode, as
 // the embedded one does: the first of these that can be had.

@@ -50,7 +50,7 @@ func (m *matrix) version(t *testing.T) string {
 
 // measured is the table of what fedmq doctor found.
 func (m *matrix) measured(b *strings.Builder) {
-	b.WriteString("## What they take\n\nAs `fedmq doctor` measures it, an hour or a year later likewise: run it against yours.\n\n")
+	b.WriteString("## What they take\n\nAs `fedmq doctor` measures it; run it against yours.\n\n")
 	b.WriteString("| broker | packet limit | part_size | retained parts at QoS 0, QoS 1 | retained through a wildcard | queued for a busy subscriber | Last Will |\n")
 	b.WriteString("|---|---|---|---|---|---|---|\n")
 	for _, r := range m.rows {
@@ -77,12 +77,12 @@ func (m *matrix) measured(b *strings.Builder) {
 
 // told is the table of stories.
 func (m *matrix) told(b *strings.Builder) {
-	b.WriteString(`
+	fmt.Fprintf(b, `
 ## What they are put through
 
-Seconds from start to end, four federations at a time; "ok" means that the task finished, the chain of records holds, nobody and
+Seconds from start to end, with %d federations at a time; "ok" means that the task finished, the chain of records holds, nobody and
 nothing was counted twice, the retained model is the last record's and, but for the site that joins late, has the bits of an
-undisturbed run. `)
+undisturbed run. `, atOnce)
 	b.WriteString("`part_size` is the one that `fedmq doctor` advised.\n\n| story |")
 	for _, r := range m.rows {
 		fmt.Fprintf(b, " %s |", r.kind.name)

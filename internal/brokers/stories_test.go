@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -66,7 +65,7 @@ func lateJoiner(f *federation) (string, error) {
 	if err == nil && o.counted[members[1]] == 0 {
 		err = errors.New("the late site was never counted")
 	}
-	return fmt.Sprintf("counted in %d of %d rounds", o.counted[members[1]], f.work.rounds), err
+	return "", err
 }
 
 // siteKilled kills a site in the middle of its training.
@@ -220,18 +219,29 @@ func sameClientID(f *federation) (string, error) {
 		return "", err
 	}
 	for range 3 {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		p, err := f.client(ctx, f.clientID(slow))
-		if err != nil {
-			cancel()
+		if err := f.takeOver(f.clientID(slow)); err != nil {
 			return "", err
 		}
-		select { // the site comes back and takes it over
-		case <-p.Lost():
-		case <-ctx.Done():
-		}
-		p.Cut()
-		cancel()
 	}
 	return "", f.finish(patience)
+}
+
+// takeOver connects with a client id that is in use, and waits until its owner
+// is back.
+func (f *federation) takeOver(id string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	p, err := f.client(ctx, id)
+	for errors.Is(err, link.ErrCut) { // the owner connected in the same moment
+		p, err = f.client(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.Lost():
+	case <-ctx.Done():
+	}
+	p.Cut()
+	return nil
 }
