@@ -72,11 +72,11 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 		r.tensors = s
 		return checkStatistics(s)
 	}
-	global, err := d.Model(t.Name)
+	global, id, err := d.Model(t.Name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoModel, err)
 	}
-	if global.ContentID() != j.Base {
+	if id != j.Base {
 		return fmt.Errorf("%w: another is stored", errNoModel)
 	}
 	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == workEvaluate {
