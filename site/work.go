@@ -8,7 +8,6 @@ import (
 	"math"
 	"runtime/debug"
 
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 )
@@ -113,10 +112,4 @@ func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Mod
 		}
 	}
 	return nil
-}
-
-// isGone reports whether a model must be fetched again, rather than the disk
-// be given up.
-func isGone(err error) bool {
-	return !errors.Is(err, store.ErrDisk)
 }
