@@ -48,6 +48,7 @@ type hub struct {
 
 	mu    sync.Mutex
 	heard []packets.Packet
+	subs  []string // filters asked for
 	conns sync.WaitGroup
 }
 
@@ -71,7 +72,7 @@ func newHub(t *testing.T) *hub {
 func (h *hub) ID() string { return "hub" }
 
 func (h *hub) Provides(k byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWillSent}, k) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWillSent, mochi.OnSubscribe}, k) >= 0
 }
 
 func (h *hub) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
@@ -82,6 +83,15 @@ func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, er
 		h.hear(pk)
 	}
 	return pk, nil
+}
+
+func (h *hub) OnSubscribe(_ *mochi.Client, pk packets.Packet) packets.Packet {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range pk.Filters {
+		h.subs = append(h.subs, f.Filter)
+	}
+	return pk
 }
 
 func (h *hub) hear(pk packets.Packet) {
@@ -125,7 +135,7 @@ func (h *hub) forget() {
 	synctest.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.heard = nil
+	h.heard, h.subs = nil, nil
 }
 
 // one returns the only payload of a leaf.
