@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,8 @@ type hub struct {
 	mu    sync.Mutex
 	heard []packets.Packet
 	subs  []string // filters asked for
+	away  atomic.Bool
+	hold  chan struct{} // parts are heard, and acknowledged when it is closed
 	conns sync.WaitGroup
 }
 
@@ -79,8 +82,15 @@ func (h *hub) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return
 func (h *hub) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 func (h *hub) OnWillSent(_ *mochi.Client, pk packets.Packet)            { h.hear(pk) }
 func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	if !cl.Net.Inline {
-		h.hear(pk)
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	h.hear(pk)
+	h.mu.Lock()
+	hold := h.hold
+	h.mu.Unlock()
+	if hold != nil && strings.HasSuffix(pk.TopicName, "/part") {
+		<-hold
 	}
 	return pk, nil
 }
@@ -101,10 +111,16 @@ func (h *hub) hear(pk packets.Packet) {
 }
 
 func (h *hub) dial(context.Context) (net.Conn, error) {
+	if h.away.Load() {
+		return nil, errors.New("no broker")
+	}
 	client, server := net.Pipe()
 	h.conns.Go(func() { _ = h.srv.EstablishConnection("pipe", server) })
 	return client, nil
 }
+
+// down keeps the broker from being reached.
+func (h *hub) down(away bool) { h.away.Store(away) }
 
 // cut ends all connections without a word.
 func (h *hub) cut() {

@@ -31,7 +31,7 @@ func (h *hub) grant(seq uint64, o wire.Offer, ranges ...wire.Range) {
 	h.reply(wire.Grant{Round: 1, Attempt: 1, Seq: seq, Blob: o.Blob.Key(), Ranges: ranges})
 }
 
-// sentParts are the indexes of the parts heard, each proven, in order.
+// sentParts are the indexes of the parts heard, each proven, sorted.
 func (h *hub) sentParts(o wire.Offer) []uint32 {
 	h.t.Helper()
 	var list []uint32
@@ -42,6 +42,7 @@ func (h *hub) sentParts(o wire.Offer) []uint32 {
 		}
 		list = append(list, p.Index)
 	}
+	slices.Sort(list)
 	return list
 }
 
@@ -97,9 +98,7 @@ func TestOffer(t *testing.T) {
 			t.Fatalf("status %+v", s)
 		}
 		h.grant(2, o, wire.Range{First: 0, N: 4}, wire.Range{First: 6, N: 3}, wire.Range{First: 10, N: 10})
-		got := h.sentParts(o)
-		slices.Sort(got)
-		if !slices.Equal(got, indexes(0, 20)) {
+		if got := h.sentParts(o); !slices.Equal(got, indexes(0, 20)) {
 			t.Fatalf("sent %v", got)
 		}
 		h.reply(wire.Receipt{Round: 1, Attempt: 1, Content: o.Content})
@@ -209,15 +208,98 @@ func TestOfferReconnects(t *testing.T) {
 		h.cut()
 		h.forget()
 		wait(20 * time.Second)
-		_, _, again := h.offer()
-		if !bytes.Equal(first, again) {
-			t.Fatal("other bytes")
+		again := h.payloads("update")
+		if len(again) == 0 || !bytes.Equal(first, again[0]) {
+			t.Fatal("not offered again, or other bytes")
 		}
 		if got := h.sentParts(o); len(got) != 0 {
 			t.Fatalf("sent %v unasked", got)
 		}
 		h.grant(2, o, wire.Range{First: 3, N: 17})
 		if got := h.sentParts(o); !slices.Equal(got, indexes(3, 20)) {
+			t.Fatalf("sent %v", got)
+		}
+	})
+}
+
+// slow makes the broker hold parts back until the function it returns is called.
+func (h *hub) slow() (release func()) {
+	hold := make(chan struct{})
+	set := func(c chan struct{}) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.hold = c
+	}
+	set(hold)
+	return func() {
+		set(nil)
+		close(hold)
+		synctest.Wait()
+	}
+}
+
+// What is in flight and in the queue when the link is lost is not sent again
+// unasked, and is when it is granted.
+func TestLinkLostInTheMiddle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _, _, _, _ := offering(t, nil)
+		_, o, _ := h.offer()
+		release := h.slow()
+		h.grant(1, o, wire.Range{First: 0, N: 20})
+		wait(time.Second)
+		h.cut()
+		release()
+		h.forget()
+		wait(20 * time.Second)
+		if got := h.sentParts(o); len(got) != 0 {
+			t.Fatalf("sent %v unasked", got)
+		}
+		if len(h.payloads("update")) == 0 {
+			t.Fatal("not offered again")
+		}
+		h.grant(2, o, wire.Range{First: 0, N: 20})
+		if got := h.sentParts(o); !slices.Equal(got, indexes(0, 20)) {
+			t.Fatalf("sent %v", got)
+		}
+	})
+}
+
+// The round went on without this site: the grant for its next update is served,
+// though the one before is not settled.
+func TestNextRoundIsGranted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _, _, _, _ := offering(t, nil)
+		_, o, _ := h.offer()
+		h.grant(5, o, wire.Range{First: 0, N: 1})
+		next := filled(t, 20_000, 3)
+		h.model(1, next)
+		h.forget()
+		h.order(2, 1, wire.WorkTrain, next, small, func(o *wire.Order) { o.Settings = []byte(`{"lr":0.25}`) })
+		hd, o2, _ := h.offer()
+		if hd.Round != 2 {
+			t.Fatalf("header %+v", hd)
+		}
+		h.reply(wire.Grant{Round: 2, Attempt: 1, Seq: 6, Blob: o2.Blob.Key(), Ranges: []wire.Range{{First: 0, N: 20}}})
+		if got := h.sentParts(o2); !slices.Equal(got, indexes(0, 20)) {
+			t.Fatalf("sent %v", got)
+		}
+	})
+}
+
+// At most eight parts are on their way, and none follows once the update is
+// accepted.
+func TestAcceptedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _, _, _, _ := offering(t, nil)
+		_, o, _ := h.offer()
+		release := h.slow()
+		h.grant(1, o, wire.Range{First: 0, N: 20})
+		h.reply(wire.Receipt{Round: 1, Attempt: 1, Content: o.Content})
+		release()
+		if got := h.sentParts(o); len(got) == 0 || len(got) > 8 {
 			t.Fatalf("sent %v", got)
 		}
 	})

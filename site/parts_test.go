@@ -190,10 +190,16 @@ func TestPullReconnects(t *testing.T) {
 		h.manifest(0, 0, base)
 		h.order(1, 1, wire.WorkTrain, base, small)
 		wait(10 * time.Second)
+		h.down(true)
 		h.cut()
 		h.order(1, 2, wire.WorkTrain, base, small)
 		h.forget()
-		wait(20 * time.Second)
+		wait(10 * time.Minute)
+		h.down(false)
+		wait(30 * time.Second)
+		if n := len(h.payloads("need")); n != 0 {
+			t.Errorf("%d needs of the time without a link", n)
+		}
 		if s := h.wantPhase(PhaseWaiting); s.Progress == nil || *s.Progress != 0.75 || s.Attempt != 2 {
 			t.Fatalf("status %+v", s)
 		}
@@ -287,6 +293,9 @@ func TestManifestLies(t *testing.T) {
 			t.Fatalf("status %+v, trained %d times", s, tr.trained.Load())
 		}
 		h.forget()
+		wait(5 * time.Minute)
+		h.order(1, 2, wire.WorkNone, base)
+		h.order(1, 3, wire.WorkTrain, base, small)
 		wait(5 * time.Minute)
 		if n := h.asked(); len(n) != 0 {
 			t.Fatalf("pulled again: %v", n)

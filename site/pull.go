@@ -21,7 +21,6 @@ type pull struct {
 	broken   wire.BlobKey    // its parts have made another content than its manifest said
 	in       incoming        // nil: nothing is pulled
 	size     uint64          // of in
-	topics   map[string]bool // parts subscribed to
 	wake     ms
 	began    ms
 	ignored  int // parts nobody asked for
@@ -89,14 +88,10 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 	r := p.puller.Ready()
 	p.wake = r.Wake
 	for _, f := range r.Unsubscribe {
-		topic := t.owner.ModelPart(int(f.Slot), int(f.Index))
-		delete(p.topics, topic)
-		s.conn.Unsubscribe(topic)
+		s.conn.Unsubscribe(t.owner.ModelPart(int(f.Slot), int(f.Index)))
 	}
 	for _, f := range r.Subscribe {
-		topic := t.owner.ModelPart(int(f.Slot), int(f.Index))
-		p.topics[topic] = true
-		s.conn.Subscribe(link.Filter{Topic: topic, QoS: f.QoS})
+		s.conn.Subscribe(link.Filter{Topic: t.owner.ModelPart(int(f.Slot), int(f.Index)), QoS: f.QoS})
 	}
 	if len(r.Need) > 0 {
 		m := p.manifest
@@ -174,19 +169,14 @@ func (s *site) takePart(jobs context.Context, t *task, at topics.Topic, m link.M
 	return s.pullOn(jobs, t)
 }
 
-// pullLink tells the puller of the link. Without one nothing is subscribed to:
-// the next connection asks for what is missing then.
+// pullLink tells the puller of the link. Without one it gives up what it has
+// subscribed to, and asks the next connection for what is missing then.
 func (s *site) pullLink(jobs context.Context, t *task, up bool) error {
 	p := &t.pull
 	if up {
 		p.puller.Connected(s.now())
-		return s.pullOn(jobs, t)
+	} else {
+		p.puller.Disconnected(s.now())
 	}
-	p.puller.Disconnected(s.now())
-	err := s.pullOn(jobs, t)
-	for topic := range p.topics {
-		s.conn.Unsubscribe(topic)
-		delete(p.topics, topic)
-	}
-	return err
+	return s.pullOn(jobs, t)
 }

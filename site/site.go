@@ -174,7 +174,7 @@ func (s *site) newTask(ct Task) (*task, error) {
 	cfg := machineConfig{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Rand: s.rand}
 	t := &task{
 		Task: ct, owner: owner, member: member, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
-		pull: pull{puller: transfer.NewPuller(), topics: map[string]bool{}},
+		pull: pull{puller: transfer.NewPuller()},
 		m:    newMachine(cfg, had.State, had.Entries, had.Model),
 		nudge: func() {
 			select {
