@@ -44,7 +44,7 @@ func (s *site) onGrant(t *task, g grant) error {
 	for _, r := range g.Ranges {
 		ranges = append(ranges, wire.Range(r))
 	}
-	if up.sender.Grant(g.Epoch, wire.Grant{Round: g.Round, Seq: g.Seq, Blob: up.key, Ranges: ranges}) {
+	if up.sender.Grant(s.now(), g.Epoch, wire.Grant{Round: g.Round, Seq: g.Seq, Blob: up.key, Ranges: ranges}) {
 		t.behind = true
 	}
 	return nil
@@ -120,7 +120,7 @@ func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	if t.upload != e.up || e.life != e.up.lives {
 		return nil // its grant was void when the link was lost
 	}
-	e.up.sender.Sent(e.index, e.err == nil)
+	e.up.sender.Sent(s.now(), e.index, e.err == nil)
 	if e.err == nil {
 		t.behind = true
 		return s.step(jobs, t, evTaken{e.up.round})
