@@ -51,6 +51,7 @@ type hub struct {
 	heard []packets.Packet
 	subs  []string // filters asked for
 	away  atomic.Bool
+	lose  func() bool   // what the broker acknowledges and loses of parts
 	hold  chan struct{} // parts are heard, and acknowledged when it is closed
 	conns sync.WaitGroup
 }
@@ -85,10 +86,13 @@ func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, er
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	h.hear(pk)
 	h.mu.Lock()
-	hold := h.hold
+	hold, lose := h.hold, h.lose
 	h.mu.Unlock()
+	if lose != nil && strings.HasSuffix(pk.TopicName, "/part") && lose() {
+		return pk, packets.CodeSuccessIgnore
+	}
+	h.hear(pk)
 	if hold != nil && strings.HasSuffix(pk.TopicName, "/part") {
 		<-hold
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -285,6 +286,83 @@ func TestNextRoundIsGranted(t *testing.T) {
 		if got := h.sentParts(o2); !slices.Equal(got, indexes(0, 20)) {
 			t.Fatalf("sent %v", got)
 		}
+	})
+}
+
+// Against the aggregator's own machine, with every third part acknowledged and
+// lost, the link lost twice, and a restart: the whole arrives, and is proven.
+func TestLossyUpload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		cfg := h.config(tr)
+		stop := h.life(cfg)
+		h.welcome()
+		base := filled(t, 200_000, 1) // 99 parts
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) { o.PartSize = 2 * wire.MinPart })
+		lost := 0
+		h.lose = func() bool { lost++; return lost%3 == 0 }
+		r := transfer.NewReceiver(transfer.ReceiverConfig{})
+		now := func() int64 { return time.Now().UnixMilli() }
+		r.Connected(now())
+		key := transfer.Key{Task: testTask, Member: testMember}
+		var content model.ContentID
+		var got []byte
+		began := time.Now()
+		for second := 0; ; second++ {
+			for _, b := range h.payloads("update") {
+				hd, body := h.open("update", b)
+				c, err := wire.DecodeUpdate(body, nil)
+				o, ok := c.(wire.Offer)
+				if err != nil || !ok {
+					t.Fatalf("%T, %v", c, err)
+				}
+				if got == nil {
+					got = make([]byte, o.Blob.Length)
+				}
+				content = o.Content
+				r.Offer(now(), transfer.Upload{Key: key, Round: hd.Round, Attempt: hd.Attempt, Content: o.Content, Blob: o.Blob})
+			}
+			for _, b := range h.payloads("part") {
+				p, err := wire.DecodePart(b, 2*wire.MinPart)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch off, verdict := r.Part(now(), key, p); verdict {
+				case transfer.Wanted:
+					copy(got[off:], p.Data)
+				case transfer.Duplicate:
+				default:
+					t.Fatalf("part %d: verdict %v", p.Index, verdict)
+				}
+			}
+			h.forget()
+			r.Tick(now())
+			rd := r.Ready()
+			if len(rd.Complete) > 0 {
+				break
+			}
+			for _, g := range rd.Grants {
+				h.reply(g.Reply)
+			}
+			switch second {
+			case 2, 50:
+				h.cut()
+			case 30:
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+				stop = h.life(cfg)
+			case 3600:
+				t.Fatalf("not there after an hour; status %+v", h.lastStatus())
+			}
+			wait(time.Second)
+		}
+		if model.ContentIDOf(got) != content || tr.trained.Load() != 1 {
+			t.Fatalf("another content, or trained %d times", tr.trained.Load())
+		}
+		t.Logf("%d parts published in %v", lost, time.Since(began))
 	})
 }
 
