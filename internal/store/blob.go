@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"time"
@@ -154,8 +155,14 @@ func (s *Store) Blob(id [32]byte) ([]byte, error) {
 
 // HasBlob reports whether a blob can be read whole.
 func (s *Store) HasBlob(id [32]byte) bool {
-	_, err := s.Blob(id)
-	return err == nil
+	_, name := blobName(id)
+	f, _, err := s.disk.Open(name)
+	if err != nil {
+		return false
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return errors.Join(err, f.Close()) == nil && [32]byte(h.Sum(nil)) == id
 }
 
 // RemoveBlob deletes a blob; one that is not there is no error.

@@ -8,6 +8,7 @@ package storetest
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path"
@@ -44,7 +45,7 @@ func New() *Disk {
 
 // Fail makes f decide over every operation from now on: a non-nil error is
 // returned by it. op is mkdir, create, write, sync, rename, syncdir, read,
-// remove or list. nil mends the disk.
+// remove, list or scratch. nil mends the disk.
 func (d *Disk) Fail(f func(op, name string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -233,6 +234,12 @@ func (d *Disk) ReadFile(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
 	}
 	return bytes.Clone(ino.cache), nil
+}
+
+// Open implements store.Disk.
+func (d *Disk) Open(name string) (io.ReadCloser, int64, error) {
+	b, err := d.ReadFile(name)
+	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
 }
 
 // Remove implements store.Disk.
