@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -268,16 +270,16 @@ func (s *site) showChanges() {
 func (s *site) onSent(e sent) {
 	delete(e.task.sending, e.round)
 	if e.err != nil {
-		s.unsent(e.task, "update", e.round, e.err)
+		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
 	}
 }
 
 // unsent says that the broker did not take a message.
-func (s *site) unsent(t *task, what string, round uint64, err error) {
+func (s *site) unsent(level zerolog.Level, t *task, what string, round uint64, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", round).Err(err).Msg(what + " not acknowledged by the broker")
+	s.cfg.Log.WithLevel(level).Str("task", t.Name).Uint64("round", round).Err(err).Msg(what + " not acknowledged by the broker")
 	if !errors.Is(err, link.ErrQuarantined) && !errors.Is(err, link.ErrTooLarge) {
 		return
 	}

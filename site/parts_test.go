@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -272,6 +273,45 @@ func TestSlotChanges(t *testing.T) {
 		}
 		if left := h.subscribed(); len(left) != 0 {
 			t.Errorf("still subscribed to %v", left)
+		}
+	})
+}
+
+// The announcement of another model ends no pull: the one pulled is still what
+// the order in force names.
+func TestAnotherManifest(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		cfg := h.config(tr)
+		cfg.disk, cfg.DataDir = nil, dir
+		stop := h.life(cfg)
+		h.welcome()
+		base, other := filled(t, 10_000, 1), filled(t, 10_000, 2)
+		h.parts(base, 0, 0, 1, 2, 3, 4, 5, 6, 7)
+		h.manifest(1, 0, base)
+		h.order(2, 1, wire.WorkTrain, base, small)
+		wait(5 * time.Second)
+		h.manifest(0, 1, other)
+		wait(2 * time.Second)
+		if s := h.wantPhase(PhaseWaiting); s.Progress == nil || *s.Progress != 0.8 {
+			t.Fatalf("status %+v", s)
+		}
+		h.parts(base, 0, 8, 9)
+		wait(time.Minute)
+		if tr.trained.Load() != 1 {
+			t.Fatalf("not trained; status %+v", h.lastStatus())
+		}
+		// A site that ends in the middle of a pull leaves nothing open behind.
+		h.parts(other, 1, 0)
+		h.order(3, 1, wire.WorkTrain, other, small)
+		wait(5 * time.Second)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, "tmp", "*")); err != nil || len(left) != 0 {
+			t.Fatalf("%v, %v", left, err)
 		}
 	})
 }

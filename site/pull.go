@@ -15,15 +15,16 @@ import (
 // pull is how the model of a task comes in parts (S-21): a transfer.Puller says
 // which parts are asked for, a file takes what arrives.
 type pull struct {
-	puller   *transfer.Puller
-	want     model.ContentID // the base that the order in force waits for, zero: none
-	manifest *manifest       // the newest verified
-	broken   wire.BlobKey    // its parts have made another content than its manifest said
-	in       incoming        // nil: nothing is pulled
-	size     uint64          // of in
-	wake     ms
-	began    ms
-	ignored  int // parts nobody asked for
+	puller  *transfer.Puller
+	want    model.ContentID // the base that the order in force waits for, zero: none
+	newest  *manifest       // verified
+	target  *manifest       // the newest of what is wanted, nil: nothing is pulled
+	broken  wire.BlobKey    // its parts have made another content than its manifest said
+	in      incoming        // of the target
+	size    uint64          // of in
+	wake    ms
+	began   ms
+	ignored int // parts nobody asked for
 }
 
 // manifest is a verified manifest.
@@ -39,17 +40,22 @@ func (m *manifest) same(o *manifest) bool {
 // onManifest takes a verified manifest. Of the same content in other parts or
 // another slot it is a new target: what was there may be overwritten.
 func (s *site) onManifest(jobs context.Context, t *task, m *manifest) error {
-	if t.pull.manifest.same(m) {
+	if t.pull.newest.same(m) {
 		return nil
 	}
-	t.pull.manifest = m
+	t.pull.newest = m
 	return s.aim(jobs, t)
 }
 
-// aim sets the puller on what is wanted, or on nothing.
+// aim sets the puller on what is wanted, or on nothing. A pull under way does not
+// end because another model is announced: the order that names it may be on its
+// way, or the announcement is an old one.
 func (s *site) aim(jobs context.Context, t *task) error {
 	p, now := &t.pull, s.now()
-	m := p.manifest
+	m := p.newest
+	if m == nil || m.is.Content != p.want {
+		m = p.target
+	}
 	if p.want.IsZero() || m == nil || m.is.Content != p.want || m.Blob.Key() == p.broken {
 		return s.endPull(jobs, t)
 	}
@@ -65,6 +71,7 @@ func (s *site) aim(jobs context.Context, t *task) error {
 		}
 		p.in, p.size, p.began = in, m.Blob.Length, now
 	}
+	p.target = m
 	p.puller.Want(now, m.Blob, m.Slot)
 	return s.pullOn(jobs, t)
 }
@@ -73,6 +80,7 @@ func (s *site) aim(jobs context.Context, t *task) error {
 func (s *site) endPull(jobs context.Context, t *task) error {
 	p := &t.pull
 	p.puller.Drop(s.now())
+	p.target = nil
 	if in := p.in; in != nil {
 		p.in = nil
 		if err := in.Discard(); err != nil {
@@ -94,7 +102,7 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 		s.conn.Subscribe(link.Filter{Topic: t.owner.ModelPart(int(f.Slot), int(f.Index)), QoS: f.QoS})
 	}
 	if len(r.Need) > 0 {
-		m := p.manifest
+		m := p.target
 		s.post(t, wire.KindNeed, t.member.Need(), t.m.st.Seen, 0, m.is, wire.Need{Blob: m.Blob.Key(), Ranges: r.Need})
 	}
 	if r.Done {
@@ -108,7 +116,7 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 // tried again.
 func (s *site) pulled(jobs context.Context, t *task) error {
 	p := &t.pull
-	m, in := p.manifest, p.in
+	m, in := p.target, p.in
 	p.in = nil
 	err := s.disk.KeepModel(t.Name, m.is.Content, m.Schema, in)
 	if errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrDisk) {
@@ -128,6 +136,18 @@ func (s *site) pulled(jobs context.Context, t *task) error {
 		return err
 	}
 	return s.step(jobs, t, evModel{m.is})
+}
+
+// leave drops what was received so far of all models.
+func (s *site) leave() error {
+	var errs []error
+	for _, t := range s.tasks {
+		if in := t.pull.in; in != nil {
+			t.pull.in = nil
+			errs = append(errs, in.Discard())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // onPart takes a part of a model, if it was asked for and its hash is right.

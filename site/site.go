@@ -209,7 +209,7 @@ func (s *site) run(ctx context.Context) error {
 	}
 	cut()
 	s.goes.Wait()
-	return err
+	return errors.Join(err, s.leave())
 }
 
 // now is the time in milliseconds: the wall clock's at the start, and from

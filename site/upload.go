@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
@@ -115,7 +117,7 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	t := e.task
 	if e.err != nil {
-		s.unsent(t, "part", e.up.round, e.err)
+		s.unsent(zerolog.DebugLevel, t, "part", e.up.round, e.err) // eight at once when a link is lost, which is logged
 	}
 	if t.upload != e.up || e.life != e.up.lives {
 		return nil // its grant was void when the link was lost
