@@ -277,6 +277,36 @@ func TestSlotChanges(t *testing.T) {
 	})
 }
 
+// A pull ends when no order asks for it any more.
+func TestPullEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.life(h.config(&fake{}))
+		h.welcome()
+		base, other := filled(t, 10_000, 1), filled(t, 10_000, 2)
+		h.parts(base, 0, 0)
+		h.manifest(0, 0, base)
+		for i, end := range []func(round uint64){
+			func(round uint64) { h.order(round, 2, wire.WorkNone, base) },
+			func(round uint64) { h.order(round, 2, wire.WorkTrain, other) }, // no manifest of it is known
+		} {
+			round := uint64(i + 1)
+			h.order(round, 1, wire.WorkTrain, base, small)
+			wait(5 * time.Second)
+			if len(h.subscribed()) == 0 {
+				t.Fatalf("round %d: nothing is pulled; status %+v", round, h.lastStatus())
+			}
+			end(round)
+			h.forget()
+			wait(5 * time.Minute)
+			if left, n := h.subscribed(), h.asked(); len(left) != 0 || len(n) != 0 {
+				t.Errorf("round %d: subscribed to %v, asked for %v", round, left, n)
+			}
+		}
+	})
+}
+
 // The announcement of another model ends no pull: the one pulled is still what
 // the order in force names.
 func TestAnotherManifest(t *testing.T) {
