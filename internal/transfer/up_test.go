@@ -47,7 +47,7 @@ func TestUploads(t *testing.T) {
 				x.connect()
 			}
 		}
-		w.s.run(faultsEnd+1_200_000+3*work, w.told)
+		w.s.run(faultsEnd+400_000+2*work, w.told)
 		if !w.told() {
 			t.Fatalf("not all is told %d s after the last fault", (w.s.now-faultsEnd)/1000)
 		}
