@@ -61,14 +61,6 @@ func (t *task) putLayout(tx *store.Tx, l layout) error {
 	return tx.Put(store.Task, t.layoutKey(), raw)
 }
 
-// clearStale has what an earlier layout left on the broker removed, once a
-// connect until the broker has confirmed it.
-func (t *task) clearStale() {
-	if len(t.stale) > 0 {
-		t.a.pub.clear(t, t.stale)
-	}
-}
-
 // forgetStale notes that the broker holds nothing of an earlier layout.
 func (t *task) forgetStale() error {
 	if len(t.stale) == 0 || !t.cleared.Load() {

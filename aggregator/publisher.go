@@ -2,8 +2,8 @@ package aggregator
 
 import (
 	"context"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,15 +12,13 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 )
 
-// publication is what one order needs on the broker: the parts of a model that
-// is new there, the model's message, the record's head, then the order itself
-// (the commit point for sites).
+// publication is what one order needs on the broker: the model first, or its
+// manifest when the parts are there, then the record's head, then the order
+// itself (the commit point for sites).
 type publication struct {
 	task   *task
 	number uint64 // of the task's publications
 	order  round.Order
-	shelf  *shelf // nil: the model is inline
-	parts  []int  // of the shelf, to go first
 	msgs   []link.Message
 	ok     bool // outcome: all of it has its PUBACK
 }
@@ -31,189 +29,131 @@ const pubackWithin = 30 * time.Second
 
 // publisher sends publications and waits for their PUBACKs, so that the driver
 // never waits for the network. Of a task only the newest publication is kept:
-// an older one has been outdated. Parts give way to whole orders, and what is
-// only put on the broker once more gives way to everything.
+// an older one has been outdated.
 type publisher struct {
 	conn *link.Conn
 	log  zerolog.Logger
-	done chan *publication // with its outcome
+	done chan publication // with its outcome
 
-	mu    sync.Mutex
-	lanes []*lane // one a task; served in turns
-	wake  chan struct{}
+	mu      sync.Mutex
+	pending []publication // one a task at most
+	stale   []clearing    // likewise, behind them
+	wake    chan struct{}
+}
+
+// clearing is the retained topics that a task has to have cleared.
+type clearing struct {
+	task   *task
+	topics []string
 }
 
 func newPublisher(conn *link.Conn, log zerolog.Logger) *publisher {
-	return &publisher{conn: conn, log: log, done: make(chan *publication), wake: make(chan struct{}, 1)}
+	return &publisher{conn: conn, log: log, done: make(chan publication), wake: make(chan struct{}, 1)}
 }
 
-// put queues p in place of what the task had waiting or under way. It never
-// blocks.
-func (p *publisher) put(pub *publication) {
-	p.change(pub.task, func(l *lane) {
-		if l.shelf != pub.shelf {
-			l.shelf, l.fill = pub.shelf, nil
-		}
-		l.pub = pub
-	})
-}
-
-// fill queues parts that are published once more when there is nothing better
-// to do.
-func (p *publisher) fill(t *task, s *shelf, parts []int) {
-	p.change(t, func(l *lane) {
-		if l.shelf != s {
-			l.shelf, l.fill = s, nil
-		}
-		l.fill = union(l.fill, parts)
-	})
-}
-
-// clear queues retained topics to clear; task.cleared tells when the broker
-// has confirmed it for all.
-func (p *publisher) clear(t *task, topics []string) {
-	p.change(t, func(l *lane) { l.clear, l.queued, l.cleared = topics, len(topics), 0 })
-}
-
-func (p *publisher) change(t *task, f func(*lane)) {
+// put queues p in place of what the task had waiting. It never blocks.
+func (p *publisher) put(pub publication) {
 	p.mu.Lock()
-	f(p.lane(t))
+	replaced := false
+	for i := range p.pending {
+		if p.pending[i].task == pub.task {
+			p.pending[i], replaced = pub, true
+		}
+	}
+	if !replaced {
+		p.pending = append(p.pending, pub)
+	}
 	p.mu.Unlock()
+	p.ring()
+}
+
+func (p *publisher) ring() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// lane returns the task's; p.mu is held.
-func (p *publisher) lane(t *task) *lane {
-	for _, l := range p.lanes {
-		if l.task == t {
-			return l
-		}
+// clear queues topics to clear when nothing else is to be sent; task.cleared
+// tells when all are.
+func (p *publisher) clear(t *task, topics []string) {
+	p.mu.Lock()
+	p.stale = slices.DeleteFunc(p.stale, func(c clearing) bool { return c.task == t })
+	p.stale = append(p.stale, clearing{t, topics})
+	p.mu.Unlock()
+	p.ring()
+}
+
+// clearOne clears the next topic, if there is one. What fails is left to the
+// next connect.
+func (p *publisher) clearOne(ctx context.Context) bool {
+	p.mu.Lock()
+	if len(p.stale) == 0 {
+		p.mu.Unlock()
+		return false
 	}
-	p.lanes = append(p.lanes, &lane{task: t})
-	return p.lanes[len(p.lanes)-1]
+	c := p.stale[0]
+	p.stale = p.stale[1:]
+	p.mu.Unlock()
+	if err := p.publish(ctx, link.Message{Topic: c.topics[0], QoS: 1, Retained: true}); err != nil {
+		return true
+	}
+	if c.topics = c.topics[1:]; len(c.topics) == 0 {
+		c.task.cleared.Store(true)
+		return true
+	}
+	p.mu.Lock()
+	if !slices.ContainsFunc(p.stale, func(o clearing) bool { return o.task == c.task }) {
+		p.stale = append(p.stale, c)
+	}
+	p.mu.Unlock()
+	return true
+}
+
+func (p *publisher) take() (publication, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.pending) == 0 {
+		return publication{}, false
+	}
+	pub := p.pending[0]
+	p.pending = p.pending[1:]
+	return pub, true
 }
 
 func (p *publisher) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		l, c, pub := p.take()
-		switch c {
-		case nothing:
+	for {
+		pub, ok := p.take()
+		if !ok && p.clearOne(ctx) && ctx.Err() == nil {
+			continue
+		}
+		if !ok {
 			select {
 			case <-ctx.Done():
+				return
 			case <-p.wake:
 			}
-		case message:
-			p.finish(ctx, l, pub, p.send(ctx, pub))
-		default:
-			if !p.turn(ctx, l, c, pub) {
-				p.failed(ctx, l, c, pub)
-			}
+			continue
+		}
+		pub.ok = p.send(ctx, pub)
+		select {
+		case <-ctx.Done():
+			return
+		case p.done <- pub:
 		}
 	}
 }
 
-// send publishes the messages of a publication whose parts are there.
-func (p *publisher) send(ctx context.Context, pub *publication) bool {
+func (p *publisher) send(ctx context.Context, pub publication) bool {
 	for _, m := range pub.msgs {
 		if err := p.publish(ctx, m); err != nil {
-			p.complain(ctx, err, m.Topic)
+			if ctx.Err() == nil {
+				p.log.Warn().Err(err).Str("topic", m.Topic).Msg("not published")
+			}
 			return false
 		}
 	}
 	return true
-}
-
-// finish hands the outcome of a publication to the driver, unless it was
-// replaced meanwhile.
-func (p *publisher) finish(ctx context.Context, l *lane, pub *publication, ok bool) {
-	p.mu.Lock()
-	current := l.pub == pub
-	if current {
-		l.pub = nil
-	}
-	p.mu.Unlock()
-	if !current {
-		return
-	}
-	pub.ok = ok
-	select {
-	case <-ctx.Done():
-	case p.done <- pub:
-	}
-}
-
-// failed gives up what a part of it could not be published of: the driver
-// tries an order again, and everything at the next connect.
-func (p *publisher) failed(ctx context.Context, l *lane, c class, pub *publication) {
-	if c == parts {
-		p.finish(ctx, l, pub, false)
-		return
-	}
-	p.mu.Lock()
-	l.fill, l.clear = nil, nil
-	p.mu.Unlock()
-}
-
-// partsInFlight is how many parts wait for their PUBACKs at once.
-const partsInFlight = 8
-
-// turn publishes parts, or clears topics, while nothing better is to be done,
-// several at a time, and waits for all their PUBACKs. Their payloads are made
-// one by one, as they leave.
-func (p *publisher) turn(ctx context.Context, l *lane, c class, pub *publication) bool {
-	var bad atomic.Bool
-	var wg sync.WaitGroup
-	left := turnLength
-	for range partsInFlight {
-		wg.Go(func() {
-			for !bad.Load() {
-				one, more := p.next(l, c, pub, &left)
-				if !more {
-					return
-				}
-				if !p.one(ctx, l, c, one) {
-					bad.Store(true)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return !bad.Load()
-}
-
-// one publishes one part, or clears one topic.
-func (p *publisher) one(ctx context.Context, l *lane, c class, one item) bool {
-	m := link.Message{Topic: one.topic, QoS: 1, Retained: true}
-	if c != clearing {
-		var ok bool
-		if m, ok = one.shelf.part(one.part); !ok {
-			return false // outdated
-		}
-	}
-	if err := p.publish(ctx, m); err != nil {
-		p.complain(ctx, err, m.Topic)
-		return false
-	}
-	l.task.partsDown.Add(int64(len(m.Payload)))
-	if c != clearing {
-		one.shelf.took(one.part)
-		return true
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.cleared++; l.cleared == one.of {
-		l.task.cleared.Store(true)
-	}
-	return true
-}
-
-func (p *publisher) complain(ctx context.Context, err error, topic string) {
-	if ctx.Err() == nil {
-		p.log.Warn().Err(err).Str("topic", topic).Msg("not published")
-	}
 }
 
 func (p *publisher) publish(ctx context.Context, m link.Message) error {

@@ -1,51 +1,48 @@
 package aggregator
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// shelf is one version of a model as it lies on the broker in retained parts.
-// The publisher takes parts from it while the driver goes on.
+// shelf is one version of a model that goes out in parts: its bytes are read
+// while the driver goes on.
 type shelf struct {
-	blob  wire.Blob
-	key   wire.BlobKey
-	slot  int
-	topic func(slot, part int) string
+	blob   wire.Blob
+	key    wire.BlobKey
+	slot   uint32
+	topics topics.Owner
 
 	mu    sync.Mutex
-	bytes []byte  // of the model, not copied; nil once it is withdrawn
-	there []bool  // the part had its PUBACK at least once
-	sent  []int64 // when the part was last asked for, in ms
+	bytes []byte // of the model, not copied; nil once it is withdrawn
 }
 
 // newShelf cuts a model's bytes, which must not change until withdraw.
-func newShelf(b []byte, partSize, slot int, topic func(slot, part int) string) (*shelf, error) {
+func newShelf(b []byte, partSize int, slot uint32, o topics.Owner) (*shelf, error) {
 	blob, err := wire.NewBlob(b, partSize)
 	if err != nil {
 		return nil, err
 	}
-	n := blob.Count()
-	return &shelf{
-		blob: blob, key: blob.Key(), slot: slot, topic: topic,
-		bytes: b, there: make([]bool, n), sent: make([]int64, n),
-	}, nil
+	return &shelf{blob: blob, key: blob.Key(), slot: slot, topics: o, bytes: b}, nil
 }
 
 // part makes the message of one part; false: the shelf was withdrawn.
-func (s *shelf) part(i int) (link.Message, bool) {
+func (s *shelf) part(i uint32) (link.Message, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bytes == nil {
 		return link.Message{}, false
 	}
-	off, n := s.blob.Span(i)
+	off, n := s.blob.Span(int(i))
 	return link.Message{
-		Topic: s.topic(s.slot, i), QoS: 1, Retained: true,
+		Topic: s.topics.ModelPart(int(s.slot), int(i)), QoS: 1, Retained: true,
 		Payload: wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{
-			Blob: s.key, Index: uint32(i), Count: uint32(s.blob.Count()), Data: s.bytes[off : off+n], // #nosec G115 -- at most topics.MaxParts
+			Blob: s.key, Index: i, Count: uint32(s.blob.Count()), Data: s.bytes[off : off+n], // #nosec G115 -- at most topics.MaxParts
 		}),
 	}, true
 }
@@ -60,46 +57,50 @@ func (s *shelf) withdraw() {
 	s.mu.Unlock()
 }
 
-// took notes the PUBACK of a part.
-func (s *shelf) took(i int) {
-	s.mu.Lock()
-	s.there[i] = true
-	s.mu.Unlock()
+// partsInFlight is how many parts of all models wait for their PUBACKs at once.
+const partsInFlight = 8
+
+// carrier publishes parts for the driver, a few at a time. Their payloads are
+// made as they leave.
+type carrier struct {
+	conn  *link.Conn
+	done  chan carried
+	room  chan struct{}
+	goes  sync.WaitGroup
+	bytes atomic.Int64 // published so far
 }
 
-// all notes that every part was on the broker when the process began.
-func (s *shelf) all() {
-	for i := range s.there {
-		s.took(i)
-	}
+// carried is the outcome of publishing one part.
+type carried struct {
+	task  *task
+	shelf *shelf
+	part  uint32
+	bytes int
+	err   error
 }
 
-// parts returns the parts that have had their PUBACK, or those that have not.
-func (s *shelf) parts(there bool) []int {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []int
-	for i, ok := range s.there {
-		if ok == there {
-			list = append(list, i)
+func newCarrier(conn *link.Conn) *carrier {
+	return &carrier{conn: conn, done: make(chan carried), room: make(chan struct{}, partsInFlight)}
+}
+
+// carry publishes one part and tells the driver. It never blocks.
+func (c *carrier) carry(ctx context.Context, t *task, s *shelf, i uint32) {
+	c.goes.Go(func() {
+		out := carried{task: t, shelf: s, part: i, err: errWithdrawn}
+		select {
+		case c.room <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
-	}
-	return list
-}
-
-// again returns those of some ranges that were not published for that reason
-// in the last moment, and notes that they are now.
-func (s *shelf) again(ranges []wire.Range, now int64) (list []int) {
-	for _, r := range ranges {
-		for i := int(r.First); i < min(int(r.End()), len(s.sent)); i++ {
-			if s.sent[i] == 0 || now-s.sent[i] >= needEvery.Milliseconds() {
-				s.sent[i] = now
-				list = append(list, i)
-			}
+		if m, ok := s.part(i); ok {
+			within, cancel := context.WithTimeout(ctx, pubackWithin)
+			out.bytes, out.err = len(m.Payload), c.conn.Publish(within, m)
+			cancel()
 		}
-	}
-	return list
+		<-c.room
+		select {
+		case c.done <- out:
+		case <-ctx.Done():
+		}
+	})
 }
