@@ -112,6 +112,7 @@ type view struct {
 	Reason   string         `json:"reason"`
 	Accepted int            `json:"accepted"`
 	Members  int            `json:"members"`
+	OpenedMS int64          `json:"opened_ms"`
 	Refusals map[string]int `json:"refusals"`
 	Uploads  uploads        `json:"uploads"`
 }
