@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -61,15 +61,16 @@ func (t *task) finish(c round.Commit) (*model.Model, error) {
 	case round.WorkTrain:
 		return t.strategy.Result()
 	case round.WorkStatistics:
-		var parts []fold.Moments
+		pool, err := strategy.NewStatistics(t.base)
+		if err != nil {
+			return nil, err
+		}
 		for _, acc := range c.Accepted { // path order
-			m, err := momentsOf(t.folded[acc.Member].delta)
-			if err != nil {
+			if err := pool.Add(t.folded[acc.Member].delta); err != nil {
 				return nil, err
 			}
-			parts = append(parts, m)
 		}
-		return withZScore(t.base, parts)
+		return pool.Result()
 	}
 	return t.base, nil
 }

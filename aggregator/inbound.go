@@ -3,6 +3,7 @@ package aggregator
 import (
 	"errors"
 
+	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -92,7 +93,7 @@ func (t *task) otherRound(ev round.Update, body []byte) {
 func (t *task) want() model.Schema {
 	switch t.openWork() {
 	case round.WorkStatistics:
-		return t.statisticsSchema()
+		return strategy.StatisticsOf(t.base)
 	case round.WorkEvaluate:
 		return model.Schema{}
 	}
@@ -107,7 +108,7 @@ func (t *task) openWork() round.Work {
 }
 
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(t.statisticsSchema()))
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base)))
 }
 
 // check runs the numeric checks of a decoded update (algorithms A3). An error
@@ -119,13 +120,10 @@ func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm flo
 	switch t.openWork() {
 	case round.WorkTrain:
 		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
-			norm = l2(s.delta)
+			norm = strategy.Norm(s.delta)
 		}
 	case round.WorkStatistics:
-		var m fold.Moments
-		if m, err = momentsOf(s.delta); err == nil {
-			err = checkMoments(m)
-		}
+		err = strategy.CheckStatistics(s.delta)
 	}
 	switch {
 	case err == nil:

@@ -126,7 +126,7 @@ func (in *Inspection) readBody(h Header, body []byte) error {
 		if err != nil {
 			return err
 		}
-		in.Tensors = viewTensors(m.Tensors, true)
+		in.Tensors = ViewTensors(m.Tensors, true)
 		_ = in.show(tagInline, ModelView{m.Version, m.Tensors.ContentID(), m.Tensors.Schema.Hash()}, nil)
 		return m.Matches(h)
 	default:
@@ -143,7 +143,7 @@ func (in *Inspection) readUpdate(body []byte) error {
 	if !ok {
 		return in.show(tagDecline, c, nil)
 	}
-	in.Tensors = viewTensors(u.Tensors, false)
+	in.Tensors = ViewTensors(u.Tensors, false)
 	return in.show(tagInline, UpdateView{u.Samples, u.Metrics, u.Content()}, nil)
 }
 
