@@ -92,12 +92,16 @@ func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
 	if is == t.m.have || t.latest != nil && is == t.latest.stored {
 		return nil
 	}
-	w, err := wire.DecodeModel(body, s.opener.Limits)
+	d, err := wire.DecodeModel(body, s.opener.Limits)
 	if err != nil {
 		return err
 	}
-	if err := w.Matches(h); err != nil {
+	if err := d.Matches(h); err != nil {
 		return err
+	}
+	w, ok := d.(wire.Model)
+	if !ok {
+		return nil // in parts
 	}
 	t.latest = &arrived{is, w.Tensors}
 	if t.m.order == nil {
