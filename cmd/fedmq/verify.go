@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
-	"github.com/fedmq/fedmq/wire"
 )
 
 type verifyCmd struct {
@@ -113,23 +111,12 @@ func (r report) err() error {
 
 // keys reads the public keys, nil without any.
 func (c *verifyCmd) keys() (record.Keys, error) {
-	if c.Keys == "" {
-		return nil, nil
-	}
-	files := []string{c.Keys}
-	if info, err := os.Stat(c.Keys); err != nil {
-		return nil, fmt.Errorf("--keys: %w", err)
-	} else if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(c.Keys, "*.pub")); err != nil || len(files) == 0 {
-			return nil, fmt.Errorf("--keys: no *.pub in %s", c.Keys)
-		}
+	list, err := publicKeys(c.Keys)
+	if len(list) == 0 {
+		return nil, err
 	}
 	byID := map[[8]byte]ed25519.PublicKey{}
-	for _, name := range files {
-		pub, err := wire.LoadPublicKeyPEM(name)
-		if err != nil {
-			return nil, fmt.Errorf("--keys: %w", err)
-		}
+	for _, pub := range list {
 		byID[record.KeyIDOf(pub)] = pub
 	}
 	return func(kid [8]byte) (ed25519.PublicKey, bool) {
