@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -33,4 +36,16 @@ func cmdMkmodel(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(m.WriteSafetensors(f, nil))
 	ts.Check(f.Close())
+}
+
+// cmdClear clears a retained topic on the script's broker: clear topic.
+func cmdClear(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: clear topic")
+	}
+	ctx := context.Background()
+	cl, err := clientFlags{Broker: "tcp://127.0.0.1:" + ts.Getenv("PORT")}.connect(ctx, zerolog.Nop(), "clear")
+	ts.Check(err)
+	ts.Check(cl.conn.Publish(ctx, link.Message{Topic: args[0], QoS: 1, Retained: true}))
+	ts.Check(cl.stop())
 }
