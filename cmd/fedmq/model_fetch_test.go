@@ -157,7 +157,7 @@ func TestFetchRefuses(t *testing.T) {
 			f := newFetching(t)
 			c.put(f)
 			patience := 20 * time.Second // in which it comes, and is refused
-			switch { // it does not come
+			switch {                     // it does not come
 			case strings.Contains(c.want, "300ms"):
 				patience = 300 * time.Millisecond
 			case strings.Contains(c.want, " are here"):

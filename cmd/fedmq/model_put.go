@@ -190,7 +190,7 @@ func (p *putting) publish(ctx context.Context, cl *client, h wire.Header) (how s
 		}
 		how = fmt.Sprintf(", %d parts", blob.Count())
 	}
-	if err := cl.conn.Publish(ctx, link.Message{Topic: h.Topic, Payload: payload, QoS: 1, Retained: true}); err != nil {
+	if err := put(ctx, cl, h.Topic, payload); err != nil {
 		return "", err
 	}
 	_, err = cl.next(ctx, echoTime, func(m link.Message) bool { return m.Topic == h.Topic && bytes.Equal(m.Payload, payload) })
@@ -198,6 +198,15 @@ func (p *putting) publish(ctx context.Context, cl *client, h wire.Header) (how s
 		return "", fmt.Errorf("%s: published, but the broker does not show it: may this user write there? %w", h.Topic, err)
 	}
 	return how, nil
+}
+
+// put publishes one retained message.
+func put(ctx context.Context, cl *client, topic string, payload []byte) error {
+	err := cl.conn.Publish(ctx, link.Message{Topic: topic, Payload: payload, QoS: 1, Retained: true})
+	if errors.Is(err, link.ErrOutcomeUnknown) {
+		err = fmt.Errorf("%w; some brokers cut the connection of a user who may not write there", err)
+	}
+	return err
 }
 
 func (p *putting) seal(h wire.Header, m wire.Message) ([]byte, error) {
@@ -221,8 +230,7 @@ func (p *putting) parts(ctx context.Context, cl *client, blob wire.Blob, slot ui
 			for i := int(next.Add(1)) - 1; i < blob.Count() && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				off, n := blob.Span(i)
 				part := wire.Part{Blob: blob.Key(), Index: uint32(i), Count: uint32(blob.Count()), Data: p.model.Blob[off : off+n]}
-				m := link.Message{Topic: p.owner.ModelPart(int(slot), i), Payload: wire.AppendPart(nil, part), QoS: 1, Retained: true}
-				if err := cl.conn.Publish(ctx, m); err != nil {
+				if err := put(ctx, cl, p.owner.ModelPart(int(slot), i), wire.AppendPart(nil, part)); err != nil {
 					cancel(err)
 					return
 				}
