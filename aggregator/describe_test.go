@@ -15,7 +15,7 @@ import (
 )
 
 // The genesis names the description of the task, which is written again when
-// it is gone; other rules under the same schema are another task (RC-15).
+// it is gone; other rules under the same schema are another task (RC-16).
 func TestDescription(t *testing.T) {
 	t.Parallel()
 	cfg := config(t)

@@ -58,7 +58,7 @@ func (t *task) genesis() error {
 	return nil
 }
 
-// describe returns the task's description, which record 0 names (RC-15).
+// describe returns the task's description, which record 0 names (RC-16).
 func (t *task) describe() ([]byte, error) {
 	return record.Describe(t.topics.Node(), t.cfg.Name, t.cfg.Init.Schema).Encode()
 }

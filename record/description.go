@@ -7,7 +7,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// SchemaTask names the document of [Description] (RC-15).
+// SchemaTask names the document of [Description] (RC-16).
 const SchemaTask = "fedmq.task.v1"
 
 // MaxDescription is the most bytes that [DecodeDescription] reads.

@@ -9,7 +9,7 @@ import (
 )
 
 // remake makes the model of a record again from its base and the updates that
-// were counted (RC-20), nil where they were not kept. The blobs of all updates
+// were counted (RC-21), nil where they were not kept. The blobs of all updates
 // that are there are checked, those of abandoned attempts too.
 func (p *Replay) remake(r record.Record) (*model.Model, error) {
 	f := folding{p: p, r: r}

@@ -1,7 +1,7 @@
 // Package replay checks what the records of a task claim: that they follow each
 // other, are signed, are sane, that the models and updates they name have the
 // bytes they name, and, where updates were kept, that folding them again gives
-// the models bit by bit. docs/spec/record.md numbers the rules (RC-17 to RC-22).
+// the models bit by bit. docs/spec/record.md numbers the rules (RC-18 to RC-23).
 //
 // Start with [New], give it the records oldest first by [Replay.Next], and end
 // with [Replay.Finish]. The first error is the first difference; what comes
@@ -130,7 +130,7 @@ func (p *Replay) check(r record.Record) (How, error) {
 	return p.settle(r, made)
 }
 
-// genesis takes the description that the first record names (RC-15).
+// genesis takes the description that the first record names (RC-16).
 func (p *Replay) genesis(r record.Record) error {
 	if r.Round != 0 || r.Work != workInit || r.Verdict != record.Committed {
 		return differ("the first record is of a %s round that was %s, want the genesis: the beginning is missing", r.Work, r.Verdict)

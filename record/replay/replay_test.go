@@ -40,6 +40,14 @@ func TestReplay(t *testing.T) {
 		{"updates, but not the first model", func(d *disk) {
 			d.dropModels(0, 1)
 		}, []replay.How{chained, chained, chained, hashed, replayed, replayed}},
+		{"adopted with the model of the disk", func(d *disk) {
+			d.adopted(d.last())
+		}, []replay.How{hashed, replayed, chained, replayed, replayed, replayed, hashed, replayed}},
+		{"adopted with another model", func(d *disk) {
+			m := d.last().Clone()
+			m.Blob[len(m.Blob)-1] ^= 0x80
+			d.adopted(m)
+		}, []replay.How{hashed, replayed, chained, replayed, replayed, replayed, hashed, replayed}},
 		{"an older task without a description", func(d *disk) {
 			d.records[0].OrderHash = record.Digest{}
 			d.about = nil

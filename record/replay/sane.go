@@ -18,7 +18,7 @@ const (
 	workStatistics = string(round.WorkStatistics)
 )
 
-// sane reports what the numbers of a record cannot be (RC-19).
+// sane reports what the numbers of a record cannot be (RC-20).
 func (p *Replay) sane(r record.Record) error {
 	if r.Work == workEvaluate && r.Verdict == record.Committed && r.Model != r.Base {
 		return differ("an evaluate round keeps its base, %s, but has the model %s", r.Base, r.Model)

@@ -143,6 +143,24 @@ func (d *disk) abandoned(base *model.Model) {
 	})
 }
 
+// adopted appends what an operator took up again at a later round, with the
+// model that was there or another, and a round of training after it.
+func (d *disk) adopted(m *model.Model) {
+	d.add(record.Record{Round: 9, Epoch: 7, Work: "init"}, m)
+	d.records[len(d.records)-1].Verdict = record.Adopted
+	d.train(10, 1, m)
+	d.records[len(d.records)-1].Epoch = 7
+}
+
+// last is the newest model.
+func (d *disk) last() *model.Model {
+	about, err := record.DecodeDescription(d.about)
+	must(d.t, err)
+	s, err := about.Layout()
+	must(d.t, err)
+	return &model.Model{Schema: s, Blob: d.blobs[lastModel(d.records)]}
+}
+
 // raws encodes the records as a chain, which holds whatever they say.
 func (d *disk) raws() (raws [][]byte) {
 	d.t.Helper()
@@ -167,7 +185,7 @@ func (d *disk) raws() (raws [][]byte) {
 
 func lastModel(records []record.Record) (id model.ContentID) {
 	for _, r := range records {
-		if r.Verdict == record.Committed {
+		if r.Verdict != record.Abandoned {
 			id = r.Model
 		}
 	}
