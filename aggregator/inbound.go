@@ -93,7 +93,7 @@ func (t *task) otherRound(ev round.Update, body []byte) {
 func (t *task) want() model.Schema {
 	switch t.openWork() {
 	case round.WorkStatistics:
-		return strategy.StatisticsOf(t.base)
+		return strategy.StatisticsOf(t.base.Schema)
 	case round.WorkEvaluate:
 		return model.Schema{}
 	}
@@ -108,7 +108,7 @@ func (t *task) openWork() round.Work {
 }
 
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base)))
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base.Schema)))
 }
 
 // check runs the numeric checks of a decoded update (algorithms A3). An error

@@ -14,14 +14,14 @@ const (
 	maxM2   = 1e250
 )
 
-// StatisticsOf returns the schema of the updates of a statistics round on base:
-// moments of as many features as its mean has; no tensors for a base without.
-func StatisticsOf(base *model.Model) model.Schema {
-	i := base.Schema.Index(model.ZMeanName)
+// StatisticsOf returns the schema of a statistics update of a model: moments of
+// as many features as its mean has; no tensors for a model without.
+func StatisticsOf(s model.Schema) model.Schema {
+	i := s.Index(model.ZMeanName)
 	if i < 0 {
 		return model.Schema{}
 	}
-	return model.StatisticsSchema(base.Schema[i].Elements())
+	return model.StatisticsSchema(s[i].Elements())
 }
 
 // CheckStatistics reports an update of a statistics round that cannot be
@@ -95,9 +95,16 @@ func (s *Statistics) Add(update *model.Model) error {
 // Result returns the base with the pooled mean and standard deviation of every
 // feature (rule F-16).
 func (s *Statistics) Result() (*model.Model, error) {
+	return s.ResultInto(make([]byte, len(s.base.Blob)))
+}
+
+// ResultInto is Result with the next model's bytes in blob, which has the
+// length of the base's and is not it.
+func (s *Statistics) ResultInto(blob []byte) (*model.Model, error) {
 	sd := make([]float64, len(s.sum.N))
 	s.sum.SD(sd)
-	next := s.base.Clone()
+	next := &model.Model{Schema: s.base.Schema, Blob: blob}
+	copy(blob, s.base.Blob)
 	if err := next.SetFloat64s(model.ZMeanName, s.sum.Mean); err != nil {
 		return nil, err
 	}

@@ -42,8 +42,8 @@ func TestStatistics(t *testing.T) {
 		moments(t, []float64{3, 0}, []float64{2, 0}, []float64{2, 0}),
 		moments(t, []float64{2, 0}, []float64{6, 9}, []float64{2, 9}), // n = 0: the rest says nothing
 	} {
-		if !u.Schema.Equal(strategy.StatisticsOf(base)) {
-			t.Errorf("schema %v", strategy.StatisticsOf(base))
+		if !u.Schema.Equal(strategy.StatisticsOf(base.Schema)) {
+			t.Errorf("schema %v", strategy.StatisticsOf(base.Schema))
 		}
 		if err := errors.Join(strategy.CheckStatistics(u), pool.Add(u)); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestStatisticsRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := strategy.NewStatistics(plain); !errors.Is(err, model.ErrTensor) || len(strategy.StatisticsOf(plain)) != 0 {
+	if _, err := strategy.NewStatistics(plain); !errors.Is(err, model.ErrTensor) || len(strategy.StatisticsOf(plain.Schema)) != 0 {
 		t.Errorf("a model without a z-score: %v", err)
 	}
 }

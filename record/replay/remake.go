@@ -81,7 +81,7 @@ func (f *folding) statistics() error {
 	if err != nil {
 		return differ("%v", err)
 	}
-	f.schema, f.result = strategy.StatisticsOf(f.p.model), s.Result
+	f.schema, f.result = strategy.StatisticsOf(f.p.schema), s.Result
 	f.add = func(_ record.Entry, update *model.Model) error {
 		if err := strategy.CheckStatistics(update); err != nil {
 			return differ("its statistics cannot be merged: %v", err)
