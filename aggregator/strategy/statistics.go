@@ -86,9 +86,7 @@ func (s *Statistics) Add(update *model.Model) error {
 	if len(m.N) != len(s.sum.N) || len(m.Mean) != len(s.sum.N) || len(m.M2) != len(s.sum.N) {
 		return fmt.Errorf("%w: statistics of %d features, the model has %d", model.ErrSchema, len(m.N), len(s.sum.N))
 	}
-	merged := fold.Moments{N: make([]float64, len(m.N)), Mean: make([]float64, len(m.N)), M2: make([]float64, len(m.N))}
-	fold.MergeMoments(merged, s.sum, m)
-	s.sum = merged
+	s.sum.Merge(m)
 	return nil
 }
 

@@ -30,7 +30,7 @@ type upload struct {
 	out     []span // outstanding, in order of their grants
 	owed    bitmap // parts in out
 	nOwed   int
-	again   bitmap // parts that expired and did not come since
+	again   bitmap // parts that were granted before and did not come
 	window  int
 	changed ms // when the window last changed
 	most    int
@@ -69,11 +69,13 @@ func (u *upload) begin(now ms) {
 }
 
 // drop takes back everything outstanding and returns how many parts it was.
+// They may still come.
 func (u *upload) drop() (parts int) {
-	parts = u.nOwed
+	for i, w := range u.owed {
+		u.again[i] |= w
+	}
 	clear(u.owed)
-	clear(u.again)
-	u.out, u.nOwed = nil, 0
+	parts, u.out, u.nOwed = u.nOwed, nil, 0
 	return parts
 }
 
