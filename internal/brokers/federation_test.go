@@ -33,14 +33,19 @@ const slow = 2
 type workload struct {
 	name   string
 	model  string // YAML
+	train  string // likewise
 	rounds int
 	rows   int
 	quorum int
 }
 
 var (
-	small = workload{"small", "{mlp: {inputs: 2, hidden: [16], outputs: 1, task: regression, seed: 1}}", 3, 60, len(members)}
-	large = workload{"12 MB", "{mlp: {inputs: 2, hidden: [1730, 1730], outputs: 1, task: regression, seed: 1}}", 2, 4, len(members)}
+	small = workload{"small",
+		"{mlp: {inputs: 2, hidden: [16], outputs: 1, task: regression, seed: 1}}",
+		"{epochs: 4, batch: 16, lr: 0.02, momentum: 0.9}", 3, 60, len(members)}
+	large = workload{"12 MB",
+		"{mlp: {inputs: 2, hidden: [1730, 1730], outputs: 1, task: regression, seed: 1}}",
+		"{lr: 1e-5, batch: 0}", 2, 4, len(members)}
 )
 
 // federation is an aggregator and its sites.
@@ -77,10 +82,10 @@ tasks:
     quorum: %d
     deadline: 60s
     model: %s
-    train: {epochs: 4, batch: 16, lr: 0.02, momentum: 0.9}
+    train: %s
     statistics: zscore
     keep_updates: all
-`, b.url(), ns, ns, partSize, w.rounds, w.quorum, w.quorum, w.model))
+`, b.url(), ns, ns, partSize, w.rounds, w.quorum, w.quorum, w.model, w.train))
 	for i, m := range members {
 		f.write(fmt.Sprintf("%d.yaml", i), fmt.Sprintf(`broker: %s
 namespace: %s
@@ -308,7 +313,16 @@ func (f *federation) check() (outcome, error) {
 	if want := uint64(f.work.rounds + 3); next != want { // init, statistics, evaluate
 		return o, fmt.Errorf("%d committed records, want %d", next, want)
 	}
-	return o, f.checkRetained(o.model)
+	return o, errors.Join(f.verify(), f.checkRetained(o.model))
+}
+
+// verify has fedmq verify replay the federation from the kept updates.
+func (f *federation) verify() error {
+	out, err := exec.Command(f.program, "verify", filepath.Join(f.dir, "agg")).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("fedmq verify: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // checkRetained wants the last record's model on its topic.

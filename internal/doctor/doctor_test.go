@@ -203,6 +203,38 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// After a restart the broker has kept what it has kept.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]bool{"keeps": false, "forgets": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			examine(t, func(b *broker, c *Config, _ *mochi.Capabilities) {
+				c.Restart = func() {
+					asked++
+					for topic := range b.srv.Topics.Retained.GetAll() {
+						if forget {
+							b.srv.Topics.Retained.Delete(topic)
+						}
+					}
+					for _, cl := range b.srv.Clients.GetAll() {
+						cl.Stop(errors.New("the broker restarts"))
+					}
+				}
+			}, func(t *testing.T, b *broker, r *Report, err error) {
+				if err != nil || asked != 1 {
+					t.Fatalf("asked %d times, %v", asked, err)
+				}
+				gone(t, b)
+				if want := map[bool]int{false: filtersPerSub, true: 0}[forget]; r.RestartKept == nil || *r.RestartKept != want {
+					t.Errorf("kept %v, want %d", r.RestartKept, want)
+				}
+			})
+		})
+	}
+}
+
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, hi := range []int{0, 4096, 5000, 8191, 8192, 99_999, 1 << 20} {
