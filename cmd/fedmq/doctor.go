@@ -73,6 +73,9 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	if r == nil {
 		return usageError{err}
 	}
+	if ctx.Err() != nil && errors.Is(err, doctor.ErrLeft) { // an interrupted command says no more than that
+		fmt.Fprintf(os.Stderr, "fedmq: %v\n", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.URL, err)
 	}

@@ -189,7 +189,7 @@ func (m *matrix) broker(t *testing.T, r *row) {
 
 // wanted tells whether a story runs on a broker.
 func (m *matrix) wanted(k kind, s story) bool {
-	if !m.only.MatchString(k.name+"/"+s.name) {
+	if !m.only.MatchString(k.name + "/" + s.name) {
 		return false
 	}
 	return m.mode == "full" || s.quick || k.script == "" || k.name == everything

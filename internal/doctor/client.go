@@ -127,12 +127,15 @@ func (e *exam) publish(ctx context.Context, pub *link.Probe, messages ...link.Me
 	return acked, errors.Join(err, ctx.Err())
 }
 
+// ErrLeft: something of the examination is still at the broker.
+var ErrLeft = errors.New("doctor: left behind at the broker")
+
 // clean removes what the broker still keeps of this examination.
 func (e *exam) clean(ctx context.Context) error {
 	for _, id := range e.kept {
 		p, err := e.openAs(ctx, id, nil, false)
 		if err != nil {
-			return fmt.Errorf("left behind: the session of client %q: %w", id, err)
+			return fmt.Errorf("%w: the session of client %q: %w", ErrLeft, id, err)
 		}
 		p.Close()
 	}
@@ -149,7 +152,7 @@ func (e *exam) clean(ctx context.Context) error {
 		p.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("left behind: up to %d retained topics below %s: %w", len(e.dirty), e.report.Node, err)
+		return fmt.Errorf("%w: up to %d retained topics below %s: %w", ErrLeft, len(e.dirty), e.report.Node, err)
 	}
 	clear(e.dirty)
 	return nil
