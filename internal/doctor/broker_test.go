@@ -75,12 +75,15 @@ func (b *broker) left() (out []string) {
 	return out
 }
 
+// fewer is enough for most tests.
+var fewer = extent{packet: 1<<20 + 128<<10, wildcard: 100, order: 50, queue: 500}
+
 // examine runs an examination.
 func examine(t *testing.T, prepare func(*broker, *Config, *mochi.Capabilities), check func(*testing.T, *broker, *Report, error)) {
 	t.Helper()
 	caps := mochi.NewDefaultServerCapabilities()
 	b := &broker{last: map[string]*mochi.Client{}}
-	cfg := Config{Namespace: "acme"}
+	cfg := Config{Namespace: "acme", extent: fewer}
 	prepare(b, &cfg, caps)
 	b.srv = mochi.New(&mochi.Options{Capabilities: caps, Logger: slog.New(slog.DiscardHandler)})
 	if err := b.srv.AddHook(b, nil); err != nil {

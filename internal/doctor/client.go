@@ -9,9 +9,6 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 )
 
-// maxPacket is what the doctor's own connections take.
-const maxPacket = largest + 64<<10
-
 // deniedCode is the SUBACK code of a refusal.
 const deniedCode = 0x80
 
@@ -27,7 +24,7 @@ func (e *exam) openAs(ctx context.Context, id string, will *link.Message, persis
 	}
 	cfg := link.Config{
 		Broker: e.cfg.Link.Broker, Username: e.cfg.Link.Username, Password: e.cfg.Link.Password, TLS: e.cfg.Link.TLS,
-		Dial: e.cfg.Link.Dial, ClientID: id, Will: will, MaxPacket: maxPacket,
+		Dial: e.cfg.Link.Dial, ClientID: id, Will: will, MaxPacket: e.cfg.extent.packet + 64<<10,
 	}
 	return link.OpenProbe(ctx, cfg, persistent)
 }

@@ -8,18 +8,14 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 )
 
-const (
-	orderTried = 500
-	queueTried = 2000
-	queueBytes = 256 // of each message
-)
+const queueBytes = 256 // of each message to a busy subscriber
 
 // numbered makes n QoS 1 messages that carry their number.
 func numbered(topic string, n, size int) []link.Message {
 	out := make([]link.Message, n)
 	for i := range out {
 		b := make([]byte, size)
-		binary.BigEndian.PutUint32(b, uint32(i)) //nolint:gosec // below queueTried
+		binary.BigEndian.PutUint32(b, uint32(i))
 		out[i] = link.Message{Topic: topic, Payload: b, QoS: 1}
 	}
 	return out
@@ -34,12 +30,12 @@ func (e *exam) order(ctx context.Context) error {
 	defer sub.Close()
 	defer pub.Close()
 	sent := make(chan error, 1)
-	go func() { _, err := e.publish(ctx, pub, numbered(e.own.Part(), orderTried, 8)...); sent <- err }()
-	got, err := e.collect(ctx, sub, orderTried)
+	go func() { _, err := e.publish(ctx, pub, numbered(e.own.Part(), e.cfg.extent.order, 8)...); sent <- err }()
+	got, err := e.collect(ctx, sub, e.cfg.extent.order)
 	if err = errors.Join(err, <-sent); err != nil {
 		return err
 	}
-	e.report.Order = tally(got, orderTried)
+	e.report.Order = tally(got, e.cfg.extent.order)
 	return nil
 }
 
@@ -53,12 +49,12 @@ func (e *exam) queue(ctx context.Context) error {
 	}
 	defer sub.Close()
 	defer pub.Close()
-	acked, err := e.publish(ctx, pub, numbered(e.own.Part(), queueTried, queueBytes)...)
+	acked, err := e.publish(ctx, pub, numbered(e.own.Part(), e.cfg.extent.queue, queueBytes)...)
 	if err != nil {
 		return err
 	}
-	got, err := e.collect(ctx, sub, queueTried)
-	e.report.Queue = tally(got, queueTried)
+	got, err := e.collect(ctx, sub, e.cfg.extent.queue)
+	e.report.Queue = tally(got, e.cfg.extent.queue)
 	e.report.Queue.Acked = acked
 	return err
 }

@@ -34,7 +34,21 @@ type Config struct {
 	Restart func()
 	// Step is called with the name of each step before it; nil: silence.
 	Step func(name string)
+
+	extent extent // tests take less; zero: whole
 }
+
+// extent is how much is tried.
+type extent struct {
+	packet   int // largest packet, bytes
+	wildcard int // small retained messages under one wildcard
+	order    int // messages to a subscriber that keeps up
+	queue    int // messages to one that does not
+}
+
+// whole tries what fedmq can want: a part of the largest part_size with its
+// topic, and more messages than the 1,000 that brokers like to stop at.
+var whole = extent{packet: 4<<20 + 8<<10, wildcard: 1500, order: 500, queue: 2000}
 
 // Times of an examination.
 const (
@@ -97,6 +111,9 @@ func newExam(cfg Config) (*exam, error) {
 	}
 	if cfg.Node == "" {
 		cfg.Node = "fedmq-doctor/" + random
+	}
+	if cfg.extent == (extent{}) {
+		cfg.extent = whole
 	}
 	e := &exam{cfg: cfg, wait: leastWait, dirty: map[string]bool{}}
 	if e.own, err = ns.Member(cfg.Node, task); err != nil {

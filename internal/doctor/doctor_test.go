@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,27 +17,25 @@ import (
 	"github.com/fedmq/fedmq/topics"
 )
 
-func none(*broker, *Config, *mochi.Capabilities) {}
-
 // A broker that takes everything.
 func TestGenerousBroker(t *testing.T) {
 	t.Parallel()
-	examine(t, none, func(t *testing.T, b *broker, r *Report, err error) {
+	examine(t, func(_ *broker, c *Config, _ *mochi.Capabilities) { c.extent = whole }, func(t *testing.T, b *broker, r *Report, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		gone(t, b)
-		if r.PacketBytes != largest || !r.PacketAtLeast || r.PacketSlow {
+		if r.PacketBytes != whole.packet || !r.PacketAtLeast || r.PacketSlow {
 			t.Errorf("packet limit %d, at least %t", r.PacketBytes, r.PacketAtLeast)
 		}
 		want := Retained{
 			Of: partsTried, PartBytes: defaultPart, QoS0: partsTried, QoS1: partsTried, Flag: true,
-			Bytes: largest, AtLeast: true, Wildcard: wildcardTried, WildcardOf: wildcardTried,
+			Bytes: whole.packet, AtLeast: true, Wildcard: whole.wildcard, WildcardOf: whole.wildcard,
 		}
 		if r.Retained != want {
 			t.Errorf("retained %+v, want %+v", r.Retained, want)
 		}
-		if (r.Order != Tally{Of: orderTried, Arrived: orderTried}) {
+		if (r.Order != Tally{Of: whole.order, Arrived: whole.order}) {
 			t.Errorf("order %+v", r.Order)
 		}
 		if !r.Will || !r.WillRetained || !r.Session || !r.Shared || !r.QoS2 || r.LiveFlag {
@@ -62,19 +61,22 @@ func TestGenerousBroker(t *testing.T) {
 func TestPacketLimit(t *testing.T) {
 	t.Parallel()
 	for _, maximum := range []int{8092, 100_000, 1 << 20, 1<<20 + 64<<10} {
-		examine(t, func(_ *broker, _ *Config, caps *mochi.Capabilities) { caps.MaximumPacketSize = uint32(maximum) },
-			func(t *testing.T, b *broker, r *Report, err error) {
-				if err != nil {
-					t.Fatalf("%d: %v", maximum, err)
-				}
-				gone(t, b)
-				if r.PacketBytes > maximum+5 || maximum-r.PacketBytes > max(128, maximum/64) || r.PacketAtLeast {
-					t.Errorf("measured %d, the limit is %d", r.PacketBytes, maximum)
-				}
-				if got := r.Advice.PartSize + overhead + longestTopic("acme"); got > maximum || !r.Advice.Usable {
-					t.Errorf("advice %+v: a packet would have %d bytes, the limit is %d", r.Advice, got, maximum)
-				}
-			})
+		t.Run(strconv.Itoa(maximum), func(t *testing.T) {
+			t.Parallel()
+			examine(t, func(_ *broker, _ *Config, caps *mochi.Capabilities) { caps.MaximumPacketSize = uint32(maximum) },
+				func(t *testing.T, b *broker, r *Report, err error) {
+					if err != nil {
+						t.Fatalf("%d: %v", maximum, err)
+					}
+					gone(t, b)
+					if r.PacketBytes > maximum+5 || maximum-r.PacketBytes > max(128, maximum/64) || r.PacketAtLeast {
+						t.Errorf("measured %d, the limit is %d", r.PacketBytes, maximum)
+					}
+					if got := r.Advice.PartSize + overhead + longestTopic("acme"); got > maximum || !r.Advice.Usable {
+						t.Errorf("advice %+v: a packet would have %d bytes, the limit is %d", r.Advice, got, maximum)
+					}
+				})
+		})
 	}
 }
 
@@ -82,16 +84,19 @@ func TestPacketLimit(t *testing.T) {
 func TestPacketLimitTooSmall(t *testing.T) {
 	t.Parallel()
 	for maximum, want := range map[int]string{3000: "no packet of 4 KiB", 4300: "part_size would be 3584"} {
-		examine(t, func(_ *broker, _ *Config, caps *mochi.Capabilities) { caps.MaximumPacketSize = uint32(maximum) },
-			func(t *testing.T, b *broker, r *Report, err error) {
-				if err != nil {
-					t.Fatalf("%d: %v", maximum, err)
-				}
-				gone(t, b)
-				if r.Advice.Usable || !strings.Contains(strings.Join(r.Advice.Problems, " "), want) {
-					t.Errorf("%d: advice %+v, want %q", maximum, r.Advice, want)
-				}
-			})
+		t.Run(strconv.Itoa(maximum), func(t *testing.T) {
+			t.Parallel()
+			examine(t, func(_ *broker, _ *Config, caps *mochi.Capabilities) { caps.MaximumPacketSize = uint32(maximum) },
+				func(t *testing.T, b *broker, r *Report, err error) {
+					if err != nil {
+						t.Fatalf("%d: %v", maximum, err)
+					}
+					gone(t, b)
+					if r.Advice.Usable || !strings.Contains(strings.Join(r.Advice.Problems, " "), want) {
+						t.Errorf("%d: advice %+v, want %q", maximum, r.Advice, want)
+					}
+				})
+		})
 	}
 }
 
@@ -115,7 +120,7 @@ func TestHabits(t *testing.T) {
 			return r.Retained.Bytes > 190_000 && r.Retained.Bytes <= 200_200 && !r.Retained.AtLeast
 		}, ""},
 		{"a short queue", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumInflight = 100 },
-			func(r *Report) bool { return r.Queue.Arrived < leastQueue && r.Queue.Acked == queueTried }, "queued for a busy subscriber"},
+			func(r *Report) bool { return r.Queue.Arrived < leastQueue && r.Queue.Acked == fewer.queue }, "queued for a busy subscriber"},
 		{"QoS 1 at most", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumQos = 1 },
 			func(r *Report) bool { return !r.QoS2 }, ""},
 		{"an access list", func(b *broker, c *Config, _ *mochi.Capabilities) {

@@ -10,11 +10,8 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 )
 
-// Packet sizes that are tried, in bytes.
-const (
-	smallest = 4 << 10
-	largest  = 4<<20 + 8<<10 // a part of the largest part_size, and its topic
-)
+// smallest is the least packet that is tried, in bytes.
+const smallest = 4 << 10
 
 // meet is the first contact: one message there and back. It measures the time a
 // message takes and finds the ways in which the rest would make no sense.
@@ -74,8 +71,8 @@ func (e *exam) noMessage(sub, pub *link.Probe) error {
 
 // packets finds the largest PUBLISH that comes through.
 func (e *exam) packets(ctx context.Context) error {
-	size, slow, err := limit(smallest, largest, func(size int) (bool, time.Duration, error) { return e.passes(ctx, size) })
-	e.report.PacketBytes, e.report.PacketAtLeast, e.report.PacketSlow = size, size >= largest || slow, slow
+	size, slow, err := limit(smallest, e.cfg.extent.packet, func(size int) (bool, time.Duration, error) { return e.passes(ctx, size) })
+	e.report.PacketBytes, e.report.PacketAtLeast, e.report.PacketSlow = size, size >= e.cfg.extent.packet || slow, slow
 	return err
 }
 

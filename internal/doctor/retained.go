@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	partsTried    = 16   // of part size, asked for by exact topic, 8 filters a SUBSCRIBE
-	filtersPerSub = 8    // as internal/link asks
-	wildcardTried = 1500 // small retained messages under one wildcard
+	partsTried    = 16 // of part size, asked for by exact topic, 8 filters a SUBSCRIBE
+	filtersPerSub = 8  // as internal/link asks
 )
 
 // retained asks for retained parts by exact topic, as a site does, at either
@@ -124,16 +123,15 @@ func (e *exam) wildcard(ctx context.Context) error {
 		return err
 	}
 	defer pub.Close()
-	r.WildcardOf = wildcardTried
 	var small []link.Message
-	for i := range wildcardTried {
+	for i := range e.cfg.extent.wildcard {
 		small = append(small, link.Message{Topic: e.owner.ModelPart(2, i), Payload: []byte{byte(i), byte(i >> 8)}, QoS: 1, Retained: true})
 	}
 	if r.WildcardOf, err = e.publish(ctx, pub, small...); err != nil {
 		return err
 	}
 	all := link.Filter{Topic: e.owner.Model() + "/2/+", QoS: 1}
-	got, err := e.pullOnce(ctx, []link.Filter{all}, wildcardTried)
+	got, err := e.pullOnce(ctx, []link.Filter{all}, e.cfg.extent.wildcard)
 	r.Wildcard = len(got)
 	return err
 }
