@@ -44,6 +44,7 @@ type cli struct {
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
+	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging, the wire format on this machine."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
 	Version    versionCmd      `cmd:"" help:"Print version, commit and Go version."`
 
