@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	benchNamespace = "bench"
+	benchNamespace = "fedmq-bench" // first level: each run has one below
 	benchTask      = "bench"
 	benchDeadline  = 10 * time.Minute // of a round: every site is to be in it
 )
@@ -46,7 +46,7 @@ func (p *peer) aggregator(ctx context.Context) error {
 	dial, count := p.dialer()
 	p.measured(count)
 	return aggregator.Run(ctx, aggregator.Config{
-		Broker: p.Address, Namespace: benchNamespace, DataDir: filepath.Join(p.Dir, "aggregator"), PartSize: p.PartSize,
+		Broker: p.Address, Namespace: p.namespace(), DataDir: filepath.Join(p.Dir, "aggregator"), PartSize: p.PartSize,
 		Log: p.log, Dial: dial,
 		Tasks: []aggregator.Task{{
 			Name: benchTask, Members: []string{"+"}, Rounds: p.Rounds, StartWhen: p.Sites, Quorum: p.Sites,
@@ -75,7 +75,7 @@ func (p *peer) site(ctx context.Context) error {
 		u.Times = t.spent()
 	})
 	return site.Run(ctx, site.Config{
-		Broker: p.Address, Namespace: benchNamespace, Member: p.Name, DataDir: filepath.Join(p.Dir, p.Name), Log: p.log, Dial: dial,
+		Broker: p.Address, Namespace: p.namespace(), Member: p.Name, DataDir: filepath.Join(p.Dir, p.Name), Log: p.log, Dial: dial,
 		Tasks: []site.Task{{Name: benchTask, Trainer: t}},
 	})
 }
@@ -96,6 +96,9 @@ func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count fun
 		return meteredConn{c, &passed}, nil
 	}, func(u *peerUsage) { u.Wire = passed.Load() }
 }
+
+// namespace is the run's own, so that a broker may serve another one.
+func (p *peer) namespace() string { return benchNamespace + "/" + filepath.Base(p.Dir) }
 
 // checkBroker refuses a broker whose bytes cannot be counted.
 func checkBroker(s string) error {

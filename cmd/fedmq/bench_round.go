@@ -17,7 +17,7 @@ type benchRoundCmd struct {
 	Sites     int    `default:"10" help:"Sites, each with its own connection."`
 	Rounds    int    `default:"5" help:"Rounds that are measured, after one that is not."`
 	Processes bool   `help:"Run broker, aggregator and every site as processes of their own: memory and CPU by role."`
-	Broker    string `placeholder:"tcp://HOST:PORT" help:"Broker to use instead of the embedded one; it must not know the namespace \"bench\"."`
+	Broker    string `placeholder:"tcp://HOST:PORT" help:"Broker to use instead of the embedded one; what it retains below fedmq-bench/ stays."`
 	PartSize  int    `default:"129024" help:"Largest MQTT payload in bytes (part_size)."`
 	Seed      uint64 `default:"1" help:"Seed of the updates: the same seed gives the same models."`
 	Dir       string `help:"Where the run's directory is made, and removed at the end; default: the system's directory for temporary files."`
