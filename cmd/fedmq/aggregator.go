@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -185,6 +187,9 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		return nil
 	}
 	cfg.Log = logs.logger()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(cfg.Memory() - programMemory)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := newEnds(cfg, cancel, c.UntilDone)
@@ -198,6 +203,10 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	return nil
 }
+
+// programMemory is what the program itself takes, which the limit of the
+// garbage collector does not count.
+const programMemory = 20 << 20
 
 // ends notes which tasks have ended, and cancels when all have.
 type ends struct {
