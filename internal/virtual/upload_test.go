@@ -479,3 +479,24 @@ func TestInlineEndsAnUpload(t *testing.T) {
 		}
 	})
 }
+
+// Parts larger than part_size are not asked for; the same update cut smaller is.
+func TestOfferOfLargerParts(t *testing.T) {
+	inBubble(t, func(w *world) {
+		c, h := attackLarge(w, w.large())
+		p := c.play(evil, h, 0.25)
+		larger := *p
+		var err error
+		larger.blob, err = wire.NewBlob(p.delta.Blob, 2*smallParts)
+		check(t, err)
+		larger.offer.Blob = larger.blob
+		time.Sleep(2 * time.Second)
+		larger.say()
+		if r, ok := c.refusal(evil); !ok || r.Reason != "too_large" || len(larger.granted()) > 0 {
+			t.Errorf("parts of 16 KiB: %+v, granted %v", r, larger.granted())
+		}
+		p.say()
+		p.send(math.MaxInt)
+		unharmed(w, verdict.Counted)
+	})
+}
