@@ -279,6 +279,25 @@ func TestBrokerForgetsInAPull(t *testing.T) {
 	})
 }
 
+// The broker forgets everything while a model goes out: what was there goes
+// out once more behind the order, though nobody asks for it.
+func TestBrokerForgetsAPublication(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.parts(smallParts)
+		w.slow(aggregatorName, 40_000)
+		w.aggregate(w.large())
+		time.Sleep(5 * time.Second) // it takes ten
+		w.stopBroker()
+		w.startBroker()
+		time.Sleep(time.Minute)
+		c := w.client("count", own("model/+/+"), own("model"))
+		time.Sleep(time.Second)
+		if got := c.everything(); len(got) != 51 {
+			t.Errorf("%d messages on the broker, want a manifest and 50 parts", len(got))
+		}
+	})
+}
+
 // Updates that the aggregator keeps are accepted again from its disk, with
 // samples and metrics; one that is torn is left to its site.
 func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
