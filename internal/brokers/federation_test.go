@@ -188,25 +188,29 @@ func (f *federation) training(round uint64) error {
 	if err != nil {
 		return err
 	}
-	var last string
-	return errors.Join(eventually(60*time.Second, fmt.Sprintf("training in round %d", round), func() bool {
-		payload, err := f.read(m.Status(), time.Second)
+	var last []byte
+	err = eventually(60*time.Second, fmt.Sprintf("training in round %d", round), func() bool {
+		payload, err := f.read(m.Status(), 3*time.Second)
 		var status struct {
 			Phase    string
 			Round    uint64
 			Progress float64
 		}
-		last = string(payload)
+		last = payload
 		return err == nil && json.Unmarshal(payload, &status) == nil && status.Phase == "training" &&
 			status.Round >= round && status.Progress > 0
-	}), f.died(last))
+	})
+	if err != nil {
+		return fmt.Errorf("%w; last status %q\n%s", err, last, f.logs())
+	}
+	return f.died()
 }
 
 // died names a process that should run and does not.
-func (f *federation) died(last string) error {
+func (f *federation) died() error {
 	for _, p := range append([]*process{f.agg}, f.sites...) {
 		if p != nil && p.ended() {
-			return fmt.Errorf("ended early, status %s\n%s", last, p.tail())
+			return fmt.Errorf("ended early\n%s", p.tail())
 		}
 	}
 	return nil

@@ -122,7 +122,7 @@ func (m *matrix) remarks(b *strings.Builder) {
 			c := r.cells[s.name]
 			switch {
 			case c.reason != "":
-				fmt.Fprintf(b, "- %s, %s: **failed**: %s\n", r.kind.title, s.title, c.reason)
+				fmt.Fprintf(b, "- %s, %s: failed: %s.\n", r.kind.title, s.title, c.reason)
 			case c.note != "":
 				fmt.Fprintf(b, "- %s, %s: %s.\n", r.kind.title, s.title, c.note)
 			}
