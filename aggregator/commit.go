@@ -19,8 +19,8 @@ func (t *task) commit(c round.Commit) error {
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
-	id := next.ContentID()
-	if err := t.durable(c, next); err != nil {
+	id, err := t.durable(c, next)
+	if err != nil {
 		return err
 	}
 	raw, err := t.committedRecord(c, id, closed)
