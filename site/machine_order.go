@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
@@ -99,6 +101,7 @@ func (m *machine) decide() {
 	if m.order == nil {
 		return
 	}
+	m.reseal()
 	if m.job != nil && (m.halted || m.job.key != m.order.key() || m.roundOver()) {
 		m.cancel()
 	}
@@ -137,6 +140,15 @@ func (m *machine) decide() {
 		m.fetching = timer{}
 		m.start()
 	}
+}
+
+// wants is the model that is to be pulled: the base of the order in force, when
+// there is work on it and it is not at hand (S-21).
+func (m *machine) wants() model.ContentID {
+	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
+		return model.ContentID{}
+	}
+	return m.order.Base
 }
 
 // able reports whether the trainer can do a kind of work.
@@ -191,7 +203,7 @@ const (
 	declineNoData      = "no_data"         // no training rows
 	declineFailed      = "trainer_failed"  // the trainer returned an error
 	declineNotFinite   = "not_finite"      // the trained model is not finite
-	declineTooLarge    = "too_large"       // the update does not fit one part
+	declineTooLarge    = "too_large"       // the update's offer does not fit one part
 )
 
 // say declines the order in force.

@@ -19,6 +19,8 @@ type Disk interface {
 	MkdirAll(dir string) error
 	// Create makes a file that does not exist yet, mode 0600.
 	Create(name string) (File, error)
+	// Open opens a file for reading; fs.ErrNotExist when there is none.
+	Open(name string) (Source, error)
 	// Rename gives a file a new name, replacing what had it.
 	Rename(from, to string) error
 	// SyncFile makes the content of an existing file durable.
@@ -36,7 +38,16 @@ type Disk interface {
 // File is a file being written.
 type File interface {
 	io.Writer
+	io.WriterAt
+	io.ReaderAt
 	Sync() error
+	Close() error
+}
+
+// Source is a file being read.
+type Source interface {
+	io.ReaderAt
+	Size() (int64, error)
 	Close() error
 }
 
@@ -55,7 +66,26 @@ func (d osDisk) path(name string) string { return filepath.Join(d.root, filepath
 func (d osDisk) MkdirAll(dir string) error { return os.MkdirAll(d.path(dir), 0o700) }
 
 func (d osDisk) Create(name string) (File, error) {
-	return os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return os.OpenFile(d.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+func (d osDisk) Open(name string) (Source, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, err
+	}
+	return osSource{f}, nil
+}
+
+// osSource is a file of an osDisk.
+type osSource struct{ *os.File }
+
+func (s osSource) Size() (int64, error) {
+	info, err := s.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (d osDisk) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
