@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -22,9 +23,11 @@ func (t *task) keep(s *staged) error {
 
 // durable puts the model, and the updates that are to stay, on disk.
 func (t *task) durable(c round.Commit, next *model.Model) error {
+	crash.At("model.before-fsync")
 	if err := t.a.store.PutBlob(next.ContentID(), next.Blob, true); err != nil {
 		return err
 	}
+	crash.At("model.after-dirsync")
 	if t.cfg.KeepUpdates != KeepAll || c.Work == round.WorkEvaluate {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -117,6 +118,7 @@ func (t *task) save(s round.Save) error {
 	if err != nil {
 		return err
 	}
+	t.beforeSave(s)
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		for i, raw := range raws {
 			if err := tx.PutRecord(t.cfg.Name, s.Records[i].Round, s.Records[i].Attempt, raw); err != nil {
@@ -127,6 +129,7 @@ func (t *task) save(s round.Save) error {
 	}); err != nil {
 		return err
 	}
+	t.afterSave(s)
 	t.prev = prev
 	for i, raw := range raws {
 		t.recorded(s.Records[i].Round, s.Records[i].Attempt, raw)
@@ -192,6 +195,7 @@ func (t *task) fold(rd round.Ready) error {
 		}
 		if t.openWork() == round.WorkTrain {
 			t.strategy.Add(s.delta, acc.Weight)
+			crash.At("fold.mid")
 			s.delta = nil // its sum is all that is needed
 		}
 		t.folded[acc.Member] = s

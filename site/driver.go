@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -89,6 +90,9 @@ func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error
 	if r.Save != nil || len(r.Drop) > 0 {
 		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
 			return nil, err
+		}
+		if len(r.Drop) > 0 {
+			crash.At("outbox.dropped")
 		}
 	}
 	if r.Cancel != 0 {
