@@ -33,6 +33,11 @@ type Config struct {
 	PartSize int    // largest MQTT payload in bytes, 4 KiB..4 MiB; default 126 KiB
 	Tasks    []Task // at least one
 
+	// AdoptEpoch is an operator's decision for one start: a task whose data
+	// directory is an older copy goes on above what the broker and the members
+	// have seen, instead of stopping with ErrBehind. What the copy lacks is lost.
+	AdoptEpoch bool
+
 	Log  zerolog.Logger                              // default: silent
 	Now  func() time.Time                            // default: time.Now
 	Dial func(ctx context.Context) (net.Conn, error) // replaces the network connection, for tests and in-process brokers

@@ -59,13 +59,8 @@ func newestOrder(msgs []round.Message) int {
 // work does what the machine owes, in the order it owes it: save, fold, send,
 // commit; a commit makes more work.
 func (t *task) work() error {
-	if !t.begun {
-		if t.seenLater() {
-			return fmt.Errorf("%w: its order is epoch %d, round %d, attempt %d; on disk the task is at epoch %d, round %d. "+
-				"The data directory is an older copy: restore the newer one, or give the task another name",
-				ErrBehind, t.seen.Epoch, t.seen.Round, t.seen.Attempt, t.state.Epoch, t.state.Round)
-		}
-		t.begun = true
+	if err := t.behind(); err != nil {
+		return err
 	}
 	if t.fencedBy > 0 {
 		return fmt.Errorf("%w: its order has epoch %d, this process has %d", ErrFenced, t.fencedBy, t.state.Epoch)

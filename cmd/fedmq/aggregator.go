@@ -16,6 +16,7 @@ type aggregatorCmd struct {
 	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
+	Adopt     bool   `name:"adopt-epoch" help:"The data directory is an older copy: go on above what the broker and the members have seen."`
 }
 
 func (aggregatorCmd) Help() string {
@@ -181,7 +182,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil
 	}
-	cfg.Log = logs.logger()
+	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := newEnds(cfg, cancel, c.UntilDone)
