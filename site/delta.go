@@ -14,7 +14,9 @@ var errNotFinite = errors.New("not finite")
 
 // delta returns local - global over the shared tensors (S-18): one subtraction
 // per element in the tensor's own type, integers modulo 2^64. It fails with
-// errNotFinite naming the tensor.
+// errNotFinite naming the tensor. The difference takes the place of global,
+// whose values are gone, so that it needs no memory of its own: shared tensors
+// only move to the front.
 func delta(local, global *model.Model) (*model.Model, error) {
 	if !local.Schema.Equal(global.Schema) {
 		return nil, errors.New("the trained model has another schema than the one received")
@@ -22,8 +24,9 @@ func delta(local, global *model.Model) (*model.Model, error) {
 	if err := local.Check(); err != nil {
 		return nil, err
 	}
-	d := model.New(global.Schema.Shared())
-	for _, spec := range d.Schema {
+	shared := global.Schema.Shared()
+	d := &model.Model{Schema: shared, Blob: global.Blob[:shared.Bytes()]}
+	for _, spec := range shared {
 		if err := subtract(spec, d.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
 			return nil, err
 		}
@@ -31,7 +34,8 @@ func delta(local, global *model.Model) (*model.Model, error) {
 	return d, nil
 }
 
-// subtract sets dst = a - b, little-endian.
+// subtract sets dst = a - b, little-endian. dst may be b, or begin before it: an
+// element is read before its place is written to.
 func subtract(spec model.Spec, dst, a, b []byte) error {
 	le := binary.LittleEndian
 	switch spec.DType {

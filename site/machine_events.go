@@ -168,6 +168,7 @@ func (m *machine) Step(now ms, ev event) {
 		}
 	}
 	m.decide()
+	m.reseal()
 	m.act()
 }
 

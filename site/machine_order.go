@@ -117,7 +117,6 @@ func (m *machine) decide() {
 	if m.order == nil {
 		return
 	}
-	m.reseal()
 	if m.job != nil && (m.halted || m.job.key != m.order.key() || m.roundOver()) {
 		m.cancel()
 	}

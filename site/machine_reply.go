@@ -51,14 +51,21 @@ func (m *machine) onReply(epoch uint64, r reply) {
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
 func (m *machine) onGrant(epoch uint64, g grant) {
-	e := m.entry(g.Round)
-	if e == nil || e.Blob == (blobKey{}) || e.Blob != g.Blob || !m.sendable(e) || !m.connected {
+	if g.Blob == (blobKey{}) || !m.uploads(g.Round, g.Blob) || !m.connected {
 		return
 	}
+	e := m.entry(g.Round)
 	e.ahead = 0
 	m.putOff(e)
 	g.Epoch = epoch
 	m.out.Grants = append(m.out.Grants, g)
+}
+
+// uploads reports whether the entry of a round is still to be sent in these
+// parts.
+func (m *machine) uploads(round uint64, blob blobKey) bool {
+	e := m.entry(round)
+	return e != nil && e.Blob == blob && m.sendable(e)
 }
 
 // putOff moves the next repetition of an offer away: its aggregator has it, or

@@ -126,7 +126,7 @@ func (m *machine) sendable(e *entry) bool { return e.on && !e.answered && !e.ove
 
 // reseal has one entry at a time sealed for smaller messages (S-26).
 func (m *machine) reseal() {
-	if m.resealing || m.sealing {
+	if m.resealing || m.out.Seal != nil {
 		return
 	}
 	for _, e := range m.entries {

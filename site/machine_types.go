@@ -137,7 +137,10 @@ func (e *entry) over(o *order) bool {
 }
 
 // span is a range of parts: N from First on.
-type span struct{ First, N uint32 }
+type span struct {
+	First uint32
+	N     uint32
+}
 
 // decline is the answer to an order this site cannot work for.
 type decline struct {

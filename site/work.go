@@ -8,7 +8,6 @@ import (
 	"math"
 	"runtime/debug"
 
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 )
@@ -72,11 +71,11 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 		r.tensors = s
 		return checkStatistics(s)
 	}
-	global, err := d.Model(t.Name)
+	global, id, err := d.Model(t.Name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoModel, err)
 	}
-	if global.ContentID() != j.Base {
+	if id != j.Base {
 		return fmt.Errorf("%w: another is stored", errNoModel)
 	}
 	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == workEvaluate {
@@ -113,10 +112,4 @@ func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Mod
 		}
 	}
 	return nil
-}
-
-// isGone reports whether a model must be fetched again, rather than the disk
-// be given up.
-func isGone(err error) bool {
-	return !errors.Is(err, store.ErrDisk)
 }

@@ -32,9 +32,10 @@ type Trainer interface {
 	Samples() int
 
 	// Train returns the model after local training: a new model with the
-	// schema of global, which it must not change. Tensors with the rule keep
-	// are returned as they came. An error makes the site decline the round;
-	// ctx ends when the round is over or the site stops.
+	// schema of global, which it must neither change nor use once it has
+	// returned: the site takes its memory. Tensors with the rule keep are
+	// returned as they came. An error makes the site decline the round; ctx
+	// ends when the round is over or the site stops.
 	Train(ctx context.Context, job Job, global *model.Model) (*model.Model, error)
 }
 

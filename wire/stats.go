@@ -27,16 +27,29 @@ func viewTensors(m *model.Model, rules bool) []TensorView {
 	s, blob := tensors(m)
 	views := make([]TensorView, 0, len(s))
 	for _, spec := range s {
-		n := spec.Bytes()
-		v := TensorView{Name: spec.Name, DType: spec.DType.String(), Shape: spec.Shape, Bytes: n}
-		if rules {
-			v.Rule = spec.Rule.String()
-		}
-		v.measure(spec.DType, blob[:n])
-		blob = blob[n:]
+		v := viewSpec(spec, rules)
+		v.measure(spec.DType, blob[:v.Bytes])
+		blob = blob[v.Bytes:]
 		views = append(views, v)
 	}
 	return views
+}
+
+// viewSchema describes tensors whose values are not here.
+func viewSchema(s model.Schema, rules bool) []TensorView {
+	views := make([]TensorView, 0, len(s))
+	for _, spec := range s {
+		views = append(views, viewSpec(spec, rules))
+	}
+	return views
+}
+
+func viewSpec(spec model.Spec, rules bool) TensorView {
+	v := TensorView{Name: spec.Name, DType: spec.DType.String(), Shape: spec.Shape, Bytes: spec.Bytes()}
+	if rules {
+		v.Rule = spec.Rule.String()
+	}
+	return v
 }
 
 func (v *TensorView) measure(d model.DType, b []byte) {

@@ -29,6 +29,8 @@ const (
 	maxCommandID      = 64
 	maxSuperseded     = 8 // instances remembered for each member
 	sampleDraws       = 64
+	graceShare        = 10     // of the deadline, for running uploads
+	maxGraceMS        = 10_000 // and the most of it
 )
 
 // Weights says how a member's number of samples becomes its weight.

@@ -39,6 +39,8 @@ type slot struct {
 	declined bool    // in this attempt
 	detail   string  // why
 	conflict bool
+
+	uploading bool // an offered update is on its way
 }
 
 type slotKind uint8
@@ -153,6 +155,9 @@ func (m *Machine) step(ev Event) {
 	case Update:
 		m.time(ev.Now)
 		m.update(ev)
+	case Uploading:
+		m.time(ev.Now)
+		m.uploading(ev)
 	case Decline:
 		m.time(ev.Now)
 		m.decline(ev)
@@ -212,7 +217,7 @@ func (m *Machine) Accepted() int { return m.accepted }
 func (m *Machine) wake() int64 {
 	switch m.s.Phase {
 	case Open:
-		return m.clock.end(m.cfg.DeadlineMS)
+		return m.clock.end(m.deadline())
 	case Waiting:
 		return m.waitUntil
 	case Idle:

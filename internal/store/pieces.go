@@ -22,16 +22,12 @@ type BlobReader struct {
 // blob that is removed meanwhile can be read to the end.
 func (s *Store) OpenBlob(id [32]byte) (*BlobReader, error) {
 	_, name := blobName(id)
-	src, err := s.disk.Open(name)
+	src, size, err := s.disk.Open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: blob %x", ErrMissing, id)
 	case err != nil:
 		return nil, fmt.Errorf("store: open blob %x: %w", id, err)
-	}
-	size, err := src.Size()
-	if err != nil {
-		return nil, fmt.Errorf("store: size of blob %x: %w", id, errors.Join(err, src.Close()))
 	}
 	return &BlobReader{src: src, size: size}, nil
 }

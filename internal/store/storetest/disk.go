@@ -8,6 +8,7 @@ package storetest
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path"
@@ -44,7 +45,7 @@ func New() *Disk {
 
 // Fail makes f decide over every operation from now on: a non-nil error is
 // returned by it. op is mkdir, create, open, write, sync, rename, syncdir, read,
-// remove or list. nil mends the disk.
+// remove, list or scratch. nil mends the disk.
 func (d *Disk) Fail(f func(op, name string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -167,17 +168,25 @@ func (d *Disk) Create(name string) (store.File, error) {
 }
 
 // Open implements store.Disk.
-func (d *Disk) Open(name string) (store.Source, error) {
+func (d *Disk) Open(name string) (store.Source, int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.do("open", name); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	ino := d.now[name]
 	if ino == nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		return nil, 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return &file{d: d, ino: ino, name: name}, nil
+	f := &file{d: d, ino: ino, name: name}
+	size := int64(len(ino.cache))
+	return &source{file: f, Reader: io.NewSectionReader(f, 0, size)}, size, nil
+}
+
+// source reads an open file, from its begin on and at any offset.
+type source struct {
+	*file
+	io.Reader
 }
 
 // Rename implements store.Disk.
@@ -325,12 +334,6 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return bytes.NewReader(f.ino.cache).ReadAt(p, off)
-}
-
-func (f *file) Size() (int64, error) {
-	f.d.mu.Lock()
-	defer f.d.mu.Unlock()
-	return int64(len(f.ino.cache)), nil
 }
 
 func (f *file) Sync() error { return f.d.SyncFile(f.name) }
