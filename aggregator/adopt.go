@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
@@ -75,9 +76,13 @@ func (t *task) shownModel() (*model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := wire.DecodeModel(body, t.a.own.Limits)
+	d, err := wire.DecodeModel(body, t.a.own.Limits)
 	if err != nil {
 		return nil, err
+	}
+	m, ok := d.(wire.Model)
+	if !ok {
+		return nil, errors.New("it travels in parts")
 	}
 	if err := m.Matches(h); err != nil {
 		return nil, err

@@ -18,6 +18,9 @@ func (t *task) keep(s *staged) error {
 		return nil
 	}
 	t.kept[round.ID(s.content)] = true
+	if s.onDisk {
+		return nil
+	}
 	return t.a.store.PutBlob(s.content, s.delta.Blob, false)
 }
 

@@ -46,8 +46,9 @@ func (t *task) commit(c round.Commit) error {
 		return err
 	}
 	crash.At("commit.after-tx")
-	t.prev, t.base = hash, next
-	clear(t.folded)
+	t.prev = hash
+	t.replaceBase(next)
+	t.forget()
 	clear(t.issued)
 	t.saved(rd.Save)
 	t.recorded(c.Round, c.Attempt, raw)
@@ -60,21 +61,48 @@ func (t *task) commit(c round.Commit) error {
 	return t.send(rd.Send)
 }
 
-// finish computes the model after the round.
+// replaceBase takes the next model over. The bytes of the one before become
+// the buffer, once the broker gets no more parts of it.
+func (t *task) replaceBase(next *model.Model) {
+	if next == t.base {
+		return
+	}
+	t.shelf.withdraw()
+	t.shelf = nil
+	t.base, t.buffer = next, t.base.Blob
+}
+
+// finish computes the model after the round, in the task's buffer.
 func (t *task) finish(c round.Commit) (*model.Model, error) {
 	switch c.Work {
 	case round.WorkTrain:
-		return t.strategy.Result()
+		return t.strategy.ResultInto(t.room(len(t.base.Blob)))
 	case round.WorkStatistics:
-		var parts []fold.Moments
-		for _, acc := range c.Accepted { // path order
-			m, err := momentsOf(t.folded[acc.Member].delta)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, m)
+		sum, err := t.pooled(c)
+		if err != nil {
+			return nil, err
 		}
-		return withZScore(t.base, parts)
+		return withZScore(t.base, sum, t.room(len(t.base.Blob)))
 	}
 	return t.base, nil
+}
+
+// pooled merges the moments of all members.
+func (t *task) pooled(c round.Commit) (fold.Moments, error) {
+	schema := statisticsSchema(t.base.Schema)
+	sum := newMoments(schema[0].Elements())
+	for _, acc := range c.Accepted { // path order
+		s := t.folded[acc.Member]
+		if s.delta == nil {
+			if err := t.borrow(s, schema); err != nil {
+				return sum, err
+			}
+		}
+		m, err := momentsOf(s.delta)
+		if err != nil {
+			return sum, err
+		}
+		sum.Merge(m)
+	}
+	return sum, nil
 }

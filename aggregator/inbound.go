@@ -48,9 +48,7 @@ func (t *task) update(path string, m link.Message) {
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
 		if c, err := wire.DecodeUpdate(body, nil); err == nil { // of other tensors: the answer names it
-			if u, ok := c.(wire.Update); ok {
-				ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
-			}
+			ev.Content, ev.Samples, _ = contentOf(c)
 		}
 		t.step(ev)
 		return
@@ -66,7 +64,12 @@ func (t *task) update(path string, m link.Message) {
 			return
 		}
 		t.inbox[contentKey{path, s.content}] = s
+		if s.delta != nil {
+			t.decoded += len(s.delta.Blob)
+		}
 		t.step(ev)
+	case wire.Offer:
+		t.offered(ev, c)
 	}
 }
 
@@ -76,19 +79,31 @@ func (t *task) otherRound(ev round.Update, body []byte) {
 	c, err := wire.DecodeUpdate(body, nil)
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
-	} else if u, ok := c.(wire.Update); ok {
-		ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
 	} else {
-		return // a decline of a round that is over needs no answer
+		var ok bool
+		if ev.Content, ev.Samples, ok = contentOf(c); !ok {
+			return // a decline of a round that is over needs no answer
+		}
 	}
 	t.step(ev)
+}
+
+// contentOf names an update, inline or offered.
+func contentOf(c wire.Contribution) (content round.ID, samples uint64, ok bool) {
+	switch c := c.(type) {
+	case wire.Update:
+		return round.ID(c.Content()), c.Samples, true
+	case wire.Offer:
+		return round.ID(c.Content), c.Samples, true
+	}
+	return round.ID{}, 0, false
 }
 
 // want is the schema that updates of the open round must have.
 func (t *task) want() model.Schema {
 	switch t.openWork() {
 	case round.WorkStatistics:
-		return t.statisticsSchema()
+		return statisticsSchema(t.base.Schema)
 	case round.WorkEvaluate:
 		return model.Schema{}
 	}
@@ -103,7 +118,7 @@ func (t *task) openWork() round.Work {
 }
 
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(t.statisticsSchema()))
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(statisticsSchema(t.base.Schema)))
 }
 
 // check runs the numeric checks of a decoded update (algorithms A3). An error
@@ -128,10 +143,16 @@ func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm flo
 		return verdict.None, "", norm, nil
 	case errors.Is(err, fold.ErrFull):
 		return verdict.None, "", 0, err
-	case errors.Is(err, fold.ErrNotFinite):
-		return verdict.NotFinite, detailOf(err), 0, nil
 	}
-	return verdict.OutOfRange, detailOf(err), 0, nil
+	return numeric(err), detailOf(err), 0, nil
+}
+
+// numeric is the refusal for values that cannot be added.
+func numeric(err error) verdict.Reason {
+	if errors.Is(err, fold.ErrNotFinite) {
+		return verdict.NotFinite
+	}
+	return verdict.OutOfRange
 }
 
 // cappedWeight is a weight for checks: at least 1, at most the round's cap.

@@ -16,14 +16,14 @@ const (
 	modelMean, modelSD      = model.ZMeanName, model.ZSDName
 )
 
-// statisticsSchema is the schema of a statistics update: f64 tensors n, mean
-// and m2 of the shape of the model's fedmq.mean.
-func (t *task) statisticsSchema() model.Schema {
-	i := t.base.Schema.Index(modelMean)
+// statisticsSchema is the schema of a model's statistics update: f64 tensors n,
+// mean and m2 of the shape of its fedmq.mean.
+func statisticsSchema(of model.Schema) model.Schema {
+	i := of.Index(modelMean)
 	if i < 0 {
 		return model.Schema{}
 	}
-	shape := t.base.Schema[i].Shape
+	shape := of[i].Shape
 	s, err := model.NewSchema(
 		model.Spec{Name: statN, DType: model.F64, Shape: shape},
 		model.Spec{Name: statMean, DType: model.F64, Shape: shape},
@@ -69,15 +69,17 @@ func checkMoments(m fold.Moments) error {
 	return nil
 }
 
-// withZScore returns base with the pooled mean and standard deviation of the
-// members' moments, merged in the order given (algorithms section 10).
-func withZScore(base *model.Model, parts []fold.Moments) (*model.Model, error) {
-	d := base.Schema[base.Schema.Index(modelMean)].Elements()
-	sum := fold.Moments{N: make([]float64, d), Mean: make([]float64, d), M2: make([]float64, d)}
-	fold.MergeMoments(sum, parts...)
-	sd := make([]float64, d)
+func newMoments(d int) fold.Moments {
+	return fold.Moments{N: make([]float64, d), Mean: make([]float64, d), M2: make([]float64, d)}
+}
+
+// withZScore returns base, in blob, with the mean and standard deviation of
+// pooled moments (algorithms section 10).
+func withZScore(base *model.Model, sum fold.Moments, blob []byte) (*model.Model, error) {
+	sd := make([]float64, len(sum.N))
 	sum.SD(sd) // below 1e-9: 1
-	next := base.Clone()
+	next := &model.Model{Schema: base.Schema, Blob: blob}
+	copy(blob, base.Blob)
 	if err := next.SetFloat64s(modelMean, sum.Mean); err != nil {
 		return nil, err
 	}

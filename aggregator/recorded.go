@@ -151,7 +151,7 @@ func (t *task) tend() error {
 		}
 	}
 	t.end()
-	return nil
+	return t.forgetStale()
 }
 
 // end reports once that the task is over.

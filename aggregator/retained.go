@@ -70,6 +70,9 @@ func (t *task) ownTopic(at topics.Topic, m link.Message) {
 	}
 	if !t.a.started {
 		t.show(at, m)
+		if at.Kind == topics.Model && len(m.Payload) > 0 {
+			t.findModel(m)
+		}
 		return
 	}
 	for i := range t.own {

@@ -48,8 +48,9 @@ type world struct {
 	broker  *broker.Broker
 	stop    func() // the broker
 	conns   map[string]net.Conn
-	gate    chan struct{} // the aggregator's clock waits for it, nil: does not
-	deaf    bool          // the aggregator's next connections get no PUBACK while it is set
+	gate    chan struct{}            // the aggregator's clock waits for it, nil: does not
+	set     func(*aggregator.Config) // changes what aggregate starts with, nil: nothing
+	deaf    bool                     // the aggregator's next connections get no PUBACK while it is set
 	records []record.Record
 	ends    []string
 
@@ -213,6 +214,9 @@ func (w *world) aggregate(tasks ...aggregator.Task) {
 			}
 			w.ends = append(w.ends, reason)
 		},
+	}
+	if w.set != nil {
+		w.set(&cfg)
 	}
 	w.start(aggregatorName, func(ctx context.Context) error { return aggregator.Run(ctx, cfg) })
 }
