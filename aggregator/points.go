@@ -39,6 +39,27 @@ func (t *task) afterSave(s round.Save) {
 	}
 }
 
+// passPart passes the crash point behind a part that is on the broker.
+func (t *task) passPart() {
+	if t.shelved {
+		crash.At("mend.part-k")
+	} else {
+		crash.At("publish.part-k")
+	}
+}
+
+// passMessage passes the crash point behind a message of a publication.
+func (t *task) passMessage(topic string) {
+	switch topic {
+	case t.topics.Model():
+		crash.At("publish.model")
+	case t.topics.Record():
+		crash.At("publish.record")
+	case t.topics.Order():
+		crash.At("publish.order")
+	}
+}
+
 // newOrder reports whether a transaction brings an order.
 func (t *task) newOrder(s round.Save) bool {
 	return s.State != nil && s.State.Order != nil && (t.state.Order == nil || orderID(*s.State.Order) != orderID(*t.state.Order))

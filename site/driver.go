@@ -275,6 +275,8 @@ func (s *site) onSent(e sent) {
 	delete(e.task.sending, e.round)
 	if e.err != nil {
 		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
+	} else {
+		crash.At("offer.after")
 	}
 }
 

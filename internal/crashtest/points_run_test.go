@@ -92,6 +92,8 @@ var special = map[string]plan{
 	"abandon.after-tx":   {shape: impatient, run: absent},
 	"settled.before":     {shape: impatient, run: late},
 	"settled.seen":       {shape: impatient, run: late},
+	"mend.part-k":        {first: "receipt.after:2"},
+	"need.after":         {run: robbed},
 	"command.after-tx":   {run: commanded},
 	"sweep.mid":          {run: littered},
 	"adopt.after-tx":     {run: restored},
@@ -249,6 +251,17 @@ func commanded(c *cluster, p plan) (time.Time, uint64) {
 	}
 	c.start("b", "")
 	return killed, epoch
+}
+
+// robbed: the broker has lost a part of the model before anybody has pulled it.
+func robbed(c *cluster, p plan) (time.Time, uint64) {
+	c.begin(map[string]string{}, p.victim)
+	if !c.watch.until(patience, func() bool { return c.watch.epoch == 1 }) {
+		c.fail("no order")
+	}
+	c.watch.client.Publish(namespace+"/_fl_v1/"+task+"/model/0/3", 1, true, []byte{}).Wait()
+	c.start(p.victim, p.at())
+	return c.dies(p.victim, "")
 }
 
 // littered: two blobs that nothing names lie in the data directory.
