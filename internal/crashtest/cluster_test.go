@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,7 +36,8 @@ type shape struct {
 	Rounds   int
 	Deadline time.Duration
 	TrainMS  int
-	Idle     bool // with a fourth member that has no data and declines
+	Idle     bool   // with a fourth member that has no data and declines
+	Keep     string // updates and models that stay on disk: all, or none but the last
 }
 
 // members are the sites' names; the last one of an idle shape has no data.
@@ -99,7 +101,10 @@ func newCluster(t testing.TB, s shape) *cluster {
 	if err := errors.Join(model.New(schema).WriteSafetensors(f, nil), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	n := len(s.members())
+	n, keepModels := len(s.members()), -1
+	if s.Keep == "none" {
+		keepModels = 1
+	}
 	config := fmt.Sprintf(`broker: %s
 namespace: %s
 data_dir: agg
@@ -112,9 +117,9 @@ tasks:
     quorum: 3
     deadline: %s
     model: {file: init.safetensors}
-    keep_updates: all
-    keep_models: -1
-`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.Deadline)
+    keep_updates: %s
+    keep_models: %d
+`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.Deadline, s.Keep, keepModels)
 	if err := os.WriteFile(filepath.Join(c.dir, "aggregator.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -140,9 +145,10 @@ func (c *cluster) begin(at map[string]string, without ...string) {
 	c.t.Helper()
 	c.start(broker, at[broker])
 	c.watch = newWatch(c.t, c.url())
-	skip := "," + strings.Join(without, ",") + ","
-	for _, name := range append([]string{aggregator}, c.shape.members()...) {
-		if !strings.Contains(skip, ","+name+",") {
+	c.start(aggregator, at[aggregator])
+	c.watch.until(time.Second, func() bool { return c.watch.epoch > 0 }) // a join that nobody hears costs 5 s
+	for _, name := range c.shape.members() {
+		if !slices.Contains(without, name) {
 			c.start(name, at[name])
 		}
 	}
@@ -246,6 +252,9 @@ func (c *cluster) stopAll() {
 	c.t.Helper()
 	for _, name := range append(c.shape.members(), aggregator, broker) {
 		c.stop(name)
+	}
+	if os.Getenv("KEEP_LOGS") != "" {
+		_ = os.CopyFS(os.Getenv("KEEP_LOGS")+"/"+filepath.Base(c.dir)+c.port, os.DirFS(c.dir))
 	}
 	c.watch.stop()
 }
