@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -255,15 +256,21 @@ func commanded(c *cluster, p plan) (time.Time, uint64) {
 	return killed, epoch
 }
 
-// robbed: the broker has lost a part of the model before anybody has pulled it.
+// robbed: the broker has lost a part of the model before the victim pulls it,
+// while the others stand still.
 func robbed(c *cluster, p plan) (time.Time, uint64) {
 	c.begin(map[string]string{}, p.victim)
-	if !c.watch.until(patience, func() bool { return c.watch.epoch == 1 }) {
-		c.fail("no order")
+	if !c.watch.until(patience, func() bool { return len(c.watch.welcomed) == 2 }) {
+		c.fail("the others are not welcomed")
 	}
 	c.watch.client.Publish(namespace+"/_fl_v1/"+task+"/model/0/3", 1, true, []byte{}).Wait()
+	c.signal("a", syscall.SIGSTOP)
+	c.signal("c", syscall.SIGSTOP)
 	c.start(p.victim, p.at())
-	return c.dies(p.victim, "")
+	killed, epoch := c.dies(p.victim, "")
+	c.signal("a", syscall.SIGCONT)
+	c.signal("c", syscall.SIGCONT)
+	return killed, epoch
 }
 
 // littered: two blobs that nothing names lie in the data directory.
