@@ -8,9 +8,12 @@ LINT          := bin/golangci-lint-$(GOLANGCI)
 FUZZTIME      ?= 5s
 BENCH         ?= .
 COUNT         ?= 1
+KILLS         ?= 20
+PARAMS        ?= 1000000
+SEED          ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench quickstart demo clean
+.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench crash samebits quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +60,14 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=passes of each point
+	$(GO) vet -tags fedmqtest ./...
+	$(GO) test -tags fedmqtest -count=1 -timeout 60m -v -run '^Test(Points|RandomKills|DiskFull)$$' ./internal/crashtest \
+	  -parallel 4 -args -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(SEED) | grep -vE '^ *(=== |--- PASS: TestPoints/)'
+
+samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
+	GO='$(GO)' scripts/samebits
 
 quickstart: build ## run the README's own commands: broker, aggregator, sites, mosquitto_sub
 	scripts/quickstart
