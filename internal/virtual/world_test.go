@@ -397,6 +397,7 @@ func (w *world) history() []record.Record {
 			w.t.Errorf("%s is not the record: %v", files[i], err)
 		}
 	}
+	w.replay(dir, raws)
 	return recs
 }
 
