@@ -47,11 +47,7 @@ func TestSameBits(t *testing.T) {
 func fixed(t *testing.T, order string, restart bool) model.ContentID {
 	t.Helper()
 	w := newWorld(t)
-	arch := model.Arch{Kind: "mlp", Inputs: 24, Hidden: []int{64, 40}, Outputs: 3, Task: "classification", Seed: 7}
-	var err error
-	if w.initial, err = arch.New(true); err != nil {
-		t.Fatal(err)
-	}
+	w.initial = wide(t)
 	cfg := w.config(func(t *aggregator.Task) {
 		t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, 5, 5, true
 	})
@@ -65,7 +61,7 @@ func fixed(t *testing.T, order string, restart bool) model.ContentID {
 	waitFor(t, w, "an order", func(v view) bool { return v.Round == 1 })
 	var sites []*party
 	for i, member := range []string{"a", "b", "c", "d", "e"} {
-		sites = append(sites, w.site(member, exact{turns: turns, samples: 100 + 77*i, inputs: arch.Inputs}))
+		sites = append(sites, w.site(member, exact{turns: turns, samples: 100 + 77*i, inputs: features}))
 	}
 	if restart {
 		if !turns.wait(3, 2) {
@@ -92,6 +88,24 @@ func fixed(t *testing.T, order string, restart bool) model.ContentID {
 		t.Errorf("the last record is of round %d, %s", last.Round, last.Work)
 	}
 	return last.Model
+}
+
+const features = 24
+
+// wide is a model of all kinds of tensors. Those of float64 show a rounding that
+// was left out, as by a fused multiply-add; those of float32 hide most.
+func wide(t *testing.T) *model.Model {
+	t.Helper()
+	s, err := model.NewSchema(
+		model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{features}, Rule: model.Keep},
+		model.Spec{Name: model.ZSDName, DType: model.F64, Shape: []int{features}, Rule: model.Keep},
+		model.Spec{Name: "narrow", DType: model.F32, Shape: []int{64, 40}},
+		model.Spec{Name: "steps", DType: model.I64, Shape: []int{1}, Rule: model.Keep},
+		model.Spec{Name: "wide", DType: model.F64, Shape: []int{1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model.New(s)
 }
 
 // turns lets the sites of each round train one after the other: each when those
@@ -199,22 +213,15 @@ func (e exact) Train(ctx context.Context, job trainer.Job, global *model.Model) 
 		return nil, err
 	}
 	out, rng := global.Clone(), noise(job.Member, job.Round)
-	for _, s := range out.Schema {
-		if s.DType != model.F32 {
-			continue
-		}
-		v, err := out.Float32s(s.Name)
-		if err != nil {
-			return nil, err
-		}
-		for i := range v {
-			v[i] += float(rng.Uint64())
-		}
-		if err := out.SetFloat32s(s.Name, v); err != nil {
-			return nil, err
-		}
+	v32, err32 := out.Float32s("narrow")
+	v64, err64 := out.Float64s("wide")
+	for i := range v32 {
+		v32[i] += float(rng.Uint64())
 	}
-	return out, nil
+	for i := range v64 {
+		v64[i] += float64(float(rng.Uint64())) + float64(float64(rng.Uint64()>>12)/(1<<60))
+	}
+	return out, errors.Join(err32, err64, out.SetFloat32s("narrow", v32), out.SetFloat64s("wide", v64))
 }
 
 // Statistics are of nothing: numbers whose quotients have no end.
