@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -59,6 +60,7 @@ func (c *cluster) outcome() outcome {
 	if err := record.CheckChain(raws); err != nil {
 		o.bad("%v", err)
 	}
+	c.verify(&o)
 	for r := range c.watch.receipts {
 		if any := (receipt{r.member, 0, r.content}); counted[any] == 0 && !named[any] && r.round > o.adopted {
 			o.lost++
@@ -72,6 +74,20 @@ func (c *cluster) outcome() outcome {
 		}
 	}
 	return o
+}
+
+// verify has fedmq itself check the records, and make the models again where the
+// updates were kept.
+func (c *cluster) verify(o *outcome) {
+	bin, err := fedmq()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "verify", "agg")
+	cmd.Dir = c.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		o.bad("fedmq verify: %v: %s", err, out)
+	}
 }
 
 // take notes what a record says.

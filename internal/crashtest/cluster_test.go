@@ -253,9 +253,6 @@ func (c *cluster) stopAll() {
 	for _, name := range append(c.shape.members(), aggregator, broker) {
 		c.stop(name)
 	}
-	if os.Getenv("KEEP_LOGS") != "" {
-		_ = os.CopyFS(os.Getenv("KEEP_LOGS")+"/"+filepath.Base(c.dir)+c.port, os.DirFS(c.dir))
-	}
 	c.watch.stop()
 }
 
