@@ -3,10 +3,8 @@
 package crashtest
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,7 +22,7 @@ var (
 // hit is one random kill.
 type hit struct {
 	victim string
-	wiped  bool // the broker lost what it had retained
+	wiped  bool // the broker lost what it had retained, a site its data directory
 	after  time.Duration
 	round  uint64
 	took   time.Duration
@@ -48,7 +46,7 @@ func TestRandomKills(t *testing.T) {
 		took = append(took, h.took)
 		what := h.victim
 		if h.wiped {
-			what += ", retained lost"
+			what += ", data lost"
 		}
 		fmt.Printf("kill %2d: %-22s %6.3f s into round %2d or later, recovered in %5.2f s\n", i+1, what, h.after.Seconds(), h.round, h.took.Seconds())
 	}
@@ -71,7 +69,7 @@ func (c *cluster) strike(rng *rand.Rand, round uint64, lap time.Duration) hit {
 	c.t.Helper()
 	h := hit{after: time.Duration(rng.Float64() * float64(lap))}
 	h.victim = []string{aggregator, broker, c.shape.members()[rng.IntN(3)]}[rng.IntN(3)]
-	h.wiped = h.victim == broker && rng.IntN(2) == 0
+	h.wiped = h.victim != aggregator && rng.IntN(2) == 0
 	if !c.watch.until(patience, func() bool { return c.watch.round >= round && (c.watch.work == "train" || c.watch.round > round) }) {
 		c.fail(fmt.Sprintf("round %d does not come", round))
 	}
@@ -81,7 +79,7 @@ func (c *cluster) strike(rng *rand.Rand, round uint64, lap time.Duration) hit {
 	c.signal(h.victim, syscall.SIGKILL)
 	killed := c.killed(h.victim)
 	if h.wiped {
-		if err := os.Remove(filepath.Join(c.dir, "broker", "retained.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(filepath.Join(c.dir, h.victim)); err != nil {
 			c.t.Fatal(err)
 		}
 	}
