@@ -1,8 +1,8 @@
 package aggregator
 
 import (
+	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
@@ -23,8 +23,8 @@ type shown struct {
 // adopt takes a task up above what others have seen: one transaction
 // with the adopted record and the state that follows from it. The driver has
 // ended; a new one goes on from the disk.
-func (t *task) adopt(b *behindError) error {
-	base, from := t.adoptable()
+func (t *task) adopt(ctx context.Context, b *behindError) error {
+	base, from := t.adoptable(ctx)
 	id := base.ContentID()
 	if err := t.a.store.PutBlob(id, base.Blob, true); err != nil {
 		return err
@@ -57,13 +57,14 @@ func (t *task) adopt(b *behindError) error {
 
 // adoptable returns the model to go on with, and where it is from: the one on
 // the broker, if the own key has signed it, the order that names it and the
-// record that ends in it; else the disk's. What nobody signed proves nothing.
-func (t *task) adoptable() (*model.Model, string) {
+// record that ends in it, and if that order is beyond the disk; else the disk's.
+// What nobody signed proves nothing.
+func (t *task) adoptable(ctx context.Context) (*model.Model, string) {
 	const disk = "the disk's"
-	if t.a.cfg.Signer == nil || len(t.shown.model) == 0 {
+	if t.a.cfg.Signer == nil || len(t.shown.model) == 0 || !t.seenLater() {
 		return t.base, disk
 	}
-	m, err := t.shownModel()
+	m, err := t.shownModel(ctx)
 	if err != nil {
 		t.log.Warn().Err(err).Msg("the broker's model is not taken")
 		return t.base, disk
@@ -71,7 +72,7 @@ func (t *task) adoptable() (*model.Model, string) {
 	return m, "the broker's"
 }
 
-func (t *task) shownModel() (*model.Model, error) {
+func (t *task) shownModel(ctx context.Context) (*model.Model, error) {
 	h, body, err := t.a.own.Open(t.topics.Model(), t.shown.model, wire.Bound{})
 	if err != nil {
 		return nil, err
@@ -80,18 +81,16 @@ func (t *task) shownModel() (*model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, ok := d.(wire.Model)
-	if !ok {
-		return nil, errors.New("it travels in parts")
-	}
-	if err := m.Matches(h); err != nil {
+	if err := d.Matches(h); err != nil {
 		return nil, err
 	}
-	if h.Base != t.shown.order.Base || h.Schema != t.schema {
-		return nil, fmt.Errorf("model %s with schema %x: the order on the broker is based on %s, the task has %x",
-			h.Base, h.Schema[:8], t.shown.order.Base, t.schema[:8])
+	if h.Base != t.shown.order.Base {
+		return nil, fmt.Errorf("model %s: the order on the broker is based on %s", h.Base, t.shown.order.Base)
 	}
-	return m.Tensors, t.checkHead(h.Base)
+	if err := t.checkHead(h.Base); err != nil {
+		return nil, err
+	}
+	return t.whole(ctx, h, d)
 }
 
 // checkHead checks that the record's head on the broker is this aggregator's

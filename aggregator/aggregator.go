@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,7 +40,11 @@ func Run(ctx context.Context, cfg Config) error {
 // goes on from the disk.
 func live(ctx context.Context, cfg Config, st *store.Store) error {
 	adopted := map[string]bool{}
+	tasks := cfg.Tasks
 	for {
+		if cfg.AdoptEpoch {
+			cfg.Tasks = slices.Clone(tasks) // the next driver wants the initial models too
+		}
 		a, err := newAggregator(cfg, st)
 		if err != nil {
 			return err
@@ -50,7 +55,7 @@ func live(ctx context.Context, cfg Config, st *store.Store) error {
 			return err
 		}
 		adopted[behind.task.cfg.Name] = true
-		if err := behind.task.adopt(behind); err != nil {
+		if err := behind.task.adopt(ctx, behind); err != nil {
 			return fmt.Errorf("aggregator: task %s: adopt: %w", behind.task.cfg.Name, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -44,6 +45,19 @@ func backup(t *testing.T, w *world, gate chan struct{}) []*party {
 
 func six(t *aggregator.Task) { t.Rounds, t.Quorum = 6, 3 }
 
+// enlarge makes the model one of several parts.
+func (w *world) enlarge() {
+	w.t.Helper()
+	s, err := model.NewSchema(
+		model.Spec{Name: "rest", DType: model.F32, Shape: []int{100_000}},
+		model.Spec{Name: "weight", DType: model.F32, Shape: []int{3, 4}},
+	)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.initial = model.New(s)
+}
+
 // ends waits for an aggregator to end by itself.
 func (a *aggregation) ends(t *testing.T) error {
 	t.Helper()
@@ -61,12 +75,16 @@ func (a *aggregation) ends(t *testing.T) error {
 // model on the broker; unsigned, with the disk's.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
-	for _, signed := range []bool{true, false} {
-		t.Run(map[bool]string{true: "signed", false: "unsigned"}[signed], func(t *testing.T) {
+	for _, name := range []string{"signed", "signed, in parts", "unsigned"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
+			signed := name != "unsigned"
 			if signed {
 				w.keys = &keyring{members: []string{"a", "b", "c"}}
+			}
+			if name == "signed, in parts" {
+				w.enlarge()
 			}
 			gate := make(chan struct{}, 100)
 			sites := backup(t, w, gate)
