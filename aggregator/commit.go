@@ -22,8 +22,8 @@ func (t *task) commit(c round.Commit) error {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
 	crash.At("optimiser.after")
-	id := next.ContentID()
-	if err := t.durable(c, next); err != nil {
+	id, err := t.durable(c, next)
+	if err != nil {
 		return err
 	}
 	raw, err := t.committedRecord(c, id, closed)

@@ -190,7 +190,7 @@ func (a *aggregator) receive(m link.Message) error {
 	}
 	at, err := a.ns.Parse(m.Topic)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // a topic that is none of ours
 	}
 	t := a.tasks[at.Task]
 	if t == nil {

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
@@ -70,6 +71,12 @@ func (t *task) update(path string, m link.Message) {
 		}
 		t.step(ev)
 	case wire.Offer:
+		if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
+			t.refuse(path, h, &wire.Refusal{
+				Reason: wire.ReasonTooLarge, Detail: fmt.Sprintf("parts of %d bytes, want at most %d", n, t.a.cfg.PartSize),
+			})
+			return
+		}
 		t.offered(ev, c)
 	}
 }

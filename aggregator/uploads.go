@@ -186,9 +186,10 @@ func (a *aggregator) receiveParts() error {
 
 func (a *aggregator) stagingPlaces(rd transfer.RecvReady) error {
 	for _, key := range rd.Release {
-		if up := a.uploads[key]; up != nil {
+		if up := a.uploads[key]; up != nil && up.stage != nil {
 			a.release(up.stage)
 			up.stage, up.got = nil, 0
+			up.task.uploading(up, false)
 		}
 	}
 	for _, key := range rd.Admit {

@@ -58,7 +58,10 @@ type saved struct {
 }
 
 // boltDisk is the disk of a data directory.
-type boltDisk struct{ s *store.Store }
+type boltDisk struct {
+	s     *store.Store
+	fresh *fresh
+}
 
 // openDisk opens the data directory of a node and removes models that no task
 // keeps.
@@ -67,7 +70,7 @@ func openDisk(dir, node string) (boltDisk, error) {
 	if err != nil {
 		return boltDisk{}, err
 	}
-	d := boltDisk{s}
+	d := boltDisk{s, &fresh{}}
 	err = d.claim(dir, node)
 	if err == nil {
 		err = d.sweep()

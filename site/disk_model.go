@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -25,10 +26,41 @@ func (d boltDisk) KeepModel(task string, id model.ContentID, s model.Schema, in 
 	if !ok || p.Size() != int64(s.Bytes()) {
 		return errors.Join(fmt.Errorf("%w: not the size of the schema", store.ErrCorrupt), in.Discard())
 	}
-	if err := p.Commit(id, false); err != nil {
+	b, err := p.Commit(id, false)
+	if err != nil {
 		return err
 	}
-	return d.use(task, layout{Content: id, Schema: s})
+	if err := d.use(task, layout{Content: id, Schema: s}); err != nil {
+		return err
+	}
+	d.fresh.put(id, b)
+	return nil
+}
+
+// fresh is the model that was put together last, until its job takes it: it was
+// read and hashed a moment ago. One is kept, whatever the number of tasks.
+type fresh struct {
+	mu   sync.Mutex
+	id   model.ContentID
+	blob []byte
+}
+
+func (f *fresh) put(id model.ContentID, b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.id, f.blob = id, b
+}
+
+// take returns the bytes if they are id's, once.
+func (f *fresh) take(id model.ContentID) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.id != id {
+		return nil
+	}
+	b := f.blob
+	f.id, f.blob = model.ContentID{}, nil
+	return b
 }
 
 // use makes a stored blob the model of a task, in place of the one before.
@@ -55,9 +87,12 @@ func (d boltDisk) Model(task string) (*model.Model, model.ContentID, error) {
 	if err := d.s.View(func(tx *store.Tx) (err error) { l, err = d.layout(tx, task); return err }); err != nil {
 		return nil, l.Content, err
 	}
-	blob, err := d.s.Blob(l.Content)
-	if err != nil {
-		return nil, l.Content, err
+	blob := d.fresh.take(l.Content)
+	if blob == nil {
+		var err error
+		if blob, err = d.s.Blob(l.Content); err != nil {
+			return nil, l.Content, err
+		}
 	}
 	schema, err := model.NewSchema(l.Schema...)
 	if err != nil {

@@ -232,7 +232,7 @@ func TestUpdateIsDurable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return boltDisk{s}
+			return boltDisk{s, &fresh{}}
 		}
 		d := open()
 		m := weights(t, float32(seed), 1)
@@ -326,9 +326,12 @@ func TestModelInParts(t *testing.T) {
 	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 0)); err != nil {
 		t.Fatal(err)
 	}
-	got, id, err := d.Model("a")
-	if err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
-		t.Errorf("%+v, %v", got, err)
+	for _, from := range []string{"memory", "the disk"} {
+		got, id, err := d.Model("a")
+		if err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
+			t.Errorf("from %s: %+v, %v", from, got, err)
+		}
+		clear(got.Blob) // it is the caller's
 	}
 	if files := blobs(t, dir); len(files) != 1 {
 		t.Errorf("%v", files)

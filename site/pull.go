@@ -159,7 +159,7 @@ func (s *site) leave() error {
 func (s *site) onPart(jobs context.Context, m link.Message) error {
 	at, err := s.ns.Parse(m.Topic)
 	if err != nil || at.Kind != topics.ModelPart {
-		return nil
+		return nil //nolint:nilerr // a topic that was not asked for
 	}
 	for _, t := range s.tasks {
 		if t.Name == at.Task && t.Owner == at.Path {

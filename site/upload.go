@@ -90,7 +90,7 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 	}
 	for _, i := range up.sender.Ready() {
 		off, n := up.offer.Blob.Span(int(i))
-		data := make([]byte, n)
+		data := s.room(n)
 		err := s.disk.Part(up.offer.Content, data, int64(off))
 		switch {
 		case errors.Is(err, store.ErrDisk):
@@ -111,6 +111,14 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 		})
 	}
 	return nil, nil
+}
+
+// room is where a part is read before its message is made of it.
+func (s *site) room(n int) []byte {
+	if cap(s.scratch) < n {
+		s.scratch = make([]byte, n)
+	}
+	return s.scratch[:n]
 }
 
 // onPartSent takes the outcome of a part's publish. An unknown one is no
