@@ -207,7 +207,11 @@ func (c *cluster) command(name string, more []string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(os.Args[0])
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
 	cmd.Env = []string{siteEnv + "=" + string(text)}
 	return cmd, nil
 }

@@ -32,6 +32,7 @@ type watch struct {
 	work     string
 	orderAt  time.Time            // when an order of the highest epoch came first
 	welcomed map[string]time.Time // last welcome of each member
+	answered map[string]time.Time // last answer of any kind
 	heads    map[string]bool      // round-attempt-verdict of the record's heads
 	receipts map[receipt]bool
 }
@@ -50,7 +51,7 @@ func newWatch(t testing.TB, url string) *watch {
 		t.Fatal(err)
 	}
 	w := &watch{
-		opener: wire.Opener{NS: ns}, changed: make(chan struct{}), welcomed: map[string]time.Time{},
+		opener: wire.Opener{NS: ns}, changed: make(chan struct{}), welcomed: map[string]time.Time{}, answered: map[string]time.Time{},
 		heads: map[string]bool{}, receipts: map[receipt]bool{},
 	}
 	base := namespace + "/_fl_v1/" + task
@@ -112,6 +113,7 @@ func (w *watch) reply(topic string, payload []byte) {
 		return
 	}
 	member := topic[strings.LastIndex(topic, "/")+1:]
+	w.answered[member] = time.Now()
 	switch r := r.(type) {
 	case wire.Welcome:
 		w.welcomed[member] = time.Now()
@@ -162,25 +164,18 @@ func (c *cluster) finished() {
 
 // recovered waits until a party that was killed and runs again is back: an
 // aggregator when its order stands, a site when it is welcomed, a broker when
-// all of that holds again. It returns how long that took since the kill.
+// every site gets answers again. It returns how long that took since the kill.
 func (c *cluster) recovered(name string, killed time.Time, epoch uint64) time.Duration {
 	c.t.Helper()
-	back := func(members ...string) bool {
-		for _, m := range members {
-			if !c.watch.welcomed[m].After(killed) {
-				return false
-			}
-		}
-		return true
-	}
+	silent := func(m string) bool { return !c.watch.answered[m].After(killed) }
 	ok := c.watch.until(patience, func() bool {
 		switch name {
 		case aggregator:
 			return c.watch.epoch > epoch
 		case broker:
-			return back(c.shape.members()...)
+			return !slices.ContainsFunc(c.shape.members(), silent)
 		}
-		return back(name)
+		return c.watch.welcomed[name].After(killed)
 	})
 	if !ok {
 		c.fail(name + " does not come back")
