@@ -28,9 +28,13 @@ var layers = map[string]layer{
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics"}},
+	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
 	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
+
+	// Tests of real processes against real brokers.
+	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
 
 	// Tests of whole federations: in real time, of processes that are killed, in virtual time.
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
