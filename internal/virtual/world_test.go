@@ -51,6 +51,7 @@ type world struct {
 	gate    chan struct{}            // the aggregator's clock waits for it, nil: does not
 	set     func(*aggregator.Config) // changes what aggregate starts with, nil: nothing
 	deaf    bool                     // the aggregator's next connections get no PUBACK while it is set
+	lines   map[string]*line         // networks of parties; without one, a pipe
 	records []record.Record
 	ends    []string
 
@@ -74,6 +75,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, dir: t.TempDir(), log: zerolog.Nop(), ns: ns,
 		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, parties: map[string]func() error{},
+		lines: map[string]*line{},
 	}
 	if os.Getenv("FEDMQ_TEST_LOG") != "" {
 		w.log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
@@ -103,6 +105,10 @@ func (w *world) endAll() {
 		w.end(aggregatorName)
 	}
 	w.stopBroker()
+	for _, l := range w.lines {
+		l.hold(false, false)
+		l.goes.Wait() // what was under way arrives
+	}
 }
 
 func (w *world) names() []string {
@@ -153,6 +159,9 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 			return nil, errors.New("no broker")
 		}
 		c := w.broker.Conn("")
+		if l := w.lines[name]; l != nil {
+			c = l.join(c)
+		}
 		if name == aggregatorName {
 			c = &deafConn{Conn: c, w: w}
 		}
