@@ -111,7 +111,8 @@ func (t *task) sendReply(m round.SendReply) {
 	case round.Superseded:
 		t.reply(m.Member, wire.Superseded{Instance: wire.Nonce(r.Instance)})
 	case round.Refusal:
-		if !r.Reason.Authenticated() {
+		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
+		if !r.Reason.Authenticated() && !judged {
 			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
 			return
 		}

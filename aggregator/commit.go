@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -73,31 +73,31 @@ func (t *task) finish(c round.Commit) (*model.Model, error) {
 	case round.WorkTrain:
 		return t.strategy.ResultInto(t.room(len(t.base.Blob)))
 	case round.WorkStatistics:
-		sum, err := t.pooled(c)
+		pool, err := t.pooled(c)
 		if err != nil {
 			return nil, err
 		}
-		return withZScore(t.base, sum, t.room(len(t.base.Blob)))
+		return pool.ResultInto(t.room(len(t.base.Blob)))
 	}
 	return t.base, nil
 }
 
-// pooled merges the moments of all members.
-func (t *task) pooled(c round.Commit) (fold.Moments, error) {
-	schema := statisticsSchema(t.base.Schema)
-	sum := newMoments(schema[0].Elements())
+// pooled merges the statistics of all members.
+func (t *task) pooled(c round.Commit) (*strategy.Statistics, error) {
+	pool, err := strategy.NewStatistics(t.base)
+	if err != nil {
+		return nil, err
+	}
 	for _, acc := range c.Accepted { // path order
 		s := t.folded[acc.Member]
 		if s.delta == nil {
-			if err := t.borrow(s, schema); err != nil {
-				return sum, err
+			if err := t.borrow(s, strategy.StatisticsOf(t.base.Schema)); err != nil {
+				return nil, err
 			}
 		}
-		m, err := momentsOf(s.delta)
-		if err != nil {
-			return sum, err
+		if err := pool.Add(s.delta); err != nil {
+			return nil, err
 		}
-		sum.Merge(m)
 	}
-	return sum, nil
+	return pool, nil
 }

@@ -67,7 +67,7 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 		case s := <-a.conn.States():
 			a.linkState(s)
 		case m := <-a.conn.Messages():
-			err = a.drain(m)
+			err = a.drain(m, a.conn.Messages())
 		case c := <-a.parts.done:
 			c.task.partOut(c)
 		case out := <-a.pub.done:
@@ -102,8 +102,8 @@ func stoppedTimer() *time.Timer {
 // share one transaction. It stops at anything that changes what the next
 // message means (the start, an order, the end of an attempt), and when what is
 // decoded takes much memory.
-func (a *aggregator) drain(m link.Message) error {
-	for range batch {
+func (a *aggregator) drain(m link.Message, more <-chan link.Message) error {
+	for taken := 1; ; taken++ {
 		if err := a.receive(m); err != nil {
 			return fmt.Errorf("aggregator: %w", err)
 		}
@@ -114,16 +114,15 @@ func (a *aggregator) drain(m link.Message) error {
 			}
 			decoded += t.decoded
 		}
-		if decoded > maxDecoded {
+		if decoded > maxDecoded || taken == batch { // what is taken out of the queue is received
 			return nil
 		}
 		select {
-		case m = <-a.conn.Messages():
+		case m = <-more:
 		default:
 			return nil
 		}
 	}
-	return nil
 }
 
 // work does what the machines owe and returns the time until the next tick.

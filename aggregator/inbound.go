@@ -3,6 +3,7 @@ package aggregator
 import (
 	"errors"
 
+	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -107,7 +108,7 @@ func contentOf(c wire.Contribution) (content round.ID, samples uint64, ok bool) 
 func (t *task) want() model.Schema {
 	switch t.openWork() {
 	case round.WorkStatistics:
-		return statisticsSchema(t.base.Schema)
+		return strategy.StatisticsOf(t.base.Schema)
 	case round.WorkEvaluate:
 		return model.Schema{}
 	}
@@ -122,7 +123,7 @@ func (t *task) openWork() round.Work {
 }
 
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(statisticsSchema(t.base.Schema)))
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base.Schema)))
 }
 
 // check runs the numeric checks of a decoded update (algorithms A3). An error
@@ -134,13 +135,10 @@ func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm flo
 	switch t.openWork() {
 	case round.WorkTrain:
 		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
-			norm = l2(s.delta)
+			norm = strategy.Norm(s.delta)
 		}
 	case round.WorkStatistics:
-		var m fold.Moments
-		if m, err = momentsOf(s.delta); err == nil {
-			err = checkMoments(m)
-		}
+		err = strategy.CheckStatistics(s.delta)
 	}
 	switch {
 	case err == nil:

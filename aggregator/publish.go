@@ -72,6 +72,7 @@ func (t *task) publishedOrder(p publication) {
 	}
 	t.flying, t.published = false, p.ok
 	if p.ok {
+		t.orderOut()
 		t.step(round.Published{Now: t.a.nowMS(), Epoch: p.order.Epoch, Round: p.order.Round, Attempt: p.order.Attempt})
 	}
 }

@@ -58,6 +58,7 @@ type task struct {
 	mender  *transfer.Mender
 	shelf   *shelf       // the model's parts; nil: it is inline
 	shelved bool         // all of them were on the broker once
+	refill  bool         // they are to be published once more, when the order is out
 	held    *publication // waits for that
 	mendAt  int64        // the mender's next tick, in ms
 	found   found        // on the broker when the process began

@@ -47,6 +47,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
+			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear,
 		},
 	})
 }

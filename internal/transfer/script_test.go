@@ -174,6 +174,9 @@ func (s *script) pull(out *strings.Builder, c call) {
 		for _, r := range c.ranges(1) {
 			for i := r.First; i < r.End(); i++ {
 				part := testPart(c.word(0), c.num("parts", 5), i)
+				if c.kv["flip"] != "" {
+					part.Data[0] ^= 1
+				}
 				if off, ok := p.Part(s.now, part, uint32(c.num("slot", 0)), i); !ok {
 					fmt.Fprintf(out, "  part %d is not wanted\n", i)
 				} else if off != int(i)*testData {

@@ -1,14 +1,12 @@
 package virtual
 
 import (
+	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // large is a task whose model of 0.4 MB is a hundred parts of the smallest size.
@@ -60,55 +58,89 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// offerer plays a member of a task that offers an update and never sends it.
-func (w *world) offerer(task, member string) *client {
-	w.t.Helper()
-	owned := namespace + "/_fl_v1/" + task + "/"
-	node := namespace + "/" + member
-	c := w.client(task+"'s offerer", owned+"order", owned+"round")
-	say := func(kind string, h wire.Header, m wire.Message) {
-		body, err := wire.Encode(m)
-		check(w.t, err)
-		h.Task, h.Kind, h.Sender, h.Topic = task, kind, node, node+"/_fl_v1/"+task+"/"+kind
-		p, err := wire.Seal(h, body, nil)
-		check(w.t, err)
-		c.say(h.Topic, p, false)
-	}
-	w.until(task+" begins", time.Minute, func() bool { return len(c.all(owned+"round")) > 0 })
-	say(wire.KindJoin, wire.Header{CreatedMS: 1}, wire.Join{Samples: 5, Instance: wire.Nonce{1}})
-	var h wire.Header
-	w.until(task+" is open", time.Minute, func() bool {
-		for _, m := range c.all(owned + "order") {
-			o := wire.Opener{NS: w.ns}
-			h, _, _ = o.Open(m.Topic, m.Payload, wire.Bound{})
+// disturbLarge runs the large task with a slow link of the last site, lets
+// breakIt do its work when two updates of round 2 are in and a third of the
+// last one's is there, and compares.
+func disturbLarge(t *testing.T, breakIt func(w *world, runs []*atomic.Int32)) {
+	t.Helper()
+	inBubble(t, func(w *world) {
+		w.parts(8 << 10)
+		w.slow(three[2], 40_000)
+		w.aggregate(w.large())
+		runs := make([]*atomic.Int32, 3)
+		for i, m := range three {
+			runs[i] = new(atomic.Int32)
+			w.join(m, walker{rows: 10 * (i + 1), runs: runs[i]})
 		}
-		return h.Attempt == 1 && h.Round == 1
+		c := w.client("watch", own("round"))
+		v := c.awaitView("a third of the last update of round 2", 2*time.Minute, func(v view) bool {
+			return v.Round == 2 && v.Accepted == 2 && v.Uploads.Received > 130_000
+		})
+		if u := v.Uploads; u.Running != 1 || u.Total != 400_000 || len(u.Members) != 1 || u.Members[0].Member != three[2] || u.Members[0].Received != u.Received {
+			t.Errorf("the view says %+v", u)
+		}
+		breakIt(w, runs)
+		w.finished(20 * time.Minute)
+		w.endAll()
+		w.settled(three...)
+		sameModels(w, w.history(), whole(w))
+		for i, n := range runs {
+			if n.Load() != 3 {
+				t.Errorf("%s trained %d times in 3 rounds", three[i], n.Load())
+			}
+		}
 	})
-	schema := w.large().Init.Schema.Shared()
-	delta := model.New(schema)
-	h = header(h)
-	h.Encoding = wire.EncodingDense
-	blob, err := wire.NewBlob(delta.Blob, 4<<10)
-	check(w.t, err)
-	say(wire.KindUpdate, h, wire.Offer{Samples: 5, Schema: schema, Content: delta.ContentID(), Blob: blob})
-	synctest.Wait()
-	return c
 }
 
-// Who has an upload's place and lets it lapse holds no deadline up while another
-// has the place.
-func TestPlaceLost(t *testing.T) {
-	inBubble(t, func(w *world) {
-		w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.Uploads = 4<<10, 1 }
-		one, two := w.large(), w.large()
-		one.Rounds, one.StartWhen, one.Quorum, one.Goal, one.Deadline = 1, 1, 1, 1, 90*time.Second
-		two.Name, two.Rounds, two.StartWhen, two.Quorum, two.Deadline = "other", 1, 1, 1, time.Hour
-		w.aggregate(one, two)
-		w.offerer(taskName, evil)
-		w.offerer("other", evil)
-		r := w.recorded(1, record.Abandoned, 5*time.Minute)
-		if took := time.Duration(r.ClosedMS-r.OpenedMS) * time.Millisecond; took > 91*time.Second {
-			t.Errorf("closed after %s, want the deadline of 90 s", took)
+// The aggregator is stopped with an upload half way. The next process asks
+// everybody again.
+func TestLargeAggregatorRestarts(t *testing.T) {
+	disturbLarge(t, func(w *world, _ []*atomic.Int32) {
+		w.end(aggregatorName)
+		w.aggregate(w.large())
+		r := w.recorded(2, record.Committed, 5*time.Minute)
+		if r.Attempt != 2 || counted(r) != 3 {
+			w.t.Errorf("round 2: attempt %d with %d counted, want 2 and 3", r.Attempt, counted(r))
+		}
+	})
+}
+
+// The site is stopped half way through its upload. It goes on with what is
+// missing, in the same attempt.
+func TestLargeSiteRestarts(t *testing.T) {
+	disturbLarge(t, func(w *world, runs []*atomic.Int32) {
+		w.end(three[2])
+		w.join(three[2], walker{rows: 30, runs: runs[2]})
+		r := w.recorded(2, record.Committed, 5*time.Minute)
+		if r.Attempt != 1 || counted(r) != 3 {
+			w.t.Errorf("round 2: attempt %d with %d counted, want 1 and 3", r.Attempt, counted(r))
+		}
+		if up := r.Entries[2].Bytes; up < 400_000 || up > 450_000 {
+			w.t.Errorf("%d bytes of an update of 400,000 and its offer", up)
+		}
+	})
+}
+
+// The broker is replaced by one that has forgotten everything, with an upload
+// half way: it goes on, and all that the owner retains is back, parts and all.
+func TestLargeBrokerForgets(t *testing.T) {
+	disturbLarge(t, func(w *world, _ []*atomic.Int32) {
+		w.stopBroker()
+		time.Sleep(5 * time.Second)
+		w.startBroker()
+		r := w.recorded(2, record.Committed, 5*time.Minute)
+		if r.Attempt != 1 || counted(r) != 3 {
+			w.t.Errorf("round 2: attempt %d with %d counted, want 1 and 3", r.Attempt, counted(r))
+		}
+	})
+}
+
+// Each party in turn loses its connection.
+func TestLargeLinksAreCut(t *testing.T) {
+	disturbLarge(t, func(w *world, _ []*atomic.Int32) {
+		for _, name := range append([]string{aggregatorName}, three...) {
+			w.cut(name)
+			time.Sleep(2 * time.Second)
 		}
 	})
 }

@@ -170,6 +170,13 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 	}
 }
 
+// slow limits a party's next connections.
+func (w *world) slow(name string, rate int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines[name] = &line{rate: rate}
+}
+
 // cut breaks a party's connection without a word.
 func (w *world) cut(name string) {
 	w.mu.Lock()
@@ -392,6 +399,7 @@ func (w *world) history() []record.Record {
 			w.t.Errorf("%s is not the record: %v", files[i], err)
 		}
 	}
+	w.replay(dir, raws)
 	return recs
 }
 
