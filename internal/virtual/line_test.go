@@ -57,6 +57,15 @@ func (l *line) cutUpAfter(n int) {
 	l.up.cutAfter(n)
 }
 
+// carried is how many bytes the newest connection has carried, up and down.
+func (l *line) carried() (up, down int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.up.set(func() { up = l.up.arrived })
+	l.down.set(func() { down = l.down.arrived })
+	return up, down
+}
+
 // connections is how often the party has connected.
 func (l *line) connections() int {
 	l.mu.Lock()

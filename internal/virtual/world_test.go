@@ -51,6 +51,7 @@ type world struct {
 	gate    chan struct{}            // the aggregator's clock waits for it, nil: does not
 	set     func(*aggregator.Config) // changes what aggregate starts with, nil: nothing
 	deaf    bool                     // the aggregator's next connections get no PUBACK while it is set
+	tune    func(*site.Config)       // changes what join starts with, nil: nothing
 	lines   map[string]*line         // networks of parties; without one, a pipe
 	records []record.Record
 	ends    []string
@@ -272,6 +273,9 @@ func (w *world) join(member string, tr trainer.Trainer) {
 	}
 	if cfg.Signer != nil {
 		cfg.Keys = w.keys
+	}
+	if w.tune != nil {
+		w.tune(&cfg)
 	}
 	w.start(member, func(ctx context.Context) error { return site.Run(ctx, cfg) })
 }
