@@ -16,6 +16,7 @@ type line struct {
 	mu           sync.Mutex
 	up, down     *lane // of the newest connection: from the party to the broker, and back
 	noUp, noDown bool
+	limit        int // bytes of a connection in either direction, 0 for no limit
 	opened       int // connections
 	goes         sync.WaitGroup
 }
@@ -33,6 +34,7 @@ func (l *line) join(broker net.Conn) net.Conn {
 	l.up, l.down = up, down
 	l.up.held, l.down.held = l.noUp, l.noDown
 	l.opened++
+	up.cutAt, down.cutAt = l.limit, l.limit
 	l.goes.Go(func() { up.carry(far, broker, down) })
 	l.goes.Go(func() { down.carry(broker, far, up) })
 	return party
@@ -50,11 +52,14 @@ func (l *line) hold(up, down bool) {
 	}
 }
 
-// cutUpAfter closes the connection after so many more bytes to the broker.
-func (l *line) cutUpAfter(n int) {
+// cutEach closes this connection and all later ones after so many more bytes in
+// either direction; 0 ends that.
+func (l *line) cutEach(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.limit = n
 	l.up.cutAfter(n)
+	l.down.cutAfter(n)
 }
 
 // carried is how many bytes the newest connection has carried, up and down.
@@ -132,8 +137,15 @@ func (l *lane) set(change func()) {
 	l.news.Broadcast()
 }
 
-func (l *lane) hold(on bool)   { l.set(func() { l.held = on }) }
-func (l *lane) cutAfter(n int) { l.set(func() { l.cutAt = l.arrived + n }) }
+func (l *lane) hold(on bool) { l.set(func() { l.held = on }) }
+func (l *lane) cutAfter(n int) {
+	l.set(func() {
+		l.cutAt = l.arrived + n
+		if n == 0 {
+			l.cutAt = 0
+		}
+	})
+}
 
 // put queues what was written, packet by packet.
 func (l *lane) put(p []byte, end bool) {
