@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -36,8 +38,8 @@ func (siteCmd) Help() string {
           zclip: 6
 
 Also: username, password_file, client_id, tls: {ca, cert, key, insecure},
-keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for time series derive,
-test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
+keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
+bandwidth: 256 kbit/s, hours: 22:00-06:00; for time series derive, test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
 was not settled is sent again after a restart.`
 }
 
@@ -46,6 +48,8 @@ type siteFile struct {
 	Connection  connection     `yaml:",inline"`
 	Member      string         `yaml:"member"`
 	MinSecurity string         `yaml:"min_security"`
+	Bandwidth   string         `yaml:"bandwidth"`
+	Hours       string         `yaml:"hours"`
 	Tasks       []siteTaskFile `yaml:"tasks"`
 }
 
@@ -86,6 +90,14 @@ func (f siteFile) config(dir string, slow bool) (site.Config, error) {
 		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls,
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}
+	if cfg.Bandwidth, err = parseBandwidth(f.Bandwidth); err != nil {
+		return cfg, err
+	}
+	if f.Hours != "" {
+		if cfg.Hours, err = site.ParseHours(f.Hours); err != nil {
+			return cfg, err
+		}
+	}
 	for i, t := range f.Tasks {
 		tr, err := t.Trainer.load(tabular.Dir(dir), slow)
 		if err != nil {
@@ -94,6 +106,20 @@ func (f siteFile) config(dir string, slow bool) (site.Config, error) {
 		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr})
 	}
 	return cfg, cfg.Validate()
+}
+
+// parseBandwidth reads a rate such as "256 kbit/s" in bits a second; "" is none.
+func parseBandwidth(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	number, unit, _ := strings.Cut(s, " ")
+	factor := map[string]float64{"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || factor == 0 || !(v > 0 && v*factor < 1e15) {
+		return 0, fmt.Errorf("bandwidth: %q, want a number and bit/s, kbit/s, Mbit/s or Gbit/s, such as 256 kbit/s", s)
+	}
+	return int64(v * factor), nil
 }
 
 func (c *siteCmd) Run(ctx context.Context, logs *logFlags) error {
