@@ -15,6 +15,7 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model"}},
 	"broker":              {imports: []string{"topics", "internal/store"}},
 	"trainer":             {imports: []string{"model"}},
+	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/transfer", "internal/store"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
@@ -58,10 +59,11 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "internal/link", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
+	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"github.com/cockroachdb/datadriven", nil},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},
