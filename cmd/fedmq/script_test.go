@@ -21,7 +21,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"fedmq": func() { os.Exit(run(os.Args[1:])) },
+		"fedmq":       func() { os.Exit(run(os.Args[1:])) },
+		"linetrainer": func() { os.Exit(lineTrainer(os.Args[1:])) },
 	})
 }
 
@@ -46,7 +47,7 @@ func TestScript(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
+			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey, "sub": cmdSub,
 		},
 	})
 }
