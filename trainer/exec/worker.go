@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -128,7 +129,7 @@ func (t *Trainer) revive(ctx context.Context) error {
 
 // launch starts the program and waits for its hello.
 func (t *Trainer) launch(ctx context.Context) error {
-	p, err := start(t.cfg, nil, true)
+	p, err := start(t.cfg, []string{"FEDMQ_VERSION=" + strconv.Itoa(Version)}, true)
 	if err != nil {
 		t.failures++
 		t.resume = time.Now().Add(min(t.cfg.times.first<<min(t.failures-1, 16), t.cfg.times.most))
