@@ -104,16 +104,18 @@ func TestStartRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"not there":   {[]string{"./no-such-program"}, "no-such-program"},
-		"dies":        {self(t, "no such behaviour"), "exit status 1): unknown behaviour"},
-		"garbage":     {self(t, "print", "Epoch 1/10 loss 0.3"), `"Epoch 1/10 loss 0.3" is no message`},
-		"not hello":   {self(t, "print", `{"type":"done"}`, hello), "done before hello"},
-		"own error":   {self(t, "print", `{"type":"error","message":"no data in ./rows"}`), "no data in ./rows"},
-		"version 2":   {self(t, "print", `{"type":"hello","version":2,"samples":3}`), "version 2, want 1"},
-		"no samples":  {self(t, "print", `{"type":"hello","version":1}`), "samples are missing"},
-		"misspelt":    {self(t, "print", `{"type":"hello","version":1,"samples":3,"evalute":true}`), "evalute"},
-		"long line":   {self(t, "print", strings.Repeat("x", 100_000)+strings.Repeat("y", 17), hello), "is no message"},
-		"only spaces": {self(t, "print", "  "), "is no message"},
+		"not there":    {[]string{"./no-such-program"}, "no-such-program"},
+		"dies":         {self(t, "no such behaviour"), "exit status 1): unknown behaviour"},
+		"garbage":      {self(t, "print", "Epoch 1/10 loss 0.3"), `"Epoch 1/10 loss 0.3" is no message`},
+		"not hello":    {self(t, "print", `{"type":"done"}`, hello), "done before hello"},
+		"deaf garbage": {[]string{"sh", "-c", "exec <&-; echo Epoch 1"}, `"Epoch 1" is no message`},
+		"deaf error":   {[]string{"sh", "-c", `exec <&-; echo '{"type":"error","message":"no GPU"}'`}, "no GPU"},
+		"own error":    {self(t, "print", `{"type":"error","message":"no data in ./rows"}`), "no data in ./rows"},
+		"version 2":    {self(t, "print", `{"type":"hello","version":2,"samples":3}`), "version 2, want 1"},
+		"no samples":   {self(t, "print", `{"type":"hello","version":1}`), "samples are missing"},
+		"misspelt":     {self(t, "print", `{"type":"hello","version":1,"samples":3,"evalute":true}`), "evalute"},
+		"long line":    {self(t, "print", strings.Repeat("x", 100_000)+strings.Repeat("y", 17), hello), "is no message"},
+		"only spaces":  {self(t, "print", "  "), "is no message"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -204,3 +204,24 @@ func (p *process) epitaph() string {
 	}
 	return fmt.Sprintf("ended (%s)", p.state)
 }
+
+// lastWords is what a program that does not listen any more has said about the
+// reason, else err.
+func (p *process) lastWords(err error) error {
+	p.endsIn(orphanTime)
+	for {
+		select {
+		case h, open := <-p.lines:
+			switch {
+			case !open:
+				return err
+			case h.err != nil:
+				return h.err
+			case h.reply.kind == typeError && h.reply.message != "":
+				return errors.New(h.reply.message)
+			}
+		default:
+			return err
+		}
+	}
+}

@@ -16,7 +16,7 @@ func (t *Trainer) converse(ctx context.Context, req request, progress func(done,
 	}
 	p := t.running
 	if err := p.write(req.line()); err != nil {
-		return reply{}, t.fail(fmt.Errorf("standard input: %w", err))
+		return reply{}, t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
 	}
 	for {
 		select {
@@ -138,7 +138,7 @@ func (t *Trainer) launch(ctx context.Context) error {
 	t.running = p
 	hello := request{Type: typeHello, Version: Version, Task: t.cfg.Task, Member: t.cfg.Member}
 	if err := p.write(hello.line()); err != nil {
-		return t.fail(fmt.Errorf("standard input: %w", err))
+		return t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
 	}
 	patience := time.NewTimer(t.cfg.times.hello)
 	defer patience.Stop()
