@@ -28,6 +28,7 @@ test: ## run all tests; needs Go alone
 test-python: $(VENV)/ready ## test python/ with PYTHON (python3); tests of the PyTorch helper where torch is installed, TORCH=1 installs it (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy
 	PYTHONPATH=python $(VENV)/bin/python -m pytest -c python/pyproject.toml python
+	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/init-' ./cmd/fedmq
 
 $(VENV)/ready:
 	$(PYTHON) -m venv --system-site-packages $(VENV)

@@ -45,6 +45,7 @@ func TestScript(t *testing.T) {
 				return err
 			}
 			env.Setenv("VECTORS", vectors)
+			env.Setenv("EXAMPLES", filepath.Join(vectors, "../../../examples"))
 			env.Setenv("PORT", port)
 			if cache, err := os.UserCacheDir(); err == nil { // for scripts that run go
 				env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))

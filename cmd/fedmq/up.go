@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 )
 
@@ -132,20 +134,14 @@ func inside(dir, path string) bool {
 
 // run readies the sites, then everything runs until the tasks have ended.
 func (u *up) run(ctx context.Context) (err error) {
-	sites := make([]site.Config, 0, len(u.sites))
+	sites, err := u.ready(ctx)
 	defer func() {
 		for _, cfg := range sites {
 			err = errors.Join(err, closeTrainers(cfg))
 		}
 	}()
-	for i, f := range u.sites {
-		log := u.log.With().Str("site", f.Member).Logger()
-		cfg, err := f.config(ctx, u.dir, false, log)
-		if err != nil {
-			return usageError{fmt.Errorf("%s: %w", u.names[i], err)}
-		}
-		cfg.Log = log
-		sites = append(sites, cfg)
+	if err != nil {
+		return usageError{err}
 	}
 	if err := u.firstModels(ctx, sites); err != nil {
 		return err
@@ -166,6 +162,30 @@ func (u *up) run(ctx context.Context) (err error) {
 	u.intro(cfg, b)
 	err = u.federate(ctx, cfg, sites, b)
 	return errors.Join(err, b.stop())
+}
+
+// ready readies the trainers of all sites, as many at once as there are
+// processors. What it returns is to be closed, with an error too.
+func (u *up) ready(ctx context.Context) ([]site.Config, error) {
+	sites, errs := make([]site.Config, len(u.sites)), make([]error, len(u.sites))
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i, f := range u.sites {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			log := u.log.With().Str("site", f.Member).Logger()
+			cfg, err := f.config(ctx, u.dir, false, log)
+			if err != nil {
+				errs[i] = fmt.Errorf("%s: %w", u.names[i], err)
+				return // with its trainers closed
+			}
+			cfg.Log = log
+			sites[i] = cfg
+		})
+	}
+	wg.Wait()
+	return sites, errors.Join(errs...)
 }
 
 // firstModels has trainers make the models that are not there.
@@ -202,19 +222,26 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	look, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	followers, before := make([]*follower, 0, len(cfg.Tasks)), 0
+	runCtx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	table := upTable{out: os.Stdout, tasks: len(cfg.Tasks) > 1}
 	for _, t := range cfg.Tasks {
-		f := newFollower(filepath.Join(cfg.DataDir, "records", t.Name), table.row)
+		vain := patience{task: t.Name, giveUp: giveUp}
+		f := newFollower(filepath.Join(cfg.DataDir, "records", t.Name), func(r record.Record) {
+			table.row(r)
+			vain.row(r)
+		})
 		f.look()
+		vain.live = true
 		before += len(f.recs)
 		followers = append(followers, f)
 		shown.Go(func() { f.run(look) })
 	}
-	err := together(ctx, cfg, sites, b)
+	err := together(runCtx, cfg, sites, b)
 	stopLooking()
 	shown.Wait()
-	if err == nil && ctx.Err() != nil {
-		err = context.Canceled
+	if cause := context.Cause(runCtx); cause != nil {
+		err = cause
 	}
 	after := 0
 	for i, t := range cfg.Tasks {

@@ -44,3 +44,27 @@ func (t upTable) line(task, rest string) {
 	}
 	fmt.Fprintln(t.out, rest)
 }
+
+// inVain is how many attempts in a row may come to nothing before a trial on
+// one machine is given up: a deployment goes on, and waits for an operator.
+const inVain = 3
+
+// patience gives up on a task that gets nowhere.
+type patience struct {
+	task   string
+	giveUp func(error)
+	live   bool // the records are of this run
+	vain   int
+}
+
+func (p *patience) row(r record.Record) {
+	switch {
+	case !p.live:
+	case r.Verdict == record.Abandoned:
+		if p.vain++; p.vain == inVain {
+			p.giveUp(fmt.Errorf("%w: %s: %d attempts in a row came to nothing; the warnings say why", errBelowQuorum, p.task, p.vain))
+		}
+	default:
+		p.vain = 0
+	}
+}

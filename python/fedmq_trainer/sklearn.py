@@ -63,11 +63,15 @@ class Linear:
     def load(self, model: Dict[str, Array], **params: Any) -> Any:
         """A new estimator with the model's weights."""
         e = clone(self.estimator).set_params(**params)
-        e.partial_fit(self.rows.x[:1] * 0, self.rows.y[:1], **self.first_call)  # makes room for the weights
+        self.make_room(e)
         e.coef_[...], e.intercept_[...] = model["coef"], model["intercept"]
         if hasattr(e, "t_"):
             e.t_ = 1.0  # the schedule of the learning rate begins anew, as the weights do
         return e
+
+    def make_room(self, e: Any) -> None:
+        """Have the estimator lay out its weights."""
+        e.partial_fit(np.zeros((1, self.rows.x.shape[1])), self.rows.y[:1], **self.first_call)
 
     def scaled(self, x: Array, model: Dict[str, Array]) -> Array:
         if not self.zscore:
@@ -96,7 +100,7 @@ class Linear:
     def first(self, job: Job) -> Dict[str, Array]:
         """Zeros, as scikit-learn begins."""
         e = clone(self.estimator)
-        e.partial_fit(self.rows.x[:1] * 0, self.rows.y[:1], **self.first_call)
+        self.make_room(e)
         model = {"coef": np.zeros_like(e.coef_, dtype=np.float64), "intercept": np.zeros_like(e.intercept_, dtype=np.float64)}
         if self.zscore:
             d = self.rows.x.shape[1]

@@ -17,6 +17,7 @@ CLASSIFIER = """
     centres = np.array([[0., 900.], [8., 0.], [0., -900.]])
     y = rng.integers(0, 2, 90)  # this site has never met class "c"
     x = centres[y] + rng.normal(size=(90, 2)) * [1, 100]
+    x[::7, 0] = np.nan  # missing: the mean, after scaling
     labels = np.array(["a", "b", "c"])
     fedmq_trainer.sklearn.run(SGDClassifier(loss="log_loss"), x, labels[y], test=(x, labels[y]), classes=labels, zscore=True)
 """
@@ -36,7 +37,7 @@ def test_classifier(tmp_path):
         again = a.ask("train", model, {"epochs": 4, "alpha": 1e-3})[1]["file"].tensors
         assert all(trained[k].tobytes() == again[k].tobytes() for k in trained), "same seed, same bits"
         score = a.ask("evaluate", trained)[1]["metrics"]
-        assert score["n"] == 90 and score["correct"] > 85
+        assert score["n"] == 90 and score["correct"] > 80
         assert "ValueError" in a.ask("train", model, {"no_such_parameter": 1})[1]["message"]
 
 
