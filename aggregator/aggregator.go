@@ -13,6 +13,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -52,6 +53,7 @@ const (
 	retryEvery   = 10 * time.Second // between two publications of an order without a PUBACK
 	viewEvery    = time.Second      // between two publications of a task's round view
 	batch        = 64               // events taken in before the machine's work is done
+	maxDecoded   = 8 << 20          // or so many bytes of decoded updates
 )
 
 // aggregator is the driver: one goroutine, run, owns everything but the
@@ -66,6 +68,11 @@ type aggregator struct {
 	store    *store.Store
 	conn     *link.Conn
 	pub      *publisher
+	parts    *carrier
+	recv     *transfer.Receiver
+	recvAt   int64 // its next tick, in ms
+	staging  *store.Staging
+	uploads  map[transfer.Key]*upload
 	tasks    map[string]*task
 	order    []*task // configuration order
 	instance round.Instance
@@ -96,6 +103,8 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	}
 	a := &aggregator{
 		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{},
+		uploads: map[transfer.Key]*upload{}, staging: st.NewStaging(cfg.StageMemory),
+		recv:  transfer.NewReceiver(transfer.ReceiverConfig{Uploads: cfg.Uploads}),
 		begun: cfg.Now(), startBy: stoppedTimer(), heartbeat: stoppedTimer(),
 		own:    &wire.Opener{NS: ns, Keys: own, Limits: wire.Limits{Part: wire.MaxPart}},
 		opener: &wire.Opener{NS: ns, Keys: members, Limits: wire.Limits{Part: cfg.PartSize}},
@@ -114,6 +123,9 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 		}
 		a.tasks[t.Name] = task
 		a.order = append(a.order, task)
+	}
+	for i := range a.cfg.Tasks {
+		a.cfg.Tasks[i].Init = nil // the tasks have what they need of it
 	}
 	a.self = a.order[0].topics
 	a.state.topic = a.self.State()
@@ -162,12 +174,17 @@ func (a *aggregator) connect() error {
 		TLS: a.cfg.TLS, Dial: a.cfg.Dial, Log: a.log, MaxPacket: max(a.cfg.PartSize, 1<<20) + 64<<10,
 		Will: &link.Message{Topic: a.self.State(), Payload: a.stateJSON(false), QoS: 1, Retained: true},
 		Coalesce: func(topic string, _ []byte) string {
-			// Commands are kept whole. The presence stays behind the retained
-			// orders that came before it: its echo says that they were seen.
-			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || topic == a.self.State() {
+			// Commands are kept whole, and parts share a topic. The presence stays
+			// behind the retained orders that came before it: its echo says that
+			// they were seen.
+			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || t.Kind == topics.Part || topic == a.self.State() {
 				return ""
 			}
 			return topic
+		},
+		Bulk: func(topic string) bool { // parts are granted again, and never crowd out the rest
+			t, err := a.ns.Parse(topic)
+			return err != nil || t.Kind == topics.Part
 		},
 	})
 	if err != nil {
@@ -175,7 +192,7 @@ func (a *aggregator) connect() error {
 	}
 	a.conn = conn
 	conn.Subscribe(a.filters()...)
-	a.pub = newPublisher(conn, a.log)
+	a.pub, a.parts = newPublisher(conn, a.log), newCarrier(conn)
 	return nil
 }
 

@@ -56,11 +56,7 @@ func detailOf(err error) string {
 // most one a second: the sender is not proven, so an answer amplifies.
 func (t *task) refuse(path string, h wire.Header, err error) {
 	reason, detail := problem(err)
-	if t.counts.refused == nil {
-		t.counts.refused = map[string]int{}
-	}
-	t.counts.refused[reason.String()]++
-	t.viewDue = true
+	t.count(reason)
 	now := t.a.nowMS()
 	if t.mayLog() {
 		t.log.Warn().Str("sender", path).Str("reason", reason.String()).Str("detail", detail).Msg("message refused")
@@ -69,6 +65,15 @@ func (t *task) refuse(path string, h wire.Header, err error) {
 		t.answers.answeredMS = now
 		t.reply(path, wire.RefusalReply{Round: h.Round, Attempt: h.Attempt, Reason: reason.String(), Detail: detail})
 	}
+}
+
+// count counts a refusal that nobody is proven to have earned.
+func (t *task) count(reason verdict.Reason) {
+	if t.counts.refused == nil {
+		t.counts.refused = map[string]int{}
+	}
+	t.counts.refused[reason.String()]++
+	t.viewDue = true
 }
 
 // reply seals and posts one answer to a member.
@@ -106,7 +111,8 @@ func (t *task) sendReply(m round.SendReply) {
 	case round.Superseded:
 		t.reply(m.Member, wire.Superseded{Instance: wire.Nonce(r.Instance)})
 	case round.Refusal:
-		if !r.Reason.Authenticated() {
+		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
+		if !r.Reason.Authenticated() && !judged {
 			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
 			return
 		}

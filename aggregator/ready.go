@@ -80,6 +80,8 @@ func (t *task) work() error {
 		t.viewDue = true
 	}
 	clear(t.inbox)
+	clear(t.offers)
+	t.decoded = 0
 	return t.tend()
 }
 
@@ -144,7 +146,7 @@ func (t *task) saveState(tx *store.Tx, s round.Save) error {
 		}
 	}
 	for _, v := range s.Verdicts {
-		raw, err := json.Marshal(v)
+		raw, err := t.journal(v)
 		if err != nil {
 			return err
 		}
@@ -175,7 +177,7 @@ func (t *task) saved(s round.Save) {
 // fold adds what was accepted to the sum of the open round.
 func (t *task) fold(rd round.Ready) error {
 	if rd.Restart {
-		clear(t.folded)
+		t.forget()
 		if p := t.state.Params; p != nil && p.Work == round.WorkTrain {
 			if err := t.strategy.Begin(t.base, fold.Grid{B: p.GridB, W: p.GridW}); err != nil {
 				return err
@@ -193,10 +195,24 @@ func (t *task) fold(rd round.Ready) error {
 		if t.openWork() == round.WorkTrain {
 			t.strategy.Add(s.delta, acc.Weight)
 			s.delta = nil // its sum is all that is needed
+			t.letGo(s)
+		}
+		if s.borrowed {
+			s.delta = nil // it is read again
 		}
 		t.folded[acc.Member] = s
+		t.drop(t.key(acc.Member)) // of other content, or the same that came inline
 	}
 	return nil
+}
+
+// forget empties the sum, and ends what was on its way to it.
+func (t *task) forget() {
+	for _, s := range t.folded {
+		t.letGo(s)
+	}
+	clear(t.folded)
+	t.dropAll()
 }
 
 // send passes on the machine's messages.
@@ -213,6 +229,8 @@ func (t *task) send(msgs []round.Message) error {
 			}
 		case round.SendReply:
 			t.sendReply(m)
+		case round.SendAdmit:
+			t.admit(m)
 		case round.SendSettled:
 			if err := t.sendSettled(m); err != nil {
 				return err

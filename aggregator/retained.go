@@ -68,6 +68,9 @@ func (t *task) ownTopic(at topics.Topic, m link.Message) {
 		t.ownOrder(m)
 	}
 	if !t.a.started {
+		if at.Kind == topics.Model && len(m.Payload) > 0 {
+			t.findModel(m)
+		}
 		return
 	}
 	for i := range t.own {

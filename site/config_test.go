@@ -48,3 +48,26 @@ func TestValidate(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Parts, and whatever was never asked for, are dropped before anything else, and
+// only what is retained replaces what waits.
+func TestQueueRules(t *testing.T) {
+	t.Parallel()
+	d, err := openDisk(t.TempDir(), testNS+"/"+testMember)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, tk := bench(t, d)
+	o := tk.owner
+	for topic, want := range map[string]struct {
+		bulk bool
+		key  string
+	}{
+		o.Order(): {false, o.Order()}, o.Model(): {false, o.Model()}, o.Record(): {false, o.Record()}, o.Reply(testMember): {},
+		o.ModelPart(1, 7): {bulk: true}, "some/other": {bulk: true},
+	} {
+		if s.bulk(topic) != want.bulk || s.coalesce(topic, nil) != want.key {
+			t.Errorf("%s: bulk %v, key %q", topic, s.bulk(topic), s.coalesce(topic, nil))
+		}
+	}
+}

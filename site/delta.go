@@ -14,7 +14,9 @@ var errNotFinite = errors.New("not finite")
 
 // delta returns local - global over the shared tensors (S-18): one subtraction
 // per element in the tensor's own type, integers modulo 2^64. It fails with
-// errNotFinite naming the tensor.
+// errNotFinite naming the tensor. The difference takes the place of global,
+// whose values are gone, so that it needs no memory of its own: shared tensors
+// only move to the front.
 func delta(local, global *model.Model) (*model.Model, error) {
 	if !local.Schema.Equal(global.Schema) {
 		return nil, errors.New("the trained model has another schema than the one received")
@@ -22,8 +24,9 @@ func delta(local, global *model.Model) (*model.Model, error) {
 	if err := local.Check(); err != nil {
 		return nil, err
 	}
-	d := model.New(global.Schema.Shared())
-	for _, spec := range d.Schema {
+	shared := global.Schema.Shared()
+	d := &model.Model{Schema: shared, Blob: global.Blob[:shared.Bytes()]}
+	for _, spec := range shared {
 		if err := subtract(spec, d.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
 			return nil, err
 		}
@@ -31,7 +34,8 @@ func delta(local, global *model.Model) (*model.Model, error) {
 	return d, nil
 }
 
-// subtract sets dst = a - b, little-endian.
+// subtract sets dst = a - b, little-endian. dst may be b, or begin before it: an
+// element is read before its place is written to.
 func subtract(spec model.Spec, dst, a, b []byte) error {
 	le := binary.LittleEndian
 	switch spec.DType {
@@ -65,24 +69,21 @@ func subtract(spec model.Spec, dst, a, b []byte) error {
 // tensors m2, mean and n, f64 of one shape [d], finite, n and m2 not negative.
 func checkStatistics(s *model.Model) error {
 	const want = "statistics: want the tensors m2, mean and n, f64 of one shape [d]"
-	if s == nil || len(s.Schema) != 3 || s.Check() != nil {
+	if s == nil || len(s.Schema) == 0 || len(s.Schema[0].Shape) != 1 || s.Check() != nil ||
+		!s.Schema.Equal(model.StatisticsSchema(s.Schema[0].Shape[0])) {
 		return errors.New(want)
 	}
-	for i, name := range []string{"m2", "mean", "n"} {
-		spec := s.Schema[i]
-		if spec.Name != name || spec.DType != model.F64 || len(spec.Shape) != 1 || spec.Shape[0] != s.Schema[0].Shape[0] {
-			return errors.New(want)
-		}
-		v, err := s.Float64s(name)
+	for _, spec := range s.Schema {
+		v, err := s.Float64s(spec.Name)
 		if err != nil {
 			return err
 		}
 		for _, x := range v {
 			if x-x != 0 {
-				return fmt.Errorf("statistics: %s: %w", name, errNotFinite)
+				return fmt.Errorf("statistics: %s: %w", spec.Name, errNotFinite)
 			}
-			if x < 0 && name != "mean" {
-				return fmt.Errorf("statistics: %s is negative", name)
+			if x < 0 && spec.Name != model.StatMeanName {
+				return fmt.Errorf("statistics: %s is negative", spec.Name)
 			}
 		}
 	}

@@ -1,8 +1,10 @@
 package site
 
 import (
+	"bytes"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -77,7 +79,7 @@ func TestDelta(t *testing.T) {
 	}
 	set(global, [2]float32{1, 16777216}, 0.1, 3, 7)
 	set(local, [2]float32{1.5, 16777217}, 0.3, 2, float32(math.NaN()))
-	d, err := delta(local, global)
+	d, err := delta(local, global.Clone())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +95,47 @@ func TestDelta(t *testing.T) {
 	}
 	if _, err := delta(wide(t, 3), global); err == nil {
 		t.Error("another schema passed")
+	}
+}
+
+// Against a naive twin: tensors that are kept lie anywhere, so that the
+// difference moves to the front while it is taken.
+func TestDeltaInPlace(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var specs []model.Spec
+		for i := range 1 + r.IntN(8) {
+			spec := model.Spec{Name: string(rune('a' + i)), DType: []model.DType{model.F32, model.F64, model.I64}[r.IntN(3)], Shape: []int{r.IntN(5)}}
+			spec.Rule = []model.Rule{model.Mean, model.Keep}[r.IntN(2)]
+			if spec.DType == model.I64 && spec.Rule == model.Mean {
+				spec.Rule = model.Max
+			}
+			specs = append(specs, spec)
+		}
+		s, err := model.NewSchema(specs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		local, global := model.New(s), model.New(s)
+		for _, m := range []*model.Model{local, global} {
+			for i := range m.Blob {
+				m.Blob[i] = byte(r.IntN(120)) // finite, whatever the type
+			}
+		}
+		if r.IntN(4) == 0 {
+			local = global // returned as it came
+		}
+		want := model.New(s.Shared())
+		for _, spec := range want.Schema {
+			if err := subtract(spec, want.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := delta(local, global)
+		if err != nil || !got.Schema.Equal(want.Schema) || !bytes.Equal(got.Blob, want.Blob) {
+			t.Fatalf("seed %d: %v\n% x\n% x, %v", seed, s, got.Blob, want.Blob, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -20,15 +21,33 @@ type disk interface {
 	// Save makes the state durable (nil: unchanged) and drops outbox entries,
 	// in one transaction.
 	Save(task string, st *state, drop []uint64) error
+	// PutUpdate makes the bytes of an update durable that will be offered, and
+	// returns their content id. The entry that names them follows.
+	PutUpdate(blob []byte) (model.ContentID, error)
 	// PutEntry makes an entry and its envelope durable.
 	PutEntry(task string, e entry, envelope []byte) error
 	// Envelope returns the bytes of an entry.
 	Envelope(task string, round uint64) ([]byte, error)
+	// Update returns the bytes of an offered update, whole and checked.
+	Update(id model.ContentID) ([]byte, error)
+	// Part reads len(b) bytes of an offered update from off on, unchecked.
+	Part(id model.ContentID, b []byte, off int64) error
 	// PutModel keeps a model in place of the one before.
 	PutModel(task string, id model.ContentID, m *model.Model) error
-	// Model returns the model kept.
-	Model(task string) (*model.Model, error)
+	// Receive makes room for a model that comes in parts.
+	Receive(size int64) (incoming, error)
+	// KeepModel is PutModel of what was received. Other bytes than id names are
+	// store.ErrCorrupt; in is used up in any case.
+	KeepModel(task string, id model.ContentID, s model.Schema, in incoming) error
+	// Model returns the model kept, and its content id, checked.
+	Model(task string) (*model.Model, model.ContentID, error)
 	Close() error
+}
+
+// incoming is a model whose parts are on their way.
+type incoming interface {
+	WriteAt(b []byte, off int64) (int, error)
+	Discard() error
 }
 
 // saved is a task as it stood.
@@ -39,7 +58,10 @@ type saved struct {
 }
 
 // boltDisk is the disk of a data directory.
-type boltDisk struct{ s *store.Store }
+type boltDisk struct {
+	s     *store.Store
+	fresh *fresh
+}
 
 // openDisk opens the data directory of a node and removes models that no task
 // keeps.
@@ -48,7 +70,7 @@ func openDisk(dir, node string) (boltDisk, error) {
 	if err != nil {
 		return boltDisk{}, err
 	}
-	d := boltDisk{s}
+	d := boltDisk{s, &fresh{}}
 	err = d.claim(dir, node)
 	if err == nil {
 		err = d.sweep()
@@ -88,11 +110,12 @@ func (d boltDisk) sweep() error {
 	return err
 }
 
-// kept names the models of all tasks.
+// kept names the blobs in use: the models of all tasks and the updates offered
+// in their outboxes.
 func (d boltDisk) kept() (map[model.ContentID]bool, error) {
 	kept := map[model.ContentID]bool{}
 	err := d.s.View(func(tx *store.Tx) error {
-		return tx.ForEach(store.Task, "", func(_ string, val []byte) error {
+		err := tx.ForEach(store.Task, "", func(_ string, val []byte) error {
 			var l layout
 			if err := json.Unmarshal(val, &l); err != nil {
 				return fmt.Errorf("site: model of a task: %w", err)
@@ -100,8 +123,41 @@ func (d boltDisk) kept() (map[model.ContentID]bool, error) {
 			kept[l.Content] = true
 			return nil
 		})
+		return errors.Join(err, tx.ForEach(store.Round, "", func(key string, val []byte) error {
+			if _, name, _ := strings.Cut(key, "\x00"); !strings.HasPrefix(name, entryKey) {
+				return nil // the state of a task
+			}
+			var e entry
+			if err := json.Unmarshal(val, &e); err != nil {
+				return fmt.Errorf("site: outbox of a task: %w", err)
+			}
+			if e.Blob != (blobKey{}) {
+				kept[e.Content] = true
+			}
+			return nil
+		}))
 	})
 	return kept, err
+}
+
+// release removes blobs that nothing names any more.
+func (d boltDisk) release(ids ...model.ContentID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	kept, err := d.kept()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if kept[id] {
+			continue
+		}
+		if err := d.s.RemoveBlob(id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // layout names a stored model: its blob and how to read it.
@@ -165,8 +221,13 @@ func (d boltDisk) layout(tx *store.Tx, task string) (l layout, err error) {
 }
 
 func (d boltDisk) Save(task string, st *state, drop []uint64) error {
-	return d.s.Update(func(tx *store.Tx) error {
+	var gone []model.ContentID
+	err := d.s.Update(func(tx *store.Tx) error {
 		for _, round := range drop {
+			var err error
+			if gone, err = d.offered(tx, task, round, gone); err != nil {
+				return err
+			}
 			if err := tx.Delete(store.Round, roundKey(task, entryKey, round)); err != nil {
 				return err
 			}
@@ -183,71 +244,10 @@ func (d boltDisk) Save(task string, st *state, drop []uint64) error {
 		}
 		return tx.PutState(task, b)
 	})
-}
-
-func (d boltDisk) PutEntry(task string, e entry, envelope []byte) error {
-	b, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("site: outbox of task %s: %w", task, err)
-	}
-	return d.s.Update(func(tx *store.Tx) error {
-		if err := tx.Put(store.Round, roundKey(task, entryKey, e.Round), b); err != nil {
-			return err
-		}
-		return tx.PutOutbox(roundKey(task, "", e.Round), envelope)
-	})
-}
-
-func (d boltDisk) Envelope(task string, round uint64) (b []byte, err error) {
-	err = d.s.View(func(tx *store.Tx) error {
-		b, err = tx.Get(store.Outbox, roundKey(task, "", round))
-		if err == nil && b == nil {
-			err = fmt.Errorf("site: task %s: no envelope of round %d in the outbox", task, round)
-		}
-		return err
-	})
-	return b, err
-}
-
-// PutModel writes the blob unsynced: it is fetched again if a power loss takes
-// it.
-func (d boltDisk) PutModel(task string, id model.ContentID, m *model.Model) error {
-	var old layout
-	if err := d.s.View(func(tx *store.Tx) (err error) { old, err = d.layout(tx, task); return err }); err != nil {
 		return err
 	}
-	if err := d.s.PutBlob(id, m.Blob, false); err != nil {
-		return err
-	}
-	b, err := json.Marshal(layout{Content: id, Schema: m.Schema})
-	if err != nil {
-		return fmt.Errorf("site: model of task %s: %w", task, err)
-	}
-	if err := d.s.Update(func(tx *store.Tx) error { return tx.Put(store.Task, store.Key(task, modelKey), b) }); err != nil {
-		return err
-	}
-	kept, err := d.kept()
-	if err != nil || old.Content.IsZero() || kept[old.Content] {
-		return err
-	}
-	return d.s.RemoveBlob(old.Content)
-}
-
-func (d boltDisk) Model(task string) (*model.Model, error) {
-	var l layout
-	if err := d.s.View(func(tx *store.Tx) (err error) { l, err = d.layout(tx, task); return err }); err != nil {
-		return nil, err
-	}
-	blob, err := d.s.Blob(l.Content)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := model.NewSchema(l.Schema...)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
-	}
-	m := &model.Model{Schema: schema, Blob: blob}
-	return m, m.Check()
+	return d.release(gone...)
 }
 
 func (d boltDisk) Close() error { return d.s.Close() }

@@ -3,13 +3,16 @@ package site
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/store/storetest"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -69,8 +72,8 @@ func checkDisk(t *testing.T, open func() disk) {
 	if b, err := d.Envelope("a", 300); err != nil || string(b) != "two" {
 		t.Fatalf("%q, %v", b, err)
 	}
-	m, err := d.Model("a")
-	if err != nil || !m.Schema.Equal(base.Schema) || m.Schema[0].Rule != base.Schema[0].Rule || !bytes.Equal(m.Blob, base.Blob) {
+	m, id, err := d.Model("a")
+	if err != nil || id != base.ContentID() || !m.Schema.Equal(base.Schema) || m.Schema[0].Rule != base.Schema[0].Rule || !bytes.Equal(m.Blob, base.Blob) {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	next := weights(t, 3, 4)
@@ -83,7 +86,7 @@ func checkDisk(t *testing.T, open func() disk) {
 	if _, err := d.Envelope("a", 1); err == nil {
 		t.Fatal("a dropped envelope is still there")
 	}
-	if m, err := d.Model("b"); err != nil || !bytes.Equal(m.Blob, base.Blob) {
+	if m, _, err := d.Model("b"); err != nil || !bytes.Equal(m.Blob, base.Blob) {
 		t.Fatalf("another task's model: %v", err)
 	}
 	if s, err := d.Load("b"); err != nil || len(s.Entries) != 1 {
@@ -138,7 +141,199 @@ func TestModelRots(t *testing.T) {
 	if s, err := d.Load("a"); err != nil || s.Model != (stored{}) {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := d.Model("a"); err == nil || !isGone(err) {
+	if _, _, err := d.Model("a"); err == nil || !isGone(err) {
 		t.Errorf("%v", err)
+	}
+}
+
+// blobs lists the files of a data directory's blobs.
+func blobs(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "blobs", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// An offered update's bytes live as long as an entry or a model names them.
+func TestUpdatesOnDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := openDisk(dir, "acme/berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	put := func(task string, round uint64, m *model.Model) {
+		t.Helper()
+		id, err := d.PutUpdate(m.Blob)
+		if err != nil || id != m.ContentID() {
+			t.Fatalf("%v, %v", id, err)
+		}
+		if err := d.PutEntry(task, entry{Round: round, Content: id, Blob: blobKey{1}}, []byte("offer")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zeros, other := weights(t, 0, 0), weights(t, 1, 0)
+	put("a", 1, zeros)
+	put("b", 1, zeros)
+	put("a", 2, other)
+	if err := d.PutModel("a", zeros.ContentID(), zeros); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 4)
+	if err := d.Part(other.ContentID(), b, 8); err != nil || !bytes.Equal(b, other.Blob[8:12]) {
+		t.Fatalf("% x, %v", b, err)
+	}
+	if err := d.Part(other.ContentID(), b, 14); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("beyond its end: %v", err)
+	}
+	if got, err := d.Update(other.ContentID()); err != nil || !bytes.Equal(got, other.Blob) {
+		t.Errorf("%v", err)
+	}
+	want := func(after string, n int) {
+		t.Helper()
+		if files := blobs(t, dir); len(files) != n {
+			t.Errorf("after %s: %d blobs, want %d", after, len(files), n)
+		}
+	}
+	want("three entries and a model", 2)
+	if err := d.Save("a", nil, []uint64{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	want("one task's entries were settled", 1)
+	if err := d.Part(other.ContentID(), b, 0); !errors.Is(err, store.ErrMissing) {
+		t.Errorf("a dropped update: %v", err)
+	}
+	next := weights(t, 2, 2)
+	if err := d.PutModel("a", next.ContentID(), next); err != nil {
+		t.Fatal(err)
+	}
+	want("another model", 2) // task b still offers the zeros
+	put("b", 1, other)
+	want("the entry was made again", 2)
+	if err := d.Save("b", nil, []uint64{1}); err != nil {
+		t.Fatal(err)
+	}
+	want("all was settled", 1)
+}
+
+// An entry that survives a power loss has all of its update's bytes.
+func TestUpdateIsDurable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() // state.db is real and always synced
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		files := storetest.New()
+		open := func() boltDisk {
+			t.Helper()
+			s, err := store.Open(dir, store.Options{Disk: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return boltDisk{s, &fresh{}}
+		}
+		d := open()
+		m := weights(t, float32(seed), 1)
+		id, err := d.PutUpdate(m.Blob)
+		if err == nil {
+			err = d.PutEntry("a", entry{Round: seed, Content: id, Blob: blobKey{1}}, []byte("offer"))
+		}
+		if err = errors.Join(err, d.Close()); err != nil {
+			t.Fatal(err)
+		}
+		files.Crash(rng)
+		d = open()
+		if b, err := d.Update(id); err != nil || !bytes.Equal(b, m.Blob) {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What an entry names is not swept; what a crash has left unnamed is.
+func TestSweepKnowsUpdates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := openDisk(dir, "acme/berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, unnamed := weights(t, 1, 1), weights(t, 2, 2)
+	for _, m := range []*model.Model{named, unnamed} {
+		if _, err := d.PutUpdate(m.Blob); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := entry{Round: 1, Content: named.ContentID(), Blob: blobKey{1}}
+	if err := errors.Join(d.PutEntry("a", e, []byte("offer")), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	for _, f := range blobs(t, dir) {
+		if err := os.Chtimes(f, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d, err = openDisk(dir, "acme/berlin"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	if files := blobs(t, dir); len(files) != 1 || !strings.HasSuffix(files[0], named.ContentID().String()) {
+		t.Errorf("%v", files)
+	}
+}
+
+// A model in parts becomes the task's model only with the bytes of its name.
+func TestModelInParts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := openDisk(dir, "acme/berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	old, m := weights(t, 0, 0), weights(t, 1, 2)
+	if err := d.PutModel("a", old.ContentID(), old); err != nil {
+		t.Fatal(err)
+	}
+	receive := func(size, from int) incoming {
+		t.Helper()
+		in, err := d.Receive(int64(size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := size - 1; i >= from; i-- {
+			if _, err := in.WriteAt(m.Blob[i:i+1], int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return in
+	}
+	size := len(m.Blob)
+	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 12)); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("bytes missing: %v", err)
+	}
+	if err := d.KeepModel("a", model.ContentIDOf(m.Blob[:size-1]), m.Schema, receive(size-1, 0)); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("not the size of the schema: %v", err)
+	}
+	if _, id, err := d.Model("a"); err != nil || id != old.ContentID() {
+		t.Errorf("%v, %v", id, err)
+	}
+	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"memory", "the disk"} {
+		got, id, err := d.Model("a")
+		if err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
+			t.Errorf("from %s: %+v, %v", from, got, err)
+		}
+		clear(got.Blob) // it is the caller's
+	}
+	if files := blobs(t, dir); len(files) != 1 {
+		t.Errorf("%v", files)
 	}
 }

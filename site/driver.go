@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -61,6 +63,8 @@ func (s *site) once(ctx, jobs context.Context, timer <-chan time.Time, ended <-c
 		return s.onResult(jobs, r)
 	case e := <-s.sent:
 		s.onSent(e)
+	case e := <-s.parts:
+		return s.onPartSent(jobs, e)
 	case <-s.nudges:
 		if s.running != nil {
 			s.running.task.behind = true
@@ -76,11 +80,26 @@ func (s *site) step(jobs context.Context, t *task, ev event) error {
 	for ev != nil {
 		t.m.Step(s.now(), ev)
 		var err error
-		if ev, err = s.do(jobs, t, t.m.Ready()); err != nil {
+		if ev, err = s.workOff(jobs, t, t.m.Ready()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// workOff does one Ready and what follows from it: the parts that may be sent
+// now. It returns the event that comes of either.
+func (s *site) workOff(jobs context.Context, t *task, r ready) (event, error) {
+	next, err := s.do(jobs, t, r)
+	if err != nil {
+		return nil, err
+	}
+	t.stopUpload()
+	lost, err := s.uploadOn(jobs, t)
+	if next == nil {
+		return lost, err
+	}
+	return next, err // what is lost shows again
 }
 
 // do works off one Ready in its order, and returns the event that follows from
@@ -96,6 +115,22 @@ func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error
 	}
 	if r.Seal != nil {
 		if next, err = s.seal(t, *r.Seal); err != nil {
+			return nil, err
+		}
+	}
+	if r.Reseal != nil {
+		if next, err = s.reseal(t, *r.Reseal); err != nil {
+			return nil, err
+		}
+	}
+	if r.Pull != nil {
+		t.pull.want = *r.Pull
+		if err := s.aim(jobs, t); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range r.Grants {
+		if err := s.onGrant(t, g); err != nil {
 			return nil, err
 		}
 	}
@@ -137,18 +172,27 @@ func (s *site) onState(jobs context.Context, st link.State) error {
 			t.denied = denied
 			s.publishStatus(t, 1)
 		}
-		var err error
-		switch {
-		case st.Up && !again:
-			err = s.step(jobs, t, evConnected{})
-		case !st.Up:
-			err = s.step(jobs, t, evDisconnected{})
+		if st.Up && again {
+			continue
 		}
-		if err != nil {
+		if err := s.onLink(jobs, t, st.Up); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// onLink tells a task of a new link, or that there is none.
+func (s *site) onLink(jobs context.Context, t *task, up bool) error {
+	var ev event = evConnected{}
+	if !up {
+		ev = evDisconnected{}
+		t.dropGrants()
+	}
+	if err := s.pullLink(jobs, t, up); err != nil {
+		return err
+	}
+	return s.step(jobs, t, ev)
 }
 
 // beatState publishes the presence and sets its next time.
@@ -163,6 +207,12 @@ func (s *site) onTimer(jobs context.Context) error {
 	for _, t := range s.tasks {
 		if t.wake != 0 && now >= t.wake {
 			if err := s.step(jobs, t, evTick{}); err != nil {
+				return err
+			}
+		}
+		if t.pull.wake != 0 && now >= t.pull.wake {
+			t.pull.puller.Tick(now)
+			if err := s.pullOn(jobs, t); err != nil {
 				return err
 			}
 		}
@@ -190,6 +240,9 @@ func (s *site) untilNext() time.Duration {
 		if t.wake != 0 {
 			next = min(next, t.wake)
 		}
+		if t.pull.wake != 0 {
+			next = min(next, t.pull.wake)
+		}
 		if t.behind {
 			next = min(next, t.published+progressEvery)
 		}
@@ -216,12 +269,22 @@ func (s *site) showChanges() {
 // onSent notes that an entry may be sent again.
 func (s *site) onSent(e sent) {
 	delete(e.task.sending, e.round)
-	if e.err == nil || errors.Is(e.err, context.Canceled) {
+	if e.err != nil {
+		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
+	}
+}
+
+// unsent says that the broker did not take a message.
+func (s *site) unsent(level zerolog.Level, t *task, what string, round uint64, err error) {
+	if errors.Is(err, context.Canceled) {
 		return
 	}
-	s.cfg.Log.Warn().Str("task", e.task.Name).Uint64("round", e.round).Err(e.err).Msg("update not acknowledged by the broker")
-	if errors.Is(e.err, link.ErrQuarantined) || errors.Is(e.err, link.ErrTooLarge) {
-		e.task.trouble = fmt.Sprintf("update of round %d: %v", e.round, e.err)
-		s.publishStatus(e.task, 1)
+	s.cfg.Log.WithLevel(level).Str("task", t.Name).Uint64("round", round).Err(err).Msg(what + " not acknowledged by the broker")
+	if !errors.Is(err, link.ErrQuarantined) && !errors.Is(err, link.ErrTooLarge) {
+		return
+	}
+	if text := fmt.Sprintf("%s of round %d: %v", what, round, err); text != t.trouble {
+		t.trouble = text
+		s.publishStatus(t, 1)
 	}
 }

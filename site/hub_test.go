@@ -6,14 +6,12 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +45,10 @@ type hub struct {
 
 	mu    sync.Mutex
 	heard []packets.Packet
+	subs  []string // filters asked for
+	away  atomic.Bool
+	lose  func() bool   // what the broker acknowledges and loses of parts
+	hold  chan struct{} // parts are heard, and acknowledged when it is closed
 	conns sync.WaitGroup
 }
 
@@ -70,17 +72,36 @@ func newHub(t *testing.T) *hub {
 func (h *hub) ID() string { return "hub" }
 
 func (h *hub) Provides(k byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWillSent}, k) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnWillSent, mochi.OnSubscribe}, k) >= 0
 }
 
 func (h *hub) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 func (h *hub) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 func (h *hub) OnWillSent(_ *mochi.Client, pk packets.Packet)            { h.hear(pk) }
 func (h *hub) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	if !cl.Net.Inline {
-		h.hear(pk)
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	h.mu.Lock()
+	hold, lose := h.hold, h.lose
+	h.mu.Unlock()
+	if lose != nil && strings.HasSuffix(pk.TopicName, "/part") && lose() {
+		return pk, packets.CodeSuccessIgnore
+	}
+	h.hear(pk)
+	if hold != nil && strings.HasSuffix(pk.TopicName, "/part") {
+		<-hold
 	}
 	return pk, nil
+}
+
+func (h *hub) OnSubscribe(_ *mochi.Client, pk packets.Packet) packets.Packet {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range pk.Filters {
+		h.subs = append(h.subs, f.Filter)
+	}
+	return pk
 }
 
 func (h *hub) hear(pk packets.Packet) {
@@ -90,10 +111,16 @@ func (h *hub) hear(pk packets.Packet) {
 }
 
 func (h *hub) dial(context.Context) (net.Conn, error) {
+	if h.away.Load() {
+		return nil, errors.New("no broker")
+	}
 	client, server := net.Pipe()
 	h.conns.Go(func() { _ = h.srv.EstablishConnection("pipe", server) })
 	return client, nil
 }
+
+// down keeps the broker from being reached.
+func (h *hub) down(away bool) { h.away.Store(away) }
 
 // cut ends all connections without a word.
 func (h *hub) cut() {
@@ -124,7 +151,7 @@ func (h *hub) forget() {
 	synctest.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.heard = nil
+	h.heard, h.subs = nil, nil
 }
 
 // one returns the only payload of a leaf.
@@ -324,88 +351,6 @@ func (h *hub) sign(cfg *Config) {
 	cfg.MinSecurity = SecuritySign
 	h.keys = []wire.Key{{Path: testMember, Role: topics.RoleSite, Public: pub}}
 }
-
-// memory is a disk for the bubble. It survives the sites that use it.
-type memory struct {
-	mu     sync.Mutex
-	state  map[string]state
-	box    map[string]map[uint64]entry
-	bytes  map[string]map[uint64][]byte
-	models map[string]*model.Model
-	fail   error
-}
-
-func (d *memory) Load(task string) (saved, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := saved{State: d.state[task]}
-	for _, round := range slices.Sorted(maps.Keys(d.box[task])) {
-		s.Entries = append(s.Entries, d.box[task][round])
-	}
-	if m := d.models[task]; m != nil {
-		s.Model = stored{Content: m.ContentID(), Schema: m.Schema.Hash()}
-	}
-	return s, nil
-}
-
-func (d *memory) Save(task string, st *state, drop []uint64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, round := range drop {
-		delete(d.box[task], round)
-		delete(d.bytes[task], round)
-	}
-	if st != nil {
-		if d.state == nil {
-			d.state = map[string]state{}
-		}
-		d.state[task] = *st
-	}
-	return d.fail
-}
-
-func (d *memory) PutEntry(task string, e entry, envelope []byte) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.box == nil {
-		d.box, d.bytes = map[string]map[uint64]entry{}, map[string]map[uint64][]byte{}
-	}
-	if d.box[task] == nil {
-		d.box[task], d.bytes[task] = map[uint64]entry{}, map[uint64][]byte{}
-	}
-	d.box[task][e.Round], d.bytes[task][e.Round] = e, envelope
-	return d.fail
-}
-
-func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if b := d.bytes[task][round]; b != nil {
-		return b, nil
-	}
-	return nil, io.ErrUnexpectedEOF
-}
-
-func (d *memory) PutModel(task string, _ model.ContentID, m *model.Model) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.models == nil {
-		d.models = map[string]*model.Model{}
-	}
-	d.models[task] = m.Clone()
-	return d.fail
-}
-
-func (d *memory) Model(task string) (*model.Model, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if m := d.models[task]; m != nil {
-		return m.Clone(), nil
-	}
-	return nil, io.ErrUnexpectedEOF
-}
-
-func (d *memory) Close() error { return nil }
 
 // wait lets the bubble's time pass.
 func wait(d time.Duration) {

@@ -22,9 +22,12 @@ type arrived struct {
 // not verify is counted (S-3); an empty payload says that a retained topic was
 // cleared, and changes nothing.
 func (s *site) onMessage(jobs context.Context, m link.Message) error {
-	r, ok := s.routes[m.Topic]
-	if !ok || len(m.Payload) == 0 {
+	if len(m.Payload) == 0 {
 		return nil
+	}
+	r, ok := s.routes[m.Topic]
+	if !ok {
+		return s.onPart(jobs, m)
 	}
 	var err error
 	switch r.kind {
@@ -92,14 +95,19 @@ func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
 	if is == t.m.have || t.latest != nil && is == t.latest.stored {
 		return nil
 	}
-	w, err := wire.DecodeModel(body, s.opener.Limits)
+	d, err := wire.DecodeModel(body, s.opener.Limits)
 	if err != nil {
 		return err
 	}
-	if err := w.Matches(h); err != nil {
+	if err := d.Matches(h); err != nil {
 		return err
 	}
-	t.latest = &arrived{is, w.Tensors}
+	switch w := d.(type) {
+	case wire.Manifest:
+		return s.onManifest(jobs, t, &manifest{w, is})
+	case wire.Model:
+		t.latest = &arrived{is, w.Tensors}
+	}
 	if t.m.order == nil {
 		return nil
 	}
@@ -138,6 +146,14 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 		r = settled(w)
 	case wire.RefusalReply:
 		r = refusal(w)
+	case wire.Wait:
+		r = waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}
+	case wire.Grant:
+		g := grant{Round: w.Round, Seq: w.Seq, Blob: blobKey(w.Blob)}
+		for _, n := range w.Ranges {
+			g.Ranges = append(g.Ranges, span(n))
+		}
+		r = g
 	case wire.Superseded:
 		r = superseded{nonce(w.Instance)}
 	default:

@@ -18,6 +18,7 @@ const (
 	modelFirst ms = 3_000
 
 	recordGrace ms = 2_000
+	waitEvery   ms = 60_000
 )
 
 // maxEntries is how many unanswered envelopes a task keeps (S-15).
@@ -42,6 +43,7 @@ type machine struct {
 	job       *job
 	running   bool // the job has the trainer
 	sealing   bool // the job's result is being written to the outbox
+	resealing bool // an entry is being sealed anew
 	jobs      uint64
 	decline   *decline
 	trouble   string // shown until the next round
@@ -53,6 +55,7 @@ type machine struct {
 	out   ready
 	dirty bool
 	shown view
+	told  model.ContentID // the model to be pulled, as last told
 }
 
 // machineConfig is what a machine is told once.
@@ -65,10 +68,13 @@ type machineConfig struct {
 
 // ready is the work owed. The driver does it in the order of the fields.
 type ready struct {
-	Save   *state   // to be durable, together with Drop, before anything below
-	Drop   []uint64 // rounds whose outbox entries go
-	Cancel uint64   // id of the job to stop, 0: none
-	Seal   *seal    // put the finished job's result into the outbox, answer evStored or evUnsealed
+	Save   *state           // to be durable, together with Drop, before anything below
+	Drop   []uint64         // rounds whose outbox entries go
+	Cancel uint64           // id of the job to stop, 0: none
+	Seal   *seal            // put the finished job's result into the outbox, answer evStored or evUnsealed
+	Reseal *reseal          // seal an entry anew, answer evStored, evStuck or evEntryLost
+	Pull   *model.ContentID // the one model to be pulled from now on, zero: none
+	Grants []grant          // parts of entries may be sent
 	Send   []send
 	Ask    []ask // retained topics to be subscribed to once more
 	Start  *job
@@ -84,6 +90,12 @@ type seal struct {
 	Base     model.ContentID
 	Schema   model.Hash
 	Work     string
+	PartSize uint32
+}
+
+// reseal asks for another envelope around the content of an entry.
+type reseal struct {
+	Round    uint64
 	PartSize uint32
 }
 
@@ -126,8 +138,7 @@ func (sendDecline) isSend() {}
 func newMachine(cfg machineConfig, st state, entries []entry, have stored) *machine {
 	m := &machine{cfg: cfg, st: st, have: have}
 	for _, e := range entries {
-		e.timer, e.answered = timer{}, false
-		m.entries = append(m.entries, &e)
+		m.entries = append(m.entries, e.fresh())
 	}
 	return m
 }
@@ -139,6 +150,10 @@ func (m *machine) Ready() ready {
 	if m.dirty {
 		st := m.st
 		r.Save, m.dirty = &st, false
+	}
+	if want := m.wants(); want != m.told {
+		m.told = want
+		r.Pull = &want
 	}
 	if v := m.view(); v != m.shown {
 		m.shown = v

@@ -36,6 +36,15 @@ type (
 	}
 	// evStored: the entry is durable in the outbox.
 	evStored struct{ Entry entry }
+	// evStuck: the entry cannot be sealed for the part size of the order.
+	evStuck struct {
+		Round  uint64
+		Detail string
+	}
+	// evEntryLost: the bytes of an entry cannot be read back.
+	evEntryLost struct{ Round uint64 }
+	// evTaken: the broker has taken a part of the entry.
+	evTaken struct{ Round uint64 }
 	// evUnsealed: there will be no entry for the job.
 	evUnsealed struct {
 		ID     uint64
@@ -56,6 +65,9 @@ func (evBegan) isEvent()        {}
 func (evFinished) isEvent()     {}
 func (evStored) isEvent()       {}
 func (evUnsealed) isEvent()     {}
+func (evStuck) isEvent()        {}
+func (evEntryLost) isEvent()    {}
+func (evTaken) isEvent()        {}
 
 // reply is an answer of the aggregator to this member.
 type reply interface{ isReply() }
@@ -85,6 +97,21 @@ type (
 		Counter uint64
 	}
 	superseded struct{ Instance nonce }
+	// waiting: the offer is known, its turn comes later.
+	waiting struct {
+		Round   uint64
+		Content model.ContentID
+		Ahead   uint32
+	}
+	// grant: parts of an offered update may be sent. Epoch is that of the
+	// reply's header, put in by the machine.
+	grant struct {
+		Epoch  uint64
+		Round  uint64
+		Seq    uint64
+		Blob   blobKey
+		Ranges []span
+	}
 )
 
 func (welcome) isReply()    {}
@@ -92,6 +119,8 @@ func (receipt) isReply()    {}
 func (settled) isReply()    {}
 func (refusal) isReply()    {}
 func (superseded) isReply() {}
+func (waiting) isReply()    {}
+func (grant) isReply()      {}
 
 // Step takes one event at time now. Time that goes backwards is taken as
 // standing still for what is already armed.
@@ -122,12 +151,24 @@ func (m *machine) Step(now ms, ev event) {
 		m.onFinished(e)
 	case evStored:
 		m.onStored(e.Entry)
+	case evStuck:
+		m.onStuck(e)
+	case evEntryLost:
+		m.resealing = false
+		if e := m.entry(e.Round); e != nil {
+			m.drop(e)
+		}
+	case evTaken:
+		if e := m.entry(e.Round); e != nil && m.sendable(e) {
+			m.putOff(e)
+		}
 	case evUnsealed:
 		if m.job != nil && m.job.ID == e.ID {
 			m.giveUp(e.Reason, e.Detail)
 		}
 	}
 	m.decide()
+	m.reseal()
 	m.act()
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
@@ -139,6 +141,15 @@ func (m *machine) decide() {
 	}
 }
 
+// wants is the model that is to be pulled: the base of the order in force, when
+// there is work on it and it is not at hand (S-21).
+func (m *machine) wants() model.ContentID {
+	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
+		return model.ContentID{}
+	}
+	return m.order.Base
+}
+
 // able reports whether the trainer can do a kind of work.
 func (m *machine) able(work string) bool {
 	switch work {
@@ -191,7 +202,7 @@ const (
 	declineNoData      = "no_data"         // no training rows
 	declineFailed      = "trainer_failed"  // the trainer returned an error
 	declineNotFinite   = "not_finite"      // the trained model is not finite
-	declineTooLarge    = "too_large"       // the update does not fit one part
+	declineTooLarge    = "too_large"       // the update's offer does not fit one part
 )
 
 // say declines the order in force.

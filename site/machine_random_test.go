@@ -38,6 +38,7 @@ type world struct {
 	box  map[uint64]entry
 	have stored
 	job  *job
+	pull model.ContentID
 
 	counter uint64
 	seen    stamp
@@ -55,7 +56,7 @@ func (w *world) restart() {
 		box = append(box, w.box[round])
 	}
 	w.m = newMachine(machineConfig{Path: "a/b", Instance: named("me"), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
-	w.up, w.job = false, nil
+	w.up, w.job, w.pull = false, nil, model.ContentID{}
 }
 
 func (w *world) pick(s ...string) string { return s[w.r.IntN(len(s))] }
@@ -73,6 +74,7 @@ func (w *world) order() order {
 	}
 	o.ValidFrom = 1 + o.Attempt/3*2
 	o.Pace = ms(o.Round) * 100
+	o.PartSize = []uint32{9000, 5000, 7000}[i%3]
 	o.Hash = model.Hash(hash(o.String()))
 	return o
 }
@@ -84,7 +86,16 @@ func (w *world) event() {
 		id = model.ContentID{}
 	}
 	var ev event = evTick{}
-	switch w.r.IntN(16) {
+	switch w.r.IntN(20) {
+	case 16:
+		ev = evReply{Epoch: w.r.Uint64N(4), Reply: waiting{Round: round, Content: id, Ahead: w.r.Uint32N(3)}}
+	case 17, 18:
+		ev = evReply{Epoch: w.r.Uint64N(4), Reply: grant{Round: round, Blob: blobOf(5000 + 2000*w.r.Uint32N(3)), Seq: w.r.Uint64()}}
+	case 19:
+		ev = evTaken{round}
+		if w.r.IntN(8) == 0 {
+			ev = evEntryLost{round}
+		}
 	case 0:
 		w.restart()
 		return
@@ -141,6 +152,9 @@ func (w *world) jobEvent() event {
 // take steps the machine and judges what it owes.
 func (w *world) take(ev event) {
 	for ev != nil {
+		if e, ok := ev.(evEntryLost); ok { // made again
+			maps.DeleteFunc(w.trained, func(k trainedKey, _ bool) bool { return k.Round == e.Round })
+		}
 		w.m.Step(w.now, ev)
 		r := w.m.Ready()
 		ev = nil
@@ -163,6 +177,12 @@ func (w *world) take(ev event) {
 		for _, m := range r.Send {
 			w.judge(m)
 		}
+		for _, g := range r.Grants {
+			if e, ok := w.box[g.Round]; !ok || !w.up || e.Blob != g.Blob || g.Epoch < w.seen.Epoch {
+				w.t.Errorf("seed %d: grant %+v for entry %+v", w.seed, g, e)
+			}
+		}
+		w.pulls(r.Pull)
 		if r.Cancel != 0 && w.job != nil && w.job.ID == r.Cancel {
 			w.job = nil
 		}
@@ -170,14 +190,56 @@ func (w *world) take(ev event) {
 			w.started(*r.Start)
 		}
 		if r.Seal != nil {
-			e := entry{Round: r.Seal.Stamp.Round, Attempt: r.Seal.Stamp.Attempt, Base: r.Seal.Base, Work: r.Seal.Work, Content: content("u")}
+			e := entry{
+				Round: r.Seal.Stamp.Round, Attempt: r.Seal.Stamp.Attempt, Base: r.Seal.Base, Work: r.Seal.Work, Content: content("u"),
+				Blob: blobOf(r.Seal.PartSize), PartSize: r.Seal.PartSize,
+			}
 			w.box[e.Round] = e
 			w.trained[trainedKey{w.m.order.key(), w.m.order.ValidFrom}] = true
 			ev = evStored{e}
 		}
+		if r.Reseal != nil {
+			ev = w.reseal(*r.Reseal, ev)
+		}
 		if r.Wake != 0 && r.Wake <= w.now && ev == nil {
 			w.t.Errorf("seed %d: wake at %d, it is %d", w.seed, r.Wake, w.now)
 		}
+	}
+}
+
+// blobOf names the parts of an update at a part size.
+func blobOf(size uint32) blobKey { return blobKey(named(string(rune('a' + size/1000)))) }
+
+// reseal seals an entry anew, or says that it cannot be.
+func (w *world) reseal(r reseal, other event) event {
+	e, ok := w.box[r.Round]
+	if !ok || other != nil || r.PartSize >= e.PartSize || r.PartSize != w.m.order.PartSize {
+		w.t.Errorf("seed %d: reseal %+v of %+v, beside %v", w.seed, r, e, other)
+	}
+	switch w.r.IntN(6) {
+	case 0:
+		return evStuck{Round: r.Round}
+	case 1:
+		return evEntryLost{r.Round}
+	}
+	e.Blob, e.PartSize = blobOf(r.PartSize), r.PartSize
+	w.box[e.Round] = e
+	return evStored{e}
+}
+
+// pulls judges what is to be pulled after an event.
+func (w *world) pulls(told *model.ContentID) {
+	if told != nil {
+		if *told == w.pull {
+			w.t.Errorf("seed %d: told twice to pull %v", w.seed, *told)
+		}
+		w.pull = *told
+	}
+	if w.pull.IsZero() {
+		return
+	}
+	if o := w.m.order; o == nil || w.pull != o.Base || w.have.Content == o.Base || o.Work == workNone || !w.disk.Welcomed {
+		w.t.Errorf("seed %d: pulls %v under %+v", w.seed, w.pull, o)
 	}
 }
 
@@ -203,8 +265,12 @@ func (w *world) judge(m send) {
 		}
 		w.counter = m.Counter
 	case sendEntry:
-		if _, ok := w.box[m.Round]; !ok {
+		e, ok := w.box[m.Round]
+		if !ok {
 			w.t.Errorf("seed %d: sends an entry of round %d that is not in the outbox", w.seed, m.Round)
+		}
+		if e.PartSize > w.m.order.PartSize {
+			w.t.Errorf("seed %d: sends an entry for %d bytes, the order has %d", w.seed, e.PartSize, w.m.order.PartSize)
 		}
 	case sendDecline:
 		if m.Stamp != w.disk.Seen {

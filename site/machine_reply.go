@@ -34,12 +34,43 @@ func (m *machine) onReply(epoch uint64, r reply) {
 		m.answerDecline(r.Round, r.Content)
 	case refusal:
 		m.onRefusal(r)
+	case waiting:
+		if e := m.entry(r.Round); e != nil && e.Content == r.Content && m.sendable(e) {
+			e.ahead = r.Ahead
+			m.putOff(e)
+		}
+	case grant:
+		m.onGrant(epoch, r)
 	case superseded:
 		if r.Instance == m.cfg.Instance {
 			m.out.Stop = "another live site uses this path"
 		}
 	}
 }
+
+// onGrant lets parts of an entry go (S-24). What the entry's parts are called is
+// known from its offer: a grant of another part size is of no use.
+func (m *machine) onGrant(epoch uint64, g grant) {
+	if g.Blob == (blobKey{}) || !m.uploads(g.Round, g.Blob) || !m.connected {
+		return
+	}
+	e := m.entry(g.Round)
+	e.ahead = 0
+	m.putOff(e)
+	g.Epoch = epoch
+	m.out.Grants = append(m.out.Grants, g)
+}
+
+// uploads reports whether the entry of a round is still to be sent in these
+// parts.
+func (m *machine) uploads(round uint64, blob blobKey) bool {
+	e := m.entry(round)
+	return e != nil && e.Blob == blob && m.sendable(e)
+}
+
+// putOff moves the next repetition of an offer away: its aggregator has it, or
+// its parts are on their way (S-23).
+func (m *machine) putOff(e *entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), waitEvery) }
 
 func (m *machine) answerDecline(round uint64, content model.ContentID) {
 	if m.decline != nil && m.decline.Round == round && content.IsZero() {

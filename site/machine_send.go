@@ -16,10 +16,11 @@ func (m *machine) onStored(e entry) {
 	if old := m.entry(e.Round); old != nil {
 		m.entries = slices.DeleteFunc(m.entries, func(x *entry) bool { return x == old })
 	}
-	e.timer, e.answered = timer{}, false
-	m.entries = append(m.entries, &e)
+	m.resealing = false
+	now := e.fresh()
+	m.entries = append(m.entries, now)
 	slices.SortFunc(m.entries, func(a, b *entry) int { return cmp.Compare(a.Round, b.Round) })
-	m.arm(&e)
+	m.arm(now)
 	if len(m.entries) > maxEntries {
 		m.trouble = fmt.Sprintf("round %d was never settled", m.entries[0].Round)
 		m.drop(m.entries[0])
@@ -32,7 +33,7 @@ func (m *machine) arm(e *entry) {
 	if m.order == nil {
 		return
 	}
-	e.answered = false
+	e.answered, e.stuck, e.ahead = false, false, 0
 	due := m.now + m.offset(m.order)
 	if e.Round < m.order.Round {
 		due += recordGrace
@@ -120,7 +121,35 @@ func (m *machine) dueNow(t timer) bool { return t.on && m.now >= t.due }
 // sendable reports whether an entry waits for an answer. It does not ask
 // whether the member is in the cohort of the order in force: the aggregator
 // may have promised it a place in an earlier attempt.
-func (m *machine) sendable(e *entry) bool { return e.on && !e.answered }
+// What was sealed for larger messages waits to be sealed anew.
+func (m *machine) sendable(e *entry) bool { return e.on && !e.answered && !e.over(m.order) }
+
+// reseal has one entry at a time sealed for smaller messages (S-26).
+func (m *machine) reseal() {
+	if m.resealing || m.out.Seal != nil {
+		return
+	}
+	for _, e := range m.entries {
+		if e.over(m.order) && !e.stuck {
+			m.resealing = true
+			m.out.Reseal = &reseal{Round: e.Round, PartSize: m.order.PartSize}
+			return
+		}
+	}
+}
+
+// onStuck keeps an entry that does not fit for a later order, and says so.
+func (m *machine) onStuck(ev evStuck) {
+	m.resealing = false
+	e := m.entry(ev.Round)
+	if e == nil || m.order == nil {
+		return
+	}
+	e.stuck = true
+	if k, ok := m.due(); ok && e.usable(m.order) && k.Round == e.Round && m.decline == nil {
+		m.say(declineTooLarge, ev.Detail)
+	}
+}
 
 // quiet reports whether the member is idle or waiting.
 func (m *machine) quiet() bool {

@@ -108,10 +108,17 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
 	case "stored":
 		e := entry{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", workTrain), Content: content(arg(d, "content", "u")),
+			Work: arg(d, "work", workTrain), Content: content(arg(d, "content", "u")), Blob: blobKey(named(arg(d, "blob", ""))),
+			PartSize: uint32(number(t, d, "part-size", 0)),
 		}
 		s.box[e.Round] = e
 		return evStored{e}, true
+	case "stuck":
+		return evStuck{Round: number(t, d, "round", 1), Detail: arg(d, "detail", "")}, true
+	case "unreadable":
+		return evEntryLost{number(t, d, "round", 1)}, true
+	case "taken":
+		return evTaken{number(t, d, "round", 1)}, true
 	}
 	if r := s.reply(t, d); r != nil {
 		return evReply{Epoch: number(t, d, "epoch", 1), Reply: r}, true
@@ -125,7 +132,7 @@ func (s *script) order(t *testing.T, d *datadriven.TestData) order {
 		Base:  content(arg(d, "base", "a")), Schema: model.Hash(hash(arg(d, "schema", "s"))),
 		Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", workTrain),
 		ValidFrom: uint32(number(t, d, "valid-from", 1)), Pace: ms(number(t, d, "pace", 0)),
-		Threshold: number(t, d, "threshold", ^uint64(0)),
+		Threshold: number(t, d, "threshold", ^uint64(0)), PartSize: uint32(number(t, d, "part-size", 0)),
 	}
 	o.Sample = named(arg(d, "sample", ""))
 	o.Hash = hash(fmt.Sprint(o.stamp, o.Work, o.Instance, arg(d, "bytes", "")))
@@ -148,6 +155,13 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) reply {
 		return refusal{
 			Round: round, Attempt: attempt, Content: id, Reason: arg(d, "reason", ""), Detail: arg(d, "detail", ""),
 			Counter: number(t, d, "counter", 0),
+		}
+	case "waiting":
+		return waiting{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
+	case "grant":
+		return grant{
+			Round: round, Seq: number(t, d, "seq", 1), Blob: blobKey(named(arg(d, "blob", "b"))),
+			Ranges: []span{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
 		}
 	case "superseded":
 		return superseded{Instance: named(arg(d, "instance", "me"))}
@@ -172,6 +186,15 @@ func (s *script) drain() string {
 	}
 	if r.Seal != nil {
 		fmt.Fprintf(&b, "seal: job %d %s base %s %s\n", r.Seal.ID, r.Seal.Stamp, short(r.Seal.Base), r.Seal.Work)
+	}
+	if r.Reseal != nil {
+		fmt.Fprintf(&b, "reseal: entry of round %d for %d bytes\n", r.Reseal.Round, r.Reseal.PartSize)
+	}
+	if r.Pull != nil {
+		fmt.Fprintf(&b, "pull: %s\n", short(*r.Pull))
+	}
+	for _, g := range r.Grants {
+		fmt.Fprintf(&b, "grant: epoch %d round %d seq %d %v\n", g.Epoch, g.Round, g.Seq, g.Ranges)
 	}
 	for _, m := range r.Send {
 		switch m := m.(type) {

@@ -22,6 +22,13 @@ func (n *nonce) UnmarshalText(b []byte) error {
 	return err
 }
 
+// blobKey names the parts of an offered update; zero: it travels inline.
+type blobKey [16]byte
+
+func (k blobKey) MarshalText() ([]byte, error) { return nonce(k).MarshalText() }
+
+func (k *blobKey) UnmarshalText(b []byte) error { return (*nonce)(k).UnmarshalText(b) }
+
 // stamp orders orders: a site obeys the highest it has seen (S-5).
 type stamp struct {
 	Epoch   uint64
@@ -105,12 +112,34 @@ type entry struct {
 	Base     model.ContentID
 	Work     string
 	Content  model.ContentID
-	answered bool // nothing more is due before the next order
+	Blob     blobKey `json:",omitzero"`  // of an offer
+	PartSize uint32  `json:",omitempty"` // under which it was sealed; 0: not known
+	answered bool    // nothing more is due before the next order
+	stuck    bool    // it does not fit the part size of the order in force
+	ahead    uint32  // uploads that come first, as the aggregator says
 	timer
+}
+
+// fresh is the entry as it begins a life of the machine.
+func (e entry) fresh() *entry {
+	e.timer, e.answered, e.stuck, e.ahead = timer{}, false, false, 0
+	return &e
 }
 
 func (e *entry) usable(o *order) bool {
 	return e.Round == o.Round && e.Base == o.Base && e.Work == o.Work && e.Attempt >= o.ValidFrom
+}
+
+// over reports whether the entry was sealed for larger messages than the order
+// allows (S-26).
+func (e *entry) over(o *order) bool {
+	return o != nil && o.PartSize > 0 && e.PartSize > o.PartSize
+}
+
+// span is a range of parts: N from First on.
+type span struct {
+	First uint32
+	N     uint32
 }
 
 // decline is the answer to an order this site cannot work for.

@@ -1,5 +1,7 @@
 package site
 
+import "fmt"
+
 // Phase is what a site is doing in a task, as its status says.
 type Phase string
 
@@ -45,7 +47,7 @@ func (m *machine) phase() (Phase, string) {
 	case m.job != nil:
 		return PhaseWaiting, "for the trainer"
 	case m.unanswered():
-		return PhaseSending, ""
+		return PhaseSending, m.queued()
 	case !m.st.Welcomed:
 		return PhaseJoining, ""
 	case o == nil:
@@ -64,6 +66,16 @@ func (m *machine) phase() (Phase, string) {
 		return PhaseWaiting, m.st.Over.Verdict
 	}
 	return PhaseWaiting, "for the record"
+}
+
+// queued says how many uploads come before this site's, as it was told last.
+func (m *machine) queued() string {
+	for _, e := range m.entries {
+		if m.sendable(e) && e.ahead > 0 {
+			return fmt.Sprintf("%d ahead", e.ahead)
+		}
+	}
+	return ""
 }
 
 func (m *machine) unanswered() bool {

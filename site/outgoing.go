@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/wire"
@@ -23,40 +22,6 @@ func (s *site) envelope(h wire.Header, m wire.Message) ([]byte, error) {
 		return nil, err
 	}
 	return wire.Seal(h, body, s.cfg.Signer)
-}
-
-// seal puts a finished job's result into the outbox. Its answer is evStored,
-// or evUnsealed when there is nothing that could be sent.
-func (s *site) seal(t *task, w seal) (event, error) {
-	r := t.result
-	t.result = nil
-	if r == nil || r.id != w.ID {
-		return evUnsealed{ID: w.ID, Reason: declineFailed, Detail: "the result is gone"}, nil
-	}
-	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
-	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
-	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
-	b, no := s.fitting(h, u, w)
-	if no.Reason != "" {
-		return no, nil
-	}
-	e := entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Content: u.Content()}
-	if err := s.disk.PutEntry(t.Name, e, b); err != nil {
-		return nil, err
-	}
-	return evStored{e}, nil
-}
-
-// fitting seals an update, or says why it cannot be sent.
-func (s *site) fitting(h wire.Header, u wire.Update, w seal) ([]byte, evUnsealed) {
-	b, err := s.envelope(h, u)
-	if err != nil { // what the trainer calls its metrics, say
-		return nil, evUnsealed{ID: w.ID, Reason: declineFailed, Detail: err.Error()}
-	}
-	if most := int(w.PartSize); most > 0 && len(b) > most {
-		return nil, evUnsealed{ID: w.ID, Reason: declineTooLarge, Detail: fmt.Sprintf("%d bytes, a message may have %d", len(b), most)}
-	}
-	return b, evUnsealed{}
 }
 
 // send publishes one message of the machine's. What cannot be sent is repeated

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -257,18 +258,19 @@ func TestDecline(t *testing.T) {
 	}
 }
 
-// An update that does not fit the order's part size is declined.
+// An update whose offer does not fit the order's part size is declined.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
-		base := wide(t, 4096)
+		base := wide(t, 250_000) // 249 parts, and 4,096 bytes for their hashes
 		h.model(0, base)
 		h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) { o.PartSize = wire.MinPart })
-		if _, m, _ := h.update(); m.(wire.Decline).Reason != declineTooLarge {
-			t.Fatalf("%+v", m)
+		_, m, _ := h.update()
+		if d, ok := m.(wire.Decline); !ok || d.Reason != declineTooLarge || !strings.Contains(d.Detail, "249 parts, a message may have 4096") {
+			t.Fatalf("%T %+v", m, m)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -47,7 +48,9 @@ type site struct {
 	running *assignment   // nil: the trainer is free
 	results chan result   // shared with the job's goroutine
 	sent    chan sent     // shared with the goroutines that publish entries
+	parts   chan partSent // shared with those that publish parts
 	nudges  chan struct{}
+	scratch []byte // of one part
 	goes    sync.WaitGroup
 }
 
@@ -64,6 +67,8 @@ type task struct {
 	latest  *arrived           // a verified model that no order has asked for yet
 	result  *result            // of the job that is to be sealed
 	sending map[uint64]bool    // entries on their way
+	pull    pull               // the model that comes in parts
+	upload  *upload            // the update that goes in parts, nil: none was granted
 	denied  string             // subscriptions that the broker refuses
 	trouble string             // what does not arrive, or not leave
 
@@ -103,7 +108,7 @@ func newSite(cfg Config) (*site, error) {
 	}
 	s := &site{
 		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{},
-		results: make(chan result, 1), sent: make(chan sent), nudges: make(chan struct{}, 1),
+		results: make(chan result, 1), sent: make(chan sent), parts: make(chan partSent), nudges: make(chan struct{}, 1),
 		refused: refused{log: cfg.Log},
 	}
 	s.birth = s.now()
@@ -141,7 +146,7 @@ func (s *site) setUp() error {
 	conn, err := link.New(link.Config{
 		Broker: s.cfg.Broker, ClientID: s.cfg.ClientID, Username: s.cfg.Username, Password: s.cfg.Password,
 		TLS: s.cfg.TLS, Will: &will, Dial: s.cfg.Dial, Log: s.cfg.Log,
-		MaxPacket: wire.MaxPart + 64<<10, Coalesce: s.coalesce,
+		MaxPacket: wire.MaxPart + 64<<10, QueueBytes: queueBytes, Coalesce: s.coalesce, Bulk: s.bulk,
 	})
 	if err != nil {
 		return err
@@ -170,7 +175,8 @@ func (s *site) newTask(ct Task) (*task, error) {
 	cfg := machineConfig{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Rand: s.rand}
 	t := &task{
 		Task: ct, owner: owner, member: member, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
-		m: newMachine(cfg, had.State, had.Entries, had.Model),
+		pull: pull{puller: transfer.NewPuller()},
+		m:    newMachine(cfg, had.State, had.Entries, had.Model),
 		nudge: func() {
 			select {
 			case s.nudges <- struct{}{}:
@@ -204,19 +210,30 @@ func (s *site) run(ctx context.Context) error {
 	}
 	cut()
 	s.goes.Wait()
-	return err
+	return errors.Join(err, s.leave())
 }
 
 // now is the time in milliseconds: the wall clock's at the start, and from
 // then on the monotonic clock's, so that setting the clock moves nothing.
 func (s *site) now() ms { return s.start.UnixMilli() + s.cfg.Now().Sub(s.start).Milliseconds() }
 
+// queueBytes bounds what has arrived and was not read yet: all parts that may be
+// asked for at once, but for the largest, which are asked for again.
+const queueBytes = 16 << 20
+
 // coalesce keeps the newest of the retained topics; replies are all kept.
 func (s *site) coalesce(topic string, _ []byte) string {
-	if s.routes[topic].kind == topics.Reply {
+	if r, ok := s.routes[topic]; !ok || r.kind == topics.Reply {
 		return ""
 	}
 	return topic
+}
+
+// bulk is what may be dropped first: parts, which are asked for again, and
+// whatever was never asked for.
+func (s *site) bulk(topic string) bool {
+	_, ok := s.routes[topic]
+	return !ok
 }
 
 // subscribe fills the tables of subscriptions and routes with a task's topics.

@@ -23,7 +23,7 @@ type Status struct {
 	Phase       Phase              `json:"phase"`
 	Round       uint64             `json:"round"`
 	Attempt     uint32             `json:"attempt"`
-	Progress    *float64           `json:"progress,omitempty"` // 0..1, while the trainer works
+	Progress    *float64           `json:"progress,omitempty"` // 0..1, of the trainer's work, the parts of the model received, or those of the update sent
 	Samples     int                `json:"samples"`            // training rows
 	Message     string             `json:"message,omitempty"`
 	Error       string             `json:"error,omitempty"`
@@ -98,16 +98,30 @@ func (s *site) publishStatus(t *task, qos byte) {
 			st.Error = clip(s)
 		}
 	}
-	if v.Phase == PhaseTraining || v.Phase == PhaseEvaluating {
-		if total := t.total.Load(); total > 0 {
-			p := min(max(math.Round(1000*float64(t.done.Load())/float64(total))/1000, 0), 1)
-			st.Progress = &p
-		}
+	if done, total := t.progress(); total > 0 {
+		p := min(max(math.Round(1000*float64(done)/float64(total))/1000, 0), 1)
+		st.Progress = &p
 	}
 	s.conn.Post(jsonMessage(t.member.Status(), qos, st))
 	t.published = s.now()
 	t.beat = t.published + s.heartbeat(t)
 	t.behind, t.changed = false, false
+}
+
+// progress is how far what the phase names has come, of how much; 0 of 0 when
+// that is not known.
+func (t *task) progress() (done, total int64) {
+	switch {
+	case t.view.Phase == PhaseTraining, t.view.Phase == PhaseEvaluating:
+		return t.done.Load(), t.total.Load()
+	case t.view.Phase == PhaseSending && t.upload != nil:
+		n, of := t.upload.sender.Progress()
+		return int64(n), int64(of)
+	case t.view.Phase == PhaseWaiting && t.pull.in != nil:
+		n, of := t.pull.puller.Progress()
+		return int64(n), int64(of)
+	}
+	return 0, 0
 }
 
 // Bounds of the heartbeat of an order, which an unsigned one could make

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"runtime/debug"
 
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 )
@@ -72,16 +72,18 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 		r.tensors = s
 		return checkStatistics(s)
 	}
-	global, err := d.Model(t.Name)
+	global, id, err := d.Model(t.Name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoModel, err)
 	}
-	if global.ContentID() != j.Base {
+	if id != j.Base {
 		return fmt.Errorf("%w: another is stored", errNoModel)
 	}
 	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == workEvaluate {
 		return err
 	}
+	seed := maphash.MakeSeed()
+	given := maphash.Bytes(seed, global.Blob)
 	local, err := t.Trainer.Train(ctx, tj, global)
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 	if local == nil {
 		return errors.New("the trainer returned no model")
 	}
-	if global.ContentID() != j.Base {
+	if maphash.Bytes(seed, global.Blob) != given { // a bug, no attack: this is several times as fast as SHA-256
 		return errors.New("the trainer changed the model it was given")
 	}
 	r.tensors, err = delta(local, global)
@@ -113,10 +115,4 @@ func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Mod
 		}
 	}
 	return nil
-}
-
-// isGone reports whether a model must be fetched again, rather than the disk
-// be given up.
-func isGone(err error) bool {
-	return !errors.Is(err, store.ErrDisk)
 }

@@ -32,9 +32,10 @@ type Trainer interface {
 	Samples() int
 
 	// Train returns the model after local training: a new model with the
-	// schema of global, which it must not change. Tensors with the rule keep
-	// are returned as they came. An error makes the site decline the round;
-	// ctx ends when the round is over or the site stops.
+	// schema of global, which it must neither change nor use once it has
+	// returned: the site takes its memory. Tensors with the rule keep are
+	// returned as they came. An error makes the site decline the round; ctx
+	// ends when the round is over or the site stops.
 	Train(ctx context.Context, job Job, global *model.Model) (*model.Model, error)
 }
 
@@ -49,9 +50,9 @@ type Evaluator interface {
 // Statistician is an optional part of a Trainer: it answers a statistics
 // round.
 type Statistician interface {
-	// Statistics returns a model of three f64 tensors of shape [features]:
-	// "n", the number of observed values, "mean", and "m2", the sum of squared
-	// deviations from that mean. No row can be read back from them.
+	// Statistics returns a model of model.StatisticsSchema, three f64 tensors of
+	// shape [features]: "n", the number of observed values, "mean", and "m2", the
+	// sum of squared deviations from that mean. No row can be read back from them.
 	Statistics(ctx context.Context, job Job) (*model.Model, error)
 }
 

@@ -116,6 +116,63 @@ func BenchmarkDecompress(b *testing.B) {
 	})
 }
 
+// byPart cuts 4 MiB at three part sizes.
+func byPart(b *testing.B, f func(b *testing.B, data []byte, blob Blob)) {
+	b.Helper()
+	data := testBytes(4 << 20)
+	for _, partSize := range []int{MinPart, DefaultPart, 1 << 20} {
+		b.Run(fmt.Sprintf("%dKiB", partSize>>10), func(b *testing.B) {
+			blob := blobOf(b, data, partSize)
+			b.ReportAllocs()
+			f(b, data, blob)
+		})
+	}
+}
+
+func BenchmarkNewBlob(b *testing.B) {
+	byPart(b, func(b *testing.B, data []byte, blob Blob) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if _, err := NewBlob(data, int(blob.Data)+PartOverhead); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkPart is one part's way: encoded, decoded, proven.
+func BenchmarkPart(b *testing.B) {
+	byPart(b, func(b *testing.B, data []byte, blob Blob) {
+		b.SetBytes(int64(blob.Data))
+		buf := make([]byte, 0, int(blob.Data)+PartOverhead)
+		for b.Loop() {
+			buf = AppendPart(buf[:0], Part{Count: uint32(blob.Count()), Data: data[:blob.Data]})
+			p, err := DecodePart(buf, cap(buf))
+			if err != nil || !blob.Holds(0, p.Data) {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkDecodePart is what a part costs before it is proven, a good one
+// and one that claims 4 GiB.
+func BenchmarkDecodePart(b *testing.B) {
+	for _, v := range []vector{
+		{name: "good", expect: accepted, data: AppendPart(nil, Part{Count: 1, Data: make([]byte, 126<<10-PartOverhead)})},
+		{name: "bomb", data: append(AppendPart(nil, Part{Count: 1, Data: nil})[:22], 0xc6, 0xff, 0xff, 0xff, 0xff)},
+	} {
+		b.Run(v.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := DecodePart(v.data, DefaultPart); (err == nil) != (v.expect == accepted) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkSign(b *testing.B) {
 	s := testSigner(b, 2)
 	msg := make([]byte, 300)

@@ -48,6 +48,39 @@ func Example() {
 	// Output: acme/berlin/line-1 round 7 samples 120 [0.5 -1]
 }
 
+// What does not fit one message travels in parts: the receiver proves each of
+// them by the blob that a signed offer or manifest described.
+func ExampleBlob() {
+	weights := make([]byte, 10_000)
+	blob, err := wire.NewBlob(weights, wire.MinPart)
+	if err != nil {
+		panic(err)
+	}
+	off, n := blob.Span(2)
+	payload := wire.AppendPart(nil, wire.Part{Blob: blob.Key(), Index: 2, Count: uint32(blob.Count()), Data: weights[off : off+n]})
+
+	p, err := wire.DecodePart(payload, wire.MinPart)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("part", p.Index, "of", p.Count, "at", off, "proven:", p.Blob == blob.Key() && blob.Holds(int(p.Index), p.Data))
+	p.Data[0]++
+	fmt.Println("changed on the way, proven:", blob.Holds(int(p.Index), p.Data))
+	// Output:
+	// part 2 of 3 at 8064 proven: true
+	// changed on the way, proven: false
+}
+
+// A setting is checked before anything is sent.
+func ExampleCheckParts() {
+	schema, _ := model.NewSchema(model.Spec{Name: "w", Shape: []int{5_000_000}})
+	fmt.Println(wire.CheckParts(schema, wire.DefaultPart))
+	fmt.Println(wire.CheckParts(schema, 4096))
+	// Output:
+	// <nil>
+	// wire: part_size: a model of 20000000 bytes and 1 tensors wants a larger one than 4096: 32768 will do
+}
+
 // A refusal says why, where, and what was wanted.
 func ExampleRefusal() {
 	bomb := []byte{0xdd, 0xff, 0xff, 0xff, 0xff} // five bytes that claim 4 billion items

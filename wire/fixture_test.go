@@ -26,6 +26,7 @@ const (
 	replyTopic = "acme/_fl_v1/quality/reply/berlin/line-1"
 	joinTopic  = "acme/berlin/line-1/_fl_v1/quality/join"
 	upTopic    = "acme/berlin/line-1/_fl_v1/quality/update"
+	needTopic  = "acme/berlin/line-1/_fl_v1/quality/need"
 )
 
 // testKey is the key whose seed is 32 times b: 1 aggregator, 2 site, 3 stranger.
@@ -136,6 +137,8 @@ func header(tb testing.TB, kind string) Header {
 		h.Topic = replyTopic
 	case KindJoin:
 		h.Topic, h.Sender = joinTopic, siteNode
+	case KindNeed:
+		h.Topic, h.Sender = needTopic, siteNode
 	case KindUpdate:
 		h.Topic, h.Sender, h.Encoding = upTopic, siteNode, EncodingDense
 	}
@@ -190,6 +193,8 @@ func decodeBody(kind string, body []byte) (Message, error) {
 		return DecodeJoin(body)
 	case KindReply:
 		return DecodeReply(body)
+	case KindNeed:
+		return DecodeNeed(body)
 	}
 	return DecodeUpdate(body, nil)
 }

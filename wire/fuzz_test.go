@@ -76,7 +76,7 @@ func FuzzOpen(f *testing.F) {
 		return nil
 	})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		topics := []string{upTopic, orderTopic, modelTopic, joinTopic, replyTopic}
+		topics := []string{upTopic, orderTopic, modelTopic, joinTopic, replyTopic, needTopic}
 		for _, o := range []*Opener{{NS: testNamespace(t)}, {NS: testNamespace(t), Keys: testKeys(t)}} {
 			for _, topic := range topics {
 				var h Header
@@ -167,6 +167,30 @@ func FuzzOrder(f *testing.F) { fuzzBody(f, KindOrder) }
 func FuzzModel(f *testing.F) { fuzzBody(f, KindModel) }
 func FuzzJoin(f *testing.F)  { fuzzBody(f, KindJoin) }
 func FuzzReply(f *testing.F) { fuzzBody(f, KindReply) }
+func FuzzNeed(f *testing.F)  { fuzzBody(f, KindNeed) }
+
+// FuzzPart decodes hostile parts: no memory, and one encoding.
+func FuzzPart(f *testing.F) {
+	seeds(f, func(v vector) []byte {
+		if v.op == "part" {
+			return v.data
+		}
+		return nil
+	})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const most = 8 << 10
+		p, err := DecodePart(b, most)
+		switch {
+		case err != nil:
+			refusal(t, err)
+		case len(b) > most || p.Index >= p.Count || len(p.Data) == 0:
+			t.Fatalf("accepted: %+v of %d bytes", p, len(b))
+		case !bytes.Equal(AppendPart(nil, p), b):
+			t.Fatal("re-encodes to other bytes")
+		}
+		fuzzInspect(t, b)
+	})
+}
 
 // FuzzUpdate decodes with and without a schema to match: against a schema no
 // memory is needed but for metrics, and what it accepts any schema accepts.

@@ -16,7 +16,7 @@ type Inspection struct {
 	Bytes     int             `json:"bytes"`
 	Header    *HeaderView     `json:"header,omitempty"`
 	Signature string          `json:"signature,omitempty"` // "none", or "ed25519, not checked"
-	Form      string          `json:"form,omitempty"`      // of the body: "inline", "decline", "welcome" ...
+	Form      string          `json:"form,omitempty"`      // of the body: "inline", "offer", "welcome" ...; "part", which has no header
 	Body      any             `json:"body,omitempty"`
 	Tensors   []TensorView    `json:"tensors,omitempty"`
 	JSON      json.RawMessage `json:"json,omitempty"` // of a JSON topic, as it is
@@ -70,8 +70,10 @@ func Inspect(payload []byte) (*Inspection, error) {
 		in.Format, in.JSON = "json", payload
 		return in, nil
 	}
-	err := in.read(payload)
-	if err != nil && in.Header == nil && payload[0] != 0x94 {
+	var err error
+	if IsPart(payload) {
+		err = in.readPart(payload)
+	} else if err = in.read(payload); err != nil && in.Header == nil && payload[0] != 0x94 {
 		in.Format = "unknown"
 	}
 	errors.As(err, &in.Problem)
@@ -121,30 +123,14 @@ func (in *Inspection) readBody(h Header, body []byte) error {
 			return err
 		}
 		return in.show(reply.reply(), reply, nil)
+	case KindNeed:
+		n, err := DecodeNeed(body)
+		return in.show("", n, err)
 	case KindModel:
-		m, err := decodeModel(body)
-		if err != nil {
-			return err
-		}
-		in.Tensors = viewTensors(m.Tensors, true)
-		_ = in.show(tagInline, ModelView{m.Version, m.Tensors.ContentID(), m.Tensors.Schema.Hash()}, nil)
-		return m.Matches(h)
+		return in.readModel(h, body)
 	default:
 		return in.readUpdate(body)
 	}
-}
-
-func (in *Inspection) readUpdate(body []byte) error {
-	c, err := DecodeUpdate(body, nil)
-	if err != nil {
-		return err
-	}
-	u, ok := c.(Update)
-	if !ok {
-		return in.show(tagDecline, c, nil)
-	}
-	in.Tensors = viewTensors(u.Tensors, false)
-	return in.show(tagInline, UpdateView{u.Samples, u.Metrics, u.Content()}, nil)
 }
 
 // show keeps a body that could be read.

@@ -16,7 +16,7 @@ import (
 // Key is one entry of the allow-list: who may speak from which node.
 type Key struct {
 	Path    string      // node below the namespace, "" = the namespace itself
-	Role    topics.Role // RoleSite sends joins and updates, RoleAggregator orders, models and replies, RoleOperator no envelope but commands
+	Role    topics.Role // RoleSite sends joins, updates and needs, RoleAggregator orders, models and replies, RoleOperator no envelope but commands
 	Public  ed25519.PublicKey
 	Revoked bool
 }

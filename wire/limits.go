@@ -8,7 +8,7 @@ const (
 	MinPart      = 4 << 10
 	MaxPart      = 4 << 20
 	DefaultJoin  = 126 << 10
-	DefaultOrder = 64 << 10 // order and reply
+	DefaultOrder = 64 << 10 // order, reply and need
 	DefaultPlain = 1 << 20  // a body after decompression
 )
 
@@ -17,7 +17,7 @@ const (
 type Limits struct {
 	Part  int // payload of a model or update; default DefaultPart. A site that follows any aggregator sets MaxPart
 	Join  int // payload of a join; default DefaultJoin
-	Order int // payload of an order or reply; default DefaultOrder
+	Order int // payload of an order, reply or need; default DefaultOrder
 	Plain int // plain body where the Bound sets none; default DefaultPlain or Part, whichever is more
 }
 

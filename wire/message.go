@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Message is the body of one kind: [Order], [Model], [Join], [Update],
-// [Decline], or one of the replies.
+// Message is the body of one kind: [Order], [Model], [Manifest], [Join],
+// [Update], [Offer], [Decline], [Need], or one of the replies.
 type Message interface {
 	// check reports a value that the format does not have.
 	check() error

@@ -25,38 +25,53 @@ func (m Model) appendTo(b []byte) []byte {
 	b = appendStr(appendArray(b, modelFields), tagInline)
 	b = appendUint(b, m.Version)
 	b = appendTable(b, s)
+	b = appendRules(b, s)
+	return appendBin(b, blob)
+}
+
+// appendRules writes one rule for each row.
+func appendRules(b []byte, s model.Schema) []byte {
 	b = appendArray(b, len(s))
 	for _, spec := range s {
 		b = appendStr(b, spec.Rule.String())
 	}
-	return appendBin(b, blob)
+	return b
 }
 
-// DecodeModel reads the body of a model. The blob aliases the body. Of the
-// limits it uses the plain size. The error is a [*Refusal]; the caller goes on
-// with [Model.Matches].
-func DecodeModel(body []byte, lim Limits) (Model, error) {
+// DecodeModel reads the body of a model: a [Model] or a [Manifest]. Blob and
+// hashes alias the body. Of the limits it uses the plain size. The error is a
+// [*Refusal]; the caller goes on with Matches.
+func DecodeModel(body []byte, lim Limits) (Distribution, error) {
 	if most := lim.plain(); len(body) > most {
-		return Model{}, refuse(ReasonTooLarge, StageScan, "model of %d bytes, want at most %d", len(body), most)
+		return nil, refuse(ReasonTooLarge, StageScan, "model of %d bytes, want at most %d", len(body), most)
 	}
 	return decodeModel(body)
 }
 
-func decodeModel(body []byte) (Model, error) {
+func decodeModel(body []byte) (Distribution, error) {
 	r := open(body, "model", ScanLimits{Items: MaxTableItems})
-	var m Model
-	r.array("fields", modelFields)
-	if tag := r.word("tag"); r.err == nil && tag != tagInline {
-		r.malformed("%s is not a form of model of this version", short(tag))
+	n := r.count("fields", MaxItems)
+	switch tag := r.word("tag"); {
+	case r.err != nil:
+		return nil, r.err
+	case tag == tagInline && n == modelFields:
+		return decodeInlineModel(r)
+	case tag == tagManifest && n == manifestFields:
+		return decodeManifest(r)
+	default:
+		return nil, refuse(ReasonMalformed, StageDecode, "model: %s of %d fields is not a form of model of this version", short(tag), n)
 	}
-	m.Version = r.uint64("version")
+}
+
+func decodeInlineModel(r *reader) (Distribution, error) {
+	m := Model{Version: r.uint64("version")}
 	t := table{any: true}
 	t.read(r)
 	t.rules(r)
 	blob := t.blob(r)
 	schema := t.schema(r)
 	if err := r.close(); err != nil {
-		return Model{}, err
+		return nil, err
 	}
 	m.Tensors = &model.Model{Schema: schema, Blob: blob}
 	return m, nil
@@ -100,13 +115,21 @@ const (
 )
 
 // MaxModelBody is the most bytes that the plain body of a model of this schema
-// can have: the Bound of an [Opener.Open].
+// can have, inline or its manifest: the Bound of an [Opener.Open].
 func MaxModelBody(s model.Schema) int {
-	return bodyFrame + len(appendTable(nil, s)) + 3 + ruleSize*len(s) + s.Bytes()
+	return bodyFrame + len(appendTable(nil, s)) + 3 + ruleSize*len(s) + blobOrCut(s.Bytes())
 }
 
-// MaxUpdateBody is the same for an update that carries this schema; 0 tensors
-// for a decline or an evaluation.
+// MaxUpdateBody is the same for an update that carries this schema, inline or
+// its offer; 0 tensors for a decline or an evaluation.
 func MaxUpdateBody(s model.Schema) int {
-	return bodyFrame + metricsFrame + len(appendTable(nil, s)) + s.Bytes()
+	return bodyFrame + metricsFrame + len(appendTable(nil, s)) + blobOrCut(s.Bytes())
+}
+
+// blobOrCut is the most bytes of a blob, or of what stands for it.
+func blobOrCut(size int) int {
+	if size == 0 {
+		return 0
+	}
+	return max(size, cutFrame+hashesOf(size))
 }

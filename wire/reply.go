@@ -3,7 +3,7 @@ package wire
 import "github.com/fedmq/fedmq/model"
 
 // Reply is what an aggregator answers to one member (W-33): [Welcome],
-// [Receipt], [Settled], [RefusalReply] or [Superseded].
+// [Receipt], [Settled], [RefusalReply], [Superseded], [Grant] or [Wait].
 type Reply interface {
 	Message
 	reply() string // the tag
@@ -47,6 +47,24 @@ type Superseded struct {
 	Instance Nonce `json:"instance"` // the one that must stop
 }
 
+// Grant answers an offer: the member may send these parts of it, each once
+// (W-41). Seq grows with every grant of an upload.
+type Grant struct {
+	Round   uint64  `json:"round"`
+	Attempt uint32  `json:"attempt"`
+	Seq     uint64  `json:"seq"`
+	Blob    BlobKey `json:"blob"`
+	Ranges  []Range `json:"ranges"` // 1..MaxRanges, ascending, disjoint
+}
+
+// Wait answers an offer that has no place yet: grants will come unasked.
+type Wait struct {
+	Round   uint64          `json:"round"`
+	Attempt uint32          `json:"attempt"`
+	Content model.ContentID `json:"content"`
+	Ahead   uint32          `json:"ahead"` // offers that came before it
+}
+
 // The tags of replies.
 const (
 	tagWelcome    = "welcome"
@@ -54,6 +72,8 @@ const (
 	tagSettled    = "settled"
 	tagRefusal    = "refusal"
 	tagSuperseded = "superseded"
+	tagGrant      = "grant"
+	tagWait       = "wait"
 )
 
 func (Welcome) reply() string      { return tagWelcome }
@@ -61,12 +81,16 @@ func (Receipt) reply() string      { return tagReceipt }
 func (Settled) reply() string      { return tagSettled }
 func (RefusalReply) reply() string { return tagRefusal }
 func (Superseded) reply() string   { return tagSuperseded }
+func (Grant) reply() string        { return tagGrant }
+func (Wait) reply() string         { return tagWait }
 
 func (Welcome) check() error        { return nil }
 func (Receipt) check() error        { return nil }
 func (s Settled) check() error      { return checkWord("verdict", s.Verdict) }
 func (r RefusalReply) check() error { return checkWord("reason", r.Reason) }
 func (Superseded) check() error     { return nil }
+func (g Grant) check() error        { return checkRanges(g.Ranges) }
+func (Wait) check() error           { return nil }
 
 func (w Welcome) appendTo(b []byte) []byte {
 	b = appendStr(appendArray(b, 4), tagWelcome)
@@ -103,6 +127,22 @@ func (s Superseded) appendTo(b []byte) []byte {
 	return appendBin(appendStr(appendArray(b, 2), tagSuperseded), s.Instance[:])
 }
 
+func (g Grant) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, 6), tagGrant)
+	b = appendUint(b, g.Round)
+	b = appendUint(b, uint64(g.Attempt))
+	b = appendUint(b, g.Seq)
+	return appendRanges(appendBin(b, g.Blob[:]), g.Ranges)
+}
+
+func (w Wait) appendTo(b []byte) []byte {
+	b = appendStr(appendArray(b, 5), tagWait)
+	b = appendUint(b, w.Round)
+	b = appendUint(b, uint64(w.Attempt))
+	b = appendBin(b, w.Content[:])
+	return appendUint(b, uint64(w.Ahead))
+}
+
 // DecodeReply reads the body of a reply. The error is a [*Refusal].
 func DecodeReply(body []byte) (Reply, error) {
 	r := open(body, "reply", ScanLimits{})
@@ -129,6 +169,13 @@ func DecodeReply(body []byte) (Reply, error) {
 		var s Superseded
 		r.fixed("instance", s.Instance[:], false)
 		want, reply = 2, s
+	case tagGrant:
+		g := Grant{Round: r.uint64("round"), Attempt: r.uint32("attempt"), Seq: r.uint64("seq")}
+		r.fixed("blob", g.Blob[:], false)
+		g.Ranges = r.ranges()
+		want, reply = 6, g
+	case tagWait:
+		want, reply = 5, Wait{Round: r.uint64("round"), Attempt: r.uint32("attempt"), Content: r.content(false), Ahead: r.uint32("ahead")}
 	default:
 		return nil, refuse(ReasonMalformed, StageDecode, "reply: %s is not a reply of this version", short(tag))
 	}

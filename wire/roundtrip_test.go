@@ -70,7 +70,7 @@ func must(b []byte, err error) []byte {
 
 var messages = rapid.Custom(func(t *rapid.T) Message {
 	content := model.ContentID(digests.Draw(t, "content"))
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 14).Draw(t, "kind") {
 	case 0:
 		return drawOrder(t)
 	case 1:
@@ -95,22 +95,66 @@ var messages = rapid.Custom(func(t *rapid.T) Message {
 			Round: u64.Draw(t, "round"), Attempt: u32.Draw(t, "attempt"), Content: content, Reason: words.Draw(t, "reason"),
 			Detail: texts.Draw(t, "detail"), Counter: u64.Draw(t, "counter"),
 		}
-	default:
+	case 9:
 		return Superseded{Instance: nonces.Draw(t, "instance")}
+	case 10:
+		m := parted.Draw(t, "model")
+		return Manifest{Version: u64.Draw(t, "version"), Schema: m.Schema, Slot: rapid.Uint32Max(7).Draw(t, "slot"), Blob: drawBlob(t, m)}
+	case 11:
+		m := parted.Draw(t, "delta")
+		return Offer{Samples: u64.Draw(t, "samples"), Metrics: metrics.Draw(t, "metrics"), Schema: m.Schema, Content: content, Blob: drawBlob(t, m)}
+	case 12:
+		return Need{Blob: BlobKey(nonces.Draw(t, "blob")), Ranges: drawRanges(t)}
+	case 13:
+		return Grant{
+			Round: u64.Draw(t, "round"), Attempt: u32.Draw(t, "attempt"), Seq: u64.Draw(t, "seq"),
+			Blob: BlobKey(nonces.Draw(t, "blob")), Ranges: drawRanges(t),
+		}
+	default:
+		return Wait{Round: u64.Draw(t, "round"), Attempt: u32.Draw(t, "attempt"), Content: content, Ahead: u32.Draw(t, "ahead")}
 	}
 })
+
+// parted draws models that have something to cut.
+var parted = models.Filter(func(m *model.Model) bool { return len(m.Blob) > 0 })
+
+func drawBlob(t *rapid.T, m *model.Model) Blob {
+	b, err := NewBlob(m.Blob, rapid.IntRange(MinPart, MaxPart).Draw(t, "part_size"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func drawRanges(t *rapid.T) []Range {
+	var list []Range
+	for at := uint32(0); len(list) < MaxRanges; {
+		r := Range{First: at + rapid.Uint32Max(60).Draw(t, "gap"), N: 1 + rapid.Uint32Max(15).Draw(t, "n")}
+		if r.End() > 4000 {
+			break
+		}
+		list = append(list, r)
+		at = r.End()
+		if rapid.IntRange(0, 4).Draw(t, "end") == 0 {
+			break
+		}
+	}
+	return list
+}
 
 // kindOfMessage is the kind whose body a message is.
 func kindOfMessage(m Message) string {
 	switch m.(type) {
 	case Order:
 		return KindOrder
-	case Model:
+	case Model, Manifest:
 		return KindModel
 	case Join:
 		return KindJoin
-	case Update, Decline:
+	case Update, Offer, Decline:
 		return KindUpdate
+	case Need:
+		return KindNeed
 	}
 	return KindReply
 }
@@ -120,7 +164,8 @@ func kindOfMessage(m Message) string {
 func sameMessage(a, b Message) string {
 	rules := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Rule" }, cmp.Ignore())
 	opts := cmp.Options{cmpopts.EquateEmpty()}
-	if _, ok := a.(Update); ok {
+	switch a.(type) {
+	case Update, Offer:
 		opts = append(opts, rules)
 	}
 	return cmp.Diff(a, b, opts)
@@ -212,12 +257,12 @@ func TestUpdateAgainstSchema(t *testing.T) {
 // The bounds that a receiver sets from its schema are reached, not passed.
 func TestMaxBodies(t *testing.T) {
 	t.Parallel()
-	m := testModel(t)
 	long := map[string]float64{}
 	for i := range maxMetrics {
 		long[string(rune('a'+i%26))+string(bytes.Repeat([]byte{byte('a' + i/26)}, maxMetricName-1))] = 1
 	}
-	u := Update{Samples: math.MaxUint64, Metrics: long, Tensors: testDelta(t)}
+	m := largeModel(t, 100) // an offer of less is larger than the update
+	u := Update{Samples: math.MaxUint64, Metrics: long, Tensors: m}
 	if got, most := len(encode(t, u)), MaxUpdateBody(u.Tensors.Schema); got > most || got < most-8 {
 		t.Errorf("update: %d bytes, bound %d", got, most)
 	}

@@ -164,15 +164,20 @@ func checkTensors(m *model.Model) error {
 	if m == nil {
 		return nil
 	}
-	if _, err := model.NewSchema(m.Schema...); err != nil {
+	return first(checkSchema(m.Schema), m.Check())
+}
+
+// checkSchema is Encode's check of a schema.
+func checkSchema(s model.Schema) error {
+	if _, err := model.NewSchema(s...); err != nil {
 		return err
 	}
-	for i := 1; i < len(m.Schema); i++ {
-		if m.Schema[i-1].Name >= m.Schema[i].Name {
-			return fmt.Errorf("schema: %s does not come after %s", short(m.Schema[i].Name), short(m.Schema[i-1].Name))
+	for i := 1; i < len(s); i++ {
+		if s[i-1].Name >= s[i].Name {
+			return fmt.Errorf("schema: %s does not come after %s", short(s[i].Name), short(s[i-1].Name))
 		}
 	}
-	return m.Check()
+	return nil
 }
 
 // tensors returns the schema and the blob of a model that may be nil.

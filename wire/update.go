@@ -9,7 +9,8 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// Contribution is what a site answers to an order: an [Update] or a [Decline].
+// Contribution is what a site answers to an order: an [Update], an [Offer] or a
+// [Decline].
 type Contribution interface {
 	Message
 	contribution()
@@ -37,11 +38,13 @@ const (
 func (Update) contribution()  {}
 func (Decline) contribution() {}
 
-func (u Update) check() error {
-	if len(u.Metrics) > maxMetrics {
-		return fmt.Errorf("metrics: want at most %d, got %d", maxMetrics, len(u.Metrics))
+func (u Update) check() error { return first(checkMetrics(u.Metrics), checkTensors(u.Tensors)) }
+
+func checkMetrics(m map[string]float64) error {
+	if len(m) > maxMetrics {
+		return fmt.Errorf("metrics: want at most %d, got %d", maxMetrics, len(m))
 	}
-	for name, v := range u.Metrics {
+	for name, v := range m {
 		if name == "" || len(name) > maxMetricName || !printable([]byte(name)) {
 			return fmt.Errorf("metrics: name %s is not 1 to %d bytes of printable text", short(name), maxMetricName)
 		}
@@ -49,7 +52,7 @@ func (u Update) check() error {
 			return fmt.Errorf("metrics: %s is %v, want a finite number", short(name), v)
 		}
 	}
-	return checkTensors(u.Tensors)
+	return nil
 }
 
 func (u Update) appendTo(b []byte) []byte {
@@ -79,10 +82,10 @@ func (d Decline) appendTo(b []byte) []byte {
 	return appendStr(b, clean(d.Detail, maxDetail))
 }
 
-// DecodeUpdate reads the body of an update: an [Update] or a [Decline]. With
-// want, the tensors must have exactly that schema, which the result then
-// shares, rules included; model.Schema{} wants none, and nil takes any. Names
-// of metrics are copied, the blob aliases the body. The error is a [*Refusal].
+// DecodeUpdate reads the body of an update: an [Update], an [Offer] or a
+// [Decline]. With want, the tensors must have exactly that schema, which the
+// result then shares, rules included; model.Schema{} wants none, and nil takes
+// any. Names of metrics are copied, blob and hashes alias the body. The error is a [*Refusal].
 // Whether the tensors are finite and on the grid is the fold's to check.
 func DecodeUpdate(body []byte, want model.Schema) (Contribution, error) {
 	r := open(body, "update", ScanLimits{Items: MaxTableItems})
@@ -92,6 +95,8 @@ func DecodeUpdate(body []byte, want model.Schema) (Contribution, error) {
 		return nil, r.err
 	case tag == tagInline && n == updateFields:
 		return decodeInline(r, want)
+	case tag == tagOffer && n == offerFields:
+		return decodeOffer(r, want)
 	case tag == tagDecline && n == declineFields:
 		d := Decline{Reason: r.word("reason"), Detail: r.text("detail", maxDetail)}
 		if err := r.close(); err != nil {

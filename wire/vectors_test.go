@@ -26,11 +26,11 @@ const vectorDir = "../testdata/vectors/wire"
 // vector is one file. Its keys are described in the directory's README.
 type vector struct {
 	name, comment string
-	op            string // scan, zstd, open, or the kind of a body
+	op            string // scan, zstd, part, open, or the kind of a body
 	topic         string // open
 	signed        bool   // open: the receiver has keys
 	maxRound      uint64 // open
-	maxBody       int    // open, zstd
+	maxBody       int    // open, zstd; part: of the payload
 	schema        string // update: JSON [[name, dtype, shape] ...], "" = any
 	expect        string // "accepted" or a reason
 	stage         int
@@ -215,6 +215,15 @@ func (v vector) run(t *testing.T) (string, error) {
 			return "", err
 		}
 		return fmt.Sprintf(`{"bytes":%d,"sha256":%q}`, len(plain), model.ContentIDOf(plain)), nil
+	case "part":
+		p, err := DecodePart(v.data, v.maxBody)
+		if err != nil {
+			return "", err
+		}
+		if again := AppendPart(nil, p); !bytes.Equal(again, v.data) {
+			t.Errorf("re-encodes to %x", again)
+		}
+		return fmt.Sprintf(`{"blob":%q,"index":%d,"count":%d,"bytes":%d,"sha256":%q}`, p.Blob, p.Index, p.Count, len(p.Data), model.ContentIDOf(p.Data)), nil
 	case "open":
 		return v.open(t)
 	}

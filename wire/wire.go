@@ -7,6 +7,10 @@
 // once, [Opener.Open] what arrived on a topic, then call the Decode function of
 // the header's kind. [Inspect] shows any message to a person.
 //
+// What does not fit one message travels as a [Blob] in parts: a [Manifest] or
+// an [Offer] is signed and lists the hash of each [Part], which is no envelope
+// ([AppendPart], [DecodePart], [Blob.Holds]).
+//
 // Everything that arrives is hostile until proven otherwise: bytes are scanned
 // before they are decoded, lengths are checked before memory is taken, and no
 // input makes the package panic, recurse or hang. Each message has exactly one
@@ -34,6 +38,7 @@ const (
 	KindReply  = "reply"
 	KindJoin   = "join"
 	KindUpdate = "update"
+	KindNeed   = "need"
 )
 
 // The encodings of a model or an update body (W-19). All other kinds leave the
@@ -76,6 +81,8 @@ func kindOf(kind string) (info kindInfo, ok bool) {
 		return kindInfo{topic: topics.Join, role: topics.RoleSite, member: true}, true
 	case KindUpdate:
 		return kindInfo{topic: topics.Update, role: topics.RoleSite, member: true, tensors: true}, true
+	case KindNeed:
+		return kindInfo{topic: topics.Need, role: topics.RoleSite, member: true}, true
 	}
 	return kindInfo{}, false
 }

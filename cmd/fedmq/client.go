@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // clientFlags are how a short-lived command reaches the broker.
@@ -48,7 +49,7 @@ func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role strin
 	}
 	conn, err := link.New(link.Config{
 		Broker: f.Broker, Username: f.Username, Password: s.password, TLS: s.tls, Log: log,
-		ClientID: fmt.Sprintf("%s:%s-%d", name, role, os.Getpid()),
+		ClientID: fmt.Sprintf("%s:%s-%d", name, role, os.Getpid()), MaxPacket: wire.MaxPart + 64<<10,
 	})
 	if err != nil {
 		return nil, usageError{err}

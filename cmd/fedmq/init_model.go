@@ -39,7 +39,7 @@ func (c *initModelCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if _, err := os.Lstat(c.Out); err == nil {
 		return usageError{fmt.Errorf("%s exists; a federation begins with a model once", c.Out)}
 	}
-	p := place{dir: filepath.Dir(c.Config), task: f.Tasks[i].Name, member: f.Member, log: logs.quiet()}
+	p := workplace{dir: filepath.Dir(c.Config), task: f.Tasks[i].Name, member: f.Member, log: logs.quiet()}
 	if p.data, err = os.MkdirTemp("", "fedmq-init-model-"); err != nil {
 		return err
 	}

@@ -49,7 +49,10 @@ type cli struct {
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
+	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging, the wire format on this machine."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
+	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`
+	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
 	Version    versionCmd      `cmd:"" help:"Print version, commit and Go version."`
 
 	Log logFlags `embed:"" prefix:"log-"`

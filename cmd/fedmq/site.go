@@ -81,14 +81,14 @@ type execFile struct {
 	MemoryMB int64         `yaml:"memory_mb"`
 }
 
-// place is where a trainer works.
-type place struct {
+// workplace is where a trainer works.
+type workplace struct {
 	dir, data    string // of the configuration file, of the site's state
 	task, member string
 	log          zerolog.Logger
 }
 
-func (f execFile) start(ctx context.Context, p place) (*exec.Trainer, error) {
+func (f execFile) start(ctx context.Context, p workplace) (*exec.Trainer, error) {
 	return exec.Start(ctx, exec.Config{
 		Command: f.Command, Mode: exec.Mode(f.Mode), Dir: p.dir, Files: filepath.Join(p.data, "trainer-"+p.task),
 		Task: p.task, Member: p.member, Timeout: f.Timeout, Nice: f.Nice, Memory: f.MemoryMB << 20,
@@ -97,7 +97,7 @@ func (f execFile) start(ctx context.Context, p place) (*exec.Trainer, error) {
 }
 
 // load reads the data, or starts the program; closeTrainers ends it.
-func (f trainerFile) load(ctx context.Context, p place, slow bool) (trainer.Trainer, error) {
+func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.Trainer, error) {
 	switch {
 	case f.Tabular != nil && f.Exec != nil:
 		return nil, errors.New("trainer: want one of tabular and exec")
@@ -136,7 +136,7 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}
 	for i, t := range f.Tasks {
-		p := place{dir: dir, data: cfg.DataDir, task: t.Name, member: f.Member, log: log}
+		p := workplace{dir: dir, data: cfg.DataDir, task: t.Name, member: f.Member, log: log}
 		tr, err := t.Trainer.load(ctx, p, slow)
 		if err != nil {
 			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err), closeTrainers(cfg))

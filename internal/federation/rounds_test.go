@@ -150,12 +150,13 @@ func TestBrokerForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := wire.DecodeModel(body, wire.Limits{})
+	d, err := wire.DecodeModel(body, wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	m, ok := d.(wire.Model)
 	recs := w.recorded()
-	if last := recs[len(recs)-1]; m.Matches(h) != nil || h.Base != last.Model || m.Version != last.Round {
+	if last := recs[len(recs)-1]; !ok || m.Matches(h) != nil || h.Base != last.Model || m.Version != last.Round {
 		t.Errorf("version %d, %s is retained, want version %d, %s", m.Version, h.Base, last.Round, last.Model)
 	}
 	sameModels(t, recs, undisturbed(t))

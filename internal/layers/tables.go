@@ -20,6 +20,7 @@ var layers = map[string]layer{
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
 	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
+	"record/replay":       {imports: []string{"model", "record", "aggregator/strategy", "internal/fold", "internal/round", "internal/verdict"}},
 	"python":              {},
 	"examples":            {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "aggregator/strategy", "record"}},
 	"cmd":                 {imports: []string{"..."}},

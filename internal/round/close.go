@@ -15,10 +15,20 @@ func (m *Machine) over() (Close, bool) {
 	switch {
 	case !waited:
 		return CloseAll, true
-	case m.clock.elapsed(m.now) >= int64(m.cfg.DeadlineMS):
+	case m.clock.elapsed(m.now) >= int64(m.deadline()):
 		return CloseDeadline, true
 	}
 	return "", false
+}
+
+// deadline is how long the attempt may last: while anybody that it still waits
+// for is uploading, a moment longer.
+func (m *Machine) deadline() uint64 {
+	d := m.cfg.DeadlineMS
+	if slices.ContainsFunc(m.s.Cohort, func(i uint32) bool { return m.slots[i].uploading && !m.slots[i].done() }) {
+		d += min(d/graceShare, maxGraceMS)
+	}
+	return d
 }
 
 // close ends the attempt: a commit with a quorum, else an abandon.

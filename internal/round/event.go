@@ -63,6 +63,23 @@ type Update struct {
 	Detail  string         // for the refusal, from a closed set of the driver's
 	Norm    float64
 	Bytes   int64 // as it travelled
+	Offer   bool  // it is only offered: answered by SendAdmit where it would be accepted
+}
+
+// Uploading says that the upload of an offered update runs, or that it has
+// ended, however. Running ones end a member's silence and hold a deadline up
+// for a moment; it may be repeated.
+type Uploading struct {
+	Now    int64
+	Member string
+	On     bool
+}
+
+// Heard says that a member sent something that is not the machine's business:
+// it is not silent.
+type Heard struct {
+	Now    int64
+	Member string
 }
 
 // Decline is a member's refusal to take part in one attempt.
@@ -124,6 +141,8 @@ func (Tick) event()         {}
 func (Published) event()    {}
 func (Join) event()         {}
 func (Update) event()       {}
+func (Uploading) event()    {}
+func (Heard) event()        {}
 func (Decline) event()      {}
 func (Leave) event()        {}
 func (Committed) event()    {}

@@ -39,6 +39,8 @@ type slot struct {
 	declined bool    // in this attempt
 	detail   string  // why
 	conflict bool
+
+	uploading bool // an offered update is on its way
 }
 
 type slotKind uint8
@@ -153,6 +155,14 @@ func (m *Machine) step(ev Event) {
 	case Update:
 		m.time(ev.Now)
 		m.update(ev)
+	case Uploading:
+		m.time(ev.Now)
+		m.uploading(ev)
+	case Heard:
+		m.time(ev.Now)
+		if i, ok := m.known(ev.Member); ok {
+			m.heard(i)
+		}
 	case Decline:
 		m.time(ev.Now)
 		m.decline(ev)
@@ -208,11 +218,17 @@ func (m *Machine) State() *State { return m.s.clone() }
 // Accepted returns how many updates the sum of the current round holds.
 func (m *Machine) Accepted() int { return m.accepted }
 
+// Known reports whether a member was welcomed and is still allowed.
+func (m *Machine) Known(member string) bool {
+	_, ok := m.known(member)
+	return ok
+}
+
 // wake returns when the next Tick is wanted.
 func (m *Machine) wake() int64 {
 	switch m.s.Phase {
 	case Open:
-		return m.clock.end(m.cfg.DeadlineMS)
+		return m.clock.end(m.deadline())
 	case Waiting:
 		return m.waitUntil
 	case Idle:

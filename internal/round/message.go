@@ -2,8 +2,8 @@ package round
 
 import "github.com/fedmq/fedmq/internal/verdict"
 
-// Message is something to send: SendOrder, SendReply, SendSettled or
-// SendEvent.
+// Message is something to send: SendOrder, SendReply, SendAdmit, SendSettled
+// or SendEvent.
 type Message interface{ message() }
 
 // SendOrder publishes the current order, its model first, and is repeated at
@@ -14,6 +14,15 @@ type SendOrder struct{ Order Order }
 type SendReply struct {
 	Member string
 	Reply  Reply
+}
+
+// SendAdmit says that an offered update may be uploaded: complete and checked
+// it comes back as an Update. Round and Attempt are the offer's.
+type SendAdmit struct {
+	Member  string
+	Round   uint64
+	Attempt uint32
+	Content ID
 }
 
 // SendSettled asks the driver to look up what became of a member's update of
@@ -29,6 +38,7 @@ type SendEvent struct{ Fact Fact }
 
 func (SendOrder) message()   {}
 func (SendReply) message()   {}
+func (SendAdmit) message()   {}
 func (SendSettled) message() {}
 func (SendEvent) message()   {}
 
@@ -118,6 +128,7 @@ const (
 	FactSuperseded FactKind = "superseded" // Member
 	FactOpened     FactKind = "opened"     // Work, Count
 	FactAccepted   FactKind = "accepted"   // Member, Content, Count so far
+	FactOffered    FactKind = "offered"    // Member, Content: its upload begins; the driver tells it
 	FactRefused    FactKind = "refused"    // Member, Content, Reason, Detail
 	FactDeclined   FactKind = "declined"   // Member, Detail
 	FactClosing    FactKind = "closing"    // Detail: the Close, Count

@@ -74,6 +74,8 @@ func showMessage(msg round.Message) string {
 		return showOrder(msg.Order)
 	case round.SendReply:
 		return "to " + msg.Member + ": " + showReply(msg.Reply)
+	case round.SendAdmit:
+		return fmt.Sprintf("admit %s %d.%d %s", msg.Member, msg.Round, msg.Attempt, text(msg.Content[:]))
 	case round.SendSettled:
 		return fmt.Sprintf("to %s: settled %d %s", msg.Member, msg.Round, text(msg.Content[:]))
 	case round.SendEvent:

@@ -210,11 +210,16 @@ func (s *script) event(t testing.TB, line string) round.Event {
 			Now: s.now, Member: who, Samples: num(t, get("n", "10")), Schema: id(get("schema", "")),
 			Instance: inst(get("instance", "i1")), Counter: num(t, c), Digest: id(get("digest", who+c)),
 		}
-	case "update":
+	case "uploading", "uploaded":
+		return round.Uploading{Now: s.now, Member: who, On: verb == "uploading"}
+	case "heard":
+		return round.Heard{Now: s.now, Member: who}
+	case "update", "offer":
 		p, _ := verdict.Parse(get("problem", ""))
 		return round.Update{
 			Now: s.now, Member: who, Round: r, Attempt: a, Base: id(get("base", text(st.Base[:]))),
 			Content: id(get("c", who+"-r"+fmt.Sprint(r))), Samples: num(t, get("n", "10")), Problem: p, Norm: 1, Bytes: 100,
+			Offer: verb == "offer",
 		}
 	case "decline":
 		return round.Decline{Now: s.now, Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data")}

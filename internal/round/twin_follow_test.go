@@ -24,6 +24,19 @@ func (w *twin) event(ev round.Event, now int64) {
 		if w.isOpen() && ev.Round == w.round() && ev.Attempt == w.attempt() {
 			w.note(note{kind: publishd, now: now})
 		}
+	case round.Uploading:
+		kind := sent
+		if ev.On {
+			kind = sending
+		}
+		if slices.Contains(w.welcomed(), ev.Member) {
+			w.note(note{kind: kind, member: ev.Member, now: now})
+			if ev.On {
+				w.note(note{kind: heard, member: ev.Member, now: now})
+			}
+		}
+	case round.Heard:
+		w.note(note{kind: heard, member: ev.Member, now: now})
 	case round.Decline:
 		w.note(note{kind: heard, member: ev.Member, now: now})
 		_, live, _ := w.place(ev.Member)
@@ -42,17 +55,20 @@ func (w *twin) event(ev round.Event, now int64) {
 func (w *twin) ready(ev round.Event, rd round.Ready, now int64) {
 	var reply round.Reply
 	settled := false
+	admitted := false
 	for _, msg := range rd.Send {
 		switch msg := msg.(type) {
 		case round.SendReply:
 			reply = msg.Reply
 		case round.SendSettled:
 			settled = true
+		case round.SendAdmit:
+			admitted = true
 		}
 	}
 	switch ev := ev.(type) {
 	case round.Update:
-		w.updated(ev, reply, settled, now)
+		w.updated(ev, reply, settled, admitted, now)
 	case round.Join:
 		if _, ok := reply.(round.Welcome); ok {
 			w.note(note{kind: joined, member: ev.Member, now: now})
@@ -87,7 +103,7 @@ func (w *twin) opening() uint32 {
 }
 
 // updated compares the answer to an update.
-func (w *twin) updated(u round.Update, reply round.Reply, settled bool, now int64) {
+func (w *twin) updated(u round.Update, reply round.Reply, settled, admitted bool, now int64) {
 	want := w.answer(u)
 	got := ""
 	switch r := reply.(type) {
@@ -102,6 +118,9 @@ func (w *twin) updated(u round.Update, reply round.Reply, settled bool, now int6
 	if settled {
 		got = "settled"
 	}
+	if admitted {
+		got += "admit" // alone
+	}
 	if got != want {
 		w.t.Fatalf("update %s of %s for %d.%d at %d.%d: answered %q, want %q",
 			text(u.Content[:]), u.Member, u.Round, u.Attempt, w.round(), w.attempt(), got, want)
@@ -115,7 +134,7 @@ func (w *twin) updated(u round.Update, reply round.Reply, settled bool, now int6
 	case why == verdict.Counted:
 		w.note(note{kind: accept, member: u.Member, content: u.Content, attempt: w.attempt(), now: now})
 	case !holds && !bad && (why == u.Problem && why != verdict.None || why == verdict.OutOfRange):
-		w.note(note{kind: refuse, member: u.Member, reason: why, now: now})
+		w.note(note{kind: refuse, member: u.Member, content: u.Content, reason: why, now: now})
 	}
 }
 

@@ -55,6 +55,8 @@ const (
 	forgiven noteKind = "forgiven"
 	publishd noteKind = "published"
 	cutShort noteKind = "cut short" // abandoned by an operator
+	sending  noteKind = "sending"   // an upload runs
+	sent     noteKind = "sent"
 )
 
 func (w *twin) note(n note) { w.log = append(w.log, n) }
@@ -168,6 +170,35 @@ func (w *twin) refused(member string) (verdict.Reason, bool) {
 	return why, why != verdict.None
 }
 
+// refusedFor reports whether this very content was refused for good, as the
+// first of its member.
+func (w *twin) refusedFor(member string, content round.ID) bool {
+	_, from := w.last(advanced, lapsed)
+	var of round.ID
+	for _, n := range w.log[from+1:] {
+		switch {
+		case n.member != member:
+		case n.kind == refuse:
+			of = n.content
+		case n.kind == accept || n.kind == givenUp:
+			of = round.ID{}
+		}
+	}
+	return of == content
+}
+
+// uploads reports whether an upload of the member is under way.
+func (w *twin) uploads(member string) bool {
+	_, from := w.last(advanced, lapsed, crashed)
+	on := false
+	for _, n := range w.log[from+1:] {
+		if n.member == member && (n.kind == sending || n.kind == sent) {
+			on = n.kind == sending
+		}
+	}
+	return on
+}
+
 func (w *twin) sitsOut(member string) bool {
 	_, from := w.last(opened)
 	return slices.ContainsFunc(w.log[from+1:], func(n note) bool { return n.kind == declined && n.member == member })
@@ -243,14 +274,16 @@ func (w *twin) elapsed(now int64) int64 {
 
 // over says whether the attempt should have ended.
 func (w *twin) over(now int64) bool {
-	done := 0
+	done, grace := 0, int64(0)
 	for _, p := range w.cohort() {
 		_, live, _ := w.place(p)
 		if _, bad := w.refused(p); bad && !w.promised(p) || live || w.sitsOut(p) {
 			done++
+		} else if w.uploads(p) {
+			grace = min(10_000, int64(w.cfg.DeadlineMS)/10)
 		}
 	}
-	return w.cfg.Goal > 0 && w.folded() >= w.cfg.Goal || done == len(w.cohort()) || w.elapsed(now) >= int64(w.cfg.DeadlineMS)
+	return w.cfg.Goal > 0 && w.folded() >= w.cfg.Goal || done == len(w.cohort()) || w.elapsed(now) >= int64(w.cfg.DeadlineMS)+grace
 }
 
 func (w *twin) promised(member string) bool {
@@ -285,6 +318,11 @@ func (w *twin) answer(u round.Update) string {
 		return u.Problem.String()
 	case u.Samples == 0 && w.work() == round.WorkTrain:
 		return "out_of_range"
+	case u.Offer && !holds && w.refusedFor(u.Member, u.Content):
+		why, _ := w.refused(u.Member)
+		return why.String()
+	case u.Offer:
+		return "admit"
 	}
 	return "counted"
 }

@@ -43,7 +43,8 @@ func (m *Machine) update(u Update) {
 	}
 }
 
-// judge accepts an update that may count, or refuses it for good.
+// judge accepts an update that may count, admits its offer, or refuses
+// either for good.
 func (m *Machine) judge(i uint32, u Update) {
 	weight := m.s.Params.weigh(u.Samples)
 	why := u.Problem
@@ -60,6 +61,14 @@ func (m *Machine) judge(i uint32, u Update) {
 		Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: why,
 	}
 	s := &m.slots[i]
+	if u.Offer && why == verdict.None {
+		if s.kind == refused && s.v.Content == u.Content {
+			m.refuse(u, s.v.Reason)
+			return
+		}
+		m.send(SendAdmit{Member: u.Member, Round: u.Round, Attempt: u.Attempt, Content: u.Content})
+		return
+	}
 	if why != verdict.None {
 		if s.kind == empty {
 			s.kind, s.v = refused, v
@@ -97,6 +106,18 @@ func (m *Machine) refuse(u Update, why verdict.Reason) {
 	m.reply(u.Member, Refusal{Round: u.Round, Attempt: u.Attempt, Content: u.Content, Reason: why, Detail: u.Detail})
 	if why.Authenticated() {
 		m.tell(Fact{Kind: FactRefused, Member: u.Member, Content: u.Content, Reason: why, Detail: u.Detail})
+	}
+}
+
+// uploading notes who is sending an offered update.
+func (m *Machine) uploading(ev Uploading) {
+	i, ok := m.known(ev.Member)
+	if !ok {
+		return
+	}
+	m.slots[i].uploading = ev.On
+	if ev.On {
+		m.heard(i)
 	}
 }
 

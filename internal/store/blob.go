@@ -55,17 +55,34 @@ func (s *Store) PutBlob(id [32]byte, data []byte, sync bool) error {
 	if sha256.Sum256(data) != id {
 		panic("store: blob under another id than its hash")
 	}
+	return s.putBlob(id, data, sync)
+}
+
+// AddBlob is [Store.PutBlob] for data whose hash is not known yet: it returns
+// it, and hashes once.
+func (s *Store) AddBlob(data []byte, sync bool) (id [32]byte, err error) {
+	id = sha256.Sum256(data)
+	return id, s.putBlob(id, data, sync)
+}
+
+func (s *Store) putBlob(id [32]byte, data []byte, sync bool) error {
 	if s.failed.Load() {
 		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
 	}
-	dir, name := blobName(id)
-	if err := s.blobDir(dir, sync); err != nil {
-		return err
-	}
+	_, name := blobName(id)
 	tmp := path.Join(tmpDir, rand.Text())
 	if err := s.writeFile(tmp, data, sync); err != nil {
 		_ = s.disk.Remove(tmp) // what cannot be removed goes at the next start
 		return s.diskError("write blob "+name, err)
+	}
+	return s.nameBlob(tmp, id, sync)
+}
+
+// nameBlob gives a written file the name of its blob, durable with sync.
+func (s *Store) nameBlob(tmp string, id [32]byte, sync bool) error {
+	dir, name := blobName(id)
+	if err := s.blobDir(dir, sync); err != nil {
+		return err
 	}
 	if err := s.disk.Rename(tmp, name); err != nil {
 		return s.diskError("rename to "+name, err)
@@ -152,10 +169,15 @@ func (s *Store) Blob(id [32]byte) ([]byte, error) {
 	return data, nil
 }
 
-// HasBlob reports whether a blob can be read whole.
+// HasBlob reports whether a blob is there with the bytes its name says. It
+// reads it through, piece by piece.
 func (s *Store) HasBlob(id [32]byte) bool {
-	_, err := s.Blob(id)
-	return err == nil
+	r, err := s.OpenBlob(id)
+	if err != nil {
+		return false
+	}
+	got, err := hashOf(r, r.Size())
+	return errors.Join(err, r.Close()) == nil && got == id
 }
 
 // RemoveBlob deletes a blob; one that is not there is no error.

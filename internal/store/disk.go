@@ -27,6 +27,12 @@ type Disk interface {
 	SyncDir(dir string) error
 	// ReadFile returns a file's bytes; fs.ErrNotExist when there is none.
 	ReadFile(name string) ([]byte, error)
+	// Open opens a file for reading and tells its size; fs.ErrNotExist when
+	// there is none.
+	Open(name string) (Source, int64, error)
+	// Scratch makes a file that does not exist yet and is gone when it is
+	// closed.
+	Scratch(name string) (Scratch, error)
 	// Remove deletes a file; fs.ErrNotExist when there is none.
 	Remove(name string) error
 	// List returns the entries of a directory; none when it does not exist.
@@ -36,8 +42,17 @@ type Disk interface {
 // File is a file being written.
 type File interface {
 	io.Writer
+	io.WriterAt
+	io.ReaderAt
 	Sync() error
 	Close() error
+}
+
+// Source is a file being read, from its begin on and at any offset.
+type Source interface {
+	io.Reader
+	io.ReaderAt
+	io.Closer
 }
 
 // Entry is one entry of a directory.
@@ -55,7 +70,7 @@ func (d osDisk) path(name string) string { return filepath.Join(d.root, filepath
 func (d osDisk) MkdirAll(dir string) error { return os.MkdirAll(d.path(dir), 0o700) }
 
 func (d osDisk) Create(name string) (File, error) {
-	return os.OpenFile(d.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return os.OpenFile(d.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 func (d osDisk) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
@@ -73,6 +88,34 @@ func (d osDisk) sync(name string, flag int) error {
 }
 
 func (d osDisk) ReadFile(name string) ([]byte, error) { return os.ReadFile(d.path(name)) }
+
+func (d osDisk) Open(name string) (Source, int64, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+func (d osDisk) Scratch(name string) (Scratch, error) {
+	f, err := os.OpenFile(d.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if os.Remove(f.Name()) == nil {
+		return f, nil // it lives on without a name
+	}
+	return named{f}, nil
+}
+
+// named is a scratch file where an open file cannot be removed.
+type named struct{ *os.File }
+
+func (n named) Close() error { return errors.Join(n.File.Close(), os.Remove(n.Name())) }
 
 func (d osDisk) Remove(name string) error { return os.Remove(d.path(name)) }
 

@@ -48,8 +48,10 @@ type world struct {
 	broker  *broker.Broker
 	stop    func() // the broker
 	conns   map[string]net.Conn
-	gate    chan struct{} // the aggregator's clock waits for it, nil: does not
-	deaf    bool          // the aggregator's next connections get no PUBACK while it is set
+	gate    chan struct{}            // the aggregator's clock waits for it, nil: does not
+	set     func(*aggregator.Config) // changes what aggregate starts with, nil: nothing
+	rates   map[string]int           // bytes a second of a party's link, each way; none: no limit
+	deaf    bool                     // the aggregator's next connections get no PUBACK while it is set
 	records []record.Record
 	ends    []string
 
@@ -155,9 +157,22 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 		if name == aggregatorName {
 			c = &deafConn{Conn: c, w: w}
 		}
+		if rate := w.rates[name]; rate > 0 {
+			c = newSlowConn(c, rate)
+		}
 		w.conns[name] = c
 		return c, nil
 	}
+}
+
+// slow limits a party's next connections.
+func (w *world) slow(name string, rate int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rates == nil {
+		w.rates = map[string]int{}
+	}
+	w.rates[name] = rate
 }
 
 // cut breaks a party's connection without a word.
@@ -213,6 +228,9 @@ func (w *world) aggregate(tasks ...aggregator.Task) {
 			}
 			w.ends = append(w.ends, reason)
 		},
+	}
+	if w.set != nil {
+		w.set(&cfg)
 	}
 	w.start(aggregatorName, func(ctx context.Context) error { return aggregator.Run(ctx, cfg) })
 }
@@ -379,6 +397,7 @@ func (w *world) history() []record.Record {
 			w.t.Errorf("%s is not the record: %v", files[i], err)
 		}
 	}
+	w.replay(dir, raws)
 	return recs
 }
 

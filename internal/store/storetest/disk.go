@@ -8,6 +8,7 @@ package storetest
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path"
@@ -43,8 +44,8 @@ func New() *Disk {
 }
 
 // Fail makes f decide over every operation from now on: a non-nil error is
-// returned by it. op is mkdir, create, write, sync, rename, syncdir, read,
-// remove or list. nil mends the disk.
+// returned by it. op is mkdir, create, open, write, sync, rename, syncdir, read,
+// remove, list or scratch. nil mends the disk.
 func (d *Disk) Fail(f func(op, name string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,6 +165,28 @@ func (d *Disk) Create(name string) (store.File, error) {
 	ino := &inode{mod: time.Now()}
 	d.now[name] = ino
 	return &file{d: d, ino: ino, name: name}, nil
+}
+
+// Open implements store.Disk.
+func (d *Disk) Open(name string) (store.Source, int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.do("open", name); err != nil {
+		return nil, 0, err
+	}
+	ino := d.now[name]
+	if ino == nil {
+		return nil, 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	f := &file{d: d, ino: ino, name: name}
+	size := int64(len(ino.cache))
+	return &source{file: f, Reader: io.NewSectionReader(f, 0, size)}, size, nil
+}
+
+// source reads an open file, from its begin on and at any offset.
+type source struct {
+	*file
+	io.Reader
 }
 
 // Rename implements store.Disk.
@@ -286,6 +309,31 @@ func (f *file) Write(p []byte) (int, error) {
 	}
 	f.ino.cache = append(f.ino.cache, p...)
 	return len(p), nil
+}
+
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	err := f.d.do("write", f.name)
+	if err != nil {
+		p = p[:len(p)/2] // a short write
+	}
+	b := bytes.Clone(f.ino.cache) // what is synced keeps its bytes
+	if more := int(off) + len(p) - len(b); more > 0 {
+		b = append(b, make([]byte, more)...)
+	}
+	copy(b[off:], p)
+	f.ino.cache = b
+	return len(p), err
+}
+
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if err := f.d.do("read", f.name); err != nil {
+		return 0, err
+	}
+	return bytes.NewReader(f.ino.cache).ReadAt(p, off)
 }
 
 func (f *file) Sync() error { return f.d.SyncFile(f.name) }

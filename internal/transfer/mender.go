@@ -1,0 +1,156 @@
+package transfer
+
+import "github.com/fedmq/fedmq/wire"
+
+// Times of a mender (TR-51, TR-52).
+const (
+	mendPause  ms = 2_000 // between two times that one part is mended
+	retryPause ms = 1_000 // after a publish that failed
+)
+
+// Mender publishes the parts of one blob on its slot: all of them at first and
+// after a reconnect, and those that members need (TR-50 and up). It starts
+// disconnected.
+type Mender struct {
+	now       ms
+	connected bool
+	key       wire.BlobKey
+	count     uint32
+
+	due     bitmap // owed
+	flying  bitmap
+	nFlying int
+	acked   bitmap // since All
+	nAcked  int
+	whole   bool // Done was said, or All never called
+	last    []ms // when each part was handed out
+	pause   ms   // nothing is handed out before
+}
+
+// MendReady is what a Mender owes.
+type MendReady struct {
+	Publish []uint32 // parts to publish, retained; at most 8 are in flight
+	Done    bool     // every part has been acknowledged since All; said once
+	Wake    int64    // when the next Tick is wanted, 0 for never
+}
+
+// NewMender returns a mender without a blob.
+func NewMender() *Mender { return &Mender{whole: true} }
+
+// Hold sets the blob, and forgets what was owed of another. The same blob
+// changes nothing.
+func (m *Mender) Hold(blob wire.Blob) {
+	key, n := blob.Key(), blob.Count()
+	if m.count > 0 && key == m.key {
+		return
+	}
+	*m = Mender{
+		now: m.now, connected: m.connected, key: key, count: uint32(n), // #nosec G115 -- at most topics.MaxParts
+		due: newBitmap(n), flying: newBitmap(n), acked: newBitmap(n), last: make([]ms, n), whole: true,
+	}
+}
+
+// All owes every part once more.
+func (m *Mender) All(now int64) {
+	m.time(now)
+	for i := range m.count {
+		m.due.add(i)
+	}
+	clear(m.acked)
+	m.nAcked, m.whole = 0, m.count == 0
+}
+
+// Need takes what a member asked for; parts of another blob are not mended,
+// nor those that were published in the last two seconds (TR-51).
+func (m *Mender) Need(now int64, n wire.Need) {
+	m.time(now)
+	if m.count == 0 || n.Blob != m.key {
+		return
+	}
+	for _, r := range n.Ranges {
+		for i, end := r.First, clip(r, m.count); i < end; i++ {
+			if !m.flying.has(i) && (m.last[i] == 0 || m.now-m.last[i] >= mendPause) {
+				m.due.add(i)
+			}
+		}
+	}
+}
+
+// Sent reports what came of publishing a part; what failed is owed again, a
+// second later (TR-52).
+func (m *Mender) Sent(now int64, index uint32, ok bool) {
+	m.time(now)
+	if index >= m.count || !m.flying.has(index) {
+		return
+	}
+	m.flying.del(index)
+	m.nFlying--
+	if !ok {
+		m.due.add(index)
+		m.pause = m.now + retryPause
+		return
+	}
+	if !m.due.has(index) && !m.acked.has(index) { // not of before All
+		m.acked.add(index)
+		m.nAcked++
+	}
+}
+
+// Connected says that the link is up.
+func (m *Mender) Connected(now int64) {
+	m.time(now)
+	m.connected, m.pause = true, 0
+}
+
+// Disconnected says that the link is down: what was in flight is owed again.
+func (m *Mender) Disconnected(now int64) {
+	m.time(now)
+	m.connected = false
+	for i := range m.count {
+		if m.flying.has(i) {
+			m.due.add(i)
+		}
+	}
+	clear(m.flying)
+	m.nFlying = 0
+}
+
+// Tick passes the time.
+func (m *Mender) Tick(now int64) { m.time(now) }
+
+// Ready returns what is owed since the last call.
+func (m *Mender) Ready() MendReady {
+	var rd MendReady
+	owed := m.due.count() > 0
+	if m.connected && owed {
+		if m.now < m.pause {
+			rd.Wake = m.pause
+			return rd
+		}
+		rd.Publish = m.next()
+	}
+	if !m.whole && m.nAcked == int(m.count) {
+		m.whole, rd.Done = true, true
+	}
+	return rd
+}
+
+// next hands out parts in order of their index.
+func (m *Mender) next() (list []uint32) {
+	for i := uint32(0); i < m.count && m.nFlying < inFlight; i++ {
+		if !m.due.has(i) || m.flying.has(i) {
+			continue
+		}
+		m.due.del(i)
+		m.flying.add(i)
+		m.nFlying++
+		m.last[i] = m.now
+		list = append(list, i)
+	}
+	return list
+}
+
+// Progress returns how many parts have been acknowledged since All.
+func (m *Mender) Progress() (done, count int) { return m.nAcked, int(m.count) }
+
+func (m *Mender) time(now ms) { m.now = max(m.now, now) }

@@ -1,0 +1,294 @@
+package transfer
+
+import (
+	"bytes"
+	"fmt"
+	"hash"
+	"hash/fnv"
+
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// pullWorld is an owner with a Mender, sites with a Puller each, and a broker
+// that keeps retained parts, loses some, and delivers some QoS badly.
+type pullWorld struct {
+	t     fataler
+	s     *sim
+	m     *Mender
+	up    bool // the owner's link
+	life  int
+	link  pipe
+	wake  ms
+	slots int
+
+	name  string // of the model
+	data  []byte
+	blob  wire.Blob
+	slot  uint32
+	model int // its number
+	said  int // number of the model that the manifest names
+
+	kept  map[PartFilter]wire.Part // QoS 0
+	mute  int                      // a QoS at which nothing retained is delivered, -1 for none
+	loss  int                      // of a thousand deliveries
+	sites []*pullSite
+
+	published int // parts, every time
+	trace     hash.Hash64
+}
+
+type pullSite struct {
+	w     *pullWorld
+	p     *Puller
+	link  pipe
+	on    bool
+	life  int
+	wake  ms
+	subs  map[PartFilter]byte // at the broker
+	model int                 // that it pulls
+	data  []byte
+	blob  wire.Blob
+	done  int // the last model that is whole
+	needs int
+	got   int // parts, every time
+	most  int // outstanding
+}
+
+func newPullWorld(t fataler, seed uint64, slots int) *pullWorld {
+	s := newSim(seed)
+	return &pullWorld{t: t, s: s, m: NewMender(), link: pipe{s: s, part: 1, latency: 5}, slots: slots, kept: map[PartFilter]wire.Part{}, mute: -1, trace: fnv.New64a()}
+}
+
+func (w *pullWorld) site(part, latency ms) *pullSite {
+	x := &pullSite{w: w, p: NewPuller(), link: pipe{s: w.s, part: part, latency: latency}, subs: map[PartFilter]byte{}}
+	w.sites = append(w.sites, x)
+	return x
+}
+
+// publish makes a new model of n parts in the next slot.
+func (w *pullWorld) publish(n int) {
+	w.model++
+	w.name = fmt.Sprint("model", w.model%5)
+	w.data, w.blob, w.slot = testBytes(w.name, n), testBlob(w.name, n), uint32(w.model%w.slots)
+	w.m.Hold(w.blob)
+	w.m.All(w.s.now)
+	w.drive()
+}
+
+func (w *pullWorld) connect() {
+	if w.up {
+		return
+	}
+	w.up = true
+	w.life++
+	w.m.Connected(w.s.now)
+	if w.model > 0 {
+		w.m.All(w.s.now)
+	}
+	w.drive()
+}
+
+func (w *pullWorld) disconnect() {
+	w.up = false
+	w.life++
+	w.link.free = 0
+	w.m.Disconnected(w.s.now)
+	w.drive()
+}
+
+func (w *pullWorld) drive() {
+	rd := w.m.Ready()
+	fmt.Fprintln(w.trace, w.s.now, rd)
+	w.published += len(rd.Publish)
+	if w.m.nFlying > inFlight || w.m.nFlying != w.m.flying.count() || !w.up && len(rd.Publish) > 0 {
+		w.t.Fatalf("%d parts in flight, counted %d, publish %v", w.m.nFlying, w.m.flying.count(), rd.Publish)
+	}
+	life, model, slot, key := w.life, w.model, w.slot, w.blob.Key()
+	for _, i := range rd.Publish {
+		part := partOf(w.blob, w.data, i)
+		w.link.send(true, func() {
+			if w.life != life {
+				return
+			}
+			w.keep(PartFilter{Slot: slot, Index: i}, part)
+			w.link.send(false, func() {
+				if w.life == life && w.blob.Key() == key {
+					w.m.Sent(w.s.now, i, !w.s.chance(w.loss))
+					w.drive()
+				}
+			})
+		})
+	}
+	if rd.Done {
+		w.said = model
+		for _, x := range w.sites {
+			x.manifest()
+		}
+	}
+	if rd.Wake > 0 && (w.wake <= w.s.now || rd.Wake < w.wake) {
+		w.wake = rd.Wake
+		w.s.after(max(rd.Wake-w.s.now, 0), func() {
+			w.wake = 0
+			w.m.Tick(w.s.now)
+			w.drive()
+		})
+	}
+}
+
+// keep retains a part and passes it to who has subscribed.
+func (w *pullWorld) keep(f PartFilter, p wire.Part) {
+	w.kept[f] = p
+	for _, x := range w.sites {
+		if _, ok := x.subs[f]; ok {
+			x.deliver(f, p)
+		}
+	}
+}
+
+// forget loses retained parts, n of a thousand.
+func (w *pullWorld) forget(n int) {
+	for slot := range uint32(topics.MaxSlots) {
+		for i := range uint32(200) {
+			if w.s.chance(n) {
+				delete(w.kept, PartFilter{Slot: slot, Index: i})
+			}
+		}
+	}
+}
+
+// manifest reaches a site a little later.
+func (x *pullSite) manifest() {
+	w := x.w
+	if w.said == 0 || w.said != w.model {
+		return
+	}
+	model, data, blob, slot := w.model, w.data, w.blob, w.slot
+	x.small(func() {
+		if model <= x.model {
+			return
+		}
+		x.model, x.blob, x.data = model, blob, make([]byte, len(data))
+		x.p.Want(w.s.now, blob, slot)
+		x.drive()
+	})
+}
+
+func (x *pullSite) small(do func()) {
+	life := x.life
+	x.link.send(false, func() {
+		if x.on && x.life == life {
+			do()
+		}
+	})
+}
+
+func (x *pullSite) connect() {
+	if x.on {
+		return
+	}
+	x.on = true
+	x.life++
+	x.p.Connected(x.w.s.now)
+	x.drive()
+	x.manifest()
+}
+
+func (x *pullSite) disconnect() {
+	x.on = false
+	x.life++
+	x.link.free = 0
+	x.p.Disconnected(x.w.s.now)
+	x.drive()
+	clear(x.subs)
+}
+
+func (x *pullSite) drive() {
+	w := x.w
+	rd := x.p.Ready()
+	fmt.Fprintln(w.trace, w.s.now, rd)
+	x.most = max(x.most, x.p.nAsked)
+	if x.p.nAsked > pullMost || x.p.nAsked != x.p.asked.count() && x.p.wanted || !x.on && len(rd.Subscribe) > 0 {
+		w.t.Fatalf("%d parts outstanding, subscribe %v", x.p.nAsked, rd.Subscribe)
+	}
+	x.small(func() {
+		for _, f := range rd.Unsubscribe {
+			f.QoS = 0
+			delete(x.subs, f)
+		}
+		for _, f := range rd.Subscribe {
+			qos := f.QoS
+			f.QoS = 0
+			x.subs[f] = qos
+			if p, ok := w.kept[f]; ok && int(qos) != w.mute {
+				x.deliver(f, p)
+			}
+		}
+	})
+	if rd.Need != nil {
+		x.needs++
+		need := wire.Need{Blob: x.blob.Key(), Ranges: rd.Need}
+		if _, err := wire.Encode(need); err != nil {
+			w.t.Fatalf("need %v: %v", rd.Need, err)
+		}
+		x.small(func() {
+			if w.up && !w.s.chance(w.loss) {
+				w.m.Need(w.s.now, need)
+				w.drive()
+			}
+		})
+	}
+	if rd.Done {
+		x.whole()
+	}
+	if rd.Wake > 0 && (x.wake <= w.s.now || rd.Wake < x.wake) {
+		x.wake = rd.Wake
+		w.s.after(max(rd.Wake-w.s.now, 0), func() {
+			x.wake = 0
+			x.p.Tick(w.s.now)
+			x.drive()
+		})
+	}
+}
+
+// whole asserts that a pull that is done has the model's bytes.
+func (x *pullSite) whole() {
+	if key := x.blob.Key(); x.p.key != key {
+		x.w.t.Fatalf("done with %v, the manifest says %v", x.p.key, key)
+	}
+	blob, err := wire.NewBlob(x.data, wire.MinPart)
+	if err != nil || blob.ID() != x.blob.ID() {
+		x.w.t.Fatalf("model %d is whole, and its bytes are others", x.model)
+	}
+	x.done = x.model
+}
+
+func (x *pullSite) deliver(f PartFilter, p wire.Part) {
+	if x.w.s.chance(x.w.loss) {
+		return
+	}
+	life := x.life
+	x.link.send(true, func() {
+		if !x.on || x.life != life {
+			return
+		}
+		x.got++
+		if off, ok := x.p.Part(x.w.s.now, p, f.Slot, f.Index); ok {
+			if !bytes.Equal(x.data[off:off+len(p.Data)], make([]byte, len(p.Data))) {
+				x.w.t.Fatalf("part %d came twice", p.Index)
+			}
+			copy(x.data[off:], p.Data)
+		}
+		x.drive()
+	})
+}
+
+// pulled reports whether every site has the last model.
+func (w *pullWorld) pulled() bool {
+	for _, x := range w.sites {
+		if x.done != w.model {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,149 @@
+package site
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+)
+
+// memory is a disk for the bubble. It survives the sites that use it.
+type memory struct {
+	mu     sync.Mutex
+	state  map[string]state
+	box    map[string]map[uint64]entry
+	bytes  map[string]map[uint64][]byte
+	blobs  map[model.ContentID][]byte
+	calls  []string // of what an update needs before it may be sent
+	models map[string]*model.Model
+	fail   error
+}
+
+func (d *memory) Load(task string) (saved, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := saved{State: d.state[task]}
+	for _, round := range slices.Sorted(maps.Keys(d.box[task])) {
+		s.Entries = append(s.Entries, d.box[task][round])
+	}
+	if m := d.models[task]; m != nil {
+		s.Model = stored{Content: m.ContentID(), Schema: m.Schema.Hash()}
+	}
+	return s, nil
+}
+
+func (d *memory) Save(task string, st *state, drop []uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, round := range drop {
+		delete(d.box[task], round)
+		delete(d.bytes[task], round)
+	}
+	if st != nil {
+		if d.state == nil {
+			d.state = map[string]state{}
+		}
+		d.state[task] = *st
+	}
+	return d.fail
+}
+
+func (d *memory) PutEntry(task string, e entry, envelope []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.box == nil {
+		d.box, d.bytes = map[string]map[uint64]entry{}, map[string]map[uint64][]byte{}
+	}
+	if d.box[task] == nil {
+		d.box[task], d.bytes[task] = map[uint64]entry{}, map[uint64][]byte{}
+	}
+	d.box[task][e.Round], d.bytes[task][e.Round] = e, envelope
+	d.calls = append(d.calls, "entry")
+	return d.fail
+}
+
+// PutUpdate ignores who needs a blob no more: only boltDisk sweeps.
+func (d *memory) PutUpdate(blob []byte) (model.ContentID, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := model.ContentIDOf(blob)
+	if d.blobs == nil {
+		d.blobs = map[model.ContentID][]byte{}
+	}
+	d.blobs[id] = bytes.Clone(blob)
+	d.calls = append(d.calls, "blob")
+	return id, d.fail
+}
+
+func (d *memory) Update(id model.ContentID) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := d.blobs[id]
+	if model.ContentIDOf(b) != id {
+		return nil, store.ErrCorrupt
+	}
+	return bytes.Clone(b), nil
+}
+
+func (d *memory) Part(id model.ContentID, b []byte, off int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := copy(b, d.blobs[id][min(int(off), len(d.blobs[id])):]); n < len(b) {
+		return store.ErrMissing
+	}
+	return nil
+}
+
+// piecemeal is a model on its way to memory.
+type piecemeal struct{ b []byte }
+
+func (p *piecemeal) WriteAt(b []byte, off int64) (int, error) { return copy(p.b[off:], b), nil }
+func (p *piecemeal) Discard() error                           { return nil }
+
+func (d *memory) Receive(size int64) (incoming, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &piecemeal{make([]byte, size)}, d.fail
+}
+
+func (d *memory) KeepModel(task string, id model.ContentID, s model.Schema, in incoming) error {
+	m := &model.Model{Schema: s, Blob: in.(*piecemeal).b}
+	if m.ContentID() != id {
+		return store.ErrCorrupt
+	}
+	return d.PutModel(task, id, m)
+}
+
+func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b := d.bytes[task][round]; b != nil {
+		return b, nil
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+func (d *memory) PutModel(task string, _ model.ContentID, m *model.Model) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.models == nil {
+		d.models = map[string]*model.Model{}
+	}
+	d.models[task] = m.Clone()
+	return d.fail
+}
+
+func (d *memory) Model(task string) (*model.Model, model.ContentID, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m := d.models[task]; m != nil {
+		return m.Clone(), m.ContentID(), nil
+	}
+	return nil, model.ContentID{}, io.ErrUnexpectedEOF
+}
+
+func (d *memory) Close() error { return nil }

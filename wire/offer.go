@@ -1,0 +1,56 @@
+package wire
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// Offer is a site's contribution in parts (W-37): what it is, and the hashes
+// of the parts that the site sends when they are granted.
+type Offer struct {
+	Samples uint64             // as in an Update
+	Metrics map[string]float64 // as in an Update
+	Schema  model.Schema       // of the tensors
+	Content model.ContentID    // of all parts together
+	Blob    Blob               // of Schema.Bytes() bytes
+}
+
+const (
+	tagOffer    = "offer"
+	offerFields = 7
+)
+
+func (Offer) contribution() {}
+
+func (o Offer) check() error {
+	return first(checkMetrics(o.Metrics), checkSchema(o.Schema), o.Blob.ofSchema(o.Schema.Bytes()))
+}
+
+func (o Offer) appendTo(b []byte) []byte {
+	b = slices.Grow(b, 64+48*len(o.Metrics)+64*len(o.Schema)+len(o.Blob.Hashes))
+	b = appendStr(appendArray(b, offerFields), tagOffer)
+	b = appendUint(b, o.Samples)
+	b = appendMetrics(b, o.Metrics)
+	b = appendTable(b, o.Schema)
+	b = appendBin(b, o.Content[:])
+	return o.Blob.appendCut(b)
+}
+
+func decodeOffer(r *reader, want model.Schema) (Contribution, error) {
+	o := Offer{Samples: r.uint64("samples")}
+	var bad string
+	o.Metrics, bad = r.metrics()
+	t := table{want: want, any: want == nil}
+	t.read(r)
+	o.Content = r.content(false)
+	o.Blob = r.cut(t.size)
+	o.Schema = t.schema(r)
+	if bad != "" {
+		r.refuse(ReasonNotFinite, StageSchema, "metric %s is not a finite number", short(bad))
+	}
+	if err := r.close(); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
