@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
@@ -104,6 +105,7 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 	if len(r.Need) > 0 {
 		m := p.target
 		s.post(t, wire.KindNeed, t.member.Need(), t.m.st.Seen, 0, m.is, wire.Need{Blob: m.Blob.Key(), Ranges: r.Need})
+		crash.At("need.after")
 	}
 	if r.Done {
 		return s.pulled(jobs, t)
@@ -129,6 +131,7 @@ func (s *site) pulled(jobs context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
+	crash.At("model.verified")
 	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", m.Blob.Length).Int("parts", m.Blob.Count()).
 		Int64("ms", s.now()-p.began).Int("ignored", p.ignored).Msg("model received")
 	p.ignored = 0
@@ -185,6 +188,7 @@ func (s *site) takePart(jobs context.Context, t *task, at topics.Topic, m link.M
 	if _, err := p.in.WriteAt(part.Data, int64(off)); err != nil {
 		return err
 	}
+	crash.At("model.part-k")
 	t.behind = true
 	return s.pullOn(jobs, t)
 }

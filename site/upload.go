@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
@@ -132,6 +133,7 @@ func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	}
 	e.up.sender.Sent(s.now(), e.index, e.err == nil)
 	if e.err == nil {
+		crash.At("part-k.after")
 		t.behind = true
 		return s.step(jobs, t, evTaken{e.up.round})
 	}

@@ -41,6 +41,7 @@ type cli struct {
 	Broker     brokerCmd       `cmd:"" help:"Run the embedded MQTT broker."`
 	Aggregator aggregatorCmd   `cmd:"" help:"Run the aggregator of the tasks in a configuration file."`
 	Site       siteCmd         `cmd:"" help:"Run the agent of one site."`
+	Doctor     doctorCmd       `cmd:"" help:"Measure what a broker takes, and advise settings."`
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`

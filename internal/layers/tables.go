@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model"}},
 	"broker":              {imports: []string{"topics", "internal/store"}},
 	"trainer":             {imports: []string{"model"}},
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/transfer", "internal/store"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/transfer", "internal/store", "internal/crash"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
 	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
@@ -28,11 +28,17 @@ var layers = map[string]layer{
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics"}},
-	"internal/store":    {},
+	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
+	"internal/store":    {imports: []string{"internal/crash"}},
+	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 
-	// Tests of whole federations, in real time and in virtual time.
+	// Tests of real processes against real brokers.
+	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
+
+	// Tests of whole federations: in real time, of processes that are killed, in virtual time.
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
+	"internal/crashtest":  {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 }
 

@@ -326,6 +326,9 @@ func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
 				if r.Attempt != 2 || counted(r) != 3 {
 					t.Fatal(w.story())
 				}
+				if e := c.events("refused"); len(e) > 0 {
+					t.Errorf("refused: %v", e)
+				}
 				for i, e := range r.Entries {
 					if e.Samples != uint64(10*(i+1)) || e.Norm == 0 || e.Bytes == 0 || e.Metrics["rmse"] != 2 {
 						t.Errorf("%+v", e)

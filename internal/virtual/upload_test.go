@@ -500,3 +500,21 @@ func TestOfferOfLargerParts(t *testing.T) {
 		unharmed(w, verdict.Counted)
 	})
 }
+
+// What was granted before the aggregator's link was lost is granted again at
+// the connect, without waiting for it to expire.
+func TestReconnectGrantsAgain(t *testing.T) {
+	inBubble(t, func(w *world) {
+		c, h := attackLarge(w, w.large())
+		p := c.play(evil, h, 0.25)
+		p.say()
+		sent := len(p.send(10))
+		before := len(p.granted())
+		w.cut(aggregatorName)
+		time.Sleep(10 * time.Second)
+		again := p.granted()[before:]
+		if len(again) != 1 || again[0] != p.granted()[sent] {
+			t.Errorf("granted again %v, want the first of %v", again, p.granted()[sent:before])
+		}
+	})
+}
