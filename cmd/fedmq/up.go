@@ -29,7 +29,7 @@ func (upCmd) Help() string {
 *.yaml with a member. If the broker's address is of this machine, the embedded broker
 listens there (or, if the port is taken, on a free one). A first model (model: {file: ...})
 that is not there is asked of a site's trainer. It ends when every task has ended, and leaves
-<task>.safetensors in the folder.`
+<task>.safetensors in the folder; three attempts in a row that come to nothing end it with 3.`
 }
 
 // up is one run.

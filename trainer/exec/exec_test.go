@@ -378,3 +378,47 @@ func TestLimits(t *testing.T) {
 		t.Errorf("limits %q, %v", b, err)
 	}
 }
+
+// The model's file is written once for evaluation and training, anew for
+// another model, and never in the place of one that may still be mapped.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "files")
+	for _, left := range []string{"model-1.part", outFile, modelFile} {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, left), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := openFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := global()
+	var infos []os.FileInfo
+	for _, w := range []float32{1, 1, 2} {
+		if err := errors.Join(m.SetFloat32s("w", []float32{w, w}), f.put(m)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(f.model())
+		if err != nil {
+			t.Fatal(err)
+		}
+		infos = append(infos, info)
+	}
+	if !os.SameFile(infos[0], infos[1]) || os.SameFile(infos[1], infos[2]) {
+		t.Error("want one file for the same model, another for another")
+	}
+	if err := os.Remove(f.model()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.put(m); err != nil {
+		t.Fatal(err)
+	}
+	back, err := model.ReadSafetensorsFile(f.model(), 1<<20)
+	if err != nil || !bytes.Equal(back.Blob, m.Blob) || back.Schema[0].Rule != model.Keep {
+		t.Errorf("read back %v, %v", back, err)
+	}
+	if left, err := os.ReadDir(f.dir); err != nil || len(left) != 1 {
+		t.Errorf("files left: %v, %v", left, err)
+	}
+}

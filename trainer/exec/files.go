@@ -3,6 +3,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 // files is the directory in which models change hands.
 type files struct {
 	dir  string
-	held model.ContentID // content of modelFile; zero: none
+	seed maphash.Seed
+	held uint64 // hash of the values in modelFile
+	full bool   // there is one
 }
 
 const (
@@ -33,8 +36,12 @@ func openFiles(dir string) (*files, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f := &files{dir: dir}
-	return f, errors.Join(remove(f.model()), remove(f.out()))
+	f := &files{dir: dir, seed: maphash.MakeSeed()}
+	left, err := filepath.Glob(filepath.Join(dir, "model-*.part")) // of a process that was killed
+	for _, path := range append(left, f.model(), f.out()) {
+		err = errors.Join(err, remove(path))
+	}
+	return f, err
 }
 
 func (f *files) model() string { return filepath.Join(f.dir, modelFile) }
@@ -51,7 +58,7 @@ func remove(path string) error {
 func (f *files) clear(all bool) error {
 	err := remove(f.out())
 	if all {
-		f.held = model.ContentID{}
+		f.full = false
 		err = errors.Join(err, remove(f.model()))
 	}
 	return err
@@ -60,13 +67,13 @@ func (f *files) clear(all bool) error {
 // put writes the model, unless it is there. It becomes a new file each time:
 // the program may still have the old one mapped.
 func (f *files) put(m *model.Model) (err error) {
-	id := m.ContentID()
-	if id == f.held {
+	id := maphash.Bytes(f.seed, m.Blob) // the same task, the same schema; several times as fast as SHA-256
+	if f.full && id == f.held {
 		if _, err := os.Lstat(f.model()); err == nil {
 			return nil
 		}
 	}
-	f.held = model.ContentID{}
+	f.full = false
 	part, err := os.CreateTemp(f.dir, "model-*.part")
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func (f *files) put(m *model.Model) (err error) {
 		return err
 	}
 	if err = os.Rename(part.Name(), f.model()); err == nil {
-		f.held = id
+		f.held, f.full = id, true
 	}
 	return err
 }
