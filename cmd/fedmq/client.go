@@ -33,13 +33,18 @@ type client struct {
 	stop func() error
 }
 
-// connect subscribes to filters and waits until the broker has granted them.
-func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role string, filters ...link.Filter) (*client, error) {
+// secrets reads the files that the flags name.
+func (f clientFlags) secrets() (secrets, error) {
 	c := connection{Broker: f.Broker, Username: f.Username, PasswordFile: f.PasswordFile}
 	if f.CA != "" || f.Cert != "" || f.Key != "" || f.Insecure {
 		c.TLS = &tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
 	}
-	s, err := c.load("")
+	return c.load("")
+}
+
+// connect subscribes to filters and waits until the broker has granted them.
+func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role string, filters ...link.Filter) (*client, error) {
+	s, err := f.secrets()
 	if err != nil {
 		return nil, usageError{err}
 	}
