@@ -534,11 +534,13 @@ func TestOfferOfALapsedAttempt(t *testing.T) {
 		c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
 		h, _ := c.order()
 		p := c.play(other, header(h), 0.25)
-		open := w.shut()
-		c.update(header(h), wire.Update{Samples: 0, Tensors: p.delta}) // refused for good
-		p.say()
+		bad := c.play(evil, header(h), 0.5)
+		bad.offer.Samples = 0 // refused for good
 		c.say(memberTopic(other, "update"), w.seal(other, wire.KindUpdate, header(h), wire.Decline{Reason: "no_data"}, nil), false)
 		synctest.Wait()
+		open := w.shut()
+		p.say() // after all
+		bad.say()
 		open()
 		v := c.awaitView("the next attempt", time.Minute, func(v view) bool { return v.Attempt == 2 && v.Phase == "open" })
 		if r := w.recorded(1, record.Abandoned, time.Second); r.Counts()["declined"] != 1 || r.Counts()["out_of_range"] != 1 {
