@@ -189,7 +189,7 @@ func (a *aggregator) stagingPlaces(rd transfer.RecvReady) error {
 		if up := a.uploads[key]; up != nil && up.stage != nil {
 			a.release(up.stage)
 			up.stage, up.got = nil, 0
-			up.task.uploading(up, false)
+			up.task.uploading(up, false) // it waits: nothing of it is under way
 		}
 	}
 	for _, key := range rd.Admit {

@@ -94,8 +94,7 @@ func (s *site) endPull(jobs context.Context, t *task) error {
 // pullOn does what the puller wants.
 func (s *site) pullOn(jobs context.Context, t *task) error {
 	p := &t.pull
-	r := p.puller.Ready()
-	p.wake = r.Wake
+	r := s.pullReady(p)
 	for _, f := range r.Unsubscribe {
 		s.conn.Unsubscribe(t.owner.ModelPart(int(f.Slot), int(f.Index)))
 	}
@@ -111,6 +110,30 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 		return s.pulled(jobs, t)
 	}
 	return nil
+}
+
+// pullReady is what the puller wants, of which the cap and the hours let through
+// what they do (S-27, S-28).
+func (s *site) pullReady(p *pull) transfer.PullReady {
+	now, size := s.now(), 0
+	if p.target != nil {
+		size = int(p.target.Blob.Data) + wire.PartOverhead
+	}
+	room := s.down.room(now, size)
+	if s.shut {
+		room = 0
+	}
+	p.puller.Room(now, room)
+	r := p.puller.Ready()
+	s.down.take(now, len(r.Subscribe)*size)
+	p.wake = r.Wake
+	if room >= 0 {
+		p.puller.Room(now, 0) // what comes meanwhile asks for nothing
+	}
+	if at := max(s.down.next(now), now+1); r.Held && !s.shut && (p.wake == 0 || at < p.wake) {
+		p.wake = at
+	}
+	return r
 }
 
 // pulled makes the task's model of the parts, which are all there. That they
