@@ -136,7 +136,8 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdAwait waits for a file to exist (await file NAME), for somebody to listen
-// on the script's port (await port), or for a program to print something (await
+// on the script's port (await port), for a file that nobody has written to for
+// a second (await idle NAME: a broker has on disk what it was sent), or for a program to print something (await
 // text TEXT PROGRAM ARGS...).
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var there func() bool
@@ -145,6 +146,11 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 		there = func() bool {
 			_, err := os.Stat(ts.MkAbs(args[1]))
 			return err == nil
+		}
+	case !neg && len(args) == 2 && args[0] == "idle":
+		there = func() bool {
+			info, err := os.Stat(ts.MkAbs(args[1]))
+			return err == nil && time.Since(info.ModTime()) > time.Second
 		}
 	case !neg && len(args) == 1 && args[0] == "port":
 		there = func() bool {
@@ -156,7 +162,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
 		}
 	default:
-		ts.Fatalf("usage: await file name | await port | await text text program [args...]")
+		ts.Fatalf("usage: await file name | await idle name | await port | await text text program [args...]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
