@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -29,7 +30,9 @@ func (t *task) durable(c round.Commit, next *model.Model) (model.ContentID, erro
 	if next == t.base { // it is there
 		return model.ContentID(c.Base), nil
 	}
+	crash.At("model.before-fsync")
 	id, err := t.a.store.AddBlob(next.Blob, true)
+	crash.At("model.after-dirsync")
 	if err != nil || t.cfg.KeepUpdates != KeepAll {
 		return id, err
 	}

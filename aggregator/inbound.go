@@ -25,11 +25,7 @@ func (t *task) join(path string, m link.Message) {
 		t.refuse(path, h, err)
 		return
 	}
-	if (j.SeenEpoch > t.state.Epoch || j.SeenRound > t.state.Round) && t.mayLog() {
-		t.log.Warn().Str("member", path).Uint64("seen_epoch", j.SeenEpoch).Uint64("seen_round", j.SeenRound).
-			Uint64("epoch", t.state.Epoch).Uint64("round", t.state.Round).
-			Msg("a member has seen a later order and will not obey: is this data directory an old copy?")
-	}
+	t.claim(path, j)
 	t.step(round.Join{
 		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
 		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),

@@ -89,6 +89,7 @@ func (t *task) mend(ctx context.Context, now int64) {
 // partOut takes the outcome of publishing a part.
 func (t *task) partOut(c carried) {
 	if c.err == nil {
+		t.passPart()
 		t.counts.bytesDown += int64(c.bytes)
 	}
 	if c.shelf != t.shelf {

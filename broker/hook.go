@@ -224,5 +224,6 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		h.logDenied(cl, "publish", pk.TopicName)
 		return pk, packets.ErrRejectPacket
 	}
+	giveRoomBack(cl, pk)
 	return pk, nil
 }

@@ -18,6 +18,7 @@ type aggregatorCmd struct {
 	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
+	Adopt     bool   `name:"adopt-epoch" help:"The data directory is an older copy: go on above what the broker and the members have seen."`
 }
 
 func (aggregatorCmd) Help() string {
@@ -186,7 +187,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil
 	}
-	cfg.Log = logs.logger()
+	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(cfg.Memory() - programMemory)
 	}

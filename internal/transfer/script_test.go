@@ -170,6 +170,8 @@ func (s *script) pull(out *strings.Builder, c call) {
 		p.Drop(s.now)
 	case "tick":
 		p.Tick(s.now)
+	case "room":
+		p.Room(s.now, c.num("n", -1))
 	case "part":
 		for _, r := range c.ranges(1) {
 			for i := r.First; i < r.End(); i++ {
@@ -200,6 +202,9 @@ func (s *script) pull(out *strings.Builder, c call) {
 	if rd.Done {
 		fmt.Fprintln(out, "  done")
 	}
+	if rd.Held {
+		fmt.Fprintln(out, "  held")
+	}
 	s.wake(out, rd.Wake)
 }
 
@@ -219,11 +224,15 @@ func (s *script) send(out *strings.Builder, c call) {
 				s.sender.Sent(s.now, i, c.verb == "sent")
 			}
 		}
+	case "room":
 	default:
 		c.t.Fatalf("unknown call %s", c.verb)
 	}
-	if next := s.sender.Ready(); next != nil {
+	if next := s.sender.Next(c.num("n", inFlight)); next != nil {
 		fmt.Fprintf(out, "  publish %s\n", strings.Trim(fmt.Sprint(next), "[]"))
+	}
+	if s.sender.Held() {
+		fmt.Fprintln(out, "  held")
 	}
 	sent, count := s.sender.Progress()
 	fmt.Fprintf(out, "  sent %d of %d\n", sent, count)

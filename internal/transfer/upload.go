@@ -155,8 +155,15 @@ func (u *upload) measure(now ms, s span) {
 	u.changed = now
 }
 
-// patience is how long after its last part a range expires (TR-26).
-func (u *upload) patience() ms { return min(max(expiry, 4*u.took), expiryMost) }
+// patience is how long after its last part a range expires (TR-26): longer and
+// longer for a sender that brings nothing.
+func (u *upload) patience() ms {
+	d := max(expiry, 4*u.took)
+	for range u.expired - (patienceOf - 1) {
+		d = min(2*d, expiryMost)
+	}
+	return min(d, expiryMost)
+}
 
 // expire takes back the ranges whose time is over. It returns their parts, and
 // when the latest of them was granted, lone parts not counted. What was granted

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -247,6 +249,13 @@ func TestEarlierLayoutIsCleared(t *testing.T) {
 			t.Errorf("%d parts of 82 in three slots", n)
 		}
 		w.end(aggregatorName)
+		w.set = func(cfg *aggregator.Config) { // a life without a link: nothing is cleared in it
+			cfg.PartSize = smallParts
+			cfg.Dial = func(context.Context) (net.Conn, error) { return nil, errors.New("no way") }
+		}
+		w.aggregate(task)
+		time.Sleep(5 * time.Second)
+		w.end(aggregatorName)
 		run(smallParts, 2)
 		if n := count(); n > 100 || n < 50 {
 			t.Errorf("%d parts of 50 in two slots", n)
@@ -325,6 +334,9 @@ func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
 				r := w.recorded(1, record.Committed, 2*time.Minute)
 				if r.Attempt != 2 || counted(r) != 3 {
 					t.Fatal(w.story())
+				}
+				if e := c.events("refused"); len(e) > 0 {
+					t.Errorf("refused: %v", e)
 				}
 				for i, e := range r.Entries {
 					if e.Samples != uint64(10*(i+1)) || e.Norm == 0 || e.Bytes == 0 || e.Metrics["rmse"] != 2 {
