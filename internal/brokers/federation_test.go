@@ -40,12 +40,16 @@ type workload struct {
 }
 
 var (
-	small = workload{"small",
+	small = workload{
+		"small",
 		"{mlp: {inputs: 2, hidden: [16], outputs: 1, task: regression, seed: 1}}",
-		"{epochs: 4, batch: 16, lr: 0.02, momentum: 0.9}", 3, 60, len(members)}
-	large = workload{"12 MB",
+		"{epochs: 4, batch: 16, lr: 0.02, momentum: 0.9}", 3, 60, len(members),
+	}
+	large = workload{
+		"12 MB",
 		"{mlp: {inputs: 2, hidden: [1730, 1730], outputs: 1, task: regression, seed: 1}}",
-		"{lr: 1e-5, batch: 0}", 2, 4, len(members)}
+		"{lr: 1e-5, batch: 0}", 2, 4, len(members),
+	}
 )
 
 // federation is an aggregator and its sites.
@@ -240,7 +244,7 @@ func (f *federation) client(ctx context.Context, id string) (*link.Probe, error)
 func (f *federation) publish(messages ...link.Message) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	p, err := f.client(ctx, string(f.ns.String())+"-somebody")
+	p, err := f.client(ctx, f.ns.String()+"-somebody")
 	if err != nil {
 		return err
 	}
