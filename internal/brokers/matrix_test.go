@@ -49,6 +49,7 @@ var faults = map[string]string{
 type matrix struct {
 	program   string
 	mode      string
+	version   string
 	reference map[string]string // by workload: the model of an undisturbed run
 	slots     chan struct{}
 	only      *regexp.Regexp
@@ -85,7 +86,7 @@ func TestBrokers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &matrix{program: program, mode: mode, reference: map[string]string{}, slots: make(chan struct{}, atOnce)}
+	m := &matrix{program: program, mode: mode, version: commit(t), reference: map[string]string{}, slots: make(chan struct{}, atOnce)}
 	if m.only, err = regexp.Compile(os.Getenv(envOnly)); err != nil {
 		t.Fatalf("%s: %v", envOnly, err)
 	}
