@@ -40,12 +40,16 @@ type workload struct {
 }
 
 var (
-	small = workload{"small",
+	small = workload{
+		"small",
 		"{mlp: {inputs: 2, hidden: [16], outputs: 1, task: regression, seed: 1}}",
-		"{epochs: 4, batch: 16, lr: 0.02, momentum: 0.9}", 3, 60, len(members)}
-	large = workload{"12 MB",
+		"{epochs: 4, batch: 16, lr: 0.02, momentum: 0.9}", 3, 60, len(members),
+	}
+	large = workload{
+		"12 MB",
 		"{mlp: {inputs: 2, hidden: [1730, 1730], outputs: 1, task: regression, seed: 1}}",
-		"{lr: 1e-5, batch: 0}", 2, 4, len(members)}
+		"{lr: 1e-5, batch: 0}", 2, 4, len(members),
+	}
 )
 
 // federation is an aggregator and its sites.
@@ -188,25 +192,29 @@ func (f *federation) training(round uint64) error {
 	if err != nil {
 		return err
 	}
-	var last string
-	return errors.Join(eventually(60*time.Second, fmt.Sprintf("training in round %d", round), func() bool {
-		payload, err := f.read(m.Status(), time.Second)
+	var last []byte
+	err = eventually(60*time.Second, fmt.Sprintf("training in round %d", round), func() bool {
+		payload, err := f.read(m.Status(), 3*time.Second)
 		var status struct {
 			Phase    string
 			Round    uint64
 			Progress float64
 		}
-		last = string(payload)
+		last = payload
 		return err == nil && json.Unmarshal(payload, &status) == nil && status.Phase == "training" &&
 			status.Round >= round && status.Progress > 0
-	}), f.died(last))
+	})
+	if err != nil {
+		return fmt.Errorf("%w; last status %q\n%s", err, last, f.logs())
+	}
+	return f.died()
 }
 
 // died names a process that should run and does not.
-func (f *federation) died(last string) error {
+func (f *federation) died() error {
 	for _, p := range append([]*process{f.agg}, f.sites...) {
 		if p != nil && p.ended() {
-			return fmt.Errorf("ended early, status %s\n%s", last, p.tail())
+			return fmt.Errorf("ended early\n%s", p.tail())
 		}
 	}
 	return nil
@@ -236,7 +244,7 @@ func (f *federation) client(ctx context.Context, id string) (*link.Probe, error)
 func (f *federation) publish(messages ...link.Message) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	p, err := f.client(ctx, string(f.ns.String())+"-somebody")
+	p, err := f.client(ctx, f.ns.String()+"-somebody")
 	if err != nil {
 		return err
 	}

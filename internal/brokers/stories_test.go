@@ -169,7 +169,10 @@ func retainedErased(f *federation) (string, error) {
 func garbage(f *federation) (string, error) {
 	payloads := [][]byte{
 		[]byte("garbage"), []byte("{}"), []byte(`{"schema":"fedmq.command.v1","command":"stop","id":"x","at_round":1}`), bytes.Repeat([]byte{0x91}, 512),
-		{0x94, 0x01, 0xc4, 0x00, 0xc4, 0x00, 0xc4, 0x00}, {0xc6, 0xff, 0xff, 0xff, 0xff}, []byte("null"), {0},
+		{0x94, 0x01, 0xc4, 0x00, 0xc4, 0x00, 0xc4, 0x00},
+		{0xc6, 0xff, 0xff, 0xff, 0xff},
+		[]byte("null"),
+		{0},
 	}
 	var all []link.Message
 	for i, t := range everyTopic(f.ns) {

@@ -124,7 +124,7 @@ func (e *exam) publish(ctx context.Context, pub *link.Probe, messages ...link.Me
 	return acked, errors.Join(err, ctx.Err())
 }
 
-// ErrLeft: something of the examination is still at the broker.
+// ErrLeft says that something of the examination is still at the broker.
 var ErrLeft = errors.New("doctor: left behind at the broker")
 
 // clean removes what the broker still keeps of this examination.

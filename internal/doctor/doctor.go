@@ -65,7 +65,7 @@ const (
 	roleName = "doctor"
 )
 
-// ErrDenied: the user may not use the topics of the examination.
+// ErrDenied says that the user may not use the topics of the examination.
 var ErrDenied = errors.New("doctor: the broker denies the topics of the examination")
 
 // exam is one examination.
@@ -143,9 +143,18 @@ type step struct {
 
 func (e *exam) steps(ctx context.Context, began time.Time) error {
 	steps := []step{
-		{"messages", e.meet}, {"packet limit", e.packets}, {"retained", e.retained}, {"retained size", e.retainedSize},
-		{"retained through wildcards", e.wildcard}, {"Last Will", e.will}, {"order", e.order}, {"queue", e.queue},
-		{"sessions", e.session}, {"shared subscriptions", e.shared}, {"QoS 2", e.qos2}, {"access", e.access},
+		{"messages", e.meet},
+		{"packet limit", e.packets},
+		{"retained", e.retained},
+		{"retained size", e.retainedSize},
+		{"retained through wildcards", e.wildcard},
+		{"Last Will", e.will},
+		{"order", e.order},
+		{"queue", e.queue},
+		{"sessions", e.session},
+		{"shared subscriptions", e.shared},
+		{"QoS 2", e.qos2},
+		{"access", e.access},
 	}
 	for _, s := range steps {
 		if time.Since(began) > Budget {

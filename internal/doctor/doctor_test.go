@@ -109,8 +109,10 @@ func TestHabits(t *testing.T) {
 		is      func(*Report) bool
 		note    string
 	}{
-		{"nothing retained", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.RetainAvailable = 0 },
-			func(r *Report) bool { return !r.Retained.Kept() && !r.Advice.Usable }, "not given back"},
+		{
+			"nothing retained", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.RetainAvailable = 0 },
+			func(r *Report) bool { return !r.Retained.Kept() && !r.Advice.Usable }, "not given back",
+		},
 		{"large ones not retained", func(b *broker, _ *Config, _ *mochi.Capabilities) {
 			b.onPub = func(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 				pk.FixedHeader.Retain = pk.FixedHeader.Retain && len(pk.Payload) < 200_000
@@ -119,10 +121,14 @@ func TestHabits(t *testing.T) {
 		}, func(r *Report) bool {
 			return r.Retained.Bytes > 190_000 && r.Retained.Bytes <= 200_200 && !r.Retained.AtLeast
 		}, ""},
-		{"a short queue", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumInflight = 100 },
-			func(r *Report) bool { return r.Queue.Arrived < leastQueue && r.Queue.Acked == fewer.queue }, "queued for a busy subscriber"},
-		{"QoS 1 at most", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumQos = 1 },
-			func(r *Report) bool { return !r.QoS2 }, ""},
+		{
+			"a short queue", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumInflight = 100 },
+			func(r *Report) bool { return r.Queue.Arrived < leastQueue && r.Queue.Acked == fewer.queue }, "queued for a busy subscriber",
+		},
+		{
+			"QoS 1 at most", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumQos = 1 },
+			func(r *Report) bool { return !r.QoS2 }, "",
+		},
 		{"an access list", func(b *broker, c *Config, _ *mochi.Capabilities) {
 			c.Node = "fedmq-doctor"
 			b.deny = func(_, topic string, _ bool) bool { return !topics.Contains("acme/fedmq-doctor/#", topic) }
@@ -161,8 +167,10 @@ func TestImpossible(t *testing.T) {
 		is      error
 		says    string
 	}{
-		{"password", func(_ *broker, c *Config, _ *mochi.Capabilities) { c.Link.Username, c.Link.Password = "d", "wrong" },
-			link.ErrRefused, "not Authorized"},
+		{
+			"password", func(_ *broker, c *Config, _ *mochi.Capabilities) { c.Link.Username, c.Link.Password = "d", "wrong" },
+			link.ErrRefused, "not Authorized",
+		},
 		{"reading", func(b *broker, _ *Config, _ *mochi.Capabilities) {
 			b.deny = func(_, _ string, write bool) bool { return !write }
 		}, ErrDenied, "allow this user to read and write acme/fedmq-doctor/"},
@@ -244,7 +252,7 @@ func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, hi := range []int{0, 4096, 5000, 8191, 8192, 99_999, 1 << 20} {
 		tried := []int{}
-		best, slow, err := limit(4096, 1<<20, func(n int) (bool, time.Duration, error) {
+		best, slow, err := limit(1<<20, func(n int) (bool, time.Duration, error) {
 			tried = append(tried, n)
 			return n <= hi, 0, nil
 		})
@@ -256,7 +264,7 @@ func TestLimit(t *testing.T) {
 			t.Errorf("limit %d: found %d, slow %t, %v; tried %d", hi, best, slow, err, tried)
 		}
 	}
-	best, slow, err := limit(4096, 1<<20, func(n int) (bool, time.Duration, error) {
+	best, slow, err := limit(1<<20, func(n int) (bool, time.Duration, error) {
 		return true, time.Duration(n) * time.Millisecond, nil
 	})
 	if best != 8192 || !slow || err != nil {

@@ -71,7 +71,7 @@ func (e *exam) noMessage(sub, pub *link.Probe) error {
 
 // packets finds the largest PUBLISH that comes through.
 func (e *exam) packets(ctx context.Context) error {
-	size, slow, err := limit(smallest, e.cfg.extent.packet, func(size int) (bool, time.Duration, error) { return e.passes(ctx, size) })
+	size, slow, err := limit(e.cfg.extent.packet, func(size int) (bool, time.Duration, error) { return e.passes(ctx, size) })
 	e.report.PacketBytes, e.report.PacketAtLeast, e.report.PacketSlow = size, size >= e.cfg.extent.packet || slow, slow
 	return err
 }
@@ -101,12 +101,12 @@ func (e *exam) passes(ctx context.Context, size int) (bool, time.Duration, error
 	return ok, time.Since(began), err
 }
 
-// limit finds the largest size between lo and hi that passes, to within a 64th
-// (at least 128), or 0. It grows from lo, so that no more is sent than needed;
+// limit finds the largest size between smallest and hi that passes, to within a 64th
+// (at least 128), or 0. It grows from below, so that no more is sent than needed;
 // slow: it stopped where a packet took too long.
-func limit(lo, hi int, passes func(size int) (bool, time.Duration, error)) (best int, slow bool, err error) {
-	bad := hi + 1
-	for size := lo; ; size = min(2*size, hi) {
+func limit(hi int, passes func(size int) (bool, time.Duration, error)) (best int, slow bool, err error) {
+	var bad int
+	for size := smallest; ; size = min(2*size, hi) {
 		ok, took, err := passes(size)
 		if err != nil {
 			return best, false, err

@@ -86,7 +86,7 @@ func (e *exam) retainedSize(ctx context.Context) error {
 		r.Bytes, r.AtLeast = e.report.PacketBytes, true
 		return err
 	}
-	r.Bytes, _, err = limit(smallest, e.report.PacketBytes, kept)
+	r.Bytes, _, err = limit(e.report.PacketBytes, kept)
 	return err
 }
 

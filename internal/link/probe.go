@@ -11,7 +11,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// ErrCut: the broker ended the connection of a Probe.
+// ErrCut says that the broker ended the connection of a Probe.
 var ErrCut = errors.New("link: the broker cut the connection")
 
 // probeQueue is how many packets a Probe takes off the network unasked; what
@@ -150,9 +150,9 @@ func (p *Probe) Lost() <-chan struct{} { return p.guard.done }
 
 // Close says DISCONNECT, so that no Will is sent, and ends the connection.
 func (p *Probe) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
-	defer cancel()
-	_ = p.write(ctx, packets.NewControlPacket(packets.Disconnect))
+	late := time.AfterFunc(goodbye, func() { _ = p.guard.Close() })
+	defer late.Stop()
+	_ = packets.NewControlPacket(packets.Disconnect).Write(p.guard) // the end either way
 	p.Cut()
 }
 

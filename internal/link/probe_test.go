@@ -108,7 +108,9 @@ func TestProbeErrors(t *testing.T) {
 		answer packets.ControlPacket // nil: the link is cut
 		is     error
 	}{
-		{"password", answer(4), ErrRefused}, {"cut", nil, ErrCut}, {"unknown code", answer(77), errPacket},
+		{"password", answer(4), ErrRefused},
+		{"cut", nil, ErrCut},
+		{"unknown code", answer(77), errPacket},
 		{"no CONNACK", packets.NewControlPacket(packets.Pingresp), errPacket},
 	} {
 		t.Run(c.name, func(t *testing.T) {
