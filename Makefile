@@ -1,6 +1,7 @@
 # fedmq. "make" alone lists the targets.
 # Go is all that build and test need; race wants a C compiler, quickstart
-# wants mosquitto_sub, lint downloads its tool once into ./bin.
+# wants mosquitto_sub, lint downloads its tool once into ./bin, test-python
+# wants Python 3.9 and downloads what its tests need into ./bin.
 
 GO            ?= go
 GOLANGCI      := v2.12.2
@@ -16,8 +17,12 @@ SEED          ?= 1
 # "ready" when it answers, and exits with 77 where it cannot be had.
 FEDMQ_BROKERS_DIR ?= ../shared/brokers
 
+PYTHON        ?= python3
+TORCH         ?=
+VENV          := bin/venv$(if $(TORCH),-torch)
+
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench crash samebits quickstart demo clean
+.PHONY: help build test test-python check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench brokers brokers-quick crash samebits quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +32,16 @@ build: ## build ./bin/fedmq, a static binary
 
 test: ## run all tests; needs Go alone
 	CGO_ENABLED=0 $(GO) test ./...
+
+test-python: $(VENV)/ready ## test python/ with PYTHON (python3); tests of the PyTorch helper where torch is installed, TORCH=1 installs it (5 GB)
+	cd python && ../$(VENV)/bin/python -m mypy
+	PYTHONPATH=python $(VENV)/bin/python -m pytest -c python/pyproject.toml python
+	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/init-' ./cmd/fedmq
+
+$(VENV)/ready:
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/python -m pip install -q numpy pytest mypy scikit-learn $(if $(TORCH),torch)
+	@touch $@
 
 check: fmt-check mod vet layers lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, lint, race tests, fuzz seeds
 

@@ -16,10 +16,12 @@ var layers = map[string]layer{
 	"broker":              {imports: []string{"topics", "internal/store"}},
 	"trainer":             {imports: []string{"model"}},
 	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/transfer", "internal/store", "internal/crash"}},
+	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
 	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
 	"record/replay":       {imports: []string{"model", "record", "aggregator/strategy", "internal/fold", "internal/round", "internal/verdict"}},
+	"python":              {},
 	"examples":            {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "aggregator/strategy", "record"}},
 	"cmd":                 {imports: []string{"..."}},
 
@@ -65,10 +67,11 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "internal/link", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
+	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"github.com/cockroachdb/datadriven", nil},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -246,6 +248,13 @@ func TestEarlierLayoutIsCleared(t *testing.T) {
 		if n := count(); n != 3*82 {
 			t.Errorf("%d parts of 82 in three slots", n)
 		}
+		w.end(aggregatorName)
+		w.set = func(cfg *aggregator.Config) { // a life without a link: nothing is cleared in it
+			cfg.PartSize = smallParts
+			cfg.Dial = func(context.Context) (net.Conn, error) { return nil, errors.New("no way") }
+		}
+		w.aggregate(task)
+		time.Sleep(5 * time.Second)
 		w.end(aggregatorName)
 		run(smallParts, 2)
 		if n := count(); n > 100 || n < 50 {

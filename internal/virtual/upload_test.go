@@ -518,3 +518,36 @@ func TestReconnectGrantsAgain(t *testing.T) {
 		}
 	})
 }
+
+// An offer whose attempt lapses in the same breath is not asked for.
+func TestOfferOfALapsedAttempt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.parts(smallParts)
+		task := w.large()
+		task.StartWhen, task.Quorum = 2, 2
+		w.aggregate(task)
+		const other = "x/line-1"
+		c := w.client("evil", own("order"), own("round"), own("reply/"+evil), own("reply/"+other))
+		c.awaitView("the start", time.Minute, func(view) bool { return true })
+		c.signUp(evil, 10, nil)
+		c.signUp(other, 10, nil)
+		c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
+		h, _ := c.order()
+		p := c.play(other, header(h), 0.25)
+		bad := c.play(evil, header(h), 0.5)
+		bad.offer.Samples = 0 // refused for good
+		c.say(memberTopic(other, "update"), w.seal(other, wire.KindUpdate, header(h), wire.Decline{Reason: "no_data"}, nil), false)
+		synctest.Wait()
+		open := w.shut()
+		p.say() // after all
+		bad.say()
+		open()
+		v := c.awaitView("the next attempt", time.Minute, func(v view) bool { return v.Attempt == 2 && v.Phase == "open" })
+		if r := w.recorded(1, record.Abandoned, time.Second); r.Counts()["declined"] != 1 || r.Counts()["out_of_range"] != 1 {
+			t.Error(w.story())
+		}
+		if v.Uploads.Running != 0 || len(p.granted()) > 0 {
+			t.Errorf("%+v, granted %v", v.Uploads, p.granted())
+		}
+	})
+}
