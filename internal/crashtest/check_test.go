@@ -62,7 +62,7 @@ func (c *cluster) outcome() outcome {
 	}
 	c.verify(&o)
 	for r := range c.watch.receipts {
-		if any := (receipt{r.member, 0, r.content}); counted[any] == 0 && !named[any] && r.round > o.adopted {
+		if key := (receipt{r.member, 0, r.content}); counted[key] == 0 && !named[key] && r.round > o.adopted {
 			o.lost++
 			o.bad("round %d: %s has a receipt for %s, of which no record speaks", r.round, r.member, r.content)
 		}

@@ -143,8 +143,8 @@ func freePort() (string, error) {
 // point, if it has one, but for those named by without.
 func (c *cluster) begin(at map[string]string, without ...string) {
 	c.t.Helper()
+	c.watch = newWatch(c.t, c.url()) // it tries until there is a broker
 	c.start(broker, at[broker])
-	c.watch = newWatch(c.t, c.url())
 	c.start(aggregator, at[aggregator])
 	c.watch.until(time.Second, func() bool { return c.watch.epoch > 0 }) // a join that nobody hears costs 5 s
 	for _, name := range c.shape.members() {
@@ -185,6 +185,9 @@ func (c *cluster) start(name, at string, more ...string) {
 		c.mu.Unlock()
 		status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 		c.ends <- end{name: name, err: err, at: time.Now(), killed: ok && status.Signaled() && status.Signal() == syscall.SIGKILL}
+		c.watch.mu.Lock()
+		defer c.watch.mu.Unlock()
+		c.watch.wake()
 	}()
 }
 

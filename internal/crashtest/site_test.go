@@ -46,12 +46,12 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
 	err := site.Run(ctx, site.Config{
 		Broker: c.Broker, Namespace: namespace, Member: c.Member, DataDir: c.Dir,
 		Tasks: []site.Task{{Name: task, Trainer: seeded{c}}},
 		Log:   zerolog.New(os.Stderr).With().Timestamp().Logger(),
 	})
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

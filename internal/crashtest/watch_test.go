@@ -99,6 +99,11 @@ func (w *watch) on(_ mqtt.Client, m mqtt.Message) {
 	default:
 		w.reply(topic, m.Payload())
 	}
+	w.wake()
+}
+
+// wake has everybody who waits look again; the lock is held.
+func (w *watch) wake() {
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -156,10 +161,14 @@ func (w *watch) String() string {
 // finished waits for the order that ends the task.
 func (c *cluster) finished() {
 	c.t.Helper()
-	last := uint64(c.shape.Rounds) + 2
-	if !c.watch.until(patience, func() bool { return c.watch.round == last && c.watch.work == "none" }) {
+	if !c.watch.until(patience, c.over) {
 		c.fail("the task does not end")
 	}
+}
+
+// over reports whether the order that ends the task stands.
+func (c *cluster) over() bool {
+	return c.watch.round == uint64(c.shape.Rounds)+2 && c.watch.work == "none"
 }
 
 // recovered waits until a party that was killed and runs again is back: an

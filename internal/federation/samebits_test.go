@@ -170,7 +170,8 @@ func (u *turns) until(ctx context.Context, round uint64, want func(map[string]bo
 
 // mine waits for a member's turn in a round.
 func (u *turns) mine(ctx context.Context, round uint64, member string) error {
-	before := strings.Split(u.order[:strings.Index(u.order, member)], "")
+	first, _, _ := strings.Cut(u.order, member)
+	before := strings.Split(first, "")
 	return u.until(ctx, round, func(in map[string]bool) bool {
 		return !slices.ContainsFunc(before, func(m string) bool { return m != "" && !in[m] })
 	})
