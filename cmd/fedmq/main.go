@@ -42,6 +42,8 @@ type cli struct {
 	Aggregator aggregatorCmd   `cmd:"" help:"Run the aggregator of the tasks in a configuration file."`
 	Site       siteCmd         `cmd:"" help:"Run the agent of one site."`
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
+	Dashboard  dashboardCmd    `cmd:"" help:"Serve a page that shows a federation, live, and takes commands."`
+	Watch      watchCmd        `cmd:"" help:"Show a federation in the terminal, or as lines."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`

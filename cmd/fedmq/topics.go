@@ -5,9 +5,9 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -88,19 +88,20 @@ func (c *topicsCmd) watch(ns topics.Namespace) error {
 // watchFilters are what a watcher may read: every JSON topic of the owner and
 // of the members.
 func watchFilters(ns topics.Namespace, owner string, members []string) ([]string, error) {
-	p := topics.Party{Role: topics.RoleWatcher, Owner: owner}
+	filters, err := memberFilters(members)
+	if err != nil {
+		return nil, err
+	}
+	return watch.Filters(ns, owner, filters), nil
+}
+
+func memberFilters(members []string) (out []topics.MemberFilter, err error) {
 	for _, m := range members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
 			return nil, err
 		}
-		p.Members = append(p.Members, f)
-	}
-	var out []string
-	for _, r := range ns.Rules(p) {
-		if !r.Write && !slices.Contains(out, r.Filter) {
-			out = append(out, r.Filter)
-		}
+		out = append(out, f)
 	}
 	return out, nil
 }

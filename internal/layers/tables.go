@@ -29,6 +29,8 @@ var layers = map[string]layer{
 	"internal/link":     {imports: []string{"topics"}},
 	"internal/store":    {},
 	"internal/layers":   {},
+	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
+	"internal/web":      {imports: []string{"internal/watch"}},
 
 	// Tests of whole federations, in real time and in virtual time.
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
@@ -58,7 +60,7 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "internal/link", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
