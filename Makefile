@@ -10,7 +10,7 @@ BENCH         ?= .
 COUNT         ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench quickstart demo clean
+.PHONY: help build test test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,12 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+test-web: ## tests of the dashboard in headless Chromium; skipped where there is none
+	FEDMQ_TEST_WEB=1 $(GO) test -count=1 -v -run '^TestPage' ./cmd/fedmq
+
+screenshots: ## the same, and the pictures of the dashboard in docs/img
+	FEDMQ_SCREENSHOTS='$(CURDIR)/docs/img' $(MAKE) test-web
 
 quickstart: build ## run the README's own commands: broker, aggregator, sites, mosquitto_sub
 	scripts/quickstart

@@ -11,7 +11,7 @@ const (
 	ChainFirst  = "first"  // the first one seen from here
 	ChainLinked = "linked" // it names the hash of one that was seen, by its prev
 	ChainGap    = "gap"    // records in between were not seen from here
-	ChainBroken = "broken" // it must name the last one and does not, or takes its place
+	ChainBroken = "broken" // it must name the last one and does not, or takes another's place
 )
 
 // What is known of a head's signature.
@@ -53,12 +53,14 @@ func (f *Federation) head(t *task, m Message) error {
 	if r == nil {
 		return nil // older than all that is kept
 	}
-	t.chain = chain{head: h, known: true}
 	r.Work, r.Verdict, r.Reason = clip(h.Work, maxWord), clip(h.Verdict, maxWord), clip(h.Reason, maxText)
 	r.Members, r.Counts, r.Counted = h.Members, clipNames(h.Counts), h.Counts["counted"]
 	r.Version, r.ClosedMS = h.Version, h.CommittedMS
 	r.Hash, r.Prev, r.Model = h.Hash.String(), h.Prev.String(), h.Model.String()
 	r.Chain, r.Sig = state, f.signature(m.Payload, h)
+	if r.Sig != SigBad {
+		t.chain = chain{head: h, known: true}
+	}
 	f.gather(t)
 	return nil
 }
@@ -68,15 +70,14 @@ func (c *chain) next(h record.Head, rounds []*round) string {
 	if !c.known {
 		return ChainFirst
 	}
-	prev := h.Prev.String()
-	for i := len(rounds) - 1; i >= 0; i-- {
-		if rounds[i].Hash != "" && rounds[i].Hash == prev {
-			return ChainLinked
-		}
-	}
 	l := c.head
 	if l.Hash == h.Prev {
 		return ChainLinked
+	}
+	for prev := h.Prev.String(); len(rounds) > 0; rounds = rounds[1:] {
+		if rounds[0].Hash == prev {
+			return ChainBroken // beside the one that followed there
+		}
 	}
 	follows := h.Round == l.Round+1 && h.Attempt <= 1 && l.Verdict == record.Committed
 	older := cmp.Or(cmp.Compare(h.Round, l.Round), cmp.Compare(h.Attempt, l.Attempt)) <= 0

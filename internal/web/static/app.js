@@ -31,8 +31,8 @@ function frame() {
     renderCharts();
     renderRecords();
   }
-  if (dirty.has("link") || dirty.has("tasks") || dirty.has("task") || dirty.has("rounds")) renderNow();
-  if (dirty.has("task")) renderCommands();
+  if (dirty.has("link") || dirty.has("tasks") || dirty.has("task") || dirty.has("rounds") || dirty.has("events")) renderNow();
+  if (dirty.has("task") || dirty.has("events")) renderCommands();
   if (dirty.has("sites") || dirty.has("task") || dirty.has("compared") || dirty.has("metric")) renderSites();
   if (dirty.has("events")) renderEvents();
   const end = performance.now();

@@ -29,7 +29,7 @@ function draw(id, key, lines, bands, data, fmt, caption) {
       x: { time: false, range: (_, a, b) => (a === null ? [0, 1] : [a - 0.6, b + 0.6]) },
       y: caption.zero ? { range: (_, a, b) => [0, b > 0 ? b * 1.1 : 1] } : {},
     },
-    axes: [axis({ values: (_, v) => v.map((x) => (Number.isInteger(x) ? x : "")), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 1e6] }), axis({ size: 62, values: (_, v) => v.map(fmt) })],
+    axes: [axis({ size: 30, values: (_, v) => v.map((x) => (Number.isInteger(x) ? x : "")), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 1e6] }), axis({ size: 62, values: (_, v) => v.map(fmt) })],
     series: [{}, ...lines], bands,
     hooks: { setCursor: [(u) => hover(u, caption, fmt)] },
   }, data, box);

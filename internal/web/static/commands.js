@@ -1,7 +1,7 @@
 // Commands: asked twice, and sent with the token.
 
 import { $, el, text, toast } from "./dom.js";
-import { store, task } from "./store.js";
+import { pausing, store, task } from "./store.js";
 
 const commands = [
   ["start", "Start", "Open a round as soon as there is a quorum, without waiting for more sites; or go on after a stop."],
@@ -18,7 +18,8 @@ function fits(op, t) {
   const paused = halted && t.reason === "paused";
   switch (op) {
     case "start": return t.phase === "idle" || (halted && !paused);
-    case "resume": return paused || !halted;
+    case "resume": return paused || pausing(t);
+    case "pause": return !halted && !pausing(t);
     case "stop": return !halted || paused;
     default: return !halted;
   }

@@ -1,7 +1,7 @@
 // The top of the page: connections, tasks, the current round, key figures.
 
 import { $, attr, bytes, el, number, span, text } from "./dom.js";
-import { choose, lower, measured, now, sites, store, task } from "./store.js";
+import { choose, lower, measured, now, pausing, sites, store, task } from "./store.js";
 
 export function renderNow() {
   pills();
@@ -71,6 +71,7 @@ function round() {
   if (t?.phase) {
     if (!finished) words.push(phases[t.phase] ?? t.phase);
     if (t.work && t.work !== "none") words.push(`work: ${t.work}`);
+    if (pausing(t)) words.push("pausing at the end of the round");
     if (t.attempt > 1) words.push(`attempt ${t.attempt}`);
     if (t.reason && !finished) words.push(t.reason);
     const n = t.waiting_for?.length ?? 0;
@@ -85,7 +86,7 @@ function round() {
 export function tickNow() {
   const t = task();
   const open = t?.phase === "open";
-  text($("accepted-text"), open ? `${t.accepted} of ${t.cohort}, quorum ${t.quorum}` : "no round is open");
+  text($("accepted-text"), open ? `${number(t.accepted)} of ${number(t.cohort)}, quorum ${number(t.quorum)}` : "no round is open");
   bar($("accepted"), open && t.cohort ? t.accepted / t.cohort : 0, open ? t.cohort : 0, open ? t.accepted : 0);
   const mark = $("accepted").querySelector("u");
   mark.hidden = !(open && t.cohort && t.quorum <= t.cohort);
@@ -114,13 +115,13 @@ function facts() {
     const v = latest.metrics[store.metric];
     const d = m.length > 1 ? v - m[0].metrics[store.metric] : 0;
     const good = d === 0 ? "" : (d < 0) === lower(store.metric) ? "better" : "worse";
-    list.push([store.metric, number(v), good ? `${good} by ${number(Math.abs(d))} since round ${m[0].round}` : `round ${latest.round}`]);
+    list.push([store.metric, number(v), good ? `${good} by ${number(Math.abs(d))}` : `round ${latest.round}`]);
   } else list.push(["metric", "–", "no round has been measured"]);
   const all = [...sites().values()];
   const online = all.filter((s) => s.standing !== "lost").length;
-  list.push(["sites", `${online} / ${all.length}`, "heard of / seen"]);
+  list.push(["sites", `${number(online)} / ${number(all.length)}`, "heard of / seen"]);
   const last = t?.rounds.at(-1);
-  list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members} counted` : ""]);
+  list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members}` : ""]);
   list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);

@@ -92,3 +92,11 @@ export function metrics() {
 
 // measured are the rounds that have the shown metric.
 export const measured = () => (task()?.rounds ?? []).filter((r) => r.metrics && Object.hasOwn(r.metrics, store.metric));
+
+// pausing reports whether a pause was asked for that has not come yet, as far as
+// its event was seen.
+export function pausing(t) {
+  if (!t || t.phase === "halted") return false;
+  const said = t.events.filter((e) => e.kind === "command" && /^(pause|resume): done/.test(e.detail ?? "")).at(-1);
+  return Boolean(said) && said.detail.startsWith("pause:") && !t.events.some((e) => e.id > said.id && e.kind === "halted");
+}
