@@ -43,6 +43,10 @@ func TestScript(t *testing.T) {
 			}
 			env.Setenv("VECTORS", vectors)
 			env.Setenv("PORT", port)
+			if port, err = freePort(); err != nil {
+				return err
+			}
+			env.Setenv("PAGE", port)
 			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -96,7 +100,7 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdAwait waits for a file to exist (await file NAME), for somebody to listen
-// on the script's port (await port), or for a program to print something (await
+// on the script's port (await port) or that of its page (await page), or for a program to print something (await
 // text TEXT PROGRAM ARGS...).
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var there func() bool
@@ -106,9 +110,9 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			_, err := os.Stat(ts.MkAbs(args[1]))
 			return err == nil
 		}
-	case !neg && len(args) == 1 && args[0] == "port":
+	case !neg && len(args) == 1 && (args[0] == "port" || args[0] == "page"):
 		there = func() bool {
-			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv("PORT"))
+			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv(strings.ToUpper(args[0])))
 			return err == nil && c.Close() == nil
 		}
 	case !neg && len(args) > 2 && args[0] == "text":
@@ -116,7 +120,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
 		}
 	default:
-		ts.Fatalf("usage: await file name | await port | await text text program [args...]")
+		ts.Fatalf("usage: await file name | await port | await page | await text text program [args...]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -64,6 +64,10 @@ var libraries = []library{
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
+	{"charm.land/bubbletea", []string{"cmd"}}, // fedmq watch
+	{"charm.land/lipgloss", []string{"cmd"}},
+	{"github.com/charmbracelet/x/ansi", []string{"cmd"}},
+	{"github.com/chromedp", nil}, // the dashboard in a browser
 	{"github.com/cockroachdb/datadriven", nil},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},

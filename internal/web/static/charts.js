@@ -52,7 +52,7 @@ addEventListener("resize", () => {
 });
 
 export function themeCharts() {
-  for (const { plot } of plots.values()) plot.redraw(false, true);
+  for (const { plot } of plots.values()) plot.redraw(true, true);
 }
 
 const pen = (name, width = 2) => ({ stroke: () => colour(name), width });

@@ -121,7 +121,8 @@ function fill(tr, s, i, at) {
   if (tr.dataset.path !== s.path) tr.dataset.path = s.path;
   attr(tr, "aria-rowindex", i + 2);
   attr(tr, "id", `site-${i}`);
-  attr(tr, "aria-selected", i === view.active || store.compared.includes(s.path) ? "true" : null);
+  attr(tr, "class", i === view.active ? "active" : null);
+  attr(tr, "aria-selected", store.compared.includes(s.path) ? "true" : null);
   const [path, why, bar, round, samples, metric, heard] = tr.children;
   text(path, s.path);
   attr(path, "title", s.path);
