@@ -114,7 +114,7 @@ func (s *site) doing() string {
 
 // lateness says why the round still waits for a site.
 func (s *site) lateness() string {
-	if r := s.view.Round; r != s.task.view.Round {
+	if r := s.view.Round; r < s.task.view.Round {
 		return "still at round " + strconv.FormatUint(r, 10) + ": " + s.doing()
 	}
 	return "still " + s.doing()

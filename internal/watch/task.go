@@ -16,6 +16,7 @@ type task struct {
 	waitingFor []string
 	skew       int64 // this machine's clock less the aggregator's, and the least delay
 	skewKnown  bool
+	deadline   int64 // of a round, the last that was seen, in milliseconds
 	half       int64 // when half of the cohort was accepted, 0 before
 	rounds     []*round
 	events     []EventView
@@ -76,7 +77,8 @@ func (f *Federation) round(t *task, m Message) error {
 			shift = t.skew
 		}
 		v.OpenedMS = r.OpenedMS + shift
-		v.DeadlineMS = v.OpenedMS + int64(min(r.DeadlineMS, mostDeadline))
+		t.deadline = int64(min(r.DeadlineMS, mostDeadline))
+		v.DeadlineMS = v.OpenedMS + t.deadline
 	}
 	t.waitingFor = t.waitingFor[:0]
 	for _, p := range r.WaitingFor[:min(len(r.WaitingFor), maxWaiting)] {
@@ -98,7 +100,7 @@ func (f *Federation) event(t *task, m Message) error {
 		return err
 	}
 	v := EventView{
-		TimeMS: f.now, Kind: clip(e.Event, maxWord), Round: e.Round, Attempt: e.Attempt,
+		TimeMS: f.now, Kind: clip(e.Event, maxWord), Round: e.Round, Attempt: e.Attempt, Work: clip(e.Work, maxWord),
 		Member: clip(e.Member, topics.MaxNode), Reason: clip(e.Reason, maxWord), Detail: clip(e.Detail, maxText), Count: e.Count,
 		Counts: clipNames(e.Counts),
 	}
@@ -108,10 +110,29 @@ func (f *Federation) event(t *task, m Message) error {
 	if len(t.events) > MaxEvents {
 		t.events = slices.Delete(t.events, 0, len(t.events)-MaxEvents)
 	}
+	f.advance(t, v)
 	if topics.CheckPath(e.Member) == nil {
 		f.told(t, v)
 	}
 	return nil
+}
+
+// advance lets the round go on as events say: its view comes once a second at
+// most, and replaces all of this.
+func (f *Federation) advance(t *task, e EventView) {
+	v := &t.view
+	switch {
+	case e.Kind == "opened" && (e.Round > v.Round || e.Round == v.Round && e.Attempt > v.Attempt):
+		t.half, t.waitingFor, v.WaitingFor = 0, nil, nil
+		v.Round, v.Attempt, v.Phase, v.Reason = e.Round, e.Attempt, "open", ""
+		v.Work, v.Cohort, v.Accepted, v.OpenedMS, v.DeadlineMS = e.Work, e.Count, 0, f.now, 0
+		if t.deadline > 0 {
+			v.DeadlineMS = f.now + t.deadline
+		}
+		f.judgeAll(t)
+	case e.Kind == "accepted" && e.Round == v.Round && e.Attempt == v.Attempt && e.Count > v.Accepted:
+		v.Accepted = e.Count
+	}
 }
 
 // judgeAll looks at every site of a task anew.

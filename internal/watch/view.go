@@ -94,6 +94,7 @@ type EventView struct {
 	Kind    string         `json:"kind"`
 	Round   uint64         `json:"round"`
 	Attempt uint64         `json:"attempt"`
+	Work    string         `json:"work,omitempty"`
 	Member  string         `json:"member,omitempty"`
 	Reason  string         `json:"reason,omitempty"`
 	Detail  string         `json:"detail,omitempty"`

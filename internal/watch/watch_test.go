@@ -75,6 +75,24 @@ func TestLateByTheOthers(t *testing.T) {
 	f.stand("a/x", Late, "still training")
 }
 
+// The round goes on with events, before its next view.
+func TestAdvance(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.open(1, 0, 4)
+	f.status("a/x", 2, "training", "train", "")
+	f.at += 5000
+	f.event("opened", "", 2, object{"count": 3, "work": "train"})
+	f.event("accepted", "b/y", 2, object{"count": 1})
+	f.event("accepted", "c/z", 1, object{"count": 4}) // of the round before
+	f.event("opened", "", 1, object{"count": 9})
+	v, _ := f.Since(0)
+	if r := v.Tasks[0]; r.Round != 2 || r.Phase != "open" || r.Cohort != 3 || r.Accepted != 1 || r.OpenedMS != f.at || r.DeadlineMS != f.at+100_000 {
+		t.Errorf("%+v", r)
+	}
+	f.stand("a/x", Busy, "training")
+}
+
 // Views after the first hold what has changed, and a site that goes makes the
 // next one complete.
 func TestSince(t *testing.T) {
