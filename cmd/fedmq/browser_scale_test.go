@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,19 @@ func crowdStatus(i, n int) link.Message {
 		st.Phase, st.Error = site.PhaseError, "the historian does not answer"
 	}
 	return link.Message{Topic: crowdTopic(i) + "press-quality/status", Payload: mustJSON(st), QoS: 1, Retained: true}
+}
+
+// crowdRound is the view of round n, with what came of the one before.
+func crowdRound(n int) link.Message {
+	opened := time.Now().UnixMilli()
+	return link.Message{Topic: "acme/_fl_v1/press-quality/round", QoS: 1, Retained: true, Payload: mustJSON(map[string]any{
+		"schema": "fedmq.round.v1", "timestamp_ms": opened, "epoch": 1, "round": n, "attempt": 1, "phase": "open", "work": "train",
+		"train_rounds": 40, "version": n - 1, "members": crowd, "cohort": crowd, "accepted": 412, "quorum": 600, "opened_ms": opened, "deadline_ms": 600_000,
+		"last": map[string]any{
+			"round": n - 1, "attempt": 1, "work": "train", "verdict": "committed", "counted": 950 + 7*n, "members": crowd,
+			"seconds": 30 + float64(n%3), "metrics": map[string]float64{"rmse": 13 + 40/float64(n), "loss": 1 / float64(n)},
+		},
+	})}
 }
 
 func crowdTopic(i int) string { return fmt.Sprintf("acme/plant-%02d/line-%03d/_fl_v1/", i%25, i) }
@@ -73,21 +87,19 @@ func TestPageCrowd(t *testing.T) {
 	publish(link.Message{Topic: "acme/_fl_v1/state", QoS: 1, Retained: true, Payload: mustJSON(map[string]any{
 		"schema": "fedmq.state.v1", "online": true, "tasks": []string{"press-quality"}, "security": "unsigned",
 	})})
-	opened := time.Now().UnixMilli()
-	publish(link.Message{Topic: "acme/_fl_v1/press-quality/round", QoS: 1, Retained: true, Payload: mustJSON(map[string]any{
-		"schema": "fedmq.round.v1", "timestamp_ms": opened, "epoch": 1, "round": 7, "attempt": 1, "phase": "open", "work": "train",
-		"train_rounds": 40, "version": 6, "members": crowd, "cohort": crowd, "accepted": 412, "quorum": 600, "opened_ms": opened, "deadline_ms": 600_000,
-		"last": map[string]any{"round": 6, "attempt": 1, "work": "train", "verdict": "committed", "counted": 990, "members": crowd, "seconds": 31.5, "metrics": map[string]float64{"rmse": 15.2, "loss": .4}},
-	})})
+	publish(crowdRound(2))
 	page := serveDashboard(t, url)
 	b := openTab(t, page) // the dashboard has subscribed when it shows the task
-	b.until("the task", `document.querySelector("#now-title").textContent === "Round 7 of 40"`)
+	b.until("the task", `document.querySelector("#now-title").textContent === "Round 2 of 40"`)
+	for n := 3; n <= 7; n++ {
+		publish(crowdRound(n))
+	}
 	for i := range crowd {
 		publish(crowdStatus(i, 0))
 	}
-	b.until("all sites", fmt.Sprintf(`document.querySelector("#shown").textContent === "%d sites"`, crowd))
+	b.until("all sites", `document.querySelector("#shown").textContent === "1,000 sites"`)
 	b.do("load again", chromedp.Navigate(page))
-	b.until("all sites", fmt.Sprintf(`document.querySelector("#shown").textContent === "%d sites"`, crowd))
+	b.until("all sites", `document.querySelector("#shown").textContent === "1,000 sites"`)
 	eval[chromedp.Void](b, `performance.clearMeasures("fedmq-update")`)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -114,11 +126,34 @@ func TestPageCrowd(t *testing.T) {
 	if rows > 60 {
 		t.Errorf("%d rows are elements, want those in sight", rows)
 	}
-	b.picture("dashboard-1000.png", 1240, 1000, "light")
+	b.picture("dashboard-1000.png", 1240, 1500, "light")
+	hostile(b, publish)
 	b.do("filter", chromedp.SendKeys(`#filter`, "historian"))
-	b.until("those with a reason", fmt.Sprintf(`document.querySelector("#shown").textContent === "%d of %d sites"`, (crowd+96)/97, crowd))
+	b.until("those with a reason", `document.querySelector("#shown").textContent === "11 of 1,001 sites"`)
 	b.do("clear", chromedp.Evaluate[chromedp.Void](`const f = document.querySelector("#filter"); f.value = ""; f.dispatchEvent(new Event("input"))`),
 		chromedp.Click(`#sites-head th:first-child button`), chromedp.Focus(`#sites-table`), chromedp.KeyEvent(kb.End))
 	b.until("the last row, by key", fmt.Sprintf(`document.querySelector("#sites-body").innerText.includes("plant-24/line-%03d")`, crowd-1))
 	b.quiet("")
+}
+
+// hostile publishes markup wherever text may be: it has to arrive as text.
+func hostile(b *tab, publish func(link.Message)) {
+	b.t.Helper()
+	const markup = `<img src=x onerror="console.error('run')"><script>console.error('run')</script>`
+	publish(link.Message{Topic: "acme/evil/_fl_v1/press-quality/status", QoS: 1, Payload: mustJSON(map[string]any{
+		"schema": site.StatusSchema, "timestamp_ms": time.Now().UnixMilli(), "phase": "error", "error": markup, "round": 7, "metrics": map[string]float64{markup: 1, "__proto__": 2},
+	})})
+	publish(link.Message{Topic: "acme/_fl_v1/press-quality/event", Payload: mustJSON(map[string]any{
+		"schema": "fedmq.event.v1", "event": markup, "member": markup, "reason": markup, "detail": markup, "round": 7,
+	})})
+	round := crowdRound(7)
+	round.Payload = []byte(strings.Replace(string(round.Payload), `"rmse":`, `"__proto__":1,"constructor":2,"rmse":`, 1))
+	publish(round)
+	b.do("filter", chromedp.SendKeys(`#filter`, "onerror"))
+	b.until("markup as text", `document.querySelector("#sites-body").innerText.includes("<img src=x onerror=") && document.querySelector("#events").innerText.includes("<script>")`)
+	if n := eval[int](b, `document.querySelectorAll("main img, main script").length`); n != 0 {
+		b.t.Errorf("%d elements were made of what arrived", n)
+	}
+	b.until("metrics with names of JavaScript's own", `[...document.querySelector("#metric").options].some((o) => o.value === "__proto__")`)
+	b.do("clear", chromedp.Evaluate[chromedp.Void](`document.querySelector("#filter").value = ""`))
 }

@@ -103,21 +103,22 @@ func recordText(r watch.RoundView) string {
 }
 
 func eventText(e watch.EventView) string {
-	s := fmt.Sprintf("%s round=%d attempt=%d", e.Kind, e.Round, e.Attempt)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s round=%d attempt=%d", e.Kind, e.Round, e.Attempt)
 	if e.Member != "" && e.Kind != "command" {
-		s += " member=" + e.Member
+		b.WriteString(" member=" + e.Member)
 	}
 	if e.Count != 0 {
-		s += fmt.Sprintf(" count=%d", e.Count)
+		fmt.Fprintf(&b, " count=%d", e.Count)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Counts)) {
-		s += fmt.Sprintf(" %s=%d", strings.ReplaceAll(name, " ", "_"), e.Counts[name])
+		fmt.Fprintf(&b, " %s=%d", strings.ReplaceAll(name, " ", "_"), e.Counts[name])
 	}
 	if e.Reason != "" {
-		s += " reason=" + e.Reason
+		b.WriteString(" reason=" + e.Reason)
 	}
 	if e.Detail != "" {
-		s += ": " + e.Detail
+		b.WriteString(": " + e.Detail)
 	}
-	return s
+	return b.String()
 }

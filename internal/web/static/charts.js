@@ -79,7 +79,7 @@ export function renderCharts() {
   draw("chart-seconds", "seconds", [{ label: "seconds", paths: bars, points, width: 0, fill: () => colour("--bar-time") }], [],
     [xs, rs.map((r) => r.seconds)], short, { id: "cap-seconds", text: "Seconds from order to record", zero: true });
   draw("chart-bytes", "bytes", [{ label: "updates in", ...pen("--accent"), points }, { label: "models out", ...pen("--late"), points }], [],
-    [xs, rs.map((r) => r.bytes_up || null), rs.map((r) => r.bytes_down || null)], (v) => (v ? bytes(v) : "0"),
+    [xs, rs.map((r) => r.bytes_up || null), rs.map((r) => r.bytes_down || null)], (v) => (v >= 1 ? bytes(v) : v ? "" : "0"),
     { id: "cap-bytes", text: "Bytes: updates in (blue), models out (orange)", zero: true });
 }
 

@@ -45,9 +45,10 @@ function tabs() {
   for (const b of nav.children) attr(b, "aria-current", b.textContent === store.current ? "true" : null);
 }
 
-// words for the phases of a round
+// words for the phases of a round and for its work
+const works = { train: "training", evaluate: "evaluating", statistics: "computing statistics", init: "initial model" };
 const phases = {
-  idle: "waiting for sites to join", open: "open", closing: "closing: averaging and storing",
+  idle: "waiting for sites to join", open: "", closing: "closing: averaging and storing",
   waiting: "waiting before the next attempt", halted: "halted",
 };
 
@@ -69,8 +70,9 @@ function round() {
   attr($("phase"), "class", `chip ${finished ? "finished" : t?.phase ?? ""}`);
   const words = [];
   if (t?.phase) {
-    if (!finished) words.push(phases[t.phase] ?? t.phase);
-    if (t.work && t.work !== "none") words.push(`work: ${t.work}`);
+    const phase = finished ? "" : phases[t.phase] ?? t.phase;
+    if (phase) words.push(phase);
+    if (t.work && t.work !== "none") words.push(works[t.work] ?? t.work);
     if (pausing(t)) words.push("pausing at the end of the round");
     if (t.attempt > 1) words.push(`attempt ${t.attempt}`);
     if (t.reason && !finished) words.push(t.reason);

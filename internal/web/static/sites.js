@@ -77,7 +77,7 @@ export function renderSites() {
     .map((s) => [key(s), s])
     .sort(([a, x], [b, y]) => (a === b ? (x.path < y.path ? -1 : 1) : sign * (a < b ? -1 : 1)))
     .map(([, s]) => s);
-  text($("shown"), view.rows.length === all.length ? `${all.length} sites` : `${view.rows.length} of ${all.length} sites`);
+  text($("shown"), view.rows.length === all.length ? `${number(all.length)} sites` : `${number(view.rows.length)} of ${number(all.length)} sites`);
   columns.forEach((c, i) => {
     const th = $("sites-head").children[i];
     attr(th, "aria-sort", view.sort === i ? (view.down ? "descending" : "ascending") : null);
