@@ -22,7 +22,7 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench brokers brokers-quick crash samebits quickstart demo clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench brokers brokers-quick crash samebits quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,6 +88,11 @@ crash: ## kill real processes at every crash point and at random; KILLS=n, PARAM
 
 samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
 	GO='$(GO)' scripts/samebits
+test-web: ## tests of the dashboard in headless Chromium; skipped where there is none
+	FEDMQ_TEST_WEB=1 $(GO) test -count=1 -v -run '^TestPage' ./cmd/fedmq
+
+screenshots: ## the same, and the pictures of the dashboard in docs/img
+	FEDMQ_SCREENSHOTS='$(CURDIR)/docs/img' $(MAKE) test-web
 
 quickstart: build ## run the README's own commands: broker, aggregator, sites, mosquitto_sub
 	scripts/quickstart

@@ -48,6 +48,8 @@ type cli struct {
 	Site       siteCmd         `cmd:"" help:"Run the agent of one site."`
 	Doctor     doctorCmd       `cmd:"" help:"Measure what a broker takes, and advise settings."`
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
+	Dashboard  dashboardCmd    `cmd:"" help:"Serve a page that shows a federation, live, and takes commands."`
+	Watch      watchCmd        `cmd:"" help:"Show a federation in the terminal, or as lines."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
 	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging, the wire format on this machine."`

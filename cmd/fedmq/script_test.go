@@ -53,6 +53,10 @@ func TestScript(t *testing.T) {
 			if dir := os.Getenv("FEDMQ_PYTHON"); dir != "" {
 				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			}
+			if port, err = freePort(); err != nil {
+				return err
+			}
+			env.Setenv("PAGE", port)
 			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
 		},
 		Condition: hasModule,
@@ -136,8 +140,9 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdAwait waits for a file to exist (await file NAME), for somebody to listen
-// on the script's port (await port), for a file that nobody has written to for
-// a second (await idle NAME: a broker has on disk what it was sent), or for a program to print something (await
+// on the script's port (await port) or that of its page (await page), for a file
+// that nobody has written to for a second (await idle NAME: a broker has on disk
+// what it was sent), or for a program to print something (await
 // text TEXT PROGRAM ARGS...).
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var there func() bool
@@ -152,9 +157,9 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			info, err := os.Stat(ts.MkAbs(args[1]))
 			return err == nil && time.Since(info.ModTime()) > time.Second
 		}
-	case !neg && len(args) == 1 && args[0] == "port":
+	case !neg && len(args) == 1 && (args[0] == "port" || args[0] == "page"):
 		there = func() bool {
-			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv("PORT"))
+			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv(strings.ToUpper(args[0])))
 			return err == nil && c.Close() == nil
 		}
 	case !neg && len(args) > 2 && args[0] == "text":
@@ -162,7 +167,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
 		}
 	default:
-		ts.Fatalf("usage: await file name | await idle name | await port | await text text program [args...]")
+		ts.Fatalf("usage: await file name | await idle name | await port | await page | await text text program [args...]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -34,6 +34,8 @@ var layers = map[string]layer{
 	"internal/store":    {imports: []string{"internal/crash"}},
 	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
+	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
+	"internal/web":      {imports: []string{"internal/watch"}},
 
 	// Tests of real processes against real brokers.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
@@ -67,11 +69,15 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
+	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch
+	{"charm.land/lipgloss", []string{"cmd"}},
+	{"github.com/charmbracelet/x/ansi", []string{"cmd"}},
+	{"github.com/chromedp", nil}, // the dashboard in a browser
 	{"github.com/cockroachdb/datadriven", nil},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},
