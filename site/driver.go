@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -26,7 +27,7 @@ var errStopped = errors.New("site: stopped")
 // cannot go on.
 func (s *site) loop(ctx, jobs context.Context, ended <-chan error) error {
 	for _, t := range s.tasks {
-		if err := s.step(jobs, t, evTick{}); err != nil {
+		if err := s.step(jobs, t, member.Tick{}); err != nil {
 			return err
 		}
 	}
@@ -76,7 +77,7 @@ func (s *site) once(ctx, jobs context.Context, timer <-chan time.Time, ended <-c
 }
 
 // step gives a machine an event and does what it owes, until it owes nothing.
-func (s *site) step(jobs context.Context, t *task, ev event) error {
+func (s *site) step(jobs context.Context, t *task, ev member.Event) error {
 	for ev != nil {
 		t.m.Step(s.now(), ev)
 		var err error
@@ -89,7 +90,7 @@ func (s *site) step(jobs context.Context, t *task, ev event) error {
 
 // workOff does one Ready and what follows from it: the parts that may be sent
 // now. It returns the event that comes of either.
-func (s *site) workOff(jobs context.Context, t *task, r ready) (event, error) {
+func (s *site) workOff(jobs context.Context, t *task, r member.Ready) (member.Event, error) {
 	next, err := s.do(jobs, t, r)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (s *site) workOff(jobs context.Context, t *task, r ready) (event, error) {
 
 // do works off one Ready in its order, and returns the event that follows from
 // sealing.
-func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error) {
+func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Event, err error) {
 	if r.Save != nil || len(r.Drop) > 0 {
 		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
 			return nil, err
@@ -140,7 +141,7 @@ func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error
 		}
 	}
 	for _, a := range r.Ask {
-		s.conn.Resubscribe(map[ask]string{askOrder: t.owner.Order(), askRecord: t.owner.Record(), askModel: t.owner.Model()}[a])
+		s.conn.Resubscribe(map[member.Ask]string{member.AskOrder: t.owner.Order(), member.AskRecord: t.owner.Record(), member.AskModel: t.owner.Model()}[a])
 	}
 	if r.Start != nil {
 		s.queue = append(s.queue, &assignment{task: t, job: *r.Start})
@@ -184,9 +185,9 @@ func (s *site) onState(jobs context.Context, st link.State) error {
 
 // onLink tells a task of a new link, or that there is none.
 func (s *site) onLink(jobs context.Context, t *task, up bool) error {
-	var ev event = evConnected{}
+	var ev member.Event = member.Connected{}
 	if !up {
-		ev = evDisconnected{}
+		ev = member.Disconnected{}
 		t.dropGrants()
 	}
 	if err := s.pullLink(jobs, t, up); err != nil {
@@ -206,7 +207,7 @@ func (s *site) onTimer(jobs context.Context) error {
 	now := s.now()
 	for _, t := range s.tasks {
 		if t.wake != 0 && now >= t.wake {
-			if err := s.step(jobs, t, evTick{}); err != nil {
+			if err := s.step(jobs, t, member.Tick{}); err != nil {
 				return err
 			}
 		}

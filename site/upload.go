@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
@@ -32,9 +33,9 @@ type partSent struct {
 
 // onGrant gives a grant to the sender of its upload. The machine has found it to
 // be for an entry of the outbox, by this aggregator.
-func (s *site) onGrant(t *task, g grant) error {
+func (s *site) onGrant(t *task, g member.Grant) error {
 	up := t.upload
-	if up == nil || up.round != g.Round || blobKey(up.key) != g.Blob {
+	if up == nil || up.round != g.Round || member.BlobKey(up.key) != g.Blob {
 		offer, err := s.offered(t, g.Round)
 		if err != nil {
 			return err
@@ -82,7 +83,7 @@ func (s *site) reopen(t *task, round uint64) (wire.Header, wire.Contribution, er
 
 // uploadOn publishes the parts that may go now, each read from the file when
 // its turn comes. It returns the event that follows when one cannot be read.
-func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
+func (s *site) uploadOn(jobs context.Context, t *task) (member.Event, error) {
 	up := t.upload
 	if up == nil {
 		return nil, nil
@@ -97,7 +98,7 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 		case err != nil || !up.offer.Blob.Holds(int(i), data):
 			s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", up.round).Uint32("part", i).Err(err).Msg("the update cannot be read back and is made again")
 			t.upload = nil
-			return evEntryLost{up.round}, nil
+			return member.EntryLost{Round: up.round}, nil
 		}
 		b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{Blob: up.key, Index: i, Count: uint32(up.offer.Blob.Count()), Data: data}) // #nosec G115 -- at most 4,000
 		life := up.lives
@@ -125,9 +126,9 @@ func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	e.up.sender.Sent(s.now(), e.index, e.err == nil)
 	if e.err == nil {
 		t.behind = true
-		return s.step(jobs, t, evTaken{e.up.round})
+		return s.step(jobs, t, member.PartTaken{Round: e.up.round})
 	}
-	return s.step(jobs, t, evTick{})
+	return s.step(jobs, t, member.Tick{})
 }
 
 // dropGrants voids what was granted: the link is lost (S-24).
@@ -140,7 +141,7 @@ func (t *task) dropGrants() {
 
 // stopUpload forgets an upload whose entry is answered or gone.
 func (t *task) stopUpload() {
-	if up := t.upload; up != nil && !t.m.uploads(up.round, blobKey(up.key)) {
+	if up := t.upload; up != nil && !t.m.Uploads(up.round, member.BlobKey(up.key)) {
 		t.upload = nil
 	}
 }

@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model"}},
 	"broker":              {imports: []string{"topics", "internal/store"}},
 	"trainer":             {imports: []string{"model"}},
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/transfer", "internal/store"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
 	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
@@ -23,6 +23,7 @@ var layers = map[string]layer{
 	"cmd":                 {imports: []string{"..."}},
 
 	"internal/round":    {imports: []string{"topics", "internal/verdict"}, pure: true},
+	"internal/member":   {imports: []string{"model"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/verdict":  {},

@@ -1,4 +1,4 @@
-package site
+package member
 
 import "fmt"
 
@@ -16,8 +16,8 @@ const (
 	PhaseError      Phase = "error"      // no work, for a reason given
 )
 
-// view is the part of a status that the machine knows.
-type view struct {
+// View is the part of a status that the machine knows.
+type View struct {
 	Phase     Phase
 	Round     uint64
 	Attempt   uint32
@@ -26,8 +26,8 @@ type view struct {
 	Heartbeat ms
 }
 
-func (m *machine) view() view {
-	v := view{Phase: PhaseIdle, Error: m.trouble}
+func (m *Machine) view() View {
+	v := View{Phase: PhaseIdle, Error: m.trouble}
 	if m.order != nil {
 		v.Round, v.Attempt, v.Heartbeat = m.order.Round, m.order.Attempt, m.order.Heartbeat
 	}
@@ -35,12 +35,12 @@ func (m *machine) view() view {
 	return v
 }
 
-func (m *machine) phase() (Phase, string) {
+func (m *Machine) phase() (Phase, string) {
 	o := m.order
 	switch {
 	case m.halted:
 		return PhaseError, "order"
-	case m.job != nil && m.running && m.job.Work == workEvaluate:
+	case m.job != nil && m.running && m.job.Work == WorkEvaluate:
 		return PhaseEvaluating, ""
 	case m.job != nil && (m.running || m.sealing):
 		return PhaseTraining, m.job.Work
@@ -52,7 +52,7 @@ func (m *machine) phase() (Phase, string) {
 		return PhaseJoining, ""
 	case o == nil:
 		return PhaseIdle, "for an order"
-	case o.Work == workNone:
+	case o.Work == WorkNone:
 		return PhaseIdle, ""
 	case m.decline != nil:
 		return PhaseError, ""
@@ -69,7 +69,7 @@ func (m *machine) phase() (Phase, string) {
 }
 
 // queued says how many uploads come before this site's, as it was told last.
-func (m *machine) queued() string {
+func (m *Machine) queued() string {
 	for _, e := range m.entries {
 		if m.sendable(e) && e.ahead > 0 {
 			return fmt.Sprintf("%d ahead", e.ahead)
@@ -78,7 +78,7 @@ func (m *machine) queued() string {
 	return ""
 }
 
-func (m *machine) unanswered() bool {
+func (m *Machine) unanswered() bool {
 	for _, e := range m.entries {
 		if m.sendable(e) {
 			return true

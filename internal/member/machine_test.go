@@ -1,13 +1,10 @@
-package site
+package member
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,20 +23,20 @@ func (middle) Uint64() uint64 { return 1<<63 + 0x123456789 }
 // script drives one machine by the commands of a testdata/machine file: every
 // command is one event, or a restart, and prints the whole Ready.
 type script struct {
-	cfg  machineConfig
-	m    *machine
+	cfg  Config
+	m    *Machine
 	now  ms
-	disk state
-	box  map[uint64]entry
-	have stored
+	disk State
+	box  map[uint64]Entry
+	have Stored
 }
 
 func TestMachine(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata/machine", func(t *testing.T, path string) {
 		s := script{
-			cfg: machineConfig{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Rand: rand.New(middle{})},
-			box: map[uint64]entry{},
+			cfg: Config{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Rand: rand.New(middle{})},
+			box: map[uint64]Entry{},
 		}
 		s.start()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -62,16 +59,16 @@ func TestMachine(t *testing.T) {
 }
 
 func (s *script) start() {
-	var box []entry
+	var box []Entry
 	for _, e := range s.box {
 		box = append(box, e)
 	}
-	slices.SortFunc(box, func(a, b entry) int { return int(a.Round) - int(b.Round) })
-	s.m = newMachine(s.cfg, s.disk, box, s.have)
+	slices.SortFunc(box, func(a, b Entry) int { return int(a.Round) - int(b.Round) })
+	s.m = New(s.cfg, s.disk, box, s.have)
 }
 
 // event reads a command. at=12.5 moves the clock to 12.5 s first.
-func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
+func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	if v := arg(d, "at", ""); v != "" {
 		f, err := strconv.ParseFloat(v, 64)
 		if err != nil {
@@ -81,90 +78,90 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
 	}
 	switch d.Cmd {
 	case "connect":
-		return evConnected{}, true
+		return Connected{}, true
 	case "disconnect":
-		return evDisconnected{}, true
+		return Disconnected{}, true
 	case "tick":
-		return evTick{}, true
+		return Tick{}, true
 	case "order":
-		return evOrder{s.order(t, d)}, true
+		return Ordered{s.order(t, d)}, true
 	case "model":
-		s.have = stored{Content: content(arg(d, "id", "")), Schema: model.Hash(hash(arg(d, "schema", "s")))}
-		return evModel{s.have}, true
+		s.have = Stored{Content: content(arg(d, "id", "")), Schema: model.Hash(hash(arg(d, "schema", "s")))}
+		return ModelStored{s.have}, true
 	case "lost":
-		s.have = stored{}
-		return evModelLost{}, true
+		s.have = Stored{}
+		return ModelLost{}, true
 	case "record":
-		return evRecord{head{
+		return Recorded{Head{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)),
 			Verdict: arg(d, "verdict", "committed"), Counted: has(d, "counted"),
 		}}, true
 	case "began":
-		return evBegan{number(t, d, "job", 1)}, true
+		return Began{number(t, d, "job", 1)}, true
 	case "finished":
-		return evFinished{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
+		return Finished{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
 	case "unsealed":
-		return evUnsealed{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
+		return Unsealed{ID: number(t, d, "job", 1), Reason: arg(d, "reason", ""), Detail: arg(d, "detail", "")}, true
 	case "stored":
-		e := entry{
+		e := Entry{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", workTrain), Content: content(arg(d, "content", "u")), Blob: blobKey(named(arg(d, "blob", ""))),
+			Work: arg(d, "work", WorkTrain), Content: content(arg(d, "content", "u")), Blob: BlobKey(named(arg(d, "blob", ""))),
 			PartSize: uint32(number(t, d, "part-size", 0)),
 		}
 		s.box[e.Round] = e
-		return evStored{e}, true
+		return EntryStored{e}, true
 	case "stuck":
-		return evStuck{Round: number(t, d, "round", 1), Detail: arg(d, "detail", "")}, true
+		return EntryStuck{Round: number(t, d, "round", 1), Detail: arg(d, "detail", "")}, true
 	case "unreadable":
-		return evEntryLost{number(t, d, "round", 1)}, true
+		return EntryLost{number(t, d, "round", 1)}, true
 	case "taken":
-		return evTaken{number(t, d, "round", 1)}, true
+		return PartTaken{number(t, d, "round", 1)}, true
 	}
 	if r := s.reply(t, d); r != nil {
-		return evReply{Epoch: number(t, d, "epoch", 1), Reply: r}, true
+		return Replied{Epoch: number(t, d, "epoch", 1), Reply: r}, true
 	}
 	return nil, false
 }
 
-func (s *script) order(t *testing.T, d *datadriven.TestData) order {
-	o := order{
-		stamp: stamp{number(t, d, "epoch", 1), number(t, d, "round", 1), uint32(number(t, d, "attempt", 1))},
+func (s *script) order(t *testing.T, d *datadriven.TestData) Order {
+	o := Order{
+		Stamp: Stamp{number(t, d, "epoch", 1), number(t, d, "round", 1), uint32(number(t, d, "attempt", 1))},
 		Base:  content(arg(d, "base", "a")), Schema: model.Hash(hash(arg(d, "schema", "s"))),
-		Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", workTrain),
+		Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", WorkTrain),
 		ValidFrom: uint32(number(t, d, "valid-from", 1)), Pace: ms(number(t, d, "pace", 0)),
 		Threshold: number(t, d, "threshold", ^uint64(0)), PartSize: uint32(number(t, d, "part-size", 0)),
 	}
 	o.Sample = named(arg(d, "sample", ""))
-	o.Hash = hash(fmt.Sprint(o.stamp, o.Work, o.Instance, arg(d, "bytes", "")))
+	o.Hash = hash(fmt.Sprint(o.Stamp, o.Work, o.Instance, arg(d, "bytes", "")))
 	return o
 }
 
-func (s *script) reply(t *testing.T, d *datadriven.TestData) reply {
+func (s *script) reply(t *testing.T, d *datadriven.TestData) Reply {
 	round, attempt, id := number(t, d, "round", 1), uint32(number(t, d, "attempt", 1)), model.ContentID{}
 	if v := arg(d, "content", "u"); v != "none" {
 		id = content(v)
 	}
 	switch d.Cmd {
 	case "welcome":
-		return welcome{Index: 3, FromRound: number(t, d, "from", 1), FromAttempt: attempt}
+		return Welcome{Index: 3, FromRound: number(t, d, "from", 1), FromAttempt: attempt}
 	case "receipt":
-		return receipt{Round: round, Attempt: attempt, Content: id}
+		return Receipt{Round: round, Attempt: attempt, Content: id}
 	case "settled":
-		return settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
+		return Settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
 	case "refusal":
-		return refusal{
+		return Refusal{
 			Round: round, Attempt: attempt, Content: id, Reason: arg(d, "reason", ""), Detail: arg(d, "detail", ""),
 			Counter: number(t, d, "counter", 0),
 		}
 	case "waiting":
-		return waiting{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
+		return Waiting{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
 	case "grant":
-		return grant{
-			Round: round, Seq: number(t, d, "seq", 1), Blob: blobKey(named(arg(d, "blob", "b"))),
-			Ranges: []span{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
+		return Grant{
+			Round: round, Seq: number(t, d, "seq", 1), Blob: BlobKey(named(arg(d, "blob", "b"))),
+			Ranges: []Span{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
 		}
 	case "superseded":
-		return superseded{Instance: named(arg(d, "instance", "me"))}
+		return Superseded{Instance: named(arg(d, "instance", "me"))}
 	}
 	return nil
 }
@@ -198,16 +195,16 @@ func (s *script) drain() string {
 	}
 	for _, m := range r.Send {
 		switch m := m.(type) {
-		case sendJoin:
+		case SendJoin:
 			fmt.Fprintf(&b, "send: join counter %d seen %s\n", m.Counter, m.Seen)
-		case sendEntry:
+		case SendEntry:
 			fmt.Fprintf(&b, "send: entry of round %d\n", m.Round)
-		case sendDecline:
+		case SendDecline:
 			fmt.Fprintf(&b, "send: decline %s %s %q\n", m.Stamp, m.Reason, m.Detail)
 		}
 	}
 	for _, a := range r.Ask {
-		fmt.Fprintf(&b, "ask: %s\n", map[ask]string{askOrder: "order", askRecord: "record", askModel: "model"}[a])
+		fmt.Fprintf(&b, "ask: %s\n", map[Ask]string{AskOrder: "order", AskRecord: "record", AskModel: "model"}[a])
 	}
 	if r.Start != nil {
 		fmt.Fprintf(&b, "start: job %d %s round %d base %s\n", r.Start.ID, r.Start.Work, r.Start.Round, short(r.Start.Base))
@@ -230,12 +227,12 @@ func (s *script) drain() string {
 	return b.String()
 }
 
-func printState(s state) string {
+func printState(s State) string {
 	out := fmt.Sprintf("seen %s counter %d", s.Seen, s.Counter)
 	if s.Welcomed {
 		out += fmt.Sprintf(" index %d from %d.%d", s.Index, s.FromRound, s.FromAttempt)
 	}
-	if s.Over != (over{}) {
+	if s.Over != (Over{}) {
 		out += fmt.Sprintf(" over %s %d.%d %q refused=%v", s.Over.Key.Work, s.Over.Key.Round, s.Over.Attempt, s.Over.Verdict, s.Over.Refused)
 	}
 	return out
@@ -259,7 +256,7 @@ func short(id model.ContentID) string {
 
 func hash(s string) [32]byte                    { return sha256.Sum256([]byte(s)) }
 func content(s string) model.ContentID          { return model.ContentID(hash(s)) }
-func named(s string) (n nonce)                  { copy(n[:], s); return n }
+func named(s string) (n Nonce)                  { copy(n[:], s); return n }
 func has(d *datadriven.TestData, k string) bool { return d.HasArg(k) }
 
 func arg(d *datadriven.TestData, k, def string) string {
@@ -281,29 +278,4 @@ func number(t *testing.T, d *datadriven.TestData, k string, def uint64) uint64 {
 		d.Fatalf(t, "%s: %v", k, err)
 	}
 	return n
-}
-
-// TestMachineIsPure keeps clocks, goroutines, contexts, logs and the network
-// out of the machine's files.
-func TestMachineIsPure(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("machine*.go")
-	if err != nil || len(files) < 6 {
-		t.Fatalf("%v, %v", files, err)
-	}
-	allowed := []string{"bytes", "cmp", "encoding/hex", "crypto/sha256", "encoding/binary", "fmt", "math/rand/v2", "slices", "github.com/fedmq/fedmq/model"}
-	for _, f := range files {
-		if strings.HasSuffix(f, "_test.go") {
-			continue
-		}
-		src, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range src.Imports {
-			if p, _ := strconv.Unquote(i.Path.Value); !slices.Contains(allowed, p) {
-				t.Errorf("%s imports %s", f, p)
-			}
-		}
-	}
 }

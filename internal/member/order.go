@@ -1,4 +1,4 @@
-package site
+package member
 
 import (
 	"bytes"
@@ -10,13 +10,13 @@ import (
 )
 
 // onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
-func (m *machine) onOrder(o order) {
-	c := o.compare(m.st.Seen)
+func (m *Machine) onOrder(o Order) {
+	c := o.Compare(m.st.Seen)
 	known := o.Hash == m.st.OrderHash
 	switch {
 	case c < 0:
 		if m.order == nil {
-			m.trouble = fmt.Sprintf("order %s ignored: %s was obeyed before", o.stamp, m.st.Seen)
+			m.trouble = fmt.Sprintf("order %s ignored: %s was obeyed before", o.Stamp, m.st.Seen)
 		}
 		return
 	case c == 0 && known:
@@ -27,7 +27,7 @@ func (m *machine) onOrder(o order) {
 		return
 	case c == 0 && o.Instance == m.st.Instance:
 		m.halted = true
-		m.trouble = fmt.Sprintf("two different orders %s from one aggregator", o.stamp)
+		m.trouble = fmt.Sprintf("two different orders %s from one aggregator", o.Stamp)
 		return
 	}
 	if o.Epoch > m.st.WelcomeEpoch && (!m.joining.on || m.joining.every > 2*joinFirst) {
@@ -36,10 +36,10 @@ func (m *machine) onOrder(o order) {
 	m.halted, m.trouble = false, ""
 	m.order = &o
 	if !known || c != 0 {
-		m.st.Seen, m.st.OrderHash, m.st.Instance = o.stamp, o.Hash, o.Instance
+		m.st.Seen, m.st.OrderHash, m.st.Instance = o.Stamp, o.Hash, o.Instance
 		m.save()
 	}
-	if m.decline != nil && m.decline.stamp != o.stamp {
+	if m.decline != nil && m.decline.Stamp != o.Stamp {
 		m.decline = nil
 	}
 	m.fetching = timer{}
@@ -48,22 +48,22 @@ func (m *machine) onOrder(o order) {
 	}
 }
 
-func (s stamp) String() string {
+func (s Stamp) String() string {
 	return fmt.Sprintf("(epoch %d, round %d, attempt %d)", s.Epoch, s.Round, s.Attempt)
 }
 
 // due reports what the order in force asks of this member, if anything.
-func (m *machine) due() (key, bool) {
+func (m *Machine) due() (Key, bool) {
 	o := m.order
-	if o == nil || m.halted || o.Work == workNone || !m.takesPart() || m.roundOver() {
-		return key{}, false
+	if o == nil || m.halted || o.Work == WorkNone || !m.takesPart() || m.roundOver() {
+		return Key{}, false
 	}
 	return o.key(), true
 }
 
 // takesPart reports whether the member is in the cohort as far as it can tell:
 // welcomed in time, and drawn (S-7, S-8).
-func (m *machine) takesPart() bool {
+func (m *Machine) takesPart() bool {
 	o := m.order
 	if !m.st.Welcomed || o.Round < m.st.FromRound || o.Round == m.st.FromRound && o.Attempt < m.st.FromAttempt {
 		return false
@@ -76,7 +76,7 @@ const drawAll = ^uint64(0)
 
 // drawn reports whether a member is in the sample of an order (R-11, S-8): the
 // first eight bytes, big endian, of SHA-256(seed || path) are below threshold.
-func drawn(seed nonce, threshold uint64, path string) bool {
+func drawn(seed Nonce, threshold uint64, path string) bool {
 	if threshold == drawAll {
 		return true
 	}
@@ -85,23 +85,23 @@ func drawn(seed nonce, threshold uint64, path string) bool {
 }
 
 // roundOver reports whether the order's round has been committed.
-func (m *machine) roundOver() bool {
+func (m *Machine) roundOver() bool {
 	return m.head.Verdict != "" && m.head.Verdict != verdictAbandoned && m.head.Round == m.order.Round
 }
 
 // Verdicts in a record's head and in settled.
 const (
 	verdictAbandoned = "abandoned"
-	verdictCounted   = "counted"
+	VerdictCounted   = "counted"
 )
 
 // decide compares what is wanted with what is under way. It runs after every
 // event, so that no order of events can leave work undone.
-func (m *machine) decide() {
+func (m *Machine) decide() {
 	if m.order == nil {
 		return
 	}
-	if m.job != nil && (m.halted || m.job.key != m.order.key() || m.roundOver()) {
+	if m.job != nil && (m.halted || m.job.Key != m.order.key() || m.roundOver()) {
 		m.cancel()
 	}
 	k, ok := m.due()
@@ -128,7 +128,7 @@ func (m *machine) decide() {
 			m.say(declineRefused, m.st.Over.Verdict)
 		}
 	case !m.able(o.Work):
-		m.say(declineUnsupported, "work "+o.Work)
+		m.say(DeclineUnsupported, "work "+o.Work)
 	case m.have.Content != o.Base:
 		if !m.fetching.on {
 			m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)
@@ -143,7 +143,7 @@ func (m *machine) decide() {
 
 // wants is the model that is to be pulled: the base of the order in force, when
 // there is work on it and it is not at hand (S-21).
-func (m *machine) wants() model.ContentID {
+func (m *Machine) wants() model.ContentID {
 	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
 		return model.ContentID{}
 	}
@@ -151,31 +151,31 @@ func (m *machine) wants() model.ContentID {
 }
 
 // able reports whether the trainer can do a kind of work.
-func (m *machine) able(work string) bool {
+func (m *Machine) able(work string) bool {
 	switch work {
-	case workTrain, workEvaluate: // without an evaluator there are no metrics to tell
+	case WorkTrain, WorkEvaluate: // without an evaluator there are no metrics to tell
 		return true
-	case workStatistics:
+	case WorkStatistics:
 		return m.cfg.Statistics
 	}
 	return false
 }
 
-func (m *machine) start() {
+func (m *Machine) start() {
 	m.jobs++
 	o := m.order
-	m.job = &job{key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed}
+	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed}
 	m.running, m.sealing = false, false
 	j := *m.job
 	m.out.Start = &j
 }
 
-func (m *machine) cancel() {
+func (m *Machine) cancel() {
 	m.out.Cancel = m.job.ID
 	m.job, m.running, m.sealing = nil, false, false
 }
 
-func (m *machine) onFinished(e evFinished) {
+func (m *Machine) onFinished(e Finished) {
 	if m.job == nil || m.job.ID != e.ID {
 		return
 	}
@@ -185,11 +185,11 @@ func (m *machine) onFinished(e evFinished) {
 	}
 	o := m.order
 	m.running, m.sealing = false, true
-	m.out.Seal = &seal{ID: e.ID, Stamp: o.stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize}
+	m.out.Seal = &Seal{ID: e.ID, Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize}
 }
 
 // giveUp ends the job without a result.
-func (m *machine) giveUp(reason, detail string) {
+func (m *Machine) giveUp(reason, detail string) {
 	m.job, m.running, m.sealing = nil, false, false
 	m.say(reason, detail)
 }
@@ -197,18 +197,18 @@ func (m *machine) giveUp(reason, detail string) {
 // Reasons of a decline.
 const (
 	declineRefused     = "refused"         // an update for this work was refused for good
-	declineUnsupported = "unsupported"     // the trainer cannot do this work
+	DeclineUnsupported = "unsupported"     // the trainer cannot do this work
 	declineSchema      = "schema_mismatch" // order and model do not fit
-	declineNoData      = "no_data"         // no training rows
-	declineFailed      = "trainer_failed"  // the trainer returned an error
-	declineNotFinite   = "not_finite"      // the trained model is not finite
-	declineTooLarge    = "too_large"       // the update's offer does not fit one part
+	DeclineNoData      = "no_data"         // no training rows
+	DeclineFailed      = "trainer_failed"  // the trainer returned an error
+	DeclineNotFinite   = "not_finite"      // the trained model is not finite
+	DeclineTooLarge    = "too_large"       // the update's offer does not fit one part
 )
 
 // say declines the order in force.
-func (m *machine) say(reason, detail string) {
+func (m *Machine) say(reason, detail string) {
 	o := m.order
-	m.decline = &decline{stamp: o.stamp, Base: o.Base, Schema: o.Schema, Reason: reason, Detail: detail}
+	m.decline = &decline{Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Reason: reason, Detail: detail}
 	m.decline.set(m.now+m.offset(o), m.patience(o))
 	m.trouble = "declined: " + reason
 	if detail != "" {

@@ -1,4 +1,4 @@
-package site
+package member
 
 import (
 	"cmp"
@@ -9,17 +9,17 @@ import (
 )
 
 // onStored takes an entry that is in the outbox now.
-func (m *machine) onStored(e entry) {
+func (m *Machine) onStored(e Entry) {
 	if m.sealing && m.job.Round == e.Round && m.job.Base == e.Base && m.job.Work == e.Work {
 		m.job, m.sealing = nil, false
 	}
 	if old := m.entry(e.Round); old != nil {
-		m.entries = slices.DeleteFunc(m.entries, func(x *entry) bool { return x == old })
+		m.entries = slices.DeleteFunc(m.entries, func(x *Entry) bool { return x == old })
 	}
 	m.resealing = false
 	now := e.fresh()
 	m.entries = append(m.entries, now)
-	slices.SortFunc(m.entries, func(a, b *entry) int { return cmp.Compare(a.Round, b.Round) })
+	slices.SortFunc(m.entries, func(a, b *Entry) int { return cmp.Compare(a.Round, b.Round) })
 	m.arm(now)
 	if len(m.entries) > maxEntries {
 		m.trouble = fmt.Sprintf("round %d was never settled", m.entries[0].Round)
@@ -29,7 +29,7 @@ func (m *machine) onStored(e entry) {
 
 // arm makes an entry due under the order in force (S-10, S-11). One of an
 // older round waits a little: its record may be on the way (S-15).
-func (m *machine) arm(e *entry) {
+func (m *Machine) arm(e *Entry) {
 	if m.order == nil {
 		return
 	}
@@ -42,7 +42,7 @@ func (m *machine) arm(e *entry) {
 }
 
 // offset spreads the members over the pace: SHA-256(path, order) mod pace.
-func (m *machine) offset(o *order) ms {
+func (m *Machine) offset(o *Order) ms {
 	if o.Pace <= 0 {
 		return 0
 	}
@@ -53,9 +53,9 @@ func (m *machine) offset(o *order) ms {
 }
 
 // patience is the first pause before something unanswered is sent again.
-func (m *machine) patience(o *order) ms { return min(max(sendFirst, 2*o.Pace), repeatMost) }
+func (m *Machine) patience(o *Order) ms { return min(max(sendFirst, 2*o.Pace), repeatMost) }
 
-func (m *machine) entry(round uint64) *entry {
+func (m *Machine) entry(round uint64) *Entry {
 	for _, e := range m.entries {
 		if e.Round == round {
 			return e
@@ -65,18 +65,18 @@ func (m *machine) entry(round uint64) *entry {
 }
 
 // drop removes an entry from the outbox.
-func (m *machine) drop(e *entry) {
-	m.entries = slices.DeleteFunc(m.entries, func(x *entry) bool { return x == e })
+func (m *Machine) drop(e *Entry) {
+	m.entries = slices.DeleteFunc(m.entries, func(x *Entry) bool { return x == e })
 	m.out.Drop = append(m.out.Drop, e.Round)
 }
 
 // settle drops an entry whose fate is known.
-func (m *machine) settle(e *entry, verdict string, refused bool) {
+func (m *Machine) settle(e *Entry, verdict string, refused bool) {
 	m.drop(e)
 	if e.Round < m.st.Over.Key.Round {
 		return
 	}
-	m.st.Over = over{Key: key{e.Round, e.Base, e.Work}, Attempt: e.Attempt, Verdict: verdict, Refused: refused}
+	m.st.Over = Over{Key: Key{e.Round, e.Base, e.Work}, Attempt: e.Attempt, Verdict: verdict, Refused: refused}
 	if m.order != nil && m.order.Round == e.Round {
 		m.st.Over.Attempt = m.order.Attempt
 	}
@@ -84,62 +84,62 @@ func (m *machine) settle(e *entry, verdict string, refused bool) {
 }
 
 // act sends what is due (S-4, S-11, S-14). Nothing is due without a link.
-func (m *machine) act() {
+func (m *Machine) act() {
 	if !m.connected {
 		return
 	}
 	if m.dueNow(m.joining) {
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
-		m.out.Send = append(m.out.Send, sendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
+		m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
 		m.joining.again(m.now, m.cfg.Rand)
 	}
 	for _, e := range m.entries {
 		if m.sendable(e) && m.dueNow(e.timer) {
-			m.out.Send = append(m.out.Send, sendEntry{Round: e.Round})
+			m.out.Send = append(m.out.Send, SendEntry{Round: e.Round})
 			e.again(m.now, m.cfg.Rand)
 		}
 	}
 	if d := m.decline; d != nil && !d.answered && m.dueNow(d.timer) {
-		m.out.Send = append(m.out.Send, sendDecline{Stamp: d.stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
+		m.out.Send = append(m.out.Send, SendDecline{Stamp: d.Stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
 		d.again(m.now, m.cfg.Rand)
 	}
 	if m.dueNow(m.fetching) {
-		m.out.Ask = append(m.out.Ask, askModel)
+		m.out.Ask = append(m.out.Ask, AskModel)
 		m.fetching.again(m.now, m.cfg.Rand)
 	}
 	if m.dueNow(m.asking) {
 		if m.quiet() {
-			m.out.Ask = append(m.out.Ask, askOrder, askRecord, askModel)
+			m.out.Ask = append(m.out.Ask, AskOrder, AskRecord, AskModel)
 		}
 		m.asking.again(m.now, m.cfg.Rand)
 	}
 }
 
-func (m *machine) dueNow(t timer) bool { return t.on && m.now >= t.due }
+func (m *Machine) dueNow(t timer) bool { return t.on && m.now >= t.due }
 
 // sendable reports whether an entry waits for an answer. It does not ask
 // whether the member is in the cohort of the order in force: the aggregator
 // may have promised it a place in an earlier attempt.
 // What was sealed for larger messages waits to be sealed anew.
-func (m *machine) sendable(e *entry) bool { return e.on && !e.answered && !e.over(m.order) }
+func (m *Machine) sendable(e *Entry) bool { return e.on && !e.answered && !e.over(m.order) }
 
-// reseal has one entry at a time sealed for smaller messages (S-26).
-func (m *machine) reseal() {
+// Reseal has one entry at a time sealed for smaller messages (S-26).
+func (m *Machine) reseal() {
 	if m.resealing || m.out.Seal != nil {
 		return
 	}
 	for _, e := range m.entries {
 		if e.over(m.order) && !e.stuck {
 			m.resealing = true
-			m.out.Reseal = &reseal{Round: e.Round, PartSize: m.order.PartSize}
+			m.out.Reseal = &Reseal{Round: e.Round, PartSize: m.order.PartSize}
 			return
 		}
 	}
 }
 
 // onStuck keeps an entry that does not fit for a later order, and says so.
-func (m *machine) onStuck(ev evStuck) {
+func (m *Machine) onStuck(ev EntryStuck) {
 	m.resealing = false
 	e := m.entry(ev.Round)
 	if e == nil || m.order == nil {
@@ -147,18 +147,18 @@ func (m *machine) onStuck(ev evStuck) {
 	}
 	e.stuck = true
 	if k, ok := m.due(); ok && e.usable(m.order) && k.Round == e.Round && m.decline == nil {
-		m.say(declineTooLarge, ev.Detail)
+		m.say(DeclineTooLarge, ev.Detail)
 	}
 }
 
 // quiet reports whether the member is idle or waiting.
-func (m *machine) quiet() bool {
+func (m *Machine) quiet() bool {
 	p := m.view().Phase
 	return p != PhaseTraining && p != PhaseEvaluating && p != PhaseSending
 }
 
 // wake is the earliest time at which something is due.
-func (m *machine) wake() ms {
+func (m *Machine) wake() ms {
 	if !m.connected {
 		return 0
 	}

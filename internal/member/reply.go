@@ -1,4 +1,4 @@
-package site
+package member
 
 import (
 	"fmt"
@@ -8,12 +8,12 @@ import (
 
 // onReply takes an answer. One of an earlier epoch than that of the order in
 // force is a replay, or late: it is ignored (S-12).
-func (m *machine) onReply(epoch uint64, r reply) {
+func (m *Machine) onReply(epoch uint64, r Reply) {
 	if epoch < m.st.Seen.Epoch {
 		return
 	}
 	switch r := r.(type) {
-	case welcome:
+	case Welcome:
 		m.joining = timer{}
 		now := m.st
 		now.Welcomed, now.WelcomeEpoch = true, epoch
@@ -22,26 +22,26 @@ func (m *machine) onReply(epoch uint64, r reply) {
 			m.st = now
 			m.save()
 		}
-	case receipt:
+	case Receipt:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
 			e.answered = true
 		}
 		m.answerDecline(r.Round, r.Content)
-	case settled:
+	case Settled:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
 			m.settle(e, r.Verdict, false)
 		}
 		m.answerDecline(r.Round, r.Content)
-	case refusal:
+	case Refusal:
 		m.onRefusal(r)
-	case waiting:
+	case Waiting:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content && m.sendable(e) {
 			e.ahead = r.Ahead
 			m.putOff(e)
 		}
-	case grant:
+	case Grant:
 		m.onGrant(epoch, r)
-	case superseded:
+	case Superseded:
 		if r.Instance == m.cfg.Instance {
 			m.out.Stop = "another live site uses this path"
 		}
@@ -50,8 +50,8 @@ func (m *machine) onReply(epoch uint64, r reply) {
 
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
-func (m *machine) onGrant(epoch uint64, g grant) {
-	if g.Blob == (blobKey{}) || !m.uploads(g.Round, g.Blob) || !m.connected {
+func (m *Machine) onGrant(epoch uint64, g Grant) {
+	if g.Blob == (BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected {
 		return
 	}
 	e := m.entry(g.Round)
@@ -61,25 +61,25 @@ func (m *machine) onGrant(epoch uint64, g grant) {
 	m.out.Grants = append(m.out.Grants, g)
 }
 
-// uploads reports whether the entry of a round is still to be sent in these
+// Uploads reports whether the entry of a round is still to be sent in these
 // parts.
-func (m *machine) uploads(round uint64, blob blobKey) bool {
+func (m *Machine) Uploads(round uint64, blob BlobKey) bool {
 	e := m.entry(round)
 	return e != nil && e.Blob == blob && m.sendable(e)
 }
 
 // putOff moves the next repetition of an offer away: its aggregator has it, or
 // its parts are on their way (S-23).
-func (m *machine) putOff(e *entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), waitEvery) }
+func (m *Machine) putOff(e *Entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), waitEvery) }
 
-func (m *machine) answerDecline(round uint64, content model.ContentID) {
+func (m *Machine) answerDecline(round uint64, content model.ContentID) {
 	if m.decline != nil && m.decline.Round == round && content.IsZero() {
 		m.decline.answered = true
 	}
 }
 
 // onRefusal sorts a refusal by its reason (S-13).
-func (m *machine) onRefusal(r refusal) {
+func (m *Machine) onRefusal(r Refusal) {
 	e := m.entry(r.Round)
 	about := fmt.Sprintf("round %d", r.Round)
 	switch {
@@ -140,7 +140,7 @@ var refusals = map[string]int{
 
 // onRecord takes a record's head: it settles the entry of its round, unless
 // the round was abandoned and will be opened again (S-15).
-func (m *machine) onRecord(h head) {
+func (m *Machine) onRecord(h Head) {
 	m.head = h
 	if h.Verdict == verdictAbandoned {
 		return
@@ -151,7 +151,7 @@ func (m *machine) onRecord(h head) {
 	}
 	verdict := "not counted"
 	if h.Counted {
-		verdict = verdictCounted
+		verdict = VerdictCounted
 	}
 	m.settle(e, verdict, false)
 }

@@ -1,4 +1,4 @@
-package site
+package member
 
 import (
 	"maps"
@@ -14,7 +14,7 @@ import (
 func TestMachineRandom(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3000) {
-		w := world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 1)), box: map[uint64]entry{}, trained: map[trainedKey]bool{}}
+		w := world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 1)), box: map[uint64]Entry{}, trained: map[trainedKey]bool{}}
 		w.restart()
 		for range 120 {
 			w.event()
@@ -31,46 +31,46 @@ type world struct {
 	seed uint64
 	r    *rand.Rand
 	now  ms
-	m    *machine
+	m    *Machine
 	up   bool
 
-	disk state
-	box  map[uint64]entry
-	have stored
-	job  *job
+	disk State
+	box  map[uint64]Entry
+	have Stored
+	job  *Job
 	pull model.ContentID
 
 	counter uint64
-	seen    stamp
+	seen    Stamp
 	trained map[trainedKey]bool // results that reached the outbox, by the valid_from they were made under
 }
 
 type trainedKey struct {
-	key
+	Key
 	validFrom uint32
 }
 
 func (w *world) restart() {
-	var box []entry
+	var box []Entry
 	for _, round := range slices.Sorted(maps.Keys(w.box)) {
 		box = append(box, w.box[round])
 	}
-	w.m = newMachine(machineConfig{Path: "a/b", Instance: named("me"), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
+	w.m = New(Config{Path: "a/b", Instance: named("me"), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
 	w.up, w.job, w.pull = false, nil, model.ContentID{}
 }
 
 func (w *world) pick(s ...string) string { return s[w.r.IntN(len(s))] }
 
-func (w *world) order() order {
+func (w *world) order() Order {
 	// One of the orders of a history, in any order: epochs change within a
 	// round, rounds and attempts only grow. All follows from the number, as
 	// orders do not change.
 	i := w.r.Uint32N(16)
-	o := order{stamp: stamp{1 + uint64(i)/6, 1 + uint64(i)/4, 1 + i%4}, Threshold: drawAll}
+	o := Order{Stamp: Stamp{1 + uint64(i)/6, 1 + uint64(i)/4, 1 + i%4}, Threshold: drawAll}
 	o.Base = content(string(rune('a' + o.Round)))
-	o.Work = []string{workTrain, workTrain, workEvaluate, workStatistics, workNone}[(o.Round+uint64(o.Attempt))%5]
+	o.Work = []string{WorkTrain, WorkTrain, WorkEvaluate, WorkStatistics, WorkNone}[(o.Round+uint64(o.Attempt))%5]
 	if o.Round == 2 {
-		o.Work = workTrain // with attempts that differ in nothing else
+		o.Work = WorkTrain // with attempts that differ in nothing else
 	}
 	o.ValidFrom = 1 + o.Attempt/3*2
 	o.Pace = ms(o.Round) * 100
@@ -85,46 +85,46 @@ func (w *world) event() {
 	if w.r.IntN(4) == 0 {
 		id = model.ContentID{}
 	}
-	var ev event = evTick{}
+	var ev Event = Tick{}
 	switch w.r.IntN(20) {
 	case 16:
-		ev = evReply{Epoch: w.r.Uint64N(4), Reply: waiting{Round: round, Content: id, Ahead: w.r.Uint32N(3)}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Waiting{Round: round, Content: id, Ahead: w.r.Uint32N(3)}}
 	case 17, 18:
-		ev = evReply{Epoch: w.r.Uint64N(4), Reply: grant{Round: round, Blob: blobOf(5000 + 2000*w.r.Uint32N(3)), Seq: w.r.Uint64()}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Grant{Round: round, Blob: blobOf(5000 + 2000*w.r.Uint32N(3)), Seq: w.r.Uint64()}}
 	case 19:
-		ev = evTaken{round}
+		ev = PartTaken{round}
 		if w.r.IntN(8) == 0 {
-			ev = evEntryLost{round}
+			ev = EntryLost{round}
 		}
 	case 0:
 		w.restart()
 		return
 	case 1:
 		w.up = true
-		ev = evConnected{}
+		ev = Connected{}
 	case 2:
 		if w.r.IntN(3) == 0 {
 			w.up = false
-			ev = evDisconnected{}
+			ev = Disconnected{}
 		}
 	case 3, 4, 5:
-		ev = evOrder{w.order()}
+		ev = Ordered{w.order()}
 	case 6, 7:
-		w.have = stored{Content: content(string(rune('a' + round)))}
-		ev = evModel{w.have}
+		w.have = Stored{Content: content(string(rune('a' + round)))}
+		ev = ModelStored{w.have}
 	case 8:
-		ev = evReply{Epoch: 3, Reply: welcome{FromRound: 1, FromAttempt: 1}}
+		ev = Replied{Epoch: 3, Reply: Welcome{FromRound: 1, FromAttempt: 1}}
 	case 9:
-		ev = evReply{Epoch: w.r.Uint64N(4), Reply: receipt{Round: round, Attempt: 1, Content: id}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Receipt{Round: round, Attempt: 1, Content: id}}
 	case 10:
-		ev = evReply{Epoch: w.r.Uint64N(4), Reply: settled{Round: round, Content: id, Verdict: verdictCounted}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Settled{Round: round, Content: id, Verdict: VerdictCounted}}
 	case 11:
-		ev = evReply{Epoch: 3, Reply: refusal{
+		ev = Replied{Epoch: 3, Reply: Refusal{
 			Round: round, Content: id, Counter: w.r.Uint64N(1 << 20),
 			Reason: w.pick("conflict", "not_in_cohort", "bad_signature", "unknown_member", "old_counter", "of_tomorrow"),
 		}}
 	case 12:
-		ev = evRecord{head{Round: round, Verdict: w.pick("committed", verdictAbandoned), Counted: w.r.IntN(2) == 0}}
+		ev = Recorded{Head{Round: round, Verdict: w.pick("committed", verdictAbandoned), Counted: w.r.IntN(2) == 0}}
 	default:
 		if w.job != nil {
 			ev = w.jobEvent()
@@ -133,26 +133,26 @@ func (w *world) event() {
 	w.take(ev)
 }
 
-func (w *world) jobEvent() event {
+func (w *world) jobEvent() Event {
 	id := w.job.ID
 	switch w.r.IntN(4) {
 	case 0:
-		return evBegan{id}
+		return Began{id}
 	case 1:
 		w.job = nil
-		return evFinished{ID: id, Reason: declineFailed}
+		return Finished{ID: id, Reason: DeclineFailed}
 	case 2:
-		w.have = stored{}
-		return evModelLost{}
+		w.have = Stored{}
+		return ModelLost{}
 	}
 	w.job = nil
-	return evFinished{ID: id}
+	return Finished{ID: id}
 }
 
 // take steps the machine and judges what it owes.
-func (w *world) take(ev event) {
+func (w *world) take(ev Event) {
 	for ev != nil {
-		if e, ok := ev.(evEntryLost); ok { // made again
+		if e, ok := ev.(EntryLost); ok { // made again
 			maps.DeleteFunc(w.trained, func(k trainedKey, _ bool) bool { return k.Round == e.Round })
 		}
 		w.m.Step(w.now, ev)
@@ -167,7 +167,7 @@ func (w *world) take(ev event) {
 			}
 			delete(w.box, round)
 		}
-		if w.disk.Seen.compare(w.seen) < 0 {
+		if w.disk.Seen.Compare(w.seen) < 0 {
 			w.t.Errorf("seed %d: %s after %s", w.seed, w.disk.Seen, w.seen)
 		}
 		w.seen = w.disk.Seen
@@ -190,13 +190,13 @@ func (w *world) take(ev event) {
 			w.started(*r.Start)
 		}
 		if r.Seal != nil {
-			e := entry{
+			e := Entry{
 				Round: r.Seal.Stamp.Round, Attempt: r.Seal.Stamp.Attempt, Base: r.Seal.Base, Work: r.Seal.Work, Content: content("u"),
 				Blob: blobOf(r.Seal.PartSize), PartSize: r.Seal.PartSize,
 			}
 			w.box[e.Round] = e
 			w.trained[trainedKey{w.m.order.key(), w.m.order.ValidFrom}] = true
-			ev = evStored{e}
+			ev = EntryStored{e}
 		}
 		if r.Reseal != nil {
 			ev = w.reseal(*r.Reseal, ev)
@@ -208,23 +208,23 @@ func (w *world) take(ev event) {
 }
 
 // blobOf names the parts of an update at a part size.
-func blobOf(size uint32) blobKey { return blobKey(named(string(rune('a' + size/1000)))) }
+func blobOf(size uint32) BlobKey { return BlobKey(named(string(rune('a' + size/1000)))) }
 
-// reseal seals an entry anew, or says that it cannot be.
-func (w *world) reseal(r reseal, other event) event {
+// Reseal seals an entry anew, or says that it cannot be.
+func (w *world) reseal(r Reseal, other Event) Event {
 	e, ok := w.box[r.Round]
 	if !ok || other != nil || r.PartSize >= e.PartSize || r.PartSize != w.m.order.PartSize {
 		w.t.Errorf("seed %d: reseal %+v of %+v, beside %v", w.seed, r, e, other)
 	}
 	switch w.r.IntN(6) {
 	case 0:
-		return evStuck{Round: r.Round}
+		return EntryStuck{Round: r.Round}
 	case 1:
-		return evEntryLost{r.Round}
+		return EntryLost{r.Round}
 	}
 	e.Blob, e.PartSize = blobOf(r.PartSize), r.PartSize
 	w.box[e.Round] = e
-	return evStored{e}
+	return EntryStored{e}
 }
 
 // pulls judges what is to be pulled after an event.
@@ -238,33 +238,33 @@ func (w *world) pulls(told *model.ContentID) {
 	if w.pull.IsZero() {
 		return
 	}
-	if o := w.m.order; o == nil || w.pull != o.Base || w.have.Content == o.Base || o.Work == workNone || !w.disk.Welcomed {
+	if o := w.m.order; o == nil || w.pull != o.Base || w.have.Content == o.Base || o.Work == WorkNone || !w.disk.Welcomed {
 		w.t.Errorf("seed %d: pulls %v under %+v", w.seed, w.pull, o)
 	}
 }
 
-func (w *world) started(j job) {
+func (w *world) started(j Job) {
 	o := w.m.order
 	if w.job != nil {
 		w.t.Errorf("seed %d: two jobs", w.seed)
 	}
-	if j.Base != w.have.Content || o.Work == workNone || !w.disk.Welcomed {
+	if j.Base != w.have.Content || o.Work == WorkNone || !w.disk.Welcomed {
 		w.t.Errorf("seed %d: job %+v without model, order or welcome", w.seed, j)
 	}
 	if w.trained[trainedKey{o.key(), o.ValidFrom}] {
-		w.t.Errorf("seed %d: trains %+v twice", w.seed, j.key)
+		w.t.Errorf("seed %d: trains %+v twice", w.seed, j.Key)
 	}
 	w.job = &j
 }
 
-func (w *world) judge(m send) {
+func (w *world) judge(m Send) {
 	switch m := m.(type) {
-	case sendJoin:
+	case SendJoin:
 		if m.Counter <= w.counter || m.Counter != w.disk.Counter || m.Seen != w.disk.Seen {
 			w.t.Errorf("seed %d: join %+v after counter %d, saved %d", w.seed, m, w.counter, w.disk.Counter)
 		}
 		w.counter = m.Counter
-	case sendEntry:
+	case SendEntry:
 		e, ok := w.box[m.Round]
 		if !ok {
 			w.t.Errorf("seed %d: sends an entry of round %d that is not in the outbox", w.seed, m.Round)
@@ -272,7 +272,7 @@ func (w *world) judge(m send) {
 		if e.PartSize > w.m.order.PartSize {
 			w.t.Errorf("seed %d: sends an entry for %d bytes, the order has %d", w.seed, e.PartSize, w.m.order.PartSize)
 		}
-	case sendDecline:
+	case SendDecline:
 		if m.Stamp != w.disk.Seen {
 			w.t.Errorf("seed %d: declines %s, the order is %s", w.seed, m.Stamp, w.disk.Seen)
 		}

@@ -1,47 +1,46 @@
-package site
+package member
 
 import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/fedmq/fedmq/model"
 )
 
-// nonce is an instance id.
-type nonce [16]byte
+// Nonce is an instance id.
+type Nonce [16]byte
 
-func (n nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
+func (n Nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
 
-func (n *nonce) UnmarshalText(b []byte) error {
+func (n *Nonce) UnmarshalText(b []byte) error {
 	if len(b) != hex.EncodedLen(len(n)) {
-		return fmt.Errorf("site: an instance id of %d digits", len(b))
+		return fmt.Errorf("member: an instance id of %d digits", len(b))
 	}
 	_, err := hex.Decode(n[:], b)
 	return err
 }
 
-// blobKey names the parts of an offered update; zero: it travels inline.
-type blobKey [16]byte
+// BlobKey names the parts of an offered update; zero: it travels inline.
+type BlobKey [16]byte
 
-func (k blobKey) MarshalText() ([]byte, error) { return nonce(k).MarshalText() }
+func (k BlobKey) MarshalText() ([]byte, error) { return Nonce(k).MarshalText() }
 
-func (k *blobKey) UnmarshalText(b []byte) error { return (*nonce)(k).UnmarshalText(b) }
+func (k *BlobKey) UnmarshalText(b []byte) error { return (*Nonce)(k).UnmarshalText(b) }
 
-// stamp orders orders: a site obeys the highest it has seen (S-5).
-type stamp struct {
+// Stamp orders orders: a site obeys the highest it has seen (S-5).
+type Stamp struct {
 	Epoch   uint64
 	Round   uint64
 	Attempt uint32
 }
 
-func (s stamp) compare(o stamp) int {
+func (s Stamp) Compare(o Stamp) int {
 	return cmp.Or(cmp.Compare(s.Epoch, o.Epoch), cmp.Compare(s.Round, o.Round), cmp.Compare(s.Attempt, o.Attempt))
 }
 
-// key names a piece of work: an order with the same key asks for nothing new.
-type key struct {
+// Key names a piece of work: an order with the same key asks for nothing new.
+type Key struct {
 	Round uint64
 	Base  model.ContentID
 	Work  string
@@ -49,70 +48,70 @@ type key struct {
 
 // Kinds of work in an order.
 const (
-	workTrain      = "train"
-	workEvaluate   = "evaluate"
-	workStatistics = "statistics"
-	workNone       = "none"
+	WorkTrain      = "train"
+	WorkEvaluate   = "evaluate"
+	WorkStatistics = "statistics"
+	WorkNone       = "none"
 )
 
-// order is a verified order as far as the site acts on it.
-type order struct {
-	stamp
+// Order is a verified order as far as the site acts on it.
+type Order struct {
+	Stamp
 	Base      model.ContentID
 	Schema    model.Hash
 	Hash      model.Hash // of what the order signs
-	Instance  nonce      // of the aggregator
+	Instance  Nonce      // of the aggregator
 	Work      string
 	ValidFrom uint32 // updates of earlier attempts have lapsed
 	Pace      ms
 	Heartbeat ms
 	Cohort    uint32
-	Sample    nonce  // seed of the draw
+	Sample    Nonce  // seed of the draw
 	Threshold uint64 // of the draw, drawAll: everybody is in
 	Settings  string
 	Seed      uint64
 	PartSize  uint32
 }
 
-func (o *order) key() key { return key{Round: o.Round, Base: o.Base, Work: o.Work} }
+func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Work} }
 
-// state is what a member keeps of a task, durable before anything is sent that
+// State is what a member keeps of a task, durable before anything is sent that
 // depends on it.
-type state struct {
-	Seen         stamp      // highest order obeyed
+type State struct {
+	Seen         Stamp      // highest order obeyed
 	OrderHash    model.Hash // of that order
-	Instance     nonce      // of the aggregator that gave it
+	Instance     Nonce      // of the aggregator that gave it
 	Counter      uint64     // created_ms of the last join
 	Welcomed     bool
 	WelcomeEpoch uint64 // epoch of the last welcome
 	Index        uint32 // durable index of the member
 	FromRound    uint64 // first (round, attempt) it takes part in
 	FromAttempt  uint32
-	Over         over // the last work that needs no more of this site
+	Over         Over // the last work that needs no more of this site
 }
 
-// over says what became of a piece of work.
-type over struct {
-	Key     key
+// Over says what became of a piece of work.
+type Over struct {
+	Key     Key
 	Attempt uint32 // of the order when it ended
 	Verdict string // counted, a refusal, "record", or ""
 	Refused bool
 }
 
-// stored names a model at hand: content id and schema hash.
-type stored struct {
+// Stored names a model at hand: content id and schema hash.
+type Stored struct {
 	Content model.ContentID
 	Schema  model.Hash
 }
 
-// entry is an envelope in the outbox.
-type entry struct {
+// Entry is an envelope in the outbox.
+type Entry struct {
 	Round    uint64
 	Attempt  uint32
 	Base     model.ContentID
 	Work     string
 	Content  model.ContentID
-	Blob     blobKey `json:",omitzero"`  // of an offer
+	Blob     BlobKey `json:",omitzero"`  // of an offer
 	PartSize uint32  `json:",omitempty"` // under which it was sealed; 0: not known
 	answered bool    // nothing more is due before the next order
 	stuck    bool    // it does not fit the part size of the order in force
@@ -121,30 +120,30 @@ type entry struct {
 }
 
 // fresh is the entry as it begins a life of the machine.
-func (e entry) fresh() *entry {
+func (e Entry) fresh() *Entry {
 	e.timer, e.answered, e.stuck, e.ahead = timer{}, false, false, 0
 	return &e
 }
 
-func (e *entry) usable(o *order) bool {
+func (e *Entry) usable(o *Order) bool {
 	return e.Round == o.Round && e.Base == o.Base && e.Work == o.Work && e.Attempt >= o.ValidFrom
 }
 
-// over reports whether the entry was sealed for larger messages than the order
+// Over reports whether the entry was sealed for larger messages than the order
 // allows (S-26).
-func (e *entry) over(o *order) bool {
+func (e *Entry) over(o *Order) bool {
 	return o != nil && o.PartSize > 0 && e.PartSize > o.PartSize
 }
 
-// span is a range of parts: N from First on.
-type span struct {
+// Span is a range of parts: N from First on.
+type Span struct {
 	First uint32
 	N     uint32
 }
 
 // decline is the answer to an order this site cannot work for.
 type decline struct {
-	stamp
+	Stamp
 	Base     model.ContentID
 	Schema   model.Hash
 	Reason   string
@@ -153,17 +152,17 @@ type decline struct {
 	timer
 }
 
-// job is a piece of work for the trainer.
-type job struct {
-	key
+// Job is a piece of work for the trainer.
+type Job struct {
+	Key
 	ID       uint64
 	Attempt  uint32
 	Settings string
 	Seed     uint64
 }
 
-// head is a record's head as far as the site reads it.
-type head struct {
+// Head is a record's head as far as the site reads it.
+type Head struct {
 	Round   uint64
 	Attempt uint32
 	Verdict string
@@ -182,10 +181,10 @@ func (t *timer) set(due, every ms) { *t = timer{on: true, due: due, every: every
 
 // again moves the timer on: its pause +-50 %, twice as long the next time, to
 // at most a minute.
-func (t *timer) again(now ms, r *rand.Rand) {
+func (t *timer) again(now ms, r Random) {
 	t.due = now + jitter(r, t.every)
 	t.every = min(2*t.every, repeatMost)
 }
 
 // jitter draws from d +-50 %.
-func jitter(r *rand.Rand, d ms) ms { return d/2 + r.Int64N(d+1) }
+func jitter(r Random, d ms) ms { return d/2 + r.Int64N(d+1) }
