@@ -141,7 +141,7 @@ func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Ev
 		}
 	}
 	for _, a := range r.Ask {
-		s.conn.Resubscribe(map[member.Ask]string{member.AskOrder: t.owner.Order(), member.AskRecord: t.owner.Record(), member.AskModel: t.owner.Model()}[a])
+		s.conn.Resubscribe(s.asked(t, a))
 	}
 	if r.Start != nil {
 		s.queue = append(s.queue, &assignment{task: t, job: *r.Start})
@@ -155,6 +155,20 @@ func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Ev
 		return nil, ErrSuperseded
 	}
 	return next, s.feed(jobs)
+}
+
+// asked is the topic of an ask.
+func (s *site) asked(t *task, a member.Ask) string {
+	switch a {
+	case member.AskOrder:
+		return t.owner.Order()
+	case member.AskRecord:
+		return t.owner.Record()
+	case member.AskModel:
+		return t.owner.Model()
+	case member.AskReply:
+	}
+	return t.owner.Reply(s.cfg.Member)
 }
 
 func (s *site) onState(jobs context.Context, st link.State) error {

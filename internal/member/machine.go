@@ -98,13 +98,14 @@ type Reseal struct {
 	PartSize uint32
 }
 
-// Ask is a retained topic of the owner.
+// Ask is a topic that the site is subscribed to.
 type Ask uint8
 
 const (
 	AskOrder Ask = iota + 1
 	AskRecord
 	AskModel
+	AskReply
 )
 
 // Send is a message owed: SendJoin, SendEntry or SendDecline.

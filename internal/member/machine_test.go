@@ -204,7 +204,7 @@ func (s *script) drain() string {
 		}
 	}
 	for _, a := range r.Ask {
-		fmt.Fprintf(&b, "ask: %s\n", map[Ask]string{AskOrder: "order", AskRecord: "record", AskModel: "model"}[a])
+		fmt.Fprintf(&b, "ask: %s\n", map[Ask]string{AskOrder: "order", AskRecord: "record", AskModel: "model", AskReply: "reply"}[a])
 	}
 	if r.Start != nil {
 		fmt.Fprintf(&b, "start: job %d %s round %d base %s\n", r.Start.ID, r.Start.Work, r.Start.Round, short(r.Start.Base))

@@ -88,31 +88,38 @@ func (m *Machine) act() {
 	if !m.connected {
 		return
 	}
+	deaf := false // an answer is overdue
 	if m.dueNow(m.joining) {
+		deaf = m.joining.again
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
 		m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
-		m.joining.again(m.now, m.cfg.Rand)
+		m.joining.later(m.now, m.cfg.Rand)
 	}
 	for _, e := range m.entries {
 		if m.sendable(e) && m.dueNow(e.timer) {
+			deaf = deaf || e.timer.again
 			m.out.Send = append(m.out.Send, SendEntry{Round: e.Round})
-			e.again(m.now, m.cfg.Rand)
+			e.later(m.now, m.cfg.Rand)
 		}
 	}
 	if d := m.decline; d != nil && !d.answered && m.dueNow(d.timer) {
+		deaf = deaf || d.timer.again
 		m.out.Send = append(m.out.Send, SendDecline{Stamp: d.Stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
-		d.again(m.now, m.cfg.Rand)
+		d.later(m.now, m.cfg.Rand)
+	}
+	if deaf {
+		m.out.Ask = append(m.out.Ask, AskReply, AskOrder, AskRecord)
 	}
 	if m.dueNow(m.fetching) {
 		m.out.Ask = append(m.out.Ask, AskModel)
-		m.fetching.again(m.now, m.cfg.Rand)
+		m.fetching.later(m.now, m.cfg.Rand)
 	}
 	if m.dueNow(m.asking) {
 		if m.quiet() {
 			m.out.Ask = append(m.out.Ask, AskOrder, AskRecord, AskModel)
 		}
-		m.asking.again(m.now, m.cfg.Rand)
+		m.asking.later(m.now, m.cfg.Rand)
 	}
 }
 

@@ -174,15 +174,16 @@ type timer struct {
 	on    bool
 	due   ms
 	every ms
+	again bool // it was due before
 }
 
 // set arms the timer for a time, with the pause that follows it.
 func (t *timer) set(due, every ms) { *t = timer{on: true, due: due, every: every} }
 
-// again moves the timer on: its pause +-50 %, twice as long the next time, to
+// later moves the timer on: its pause +-50 %, twice as long the next time, to
 // at most a minute.
-func (t *timer) again(now ms, r Random) {
-	t.due = now + jitter(r, t.every)
+func (t *timer) later(now ms, r Random) {
+	t.again, t.due = true, now+jitter(r, t.every)
 	t.every = min(2*t.every, repeatMost)
 }
 
