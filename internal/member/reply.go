@@ -90,10 +90,12 @@ func (m *Machine) onRefusal(r Refusal) {
 			m.joining.set(m.now+jitter(m.cfg.Rand, 1_000), m.joining.every)
 		}
 		return
-	case e != nil && !r.Content.IsZero() && e.Content == r.Content:
+	case e != nil && !r.Content.IsZero() && e.Content == r.Content && e.Attempt == r.Attempt:
 		switch refusals[r.Reason] {
 		case refusedForGood:
 			m.settle(e, r.Reason, true)
+		case refusedLapsed:
+			m.lapse(e)
 		case refusedAttempt:
 			e.answered = true
 		case refusedForNow:
@@ -128,12 +130,13 @@ const (
 	refusedForNow  = iota // repeat: an operator or a restart may mend it
 	refusedAttempt        // not before the next order
 	refusedForGood        // never: drop it
+	refusedLapsed         // the order that lets it lapse is on its way, or asks for no work
 )
 
 var refusals = map[string]int{
 	"malformed": refusedForGood, "too_large": refusedForGood, reasonUnknownMember: refusedForNow,
 	"bad_signature": refusedForNow, "wrong_topic": refusedForGood, "future_round": refusedForNow,
-	"stale_round": refusedForGood, "wrong_base": refusedForGood, "schema_mismatch": refusedForGood,
+	"stale_round": refusedLapsed, "wrong_base": refusedForGood, "schema_mismatch": refusedForGood,
 	"not_finite": refusedForGood, "out_of_range": refusedForGood, "norm_outlier": refusedForGood,
 	"conflict": refusedForGood, "not_in_cohort": refusedAttempt, "budget_exhausted": refusedForGood,
 }

@@ -83,6 +83,16 @@ func (m *Machine) settle(e *Entry, verdict string, refused bool) {
 	m.save()
 }
 
+// lapse drops an entry that counts no more: the work is done again for the order
+// that says so, not for the one in force (S-13).
+func (m *Machine) lapse(e *Entry) {
+	m.drop(e)
+	if e.Round >= m.st.Over.Key.Round {
+		m.st.Over = Over{Key: Key{e.Round, e.Base, e.Work}, Attempt: e.Attempt}
+		m.save()
+	}
+}
+
 // act sends what is due (S-4, S-11, S-14). Nothing is due without a link.
 func (m *Machine) act() {
 	if !m.connected {
