@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
@@ -46,7 +47,7 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 		}
 		t.sending[m.Round] = true
 		s.goes.Go(func() {
-			err := s.conn.Publish(jobs, link.Message{Topic: t.member.Update(), Payload: b, QoS: 1})
+			err := s.publish(jobs, link.Message{Topic: t.member.Update(), Payload: b, QoS: 1})
 			select {
 			case s.sent <- sent{t, m.Round, err}:
 			case <-jobs.Done():
@@ -72,4 +73,15 @@ func (s *site) post(t *task, kind, topic string, st member.Stamp, counter uint64
 		return
 	}
 	s.conn.Post(link.Message{Topic: topic, Payload: b, QoS: 1})
+}
+
+// pubackWithin bounds the wait for one PUBACK: some broker may never send it and
+// keep the link. Eight parts must cross a slow link in less.
+const pubackWithin = 2 * time.Minute
+
+// publish sends one message and waits for its PUBACK, not for ever.
+func (s *site) publish(ctx context.Context, m link.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, pubackWithin)
+	defer cancel()
+	return s.conn.Publish(ctx, m)
 }

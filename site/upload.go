@@ -103,7 +103,7 @@ func (s *site) uploadOn(jobs context.Context, t *task) (member.Event, error) {
 		b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{Blob: up.key, Index: i, Count: uint32(up.offer.Blob.Count()), Data: data}) // #nosec G115 -- at most 4,000
 		life := up.lives
 		s.goes.Go(func() {
-			err := s.conn.Publish(jobs, link.Message{Topic: t.member.Part(), Payload: b, QoS: 1})
+			err := s.publish(jobs, link.Message{Topic: t.member.Part(), Payload: b, QoS: 1})
 			select {
 			case s.parts <- partSent{t, up, life, i, err}:
 			case <-jobs.Done():
