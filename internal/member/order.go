@@ -125,7 +125,7 @@ func (m *Machine) decide() {
 		// Done with this work. What was refused for good is said again for
 		// each attempt, so that nobody waits for it.
 		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
-			m.say(declineRefused, m.st.Over.Verdict)
+			m.say(DeclineRefused, m.st.Over.Verdict)
 		}
 	case !m.able(o.Work):
 		m.say(DeclineUnsupported, "work "+o.Work)
@@ -196,7 +196,7 @@ func (m *Machine) giveUp(reason, detail string) {
 
 // Reasons of a decline.
 const (
-	declineRefused     = "refused"         // an update for this work was refused for good
+	DeclineRefused     = "refused"         // an update for this work was refused for good
 	DeclineUnsupported = "unsupported"     // the trainer cannot do this work
 	declineSchema      = "schema_mismatch" // order and model do not fit
 	DeclineNoData      = "no_data"         // no training rows

@@ -102,7 +102,7 @@ func (m *Machine) refusalsAlone() bool {
 	able, refusals, declines := len(m.s.Cohort), 0, 0
 	for _, i := range m.s.Cohort {
 		switch s := m.slots[i]; {
-		case s.kind == refused:
+		case s.kind == refused, s.barred && !s.kept():
 			refusals++
 		case s.declined && !s.kept():
 			declines++

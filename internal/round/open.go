@@ -65,7 +65,7 @@ func (m *Machine) open(can []uint32) {
 		m.in[i] = true
 	}
 	for i := range m.slots {
-		m.slots[i].declined, m.slots[i].detail = false, ""
+		m.slots[i].declined, m.slots[i].detail, m.slots[i].barred = false, "", false
 		m.s.Members[i].Heard = false
 	}
 	m.clock = clock{}

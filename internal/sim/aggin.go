@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -84,7 +85,7 @@ func (a *agg) update(path string, b *updateMsg) {
 	switch {
 	case b.decline != "":
 		if b.round == a.state.Round {
-			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline})
+			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == member.DeclineRefused})
 		}
 	case b.round != a.state.Round:
 		a.step(ev)
