@@ -84,11 +84,12 @@ func (w *World) partition(c *client, lasts ms) {
 // one is cut off and does not know.
 func (w *World) takeover(f Fault) {
 	a := w.active()
-	if a.p == nil || a.conn == nil || a.disk.state == nil || a.p.dead || len(w.aggs) > 1 {
+	if a.p == nil || a.p.dead || !a.started || a.conn == nil || a.disk.state == nil || len(w.aggs) > 1 {
 		return
 	}
 	w.partition(a.conn, f.For)
 	a.conn.cut = true
+	a.over = true // its disk belongs to the other one from now on: it does not start again
 	b := w.newAgg(1, a.disk.copy())
 	w.aggs = append(w.aggs, b)
 	w.check.takeover()
