@@ -47,13 +47,18 @@ func (c *checker) ownerSends(a *agg, m message) {
 		if in, ok := l.epochs[b.Epoch]; ok && in != b.Instance {
 			c.w.violate("I12", "two processes have the epoch %d", b.Epoch)
 		}
+		_, known := l.orders[k]
 		l.orders[k], l.epochs[b.Epoch] = b, b.Instance
 		d := a.disk.state
 		if d == nil || d.Order == nil || (stamp{d.Order.Epoch, d.Order.Round, d.Order.Attempt}).below(k) {
 			c.w.violate("I5", "order (%d, %d, %d) leaves before it is durable", k.epoch, k.round, k.attempt)
 		}
-		c.follows(l, b)
-		l.last = b
+		if l.last == nil || l.last.below(b) {
+			c.follows(l, b)
+			l.last = b
+		} else if !known {
+			c.w.violate("I1", "order (%d, %d, %d) leaves for the first time after a higher one", k.epoch, k.round, k.attempt)
+		}
 	case *headMsg:
 		for i := len(a.disk.records) - 1; ; i-- {
 			if i < 0 {
@@ -71,15 +76,16 @@ func (c *checker) ownerSends(a *agg, m message) {
 	}
 }
 
+func (m *orderMsg) below(o *orderMsg) bool {
+	return (stamp{m.Epoch, m.Round, m.Attempt}).below(stamp{o.Epoch, o.Round, o.Attempt})
+}
+
 // follows checks that an order within an epoch follows the one that left before
 // it: an attempt that asked for work has a record before the next one opens.
 func (c *checker) follows(l *lineage, o *orderMsg) {
 	p := l.last
-	if p == nil || p == o || p.Epoch != o.Epoch || p.Work == "none" {
+	if p == nil || p.Epoch != o.Epoch || p.Work == "none" {
 		return
-	}
-	if (stamp{o.Epoch, o.Round, o.Attempt}).below(stamp{p.Epoch, p.Round, p.Attempt}) {
-		c.w.violate("I1", "order (%d, %d, %d) after (%d, %d, %d)", o.Epoch, o.Round, o.Attempt, p.Epoch, p.Round, p.Attempt)
 	}
 	for _, r := range l.records {
 		if r.epoch == p.Epoch && r.round == p.Round && r.attempt == p.Attempt {
@@ -119,7 +125,7 @@ func (c *checker) loaded(s *site, base model.ContentID, b []byte) {
 // given notes an order that a site has got.
 func (c *checker) given(s *site, o *orderMsg) {
 	p := c.seen[s.i]
-	if p == nil || (stamp{p.Epoch, p.Round, p.Attempt}).below(stamp{o.Epoch, o.Round, o.Attempt}) {
+	if p == nil || p.below(o) {
 		c.seen[s.i] = o
 	}
 }

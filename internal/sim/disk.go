@@ -99,9 +99,10 @@ type aggDisk struct {
 	journal []round.Verdict
 	records []*record
 	blobs   blobs
+	gone    bool // another machine has it now: a write fails, and ends the process
 }
 
-// copy is a backup, or the other half of a mirror.
+// copy is the same disk on another machine.
 func (d *aggDisk) copy() *aggDisk {
 	c := *d
 	c.journal, c.records, c.blobs = slices.Clone(d.journal), slices.Clone(d.records), maps.Clone(d.blobs)
@@ -109,7 +110,9 @@ func (d *aggDisk) copy() *aggDisk {
 }
 
 func (d *aggDisk) tx(p *process, do func()) {
-	p.effect()
+	if p.effect(); d.gone {
+		panic(crash{p})
+	}
 	do()
 	p.effect()
 }

@@ -80,8 +80,8 @@ func (w *World) partition(c *client, lasts ms) {
 	})
 }
 
-// takeover starts another aggregator on a mirror of the disk, while the first
-// one is cut off and does not know.
+// takeover starts another aggregator on the disk of the first one, which is cut
+// off for a while and does not know.
 func (w *World) takeover(f Fault) {
 	a := w.active()
 	if a.p == nil || a.p.dead || !a.started || a.conn == nil || a.disk.state == nil || len(w.aggs) > 1 {
@@ -91,6 +91,7 @@ func (w *World) takeover(f Fault) {
 	a.conn.cut = true
 	a.over = true // its disk belongs to the other one from now on: it does not start again
 	b := w.newAgg(1, a.disk.copy())
+	a.disk.gone = true
 	w.aggs = append(w.aggs, b)
 	w.check.takeover()
 	b.start()
