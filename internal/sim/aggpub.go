@@ -260,12 +260,12 @@ func (p *publisher) next() {
 
 func (p *publisher) send(pub *publication, i int) {
 	p.a.conn.within(30_000, pub.msgs[i], func(ok bool) {
-		if ok && i+1 < len(pub.msgs) {
+		if ok && i+1 < len(pub.msgs) && p.pending == nil {
 			p.send(pub, i+1)
 			return
 		}
 		p.busy = false
-		p.a.published(pub, ok)
+		p.a.published(pub, ok && i+1 == len(pub.msgs))
 		p.next()
 	})
 }
