@@ -8,9 +8,11 @@ LINT          := bin/golangci-lint-$(GOLANGCI)
 FUZZTIME      ?= 5s
 BENCH         ?= .
 COUNT         ?= 1
+ROUNDS        ?= 100000
+FROM          ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench quickstart demo clean
+.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench sim mutants quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +59,12 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and prints its trace
+	$(GO) test ./internal/sim -count 1 -timeout 60m -run '^TestSim$$' -v -args $(if $(SEED),-seed $(SEED),-rounds $(ROUNDS) -from $(FROM))
+
+mutants: ## break the machines one line at a time; the simulation and the tests must notice
+	scripts/mutants
 
 quickstart: build ## run the README's own commands: broker, aggregator, sites, mosquitto_sub
 	scripts/quickstart

@@ -31,7 +31,8 @@ var layers = map[string]layer{
 	"internal/store":    {},
 	"internal/layers":   {},
 
-	// Tests of whole federations, in real time and in virtual time.
+	// Tests of whole federations: simulated, in real time and in virtual time.
+	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 }

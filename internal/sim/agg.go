@@ -289,6 +289,7 @@ func (a *agg) begin() {
 // come back before the machine starts.
 func (a *agg) link(up bool) {
 	now := a.now()
+	a.w.check.linked(a, up)
 	if up {
 		a.up = true
 		a.sayState()
@@ -333,7 +334,7 @@ func (a *agg) beat() {
 	if a.up {
 		a.sayState()
 		for i := range a.retained {
-			if r := &a.retained[i]; r.body != nil && a.started && !a.flying {
+			if r := &a.retained[i]; r.body != nil && a.started && !a.flying && !a.w.bugs.TopicsUnwatched {
 				r.asked = a.now()
 				a.conn.resubscribe(r.topic)
 			}

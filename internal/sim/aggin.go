@@ -205,7 +205,7 @@ func (a *agg) receiveParts() {
 			}
 		}
 		for _, g := range rd.Grants {
-			a.w.check.granted(a, g)
+			a.w.check.grants(a, g)
 			a.reply(g.Key.Member, grantReply(g.Reply))
 		}
 		for _, w := range rd.Waits {

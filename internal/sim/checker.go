@@ -24,6 +24,7 @@ type checker struct {
 	made         map[made]madeOf
 	seen         []*orderMsg // highest order that a site was given
 	told         map[fate]bool
+	granted      map[granted]bool
 	joins        []uint64 // highest counter that left
 	inconclusive bool     // two aggregators have parted: an operator's matter
 }
@@ -65,6 +66,13 @@ type fate struct {
 	content model.ContentID
 }
 
+// granted is a part that a site was asked for.
+type granted struct {
+	site int
+	blob member.BlobKey
+	part uint32
+}
+
 // lineage is what one aggregator's disk has said so far.
 type lineage struct {
 	records  []*record
@@ -75,13 +83,37 @@ type lineage struct {
 	kept     []round.Entry     // accepted in the last abandoned attempt of the open round
 	last     *orderMsg         // that left
 	open     map[stamp]ms      // when an attempt's order had its first PUBACK
+	clock    clock             // of the attempt that is open
 	grants   map[string]map[uint32]ms
+}
+
+// clock is how long an attempt has run with a link.
+type clock struct {
+	of    stamp
+	ran   ms
+	since ms // of the link, -1 without one
+}
+
+func (c *clock) total(now ms) ms {
+	if c.since < 0 {
+		return c.ran
+	}
+	return c.ran + now - c.since
+}
+
+// linked notes the link of an aggregator.
+func (c *checker) linked(a *agg, up bool) {
+	k := &c.lines[a.n].clock
+	k.ran = k.total(c.w.now)
+	if k.since = -1; up {
+		k.since = c.w.now
+	}
 }
 
 func (c *checker) begin(w *World) {
 	*c = checker{
 		w: w, made: map[made]madeOf{},
-		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, joins: make([]uint64, len(w.sites)),
+		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, joins: make([]uint64, len(w.sites)),
 		lines: []*lineage{newLineage()},
 	}
 }
@@ -262,6 +294,8 @@ func (c *checker) closed(l *lineage, r *record) {
 			missing = e.Member
 		}
 	}
+	grace := min(10_000, w.plan.Deadline/10) + 5_000
+	late := l.clock.of == (stamp{r.epoch, r.round, r.attempt}) && l.clock.total(w.now) > w.plan.Deadline+grace
 	var age ms
 	opened, ok := l.open[stamp{r.epoch, r.round, r.attempt}]
 	if ok {
@@ -274,6 +308,8 @@ func (c *checker) closed(l *lineage, r *record) {
 		w.violate("I10", "round %d, attempt %d ended at its goal of %d with %d", r.round, r.attempt, w.plan.Goal, n)
 	case r.reason == round.CloseDeadline && age < w.plan.Deadline:
 		w.violate("I10", "round %d, attempt %d ended at the deadline after %d ms", r.round, r.attempt, age)
+	case late:
+		w.violate("I10", "round %d, attempt %d lasted %d ms with a link, the deadline is %d", r.round, r.attempt, l.clock.total(w.now), w.plan.Deadline)
 	case r.reason == round.CloseDeadline && w.quiet && len(c.lines) == 1 && w.plan.Deadline >= 300_000 && opened > w.plan.QuietAt && missing != "":
 		w.violate("I10", "round %d, attempt %d waited for %s until the deadline, and nothing was wrong", r.round, r.attempt, missing)
 	}
@@ -353,11 +389,12 @@ func (c *checker) landed(a *agg, o round.Order) {
 	k := stamp{o.Epoch, o.Round, o.Attempt}
 	if _, ok := l.open[k]; !ok {
 		l.open[k] = c.w.now
+		l.clock = clock{of: k, since: c.w.now}
 	}
 }
 
 // granted holds what is outstanding against the budget.
-func (c *checker) granted(a *agg, g transfer.Grant) {
+func (c *checker) grants(a *agg, g transfer.Grant) {
 	l := c.lines[a.n]
 	of := l.grants[g.Key.Member]
 	if of == nil {

@@ -26,6 +26,10 @@ func (c *checker) leaves(node int, m message) {
 		if b.offer && !s.disk.blobs[b.content].synced {
 			c.w.violate("S-22", "site %d offers an update of round %d whose bytes are not synced", node, b.round)
 		}
+	case *partMsg:
+		if !c.granted[granted{node, member.BlobKey(b.Blob), b.Index}] {
+			c.w.violate("S-24", "site %d sends part %d, which nobody asked for", node, b.Index)
+		}
 	case *joinMsg:
 		if b.counter <= c.joins[node] || b.counter > s.disk.state.Counter {
 			c.w.violate("S-4", "site %d joins with the counter %d after %d, on disk is %d", node, b.counter, c.joins[node], s.disk.state.Counter)
@@ -96,7 +100,10 @@ func (c *checker) follows(l *lineage, o *orderMsg) {
 }
 
 // sealed notes an update that was made.
-func (c *checker) sealed(s *site, u *updateMsg) {
+func (c *checker) sealed(s *site, u *updateMsg, on model.ContentID) {
+	if !on.IsZero() && on != u.base {
+		c.w.violate("S-10", "site %d seals an update for the base %x that it made from %x", s.i, u.base[:4], on[:4])
+	}
 	k := made{s.path, u.content}
 	is := madeOf{round: u.round, attempt: u.attempt, latest: u.attempt, base: u.base, samples: u.samples}
 	if was, ok := c.made[k]; ok && was.round != is.round {
@@ -133,6 +140,12 @@ func (c *checker) given(s *site, o *orderMsg) {
 // heard notes what a site is told of its updates.
 func (c *checker) heard(s *site, b *replyMsg) {
 	switch r := b.reply.(type) {
+	case member.Grant:
+		for _, n := range r.Ranges {
+			for i := range n.N {
+				c.granted[granted{s.i, r.Blob, n.First + i}] = true
+			}
+		}
 	case member.Settled:
 		c.told[fate{s.i, r.Round, 0, r.Content}] = true
 	case member.Refusal:

@@ -86,9 +86,46 @@ func search(from uint64, rounds int, bugs Bugs) summary {
 
 // report says what failed, shrunk, with the end of its trace.
 func report(seed uint64) string {
-	out := Trace(NewPlan(seed), Bugs{})
+	whole := NewPlan(seed)
+	out := Run(whole, Bugs{})
 	if out.Failure == nil {
 		return fmt.Sprintf("seed %d failed, and does not when it is run again", seed)
 	}
-	return fmt.Sprintf("seed %d: %s at %d ms: %s", seed, out.Failure.Invariant, out.Failure.At, out.Failure.What)
+	small := Shrink(whole, Bugs{}, 500)
+	s := Trace(small, Bugs{})
+	tail := s.Tail[max(0, len(s.Tail)-60):]
+	return fmt.Sprintf("seed %d: %s at %d ms: %s\nshrunk to %d sites, %d faults, %d rounds: %s at %d ms: %s\n%+v\n%s\nmake sim SEED=%d runs it whole",
+		seed, out.Failure.Invariant, out.Failure.At, out.Failure.What,
+		len(small.Sites), len(small.Faults), small.Rounds, s.Failure.Invariant, s.Failure.At, s.Failure.What, small, strings.Join(tail, "\n"), seed)
+}
+
+// TestSameSeed: a plan has one trace.
+func TestSameSeed(t *testing.T) {
+	for seed := uint64(1); seed <= 60; seed++ {
+		a, b := Run(NewPlan(seed), Bugs{}), Trace(NewPlan(seed), Bugs{})
+		if a.Hash != b.Hash || a.Lines != b.Lines || a.Now != b.Now {
+			t.Errorf("seed %d: %x after %d lines, then %x after %d", seed, a.Hash, a.Lines, b.Hash, b.Lines)
+		}
+	}
+	if Run(NewPlan(1), Bugs{}).Hash == Run(NewPlan(2), Bugs{}).Hash {
+		t.Error("two seeds, one trace")
+	}
+}
+
+// TestShrink: what is left still fails, and is less.
+func TestShrink(t *testing.T) {
+	bugs := Bugs{KeptUnchecked: true}
+	seed := search(1, 10_000, bugs).failed
+	if seed == 0 {
+		t.Fatal("nothing to shrink")
+	}
+	whole := NewPlan(seed)
+	small := Shrink(whole, bugs, 300)
+	if Run(small, bugs).Failure == nil {
+		t.Error("it does not fail any more")
+	}
+	if len(small.Faults) >= len(whole.Faults) && len(small.Sites) >= len(whole.Sites) {
+		t.Errorf("%d faults and %d sites, before %d and %d", len(small.Faults), len(small.Sites), len(whole.Faults), len(whole.Sites))
+	}
+	t.Logf("seed %d: %d faults and %d sites of %d and %d are left", seed, len(small.Faults), len(small.Sites), len(whole.Faults), len(whole.Sites))
 }

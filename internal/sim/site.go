@@ -35,6 +35,7 @@ type site struct {
 	lost       bool // its base could not be read
 	queue      *member.Job
 	result     []byte
+	trainedOn  model.ContentID // what it was made from
 	sending    map[uint64]bool
 	pull       pull
 	up         *upload

@@ -64,7 +64,7 @@ func (s *site) trained(j *member.Job) {
 	case !s.w.quiet && s.w.chance(s.plan.Fails):
 		ev = member.Finished{ID: j.ID, Reason: member.DeclineFailed}
 	default:
-		s.result = s.learn(j)
+		s.result, s.trainedOn = s.learn(j), j.Base
 	}
 	s.step(ev)
 }
@@ -100,7 +100,7 @@ func (s *site) seal(r member.Seal) member.Event {
 		return member.Unsealed{ID: r.ID, Reason: member.DeclineFailed}
 	}
 	e := member.Entry{Round: r.Stamp.Round, Attempt: r.Stamp.Attempt, Base: r.Base, Work: r.Work}
-	return member.EntryStored{Entry: s.put(e, b, s.plan.Samples, int(r.PartSize))}
+	return member.EntryStored{Entry: s.put(e, b, s.plan.Samples, int(r.PartSize), s.trainedOn)}
 }
 
 // reseal cuts an entry anew.
@@ -115,10 +115,10 @@ func (s *site) reseal(r member.Reseal) member.Event {
 			return member.EntryLost{Round: r.Round}
 		}
 	}
-	return member.EntryStored{Entry: s.put(e, b, u.samples, int(r.PartSize))}
+	return member.EntryStored{Entry: s.put(e, b, u.samples, int(r.PartSize), e.Base)}
 }
 
-func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int) member.Entry {
+func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on model.ContentID) member.Entry {
 	u := &updateMsg{
 		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.ContentID(sha256.Sum256(b)), samples: samples, bytes: b,
 	}
@@ -137,7 +137,7 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int) membe
 		stored := e
 		d.entries[e.Round], d.envelopes[e.Round] = stored, u
 		s.w.note(noteSeal, s.i, e.Round, uint64(e.Attempt), short(u.content))
-		s.w.check.sealed(s, u)
+		s.w.check.sealed(s, u, on)
 	})
 	for _, id := range gone {
 		d.release(id)

@@ -36,7 +36,7 @@ type trace struct {
 	tail  [traceTail]line
 }
 
-const traceTail = 20000
+const traceTail = 2000
 
 type line struct {
 	at      ms
