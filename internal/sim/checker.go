@@ -25,6 +25,8 @@ type checker struct {
 	seen         []*orderMsg // highest order that a site was given
 	told         map[fate]bool
 	granted      map[granted]bool
+	closed       map[fate]bool // rounds that a site has seen the record of
+	obeyed       []stamp
 	joins        []uint64 // highest counter that left
 	inconclusive bool     // two aggregators have parted: an operator's matter
 }
@@ -113,7 +115,7 @@ func (c *checker) linked(a *agg, up bool) {
 func (c *checker) begin(w *World) {
 	*c = checker{
 		w: w, made: map[made]madeOf{},
-		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, joins: make([]uint64, len(w.sites)),
+		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, closed: map[fate]bool{}, obeyed: make([]stamp, len(w.sites)), joins: make([]uint64, len(w.sites)),
 		lines: []*lineage{newLineage()},
 	}
 }
@@ -170,7 +172,7 @@ func (c *checker) recorded(a *agg, r *record) {
 	}
 	c.entries(l, r)
 	c.keptOn(l, r)
-	c.closed(l, r)
+	c.ended(l, r)
 	if !r.committed {
 		l.kept = slices.DeleteFunc(slices.Clone(r.entries), func(e round.Entry) bool { return e.Verdict != verdict.Kept })
 		return
@@ -282,15 +284,17 @@ func (c *checker) keptOn(l *lineage, r *record) {
 	}
 }
 
-// closed checks why an attempt has ended.
-func (c *checker) closed(l *lineage, r *record) {
+// ended checks why an attempt has ended.
+func (c *checker) ended(l *lineage, r *record) {
 	w, n := c.w, 0
-	missing := ""
+	missing, lost := "", "" // who is lost may have declined
 	for _, e := range r.entries {
 		switch e.Verdict {
 		case verdict.Counted, verdict.Kept:
 			n++
-		case verdict.Missing, verdict.Lost, verdict.NotDue:
+		case verdict.Lost:
+			lost = e.Member
+		case verdict.Missing, verdict.NotDue:
 			missing = e.Member
 		}
 	}
@@ -308,6 +312,8 @@ func (c *checker) closed(l *lineage, r *record) {
 		w.violate("I10", "round %d, attempt %d ended at its goal of %d with %d", r.round, r.attempt, w.plan.Goal, n)
 	case r.reason == round.CloseDeadline && age < w.plan.Deadline:
 		w.violate("I10", "round %d, attempt %d ended at the deadline after %d ms", r.round, r.attempt, age)
+	case r.reason == round.CloseDeadline && missing == "" && lost == "":
+		w.violate("I10", "round %d, attempt %d ended at the deadline, and nobody was missing", r.round, r.attempt)
 	case late:
 		w.violate("I10", "round %d, attempt %d lasted %d ms with a link, the deadline is %d", r.round, r.attempt, l.clock.total(w.now), w.plan.Deadline)
 	case r.reason == round.CloseDeadline && w.quiet && len(c.lines) == 1 && w.plan.Deadline >= 300_000 && opened > w.plan.QuietAt && missing != "":
@@ -414,7 +420,8 @@ func (c *checker) grants(a *agg, g transfer.Grant) {
 			}
 		}
 	}
-	if most := 256 + min(c.w.plan.Uploads, len(c.w.sites)); n > most {
+	// What was taken back and granted again may come twice.
+	if most := 2*256 + min(c.w.plan.Uploads, len(c.w.sites)); n > most {
 		c.w.violate("I11", "%d parts are outstanding, want at most %d", n, most)
 	}
 }

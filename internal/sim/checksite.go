@@ -137,6 +137,27 @@ func (c *checker) given(s *site, o *orderMsg) {
 	}
 }
 
+// shown notes a record's head that a site has got.
+func (c *checker) shown(s *site, h member.Head) {
+	if h.Verdict != "abandoned" {
+		c.closed[fate{site: s.i, round: h.Round}] = true
+	}
+}
+
+// saves: the order that a site obeys never falls (S-5).
+func (c *checker) saves(s *site, st member.State) {
+	k := stamp{st.Seen.Epoch, st.Seen.Round, st.Seen.Attempt}
+	if k.below(c.obeyed[s.i]) {
+		c.w.violate("S-5", "site %d obeys %v after %v", s.i, k, c.obeyed[s.i])
+	}
+	c.obeyed[s.i] = k
+}
+
+// restored: a site's directory is what it was before.
+func (c *checker) restored(s *site) {
+	c.obeyed[s.i] = stamp{s.disk.state.Seen.Epoch, s.disk.state.Seen.Round, s.disk.state.Seen.Attempt}
+}
+
 // heard notes what a site is told of its updates.
 func (c *checker) heard(s *site, b *replyMsg) {
 	switch r := b.reply.(type) {
@@ -160,17 +181,10 @@ func (c *checker) heard(s *site, b *replyMsg) {
 func (c *checker) dropped(s *site, e member.Entry) {
 	o := c.seen[s.i]
 	switch {
-	case c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) > 16, s.unreadable:
+	case c.closed[fate{site: s.i, round: e.Round}], c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) > 16, s.unreadable:
 		return
 	case o != nil && o.Round == e.Round && (o.ValidFrom > e.Attempt || !bytes.Equal(o.Base[:], e.Base[:]) || string(o.Work) != e.Work):
 		return
-	}
-	for _, l := range c.lines {
-		for _, r := range l.records {
-			if r.committed && r.round == e.Round {
-				return
-			}
-		}
 	}
 	c.w.violate("I3", "site %d drops its update of round %d, attempt %d, whose fate nobody has told", s.i, e.Round, e.Attempt)
 }

@@ -74,6 +74,13 @@ func newSiteDisk() *siteDisk {
 	return &siteDisk{entries: map[uint64]member.Entry{}, envelopes: map[uint64]*updateMsg{}, blobs: blobs{}}
 }
 
+// copy is a backup.
+func (d *siteDisk) copy() *siteDisk {
+	c := *d
+	c.entries, c.envelopes, c.blobs = maps.Clone(d.entries), maps.Clone(d.envelopes), maps.Clone(d.blobs)
+	return &c
+}
+
 func (d *siteDisk) tx(p *process, do func()) {
 	p.effect()
 	do()

@@ -47,6 +47,8 @@ func (w *World) strike(f Fault) {
 		w.command(w.active(), f.Op)
 	case Takeover:
 		w.takeover(f)
+	case Rollback:
+		w.rollback(f)
 	case faultKinds:
 	}
 }
@@ -95,4 +97,21 @@ func (w *World) takeover(f Fault) {
 	w.aggs = append(w.aggs, b)
 	w.check.takeover()
 	b.start()
+}
+
+// rollback puts a site's directory back to what it is now, a while later.
+func (w *World) rollback(f Fault) {
+	if f.Node < 0 || f.Node >= len(w.sites) {
+		return
+	}
+	s := w.sites[f.Node]
+	backup := s.disk.copy()
+	w.at(min(f.For, w.plan.QuietAt-w.now), func() {
+		if s.p != nil {
+			s.p.kill()
+		}
+		s.disk = backup
+		w.check.restored(s)
+		w.note(noteFault, s.i, uint64(Rollback), 1, 0)
+	})
 }

@@ -65,7 +65,8 @@ const (
 	Deaf     // the broker forgets a client's subscriptions under a live link
 	Disturb  // noise for a while
 	Operator // a command
-	Takeover // another aggregator takes over from a mirror of the disk
+	Takeover // another aggregator takes over with the disk of the first
+	Rollback // a site's data directory is what it was a while ago
 	faultKinds
 )
 

@@ -186,6 +186,7 @@ func (s *site) save(st *member.State, drop []uint64) {
 			delete(d.envelopes, r)
 		}
 		if st != nil {
+			s.w.check.saves(s, *st)
 			d.state = *st
 		}
 	})
@@ -246,6 +247,7 @@ func (s *site) got(m message) {
 	case *modelMsg:
 		s.onModel(b)
 	case *headMsg:
+		s.w.check.shown(s, b.Head)
 		h := b.Head
 		h.Counted = s.m.Counted(func(i uint32) bool { return b.counted[i] })
 		s.step(member.Recorded{Head: h})
