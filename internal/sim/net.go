@@ -10,6 +10,7 @@ type Noise struct {
 	NoAck    int // taken, and never acknowledged
 	Latency  ms  // of one way, at most
 	DropLink int // a link ends at a message
+	Corrupt  int // a part arrives with another byte
 }
 
 // client is the connection of one process: subscriptions, publishes that wait
@@ -274,6 +275,11 @@ func (c *client) deliver(m message) {
 	w := c.w
 	if c.queued >= queueMost || w.chance(w.noise.Lose) {
 		return
+	}
+	if part, ok := m.body.(*partMsg); ok && w.chance(w.noise.Corrupt) {
+		bad := *part
+		bad.Data = append([]byte{part.Data[0] ^ 1}, part.Data[1:]...)
+		m.body = &bad
 	}
 	n := 1
 	if w.chance(w.noise.Twice) {

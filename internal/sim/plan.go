@@ -182,7 +182,7 @@ func (p *Plan) drawFaults(r *rand.Rand) {
 
 func drawNoise(r *rand.Rand) Noise {
 	var n Noise
-	for _, x := range []*int{&n.Lose, &n.Twice, &n.Late, &n.Swallow, &n.NoAck, &n.DropLink} {
+	for _, x := range []*int{&n.Lose, &n.Twice, &n.Late, &n.Swallow, &n.NoAck, &n.DropLink, &n.Corrupt} {
 		if r.IntN(3) == 0 {
 			*x = 1 + r.IntN(300)
 		}
