@@ -11,7 +11,8 @@ BENCH         ?= .
 COUNT         ?= 1
 KILLS         ?= 20
 PARAMS        ?= 1000000
-SEED          ?= 1
+ROUNDS        ?= 100000
+FROM          ?= 1
 
 # Scripts that start brokers: start-NAME PORT runs one in the foreground, prints
 # "ready" when it answers, and exits with 77 where it cannot be had.
@@ -22,7 +23,7 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench brokers brokers-quick crash samebits quickstart demo clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench brokers brokers-quick crash samebits sim mutants quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
