@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,14 +14,16 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
 // Run runs the aggregator until ctx ends or something makes going on unsafe: a
-// failed disk, another aggregator with a higher epoch (ErrFenced), a broker
-// that has seen more than the disk knows (ErrBehind). It returns nil when ctx
-// ended it, after everything it started has ended.
+// failed disk, another aggregator with a higher epoch (ErrFenced), a broker or
+// members that have seen more than the disk knows (ErrBehind; with AdoptEpoch
+// it goes on above that, once a task). It returns nil when ctx ended it, after
+// everything it started has ended.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -30,17 +33,38 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("aggregator: %w", err)
 	}
-	a, err := newAggregator(cfg, st)
-	if err != nil {
-		return errors.Join(err, st.Close())
+	return errors.Join(live(ctx, cfg, st), st.Close())
+}
+
+// live runs drivers until one ends for good: an adoption needs a new one, which
+// goes on from the disk.
+func live(ctx context.Context, cfg Config, st *store.Store) error {
+	adopted := map[string]bool{}
+	tasks := cfg.Tasks
+	for {
+		if cfg.AdoptEpoch {
+			cfg.Tasks = slices.Clone(tasks) // the next driver wants the initial models too
+		}
+		a, err := newAggregator(cfg, st)
+		if err != nil {
+			return err
+		}
+		err = a.run(ctx)
+		behind, ok := errors.AsType[*behindError](err)
+		if !ok || !cfg.AdoptEpoch || adopted[behind.task.cfg.Name] {
+			return err
+		}
+		adopted[behind.task.cfg.Name] = true
+		if err := behind.task.adopt(ctx, behind); err != nil {
+			return fmt.Errorf("aggregator: task %s: adopt: %w", behind.task.cfg.Name, err)
+		}
 	}
-	return errors.Join(a.run(ctx), st.Close())
 }
 
 // Errors that end Run; they arrive wrapped with task, rounds and epochs.
 var (
 	ErrFenced = errors.New("aggregator: fenced by another aggregator of this owner")
-	ErrBehind = errors.New("aggregator: the broker has seen more than the data directory")
+	ErrBehind = errors.New("aggregator: more has been seen than the data directory knows")
 )
 
 // Times of the driver.
@@ -52,6 +76,7 @@ const (
 	retryEvery   = 10 * time.Second // between two publications of an order without a PUBACK
 	viewEvery    = time.Second      // between two publications of a task's round view
 	batch        = 64               // events taken in before the machine's work is done
+	maxDecoded   = 8 << 20          // or so many bytes of decoded updates
 )
 
 // aggregator is the driver: one goroutine, run, owns everything but the
@@ -66,6 +91,11 @@ type aggregator struct {
 	store    *store.Store
 	conn     *link.Conn
 	pub      *publisher
+	parts    *carrier
+	recv     *transfer.Receiver
+	recvAt   int64 // its next tick, in ms
+	staging  *store.Staging
+	uploads  map[transfer.Key]*upload
 	tasks    map[string]*task
 	order    []*task // configuration order
 	instance round.Instance
@@ -96,6 +126,8 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	}
 	a := &aggregator{
 		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{},
+		uploads: map[transfer.Key]*upload{}, staging: st.NewStaging(cfg.StageMemory),
+		recv:  transfer.NewReceiver(transfer.ReceiverConfig{Uploads: cfg.Uploads}),
 		begun: cfg.Now(), startBy: stoppedTimer(), heartbeat: stoppedTimer(),
 		own:    &wire.Opener{NS: ns, Keys: own, Limits: wire.Limits{Part: wire.MaxPart}},
 		opener: &wire.Opener{NS: ns, Keys: members, Limits: wire.Limits{Part: cfg.PartSize}},
@@ -114,6 +146,9 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 		}
 		a.tasks[t.Name] = task
 		a.order = append(a.order, task)
+	}
+	for i := range a.cfg.Tasks {
+		a.cfg.Tasks[i].Init = nil // the tasks have what they need of it
 	}
 	a.self = a.order[0].topics
 	a.state.topic = a.self.State()
@@ -162,12 +197,17 @@ func (a *aggregator) connect() error {
 		TLS: a.cfg.TLS, Dial: a.cfg.Dial, Log: a.log, MaxPacket: max(a.cfg.PartSize, 1<<20) + 64<<10,
 		Will: &link.Message{Topic: a.self.State(), Payload: a.stateJSON(false), QoS: 1, Retained: true},
 		Coalesce: func(topic string, _ []byte) string {
-			// Commands are kept whole. The presence stays behind the retained
-			// orders that came before it: its echo says that they were seen.
-			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || topic == a.self.State() {
+			// Commands are kept whole, and parts share a topic. The presence stays
+			// behind the retained orders that came before it: its echo says that
+			// they were seen.
+			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || t.Kind == topics.Part || topic == a.self.State() {
 				return ""
 			}
 			return topic
+		},
+		Bulk: func(topic string) bool { // parts are granted again, and never crowd out the rest
+			t, err := a.ns.Parse(topic)
+			return err != nil || t.Kind == topics.Part
 		},
 	})
 	if err != nil {
@@ -175,7 +215,7 @@ func (a *aggregator) connect() error {
 	}
 	a.conn = conn
 	conn.Subscribe(a.filters()...)
-	a.pub = newPublisher(conn, a.log)
+	a.pub, a.parts = newPublisher(conn, a.log), newCarrier(conn)
 	return nil
 }
 

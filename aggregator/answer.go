@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -56,11 +57,7 @@ func detailOf(err error) string {
 // most one a second: the sender is not proven, so an answer amplifies.
 func (t *task) refuse(path string, h wire.Header, err error) {
 	reason, detail := problem(err)
-	if t.counts.refused == nil {
-		t.counts.refused = map[string]int{}
-	}
-	t.counts.refused[reason.String()]++
-	t.viewDue = true
+	t.count(reason)
 	now := t.a.nowMS()
 	if t.mayLog() {
 		t.log.Warn().Str("sender", path).Str("reason", reason.String()).Str("detail", detail).Msg("message refused")
@@ -69,6 +66,15 @@ func (t *task) refuse(path string, h wire.Header, err error) {
 		t.answers.answeredMS = now
 		t.reply(path, wire.RefusalReply{Round: h.Round, Attempt: h.Attempt, Reason: reason.String(), Detail: detail})
 	}
+}
+
+// count counts a refusal that nobody is proven to have earned.
+func (t *task) count(reason verdict.Reason) {
+	if t.counts.refused == nil {
+		t.counts.refused = map[string]int{}
+	}
+	t.counts.refused[reason.String()]++
+	t.viewDue = true
 }
 
 // reply seals and posts one answer to a member.
@@ -100,13 +106,17 @@ func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
 func (t *task) sendReply(m round.SendReply) {
 	switch r := m.Reply.(type) {
 	case round.Welcome:
+		crash.At("welcome.after-tx")
 		t.reply(m.Member, wire.Welcome{Index: r.Index, FromRound: r.FromRound, FromAttempt: r.FromAttempt})
 	case round.Receipt:
+		crash.At("receipt.before")
 		t.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content)})
+		crash.At("receipt.after")
 	case round.Superseded:
 		t.reply(m.Member, wire.Superseded{Instance: wire.Nonce(r.Instance)})
 	case round.Refusal:
-		if !r.Reason.Authenticated() {
+		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
+		if !r.Reason.Authenticated() && !judged {
 			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
 			return
 		}
@@ -145,6 +155,7 @@ func (t *task) sendSettled(m round.SendSettled) error {
 	if !ok {
 		v = verdict.StaleRound
 	}
+	crash.At("settled.before")
 	t.reply(m.Member, wire.Settled{Round: m.Round, Content: model.ContentID(m.Content), Verdict: v.String()})
 	return nil
 }

@@ -33,6 +33,14 @@ type Config struct {
 	PartSize int    // largest MQTT payload in bytes, 4 KiB..4 MiB; default 126 KiB
 	Tasks    []Task // at least one
 
+	StageMemory int // bytes of memory for updates that arrive in parts, of all tasks together, 1 and up; default 64 MiB. Beyond it they lie in files
+	Uploads     int // updates that arrive in parts at once, 1 to 4096; default 64. Others wait
+
+	// AdoptEpoch is an operator's decision for one start: a task whose data
+	// directory is an older copy goes on above what the broker and the members
+	// have seen, instead of stopping with ErrBehind. What the copy lacks is lost.
+	AdoptEpoch bool
+
 	Log  zerolog.Logger                              // default: silent
 	Now  func() time.Time                            // default: time.Now
 	Dial func(ctx context.Context) (net.Conn, error) // replaces the network connection, for tests and in-process brokers
@@ -79,6 +87,8 @@ type Task struct {
 	Seed       uint64          // of the task: sites derive theirs from it
 	Statistics bool            // federated z-score: begin with a statistics round
 
+	Slots int // versions of the model that lie on the broker in parts, 2 to 8; default 2. A site may be so many versions behind in fetching
+
 	KeepUpdates Keep // default none
 	KeepModels  int  // newest former versions kept on disk beside the current one; default 10, -1: all. With KeepAll version 0 stays too
 }
@@ -88,6 +98,11 @@ const (
 	minPartSize     = 4 << 10
 	maxPartSize     = 4 << 20
 	defaultPartSize = 126 << 10
+	defaultStage    = 64 << 20
+	defaultUploads  = 64
+	maxUploads      = 1 << 12
+	minSlots        = 2 // what sites still fetch stays while the next version goes out
+	defaultSlots    = 2
 	maxSettings     = 16 << 10
 	maxMembers      = 1 << 14 // algorithms A6
 	maxDeadline     = 365 * 24 * time.Hour
@@ -95,9 +110,9 @@ const (
 
 // withDefaults returns c with every default filled in.
 func (c Config) withDefaults() Config {
-	if c.PartSize == 0 {
-		c.PartSize = defaultPartSize
-	}
+	setDefault(&c.PartSize, defaultPartSize)
+	setDefault(&c.StageMemory, defaultStage)
+	setDefault(&c.Uploads, defaultUploads)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -119,6 +134,7 @@ func (t Task) withDefaults() Task {
 	setDefault(&t.Strategy, "fedavg")
 	setDefault(&t.Weights, "samples")
 	setDefault(&t.CapFactor, 10)
+	setDefault(&t.Slots, defaultSlots)
 	setDefault(&t.KeepUpdates, KeepNone)
 	setDefault(&t.KeepModels, 10)
 	if len(t.Train) == 0 {

@@ -97,11 +97,22 @@ func TestValidate(t *testing.T) {
 		"no model":           {func(_ c, t tk) { t.Init = nil }, "model:"},
 		"torn model":         {func(_ c, tk tk) { tk.Init = initial(t); tk.Init.Blob = tk.Init.Blob[1:] }, "model:"},
 		"model of no number": {func(_ c, t tk) { t.Init = nan }, "model:"},
-		"large model":        {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{40_000}}) }, "part_size"},
-		"large model, large parts": {func(c c, tk tk) {
-			c.PartSize, tk.Init = 1<<20, initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{40_000}})
-		}, ""},
-		"integers": {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.I64, Shape: []int{4}}) }, "model:"},
+		"large model":        {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{40_000}}) }, ""},
+		"large model, small parts": {func(c c, tk tk) {
+			c.PartSize, tk.Init = 4<<10, initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{1 << 18}})
+		}, "model: wire: part_size: a model of 1048576 bytes and 1 tensors wants a larger one than 4096: 8192 will do"},
+		"large statistics, small parts": {func(c c, tk tk) {
+			c.PartSize, tk.Statistics = 4<<10, true
+			tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{4}},
+				model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{45_000}, Rule: model.Keep},
+				model.Spec{Name: model.ZSDName, DType: model.F64, Shape: []int{45_000}, Rule: model.Keep})
+		}, "statistics: wire: part_size: a model of 1080000 bytes"},
+		"one slot":         {func(_ c, t tk) { t.Slots = 1 }, "slots:"},
+		"nine slots":       {func(_ c, t tk) { t.Slots = 9 }, "slots:"},
+		"negative stage":   {func(c c, _ tk) { c.StageMemory = -1 }, "stage_memory:"},
+		"negative uploads": {func(c c, _ tk) { c.Uploads = -1 }, "uploads:"},
+		"many uploads":     {func(c c, _ tk) { c.Uploads = 5000 }, "uploads:"},
+		"integers":         {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.I64, Shape: []int{4}}) }, "model:"},
 		"nothing to do": {func(_ c, tk tk) {
 			tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{4}, Rule: model.Keep})
 		}, "model:"},

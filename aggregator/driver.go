@@ -30,6 +30,7 @@ func (a *aggregator) run(ctx context.Context) error {
 	err := a.loop(ctx, linkDone)
 	cancel()
 	<-pubDone
+	a.parts.goes.Wait()
 	if a.up && !errors.Is(err, errLinkEnded) && !errors.Is(err, ErrFenced) {
 		a.sayGoodbye(context.WithoutCancel(ctx)) // a successor has said that the node is online: do not contradict it
 	}
@@ -57,6 +58,7 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 	defer a.startBy.Stop()
 	defer a.heartbeat.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return nil
@@ -65,8 +67,9 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 		case s := <-a.conn.States():
 			a.linkState(s)
 		case m := <-a.conn.Messages():
-			a.receive(m)
-			a.drain()
+			err = a.drain(m, a.conn.Messages())
+		case c := <-a.parts.done:
+			c.task.partOut(c)
 		case out := <-a.pub.done:
 			out.task.publishedOrder(out)
 		case <-a.startBy.C:
@@ -78,7 +81,10 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 				t.tick()
 			}
 		}
-		next, err := a.work()
+		next := time.Duration(0)
+		if err == nil {
+			next, err = a.work(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -92,37 +98,52 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// drain takes in what else has arrived, so that its verdicts share one
-// transaction. It stops at anything that changes what the next message means:
-// the start, an order, the end of an attempt.
-func (a *aggregator) drain() {
-	for range batch - 1 {
+// drain takes in a message and what else has arrived, so that their verdicts
+// share one transaction. It stops at anything that changes what the next
+// message means (the start, an order, the end of an attempt), and when what is
+// decoded takes much memory.
+func (a *aggregator) drain(m link.Message, more <-chan link.Message) error {
+	for taken := 1; ; taken++ {
+		if err := a.receive(m); err != nil {
+			return fmt.Errorf("aggregator: %w", err)
+		}
+		decoded := 0
 		for _, t := range a.order {
 			if t.turned {
-				return
+				return nil
 			}
+			decoded += t.decoded
+		}
+		if decoded > maxDecoded || taken == batch { // what is taken out of the queue is received
+			return nil
 		}
 		select {
-		case m := <-a.conn.Messages():
-			a.receive(m)
+		case m = <-more:
 		default:
-			return
+			return nil
 		}
 	}
 }
 
 // work does what the machines owe and returns the time until the next tick.
-func (a *aggregator) work() (time.Duration, error) {
+func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
 	next := time.Hour
 	if !a.started {
 		return next, nil
 	}
-	for _, t := range a.order {
-		if err := t.work(); err != nil {
-			return 0, fmt.Errorf("aggregator: task %s: %w", t.cfg.Name, err)
-		}
+	if err := a.machines(); err != nil {
+		return 0, err
+	}
+	if err := a.receiveParts(); err != nil {
+		return 0, fmt.Errorf("aggregator: %w", err)
+	}
+	if err := a.machines(); err != nil { // uploads begin and end
+		return 0, err
 	}
 	now := a.nowMS()
+	for _, t := range a.order {
+		t.mend(ctx, now)
+	}
 	if a.up {
 		a.state.mend(a, now)
 		a.listen(now)
@@ -131,7 +152,22 @@ func (a *aggregator) work() (time.Duration, error) {
 	for _, t := range a.order {
 		next = min(next, t.due(now))
 	}
+	next = min(next, until(now, a.recvAt))
 	return max(next, time.Millisecond), nil
+}
+
+// machines does what the machines owe, and feeds them what was kept on disk.
+func (a *aggregator) machines() error {
+	for _, t := range a.order {
+		err := t.work()
+		if err == nil {
+			err = t.acceptAgain()
+		}
+		if err != nil {
+			return fmt.Errorf("aggregator: task %s: %w", t.cfg.Name, err)
+		}
+	}
+	return nil
 }
 
 // until is the time from now to the first of some moments, all in ms; 0 is no
@@ -147,25 +183,25 @@ func until(now int64, moments ...int64) time.Duration {
 }
 
 // receive routes one message.
-func (a *aggregator) receive(m link.Message) {
+func (a *aggregator) receive(m link.Message) error {
 	if m.Topic == a.self.State() {
 		a.ownState(m)
-		return
+		return nil
 	}
 	at, err := a.ns.Parse(m.Topic)
 	if err != nil {
-		return
+		return nil //nolint:nilerr // a topic that is none of ours
 	}
 	t := a.tasks[at.Task]
 	if t == nil {
-		return
+		return nil
 	}
 	if at.Path == a.cfg.Owner && !at.Kind.OfMember() {
 		t.ownTopic(at, m)
-		return
+		return nil
 	}
 	if len(m.Payload) == 0 || !a.started {
-		return // cleared, or too early: the sender repeats
+		return nil // cleared, or too early: the sender repeats
 	}
 	t.counts.bytesUp += int64(len(m.Payload))
 	switch at.Kind {
@@ -173,7 +209,12 @@ func (a *aggregator) receive(m link.Message) {
 		t.join(at.Path, m)
 	case topics.Update:
 		t.update(at.Path, m)
+	case topics.Part:
+		return t.part(at.Path, m)
+	case topics.Need:
+		t.need(at.Path, m)
 	}
+	return nil
 }
 
 // start gives every machine its first event, once.
@@ -183,8 +224,11 @@ func (a *aggregator) start() {
 	}
 	a.startBy.Stop()
 	a.started = true
+	if a.up {
+		a.recv.Connected(a.nowMS())
+	}
 	for _, t := range a.order {
-		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.seen.Epoch, Instance: a.instance})
+		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.shown.order.Epoch, Instance: a.instance})
 		if a.up {
 			t.connected()
 		}

@@ -2,7 +2,9 @@ package aggregator
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -23,11 +25,7 @@ func (t *task) join(path string, m link.Message) {
 		t.refuse(path, h, err)
 		return
 	}
-	if (j.SeenEpoch > t.state.Epoch || j.SeenRound > t.state.Round) && t.mayLog() {
-		t.log.Warn().Str("member", path).Uint64("seen_epoch", j.SeenEpoch).Uint64("seen_round", j.SeenRound).
-			Uint64("epoch", t.state.Epoch).Uint64("round", t.state.Round).
-			Msg("a member has seen a later order and will not obey: is this data directory an old copy?")
-	}
+	t.claim(path, j)
 	t.step(round.Join{
 		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
 		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
@@ -52,9 +50,7 @@ func (t *task) update(path string, m link.Message) {
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
 		if c, err := wire.DecodeUpdate(body, nil); err == nil { // of other tensors: the answer names it
-			if u, ok := c.(wire.Update); ok {
-				ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
-			}
+			ev.Content, ev.Samples, _ = contentOf(c)
 		}
 		t.step(ev)
 		return
@@ -70,7 +66,18 @@ func (t *task) update(path string, m link.Message) {
 			return
 		}
 		t.inbox[contentKey{path, s.content}] = s
+		if s.delta != nil {
+			t.decoded += len(s.delta.Blob)
+		}
 		t.step(ev)
+	case wire.Offer:
+		if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
+			t.refuse(path, h, &wire.Refusal{
+				Reason: wire.ReasonTooLarge, Detail: fmt.Sprintf("parts of %d bytes, want at most %d", n, t.a.cfg.PartSize),
+			})
+			return
+		}
+		t.offered(ev, c)
 	}
 }
 
@@ -80,19 +87,31 @@ func (t *task) otherRound(ev round.Update, body []byte) {
 	c, err := wire.DecodeUpdate(body, nil)
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
-	} else if u, ok := c.(wire.Update); ok {
-		ev.Content, ev.Samples = round.ID(u.Content()), u.Samples
 	} else {
-		return // a decline of a round that is over needs no answer
+		var ok bool
+		if ev.Content, ev.Samples, ok = contentOf(c); !ok {
+			return // a decline of a round that is over needs no answer
+		}
 	}
 	t.step(ev)
+}
+
+// contentOf names an update, inline or offered.
+func contentOf(c wire.Contribution) (content round.ID, samples uint64, ok bool) {
+	switch c := c.(type) {
+	case wire.Update:
+		return round.ID(c.Content()), c.Samples, true
+	case wire.Offer:
+		return round.ID(c.Content), c.Samples, true
+	}
+	return round.ID{}, 0, false
 }
 
 // want is the schema that updates of the open round must have.
 func (t *task) want() model.Schema {
 	switch t.openWork() {
 	case round.WorkStatistics:
-		return t.statisticsSchema()
+		return strategy.StatisticsOf(t.base.Schema)
 	case round.WorkEvaluate:
 		return model.Schema{}
 	}
@@ -107,7 +126,7 @@ func (t *task) openWork() round.Work {
 }
 
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(t.statisticsSchema()))
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base.Schema)))
 }
 
 // check runs the numeric checks of a decoded update (algorithms A3). An error
@@ -119,23 +138,26 @@ func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm flo
 	switch t.openWork() {
 	case round.WorkTrain:
 		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
-			norm = l2(s.delta)
+			norm = strategy.Norm(s.delta)
 		}
 	case round.WorkStatistics:
-		var m fold.Moments
-		if m, err = momentsOf(s.delta); err == nil {
-			err = checkMoments(m)
-		}
+		err = strategy.CheckStatistics(s.delta)
 	}
 	switch {
 	case err == nil:
 		return verdict.None, "", norm, nil
 	case errors.Is(err, fold.ErrFull):
 		return verdict.None, "", 0, err
-	case errors.Is(err, fold.ErrNotFinite):
-		return verdict.NotFinite, detailOf(err), 0, nil
 	}
-	return verdict.OutOfRange, detailOf(err), 0, nil
+	return numeric(err), detailOf(err), 0, nil
+}
+
+// numeric is the refusal for values that cannot be added.
+func numeric(err error) verdict.Reason {
+	if errors.Is(err, fold.ErrNotFinite) {
+		return verdict.NotFinite
+	}
+	return verdict.OutOfRange
 }
 
 // cappedWeight is a weight for checks: at least 1, at most the round's cap.

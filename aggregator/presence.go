@@ -32,6 +32,7 @@ func (a *aggregator) linkState(s link.State) {
 		a.startBy.Reset(ownStateWait)
 		return
 	}
+	a.recv.Connected(a.nowMS())
 	for _, t := range a.order {
 		t.connected()
 	}
@@ -44,7 +45,9 @@ func (a *aggregator) linkDown(s link.State) {
 	if !a.started {
 		return
 	}
+	a.recv.Disconnected(a.nowMS())
 	for _, t := range a.order {
+		t.mender.Disconnected(a.nowMS())
 		t.step(round.Disconnected{Now: a.nowMS()})
 	}
 }

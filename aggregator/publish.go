@@ -3,6 +3,7 @@ package aggregator
 import (
 	"encoding/json"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -49,13 +50,17 @@ func (t *task) publish(o round.Order) error {
 	}
 	t.publications++
 	pub := publication{task: t, number: t.publications, order: o}
+	t.headDue, t.flying = false, true
 	for i := range t.own {
 		if t.own[i].payload != nil {
 			pub.msgs = append(pub.msgs, t.own[i].message())
 			t.counts.bytesDown += int64(len(t.own[i].payload))
 		}
 	}
-	t.headDue, t.flying = false, true
+	if t.held = nil; t.shelf != nil && !t.shelved {
+		t.held = &pub // until the parts are there
+		return nil
+	}
 	t.a.pub.put(pub)
 	return nil
 }
@@ -68,6 +73,8 @@ func (t *task) publishedOrder(p publication) {
 	}
 	t.flying, t.published = false, p.ok
 	if p.ok {
+		crash.At("order.after-publish")
+		t.orderOut()
 		t.step(round.Published{Now: t.a.nowMS(), Epoch: p.order.Epoch, Round: p.order.Round, Attempt: p.order.Attempt})
 	}
 }
@@ -98,9 +105,13 @@ func (t *task) prepare(o round.Order) error {
 		return err
 	}
 	if of := (version{base, o.Version}); t.modelOf != of || t.own[ownModel].payload == nil {
+		d, err := t.distribution(o)
+		if err != nil {
+			return err
+		}
 		m, err := t.seal(wire.Header{
 			Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: t.topics.Model(), Base: base, Encoding: wire.EncodingDense,
-		}, wire.Model{Version: o.Version, Tensors: t.base})
+		}, d)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 )
 
-// publication is what one order needs on the broker: the model first, then the
-// record's head, then the order itself (the commit point for sites).
+// publication is what one order needs on the broker: the model first, or its
+// manifest when the parts are there, then the record's head, then the order
+// itself (the commit point for sites).
 type publication struct {
 	task   *task
 	number uint64 // of the task's publications
@@ -35,7 +37,14 @@ type publisher struct {
 
 	mu      sync.Mutex
 	pending []publication // one a task at most
+	stale   []clearing    // likewise, behind them
 	wake    chan struct{}
+}
+
+// clearing is the retained topics that a task has to have cleared.
+type clearing struct {
+	task   *task
+	topics []string
 }
 
 func newPublisher(conn *link.Conn, log zerolog.Logger) *publisher {
@@ -55,10 +64,50 @@ func (p *publisher) put(pub publication) {
 		p.pending = append(p.pending, pub)
 	}
 	p.mu.Unlock()
+	p.ring()
+}
+
+func (p *publisher) ring() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// clear queues topics to clear when nothing else is to be sent; task.cleared
+// tells when all are.
+func (p *publisher) clear(t *task, topics []string) {
+	p.mu.Lock()
+	p.stale = slices.DeleteFunc(p.stale, func(c clearing) bool { return c.task == t })
+	p.stale = append(p.stale, clearing{t, topics})
+	p.mu.Unlock()
+	p.ring()
+}
+
+// clearOne clears the next topic, if there is one. What fails is left to the
+// next connect.
+func (p *publisher) clearOne(ctx context.Context) bool {
+	p.mu.Lock()
+	if len(p.stale) == 0 {
+		p.mu.Unlock()
+		return false
+	}
+	c := p.stale[0]
+	p.stale = p.stale[1:]
+	p.mu.Unlock()
+	if err := p.publish(ctx, link.Message{Topic: c.topics[0], QoS: 1, Retained: true}); err != nil {
+		return true
+	}
+	if c.topics = c.topics[1:]; len(c.topics) == 0 {
+		c.task.cleared.Store(true)
+		return true
+	}
+	p.mu.Lock()
+	if !slices.ContainsFunc(p.stale, func(o clearing) bool { return o.task == c.task }) {
+		p.stale = append(p.stale, c)
+	}
+	p.mu.Unlock()
+	return true
 }
 
 func (p *publisher) take() (publication, bool) {
@@ -75,6 +124,9 @@ func (p *publisher) take() (publication, bool) {
 func (p *publisher) run(ctx context.Context) {
 	for {
 		pub, ok := p.take()
+		if !ok && p.clearOne(ctx) && ctx.Err() == nil {
+			continue
+		}
 		if !ok {
 			select {
 			case <-ctx.Done():
@@ -100,6 +152,7 @@ func (p *publisher) send(ctx context.Context, pub publication) bool {
 			}
 			return false
 		}
+		pub.task.passMessage(m.Topic)
 	}
 	return true
 }

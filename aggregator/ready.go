@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -58,13 +59,8 @@ func newestOrder(msgs []round.Message) int {
 // work does what the machine owes, in the order it owes it: save, fold, send,
 // commit; a commit makes more work.
 func (t *task) work() error {
-	if !t.begun {
-		if t.seenLater() {
-			return fmt.Errorf("%w: its order is epoch %d, round %d, attempt %d; on disk the task is at epoch %d, round %d. "+
-				"The data directory is an older copy: restore the newer one, or give the task another name",
-				ErrBehind, t.seen.Epoch, t.seen.Round, t.seen.Attempt, t.state.Epoch, t.state.Round)
-		}
-		t.begun = true
+	if err := t.behind(); err != nil {
+		return err
 	}
 	if t.fencedBy > 0 {
 		return fmt.Errorf("%w: its order has epoch %d, this process has %d", ErrFenced, t.fencedBy, t.state.Epoch)
@@ -80,6 +76,8 @@ func (t *task) work() error {
 		t.viewDue = true
 	}
 	clear(t.inbox)
+	clear(t.offers)
+	t.decoded = 0
 	return t.tend()
 }
 
@@ -117,6 +115,7 @@ func (t *task) save(s round.Save) error {
 	if err != nil {
 		return err
 	}
+	t.beforeSave(s)
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		for i, raw := range raws {
 			if err := tx.PutRecord(t.cfg.Name, s.Records[i].Round, s.Records[i].Attempt, raw); err != nil {
@@ -127,6 +126,7 @@ func (t *task) save(s round.Save) error {
 	}); err != nil {
 		return err
 	}
+	t.afterSave(s)
 	t.prev = prev
 	for i, raw := range raws {
 		t.recorded(s.Records[i].Round, s.Records[i].Attempt, raw)
@@ -144,7 +144,7 @@ func (t *task) saveState(tx *store.Tx, s round.Save) error {
 		}
 	}
 	for _, v := range s.Verdicts {
-		raw, err := json.Marshal(v)
+		raw, err := t.journal(v)
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (t *task) saved(s round.Save) {
 // fold adds what was accepted to the sum of the open round.
 func (t *task) fold(rd round.Ready) error {
 	if rd.Restart {
-		clear(t.folded)
+		t.forget()
 		if p := t.state.Params; p != nil && p.Work == round.WorkTrain {
 			if err := t.strategy.Begin(t.base, fold.Grid{B: p.GridB, W: p.GridW}); err != nil {
 				return err
@@ -192,11 +192,26 @@ func (t *task) fold(rd round.Ready) error {
 		}
 		if t.openWork() == round.WorkTrain {
 			t.strategy.Add(s.delta, acc.Weight)
+			crash.At("fold.mid")
 			s.delta = nil // its sum is all that is needed
+			t.letGo(s)
+		}
+		if s.borrowed {
+			s.delta = nil // it is read again
 		}
 		t.folded[acc.Member] = s
+		t.drop(t.key(acc.Member)) // of other content, or the same that came inline
 	}
 	return nil
+}
+
+// forget empties the sum, and ends what was on its way to it.
+func (t *task) forget() {
+	for _, s := range t.folded {
+		t.letGo(s)
+	}
+	clear(t.folded)
+	t.dropAll()
 }
 
 // send passes on the machine's messages.
@@ -213,6 +228,8 @@ func (t *task) send(msgs []round.Message) error {
 			}
 		case round.SendReply:
 			t.sendReply(m)
+		case round.SendAdmit:
+			t.admit(m)
 		case round.SendSettled:
 			if err := t.sendSettled(m); err != nil {
 				return err

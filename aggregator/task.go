@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,9 +13,9 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // task drives the round machine of one task.
@@ -31,6 +32,10 @@ type task struct {
 	base     *model.Model // of the open round
 	strategy strategy.Strategy
 	inbox    map[contentKey]*staged // decoded since the last Ready
+	offers   map[contentKey]*upload // likewise, of updates in parts
+	again    []entry                // updates accepted before the restart, to be accepted again
+	decoded  int                    // bytes of tensors in inbox
+	buffer   []byte                 // for one update, and for the next model
 	folded   map[string]*staged     // in the open round's sum, by member
 	prev     [32]byte               // hash of the last record
 	versions []round.ID             // former bases whose blobs are on disk, oldest first
@@ -43,12 +48,26 @@ type task struct {
 	wakeAt int64       // the machine's next tick, in ms
 	begun  bool        // the broker was found not to be ahead of the disk
 
-	seen     wire.Header   // highest own order found on the broker at start
+	shown    shown         // what the broker retained at the start
+	claims   map[string]id // members that say they have seen more than the disk knows
+	claimed  bool          // one of them is new
 	fencedBy uint64        // epoch of the order that fenced this process
 	own      [3]retained   // what should be retained: model, record head, order
 	orderOf  id            // the order whose bytes are in own
 	modelOf  version       // the model whose bytes are in own
-	issued   map[id]issued // the orders of the open round
+
+	mender  *transfer.Mender
+	shelf   *shelf       // the model's parts; nil: it is inline
+	shelved bool         // all of them were on the broker once
+	refill  bool         // they are to be published once more, when the order is out
+	held    *publication // waits for that
+	mendAt  int64        // the mender's next tick, in ms
+	found   found        // on the broker when the process began
+	layout  layout
+	stale   []string    // topics of an earlier layout, to be cleared
+	cleared atomic.Bool // they are
+
+	issued map[id]issued // the orders of the open round
 
 	publications uint64 // so far
 	flying       bool   // the newest one is with the publisher
@@ -75,9 +94,13 @@ type contentKey struct {
 type staged struct {
 	content model.ContentID
 	samples uint64
-	delta   *model.Model // nil for evaluate
+	delta   *model.Model // nil for evaluate, and once it is in the sum
 	metrics map[string]float64
 	bytes   int64
+
+	stage    *store.Stage // of one that came in parts
+	borrowed bool         // delta lies in the task's buffer
+	onDisk   bool         // it was kept before
 }
 
 // loadTask reads a task back from disk, or makes its genesis.
@@ -88,7 +111,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	}
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
-		inbox: map[contentKey]*staged{}, folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
+		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
 		kept: map[round.ID]bool{}, issued: map[id]issued{},
 	}
 	for _, m := range cfg.Members {
@@ -113,12 +136,18 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	if err := rc.Validate(); err != nil {
 		return nil, err
 	}
-	t.machine = round.New(rc, st, journal)
-	t.state = t.machine.State()
-	for _, v := range journal {
-		t.kept[v.Content] = true
+	verdicts := make([]round.Verdict, len(journal))
+	for i, e := range journal {
+		verdicts[i] = e.Verdict
 	}
-	return t, errors.Join(t.loadBase(), t.loadSettings())
+	t.machine = round.New(rc, st, verdicts)
+	t.state = t.machine.State()
+	t.remember(journal)
+	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadLayout()); err != nil {
+		return nil, err
+	}
+	t.cfg.Init = &model.Model{Schema: t.cfg.Init.Schema} // its bytes are on disk
+	return t, nil
 }
 
 func (t *task) roundConfig() round.Config {
@@ -132,7 +161,7 @@ func (t *task) roundConfig() round.Config {
 }
 
 // load reads state and journal; a task that never ran gets record 0.
-func (t *task) load() (st *round.State, journal []round.Verdict, err error) {
+func (t *task) load() (st *round.State, journal []entry, err error) {
 	err = t.a.store.View(func(tx *store.Tx) error {
 		raw, err := tx.State(t.cfg.Name)
 		if err != nil || raw == nil {
@@ -147,11 +176,11 @@ func (t *task) load() (st *round.State, journal []round.Verdict, err error) {
 			return err
 		}
 		for _, v := range vals {
-			var verdict round.Verdict
-			if err := json.Unmarshal(v, &verdict); err != nil {
+			var e entry
+			if err := json.Unmarshal(v, &e); err != nil {
 				return fmt.Errorf("journal on disk: %w", err)
 			}
-			journal = append(journal, verdict)
+			journal = append(journal, e)
 		}
 		return nil
 	})
@@ -173,7 +202,7 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 		{Topic: t.topics.Command(), QoS: 1},
 	}
 	for _, m := range t.members {
-		for _, k := range []topics.Kind{topics.Join, topics.Update} {
+		for _, k := range []topics.Kind{topics.Join, topics.Update, topics.Part, topics.Need} {
 			f = append(f, link.Filter{Topic: ns.MemberFilterTopic(m, t.cfg.Name, k), QoS: 1})
 		}
 	}
@@ -184,6 +213,7 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 // have lost all that was retained.
 func (t *task) connected() {
 	t.published, t.headDue, t.viewDue = false, t.own[ownHead].payload != nil, true
+	t.partsConnected(t.a.nowMS())
 	t.step(round.Connected{Now: t.a.nowMS()})
 	t.kpis()
 }
@@ -201,7 +231,7 @@ func (t *task) due(now int64) time.Duration {
 		if t.viewDue {
 			moments = append(moments, t.viewAt+viewEvery.Milliseconds())
 		}
-		moments = append(moments, t.retryAt())
+		moments = append(moments, t.retryAt(), t.mendAt)
 		for i := range t.own {
 			moments = append(moments, t.own[i].repairAt())
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Validate reports everything that is wrong with the configuration at once.
@@ -39,6 +40,12 @@ func (c Config) Validate() error {
 	}
 	if c.PartSize < minPartSize || c.PartSize > maxPartSize {
 		bad("part_size: %d, want %d to %d bytes", c.PartSize, minPartSize, maxPartSize)
+	}
+	if c.StageMemory < 0 {
+		bad("stage_memory: %d, want 1 byte or more", c.StageMemory)
+	}
+	if c.Uploads < 1 || c.Uploads > maxUploads {
+		bad("uploads: %d, want 1 to %d", c.Uploads, maxUploads)
 	}
 	if len(c.Tasks) == 0 {
 		bad("tasks: none; want at least one")
@@ -93,6 +100,9 @@ func (t Task) problems(partSize int) (errs []error) {
 	if !(t.Sample > 0 && t.Sample <= 1) {
 		bad("sample: %v, want more than 0 and at most 1", t.Sample)
 	}
+	if t.Slots < minSlots || t.Slots > topics.MaxSlots {
+		bad("slots: %d, want %d to %d", t.Slots, minSlots, topics.MaxSlots)
+	}
 	if !slices.Contains([]Keep{KeepNone, KeepRound, KeepAll}, t.KeepUpdates) {
 		bad("keep_updates: %q, want none, round or all", t.KeepUpdates)
 	}
@@ -135,16 +145,24 @@ func (t Task) payloadProblems(partSize int) (errs []error) {
 	if err := t.Init.Check(); err != nil {
 		errs = append(errs, fmt.Errorf("model: %w", err))
 	}
-	if room := partSize - inlineOverhead(t.Init.Schema); len(t.Init.Blob) > room {
-		errs = append(errs, fmt.Errorf("model: %d bytes do not fit one message of part_size %d (%d left beside the table); raise part_size, at most %d",
-			len(t.Init.Blob), partSize, room, maxPartSize))
+	if err := travels(t.Init.Schema, partSize); err != nil {
+		errs = append(errs, fmt.Errorf("model: %w", err))
 	}
-	return append(errs, t.statisticsProblems()...)
+	return append(errs, t.statisticsProblems(partSize)...)
+}
+
+// travels reports why a model of this schema, and updates of it, cannot travel
+// at a part size that is allowed.
+func travels(s model.Schema, partSize int) error {
+	if partSize < minPartSize || partSize > maxPartSize || fitsInline(s, partSize) {
+		return nil
+	}
+	return wire.CheckParts(s, partSize)
 }
 
 // statisticsProblems checks that the model has a place for what a statistics
 // round finds.
-func (t Task) statisticsProblems() []error {
+func (t Task) statisticsProblems(partSize int) []error {
 	if !t.Statistics {
 		return nil
 	}
@@ -158,6 +176,9 @@ func (t Task) statisticsProblems() []error {
 			return []error{fmt.Errorf("statistics: the model's tensor %q is %v %v with the rule %v, want f64, one dimension for the features, and keep",
 				name, s.DType, s.Shape, s.Rule)}
 		}
+	}
+	if err := travels(strategy.StatisticsOf(t.Init.Schema), partSize); err != nil {
+		return []error{fmt.Errorf("statistics: %w", err)}
 	}
 	return nil
 }

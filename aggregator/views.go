@@ -11,6 +11,9 @@ import (
 // loud is the number of members up to which every fact is an event.
 const loud = 100
 
+// named is how many members a view names.
+const named = 20
+
 // agent names this program on the wire.
 var agent = func() string {
 	v := "dev"
@@ -76,6 +79,7 @@ type roundView struct {
 	Cohort      int            `json:"cohort"`
 	Accepted    int            `json:"accepted"`
 	WaitingFor  []string       `json:"waiting_for"` // the first of them
+	Uploads     *uploadsView   `json:"uploads,omitempty"`
 	Quorum      int            `json:"quorum"`
 	OpenedMS    int64          `json:"opened_ms"`
 	DeadlineMS  uint64         `json:"deadline_ms"` // duration
@@ -84,19 +88,56 @@ type roundView struct {
 	Security    string         `json:"security"`
 }
 
+// uploadsView is the updates that come in parts just now.
+type uploadsView struct {
+	Running  int          `json:"running"`
+	Waiting  int          `json:"waiting"`
+	Received int64        `json:"received_bytes"`
+	Total    int64        `json:"total_bytes"`
+	Members  []uploadView `json:"members"` // the first of them
+}
+
+type uploadView struct {
+	Member   string `json:"member"`
+	Received int64  `json:"received_bytes"`
+	Total    int64  `json:"total_bytes"`
+}
+
+// uploadsView is nil when there are none.
+func (t *task) uploadsView() *uploadsView {
+	v := &uploadsView{Members: []uploadView{}}
+	for _, key := range t.a.uploadsOf(t) {
+		up := t.a.uploads[key]
+		if up.stage == nil {
+			v.Waiting++
+			continue
+		}
+		total := int64(up.offer.Blob.Length) // #nosec G115 -- the schema's size
+		v.Running++
+		v.Received, v.Total = v.Received+up.got, v.Total+total
+		if len(v.Members) < named {
+			v.Members = append(v.Members, uploadView{key.Member, up.got, total})
+		}
+	}
+	if v.Running+v.Waiting == 0 {
+		return nil
+	}
+	return v
+}
+
 func (t *task) view(now int64) {
 	s := t.state
 	v := roundView{
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Version: s.Version,
 		Model: s.Base.String(), Members: len(s.Members), Quorum: t.cfg.Quorum, Last: t.last,
-		WaitingFor: []string{}, Refusals: t.counts.refused, Security: t.a.security(),
+		WaitingFor: []string{}, Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.issued[orderID(*s.Order)].opened
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
 		for _, i := range s.Cohort {
-			if p := s.Members[i].Path; t.folded[p] == nil && len(v.WaitingFor) < 20 {
+			if p := s.Members[i].Path; t.folded[p] == nil && len(v.WaitingFor) < named {
 				v.WaitingFor = append(v.WaitingFor, p)
 			}
 		}

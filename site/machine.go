@@ -37,6 +37,7 @@ type machine struct {
 	connected bool
 	order     *order // the order obeyed in this life; nil until one arrived
 	halted    bool   // two orders under one stamp and one instance (S-6)
+	shut      bool   // outside of the hours of parts (S-28)
 	head      head   // the last record seen
 	have      stored // the model at hand
 	entries   []*entry

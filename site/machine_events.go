@@ -43,6 +43,8 @@ type (
 	}
 	// evEntryLost: the bytes of an entry cannot be read back.
 	evEntryLost struct{ Round uint64 }
+	// evHours: the hours of parts begin or end.
+	evHours struct{ Open bool }
 	// evTaken: the broker has taken a part of the entry.
 	evTaken struct{ Round uint64 }
 	// evUnsealed: there will be no entry for the job.
@@ -68,6 +70,7 @@ func (evUnsealed) isEvent()     {}
 func (evStuck) isEvent()        {}
 func (evEntryLost) isEvent()    {}
 func (evTaken) isEvent()        {}
+func (evHours) isEvent()        {}
 
 // reply is an answer of the aggregator to this member.
 type reply interface{ isReply() }
@@ -158,6 +161,8 @@ func (m *machine) Step(now ms, ev event) {
 		if e := m.entry(e.Round); e != nil {
 			m.drop(e)
 		}
+	case evHours:
+		m.onHours(e.Open)
 	case evTaken:
 		if e := m.entry(e.Round); e != nil && m.sendable(e) {
 			m.putOff(e)
@@ -171,6 +176,19 @@ func (m *machine) Step(now ms, ev event) {
 	m.reseal()
 	m.act()
 }
+
+// onHours holds back what goes in parts, or has it offered now (S-28).
+func (m *machine) onHours(open bool) {
+	m.shut = !open
+	for _, e := range m.entries {
+		if open && e.on && !e.answered && e.Blob != (blobKey{}) {
+			m.arm(e)
+		}
+	}
+}
+
+// held reports whether an entry waits for the hours of parts.
+func (m *machine) held(e *entry) bool { return m.shut && e.Blob != (blobKey{}) }
 
 func (m *machine) onConnected() {
 	m.connected = true

@@ -51,7 +51,7 @@ func (m *machine) onReply(epoch uint64, r reply) {
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
 func (m *machine) onGrant(epoch uint64, g grant) {
-	if g.Blob == (blobKey{}) || !m.uploads(g.Round, g.Blob) || !m.connected {
+	if g.Blob == (blobKey{}) || !m.uploads(g.Round, g.Blob) || !m.connected || m.shut {
 		return
 	}
 	e := m.entry(g.Round)

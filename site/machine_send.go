@@ -95,7 +95,7 @@ func (m *machine) act() {
 		m.joining.again(m.now, m.cfg.Rand)
 	}
 	for _, e := range m.entries {
-		if m.sendable(e) && m.dueNow(e.timer) {
+		if m.sendable(e) && !m.held(e) && m.dueNow(e.timer) {
 			m.out.Send = append(m.out.Send, sendEntry{Round: e.Round})
 			e.again(m.now, m.cfg.Rand)
 		}
@@ -154,7 +154,7 @@ func (m *machine) onStuck(ev evStuck) {
 // quiet reports whether the member is idle or waiting.
 func (m *machine) quiet() bool {
 	p := m.view().Phase
-	return p != PhaseTraining && p != PhaseEvaluating && p != PhaseSending
+	return p != PhaseTraining && p != PhaseEvaluating && (p != PhaseSending || m.shut)
 }
 
 // wake is the earliest time at which something is due.
@@ -172,7 +172,7 @@ func (m *machine) wake() ms {
 	add(m.asking)
 	add(m.fetching)
 	for _, e := range m.entries {
-		if m.sendable(e) {
+		if m.sendable(e) && !m.held(e) {
 			add(e.timer)
 		}
 	}

@@ -117,6 +117,8 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (event, bool) {
 		return evStuck{Round: number(t, d, "round", 1), Detail: arg(d, "detail", "")}, true
 	case "unreadable":
 		return evEntryLost{number(t, d, "round", 1)}, true
+	case "hours":
+		return evHours{Open: has(d, "open")}, true
 	case "taken":
 		return evTaken{number(t, d, "round", 1)}, true
 	}

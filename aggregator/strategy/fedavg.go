@@ -14,7 +14,8 @@ import (
 type fedAvg struct {
 	base   *model.Model
 	shared model.Schema
-	sums   []*fold.Sum // by tensor of shared
+	grid   fold.Grid
+	sums   []*fold.Sum // by tensor of shared; made with the first update
 }
 
 func (f *fedAvg) Name() string { return "fedavg" }
@@ -33,16 +34,24 @@ func (f *fedAvg) Begin(base *model.Model, g fold.Grid) error {
 		}
 	}
 	if !shared.Equal(f.shared) {
-		f.sums = make([]*fold.Sum, len(shared))
-		for i, spec := range shared {
-			f.sums[i] = fold.NewSum(g, spec.Elements())
-		}
+		f.sums = nil
 	}
 	for _, s := range f.sums {
 		s.Reset(g)
 	}
-	f.base, f.shared = base, shared
+	f.base, f.shared, f.grid = base, shared, g
 	return nil
+}
+
+// sum is the sum of tensor i of shared.
+func (f *fedAvg) sum(i int) *fold.Sum {
+	if f.sums == nil {
+		f.sums = make([]*fold.Sum, len(f.shared))
+		for i, spec := range f.shared {
+			f.sums[i] = fold.NewSum(f.grid, spec.Elements())
+		}
+	}
+	return f.sums[i]
 }
 
 // averaged reports a tensor that fedavg cannot average, or whose values are no
@@ -75,9 +84,9 @@ func (f *fedAvg) Check(delta *model.Model, weight uint64) error {
 	rest := delta.Blob
 	for i, spec := range f.shared {
 		n := spec.Bytes()
-		check := f.sums[i].Check32
+		check := f.sum(i).Check32
 		if spec.DType == model.F64 {
-			check = f.sums[i].Check64
+			check = f.sum(i).Check64
 		}
 		err := check(rest[:n], weight, float64(weight))
 		if rank(err) > rank(worst) {
@@ -86,6 +95,37 @@ func (f *fedAvg) Check(delta *model.Model, weight uint64) error {
 		rest = rest[n:]
 	}
 	return worst
+}
+
+func (f *fedAvg) CheckPart(part []byte, off int, weight uint64) error {
+	var worst error
+	for i, spec := range f.shared {
+		x := inside(part, off-f.shared.Offset(i), spec)
+		if len(x) == 0 {
+			continue
+		}
+		check := f.sum(i).CheckSome32
+		if spec.DType == model.F64 {
+			check = f.sum(i).CheckSome64
+		}
+		if err := check(x, weight, float64(weight)); rank(err) > rank(worst) {
+			worst = fmt.Errorf("tensor %q: %w", spec.Name, err)
+		}
+	}
+	return worst
+}
+
+// inside returns the whole values of a tensor in a part that starts off bytes
+// after the tensor does.
+func inside(part []byte, off int, spec model.Spec) []byte {
+	size := spec.DType.Size()
+	from := max(off+size-1, 0) / size * size // of the first whole value, in the tensor
+	to := min(off+len(part), spec.Bytes())
+	to -= to % size
+	if to <= from {
+		return nil
+	}
+	return part[from-off : to-off]
 }
 
 // rank orders verdicts, so that which one is told does not depend on the order
@@ -107,9 +147,9 @@ func (f *fedAvg) Add(delta *model.Model, weight uint64) {
 	for i, spec := range f.shared {
 		n := spec.Bytes()
 		if spec.DType == model.F64 {
-			f.sums[i].Add64(rest[:n], weight, float64(weight))
+			f.sum(i).Add64(rest[:n], weight, float64(weight))
 		} else {
-			f.sums[i].Add32(rest[:n], weight, float64(weight))
+			f.sum(i).Add32(rest[:n], weight, float64(weight))
 		}
 		rest = rest[n:]
 	}
@@ -119,7 +159,18 @@ func (f *fedAvg) Result() (*model.Model, error) {
 	if len(f.sums) == 0 || f.sums[0].Weight() == 0 {
 		return nil, ErrEmpty
 	}
-	next := f.base.Clone()
+	return f.ResultInto(make([]byte, len(f.base.Blob)))
+}
+
+func (f *fedAvg) ResultInto(blob []byte) (*model.Model, error) {
+	if len(f.sums) == 0 || f.sums[0].Weight() == 0 {
+		return nil, ErrEmpty
+	}
+	if len(blob) != len(f.base.Blob) {
+		return nil, fmt.Errorf("%w: %d bytes for a model of %d", model.ErrSchema, len(blob), len(f.base.Blob))
+	}
+	copy(blob, f.base.Blob)
+	next := &model.Model{Schema: f.base.Schema, Blob: blob}
 	for i, spec := range f.shared {
 		values := next.Bytes(spec.Name)
 		if spec.DType == model.F64 {

@@ -38,12 +38,18 @@ type Strategy interface {
 	// base.Schema.Shared(). Errors wrap, in this order of precedence,
 	// model.ErrSchema, fold.ErrNotFinite, fold.ErrOutOfRange or fold.ErrFull.
 	Check(delta *model.Model, weight uint64) error
+	// CheckPart is Check for the bytes of an update from offset off on, as they
+	// arrive: values that lie in them only in part are not looked at.
+	CheckPart(part []byte, off int, weight uint64) error
 	// Add adds an update that has passed Check with the same weight. The delta
 	// is not kept.
 	Add(delta *model.Model, weight uint64)
 	// Result returns the next model in the base's whole schema; tensors of the
 	// rule keep are the base's. Errors wrap [ErrEmpty] or fold.ErrNotFinite.
 	Result() (*model.Model, error)
+	// ResultInto is Result with the next model's bytes in blob, which has the
+	// length of the base's and is not it.
+	ResultInto(blob []byte) (*model.Model, error)
 }
 
 var known = []struct {

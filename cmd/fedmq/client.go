@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // clientFlags are how a short-lived command reaches the broker.
@@ -32,13 +33,18 @@ type client struct {
 	stop func() error
 }
 
-// link makes a connection of a client in a role, which the caller runs.
-func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*link.Conn, error) {
+// secrets reads the files that the flags name.
+func (f clientFlags) secrets() (secrets, error) {
 	c := connection{Broker: f.Broker, Username: f.Username, PasswordFile: f.PasswordFile}
 	if f.CA != "" || f.Cert != "" || f.Key != "" || f.Insecure {
 		c.TLS = &tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
 	}
-	s, err := c.load("")
+	return c.load("")
+}
+
+// link makes a connection of a client in a role, which the caller runs.
+func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*link.Conn, error) {
+	s, err := f.secrets()
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -57,7 +63,7 @@ func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*l
 
 // connect subscribes to filters and waits until the broker has granted them.
 func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role string, filters ...link.Filter) (*client, error) {
-	conn, err := f.link(log, role, link.Config{})
+	conn, err := f.link(log, role, link.Config{MaxPacket: wire.MaxPart + 64<<10})
 	if err != nil {
 		return nil, err
 	}

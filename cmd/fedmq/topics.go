@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/watch"
@@ -17,12 +18,17 @@ type topicsCmd struct {
 	Owner     string   `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
 	Member    []string `short:"m" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes, one a line."`
-	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the example command of --watch."`
+	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of: mosquitto."`
+	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the aggregator: for the example command of --watch, and for --bridge."`
+
+	tasks []string // of the configuration
 }
 
 func (topicsCmd) Help() string {
-	return `Without --watch: the tree, who writes what. With --watch: the filters of everything that
-is JSON, on standard output, and a mosquitto_sub command for them on standard error.`
+	return `Without --watch and --bridge: the tree, who writes what. With --watch: the filters of
+everything that is JSON, on standard output, and a mosquitto_sub command for them on standard
+error. With --bridge mosquitto: lines for the mosquitto.conf of a plant whose sites --member
+names; without it, those of the configuration (docs/howto/bridge.md).`
 }
 
 // row is one line of the tree: a topic with placeholders, and what it holds.
@@ -35,9 +41,7 @@ func (c *topicsCmd) Run() error {
 			return usageError{err}
 		}
 		c.Broker, c.Namespace, c.Owner = f.Connection.Broker, f.Connection.Namespace, f.Owner
-		for _, t := range f.Tasks {
-			c.Member = append(c.Member, t.Members...)
-		}
+		c.fromTasks(f.Tasks)
 	}
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
@@ -50,6 +54,9 @@ func (c *topicsCmd) Run() error {
 	}
 	if c.Watch {
 		return c.watch(ns)
+	}
+	if c.Bridge != "" {
+		return c.bridge(ns)
 	}
 	owner := ns.Node(c.Owner) + "/" + topics.Marker + "/"
 	member := ns.String() + "/<member>/" + topics.Marker + "/"
@@ -71,6 +78,18 @@ func (c *topicsCmd) Run() error {
 		fmt.Printf("%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
 	}
 	return nil
+}
+
+// fromTasks takes the names of tasks and their members; those of a plant are given
+// with --bridge.
+func (c *topicsCmd) fromTasks(tasks []taskFile) {
+	given := c.Bridge != "" && len(c.Member) > 0
+	for _, t := range tasks {
+		c.tasks = append(c.tasks, t.Name)
+		if !given {
+			c.Member = append(c.Member, t.Members...)
+		}
+	}
 }
 
 func (c *topicsCmd) watch(ns topics.Namespace) error {
@@ -95,32 +114,47 @@ func watchFilters(ns topics.Namespace, owner string, members []string) ([]string
 	return watch.Filters(ns, owner, filters), nil
 }
 
-func memberFilters(members []string) (out []topics.MemberFilter, err error) {
+func memberFilters(members []string) (list []topics.MemberFilter, err error) {
 	for _, m := range members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, f)
+		list = append(list, f)
 	}
-	return out, nil
+	return list, nil
 }
 
 // mosquittoSub is a command line that prints what arrives on filters.
 func mosquittoSub(broker string, filters []string) string {
-	host, port := "127.0.0.1", "1883"
-	if u, err := url.Parse(broker); err == nil && u.Hostname() != "" {
-		host = u.Hostname()
-		if u.Port() != "" {
-			port = u.Port()
-		}
-	} else if h, p, err := net.SplitHostPort(broker); err == nil {
-		host, port = h, p
-	}
+	host, port := hostPort(broker)
 	var b strings.Builder
 	fmt.Fprintf(&b, "mosquitto_sub -h %s -p %s -v", host, port)
 	for _, f := range filters {
 		fmt.Fprintf(&b, " -t '%s'", f)
 	}
 	return b.String()
+}
+
+// hostPort takes host and port out of a broker's URL.
+func hostPort(broker string) (host, port string) {
+	host, port = "127.0.0.1", "1883"
+	if u, err := url.Parse(broker); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+		if secure(broker) {
+			port = "8883"
+		}
+		if u.Port() != "" {
+			port = u.Port()
+		}
+	} else if h, p, err := net.SplitHostPort(broker); err == nil {
+		host, port = h, p
+	}
+	return host, port
+}
+
+// secure reports whether a broker's URL asks for TLS.
+func secure(broker string) bool {
+	scheme, _, _ := strings.Cut(broker, "://")
+	return slices.Contains([]string{"tls", "ssl", "mqtts"}, scheme)
 }

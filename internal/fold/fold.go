@@ -112,12 +112,18 @@ func (s *Sum) Reset(g Grid) {
 // not 4 bytes a coordinate.
 func (s *Sum) Check32(x []byte, n uint64, c float64) error {
 	s.sized(x, 4)
+	return s.CheckSome32(x, n, c)
+}
+
+// CheckSome32 is [Sum.Check32] for any whole values of an update, as they
+// arrive in parts.
+func (s *Sum) CheckSome32(x []byte, n uint64, c float64) error {
 	limit := uint32(0)
 	err := s.coefficient(n, c)
 	if !errors.Is(err, ErrOutOfRange) {
 		limit = limit32(s.grid, n, c)
 	}
-	if !each(len(s.acc), func(lo, hi int) bool { return within32(x[4*lo:4*hi], limit) }) {
+	if !each(len(x)/4, func(lo, hi int) bool { return within32(x[4*lo:4*hi], limit) }) {
 		return reason32(x)
 	}
 	return err
@@ -126,12 +132,17 @@ func (s *Sum) Check32(x []byte, n uint64, c float64) error {
 // Check64 is [Sum.Check32] for float64 values, 8 bytes a coordinate.
 func (s *Sum) Check64(x []byte, n uint64, c float64) error {
 	s.sized(x, 8)
+	return s.CheckSome64(x, n, c)
+}
+
+// CheckSome64 is [Sum.CheckSome32] for float64 values.
+func (s *Sum) CheckSome64(x []byte, n uint64, c float64) error {
 	limit := uint64(0)
 	err := s.coefficient(n, c)
 	if !errors.Is(err, ErrOutOfRange) {
 		limit = limit64(s.grid, n, c)
 	}
-	if !each(len(s.acc), func(lo, hi int) bool { return within64(x[8*lo:8*hi], limit) }) {
+	if !each(len(x)/8, func(lo, hi int) bool { return within64(x[8*lo:8*hi], limit) }) {
 		return reason64(x)
 	}
 	return err

@@ -271,6 +271,29 @@ func TestMoments(t *testing.T) {
 	}
 }
 
+// TestMergeOneByOne: the bits of MergeMoments.
+func TestMergeOneByOne(t *testing.T) {
+	t.Parallel()
+	parts := []Moments{
+		{N: []float64{3, 0}, Mean: []float64{1.5, 0}, M2: []float64{0.25, 0}},
+		{N: []float64{5, 2}, Mean: []float64{-2.25, 7}, M2: []float64{11, 0.5}},
+		{N: []float64{1, 4}, Mean: []float64{0.1, 0.3}, M2: []float64{0, 0.7}},
+	}
+	sum := func() Moments {
+		return Moments{N: make([]float64, 2), Mean: make([]float64, 2), M2: make([]float64, 2)}
+	}
+	want, got := sum(), sum()
+	MergeMoments(want, parts...)
+	for _, p := range parts {
+		got.Merge(p)
+	}
+	for i := range want.N {
+		if got.N[i] != want.N[i] || got.Mean[i] != want.Mean[i] || got.M2[i] != want.M2[i] {
+			t.Errorf("feature %d: %v, want %v", i, got, want)
+		}
+	}
+}
+
 func ExampleSum() {
 	grid, err := NewGrid(6, 2, 100) // two members of at most 100 samples
 	if err != nil {

@@ -38,13 +38,17 @@ func MergeMoments(dst Moments, parts ...Moments) {
 	clear(dst.Mean)
 	clear(dst.M2)
 	for _, p := range parts {
-		if len(p.N) != len(dst.N) || len(p.Mean) != len(dst.Mean) || len(p.M2) != len(dst.M2) {
-			panic(fmt.Sprintf("fold: moments of %d features into %d", len(p.N), len(dst.N)))
-		}
-		for i := range p.N {
-			dst.N[i], dst.Mean[i], dst.M2[i] = merge(
-				dst.N[i], dst.Mean[i], dst.M2[i], p.N[i], p.Mean[i], p.M2[i])
-		}
+		dst.Merge(p)
+	}
+}
+
+// Merge takes one more part into m, in place: [MergeMoments] a part at a time.
+func (m Moments) Merge(p Moments) {
+	if len(p.N) != len(m.N) || len(p.Mean) != len(m.Mean) || len(p.M2) != len(m.M2) {
+		panic(fmt.Sprintf("fold: moments of %d features into %d", len(p.N), len(m.N)))
+	}
+	for i := range p.N {
+		m.N[i], m.Mean[i], m.M2[i] = merge(m.N[i], m.Mean[i], m.M2[i], p.N[i], p.Mean[i], p.M2[i])
 	}
 }
 

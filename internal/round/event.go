@@ -75,6 +75,13 @@ type Uploading struct {
 	On     bool
 }
 
+// Heard says that a member sent something that is not the machine's business:
+// it is not silent.
+type Heard struct {
+	Now    int64
+	Member string
+}
+
 // Decline is a member's refusal to take part in one attempt.
 type Decline struct {
 	Now     int64
@@ -135,6 +142,7 @@ func (Published) event()    {}
 func (Join) event()         {}
 func (Update) event()       {}
 func (Uploading) event()    {}
+func (Heard) event()        {}
 func (Decline) event()      {}
 func (Leave) event()        {}
 func (Committed) event()    {}

@@ -158,6 +158,11 @@ func (m *Machine) step(ev Event) {
 	case Uploading:
 		m.time(ev.Now)
 		m.uploading(ev)
+	case Heard:
+		m.time(ev.Now)
+		if i, ok := m.known(ev.Member); ok {
+			m.heard(i)
+		}
 	case Decline:
 		m.time(ev.Now)
 		m.decline(ev)
@@ -212,6 +217,12 @@ func (m *Machine) State() *State { return m.s.clone() }
 
 // Accepted returns how many updates the sum of the current round holds.
 func (m *Machine) Accepted() int { return m.accepted }
+
+// Known reports whether a member was welcomed and is still allowed.
+func (m *Machine) Known(member string) bool {
+	_, ok := m.known(member)
+	return ok
+}
 
 // wake returns when the next Tick is wanted.
 func (m *Machine) wake() int64 {

@@ -39,7 +39,7 @@ func (w *world) act() {
 	if w.dice.IntN(25) == 0 {
 		crash = crashBeforeSave + w.dice.IntN(crashAfterSends)
 	}
-	switch w.dice.IntN(26) {
+	switch w.dice.IntN(27) {
 	case 0:
 		if s.mute = w.dice.IntN(3) == 0; !s.mute {
 			w.net = append(w.net, w.joinOf(s))
@@ -63,6 +63,8 @@ func (w *world) act() {
 		w.commitDone(crash)
 	case 19:
 		w.command(crash)
+	case 26:
+		w.step(round.Heard{Now: w.now, Member: s.path}, crash)
 	case 24, 25:
 		w.step(round.Uploading{Now: w.now, Member: s.path, On: w.dice.IntN(3) > 0}, crash)
 	}

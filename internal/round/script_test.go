@@ -212,6 +212,8 @@ func (s *script) event(t testing.TB, line string) round.Event {
 		}
 	case "uploading", "uploaded":
 		return round.Uploading{Now: s.now, Member: who, On: verb == "uploading"}
+	case "heard":
+		return round.Heard{Now: s.now, Member: who}
 	case "update", "offer":
 		p, _ := verdict.Parse(get("problem", ""))
 		return round.Update{

@@ -35,6 +35,8 @@ func (w *twin) event(ev round.Event, now int64) {
 				w.note(note{kind: heard, member: ev.Member, now: now})
 			}
 		}
+	case round.Heard:
+		w.note(note{kind: heard, member: ev.Member, now: now})
 	case round.Decline:
 		w.note(note{kind: heard, member: ev.Member, now: now})
 		_, live, _ := w.place(ev.Member)
