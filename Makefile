@@ -85,10 +85,17 @@ crash: ## kill real processes at every crash point and at random; KILLS=n, PARAM
 	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest
 	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
 	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 4 \
-	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(SEED)
+	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(or $(SEED),1)
 
 samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
 	GO='$(GO)' scripts/samebits
+
+sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and prints its trace
+	$(GO) test ./internal/sim -count 1 -timeout 60m -run '^TestSim$$' -v -args $(if $(SEED),-seed $(SEED),-rounds $(ROUNDS) -from $(FROM))
+
+mutants: ## break the machines one line at a time; the simulation and the tests must notice
+	scripts/mutants
+
 test-web: ## tests of the dashboard in headless Chromium; skipped where there is none
 	FEDMQ_TEST_WEB=1 $(GO) test -count=1 -v -run '^TestPage' ./cmd/fedmq
 
