@@ -8,9 +8,10 @@ LINT          := bin/golangci-lint-$(GOLANGCI)
 FUZZTIME      ?= 5s
 BENCH         ?= .
 COUNT         ?= 1
+NETS          ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench quickstart demo clean
+.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets bench quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +55,9 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
+
+nets: ## slow and broken networks: toxiproxy, network namespaces, netem (root); NETS=-full for 1 MB over 64 kbit/s
+	cd internal/nettest && $(GO) test -count 1 -timeout 30m -v . $(NETS)
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
