@@ -11,7 +11,7 @@ COUNT         ?= 1
 NETS          ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets bench quickstart demo clean
+.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 
 nets: ## slow and broken networks: toxiproxy, network namespaces, netem (root); NETS=-full for 1 MB over 64 kbit/s
 	cd internal/nettest && $(GO) test -count 1 -timeout 30m -v . $(NETS)
+
+hostile: ## a peer that says all it should not, as often as it can: reasons, rounds, memory, time
+	FEDMQ_TEST_HOSTILE=1 $(GO) test -count 1 -v -run '^TestHostile(Crowd)?$$' ./internal/federation
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

@@ -52,7 +52,11 @@ func (a *attacker) sealBody(member, key, kind string, h wire.Header, body []byte
 	if h.Encoding == "" && kind == wire.KindUpdate {
 		h.Encoding = wire.EncodingDense
 	}
-	p, err := wire.Seal(h, body, a.keys.signer(a.t, key))
+	var signer *wire.Signer
+	if a.keys != nil {
+		signer = a.keys.signer(a.t, key)
+	}
+	p, err := wire.Seal(h, body, signer)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -101,10 +105,8 @@ func (a *attacker) spoiled(x float32) {
 // aggregator that has no broker's access list to hide behind. Each refusal is shown
 // with its reason, rounds go on, and memory stays where it was.
 func TestHostile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short")
-	}
-	s := besiege(t)
+	hostile(t)
+	s := besiege(t, true)
 	a := &attacker{siege: s, raw: s.raw("evil", "", ""), delta: model.New(siegeSchema(t))}
 	defer a.raw.close()
 	var err error
@@ -131,7 +133,9 @@ func TestHostile(t *testing.T) {
 		{"commands", a.commands},
 		{"oversize", a.oversize},
 	} {
+		began := time.Now()
 		step.do()
+		t.Logf("%-32s sent in %.2f s", step.name, time.Since(began).Seconds())
 		s.goesOn(step.name, 2)
 	}
 	end := s.usage()
@@ -375,5 +379,29 @@ func (a *attacker) oversize() {
 	r.close()
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		a.t.Log("no /proc: memory is not measured")
+	}
+}
+
+// TestHostileCrowd: without keys anybody may join. 10,000 do, and say nothing more:
+// rounds go on without them, and cost what the members cost.
+func TestHostileCrowd(t *testing.T) {
+	hostile(t)
+	s := besiege(t, false)
+	a := &attacker{siege: s, raw: s.raw("crowd", "", "")}
+	defer a.raw.close()
+	s.goesOn("calm", 1)
+	for i := range 10_000 {
+		m := fmt.Sprintf("crowd-%d", i)
+		a.publish(node(m, "join"), a.seal(m, "", wire.KindJoin, wire.Header{CreatedMS: 1}, wire.Join{Samples: 5, Instance: wire.Nonce{1}}), false)
+		if i%200 == 199 { // a broker drops what a subscriber does not take in time
+			a.flush()
+			<-time.After(50 * time.Millisecond)
+		}
+	}
+	s.wait("many of them are members", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.view.Members > 2_000 })
+	s.goesOn("thousands of members", 5)
+	most := int64(64<<10 + 16*s.members())
+	if grown := s.moment["thousands of members"].rssKB - s.moment["calm"].rssKB; grown > most {
+		t.Errorf("memory grew by %d MB, want at most %d", grown>>10, most>>10)
 	}
 }

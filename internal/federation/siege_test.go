@@ -59,7 +59,17 @@ const (
 	siegeWeights = 50_000
 	envBroker    = "FEDMQ_TEST_SIEGE_BROKER"
 	envDir       = "FEDMQ_TEST_SIEGE_DIR"
+	envOpen      = "FEDMQ_TEST_SIEGE_OPEN" // without keys
 )
+
+// hostile skips what takes a minute and measures a process, which the race detector
+// makes many times larger.
+func hostile(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FEDMQ_TEST_HOSTILE") == "" {
+		t.Skip("make hostile runs this")
+	}
+}
 
 func siegeSchema(t *testing.T) model.Schema {
 	t.Helper()
@@ -83,7 +93,9 @@ func TestSiegeAggregator(t *testing.T) {
 			Name: task, Members: []string{"+"}, Rounds: 1 << 40, StartWhen: 2, Quorum: 2, Goal: 2, Deadline: time.Minute, Init: model.New(siegeSchema(t)),
 		}},
 	}
-	cfg.Signer, cfg.Keys = keys.aggregator(t)
+	if os.Getenv(envOpen) == "" {
+		cfg.Signer, cfg.Keys = keys.aggregator(t)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -117,8 +129,8 @@ func (paced) Train(ctx context.Context, job trainer.Job, global *model.Model) (*
 	return out, out.SetFloat32s("w", v)
 }
 
-// besiege starts the federation and waits for its third round.
-func besiege(t *testing.T) *siege {
+// besiege starts the federation, signed or not, and waits for its third round.
+func besiege(t *testing.T, signed bool) *siege {
 	t.Helper()
 	b, err := broker.New(broker.Config{Open: true, TCP: "127.0.0.1:0"})
 	if err != nil {
@@ -139,13 +151,18 @@ func besiege(t *testing.T) *siege {
 		reasons: map[string]int{}, heard: map[string][][]byte{}, rounds: map[uint64]time.Time{}, moment: map[string]usage{},
 	}
 	dir := t.TempDir()
+	if !signed {
+		s.keys = nil
+	}
 	s.aggregate(filepath.Join(dir, "aggregator"))
 	s.watch(run)
 	for _, m := range []string{"a", "b"} {
 		cfg := site.Config{
 			Broker: "tcp://" + s.addr, Namespace: "acme", Member: m, DataDir: filepath.Join(dir, m), Tasks: []site.Task{{Name: task, Trainer: paced{}}},
 		}
-		cfg.Signer, cfg.Keys = s.keys.site(t, m)
+		if signed {
+			cfg.Signer, cfg.Keys = s.keys.site(t, m)
+		}
 		run(m, func(ctx context.Context) error { return site.Run(ctx, cfg) })
 	}
 	s.goesOn("the beginning", 3)
@@ -157,6 +174,9 @@ func (s *siege) aggregate(dir string) {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestSiegeAggregator$", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), envBroker+"="+s.addr, envDir+"="+dir)
+	if s.keys == nil {
+		cmd.Env = append(cmd.Env, envOpen+"=1")
+	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err == nil {
@@ -286,6 +306,12 @@ func (s *siege) goesOn(what string, n uint64) {
 	u := s.usage()
 	s.moment[what] = u
 	s.t.Logf("%-32s %3d rounds in %5.2f s, %4d MB, %6.2f s of processor", what, round()-from, time.Since(began).Seconds(), u.rssKB>>10, u.cpu.Seconds())
+}
+
+func (s *siege) members() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.view.Members
 }
 
 // usage reads the highest resident memory and the processor time of the
