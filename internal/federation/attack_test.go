@@ -369,10 +369,16 @@ func (a *attacker) commands() {
 	a.flush()
 }
 
-// oversize ends the attacker's own connection and nobody else's.
+// oversize is more than the aggregator takes, which this broker lets through, and
+// more than the broker takes, which ends the attacker's own connection.
 func (a *attacker) oversize() {
+	for i := range 50 {
+		a.publish(node("evil", "update"), make([]byte, 2<<20+i), false)
+		a.publish(node("b", "part"), make([]byte, 2<<20+i), false)
+		a.flush()
+	}
 	r := a.siege.raw("evil-large", "", "")
-	r.packet(0x30, text(node("evil", "update")), make([]byte, 8<<20))
+	r.packet(0x30, text(node("evil", "update")), make([]byte, 9<<20))
 	r.close()
 	r = a.siege.raw("evil-claim", "", "")
 	_, _ = r.w.Write([]byte{0x30, 0xff, 0xff, 0xff, 0x7f})

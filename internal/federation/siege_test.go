@@ -132,7 +132,7 @@ func (paced) Train(ctx context.Context, job trainer.Job, global *model.Model) (*
 // besiege starts the federation, signed or not, and waits for its third round.
 func besiege(t *testing.T, signed bool) *siege {
 	t.Helper()
-	b, err := broker.New(broker.Config{Open: true, TCP: "127.0.0.1:0"})
+	b, err := broker.New(broker.Config{Open: true, TCP: "127.0.0.1:0", MaxPacket: 8 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
