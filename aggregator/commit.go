@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/aggregator/strategy"
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -15,12 +16,14 @@ import (
 // the machine's next order, then everything is published.
 func (t *task) commit(c round.Commit) error {
 	closed := t.a.nowMS()
+	crash.At("close")
 	next, err := t.finish(c)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
-	id := next.ContentID()
-	if err := t.durable(c, next); err != nil {
+	crash.At("optimiser.after")
+	id, err := t.durable(c, next)
+	if err != nil {
 		return err
 	}
 	raw, err := t.committedRecord(c, id, closed)
@@ -33,6 +36,7 @@ func (t *task) commit(c round.Commit) error {
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		return errors.New("a commit led to more than the next order")
 	}
+	crash.At("commit.before-tx")
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		if err := tx.PutRecord(t.cfg.Name, c.Round, c.Attempt, raw); err != nil {
 			return err
@@ -41,6 +45,7 @@ func (t *task) commit(c round.Commit) error {
 	}); err != nil {
 		return err
 	}
+	crash.At("commit.after-tx")
 	t.prev = hash
 	t.replaceBase(next)
 	t.forget()

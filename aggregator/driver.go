@@ -190,7 +190,7 @@ func (a *aggregator) receive(m link.Message) error {
 	}
 	at, err := a.ns.Parse(m.Topic)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // a topic that is none of ours
 	}
 	t := a.tasks[at.Task]
 	if t == nil {
@@ -228,7 +228,7 @@ func (a *aggregator) start() {
 		a.recv.Connected(a.nowMS())
 	}
 	for _, t := range a.order {
-		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.seen.Epoch, Instance: a.instance})
+		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.shown.order.Epoch, Instance: a.instance})
 		if a.up {
 			t.connected()
 		}

@@ -127,7 +127,7 @@ func (t *task) chain(raws [][]byte) error {
 		if r, err = c.Next(raw); err != nil {
 			return err
 		}
-		if r.Verdict == record.Committed && r.Round > 0 && t.a.store.HasBlob(r.Base) {
+		if r.Verdict != record.Abandoned && r.Round > 0 && t.a.store.HasBlob(r.Base) {
 			t.versions = append(t.versions, round.ID(r.Base))
 		}
 		t.export(r.Round, r.Attempt, raw)

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
@@ -24,11 +25,7 @@ func (t *task) join(path string, m link.Message) {
 		t.refuse(path, h, err)
 		return
 	}
-	if (j.SeenEpoch > t.state.Epoch || j.SeenRound > t.state.Round) && t.mayLog() {
-		t.log.Warn().Str("member", path).Uint64("seen_epoch", j.SeenEpoch).Uint64("seen_round", j.SeenRound).
-			Uint64("epoch", t.state.Epoch).Uint64("round", t.state.Round).
-			Msg("a member has seen a later order and will not obey: is this data directory an old copy?")
-	}
+	t.claim(path, j)
 	t.step(round.Join{
 		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
 		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
@@ -74,6 +71,12 @@ func (t *task) update(path string, m link.Message) {
 		}
 		t.step(ev)
 	case wire.Offer:
+		if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
+			t.refuse(path, h, &wire.Refusal{
+				Reason: wire.ReasonTooLarge, Detail: fmt.Sprintf("parts of %d bytes, want at most %d", n, t.a.cfg.PartSize),
+			})
+			return
+		}
 		t.offered(ev, c)
 	}
 }

@@ -89,6 +89,7 @@ func (t *task) mend(ctx context.Context, now int64) {
 // partOut takes the outcome of publishing a part.
 func (t *task) partOut(c carried) {
 	if c.err == nil {
+		t.passPart()
 		t.counts.bytesDown += int64(c.bytes)
 	}
 	if c.shelf != t.shelf {
@@ -100,14 +101,15 @@ func (t *task) partOut(c carried) {
 	t.mender.Sent(t.a.nowMS(), c.part, c.err == nil)
 }
 
-// partsConnected: what was on its way to the broker goes on; what was all there
+// partsConnected: what was on its way to the broker goes on; what was there
 // goes out once more behind the order, as brokers forget.
 func (t *task) partsConnected(now int64) {
 	if len(t.stale) > 0 {
 		t.a.pub.clear(t, t.stale)
 	}
 	t.mender.Connected(now)
-	t.refill = t.shelved
+	done, _ := t.mender.Progress()
+	t.refill = t.shelf != nil && (t.shelved || done > 0)
 }
 
 // orderOut begins to publish once more what may be lost.

@@ -88,7 +88,8 @@ type summary struct {
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
 
-	at int64 // when it was closed
+	at                 int64 // when it was closed
+	bytesUp, bytesDown int64
 }
 
 func (t *task) note(r record.Record) {
@@ -96,7 +97,7 @@ func (t *task) note(r record.Record) {
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
 		Counted: r.Counts()["counted"], Members: len(r.Entries),
 		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000,
-		Metrics: map[string]float64{}, at: r.ClosedMS,
+		Metrics: map[string]float64{}, at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown,
 	}
 	for name, m := range r.Metrics {
 		if v := float64(m.Value); !math.IsNaN(v) {
@@ -127,6 +128,8 @@ func (t *task) kpis() {
 	put("round", float64(t.last.Round))
 	put("sites", float64(t.last.Counted))
 	put("round_seconds", t.last.Seconds)
+	put("bytes_up", float64(t.last.bytesUp))
+	put("bytes_down", float64(t.last.bytesDown))
 }
 
 // traffic returns the payload bytes since the last record, up and down.

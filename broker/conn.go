@@ -25,6 +25,10 @@ type conn struct {
 	patience time.Duration        // writeWithin, less in tests
 	user     string               // identity of a pipe, "" for none
 	tls      *tls.ConnectionState // of the web server's connection
+
+	begins  string        // client id, from OnSessionEstablish on
+	settled chan struct{} // closed when another with the id may begin
+	gone    chan struct{} // closed when the library has cleared up behind it
 }
 
 // Write writes p, with a new deadline whenever enough of it went out before the
@@ -111,6 +115,7 @@ func (b *Broker) track(c *conn) bool {
 		return false
 	}
 	_ = c.SetReadDeadline(time.Now().Add(connectWithin)) // a broken connection shows when it is read
+	c.settled, c.gone = make(chan struct{}), make(chan struct{})
 	b.conns[c] = struct{}{}
 	b.wg.Add(1)
 	return true
@@ -121,6 +126,8 @@ func (b *Broker) serveConn(c *conn, kind string) {
 	defer b.wg.Done()
 	err := b.server.EstablishConnection(kind, c)
 	c.kill()
+	b.hook.begins.settle(c)
+	close(c.gone)
 	b.mu.Lock()
 	delete(b.conns, c)
 	b.mu.Unlock()

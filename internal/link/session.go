@@ -170,7 +170,7 @@ func (s *session) accuse(now time.Time) bool {
 	sole := len(topics)+len(filters) == 1
 	for t := range topics {
 		if c.suspects.blame(t, sole, now) {
-			c.log.Error().Str("topic", t).Dur("for", QuarantineTime).
+			c.log.Error().Str("topic", t).Time("until", c.suspects[t].until).
 				Msg("topic quarantined: the broker cut the link at it twice, as brokers do at a denied publish")
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +22,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -245,6 +249,13 @@ func TestEarlierLayoutIsCleared(t *testing.T) {
 			t.Errorf("%d parts of 82 in three slots", n)
 		}
 		w.end(aggregatorName)
+		w.set = func(cfg *aggregator.Config) { // a life without a link: nothing is cleared in it
+			cfg.PartSize = smallParts
+			cfg.Dial = func(context.Context) (net.Conn, error) { return nil, errors.New("no way") }
+		}
+		w.aggregate(task)
+		time.Sleep(5 * time.Second)
+		w.end(aggregatorName)
 		run(smallParts, 2)
 		if n := count(); n > 100 || n < 50 {
 			t.Errorf("%d parts of 50 in two slots", n)
@@ -279,6 +290,25 @@ func TestBrokerForgetsInAPull(t *testing.T) {
 	})
 }
 
+// The broker forgets everything while a model goes out: what was there goes
+// out once more behind the order, though nobody asks for it.
+func TestBrokerForgetsAPublication(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.parts(smallParts)
+		w.slow(aggregatorName, 40_000)
+		w.aggregate(w.large())
+		time.Sleep(5 * time.Second) // it takes ten
+		w.stopBroker()
+		w.startBroker()
+		time.Sleep(time.Minute)
+		c := w.client("count", own("model/+/+"), own("model"))
+		time.Sleep(time.Second)
+		if got := c.everything(); len(got) != 51 {
+			t.Errorf("%d messages on the broker, want a manifest and 50 parts", len(got))
+		}
+	})
+}
+
 // Updates that the aggregator keeps are accepted again from its disk, with
 // samples and metrics; one that is torn is left to its site.
 func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
@@ -305,12 +335,47 @@ func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
 				if r.Attempt != 2 || counted(r) != 3 {
 					t.Fatal(w.story())
 				}
+				if e := c.events("refused"); len(e) > 0 {
+					t.Errorf("refused: %v", e)
+				}
 				for i, e := range r.Entries {
 					if e.Samples != uint64(10*(i+1)) || e.Norm == 0 || e.Bytes == 0 || e.Metrics["rmse"] != 2 {
 						t.Errorf("%+v", e)
 					}
 				}
 				sameMetrics(w, r)
+			})
+		})
+	}
+}
+
+// What a member measured is kept in the journal, and accepted again from it.
+func TestKeptMetricsAreAcceptedAgain(t *testing.T) {
+	for keep, accepted := range map[aggregator.Keep]int{aggregator.KeepRound: 1, aggregator.KeepNone: 0} {
+		t.Run(string(keep), func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				task := w.task()
+				task.Rounds, task.StartWhen, task.KeepUpdates = 1, 2, keep
+				w.aggregate(task)
+				c := w.client("evil", own("order"), own("round"))
+				c.awaitView("the start", time.Minute, func(view) bool { return true })
+				c.signUp(evil, 10, nil)
+				w.join(three[0], walker{})
+				c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
+				h, _ := c.order()
+				c.update(header(h), wire.Update{Samples: 10, Tensors: w.delta(0.1, 0.2)})
+				c.awaitView("one has evaluated", time.Minute, func(v view) bool { return v.Work == "evaluate" && v.Accepted == 1 })
+				w.end(three[0]) // it does not offer again
+				w.end(aggregatorName)
+				w.aggregate(task)
+				c.awaitView("the next attempt", time.Minute, func(v view) bool { return v.Epoch == 2 && v.Phase == "open" && v.Accepted == accepted })
+				w.join(three[0], walker{})
+				h, _ = c.order()
+				c.update(header(h), wire.Update{Samples: 10, Metrics: map[string]float64{trainer.SumN: 10, trainer.SumSE: 90}})
+				r := w.recorded(2, record.Committed, time.Minute)
+				if m := r.Entries[0].Metrics; counted(r) != 2 || m["rmse"] != 2 || r.Metrics["rmse"].Value != record.Number(math.Sqrt(6.5)) {
+					t.Errorf("%s; metrics %v and %v", w.story(), m, r.Metrics)
+				}
 			})
 		})
 	}

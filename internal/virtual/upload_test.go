@@ -369,3 +369,185 @@ func TestGrace(t *testing.T) {
 func (p *played) deadline() int64 {
 	return p.c.awaitView("an open attempt", time.Minute, func(v view) bool { return v.Phase == "open" }).OpenedMS + 60_000
 }
+
+// An upload ends with its round: what still comes of it is not taken, its offer
+// is answered with what became of it, and the next one begins anew.
+func TestUploadEndsWithItsRound(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.parts(smallParts)
+		w.aggregate(w.large())
+		w.join(three[0], walker{takes: 30 * time.Second})
+		w.join(three[1], walker{takes: 30 * time.Second})
+		c := w.client("evil", own("order"), own("round"), own("event"), own("reply/"+evil))
+		c.awaitView("the start", time.Minute, func(view) bool { return true })
+		c.signUp(evil, 10, nil)
+		c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
+		h, _ := c.order()
+		p := c.play(evil, header(h), 0.25)
+		p.say()
+		p.send(10)
+		w.recorded(1, record.Committed, 3*time.Minute)
+		v := c.awaitView("round 2", time.Minute, func(v view) bool { return v.Round == 2 && v.Phase == "open" })
+		if v.Uploads.Running+v.Uploads.Waiting != 0 {
+			t.Errorf("round 2 begins with %+v", v.Uploads)
+		}
+		granted := len(p.granted())
+		for i := range p.blob.Count() {
+			p.part(i, nil)
+		}
+		time.Sleep(5 * time.Second)
+		p.say()
+		settled := false
+		for _, r := range c.replies(evil) {
+			s, ok := r.(wire.Settled)
+			settled = settled || ok && s.Round == 1 && s.Content == p.offer.Content
+		}
+		if n := len(p.granted()); n != granted || !settled {
+			t.Errorf("%d parts granted, %d when the round ended; settled: %v", n, granted, settled)
+		}
+		h, _ = c.order()
+		p = c.play(evil, header(h), 0.5)
+		p.say()
+		p.send(math.MaxInt)
+		if r := w.recorded(2, record.Committed, 3*time.Minute); r.Entries[2].Content != p.offer.Content || counted(r) != 3 {
+			t.Error(w.story())
+		}
+	})
+}
+
+// With more uploads than places the others wait, are told so, and come next.
+func TestUploadsWait(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.Uploads = smallParts, 1 }
+		task := w.large()
+		task.Rounds, task.StartWhen, task.Quorum = 1, 2, 2
+		w.aggregate(task)
+		members := []string{evil, "x/line-1"}
+		c := w.client("evil", own("order"), own("round"), own("reply/"+members[0]), own("reply/"+members[1]))
+		c.awaitView("the start", time.Minute, func(view) bool { return true })
+		for _, m := range members {
+			c.signUp(m, 10, nil)
+		}
+		c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
+		h, _ := c.order()
+		first, second := c.play(members[0], header(h), 0.25), c.play(members[1], header(h), 0.5)
+		first.say()
+		second.say()
+		wait, ok := wire.Wait{}, false
+		for _, r := range c.replies(members[1]) {
+			if x, is := r.(wire.Wait); is {
+				wait, ok = x, true
+			}
+		}
+		if !ok || wait.Ahead != 1 || wait.Content != second.offer.Content || len(second.granted()) > 0 {
+			t.Errorf("the second: told to wait: %v, %+v; granted %v", ok, wait, second.granted())
+		}
+		c.awaitView("one of them", 10*time.Second, func(v view) bool { return v.Uploads.Running == 1 && v.Uploads.Waiting == 1 })
+		first.send(math.MaxInt)
+		second.send(math.MaxInt)
+		if r := w.recorded(1, record.Committed, time.Minute); counted(r) != 2 {
+			t.Error(w.story())
+		}
+	})
+}
+
+// The same update inline ends its upload, and counts once.
+func TestInlineEndsAnUpload(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.set = func(cfg *aggregator.Config) { cfg.PartSize = 1 << 20 }
+		task := w.large()
+		task.Rounds, task.StartWhen, task.Quorum, task.Goal = 1, 2, 2, 2
+		w.aggregate(task)
+		c := w.client("evil", own("order"), own("round"), own("reply/"+evil))
+		c.awaitView("the start", time.Minute, func(view) bool { return true })
+		c.signUp(evil, 10, nil)
+		c.signUp(three[0], 10, nil)
+		c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
+		h, _ := c.order()
+		p := c.play(evil, header(h), 0.25)
+		p.say()
+		p.send(10)
+		c.update(header(h), wire.Update{Samples: 10, Tensors: p.delta})
+		c.awaitView("no upload", 10*time.Second, func(v view) bool { return v.Accepted == 1 && v.Uploads.Running == 0 })
+		granted := len(p.granted())
+		for i := range p.blob.Count() {
+			p.part(i, nil)
+		}
+		p.say()
+		if n := len(p.granted()); n != granted || p.receipts() != 2 {
+			t.Errorf("%d parts granted, %d before; %d receipts", n, granted, p.receipts())
+		}
+	})
+}
+
+// Parts larger than part_size are not asked for; the same update cut smaller is.
+func TestOfferOfLargerParts(t *testing.T) {
+	inBubble(t, func(w *world) {
+		c, h := attackLarge(w, w.large())
+		p := c.play(evil, h, 0.25)
+		larger := *p
+		var err error
+		larger.blob, err = wire.NewBlob(p.delta.Blob, 2*smallParts)
+		check(t, err)
+		larger.offer.Blob = larger.blob
+		time.Sleep(2 * time.Second)
+		larger.say()
+		if r, ok := c.refusal(evil); !ok || r.Reason != "too_large" || len(larger.granted()) > 0 {
+			t.Errorf("parts of 16 KiB: %+v, granted %v", r, larger.granted())
+		}
+		p.say()
+		p.send(math.MaxInt)
+		unharmed(w, verdict.Counted)
+	})
+}
+
+// What was granted before the aggregator's link was lost is granted again at
+// the connect, without waiting for it to expire.
+func TestReconnectGrantsAgain(t *testing.T) {
+	inBubble(t, func(w *world) {
+		c, h := attackLarge(w, w.large())
+		p := c.play(evil, h, 0.25)
+		p.say()
+		sent := len(p.send(10))
+		before := len(p.granted())
+		w.cut(aggregatorName)
+		time.Sleep(10 * time.Second)
+		again := p.granted()[before:]
+		if len(again) != 1 || again[0] != p.granted()[sent] {
+			t.Errorf("granted again %v, want the first of %v", again, p.granted()[sent:before])
+		}
+	})
+}
+
+// An offer whose attempt lapses in the same breath is not asked for.
+func TestOfferOfALapsedAttempt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.parts(smallParts)
+		task := w.large()
+		task.StartWhen, task.Quorum = 2, 2
+		w.aggregate(task)
+		const other = "x/line-1"
+		c := w.client("evil", own("order"), own("round"), own("reply/"+evil), own("reply/"+other))
+		c.awaitView("the start", time.Minute, func(view) bool { return true })
+		c.signUp(evil, 10, nil)
+		c.signUp(other, 10, nil)
+		c.awaitView("round 1", time.Minute, func(v view) bool { return v.Phase == "open" })
+		h, _ := c.order()
+		p := c.play(other, header(h), 0.25)
+		bad := c.play(evil, header(h), 0.5)
+		bad.offer.Samples = 0 // refused for good
+		c.say(memberTopic(other, "update"), w.seal(other, wire.KindUpdate, header(h), wire.Decline{Reason: "no_data"}, nil), false)
+		synctest.Wait()
+		open := w.shut()
+		p.say() // after all
+		bad.say()
+		open()
+		v := c.awaitView("the next attempt", time.Minute, func(v view) bool { return v.Attempt == 2 && v.Phase == "open" })
+		if r := w.recorded(1, record.Abandoned, time.Second); r.Counts()["declined"] != 1 || r.Counts()["out_of_range"] != 1 {
+			t.Error(w.story())
+		}
+		if v.Uploads.Running != 0 || len(p.granted()) > 0 {
+			t.Errorf("%+v, granted %v", v.Uploads, p.granted())
+		}
+	})
+}
