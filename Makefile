@@ -13,6 +13,7 @@ KILLS         ?= 20
 PARAMS        ?= 1000000
 ROUNDS        ?= 100000
 FROM          ?= 1
+NETS          ?=
 
 # Scripts that start brokers: start-NAME PORT runs one in the foreground, prints
 # "ready" when it answers, and exits with 77 where it cannot be had.
@@ -23,7 +24,7 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench brokers brokers-quick crash samebits sim mutants quickstart demo clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash samebits sim mutants quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +78,12 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
+
+nets: ## slow and broken networks: toxiproxy, network namespaces, netem (root); NETS=-full for 1 MB over 64 kbit/s
+	cd internal/nettest && $(GO) test -count 1 -timeout 30m -v . $(NETS)
+
+hostile: ## a peer that says all it should not, as often as it can: reasons, rounds, memory, time
+	FEDMQ_TEST_HOSTILE=1 $(GO) test -count 1 -v -run '^TestHostile(Crowd)?$$' ./internal/federation
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

@@ -164,7 +164,9 @@ type Conn struct {
 	cur      *session // connected, up or not yet
 	table    table
 	suspects suspects
-	stats    Stats
+
+	toldLarge time.Time // when the log last spoke of a message over MaxPacket
+	stats     Stats
 }
 
 // New checks the configuration and makes a Conn that is not yet connected; it

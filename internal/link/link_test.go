@@ -530,11 +530,13 @@ func TestClientIDInUse(t *testing.T) {
 	})
 }
 
-// C-13: a packet over the cap drops the link before anything is allocated.
-func TestOversizeIncomingDropsTheLink(t *testing.T) {
+// C-13: bytes that are no packet, or one over the cap, drop the link before anything
+// is allocated.
+func TestBadIncomingDropsTheLink(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string][]byte{
-		"too large":        {0x30, 0xff, 0xff, 0xff, 0x7f},
+		"too large":        {0xd0, 0xff, 0xff, 0xff, 0x7f},
+		"too large, QoS 2": append([]byte{0x34, 0xff, 0xff, 0xff, 0x7f, 0, 1, 'a'}, 0, 1),
 		"length of 5":      {0x30, 0x80, 0x80, 0x80, 0x80, 0x01},
 		"client's type":    {0x10, 0x00},
 		"malformed":        {0x30, 0x01, 0x30},

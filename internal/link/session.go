@@ -60,6 +60,7 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 		requests: make(chan *request), wakeSub: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[*request]time.Time{},
 	}
+	s.guard.skipped = c.tooLarge
 	s.client = mqtt.NewClient(c.options(s))
 	token := s.client.Connect().(*mqtt.ConnectToken)
 	select {
