@@ -47,16 +47,16 @@ func TestScript(t *testing.T) {
 			env.Setenv("VECTORS", vectors)
 			env.Setenv("EXAMPLES", filepath.Join(vectors, "../../../examples"))
 			env.Setenv("PORT", port)
-			if port, err = freePort(); err != nil {
-				return err
-			}
-			env.Setenv("PAGE", port)
 			if cache, err := os.UserCacheDir(); err == nil { // for scripts that run go
 				env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
 			}
 			if dir := os.Getenv("FEDMQ_PYTHON"); dir != "" {
 				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			}
+			if port, err = freePort(); err != nil {
+				return err
+			}
+			env.Setenv("PAGE", port)
 			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
 		},
 		Condition: hasModule,
@@ -140,8 +140,9 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdAwait waits for a file to exist (await file NAME), for somebody to listen
-// on the script's port (await port) or that of its page (await page), for a file that nobody has written to for
-// a second (await idle NAME: a broker has on disk what it was sent), or for a program to print something (await
+// on the script's port (await port) or that of its page (await page), for a file
+// that nobody has written to for a second (await idle NAME: a broker has on disk
+// what it was sent), or for a program to print something (await
 // text TEXT PROGRAM ARGS...).
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var there func() bool

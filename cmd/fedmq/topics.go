@@ -67,13 +67,16 @@ func (c *topicsCmd) Run() error {
 		{owner + "<task>/event", "aggregator", "JSON", "no", "one fact each"},
 		{owner + "<task>/record", "aggregator", "JSON", "yes", "head of the last round's record"},
 		{owner + "<task>/order", "aggregator", "msgpack", "yes", "what sites are to do"},
-		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model"},
+		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},
+		{owner + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},
 		{owner + "<task>/reply/<member>", "aggregator", "msgpack", "no", "answers to one member"},
 		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop"},
 		{member + "state", "site", "JSON", "yes", "presence, Last Will"},
 		{member + "<task>/status", "site", "JSON", "yes", "phase, progress, metrics"},
 		{member + "<task>/join", "site", "msgpack", "no", "takes part"},
-		{member + "<task>/update", "site", "msgpack", "no", "an update, or why there is none"},
+		{member + "<task>/update", "site", "msgpack", "no", "an update, its offer, or a decline"},
+		{member + "<task>/part", "site", "msgpack", "no", "a part of a large update"},
+		{member + "<task>/need", "site", "msgpack", "no", "parts of the model that did not come"},
 	} {
 		fmt.Printf("%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
 	}
@@ -114,15 +117,15 @@ func watchFilters(ns topics.Namespace, owner string, members []string) ([]string
 	return watch.Filters(ns, owner, filters), nil
 }
 
-func memberFilters(members []string) (list []topics.MemberFilter, err error) {
+func memberFilters(members []string) (out []topics.MemberFilter, err error) {
 	for _, m := range members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, f)
+		out = append(out, f)
 	}
-	return list, nil
+	return out, nil
 }
 
 // mosquittoSub is a command line that prints what arrives on filters.
