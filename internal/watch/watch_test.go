@@ -301,6 +301,11 @@ func TestExact(t *testing.T) {
 		t.Error(got)
 	}
 	f.status("a/x", 1, "training", "", "")
+	f.must("acme/b/y/_fl_v1/state", object{"schema": "fedmq.state.v1", "online": true, "tasks": []string{"q"}})
+	if _, once = f.Exact(); len(once) != 2 || once[1] != "acme/b/y/_fl_v1/q/status" {
+		t.Errorf("%q, want what is there and has said nothing", once)
+	}
+	f.status("b/y", 1, "training", "", "")
 	if _, once = f.Exact(); len(once) != 0 {
 		t.Errorf("%q, want nothing more", once)
 	}
