@@ -39,7 +39,7 @@ func (r *retained) look(payload []byte, now int64) {
 // repairAt is when wrong bytes are to be replaced: after a second, none at all
 // after five, and each topic at most once in 10 s. 0: nothing is wrong.
 func (r *retained) repairAt() int64 {
-	at := int64(0)
+	var at int64
 	switch {
 	case r.wrongAt > 0:
 		at = r.wrongAt + mendAfter.Milliseconds()

@@ -102,6 +102,7 @@ type Reseal struct {
 // Ask is a topic that the site is subscribed to.
 type Ask uint8
 
+// The topics.
 const (
 	AskOrder Ask = iota + 1
 	AskRecord
