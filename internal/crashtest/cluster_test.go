@@ -66,7 +66,9 @@ type cluster struct {
 	dir   string
 	port  string
 	watch *watch
-	ends  chan end // processes that have ended
+	ends  chan end      // processes that have ended
+	spare string        // the party that may still come to its crash point after the end of the task
+	late  time.Duration // how long it took to be back when it did
 
 	mu    sync.Mutex
 	procs map[string]*exec.Cmd // that run
@@ -256,10 +258,19 @@ func (c *cluster) stop(name string) {
 	c.t.Helper()
 	c.signal(name, syscall.SIGTERM)
 	for {
-		if e := c.next(); e.name == name {
-			if e.err != nil {
-				c.fail(fmt.Sprintf("%s ended with %v", name, e.err))
+		e := c.next()
+		switch {
+		case e.killed && e.name == c.spare:
+			epoch, _ := c.watch.now()
+			c.spare = ""
+			c.start(e.name, "")
+			c.late = c.recovered(e.name, e.at, epoch)
+			if e.name == name {
+				c.signal(name, syscall.SIGTERM)
 			}
+		case e.err != nil:
+			c.fail(fmt.Sprintf("%s ended with %v", e.name, e.err))
+		case e.name == name:
 			return
 		}
 	}
