@@ -292,7 +292,7 @@ func (c *checker) ended(l *lineage, r *record) {
 		switch e.Verdict {
 		case verdict.Counted, verdict.Kept:
 			n++
-		case verdict.Lost:
+		case verdict.Lost, verdict.Lapsed: // which may have been promised
 			lost = e.Member
 		case verdict.Missing, verdict.NotDue:
 			missing = e.Member
