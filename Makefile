@@ -1,6 +1,7 @@
 # fedmq. "make" alone lists the targets.
 # Go is all that build and test need; race wants a C compiler, quickstart
-# wants mosquitto_sub, lint downloads its tool once into ./bin.
+# wants mosquitto_sub, lint downloads its tool once into ./bin, test-python
+# wants Python 3.9 and downloads what its tests need into ./bin.
 
 GO            ?= go
 GOLANGCI      := v2.12.2
@@ -8,11 +9,22 @@ LINT          := bin/golangci-lint-$(GOLANGCI)
 FUZZTIME      ?= 5s
 BENCH         ?= .
 COUNT         ?= 1
+KILLS         ?= 20
+PARAMS        ?= 1000000
 ROUNDS        ?= 100000
 FROM          ?= 1
+NETS          ?=
+
+# Scripts that start brokers: start-NAME PORT runs one in the foreground, prints
+# "ready" when it answers, and exits with 77 where it cannot be had.
+FEDMQ_BROKERS_DIR ?= ../shared/brokers
+
+PYTHON        ?= python3
+TORCH         ?=
+VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds bench sim mutants quickstart demo clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash samebits sim mutants quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +34,16 @@ build: ## build ./bin/fedmq, a static binary
 
 test: ## run all tests; needs Go alone
 	CGO_ENABLED=0 $(GO) test ./...
+
+test-python: $(VENV)/ready ## test python/ with PYTHON (python3); tests of the PyTorch helper where torch is installed, TORCH=1 installs it (5 GB)
+	cd python && ../$(VENV)/bin/python -m mypy
+	PYTHONPATH=python $(VENV)/bin/python -m pytest -c python/pyproject.toml python
+	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/init-' ./cmd/fedmq
+
+$(VENV)/ready:
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/python -m pip install -q numpy pytest mypy scikit-learn $(if $(TORCH),torch)
+	@touch $@
 
 check: fmt-check mod vet layers lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, lint, race tests, fuzz seeds
 
@@ -57,8 +79,23 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
+nets: ## slow and broken networks: toxiproxy, network namespaces, netem (root); NETS=-full for 1 MB over 64 kbit/s
+	cd internal/nettest && $(GO) test -count 1 -timeout 30m -v . $(NETS)
+
+hostile: ## a peer that says all it should not, as often as it can: reasons, rounds, memory, time
+	FEDMQ_TEST_HOSTILE=1 $(GO) test -count 1 -v -run '^TestHostile(Crowd)?$$' ./internal/federation
+
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=passes of each point
+	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest
+	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
+	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 4 \
+	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(or $(SEED),1)
+
+samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
+	GO='$(GO)' scripts/samebits
 
 sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and prints its trace
 	$(GO) test ./internal/sim -count 1 -timeout 60m -run '^TestSim$$' -v -args $(if $(SEED),-seed $(SEED),-rounds $(ROUNDS) -from $(FROM))
@@ -66,8 +103,22 @@ sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and 
 mutants: ## break the machines one line at a time; the simulation and the tests must notice
 	scripts/mutants
 
+test-web: ## tests of the dashboard in headless Chromium; skipped where there is none
+	FEDMQ_TEST_WEB=1 $(GO) test -count=1 -v -run '^TestPage' ./cmd/fedmq
+
+screenshots: ## the same, and the pictures of the dashboard in docs/img
+	FEDMQ_SCREENSHOTS='$(CURDIR)/docs/img' $(MAKE) test-web
+
 quickstart: build ## run the README's own commands: broker, aggregator, sites, mosquitto_sub
 	scripts/quickstart
+
+brokers: build ## put every broker that FEDMQ_BROKERS_DIR can start through every story; writes docs/ref/brokers.md
+	FEDMQ_BROKERS=full FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' FEDMQ_BROKERS_WRITE='$(CURDIR)/docs/ref/brokers.md' \
+	  $(GO) test ./internal/brokers -count 1 -parallel 64 -timeout 40m
+
+brokers-quick: build ## the same in minutes: every story on two brokers, one on each other; prints its table
+	FEDMQ_BROKERS=quick FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
+	  $(GO) test ./internal/brokers -count 1 -parallel 64 -timeout 12m -v
 
 demo: ## ten sites on real data, one process, a table of rounds
 	$(GO) run ./cmd/fedmq demo

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,9 +20,10 @@ import (
 )
 
 // Run runs the aggregator until ctx ends or something makes going on unsafe: a
-// failed disk, another aggregator with a higher epoch (ErrFenced), a broker
-// that has seen more than the disk knows (ErrBehind). It returns nil when ctx
-// ended it, after everything it started has ended.
+// failed disk, another aggregator with a higher epoch (ErrFenced), a broker or
+// members that have seen more than the disk knows (ErrBehind; with AdoptEpoch
+// it goes on above that, once a task). It returns nil when ctx ended it, after
+// everything it started has ended.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -31,17 +33,38 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("aggregator: %w", err)
 	}
-	a, err := newAggregator(cfg, st)
-	if err != nil {
-		return errors.Join(err, st.Close())
+	return errors.Join(live(ctx, cfg, st), st.Close())
+}
+
+// live runs drivers until one ends for good: an adoption needs a new one, which
+// goes on from the disk.
+func live(ctx context.Context, cfg Config, st *store.Store) error {
+	adopted := map[string]bool{}
+	tasks := cfg.Tasks
+	for {
+		if cfg.AdoptEpoch {
+			cfg.Tasks = slices.Clone(tasks) // the next driver wants the initial models too
+		}
+		a, err := newAggregator(cfg, st)
+		if err != nil {
+			return err
+		}
+		err = a.run(ctx)
+		behind, ok := errors.AsType[*behindError](err)
+		if !ok || !cfg.AdoptEpoch || adopted[behind.task.cfg.Name] {
+			return err
+		}
+		adopted[behind.task.cfg.Name] = true
+		if err := behind.task.adopt(ctx, behind); err != nil {
+			return fmt.Errorf("aggregator: task %s: adopt: %w", behind.task.cfg.Name, err)
+		}
 	}
-	return errors.Join(a.run(ctx), st.Close())
 }
 
 // Errors that end Run; they arrive wrapped with task, rounds and epochs.
 var (
 	ErrFenced = errors.New("aggregator: fenced by another aggregator of this owner")
-	ErrBehind = errors.New("aggregator: the broker has seen more than the data directory")
+	ErrBehind = errors.New("aggregator: more has been seen than the data directory knows")
 )
 
 // Times of the driver.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -105,13 +106,17 @@ func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
 func (t *task) sendReply(m round.SendReply) {
 	switch r := m.Reply.(type) {
 	case round.Welcome:
+		crash.At("welcome.after-tx")
 		t.reply(m.Member, wire.Welcome{Index: r.Index, FromRound: r.FromRound, FromAttempt: r.FromAttempt})
 	case round.Receipt:
+		crash.At("receipt.before")
 		t.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content)})
+		crash.At("receipt.after")
 	case round.Superseded:
 		t.reply(m.Member, wire.Superseded{Instance: wire.Nonce(r.Instance)})
 	case round.Refusal:
-		if !r.Reason.Authenticated() {
+		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
+		if !r.Reason.Authenticated() && !judged {
 			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
 			return
 		}
@@ -150,6 +155,7 @@ func (t *task) sendSettled(m round.SendSettled) error {
 	if !ok {
 		v = verdict.StaleRound
 	}
+	crash.At("settled.before")
 	t.reply(m.Member, wire.Settled{Round: m.Round, Content: model.ContentID(m.Content), Verdict: v.String()})
 	return nil
 }

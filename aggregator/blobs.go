@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -23,19 +24,23 @@ func (t *task) keep(s *staged) error {
 	return t.a.store.PutBlob(s.content, s.delta.Blob, false)
 }
 
-// durable puts the model, and the updates that are to stay, on disk.
-func (t *task) durable(c round.Commit, next *model.Model) error {
-	if err := t.a.store.PutBlob(next.ContentID(), next.Blob, true); err != nil {
-		return err
+// durable puts the model, and the updates that are to stay, on disk. It returns
+// the content id of the model, which is hashed once.
+func (t *task) durable(c round.Commit, next *model.Model) (model.ContentID, error) {
+	if next == t.base { // it is there
+		return model.ContentID(c.Base), nil
 	}
-	if t.cfg.KeepUpdates != KeepAll || c.Work == round.WorkEvaluate {
-		return nil
+	crash.At("model.before-fsync")
+	id, err := t.a.store.AddBlob(next.Blob, true)
+	crash.At("model.after-dirsync")
+	if err != nil || t.cfg.KeepUpdates != KeepAll {
+		return id, err
 	}
 	ids := make([][32]byte, len(c.Accepted))
 	for i, acc := range c.Accepted {
 		ids[i] = acc.Content
 	}
-	return t.a.store.SyncBlobs(ids...)
+	return id, t.a.store.SyncBlobs(ids...)
 }
 
 // retire removes what is not to be kept any longer after a commit: the round's

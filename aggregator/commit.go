@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/aggregator/strategy"
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -15,12 +16,14 @@ import (
 // the machine's next order, then everything is published.
 func (t *task) commit(c round.Commit) error {
 	closed := t.a.nowMS()
+	crash.At("close")
 	next, err := t.finish(c)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
-	id := next.ContentID()
-	if err := t.durable(c, next); err != nil {
+	crash.At("optimiser.after")
+	id, err := t.durable(c, next)
+	if err != nil {
 		return err
 	}
 	raw, err := t.committedRecord(c, id, closed)
@@ -33,6 +36,7 @@ func (t *task) commit(c round.Commit) error {
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		return errors.New("a commit led to more than the next order")
 	}
+	crash.At("commit.before-tx")
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		if err := tx.PutRecord(t.cfg.Name, c.Round, c.Attempt, raw); err != nil {
 			return err
@@ -41,6 +45,7 @@ func (t *task) commit(c round.Commit) error {
 	}); err != nil {
 		return err
 	}
+	crash.At("commit.after-tx")
 	t.prev = hash
 	t.replaceBase(next)
 	t.forget()
@@ -73,31 +78,31 @@ func (t *task) finish(c round.Commit) (*model.Model, error) {
 	case round.WorkTrain:
 		return t.strategy.ResultInto(t.room(len(t.base.Blob)))
 	case round.WorkStatistics:
-		sum, err := t.pooled(c)
+		pool, err := t.pooled(c)
 		if err != nil {
 			return nil, err
 		}
-		return withZScore(t.base, sum, t.room(len(t.base.Blob)))
+		return pool.ResultInto(t.room(len(t.base.Blob)))
 	}
 	return t.base, nil
 }
 
-// pooled merges the moments of all members.
-func (t *task) pooled(c round.Commit) (fold.Moments, error) {
-	schema := statisticsSchema(t.base.Schema)
-	sum := newMoments(schema[0].Elements())
+// pooled merges the statistics of all members.
+func (t *task) pooled(c round.Commit) (*strategy.Statistics, error) {
+	pool, err := strategy.NewStatistics(t.base)
+	if err != nil {
+		return nil, err
+	}
 	for _, acc := range c.Accepted { // path order
 		s := t.folded[acc.Member]
 		if s.delta == nil {
-			if err := t.borrow(s, schema); err != nil {
-				return sum, err
+			if err := t.borrow(s, strategy.StatisticsOf(t.base.Schema)); err != nil {
+				return nil, err
 			}
 		}
-		m, err := momentsOf(s.delta)
-		if err != nil {
-			return sum, err
+		if err := pool.Add(s.delta); err != nil {
+			return nil, err
 		}
-		sum.Merge(m)
 	}
-	return sum, nil
+	return pool, nil
 }

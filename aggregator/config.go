@@ -36,6 +36,11 @@ type Config struct {
 	StageMemory int // bytes of memory for updates that arrive in parts, of all tasks together, 1 and up; default 64 MiB. Beyond it they lie in files
 	Uploads     int // updates that arrive in parts at once, 1 to 4096; default 64. Others wait
 
+	// AdoptEpoch is an operator's decision for one start: a task whose data
+	// directory is an older copy goes on above what the broker and the members
+	// have seen, instead of stopping with ErrBehind. What the copy lacks is lost.
+	AdoptEpoch bool
+
 	Log  zerolog.Logger                              // default: silent
 	Now  func() time.Time                            // default: time.Now
 	Dial func(ctx context.Context) (net.Conn, error) // replaces the network connection, for tests and in-process brokers

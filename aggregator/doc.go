@@ -7,6 +7,11 @@
 // takes what arrives, steps the machine, makes durable what it owes, folds,
 // and sends, in that order.
 //
+// Models and updates that do not fit one message travel in parts, by the
+// machines of internal/transfer: a model lies on the broker as retained parts,
+// updates are granted part by part and staged until they are whole, and each
+// is folded through one buffer, so that memory does not grow with the sites.
+//
 // It never trusts a byte that it did not write: what arrives goes through
 // package wire, and what the broker retains is only a cache of the disk.
 package aggregator

@@ -67,7 +67,7 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 		case s := <-a.conn.States():
 			a.linkState(s)
 		case m := <-a.conn.Messages():
-			err = a.drain(m)
+			err = a.drain(m, a.conn.Messages())
 		case c := <-a.parts.done:
 			c.task.partOut(c)
 		case out := <-a.pub.done:
@@ -102,8 +102,8 @@ func stoppedTimer() *time.Timer {
 // share one transaction. It stops at anything that changes what the next
 // message means (the start, an order, the end of an attempt), and when what is
 // decoded takes much memory.
-func (a *aggregator) drain(m link.Message) error {
-	for range batch {
+func (a *aggregator) drain(m link.Message, more <-chan link.Message) error {
+	for taken := 1; ; taken++ {
 		if err := a.receive(m); err != nil {
 			return fmt.Errorf("aggregator: %w", err)
 		}
@@ -114,16 +114,15 @@ func (a *aggregator) drain(m link.Message) error {
 			}
 			decoded += t.decoded
 		}
-		if decoded > maxDecoded {
+		if decoded > maxDecoded || taken == batch { // what is taken out of the queue is received
 			return nil
 		}
 		select {
-		case m = <-a.conn.Messages():
+		case m = <-more:
 		default:
 			return nil
 		}
 	}
-	return nil
 }
 
 // work does what the machines owe and returns the time until the next tick.
@@ -191,7 +190,7 @@ func (a *aggregator) receive(m link.Message) error {
 	}
 	at, err := a.ns.Parse(m.Topic)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // a topic that is none of ours
 	}
 	t := a.tasks[at.Task]
 	if t == nil {
@@ -229,7 +228,7 @@ func (a *aggregator) start() {
 		a.recv.Connected(a.nowMS())
 	}
 	for _, t := range a.order {
-		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.seen.Epoch, Instance: a.instance})
+		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.shown.order.Epoch, Instance: a.instance})
 		if a.up {
 			t.connected()
 		}

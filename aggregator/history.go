@@ -31,9 +31,13 @@ func (t *task) genesis() error {
 		}
 		return errors.Join(err, t.chain(raws))
 	}
+	about, err := t.describe()
+	if err != nil {
+		return err
+	}
 	now := t.a.nowMS()
 	raw, err := t.encode(record.Record{
-		Verdict: record.Committed, Work: workInit, Model: id, Epoch: 0,
+		Verdict: record.Committed, Work: workInit, Model: id, Epoch: 0, OrderHash: record.Hash(about),
 		OpenedMS: now, ClosedMS: now, CommittedMS: now, Reason: "init",
 	})
 	if err != nil {
@@ -49,7 +53,31 @@ func (t *task) genesis() error {
 		return err
 	}
 	t.prev = record.Hash(raw)
+	t.exportDescription(about)
 	t.recorded(0, 0, raw)
+	return nil
+}
+
+// describe returns the task's description, which record 0 names (RC-16).
+func (t *task) describe() ([]byte, error) {
+	return record.Describe(t.topics.Node(), t.cfg.Name, t.cfg.Init.Schema).Encode()
+}
+
+// described holds the configured model against the description that record 0
+// names: rules are no part of a schema's hash. Older tasks name none.
+func (t *task) described(first []byte) error {
+	r, err := record.Decode(first)
+	if err != nil || r.OrderHash.IsZero() {
+		return err
+	}
+	about, err := t.describe()
+	if err != nil {
+		return err
+	}
+	if record.Hash(about) != r.OrderHash {
+		return errors.New("model: the rules of its tensors are not those which the task in this data directory began with; other rules are a new task")
+	}
+	t.exportDescription(about)
 	return nil
 }
 
@@ -99,7 +127,7 @@ func (t *task) chain(raws [][]byte) error {
 		if r, err = c.Next(raw); err != nil {
 			return err
 		}
-		if r.Verdict == record.Committed && r.Round > 0 && t.a.store.HasBlob(r.Base) {
+		if r.Verdict != record.Abandoned && r.Round > 0 && t.a.store.HasBlob(r.Base) {
 			t.versions = append(t.versions, round.ID(r.Base))
 		}
 		t.export(r.Round, r.Attempt, raw)
@@ -107,6 +135,9 @@ func (t *task) chain(raws [][]byte) error {
 	}
 	if r.Owner != t.topics.Node() {
 		return fmt.Errorf("the records in this data directory are of the owner %q, not of %q", r.Owner, t.topics.Node())
+	}
+	if err := t.described(raws[0]); err != nil {
+		return err
 	}
 	t.prev = c.Tip()
 	head, err := record.HeadOf(raws[len(raws)-1], t.signer())

@@ -2,7 +2,9 @@ package aggregator
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -23,11 +25,7 @@ func (t *task) join(path string, m link.Message) {
 		t.refuse(path, h, err)
 		return
 	}
-	if (j.SeenEpoch > t.state.Epoch || j.SeenRound > t.state.Round) && t.mayLog() {
-		t.log.Warn().Str("member", path).Uint64("seen_epoch", j.SeenEpoch).Uint64("seen_round", j.SeenRound).
-			Uint64("epoch", t.state.Epoch).Uint64("round", t.state.Round).
-			Msg("a member has seen a later order and will not obey: is this data directory an old copy?")
-	}
+	t.claim(path, j)
 	t.step(round.Join{
 		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
 		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
@@ -73,6 +71,12 @@ func (t *task) update(path string, m link.Message) {
 		}
 		t.step(ev)
 	case wire.Offer:
+		if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
+			t.refuse(path, h, &wire.Refusal{
+				Reason: wire.ReasonTooLarge, Detail: fmt.Sprintf("parts of %d bytes, want at most %d", n, t.a.cfg.PartSize),
+			})
+			return
+		}
 		t.offered(ev, c)
 	}
 }
@@ -107,7 +111,7 @@ func contentOf(c wire.Contribution) (content round.ID, samples uint64, ok bool) 
 func (t *task) want() model.Schema {
 	switch t.openWork() {
 	case round.WorkStatistics:
-		return statisticsSchema(t.base.Schema)
+		return strategy.StatisticsOf(t.base.Schema)
 	case round.WorkEvaluate:
 		return model.Schema{}
 	}
@@ -122,7 +126,7 @@ func (t *task) openWork() round.Work {
 }
 
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(statisticsSchema(t.base.Schema)))
+	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base.Schema)))
 }
 
 // check runs the numeric checks of a decoded update (algorithms A3). An error
@@ -134,13 +138,10 @@ func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm flo
 	switch t.openWork() {
 	case round.WorkTrain:
 		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
-			norm = l2(s.delta)
+			norm = strategy.Norm(s.delta)
 		}
 	case round.WorkStatistics:
-		var m fold.Moments
-		if m, err = momentsOf(s.delta); err == nil {
-			err = checkMoments(m)
-		}
+		err = strategy.CheckStatistics(s.delta)
 	}
 	switch {
 	case err == nil:

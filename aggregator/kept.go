@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -69,6 +70,7 @@ func (t *task) acceptAgain() error {
 		if err := t.work(); err != nil {
 			return err
 		}
+		crash.At("kept.mid")
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func fitsInline(s model.Schema, partSize int) bool {
 // its manifest, whose parts are then on the shelf.
 func (t *task) distribution(o round.Order) (wire.Message, error) {
 	t.shelf.withdraw()
-	t.shelf = nil
+	t.shelf, t.shelved, t.refill = nil, false, false
 	if fitsInline(t.base.Schema, t.a.cfg.PartSize) {
 		return wire.Model{Version: o.Version, Tensors: t.base}, nil
 	}
@@ -38,7 +38,9 @@ func (t *task) distribution(o round.Order) (wire.Message, error) {
 	t.shelf, t.shelved = s, t.found == found{s.key, slot}
 	t.mender = transfer.NewMender() // nothing of the version before counts
 	t.mender.Hold(s.blob)
-	t.mender.All(t.a.nowMS())
+	if t.refill = t.shelved; !t.refill {
+		t.mender.All(t.a.nowMS())
+	}
 	if t.a.up {
 		t.mender.Connected(t.a.nowMS())
 	}
@@ -87,6 +89,7 @@ func (t *task) mend(ctx context.Context, now int64) {
 // partOut takes the outcome of publishing a part.
 func (t *task) partOut(c carried) {
 	if c.err == nil {
+		t.passPart()
 		t.counts.bytesDown += int64(c.bytes)
 	}
 	if c.shelf != t.shelf {
@@ -98,15 +101,22 @@ func (t *task) partOut(c carried) {
 	t.mender.Sent(t.a.nowMS(), c.part, c.err == nil)
 }
 
-// partsConnected: what was on its way to the broker goes on; what was all there
-// goes out once more in the background, as brokers forget.
+// partsConnected: what was on its way to the broker goes on; what was there
+// goes out once more behind the order, as brokers forget.
 func (t *task) partsConnected(now int64) {
 	if len(t.stale) > 0 {
 		t.a.pub.clear(t, t.stale)
 	}
 	t.mender.Connected(now)
-	if t.shelf != nil && t.shelved {
-		t.mender.All(now)
+	done, _ := t.mender.Progress()
+	t.refill = t.shelf != nil && (t.shelved || done > 0)
+}
+
+// orderOut begins to publish once more what may be lost.
+func (t *task) orderOut() {
+	if t.refill {
+		t.refill = false
+		t.mender.All(t.a.nowMS())
 	}
 }
 

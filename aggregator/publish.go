@@ -3,6 +3,7 @@ package aggregator
 import (
 	"encoding/json"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -72,6 +73,8 @@ func (t *task) publishedOrder(p publication) {
 	}
 	t.flying, t.published = false, p.ok
 	if p.ok {
+		crash.At("order.after-publish")
+		t.orderOut()
 		t.step(round.Published{Now: t.a.nowMS(), Epoch: p.order.Epoch, Round: p.order.Round, Attempt: p.order.Attempt})
 	}
 }

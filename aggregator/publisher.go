@@ -163,6 +163,7 @@ func (p *publisher) send(ctx context.Context, pub publication) bool {
 			}
 			return false
 		}
+		pub.task.passMessage(m.Topic)
 	}
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -58,13 +59,8 @@ func newestOrder(msgs []round.Message) int {
 // work does what the machine owes, in the order it owes it: save, fold, send,
 // commit; a commit makes more work.
 func (t *task) work() error {
-	if !t.begun {
-		if t.seenLater() {
-			return fmt.Errorf("%w: its order is epoch %d, round %d, attempt %d; on disk the task is at epoch %d, round %d. "+
-				"The data directory is an older copy: restore the newer one, or give the task another name",
-				ErrBehind, t.seen.Epoch, t.seen.Round, t.seen.Attempt, t.state.Epoch, t.state.Round)
-		}
-		t.begun = true
+	if err := t.behind(); err != nil {
+		return err
 	}
 	if t.fencedBy > 0 {
 		return fmt.Errorf("%w: its order has epoch %d, this process has %d", ErrFenced, t.fencedBy, t.state.Epoch)
@@ -119,6 +115,7 @@ func (t *task) save(s round.Save) error {
 	if err != nil {
 		return err
 	}
+	t.beforeSave(s)
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		for i, raw := range raws {
 			if err := tx.PutRecord(t.cfg.Name, s.Records[i].Round, s.Records[i].Attempt, raw); err != nil {
@@ -129,6 +126,7 @@ func (t *task) save(s round.Save) error {
 	}); err != nil {
 		return err
 	}
+	t.afterSave(s)
 	t.prev = prev
 	for i, raw := range raws {
 		t.recorded(s.Records[i].Round, s.Records[i].Attempt, raw)
@@ -194,6 +192,7 @@ func (t *task) fold(rd round.Ready) error {
 		}
 		if t.openWork() == round.WorkTrain {
 			t.strategy.Add(s.delta, acc.Weight)
+			crash.At("fold.mid")
 			s.delta = nil // its sum is all that is needed
 			t.letGo(s)
 		}

@@ -50,21 +50,29 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 // for people and their tools; state.db holds the record, so a failure is only
 // told.
 func (t *task) export(rnd uint64, attempt uint32, raw []byte) {
-	dir := filepath.Join(t.a.cfg.DataDir, "records", t.cfg.Name)
-	name := filepath.Join(dir, fmt.Sprintf("%06d-%d.json", rnd, attempt))
-	if had, err := os.ReadFile(name); err == nil && bytes.Equal(had, raw) { // #nosec G304 -- below the data directory
+	t.exportFile(filepath.Join(t.cfg.Name, fmt.Sprintf("%06d-%d.json", rnd, attempt)), raw)
+}
+
+// exportDescription writes records/<task>.json, without which the blobs say
+// nothing of shapes.
+func (t *task) exportDescription(about []byte) { t.exportFile(t.cfg.Name+".json", about) }
+
+// exportFile writes a file below records/, whole or not at all.
+func (t *task) exportFile(name string, b []byte) {
+	name = filepath.Join(t.a.cfg.DataDir, "records", name)
+	if had, err := os.ReadFile(name); err == nil && bytes.Equal(had, b) { // #nosec G304 -- below the data directory
 		return
 	}
 	tmp := name + ".tmp"
-	err := os.MkdirAll(dir, 0o700)
+	err := os.MkdirAll(filepath.Dir(name), 0o700)
 	if err == nil {
-		err = os.WriteFile(tmp, raw, 0o600)
+		err = os.WriteFile(tmp, b, 0o600)
 	}
 	if err == nil {
 		err = os.Rename(tmp, name)
 	}
 	if err != nil {
-		t.log.Warn().Err(err).Msg("record not exported; it is safe in state.db")
+		t.log.Warn().Err(err).Str("file", name).Msg("record not exported; it is safe in state.db")
 	}
 }
 
@@ -80,7 +88,8 @@ type summary struct {
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
 
-	at int64 // when it was closed
+	at                 int64 // when it was closed
+	bytesUp, bytesDown int64
 }
 
 func (t *task) note(r record.Record) {
@@ -88,7 +97,7 @@ func (t *task) note(r record.Record) {
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
 		Counted: r.Counts()["counted"], Members: len(r.Entries),
 		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000,
-		Metrics: map[string]float64{}, at: r.ClosedMS,
+		Metrics: map[string]float64{}, at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown,
 	}
 	for name, m := range r.Metrics {
 		if v := float64(m.Value); !math.IsNaN(v) {
@@ -119,6 +128,8 @@ func (t *task) kpis() {
 	put("round", float64(t.last.Round))
 	put("sites", float64(t.last.Counted))
 	put("round_seconds", t.last.Seconds)
+	put("bytes_up", float64(t.last.bytesUp))
+	put("bytes_down", float64(t.last.bytesDown))
 }
 
 // traffic returns the payload bytes since the last record, up and down.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -38,7 +39,7 @@ func (r *retained) look(payload []byte, now int64) {
 // repairAt is when wrong bytes are to be replaced: after a second, none at all
 // after five, and each topic at most once in 10 s. 0: nothing is wrong.
 func (r *retained) repairAt() int64 {
-	at := int64(0)
+	var at int64
 	switch {
 	case r.wrongAt > 0:
 		at = r.wrongAt + mendAfter.Milliseconds()
@@ -88,6 +89,7 @@ func (t *task) ownTopic(at topics.Topic, m link.Message) {
 		t.ownOrder(m)
 	}
 	if !t.a.started {
+		t.show(at, m)
 		if at.Kind == topics.Model && len(m.Payload) > 0 {
 			t.findModel(m)
 		}
@@ -97,6 +99,16 @@ func (t *task) ownTopic(at topics.Topic, m link.Message) {
 		if r := &t.own[i]; r.topic == m.Topic {
 			r.look(m.Payload, t.a.nowMS())
 		}
+	}
+}
+
+// show keeps what the broker retained before the start, for adoption.
+func (t *task) show(at topics.Topic, m link.Message) {
+	switch at.Kind {
+	case topics.Model:
+		t.shown.model = m.Payload
+	case topics.Record:
+		t.shown.head = m.Payload
 	}
 }
 
@@ -113,8 +125,11 @@ func (t *task) ownOrder(m link.Message) {
 		return
 	}
 	if !t.a.started {
-		if s := t.seen; h.Epoch > s.Epoch || h.Epoch == s.Epoch && h.Round > s.Round {
-			t.seen = h
+		if s := t.shown.order; h.Epoch > s.Epoch || h.Epoch == s.Epoch && h.Round > s.Round {
+			hash, err := wire.SignedHash(m.Payload)
+			if err == nil {
+				t.shown.order, t.shown.orderHash = h, record.Digest(hash)
+			}
 		}
 		return
 	}
@@ -128,6 +143,6 @@ func (t *task) ownOrder(m link.Message) {
 // only a restored backup explains it, since every order is on disk before it
 // is published.
 func (t *task) seenLater() bool {
-	h := t.seen
+	h := t.shown.order
 	return h.Round > t.state.Round || h.Round == t.state.Round && round.ID(h.Base) != t.state.Base
 }

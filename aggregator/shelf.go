@@ -3,7 +3,6 @@ package aggregator
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/topics"
@@ -63,11 +62,10 @@ const partsInFlight = 8
 // carrier publishes parts for the driver, a few at a time. Their payloads are
 // made as they leave.
 type carrier struct {
-	conn  *link.Conn
-	done  chan carried
-	room  chan struct{}
-	goes  sync.WaitGroup
-	bytes atomic.Int64 // published so far
+	conn *link.Conn
+	done chan carried
+	room chan struct{}
+	goes sync.WaitGroup
 }
 
 // carried is the outcome of publishing one part.

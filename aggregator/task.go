@@ -16,7 +16,6 @@ import (
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // task drives the round machine of one task.
@@ -49,15 +48,18 @@ type task struct {
 	wakeAt int64       // the machine's next tick, in ms
 	begun  bool        // the broker was found not to be ahead of the disk
 
-	seen     wire.Header // highest own order found on the broker at start
-	fencedBy uint64      // epoch of the order that fenced this process
-	own      [3]retained // what should be retained: model, record head, order
-	orderOf  id          // the order whose bytes are in own
-	modelOf  version     // the model whose bytes are in own
+	shown    shown         // what the broker retained at the start
+	claims   map[string]id // members that say they have seen more than the disk knows
+	claimed  bool          // one of them is new
+	fencedBy uint64        // epoch of the order that fenced this process
+	own      [3]retained   // what should be retained: model, record head, order
+	orderOf  id            // the order whose bytes are in own
+	modelOf  version       // the model whose bytes are in own
 
 	mender  *transfer.Mender
 	shelf   *shelf       // the model's parts; nil: it is inline
 	shelved bool         // all of them were on the broker once
+	refill  bool         // they are to be published once more, when the order is out
 	held    *publication // waits for that
 	mendAt  int64        // the mender's next tick, in ms
 	found   found        // on the broker when the process began

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -81,6 +82,7 @@ func (t *task) part(path string, m link.Message) error {
 		t.step(ev)
 		return nil
 	}
+	crash.At("part.before-write")
 	return up.stage.WriteAt(p.Data, off)
 }
 
@@ -169,6 +171,7 @@ func (a *aggregator) receiveParts() error {
 		}
 		for _, g := range rd.Grants {
 			a.tasks[g.Key.Task].reply(g.Key.Member, g.Reply)
+			crash.At("grant.after-publish")
 		}
 		for _, w := range rd.Waits {
 			a.tasks[w.Key.Task].reply(w.Key.Member, w.Reply)
@@ -183,9 +186,10 @@ func (a *aggregator) receiveParts() error {
 
 func (a *aggregator) stagingPlaces(rd transfer.RecvReady) error {
 	for _, key := range rd.Release {
-		if up := a.uploads[key]; up != nil {
+		if up := a.uploads[key]; up != nil && up.stage != nil {
 			a.release(up.stage)
 			up.stage, up.got = nil, 0
+			up.task.uploading(up, false) // it waits: nothing of it is under way
 		}
 	}
 	for _, key := range rd.Admit {

@@ -177,7 +177,7 @@ func (t Task) statisticsProblems(partSize int) []error {
 				name, s.DType, s.Shape, s.Rule)}
 		}
 	}
-	if err := travels(statisticsSchema(t.Init.Schema), partSize); err != nil {
+	if err := travels(strategy.StatisticsOf(t.Init.Schema), partSize); err != nil {
 		return []error{fmt.Errorf("statistics: %w", err)}
 	}
 	return nil

@@ -30,6 +30,8 @@ type hook struct {
 	server   *mqtt.Server
 	retained *store.Retained // nil: in memory only
 
+	begins beginning
+
 	keep sync.Mutex // orders what goes to retained
 	subs sync.Map   // *mqtt.Client -> uint16, packet id of the SUBSCRIBE being answered
 }
@@ -100,6 +102,7 @@ func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnDisconnect,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
+		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
 	}, b) >= 0
 }
 
@@ -221,5 +224,6 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		h.logDenied(cl, "publish", pk.TopicName)
 		return pk, packets.ErrRejectPacket
 	}
+	giveRoomBack(cl, pk)
 	return pk, nil
 }

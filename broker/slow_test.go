@@ -118,6 +118,30 @@ func TestSlowReaderIsServed(t *testing.T) {
 	})
 }
 
+// A reader that takes less than 8 KiB in 10 s is cut off, on whatever it is
+// written with.
+func TestTooSlowReaderIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		g := newGate(b.Conn(""))
+		slow := join(t, g, connectOpts{id: "slow"})
+		if slow.subscribe("t", 1) != 1 {
+			t.Fatal("SUBSCRIBE refused")
+		}
+		g.slow(1024, 2*time.Second) // 8 KiB in 16 s
+		pub := join(t, b.Conn(""), connectOpts{id: "pub"})
+		began := time.Now()
+		pub.publishAsync("t", strings.Repeat("x", 1<<20), 0, false)
+		if pk, more := <-slow.in; more {
+			t.Fatalf("got a packet of type %d with %d bytes", pk.FixedHeader.Type, len(pk.Payload))
+		}
+		if d := time.Since(began); d > 3*writeWithin {
+			t.Errorf("cut off after %v, want soon after %v", d, writeWithin)
+		}
+	})
+}
+
 // Who connects and says nothing, or stops in the middle of its CONNECT, is cut
 // off after 10 s.
 func TestConnectHasADeadline(t *testing.T) {

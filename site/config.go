@@ -35,6 +35,9 @@ type Config struct {
 	Keys        []wire.Key   // keys of the aggregators; required with Signer, and the other way round
 	MinSecurity Security     // weakest setting this site takes part in; default SecurityOpen
 
+	Bandwidth int64 // bits a second that parts of models, and parts of updates, take at most; 9,600 and up; default no limit
+	Hours     Hours // time of day in which parts travel; default always
+
 	Agent string                                      // name and version for joins and presence, at most 64 bytes; default "fedmq"
 	Log   zerolog.Logger                              // default: silent
 	Now   func() time.Time                            // default time.Now
@@ -68,6 +71,9 @@ type Task struct {
 	Trainer trainer.Trainer // what trains, on this site's data; required
 }
 
+// minBandwidth is that of the slowest modem worth its while, in bits a second.
+const minBandwidth = 9_600
+
 // maxTasks bounds the tasks of a site.
 const maxTasks = 64
 
@@ -99,6 +105,12 @@ func (c Config) Validate() error {
 		}
 	default:
 		bad("least security %q, want %q or %q", c.MinSecurity, SecurityOpen, SecuritySign)
+	}
+	if c.Bandwidth < 0 || c.Bandwidth > 0 && c.Bandwidth < minBandwidth {
+		bad("bandwidth of %d bit/s, want %d or more, or 0 for no limit", c.Bandwidth, minBandwidth)
+	}
+	if err := c.Hours.validate(); err != nil {
+		bad("%w", err)
 	}
 	if err == nil {
 		errs = append(errs, c.checkTasks(ns)...)

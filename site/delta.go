@@ -69,24 +69,21 @@ func subtract(spec model.Spec, dst, a, b []byte) error {
 // tensors m2, mean and n, f64 of one shape [d], finite, n and m2 not negative.
 func checkStatistics(s *model.Model) error {
 	const want = "statistics: want the tensors m2, mean and n, f64 of one shape [d]"
-	if s == nil || len(s.Schema) != 3 || s.Check() != nil {
+	if s == nil || len(s.Schema) == 0 || len(s.Schema[0].Shape) != 1 || s.Check() != nil ||
+		!s.Schema.Equal(model.StatisticsSchema(s.Schema[0].Shape[0])) {
 		return errors.New(want)
 	}
-	for i, name := range []string{"m2", "mean", "n"} {
-		spec := s.Schema[i]
-		if spec.Name != name || spec.DType != model.F64 || len(spec.Shape) != 1 || spec.Shape[0] != s.Schema[0].Shape[0] {
-			return errors.New(want)
-		}
-		v, err := s.Float64s(name)
+	for _, spec := range s.Schema {
+		v, err := s.Float64s(spec.Name)
 		if err != nil {
 			return err
 		}
 		for _, x := range v {
 			if x-x != 0 {
-				return fmt.Errorf("statistics: %s: %w", name, errNotFinite)
+				return fmt.Errorf("statistics: %s: %w", spec.Name, errNotFinite)
 			}
-			if x < 0 && name != "mean" {
-				return fmt.Errorf("statistics: %s is negative", name)
+			if x < 0 && spec.Name != model.StatMeanName {
+				return fmt.Errorf("statistics: %s is negative", spec.Name)
 			}
 		}
 	}

@@ -59,7 +59,10 @@ type saved struct {
 }
 
 // boltDisk is the disk of a data directory.
-type boltDisk struct{ s *store.Store }
+type boltDisk struct {
+	s     *store.Store
+	fresh *fresh
+}
 
 // openDisk opens the data directory of a node and removes models that no task
 // keeps.
@@ -68,7 +71,7 @@ func openDisk(dir, node string) (boltDisk, error) {
 	if err != nil {
 		return boltDisk{}, err
 	}
-	d := boltDisk{s}
+	d := boltDisk{s, &fresh{}}
 	err = d.claim(dir, node)
 	if err == nil {
 		err = d.sweep()
@@ -113,12 +116,17 @@ func (d boltDisk) sweep() error {
 func (d boltDisk) kept() (map[model.ContentID]bool, error) {
 	kept := map[model.ContentID]bool{}
 	err := d.s.View(func(tx *store.Tx) error {
-		err := tx.ForEach(store.Task, "", func(_ string, val []byte) error {
+		err := tx.ForEach(store.Task, "", func(key string, val []byte) error {
+			if _, name, _ := strings.Cut(key, "\x00"); name != modelKey {
+				return nil // the bytes of a small model
+			}
 			var l layout
 			if err := json.Unmarshal(val, &l); err != nil {
 				return fmt.Errorf("site: model of a task: %w", err)
 			}
-			kept[l.Content] = true
+			if !l.InState {
+				kept[l.Content] = true
+			}
 			return nil
 		})
 		return errors.Join(err, tx.ForEach(store.Round, "", func(key string, val []byte) error {
@@ -158,15 +166,17 @@ func (d boltDisk) release(ids ...model.ContentID) error {
 	return nil
 }
 
-// layout names a stored model: its blob and how to read it.
+// layout names a stored model: where its bytes are and how to read them.
 type layout struct {
 	Content model.ContentID `json:"content"`
 	Schema  model.Schema    `json:"schema"`
+	InState bool            `json:"in_state,omitempty"` // under bytesKey; else they are a blob
 }
 
 const (
 	nodeKey  = "node"
 	modelKey = "model"
+	bytesKey = "bytes"
 	entryKey = "entry"
 )
 
@@ -175,6 +185,7 @@ func roundKey(task, name string, round uint64) string {
 }
 
 func (d boltDisk) Load(task string) (s saved, err error) {
+	var l layout
 	err = d.s.View(func(tx *store.Tx) error {
 		b, err := tx.State(task)
 		if err != nil {
@@ -185,8 +196,7 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 				return fmt.Errorf("site: state of task %s: %w", task, err)
 			}
 		}
-		l, err := d.layout(tx, task)
-		if err != nil {
+		if l, err = d.layout(tx, task); err != nil {
 			return err
 		}
 		if !l.Content.IsZero() {
@@ -201,7 +211,7 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 			return nil
 		})
 	})
-	if err == nil && s.Model != (member.Stored{}) && !d.s.HasBlob(s.Model.Content) {
+	if err == nil && s.Model != (member.Stored{}) && !d.has(task, l) {
 		s.Model = member.Stored{}
 	}
 	return s, err

@@ -4,18 +4,27 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
 
-// PutModel writes the blob unsynced: it is fetched again if a power loss takes
-// it.
+// inState is up to which size a model's bytes are a value of state.db, written in
+// the transaction that names them. To make, rename and remove a file in each round
+// costs a small site more than all its other work.
+const inState = 128 << 10
+
+// PutModel writes a blob unsynced: it is fetched again if a power loss takes it.
 func (d boltDisk) PutModel(task string, id model.ContentID, m *model.Model) error {
+	l := layout{Content: id, Schema: m.Schema}
+	if l.InState = len(m.Blob) <= inState; l.InState {
+		return d.use(task, l, m.Blob)
+	}
 	if err := d.s.PutBlob(id, m.Blob, false); err != nil {
 		return err
 	}
-	return d.use(task, layout{Content: id, Schema: m.Schema})
+	return d.use(task, l, nil)
 }
 
 func (d boltDisk) Receive(size int64) (incoming, error) { return d.s.NewPartial(size) }
@@ -25,14 +34,46 @@ func (d boltDisk) KeepModel(task string, id model.ContentID, s model.Schema, in 
 	if !ok || p.Size() != int64(s.Bytes()) {
 		return errors.Join(fmt.Errorf("%w: not the size of the schema", store.ErrCorrupt), in.Discard())
 	}
-	if err := p.Commit(id, false); err != nil {
+	b, err := p.Commit(id, false)
+	if err != nil {
 		return err
 	}
-	return d.use(task, layout{Content: id, Schema: s})
+	if err := d.use(task, layout{Content: id, Schema: s}, nil); err != nil {
+		return err
+	}
+	d.fresh.put(id, b)
+	return nil
 }
 
-// use makes a stored blob the model of a task, in place of the one before.
-func (d boltDisk) use(task string, l layout) error {
+// fresh is the model that was put together last, until its job takes it: it was
+// read and hashed a moment ago. One is kept, whatever the number of tasks.
+type fresh struct {
+	mu   sync.Mutex
+	id   model.ContentID
+	blob []byte
+}
+
+func (f *fresh) put(id model.ContentID, b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.id, f.blob = id, b
+}
+
+// take returns the bytes if they are id's, once.
+func (f *fresh) take(id model.ContentID) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.id != id {
+		return nil
+	}
+	b := f.blob
+	f.id, f.blob = model.ContentID{}, nil
+	return b
+}
+
+// use makes a model that of a task, in place of the one before: a stored blob, or
+// the bytes given.
+func (d boltDisk) use(task string, l layout, inState []byte) error {
 	b, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("site: model of task %s: %w", task, err)
@@ -42,12 +83,38 @@ func (d boltDisk) use(task string, l layout) error {
 		if old, err = d.layout(tx, task); err != nil {
 			return err
 		}
-		return tx.Put(store.Task, store.Key(task, modelKey), b)
+		if l.InState {
+			err = tx.Put(store.Task, store.Key(task, bytesKey), inState)
+		} else if old.InState {
+			err = tx.Delete(store.Task, store.Key(task, bytesKey))
+		}
+		return errors.Join(err, tx.Put(store.Task, store.Key(task, modelKey), b))
 	})
-	if err != nil || old.Content.IsZero() {
+	if err != nil || old.Content.IsZero() || old.InState {
 		return err
 	}
 	return d.release(old.Content)
+}
+
+// bytesOf reads a task's model, and holds it against its name.
+func (d boltDisk) bytesOf(task string, l layout) (b []byte, err error) {
+	if !l.InState {
+		return d.s.Blob(l.Content)
+	}
+	err = d.s.View(func(tx *store.Tx) (err error) { b, err = tx.Get(store.Task, store.Key(task, bytesKey)); return err })
+	if err == nil && model.ContentIDOf(b) != l.Content {
+		err = fmt.Errorf("%w: model of task %s", store.ErrCorrupt, task)
+	}
+	return b, err
+}
+
+// has reports whether a task's model can be read whole.
+func (d boltDisk) has(task string, l layout) bool {
+	if !l.InState {
+		return d.s.HasBlob(l.Content)
+	}
+	_, err := d.bytesOf(task, l)
+	return err == nil
 }
 
 func (d boltDisk) Model(task string) (*model.Model, model.ContentID, error) {
@@ -55,9 +122,12 @@ func (d boltDisk) Model(task string) (*model.Model, model.ContentID, error) {
 	if err := d.s.View(func(tx *store.Tx) (err error) { l, err = d.layout(tx, task); return err }); err != nil {
 		return nil, l.Content, err
 	}
-	blob, err := d.s.Blob(l.Content)
-	if err != nil {
-		return nil, l.Content, err
+	blob := d.fresh.take(l.Content)
+	if blob == nil {
+		var err error
+		if blob, err = d.bytesOf(task, l); err != nil {
+			return nil, l.Content, err
+		}
 	}
 	schema, err := model.NewSchema(l.Schema...)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -19,6 +20,7 @@ func (d boltDisk) PutEntry(task string, e member.Entry, envelope []byte) error {
 		return fmt.Errorf("site: outbox of task %s: %w", task, err)
 	}
 	var gone []model.ContentID
+	crash.At("outbox.before-fsync")
 	err = d.s.Update(func(tx *store.Tx) error {
 		var err error
 		if gone, err = d.offered(tx, task, e.Round, gone); err != nil {
@@ -32,6 +34,7 @@ func (d boltDisk) PutEntry(task string, e member.Entry, envelope []byte) error {
 	if err != nil {
 		return err
 	}
+	crash.At("outbox.after-tx")
 	return d.release(gone...)
 }
 

@@ -127,7 +127,7 @@ func TestModelRots(t *testing.T) {
 	}
 	defer func() { _ = d.Close() }()
 	for _, x := range []float32{1, 2, 3} {
-		m := weights(t, x, 0)
+		m := filled(t, inState/4+1, x)
 		if err := d.PutModel("a", m.ContentID(), m); err != nil {
 			t.Fatal(err)
 		}
@@ -144,6 +144,71 @@ func TestModelRots(t *testing.T) {
 	}
 	if _, _, err := d.Model("a"); err == nil || !isGone(err) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A small model is no file. It comes and goes in one transaction, beside models
+// that are.
+func TestSmallModelIsNoFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := openDisk(dir, "acme/berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range []*model.Model{
+		filled(t, inState/4, 1), filled(t, inState/4, 2), filled(t, inState/4+1, 3), filled(t, inState/4+1, 4), weights(t, 5, 6), filled(t, inState/4+1, 3),
+	} {
+		if err := d.PutModel("a", m.ContentID(), m); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if d, err = openDisk(dir, "acme/berlin"); err != nil {
+			t.Fatal(err)
+		}
+		s, err := d.Load("a")
+		if err != nil || s.Model != (member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}) {
+			t.Errorf("model %d: %+v, %v", i, s, err)
+		}
+		if got, id, err := d.Model("a"); err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) {
+			t.Errorf("model %d: %v, %v", i, id, err)
+		}
+		want := 0
+		if len(m.Blob) > inState {
+			want = 1
+		}
+		if files := blobs(t, dir); len(files) != want {
+			t.Errorf("model %d of %d bytes: %v", i, len(m.Blob), files)
+		}
+		err = d.s.View(func(tx *store.Tx) error {
+			b, err := tx.Get(store.Task, store.Key("a", bytesKey))
+			if (b == nil) != (want == 1) {
+				t.Errorf("model %d: %d bytes in the state", i, len(b))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Bytes that are not the model's are as good as none.
+	m := weights(t, 7, 8)
+	if err := d.PutModel("a", m.ContentID(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.s.Update(func(tx *store.Tx) error { return tx.Put(store.Task, store.Key("a", bytesKey), []byte("rot")) }); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := d.Load("a"); err != nil || s.Model != (member.Stored{}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, _, err := d.Model("a"); err == nil || !isGone(err) {
+		t.Errorf("%v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -176,7 +241,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	zeros, other := weights(t, 0, 0), weights(t, 1, 0)
+	zeros, other := filled(t, inState/4+1, 0), filled(t, inState/4+1, 1)
 	put("a", 1, zeros)
 	put("b", 1, zeros)
 	put("a", 2, other)
@@ -187,7 +252,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 	if err := d.Part(other.ContentID(), b, 8); err != nil || !bytes.Equal(b, other.Blob[8:12]) {
 		t.Fatalf("% x, %v", b, err)
 	}
-	if err := d.Part(other.ContentID(), b, 14); !errors.Is(err, store.ErrCorrupt) {
+	if err := d.Part(other.ContentID(), b, inState+2); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("beyond its end: %v", err)
 	}
 	if got, err := d.Update(other.ContentID()); err != nil || !bytes.Equal(got, other.Blob) {
@@ -207,7 +272,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 	if err := d.Part(other.ContentID(), b, 0); !errors.Is(err, store.ErrMissing) {
 		t.Errorf("a dropped update: %v", err)
 	}
-	next := weights(t, 2, 2)
+	next := filled(t, inState/4+1, 2)
 	if err := d.PutModel("a", next.ContentID(), next); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +298,7 @@ func TestUpdateIsDurable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return boltDisk{s}
+			return boltDisk{s, &fresh{}}
 		}
 		d := open()
 		m := weights(t, float32(seed), 1)
@@ -327,9 +392,12 @@ func TestModelInParts(t *testing.T) {
 	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 0)); err != nil {
 		t.Fatal(err)
 	}
-	got, id, err := d.Model("a")
-	if err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
-		t.Errorf("%+v, %v", got, err)
+	for _, from := range []string{"memory", "the disk"} {
+		got, id, err := d.Model("a")
+		if err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
+			t.Errorf("from %s: %+v, %v", from, got, err)
+		}
+		clear(got.Blob) // it is the caller's
 	}
 	if files := blobs(t, dir); len(files) != 1 {
 		t.Errorf("%v", files)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/wire"
@@ -26,6 +27,9 @@ var errStopped = errors.New("site: stopped")
 // loop is the driver: one event at a time, until ctx ends (nil) or the site
 // cannot go on.
 func (s *site) loop(ctx, jobs context.Context, ended <-chan error) error {
+	if err := s.lookAtHours(jobs); err != nil {
+		return err
+	}
 	for _, t := range s.tasks {
 		if err := s.step(jobs, t, member.Tick{}); err != nil {
 			return err
@@ -109,6 +113,9 @@ func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Ev
 	if r.Save != nil || len(r.Drop) > 0 {
 		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
 			return nil, err
+		}
+		if len(r.Drop) > 0 {
+			crash.At("outbox.dropped")
 		}
 	}
 	if r.Cancel != 0 {
@@ -219,8 +226,13 @@ func (s *site) beatState() {
 // onTimer does what is due by the clock.
 func (s *site) onTimer(jobs context.Context) error {
 	now := s.now()
+	if s.hoursAt != 0 && now >= s.hoursAt {
+		if err := s.lookAtHours(jobs); err != nil {
+			return err
+		}
+	}
 	for _, t := range s.tasks {
-		if t.wake != 0 && now >= t.wake {
+		if t.wake != 0 && now >= t.wake || t.paced != 0 && now >= t.paced {
 			if err := s.step(jobs, t, member.Tick{}); err != nil {
 				return err
 			}
@@ -255,8 +267,10 @@ func (s *site) untilNext() time.Duration {
 		if t.wake != 0 {
 			next = min(next, t.wake)
 		}
-		if t.pull.wake != 0 {
-			next = min(next, t.pull.wake)
+		for _, at := range []ms{t.pull.wake, t.paced} {
+			if at != 0 {
+				next = min(next, at)
+			}
 		}
 		if t.behind {
 			next = min(next, t.published+progressEvery)
@@ -264,6 +278,9 @@ func (s *site) untilNext() time.Duration {
 		if s.online {
 			next = min(next, t.beat)
 		}
+	}
+	if s.hoursAt != 0 {
+		next = min(next, s.hoursAt)
 	}
 	if at := s.refused.due(); at != 0 {
 		next = min(next, at)
@@ -286,6 +303,8 @@ func (s *site) onSent(e sent) {
 	delete(e.task.sending, e.round)
 	if e.err != nil {
 		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
+	} else {
+		crash.At("offer.after")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
@@ -144,8 +145,10 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 		r = member.Welcome(w)
 	case wire.Receipt:
 		r = member.Receipt(w)
+		crash.At("receipt.seen")
 	case wire.Settled:
 		r = member.Settled(w)
+		crash.At("settled.seen")
 	case wire.RefusalReply:
 		r = member.Refusal(w)
 	case wire.Wait:
@@ -169,6 +172,7 @@ func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
+	crash.At("record.seen")
 	return s.step(jobs, t, member.Recorded{Head: h})
 }
 

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/trainer"
 )
@@ -35,6 +36,7 @@ func (s *site) feed(jobs context.Context) error {
 		var ctx context.Context
 		ctx, j.cancel = context.WithCancel(jobs)
 		s.running = j
+		crash.At("train.started")
 		s.goes.Go(func() { s.results <- work(ctx, t, s.disk, j.job, s.cfg.Member) })
 		return s.step(jobs, t, member.Began{ID: j.job.ID})
 	}
@@ -62,6 +64,7 @@ func (s *site) onResult(jobs context.Context, r result) error {
 	s.running = nil
 	j.cancel()
 	t := r.task
+	crash.At("train.finished")
 	if r.stack != nil {
 		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/wire"
@@ -37,6 +38,7 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 		})
 	case member.SendDecline:
 		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, member.Stored{Content: m.Base, Schema: m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
+		crash.At("decline.after")
 	case member.SendEntry:
 		if t.sending[m.Round] {
 			return nil // still on its way

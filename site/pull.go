@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
@@ -94,8 +95,7 @@ func (s *site) endPull(jobs context.Context, t *task) error {
 // pullOn does what the puller wants.
 func (s *site) pullOn(jobs context.Context, t *task) error {
 	p := &t.pull
-	r := p.puller.Ready()
-	p.wake = r.Wake
+	r := s.pullReady(p)
 	for _, f := range r.Unsubscribe {
 		s.conn.Unsubscribe(t.owner.ModelPart(int(f.Slot), int(f.Index)))
 	}
@@ -105,11 +105,36 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 	if len(r.Need) > 0 {
 		m := p.target
 		s.post(t, wire.KindNeed, t.member.Need(), t.m.Seen(), 0, m.is, wire.Need{Blob: m.Blob.Key(), Ranges: r.Need})
+		crash.At("need.after")
 	}
 	if r.Done {
 		return s.pulled(jobs, t)
 	}
 	return nil
+}
+
+// pullReady is what the puller wants, of which the cap and the hours let through
+// what they do (S-27, S-28).
+func (s *site) pullReady(p *pull) transfer.PullReady {
+	now, size := s.now(), 0
+	if p.target != nil {
+		size = int(p.target.Blob.Data) + wire.PartOverhead
+	}
+	room := s.down.room(now, size)
+	if s.shut {
+		room = 0
+	}
+	p.puller.Room(now, room)
+	r := p.puller.Ready()
+	s.down.take(now, len(r.Subscribe)*size)
+	p.wake = r.Wake
+	if room >= 0 {
+		p.puller.Room(now, 0) // what comes meanwhile asks for nothing
+	}
+	if at := max(s.down.next(now), now+1); r.Held && !s.shut && (p.wake == 0 || at < p.wake) {
+		p.wake = at
+	}
+	return r
 }
 
 // pulled makes the task's model of the parts, which are all there. That they
@@ -130,6 +155,7 @@ func (s *site) pulled(jobs context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
+	crash.At("model.verified")
 	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", m.Blob.Length).Int("parts", m.Blob.Count()).
 		Int64("ms", s.now()-p.began).Int("ignored", p.ignored).Msg("model received")
 	p.ignored = 0
@@ -157,7 +183,7 @@ func (s *site) leave() error {
 func (s *site) onPart(jobs context.Context, m link.Message) error {
 	at, err := s.ns.Parse(m.Topic)
 	if err != nil || at.Kind != topics.ModelPart {
-		return nil
+		return nil //nolint:nilerr // a topic that was not asked for
 	}
 	for _, t := range s.tasks {
 		if t.Name == at.Task && t.Owner == at.Path {
@@ -186,6 +212,7 @@ func (s *site) takePart(jobs context.Context, t *task, at topics.Topic, m link.M
 	if _, err := p.in.WriteAt(part.Data, int64(off)); err != nil {
 		return err
 	}
+	crash.At("model.part-k")
 	t.behind = true
 	return s.pullOn(jobs, t)
 }

@@ -43,6 +43,9 @@ type site struct {
 	stateTopic string
 	stateBeat  ms
 	online     bool
+	up, down   pacer // of parts (S-27)
+	shut       bool  // outside of their hours (S-28)
+	hoursAt    ms    // when to look again, 0: they are always
 	refused    refused
 
 	queue   []*assignment // jobs that wait for the trainer, in order of arrival
@@ -51,6 +54,7 @@ type site struct {
 	sent    chan sent     // shared with the goroutines that publish entries
 	parts   chan partSent // shared with those that publish parts
 	nudges  chan struct{}
+	scratch []byte // of one part
 	goes    sync.WaitGroup
 }
 
@@ -68,6 +72,7 @@ type task struct {
 	result  *result            // of the job that is to be sealed
 	sending map[uint64]bool    // entries on their way
 	pull    pull               // the model that comes in parts
+	paced   ms                 // when more parts of the update may leave, 0: none waits
 	upload  *upload            // the update that goes in parts, nil: none was granted
 	denied  string             // subscriptions that the broker refuses
 	trouble string             // what does not arrive, or not leave
@@ -109,7 +114,7 @@ func newSite(cfg Config) (*site, error) {
 	s := &site{
 		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{},
 		results: make(chan result, 1), sent: make(chan sent), parts: make(chan partSent), nudges: make(chan struct{}, 1),
-		refused: refused{log: cfg.Log},
+		refused: refused{log: cfg.Log}, up: pace(cfg.Bandwidth), down: pace(cfg.Bandwidth),
 	}
 	s.birth = s.now()
 	var seed [32]byte

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
@@ -84,13 +85,14 @@ func (s *site) reopen(t *task, round uint64) (wire.Header, wire.Contribution, er
 // uploadOn publishes the parts that may go now, each read from the file when
 // its turn comes. It returns the event that follows when one cannot be read.
 func (s *site) uploadOn(jobs context.Context, t *task) (member.Event, error) {
+	t.paced = 0
 	up := t.upload
 	if up == nil {
 		return nil, nil
 	}
-	for _, i := range up.sender.Ready() {
+	for _, i := range s.uploadReady(t) {
 		off, n := up.offer.Blob.Span(int(i))
-		data := make([]byte, n)
+		data := s.room(n)
 		err := s.disk.Part(up.offer.Content, data, int64(off))
 		switch {
 		case errors.Is(err, store.ErrDisk):
@@ -113,6 +115,33 @@ func (s *site) uploadOn(jobs context.Context, t *task) (member.Event, error) {
 	return nil, nil
 }
 
+// room is where a part is read before its message is made of it.
+func (s *site) room(n int) []byte {
+	if cap(s.scratch) < n {
+		s.scratch = make([]byte, n)
+	}
+	return s.scratch[:n]
+}
+
+// uploadReady is which parts may leave now (S-27, S-28).
+func (s *site) uploadReady(t *task) []uint32 {
+	now, up := s.now(), t.upload
+	size := int(up.offer.Blob.Data) + wire.PartOverhead
+	room := s.up.room(now, size)
+	switch {
+	case s.shut:
+		return nil
+	case room < 0:
+		return up.sender.Ready()
+	}
+	next := up.sender.Next(room)
+	s.up.take(now, len(next)*size)
+	if up.sender.Held() {
+		t.paced = max(s.up.next(now), now+1)
+	}
+	return next
+}
+
 // onPartSent takes the outcome of a part's publish. An unknown one is no
 // success: the aggregator asks for what it has not got.
 func (s *site) onPartSent(jobs context.Context, e partSent) error {
@@ -125,6 +154,7 @@ func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	}
 	e.up.sender.Sent(s.now(), e.index, e.err == nil)
 	if e.err == nil {
+		crash.At("part-k.after")
 		t.behind = true
 		return s.step(jobs, t, member.PartTaken{Round: e.up.round})
 	}

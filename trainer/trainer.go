@@ -50,9 +50,9 @@ type Evaluator interface {
 // Statistician is an optional part of a Trainer: it answers a statistics
 // round.
 type Statistician interface {
-	// Statistics returns a model of three f64 tensors of shape [features]:
-	// "n", the number of observed values, "mean", and "m2", the sum of squared
-	// deviations from that mean. No row can be read back from them.
+	// Statistics returns a model of model.StatisticsSchema, three f64 tensors of
+	// shape [features]: "n", the number of observed values, "mean", and "m2", the
+	// sum of squared deviations from that mean. No row can be read back from them.
 	Statistics(ctx context.Context, job Job) (*model.Model, error)
 }
 

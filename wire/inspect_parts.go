@@ -52,7 +52,7 @@ func (in *Inspection) readModel(h Header, body []byte) error {
 	}
 	switch m := d.(type) {
 	case Model:
-		in.Tensors = viewTensors(m.Tensors, true)
+		in.Tensors = ViewTensors(m.Tensors, true)
 		_ = in.show(tagInline, ModelView{m.Version, m.Tensors.ContentID(), m.Tensors.Schema.Hash()}, nil)
 	case Manifest:
 		in.Tensors = viewSchema(m.Schema, true)
@@ -68,7 +68,7 @@ func (in *Inspection) readUpdate(body []byte) error {
 	}
 	switch u := c.(type) {
 	case Update:
-		in.Tensors = viewTensors(u.Tensors, false)
+		in.Tensors = ViewTensors(u.Tensors, false)
 		return in.show(tagInline, UpdateView{u.Samples, u.Metrics, u.Content()}, nil)
 	case Offer:
 		in.Tensors = viewSchema(u.Schema, false)

@@ -67,14 +67,6 @@ func TestInspectNotFinite(t *testing.T) {
 	if v := in.Tensors[0]; v.NotFinite != 2 || v.Min != nil || v.Mean != nil {
 		t.Errorf("f16: %+v", v)
 	}
-	for bits, want := range map[uint16]float64{0x0000: 0, 0x0001: math.Ldexp(1, -24), 0x0400: math.Ldexp(1, -14), 0x3555: 0.333251953125, 0x7bff: 65504, 0xc000: -2} {
-		if got := float16(bits); got != want {
-			t.Errorf("f16 %04x is %v, want %v", bits, got, want)
-		}
-	}
-	if got := element(model.BF16, []byte{0xc0, 0xbf}); got != -1.5 {
-		t.Errorf("bf16 is %v", got)
-	}
 	var huge TensorView
 	huge.measure(model.F64, []byte("\xff\xff\xff\xff\xff\xff\xef\x7f\xff\xff\xff\xff\xff\xff\xef\xff"))
 	if huge.Min == nil || huge.Mean != nil {

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"math"
 
 	"github.com/fedmq/fedmq/model"
@@ -21,9 +20,9 @@ type TensorView struct {
 	NotFinite int      `json:"not_finite,omitempty"` // NaN and infinite values
 }
 
-// viewTensors describes the tensors of a model, which may be nil; rules says
-// whether the message carried their rules.
-func viewTensors(m *model.Model, rules bool) []TensorView {
+// ViewTensors describes the tensors of a model, which may be nil; rules says
+// whether their rules are known.
+func ViewTensors(m *model.Model, rules bool) []TensorView {
 	s, blob := tensors(m)
 	views := make([]TensorView, 0, len(s))
 	for _, spec := range s {
@@ -55,7 +54,7 @@ func viewSpec(spec model.Spec, rules bool) TensorView {
 func (v *TensorView) measure(d model.DType, b []byte) {
 	lo, hi, mean, n := math.Inf(1), math.Inf(-1), 0.0, 0
 	for size := d.Size(); len(b) > 0; b = b[size:] {
-		x := element(d, b)
+		x := d.Element(b)
 		if !finite(x) {
 			v.NotFinite++
 			continue
@@ -71,39 +70,4 @@ func (v *TensorView) measure(d model.DType, b []byte) {
 	if finite(mean) {
 		v.Mean = &mean
 	}
-}
-
-// element is the first value of b as a float64 (an i64 is rounded).
-func element(d model.DType, b []byte) float64 {
-	switch d {
-	case model.F32:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
-	case model.F16:
-		return float16(binary.LittleEndian.Uint16(b))
-	case model.BF16:
-		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16))
-	case model.F64:
-		return math.Float64frombits(binary.LittleEndian.Uint64(b))
-	case model.I64:
-		return float64(int64(binary.LittleEndian.Uint64(b))) // #nosec G115 -- two's complement
-	}
-	return math.NaN()
-}
-
-// float16 is the value of an IEEE-754 binary16.
-func float16(bits uint16) float64 {
-	exp, frac := int(bits>>10&0x1f), float64(bits&0x3ff)
-	x := math.Ldexp(1024+frac, exp-25)
-	switch {
-	case exp == 0:
-		x = math.Ldexp(frac, -24)
-	case exp == 0x1f && frac == 0:
-		x = math.Inf(1)
-	case exp == 0x1f:
-		x = math.NaN()
-	}
-	if bits>>15 != 0 {
-		return -x
-	}
-	return x
 }

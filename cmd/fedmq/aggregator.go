@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ type aggregatorCmd struct {
 	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
+	Adopt     bool   `name:"adopt-epoch" help:"The data directory is an older copy: go on above what the broker and the members have seen."`
 }
 
 func (aggregatorCmd) Help() string {
@@ -39,8 +42,8 @@ func (aggregatorCmd) Help() string {
       keep_updates: none           # none | round | all
 
 Also: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner,
-part_size, keys: {key, allow: [{path, role, key}]}; and for a task goal, join_wait,
-sample, seed, keep_models. It runs until SIGTERM; state survives a kill.`
+part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; and for a
+task goal, join_wait, sample, seed, slots, keep_models. It runs until SIGTERM; state survives a kill.`
 }
 
 // aggregatorFile is the configuration file of an aggregator.
@@ -48,6 +51,8 @@ type aggregatorFile struct {
 	Connection connection `yaml:",inline"`
 	Owner      string     `yaml:"owner"`
 	PartSize   int        `yaml:"part_size"`
+	StageMem   int        `yaml:"stage_memory"`
+	Uploads    int        `yaml:"uploads"`
 	Tasks      []taskFile `yaml:"tasks"`
 }
 
@@ -66,6 +71,7 @@ type taskFile struct {
 	Train       settings      `yaml:"train"`
 	Seed        uint64        `yaml:"seed"`
 	Statistics  string        `yaml:"statistics"`
+	Slots       int           `yaml:"slots"`
 	KeepUpdates string        `yaml:"keep_updates"`
 	KeepModels  int           `yaml:"keep_models"`
 }
@@ -132,7 +138,7 @@ func (f taskFile) task(dir string) (aggregator.Task, error) {
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample,
 		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Init: init, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
-		KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
+		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 	}, nil
 }
 
@@ -160,7 +166,7 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 	cfg := aggregator.Config{
 		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Owner: f.Owner, DataDir: at(dir, f.Connection.DataDir),
 		Username: f.Connection.Username, Password: s.password, ClientID: f.Connection.ClientID, TLS: s.tls,
-		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize,
+		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize, StageMemory: f.StageMem, Uploads: f.Uploads,
 	}
 	for i, t := range f.Tasks {
 		task, err := t.task(dir)
@@ -181,7 +187,10 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil
 	}
-	cfg.Log = logs.logger()
+	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(cfg.Memory() - programMemory)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := newEnds(cfg, cancel, c.UntilDone)
@@ -195,6 +204,10 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	return nil
 }
+
+// programMemory is what the program itself takes, which the limit of the
+// garbage collector does not count.
+const programMemory = 20 << 20
 
 // ends notes which tasks have ended, and cancels when all have.
 type ends struct {

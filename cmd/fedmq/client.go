@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // clientFlags are how a short-lived command reaches the broker.
@@ -32,13 +33,18 @@ type client struct {
 	stop func() error
 }
 
-// connect subscribes to filters and waits until the broker has granted them.
-func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role string, filters ...link.Filter) (*client, error) {
+// secrets reads the files that the flags name.
+func (f clientFlags) secrets() (secrets, error) {
 	c := connection{Broker: f.Broker, Username: f.Username, PasswordFile: f.PasswordFile}
 	if f.CA != "" || f.Cert != "" || f.Key != "" || f.Insecure {
 		c.TLS = &tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
 	}
-	s, err := c.load("")
+	return c.load("")
+}
+
+// link makes a connection of a client in a role, which the caller runs.
+func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*link.Conn, error) {
+	s, err := f.secrets()
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -46,12 +52,20 @@ func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role strin
 	if name == "" {
 		name = "fedmq"
 	}
-	conn, err := link.New(link.Config{
-		Broker: f.Broker, Username: f.Username, Password: s.password, TLS: s.tls, Log: log,
-		ClientID: fmt.Sprintf("%s:%s-%d", name, role, os.Getpid()),
-	})
+	more.Broker, more.Username, more.Password, more.TLS, more.Log = f.Broker, f.Username, s.password, s.tls, log
+	more.ClientID = fmt.Sprintf("%s:%s-%d", name, role, os.Getpid())
+	conn, err := link.New(more)
 	if err != nil {
 		return nil, usageError{err}
+	}
+	return conn, nil
+}
+
+// connect subscribes to filters and waits until the broker has granted them.
+func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role string, filters ...link.Filter) (*client, error) {
+	conn, err := f.link(log, role, link.Config{MaxPacket: wire.MaxPart + 64<<10})
+	if err != nil {
+		return nil, err
 	}
 	conn.Subscribe(filters...)
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))

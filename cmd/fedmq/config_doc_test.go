@@ -21,13 +21,14 @@ func TestConfigReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arch, table := reflect.TypeFor[archFile](), reflect.TypeFor[tabular.Config]()
+	arch, table, program := reflect.TypeFor[archFile](), reflect.TypeFor[tabular.Config](), reflect.TypeFor[execFile]()
 	want := map[string][]string{
 		"Connection":        keyPaths("yaml", reflect.TypeFor[connection]()),
 		"Aggregator":        keyPaths("yaml", reflect.TypeFor[aggregatorFile](), arch),
 		"Built-in models":   keyPaths("yaml", arch),
 		"Training settings": keyPaths("json", reflect.TypeFor[tabular.Settings]()),
-		"Site":              keyPaths("yaml", reflect.TypeFor[siteFile](), table),
+		"Site":              keyPaths("yaml", reflect.TypeFor[siteFile](), table, program),
+		"Exec trainer":      keyPaths("yaml", program),
 		"Tabular trainer":   keyPaths("yaml", table),
 		"Users":             keyPaths("yaml", reflect.TypeFor[usersFile]()),
 	}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
 
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -18,12 +18,13 @@ import (
 	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
-// saveModel writes the last model as dir/model.safetensors.
-func (d *demo) saveModel(recs []record.Record) (m *model.Model, err error) {
+// saveModel writes the last model of a task as a safetensors file; dataDir is
+// the aggregator's, and nobody else has it open.
+func saveModel(dataDir string, task aggregator.Task, recs []record.Record, path string) (m *model.Model, err error) {
 	if len(recs) == 0 {
 		return nil, errors.New("no round was recorded")
 	}
-	st, err := store.Open(d.cfg.DataDir, store.Options{})
+	st, err := store.Open(dataDir, store.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -32,12 +33,12 @@ func (d *demo) saveModel(recs []record.Record) (m *model.Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m = &model.Model{Schema: d.cfg.Tasks[0].Init.Schema, Blob: blob}
-	f, err := os.OpenFile(filepath.Join(d.Dir, "model.safetensors"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	m = &model.Model{Schema: task.Init.Schema, Blob: blob}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	err = m.WriteSafetensors(f, map[string]string{"task": d.task, "round": strconv.FormatUint(recs[len(recs)-1].Round, 10)})
+	err = m.WriteSafetensors(f, map[string]string{"task": task.Name, "round": strconv.FormatUint(recs[len(recs)-1].Round, 10)})
 	return m, errors.Join(err, f.Close())
 }
 

@@ -55,7 +55,7 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 	}
 	res := &result{Example: d.ex.name, Simulated: d.ex.name == "turbofan", Metric: d.ex.metric, Dir: d.Dir}
 	curve := res.summarise(d.ex, recs)
-	final, err := d.saveModel(recs)
+	final, err := saveModel(d.cfg.DataDir, d.cfg.Tasks[0], recs, filepath.Join(d.Dir, "model.safetensors"))
 	if err != nil {
 		return nil, err
 	}

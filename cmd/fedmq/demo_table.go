@@ -68,5 +68,6 @@ func (d *demo) report(r *result, picture string) {
 		fmt.Fprintf(d.talk, "- %s\n", n)
 	}
 	fmt.Fprintf(d.talk, "\nPicture: %s · model: %s/model.safetensors · records: %s/aggregator/records/\n", picture, d.Dir, d.Dir)
+	fmt.Fprintf(d.talk, "Make every model again, bit by bit:  fedmq verify %s/aggregator\n", d.Dir)
 	fmt.Fprintf(d.talk, "The retained topics are kept:  fedmq broker --open --data-dir %s/broker\n", d.Dir)
 }

@@ -30,6 +30,8 @@ const description = `Federated learning as a citizen of an industrial Unified Na
 their own data, only weights travel, over the MQTT broker the plant already runs.
 
   fedmq demo                     ten sites, real MQTT, an embedded broker, real numbers
+  fedmq init --trainer shell DIR two sites to start from, with a trainer of your kind
+  fedmq up DIR                   runs a folder's broker, aggregator and sites to the end
   fedmq broker --open            an MQTT broker to try things with
   fedmq aggregator -c agg.yaml   averages the sites' updates round by round
   fedmq site -c site.yaml        trains on one site's data
@@ -38,13 +40,22 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 a task stopped below its quorum, 130 inter
 
 type cli struct {
 	Demo       demoCmd         `cmd:"" help:"Run a whole federation on this machine: broker, aggregator and ten sites on real data."`
+	Init       initCmd         `cmd:"" help:"Write a federation of two sites to start from: configurations, data and a trainer."`
+	Up         upCmd           `cmd:"" help:"Run the broker, the aggregator and the sites of a folder until every task has ended."`
+	InitModel  initModelCmd    `cmd:"" name:"init-model" help:"Ask a site's trainer for a first model and write it as a safetensors file."`
 	Broker     brokerCmd       `cmd:"" help:"Run the embedded MQTT broker."`
 	Aggregator aggregatorCmd   `cmd:"" help:"Run the aggregator of the tasks in a configuration file."`
 	Site       siteCmd         `cmd:"" help:"Run the agent of one site."`
+	Doctor     doctorCmd       `cmd:"" help:"Measure what a broker takes, and advise settings."`
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
+	Dashboard  dashboardCmd    `cmd:"" help:"Serve a page that shows a federation, live, and takes commands."`
+	Watch      watchCmd        `cmd:"" help:"Show a federation in the terminal, or as lines."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
+	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging, the wire format on this machine."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
+	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`
+	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
 	Version    versionCmd      `cmd:"" help:"Print version, commit and Go version."`
 
 	Log logFlags `embed:"" prefix:"log-"`

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,7 +23,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"fedmq": func() { os.Exit(run(os.Args[1:])) },
+		"fedmq":       func() { os.Exit(run(os.Args[1:])) },
+		"linetrainer": func() { os.Exit(lineTrainer(os.Args[1:])) },
 	})
 }
 
@@ -42,11 +45,24 @@ func TestScript(t *testing.T) {
 				return err
 			}
 			env.Setenv("VECTORS", vectors)
+			env.Setenv("EXAMPLES", filepath.Join(vectors, "../../../examples"))
 			env.Setenv("PORT", port)
+			if cache, err := os.UserCacheDir(); err == nil { // for scripts that run go
+				env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+			}
+			if dir := os.Getenv("FEDMQ_PYTHON"); dir != "" {
+				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
+			}
+			if port, err = freePort(); err != nil {
+				return err
+			}
+			env.Setenv("PAGE", port)
 			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
 		},
+		Condition: hasModule,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
+			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport,
 		},
 	})
 }
@@ -62,6 +78,34 @@ func freePort() (string, error) {
 		return "", err
 	}
 	return port, l.Close()
+}
+
+// hasModule is the condition python:NAME: that python3, in the directory that
+// FEDMQ_PYTHON names or else in the PATH, has numpy and the module.
+func hasModule(cond string) (bool, error) {
+	module, ok := strings.CutPrefix(cond, "python:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	python := filepath.Join(os.Getenv("FEDMQ_PYTHON"), "python3")
+	if os.Getenv("FEDMQ_PYTHON") == "" {
+		python = "python3"
+	}
+	return exec.Command(python, "-c", "import numpy, "+module).Run() == nil, nil
+}
+
+// cmdSetport puts the script's port in the place of 1883 in a folder's
+// configurations: setport folder.
+func cmdSetport(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: setport folder")
+	}
+	paths, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*.yaml"))
+	ts.Check(err)
+	for _, path := range paths {
+		text := strings.ReplaceAll(ts.ReadFile(path), ":1883", ":"+ts.Getenv("PORT"))
+		ts.Check(os.WriteFile(path, []byte(text), 0o600))
+	}
 }
 
 // cmdExit runs a program and wants its exit code: exit 2 fedmq frob.
@@ -96,7 +140,9 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdAwait waits for a file to exist (await file NAME), for somebody to listen
-// on the script's port (await port), or for a program to print something (await
+// on the script's port (await port) or that of its page (await page), for a file
+// that nobody has written to for a second (await idle NAME: a broker has on disk
+// what it was sent), or for a program to print something (await
 // text TEXT PROGRAM ARGS...).
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var there func() bool
@@ -106,9 +152,14 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			_, err := os.Stat(ts.MkAbs(args[1]))
 			return err == nil
 		}
-	case !neg && len(args) == 1 && args[0] == "port":
+	case !neg && len(args) == 2 && args[0] == "idle":
 		there = func() bool {
-			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv("PORT"))
+			info, err := os.Stat(ts.MkAbs(args[1]))
+			return err == nil && time.Since(info.ModTime()) > time.Second
+		}
+	case !neg && len(args) == 1 && (args[0] == "port" || args[0] == "page"):
+		there = func() bool {
+			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv(strings.ToUpper(args[0])))
 			return err == nil && c.Close() == nil
 		}
 	case !neg && len(args) > 2 && args[0] == "text":
@@ -116,7 +167,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
 		}
 	default:
-		ts.Fatalf("usage: await file name | await port | await text text program [args...]")
+		ts.Fatalf("usage: await file name | await idle name | await port | await page | await text text program [args...]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

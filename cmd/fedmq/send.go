@@ -76,12 +76,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 		at = view.Round
 	}
 	id := rand.Text()
-	payload, err := json.Marshal(aggregator.Command{
-		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(c.Command), AtRound: at, TimestampMS: time.Now().UnixMilli(),
-	})
-	if err == nil {
-		payload, err = c.sign(payload)
-	}
+	payload, err := commandPayload(id, c.Command, at, c.SignKey)
 	if err != nil {
 		return err
 	}
@@ -103,11 +98,15 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	return nil
 }
 
-func (c *sendCmd) sign(payload []byte) ([]byte, error) {
-	if c.SignKey == "" {
-		return payload, nil
+// commandPayload is a command as it travels, signed if there is a key file.
+func commandPayload(id, op string, at uint64, signKey string) ([]byte, error) {
+	payload, err := json.Marshal(aggregator.Command{
+		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at, TimestampMS: time.Now().UnixMilli(),
+	})
+	if err != nil || signKey == "" {
+		return payload, err
 	}
-	key, err := wire.LoadPrivateKeyPEM(c.SignKey)
+	key, err := wire.LoadPrivateKeyPEM(signKey)
 	if err != nil {
 		return nil, usageError{err}
 	}

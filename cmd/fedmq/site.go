@@ -4,10 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/exec"
 	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
@@ -35,9 +43,13 @@ func (siteCmd) Help() string {
           features: [{columns: [f1, f2]}]                    # slog, clip, log1p, missing_flag
           zclip: 6
 
+or, for a program in any language (docs/spec/trainer.md):
+
+      trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
+
 Also: username, password_file, client_id, tls: {ca, cert, key, insecure},
-keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for time series derive,
-test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
+keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
+bandwidth: 256 kbit/s, hours: 22:00-06:00; for time series derive, test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
 was not settled is sent again after a restart.`
 }
 
@@ -46,6 +58,8 @@ type siteFile struct {
 	Connection  connection     `yaml:",inline"`
 	Member      string         `yaml:"member"`
 	MinSecurity string         `yaml:"min_security"`
+	Bandwidth   string         `yaml:"bandwidth"`
+	Hours       string         `yaml:"hours"`
 	Tasks       []siteTaskFile `yaml:"tasks"`
 }
 
@@ -58,13 +72,51 @@ type siteTaskFile struct {
 // trainerFile is exactly one of its fields.
 type trainerFile struct {
 	Tabular *tabular.Config `yaml:"tabular"`
+	Exec    *execFile       `yaml:"exec"`
 }
 
-func (f trainerFile) load(open tabular.Opener, slow bool) (trainer.Trainer, error) {
-	if f.Tabular == nil {
-		return nil, errors.New("trainer: missing; want tabular")
+// execFile is a trainer that is a program of its own, run in the directory of
+// the configuration file.
+type execFile struct {
+	Command  []string      `yaml:"command"`
+	Mode     string        `yaml:"mode"`
+	Timeout  time.Duration `yaml:"timeout"`
+	Nice     int           `yaml:"nice"`
+	MemoryMB int64         `yaml:"memory_mb"`
+}
+
+// workplace is where a trainer works.
+type workplace struct {
+	dir, data    string // of the configuration file, of the site's state
+	task, member string
+	log          zerolog.Logger
+}
+
+func (f execFile) start(ctx context.Context, p workplace) (*exec.Trainer, error) {
+	return exec.Start(ctx, exec.Config{
+		Command: f.Command, Mode: exec.Mode(f.Mode), Dir: p.dir, Files: filepath.Join(p.data, "trainer-"+p.task),
+		Task: p.task, Member: p.member, Timeout: f.Timeout, Nice: f.Nice, Memory: f.MemoryMB << 20,
+		Log: p.log.With().Str("task", p.task).Logger(),
+	})
+}
+
+// load reads the data, or starts the program; closeTrainers ends it.
+func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.Trainer, error) {
+	switch {
+	case f.Tabular != nil && f.Exec != nil:
+		return nil, errors.New("trainer: want one of tabular and exec")
+	case f.Exec != nil && slow:
+		return nil, errors.New("trainer.exec: --slow is for the tabular trainer")
+	case f.Exec != nil:
+		t, err := f.Exec.start(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("trainer.exec: %w", err)
+		}
+		return t.Site(), nil
+	case f.Tabular == nil:
+		return nil, errors.New("trainer: missing; want tabular or exec")
 	}
-	d, err := tabular.Load(open, *f.Tabular)
+	d, err := tabular.Load(tabular.Dir(p.dir), *f.Tabular)
 	if err != nil {
 		return nil, fmt.Errorf("trainer.tabular: %w", err)
 	}
@@ -75,8 +127,9 @@ func (f trainerFile) load(open tabular.Opener, slow bool) (trainer.Trainer, erro
 	return slowed(t, slow), nil
 }
 
-// config reads the data of every task.
-func (f siteFile) config(dir string, slow bool) (site.Config, error) {
+// config readies the trainer of every task; closeTrainers ends what it has
+// started.
+func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog.Logger) (site.Config, error) {
 	s, err := f.Connection.load(dir)
 	if err != nil {
 		return site.Config{}, err
@@ -86,33 +139,80 @@ func (f siteFile) config(dir string, slow bool) (site.Config, error) {
 		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls,
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}
+	if cfg.Bandwidth, err = parseBandwidth(f.Bandwidth); err != nil {
+		return cfg, err
+	}
+	if f.Hours != "" {
+		if cfg.Hours, err = site.ParseHours(f.Hours); err != nil {
+			return cfg, err
+		}
+	}
 	for i, t := range f.Tasks {
-		tr, err := t.Trainer.load(tabular.Dir(dir), slow)
+		p := workplace{dir: dir, data: cfg.DataDir, task: t.Name, member: f.Member, log: log}
+		tr, err := t.Trainer.load(ctx, p, slow)
 		if err != nil {
-			return cfg, fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err)
+			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err), closeTrainers(cfg))
 		}
 		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr})
 	}
-	return cfg, cfg.Validate()
+	if err := cfg.Validate(); err != nil {
+		return cfg, errors.Join(err, closeTrainers(cfg))
+	}
+	return cfg, nil
 }
 
-func (c *siteCmd) Run(ctx context.Context, logs *logFlags) error {
+// parseBandwidth reads a rate such as "256 kbit/s" in bits a second; "" is none.
+func parseBandwidth(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	number, unit, _ := strings.Cut(s, " ")
+	factor := map[string]float64{"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || factor == 0 || !(v > 0 && v*factor < 1e15) {
+		return 0, fmt.Errorf("bandwidth: %q, want a number and bit/s, kbit/s, Mbit/s or Gbit/s, such as 256 kbit/s", s)
+	}
+	return int64(v * factor), nil
+}
+
+// closeTrainers ends the programs that train.
+func closeTrainers(cfg site.Config) error {
+	errs := make([]error, 0, len(cfg.Tasks))
+	for _, t := range cfg.Tasks {
+		if c, ok := t.Trainer.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	var f siteFile
 	if err := loadYAML(c.Config, &f); err != nil {
 		return usageError{err}
 	}
-	dir := filepath.Dir(c.Config)
-	cfg, err := f.config(dir, c.Slow)
+	log := logs.logger()
+	if c.Check { // beside a site that may be running
+		log = logs.quiet()
+		if f.Connection.DataDir != "" {
+			if f.Connection.DataDir, err = os.MkdirTemp("", "fedmq-check-"); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, os.RemoveAll(f.Connection.DataDir)) }()
+		}
+	}
+	cfg, err := f.config(ctx, filepath.Dir(c.Config), c.Slow, log)
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", c.Config, err)}
 	}
+	defer func() { err = errors.Join(err, closeTrainers(cfg)) }()
 	if c.Check {
 		for _, t := range cfg.Tasks {
 			fmt.Printf("%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())
 		}
 		return nil
 	}
-	cfg.Log = logs.logger()
+	cfg.Log = log
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
 	return site.Run(ctx, cfg)
 }

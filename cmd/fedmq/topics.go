@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -17,12 +18,17 @@ type topicsCmd struct {
 	Owner     string   `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
 	Member    []string `short:"m" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes, one a line."`
-	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the example command of --watch."`
+	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of: mosquitto."`
+	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the aggregator: for the example command of --watch, and for --bridge."`
+
+	tasks []string // of the configuration
 }
 
 func (topicsCmd) Help() string {
-	return `Without --watch: the tree, who writes what. With --watch: the filters of everything that
-is JSON, on standard output, and a mosquitto_sub command for them on standard error.`
+	return `Without --watch and --bridge: the tree, who writes what. With --watch: the filters of
+everything that is JSON, on standard output, and a mosquitto_sub command for them on standard
+error. With --bridge mosquitto: lines for the mosquitto.conf of a plant whose sites --member
+names; without it, those of the configuration (docs/howto/bridge.md).`
 }
 
 // row is one line of the tree: a topic with placeholders, and what it holds.
@@ -35,9 +41,7 @@ func (c *topicsCmd) Run() error {
 			return usageError{err}
 		}
 		c.Broker, c.Namespace, c.Owner = f.Connection.Broker, f.Connection.Namespace, f.Owner
-		for _, t := range f.Tasks {
-			c.Member = append(c.Member, t.Members...)
-		}
+		c.fromTasks(f.Tasks)
 	}
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
@@ -51,6 +55,9 @@ func (c *topicsCmd) Run() error {
 	if c.Watch {
 		return c.watch(ns)
 	}
+	if c.Bridge != "" {
+		return c.bridge(ns)
+	}
 	owner := ns.Node(c.Owner) + "/" + topics.Marker + "/"
 	member := ns.String() + "/<member>/" + topics.Marker + "/"
 	for _, r := range []row{
@@ -60,17 +67,32 @@ func (c *topicsCmd) Run() error {
 		{owner + "<task>/event", "aggregator", "JSON", "no", "one fact each"},
 		{owner + "<task>/record", "aggregator", "JSON", "yes", "head of the last round's record"},
 		{owner + "<task>/order", "aggregator", "msgpack", "yes", "what sites are to do"},
-		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model"},
+		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},
+		{owner + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},
 		{owner + "<task>/reply/<member>", "aggregator", "msgpack", "no", "answers to one member"},
 		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop"},
 		{member + "state", "site", "JSON", "yes", "presence, Last Will"},
 		{member + "<task>/status", "site", "JSON", "yes", "phase, progress, metrics"},
 		{member + "<task>/join", "site", "msgpack", "no", "takes part"},
-		{member + "<task>/update", "site", "msgpack", "no", "an update, or why there is none"},
+		{member + "<task>/update", "site", "msgpack", "no", "an update, its offer, or a decline"},
+		{member + "<task>/part", "site", "msgpack", "no", "a part of a large update"},
+		{member + "<task>/need", "site", "msgpack", "no", "parts of the model that did not come"},
 	} {
 		fmt.Printf("%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
 	}
 	return nil
+}
+
+// fromTasks takes the names of tasks and their members; those of a plant are given
+// with --bridge.
+func (c *topicsCmd) fromTasks(tasks []taskFile) {
+	given := c.Bridge != "" && len(c.Member) > 0
+	for _, t := range tasks {
+		c.tasks = append(c.tasks, t.Name)
+		if !given {
+			c.Member = append(c.Member, t.Members...)
+		}
+	}
 }
 
 func (c *topicsCmd) watch(ns topics.Namespace) error {
@@ -88,38 +110,54 @@ func (c *topicsCmd) watch(ns topics.Namespace) error {
 // watchFilters are what a watcher may read: every JSON topic of the owner and
 // of the members.
 func watchFilters(ns topics.Namespace, owner string, members []string) ([]string, error) {
-	p := topics.Party{Role: topics.RoleWatcher, Owner: owner}
+	filters, err := memberFilters(members)
+	if err != nil {
+		return nil, err
+	}
+	return watch.Filters(ns, owner, filters), nil
+}
+
+func memberFilters(members []string) (out []topics.MemberFilter, err error) {
 	for _, m := range members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
 			return nil, err
 		}
-		p.Members = append(p.Members, f)
-	}
-	var out []string
-	for _, r := range ns.Rules(p) {
-		if !r.Write && !slices.Contains(out, r.Filter) {
-			out = append(out, r.Filter)
-		}
+		out = append(out, f)
 	}
 	return out, nil
 }
 
 // mosquittoSub is a command line that prints what arrives on filters.
 func mosquittoSub(broker string, filters []string) string {
-	host, port := "127.0.0.1", "1883"
-	if u, err := url.Parse(broker); err == nil && u.Hostname() != "" {
-		host = u.Hostname()
-		if u.Port() != "" {
-			port = u.Port()
-		}
-	} else if h, p, err := net.SplitHostPort(broker); err == nil {
-		host, port = h, p
-	}
+	host, port := hostPort(broker)
 	var b strings.Builder
 	fmt.Fprintf(&b, "mosquitto_sub -h %s -p %s -v", host, port)
 	for _, f := range filters {
 		fmt.Fprintf(&b, " -t '%s'", f)
 	}
 	return b.String()
+}
+
+// hostPort takes host and port out of a broker's URL.
+func hostPort(broker string) (host, port string) {
+	host, port = "127.0.0.1", "1883"
+	if u, err := url.Parse(broker); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+		if secure(broker) {
+			port = "8883"
+		}
+		if u.Port() != "" {
+			port = u.Port()
+		}
+	} else if h, p, err := net.SplitHostPort(broker); err == nil {
+		host, port = h, p
+	}
+	return host, port
+}
+
+// secure reports whether a broker's URL asks for TLS.
+func secure(broker string) bool {
+	scheme, _, _ := strings.Cut(broker, "://")
+	return slices.Contains([]string{"tls", "ssl", "mqtts"}, scheme)
 }

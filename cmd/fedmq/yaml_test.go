@@ -233,3 +233,17 @@ func TestSettingsErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestBandwidth(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]int64{"": 0, "9600 bit/s": 9_600, "256 kbit/s": 256_000, "1.5 Mbit/s": 1_500_000, "1 Gbit/s": 1_000_000_000} {
+		if got, err := parseBandwidth(s); err != nil || got != want {
+			t.Errorf("%q is %d, %v, want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"256", "256kbit/s", "256 kB/s", "-1 kbit/s", "0 bit/s", "NaN kbit/s", "1e300 Gbit/s", "x kbit/s"} {
+		if got, err := parseBandwidth(s); err == nil {
+			t.Errorf("%q is read as %d", s, got)
+		}
+	}
+}

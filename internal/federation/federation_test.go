@@ -34,6 +34,7 @@ type world struct {
 	mu     sync.Mutex
 	broker *broker.Broker
 	stop   func()
+	breaks []int // after how many bytes each of the next connections breaks
 }
 
 func newWorld(t *testing.T) *world {
@@ -93,7 +94,7 @@ func (w *world) stopBroker() {
 func (w *world) dial(context.Context) (net.Conn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.broker.Conn(""), nil
+	return w.brittleConn(w.broker.Conn("")), nil
 }
 
 // party runs in the background until its stop is called.
@@ -255,7 +256,7 @@ func (s seeded) Train(ctx context.Context, job trainer.Job, global *model.Model)
 		return nil, err
 	}
 	for i := range v {
-		v[i] += float32(int8(sum[i])) / 256
+		v[i] += float32(int8(sum[i%len(sum)])) / 256
 	}
 	if s.trained != nil {
 		*s.trained++

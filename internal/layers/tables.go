@@ -15,10 +15,13 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model"}},
 	"broker":              {imports: []string{"topics", "internal/store"}},
 	"trainer":             {imports: []string{"model"}},
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash"}},
+	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
 	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
+	"record/replay":       {imports: []string{"model", "record", "aggregator/strategy", "internal/fold", "internal/round", "internal/verdict"}},
+	"python":              {},
 	"examples":            {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "aggregator/strategy", "record"}},
 	"cmd":                 {imports: []string{"..."}},
 
@@ -28,12 +31,20 @@ var layers = map[string]layer{
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics"}},
-	"internal/store":    {},
+	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
+	"internal/store":    {imports: []string{"internal/crash"}},
+	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
+	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
+	"internal/web":      {imports: []string{"internal/watch"}},
 
-	// Tests of whole federations: simulated, in real time and in virtual time.
+	// Tests of real processes against real brokers.
+	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
+
+	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
 	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
+	"internal/crashtest":  {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 }
 
@@ -60,10 +71,15 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "internal/link", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
+	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
+	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch
+	{"charm.land/lipgloss", []string{"cmd"}},
+	{"github.com/charmbracelet/x/ansi", []string{"cmd"}},
+	{"github.com/chromedp", nil}, // the dashboard in a browser
 	{"github.com/cockroachdb/datadriven", nil},
 	{"github.com/rogpeppe/go-internal", nil},
 	{"github.com/google/go-cmp", nil},

@@ -22,6 +22,7 @@ var errGoodbye = errors.New("the broker said DISCONNECT")
 const (
 	typeConnack    = 2
 	typePublish    = 3
+	typePuback     = 4
 	typeSubscribe  = 8
 	typeSuback     = 9
 	typeDisconnect = 14
@@ -53,6 +54,7 @@ type guard struct {
 	asked  map[uint16]int
 
 	in, out *atomic.Uint64
+	skipped func(topic string, size int) // told of a PUBLISH that was read past
 }
 
 func newGuard(conn net.Conn, maxPacket int, in, out *atomic.Uint64) *guard {
@@ -84,9 +86,19 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// checkPacket waits for the fixed header of the next packet and returns the
-// packet's whole length.
+// checkPacket waits for the fixed header of the next packet that is to be read and
+// returns the packet's whole length.
 func (g *guard) checkPacket() (int, error) {
+	for {
+		if n, err := g.header(); n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// header waits for the fixed header of the next packet and returns the packet's
+// whole length, 0 if it was read past.
+func (g *guard) header() (int, error) {
 	length, shift := 0, 0
 	for i := 1; ; i++ {
 		b, err := g.r.Peek(i + 1)
@@ -96,6 +108,9 @@ func (g *guard) checkPacket() (int, error) {
 		length |= int(b[i]&0x7f) << shift
 		shift += 7
 		if b[i] < 0x80 {
+			if b[0]>>4 == typePublish && i+1+length > g.max {
+				return 0, g.skip(b[0], i+1, length)
+			}
 			return g.checkHeader(b[0]>>4, i+1, length)
 		}
 		if i == 4 {

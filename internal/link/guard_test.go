@@ -43,6 +43,7 @@ func FuzzGuard(f *testing.F) {
 	}
 	f.Add([]byte{0x90, 0x03, 0x00, 0x01, 0x00}, 3)
 	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0x7f}, 3)
+	f.Add(append([]byte{0x32, 0x80, 0x08, 0, 1, 'a', 0, 7}, make([]byte, 1019+2)...), 100)
 	f.Add([]byte{0xe0, 0x00}, 3)
 	const limit = 512
 	f.Fuzz(func(t *testing.T, b []byte, step int) {

@@ -36,7 +36,7 @@ var (
 	ErrOutcomeUnknown = errors.New("link: outcome unknown")
 	// ErrTooLarge: the packet exceeds Config.MaxPacket; nothing was sent (C-2).
 	ErrTooLarge = errors.New("link: packet too large")
-	// ErrQuarantined: the topic cost the link twice and is not sent for
+	// ErrQuarantined: the topic cost the link twice and is not sent for up to
 	// QuarantineTime (C-16).
 	ErrQuarantined = errors.New("link: topic quarantined")
 	// ErrDenied: the broker refuses a subscription (C-7, C-16).
@@ -57,9 +57,12 @@ const (
 	WriteTimeout   = 60 * time.Second // one packet must leave within this
 	ConnectTimeout = 30 * time.Second // dial and handshake, each
 
-	// QuarantineTime is how long a topic that cost the link twice is refused;
-	// after it one message is tried alone.
+	// QuarantineTime is how long, at most, a topic that cost the link twice is
+	// refused: 30 s at first, doubled each time. After it one message is tried
+	// alone.
 	QuarantineTime = 10 * time.Minute
+
+	firstQuarantine = 30 * time.Second
 
 	drainTime     = 5 * time.Second // for publishes in flight when Run ends
 	filtersPerSub = 8               // filters in one SUBSCRIBE
@@ -161,7 +164,9 @@ type Conn struct {
 	cur      *session // connected, up or not yet
 	table    table
 	suspects suspects
-	stats    Stats
+
+	toldLarge time.Time // when the log last spoke of a message over MaxPacket
+	stats     Stats
 }
 
 // New checks the configuration and makes a Conn that is not yet connected; it

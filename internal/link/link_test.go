@@ -392,6 +392,51 @@ func TestSubscriptionThatCutsTheLink(t *testing.T) {
 	})
 }
 
+// C-16: links lost twice at a SUBSCRIBE by another's fault, as when a second
+// client takes over our id, do not leave a party deaf: the filter is asked for
+// again after half a minute, in the same connection.
+func TestSubscriptionInnocentlyQuarantined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		losses := 0
+		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
+			if _, ok := p.(*packets.SubscribePacket); ok && losses < 2 {
+				losses++
+				return []packets.ControlPacket{nil}
+			}
+			return polite(p)
+		})
+		c, _ := start(t, Config{Dial: s.dial}, "order", "reply")
+		next(t, c, isUp)
+		if got := c.Stats(); !slices.Equal(got.Denied, []string{"order"}) {
+			t.Fatalf("denied %q, want the first filter", got.Denied)
+		}
+		time.Sleep(firstQuarantine)
+		synctest.Wait()
+		if got := c.Stats(); len(got.Denied) != 0 || got.Losses != 2 {
+			t.Errorf("after %s: denied %q, losses %d", firstQuarantine, got.Denied, got.Losses)
+		}
+	})
+}
+
+// C-16: what is really denied costs the link less and less often.
+func TestDeniedSubscriptionCostsLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
+			if sub, ok := p.(*packets.SubscribePacket); ok && slices.Contains(sub.Topics, "bad") {
+				return []packets.ControlPacket{nil}
+			}
+			return polite(p)
+		})
+		c, _ := start(t, Config{Dial: s.dial}, "a", "bad")
+		time.Sleep(24 * time.Hour)
+		if got := c.Stats(); got.Losses > 10 || !got.Up || !slices.Equal(got.Denied, []string{"bad"}) {
+			t.Errorf("after a day: %d losses, up %t, denied %q", got.Losses, got.Up, got.Denied)
+		}
+	})
+}
+
 // C-9: attempts go on for ever, at most 30 s apart, spread by the number of
 // members.
 func TestBackOff(t *testing.T) {
@@ -485,11 +530,13 @@ func TestClientIDInUse(t *testing.T) {
 	})
 }
 
-// C-13: a packet over the cap drops the link before anything is allocated.
-func TestOversizeIncomingDropsTheLink(t *testing.T) {
+// C-13: bytes that are no packet, or one over the cap, drop the link before anything
+// is allocated.
+func TestBadIncomingDropsTheLink(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string][]byte{
-		"too large":        {0x30, 0xff, 0xff, 0xff, 0x7f},
+		"too large":        {0xd0, 0xff, 0xff, 0xff, 0x7f},
+		"too large, QoS 2": append([]byte{0x34, 0xff, 0xff, 0xff, 0x7f, 0, 1, 'a'}, 0, 1),
 		"length of 5":      {0x30, 0x80, 0x80, 0x80, 0x80, 0x01},
 		"client's type":    {0x10, 0x00},
 		"malformed":        {0x30, 0x01, 0x30},

@@ -60,6 +60,7 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 		requests: make(chan *request), wakeSub: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[*request]time.Time{},
 	}
+	s.guard.skipped = c.tooLarge
 	s.client = mqtt.NewClient(c.options(s))
 	token := s.client.Connect().(*mqtt.ConnectToken)
 	select {
@@ -169,7 +170,7 @@ func (s *session) accuse(now time.Time) bool {
 	sole := len(topics)+len(filters) == 1
 	for t := range topics {
 		if c.suspects.blame(t, sole, now) {
-			c.log.Error().Str("topic", t).Dur("for", QuarantineTime).
+			c.log.Error().Str("topic", t).Time("until", c.suspects[t].until).
 				Msg("topic quarantined: the broker cut the link at it twice, as brokers do at a denied publish")
 		}
 	}

@@ -14,6 +14,7 @@ type Stats struct {
 	InFlight  int    // publishes unacknowledged now
 
 	Received  uint64 // messages received
+	TooLarge  uint64 // messages over MaxPacket, which were read past
 	Dropped   uint64 // received messages dropped, the queue being full
 	Coalesced uint64 // received messages replaced by a newer one before they were read
 	Queued    int    // received messages waiting now

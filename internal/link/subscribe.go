@@ -149,12 +149,14 @@ func (s *session) ask(batch []Filter, asks []uint64) {
 // failure, or none at all, is asked again with a new packet id.
 func (s *session) answer(sub *subscription, code byte, ok bool) {
 	if ok && code <= 2 {
-		sub.have, sub.tries, sub.cuts = sub.want, 0, 0
+		sub.have, sub.tries = sub.want, 0
+		sub.acquit()
 		return
 	}
 	sub.tries++
 	if ok && code == subackDenied && sub.tries >= denialTries {
 		sub.denied = errors.New("the broker answered 0x80")
+		sub.acquit()
 		s.conn.log.Error().Str("filter", sub.Topic).Msg("subscription denied")
 		if s.announced {
 			s.announced = false // tell again, with the new denial

@@ -52,8 +52,14 @@ func (s suspects) blame(topic string, sole bool, now time.Time) bool {
 	if e.losses++; e.losses < 2 {
 		return false
 	}
-	e.until = now.Add(QuarantineTime)
+	e.until = now.Add(quarantine(e.losses))
 	return true
+}
+
+// quarantine is how long what has cost the link so many times is not sent: it
+// grows, since the fault may be another's, such as a second client with our id.
+func quarantine(losses int) time.Duration {
+	return min(firstQuarantine<<min(losses-2, 10), QuarantineTime)
 }
 
 // list returns the quarantined topics, sorted.

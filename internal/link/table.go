@@ -62,8 +62,21 @@ func (s *subscription) blame(sole bool, now time.Time) {
 		return
 	}
 	if s.cuts++; s.cuts >= 2 {
-		s.until = now.Add(QuarantineTime)
+		s.until = now.Add(quarantine(s.cuts))
 	}
+}
+
+// acquit forgets the losses: the broker has answered, and not cut the link.
+func (s *subscription) acquit() { s.cuts, s.until = 0, time.Time{} }
+
+// rests tells how long a filter in quarantine is not asked for; 0 for any other.
+// From QuarantineTime on only the next connect asks again: what is really denied
+// costs the link each time.
+func (s *subscription) rests(now time.Time) time.Duration {
+	if s.denied == nil || s.until.IsZero() || quarantine(s.cuts) == QuarantineTime {
+		return 0
+	}
+	return max(s.until.Sub(now), 1)
 }
 
 // reset prepares the table for a new connection (C-8).
@@ -80,13 +93,18 @@ func (t *table) reset() {
 func (t *table) next(now time.Time) (batch []Filter, asks []uint64, wait time.Duration) {
 	for _, f := range t.order {
 		s := t.subs[f]
-		if !s.open() {
-			continue
+		rest := s.rests(now)
+		if rest > 0 && !now.Before(s.until) {
+			s.again()
+			rest = 0
 		}
-		if d := s.notBefore.Sub(now); d > 0 {
-			if wait == 0 || d < wait {
-				wait = d
-			}
+		if s.open() {
+			rest = max(s.notBefore.Sub(now), 0)
+		}
+		if rest > 0 && (wait == 0 || rest < wait) {
+			wait = rest
+		}
+		if rest > 0 || !s.open() {
 			continue
 		}
 		if s.cuts > 0 && len(batch) > 0 {

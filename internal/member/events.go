@@ -6,46 +6,48 @@ import "github.com/fedmq/fedmq/model"
 type Event interface{ isEvent() }
 
 type (
-	// Connected: the link is up and all subscriptions are acknowledged.
+	// Connected says that the link is up and all subscriptions are acknowledged.
 	Connected struct{}
-	// Disconnected: the link is down.
+	// Disconnected says that the link is down.
 	Disconnected struct{}
-	// Tick: time has passed.
+	// Tick says that time has passed.
 	Tick struct{}
-	// Ordered: a verified order.
+	// Ordered is a verified order.
 	Ordered struct{ Order Order }
-	// ModelStored: a verified model is stored.
+	// ModelStored says that a verified model is stored.
 	ModelStored struct{ Model Stored }
-	// ModelLost: the stored model could not be read back.
+	// ModelLost says that the stored model could not be read back.
 	ModelLost struct{}
-	// Replied: a verified reply; Epoch is that of its header.
+	// Replied is a verified reply; Epoch is that of its header.
 	Replied struct {
 		Epoch uint64
 		Reply Reply
 	}
-	// Recorded: the head of a record.
+	// Recorded is the head of a record.
 	Recorded struct{ Head Head }
-	// Began: the job has the trainer.
+	// Began says that the job has the trainer.
 	Began struct{ ID uint64 }
-	// Finished: the job has ended; Reason is "" when its result is at hand,
+	// Finished says that the job has ended; Reason is "" when its result is at hand,
 	// else why there is none.
 	Finished struct {
 		ID     uint64
 		Reason string
 		Detail string
 	}
-	// EntryStored: the entry is durable in the outbox.
+	// EntryStored says that the entry is durable in the outbox.
 	EntryStored struct{ Entry Entry }
-	// EntryStuck: the entry cannot be sealed for the part size of the order.
+	// EntryStuck says that the entry cannot be sealed for the part size of the order.
 	EntryStuck struct {
 		Round  uint64
 		Detail string
 	}
-	// EntryLost: the bytes of an entry cannot be read back.
+	// EntryLost says that the bytes of an entry cannot be read back.
 	EntryLost struct{ Round uint64 }
-	// PartTaken: the broker has taken a part of the entry.
+	// HoursChanged says that the hours of parts begin or end.
+	HoursChanged struct{ Open bool }
+	// PartTaken says that the broker has taken a part of the entry.
 	PartTaken struct{ Round uint64 }
-	// Unsealed: there will be no entry for the job.
+	// Unsealed says that there will be no entry for the job.
 	Unsealed struct {
 		ID     uint64
 		Reason string
@@ -68,26 +70,31 @@ func (Unsealed) isEvent()     {}
 func (EntryStuck) isEvent()   {}
 func (EntryLost) isEvent()    {}
 func (PartTaken) isEvent()    {}
+func (HoursChanged) isEvent() {}
 
 // Reply is an answer of the aggregator to this member.
 type Reply interface{ isReply() }
 
 type (
+	// Welcome gives the member its index and the first order that it may answer.
 	Welcome struct {
 		Index       uint32
 		FromRound   uint64
 		FromAttempt uint32
 	}
+	// Receipt says that an update is accepted; a zero Content is a decline noted.
 	Receipt struct {
 		Round   uint64
 		Attempt uint32
 		Content model.ContentID
 	}
+	// Settled says what became of an update of an older round.
 	Settled struct {
 		Round   uint64
 		Content model.ContentID
 		Verdict string
 	}
+	// Refusal says why not; a zero Content is about no entry.
 	Refusal struct {
 		Round   uint64
 		Attempt uint32
@@ -96,14 +103,15 @@ type (
 		Detail  string
 		Counter uint64
 	}
+	// Superseded says that this instance must end: a newer one speaks for the member.
 	Superseded struct{ Instance Nonce }
-	// Waiting: the offer is known, its turn comes later.
+	// Waiting says that the offer is known; its turn comes later.
 	Waiting struct {
 		Round   uint64
 		Content model.ContentID
 		Ahead   uint32
 	}
-	// Grant: parts of an offered update may be sent. Epoch is that of the
+	// Grant says that parts of an offered update may be sent. Epoch is that of the
 	// reply's header, put in by the machine.
 	Grant struct {
 		Epoch  uint64
@@ -158,6 +166,8 @@ func (m *Machine) Step(now ms, ev Event) {
 		if e := m.entry(e.Round); e != nil {
 			m.drop(e)
 		}
+	case HoursChanged:
+		m.onHours(e.Open)
 	case PartTaken:
 		if e := m.entry(e.Round); e != nil && m.sendable(e) {
 			m.putOff(e)
@@ -171,6 +181,19 @@ func (m *Machine) Step(now ms, ev Event) {
 	m.reseal()
 	m.act()
 }
+
+// onHours holds back what goes in parts, or has it offered now (S-28).
+func (m *Machine) onHours(open bool) {
+	m.shut = !open
+	for _, e := range m.entries {
+		if open && e.on && !e.answered && e.Blob != (BlobKey{}) {
+			m.arm(e)
+		}
+	}
+}
+
+// held reports whether an entry waits for the hours of parts.
+func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (BlobKey{}) }
 
 func (m *Machine) onConnected() {
 	m.connected = true

@@ -33,6 +33,7 @@ type Machine struct {
 	connected bool
 	order     *Order // the order obeyed in this life; nil until one arrived
 	halted    bool   // two orders under one stamp and one instance (S-6)
+	shut      bool   // outside of the hours of parts (S-28)
 	head      Head   // the last record seen
 	have      Stored // the model at hand
 	entries   []*Entry
@@ -101,6 +102,7 @@ type Reseal struct {
 // Ask is a topic that the site is subscribed to.
 type Ask uint8
 
+// The topics.
 const (
 	AskOrder Ask = iota + 1
 	AskRecord

@@ -114,6 +114,8 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 		return EntryStuck{Round: number(t, d, "round", 1), Detail: arg(d, "detail", "")}, true
 	case "unreadable":
 		return EntryLost{number(t, d, "round", 1)}, true
+	case "hours":
+		return HoursChanged{Open: has(d, "open")}, true
 	case "taken":
 		return PartTaken{number(t, d, "round", 1)}, true
 	}

@@ -14,6 +14,9 @@ func (m *Machine) onOrder(o Order) {
 	c := o.Compare(m.st.Seen)
 	known := o.Hash == m.st.OrderHash
 	switch {
+	case o.Epoch > m.st.Seen.Epoch && o.Round < m.st.Seen.Round:
+		m.fallen(o)
+		return
 	case c < 0:
 		if m.order == nil {
 			m.trouble = fmt.Sprintf("order %s ignored: %s was obeyed before", o.Stamp, m.st.Seen)
@@ -30,9 +33,7 @@ func (m *Machine) onOrder(o Order) {
 		m.trouble = fmt.Sprintf("two different orders %s from one aggregator", o.Stamp)
 		return
 	}
-	if o.Epoch > m.st.WelcomeEpoch && (!m.joining.on || m.joining.every > 2*joinFirst) {
-		m.joining.set(m.now, joinFirst) // unless a first join is under way (S-4)
-	}
+	m.rejoin(o)
 	m.halted, m.trouble = false, ""
 	m.order = &o
 	if !known || c != 0 {
@@ -46,6 +47,21 @@ func (m *Machine) onOrder(o Order) {
 	for _, e := range m.entries {
 		m.arm(e)
 	}
+}
+
+// rejoin has a join sent at once for an order of a higher epoch than the last
+// welcome's, unless a first join is under way (S-4).
+func (m *Machine) rejoin(o Order) {
+	if o.Epoch > m.st.WelcomeEpoch && (!m.joining.on || m.joining.every > 2*joinFirst) {
+		m.joining.set(m.now, joinFirst)
+	}
+}
+
+// fallen does not obey an order of a higher epoch that goes back in rounds: the
+// aggregator runs on an older copy of its data. The join tells it so (S-40).
+func (m *Machine) fallen(o Order) {
+	m.rejoin(o)
+	m.trouble = fmt.Sprintf("order %s ignored: round %d was seen; the aggregator runs on an older copy of its data", o.Stamp, m.st.Seen.Round)
 }
 
 func (s Stamp) String() string {
@@ -142,7 +158,7 @@ func (m *Machine) decide() {
 }
 
 // wants is the model that is to be pulled: the base of the order in force, when
-// there is work on it and it is not at hand (S-21).
+// there is work on it and it is not at hand (S-30).
 func (m *Machine) wants() model.ContentID {
 	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
 		return model.ContentID{}

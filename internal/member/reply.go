@@ -51,7 +51,7 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
 func (m *Machine) onGrant(epoch uint64, g Grant) {
-	if g.Blob == (BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected {
+	if g.Blob == (BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected || m.shut {
 		return
 	}
 	e := m.entry(g.Round)

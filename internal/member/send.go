@@ -107,7 +107,7 @@ func (m *Machine) act() {
 		m.joining.later(m.now, m.cfg.Rand)
 	}
 	for _, e := range m.entries {
-		if m.sendable(e) && m.dueNow(e.timer) {
+		if m.sendable(e) && !m.held(e) && m.dueNow(e.timer) {
 			deaf = deaf || e.timer.again
 			m.out.Send = append(m.out.Send, SendEntry{Round: e.Round})
 			e.later(m.now, m.cfg.Rand)
@@ -171,7 +171,7 @@ func (m *Machine) onStuck(ev EntryStuck) {
 // quiet reports whether the member is idle or waiting.
 func (m *Machine) quiet() bool {
 	p := m.view().Phase
-	return p != PhaseTraining && p != PhaseEvaluating && p != PhaseSending
+	return p != PhaseTraining && p != PhaseEvaluating && (p != PhaseSending || m.shut)
 }
 
 // wake is the earliest time at which something is due.
@@ -189,7 +189,7 @@ func (m *Machine) wake() ms {
 	add(m.asking)
 	add(m.fetching)
 	for _, e := range m.entries {
-		if m.sendable(e) {
+		if m.sendable(e) && !m.held(e) {
 			add(e.timer)
 		}
 	}

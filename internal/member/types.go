@@ -11,8 +11,10 @@ import (
 // Nonce is an instance id.
 type Nonce [16]byte
 
+// MarshalText writes hex digits.
 func (n Nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
 
+// UnmarshalText reads what MarshalText writes.
 func (n *Nonce) UnmarshalText(b []byte) error {
 	if len(b) != hex.EncodedLen(len(n)) {
 		return fmt.Errorf("member: an instance id of %d digits", len(b))
@@ -24,8 +26,10 @@ func (n *Nonce) UnmarshalText(b []byte) error {
 // BlobKey names the parts of an offered update; zero: it travels inline.
 type BlobKey [16]byte
 
+// MarshalText writes hex digits.
 func (k BlobKey) MarshalText() ([]byte, error) { return Nonce(k).MarshalText() }
 
+// UnmarshalText reads what MarshalText writes.
 func (k *BlobKey) UnmarshalText(b []byte) error { return (*Nonce)(k).UnmarshalText(b) }
 
 // Stamp orders orders: a site obeys the highest it has seen (S-5).
@@ -35,6 +39,7 @@ type Stamp struct {
 	Attempt uint32
 }
 
+// Compare orders stamps by epoch, then round, then attempt.
 func (s Stamp) Compare(o Stamp) int {
 	return cmp.Or(cmp.Compare(s.Epoch, o.Epoch), cmp.Compare(s.Round, o.Round), cmp.Compare(s.Attempt, o.Attempt))
 }

@@ -58,6 +58,8 @@ func (m *Machine) phase() (Phase, string) {
 		return PhaseError, ""
 	case !m.takesPart():
 		return PhaseWaiting, "not in this round"
+	case m.fetching.on && m.shut:
+		return PhaseWaiting, "for the model, its parts for their hours"
 	case m.fetching.on:
 		return PhaseWaiting, "for the model"
 	case m.st.Over.Key == o.key() && m.st.Over.Refused:
@@ -71,6 +73,9 @@ func (m *Machine) phase() (Phase, string) {
 // queued says how many uploads come before this site's, as it was told last.
 func (m *Machine) queued() string {
 	for _, e := range m.entries {
+		if m.sendable(e) && m.held(e) {
+			return "for the hours of parts"
+		}
 		if m.sendable(e) && e.ahead > 0 {
 			return fmt.Sprintf("%d ahead", e.ahead)
 		}

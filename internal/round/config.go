@@ -100,7 +100,7 @@ func (c Config) Validate() error {
 		return bad("sample", d.Sample, "above 0, at most 1")
 	case d.Sample < 1 && d.Rand == nil:
 		return bad("sample", d.Sample, "a source of random bytes beside it")
-	case d.Weights != WeightSamples && d.Weights != WeightUniform && d.Weights != WeightSqrt:
+	case !d.Weights.Valid():
 		return bad("weights", d.Weights, "samples, uniform or sqrt")
 	case d.Cap > MaxCap:
 		return bad("weights.cap", d.Cap, fmt.Sprintf("at most %d", MaxCap))

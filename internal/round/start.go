@@ -24,7 +24,7 @@ func (m *Machine) start(ev Started) {
 		m.r.Restart = true
 	}
 	m.forgive()
-	if m.s.Order == nil {
+	if m.s.Order == nil && m.s.Version == 0 {
 		m.greet() // settle opens the first attempt when enough are welcomed
 		return
 	}
@@ -79,7 +79,7 @@ func (m *Machine) goOn() {
 	if m.s.Phase != Idle {
 		return
 	}
-	if o := m.s.Order; o.Epoch != m.s.Epoch || o.Round != m.s.Round || o.Work == WorkNone {
+	if o := m.s.Order; o == nil || o.Epoch != m.s.Epoch || o.Round != m.s.Round || o.Work == WorkNone {
 		m.none(reasonMembers)
 	}
 }

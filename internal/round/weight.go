@@ -60,7 +60,16 @@ func (p *Params) weigh(n uint64) uint64 {
 	if p.Work != WorkTrain {
 		return 1
 	}
-	return min(p.Weights.of(n), p.Cap)
+	return p.Weights.Weigh(n, p.Cap)
+}
+
+// Weigh returns the weight of an update of n samples under a cap, 0 for one
+// that cannot count.
+func (w Weights) Weigh(n, limit uint64) uint64 { return min(w.of(n), limit) }
+
+// Valid reports whether w is one of the weightings.
+func (w Weights) Valid() bool {
+	return w == WeightSamples || w == WeightUniform || w == WeightSqrt
 }
 
 // rootHalfEven returns the square root of n rounded to the nearest integer. A

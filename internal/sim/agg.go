@@ -56,7 +56,6 @@ type agg struct {
 	prev    uint64
 	issued  map[member3][32]byte // hashes of the open round's orders
 	settled map[string]ms
-	last    map[uint64]bool
 
 	retained [3]retained // model, head, order
 	orderOf  member3
@@ -151,7 +150,7 @@ func (a *agg) start() {
 // load reads the task back, or makes its genesis.
 func (a *agg) load() {
 	d := a.disk
-	first := model.ContentID(hashOf(a.w.plan.genesis()))
+	first := hashOf(a.w.plan.genesis())
 	if d.state == nil {
 		d.blobs.put(a.p, first, a.w.plan.genesis(), true)
 		if len(d.records) == 0 {

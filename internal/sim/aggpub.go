@@ -49,7 +49,7 @@ func (a *agg) look(m message) {
 }
 
 func (r *retained) repairAt() ms {
-	at := ms(0)
+	var at ms
 	switch {
 	case r.wrongAt > 0:
 		at = r.wrongAt + 1_000

@@ -26,7 +26,7 @@ func (b *broker) take(m message) {
 	if m.retained {
 		b.retained[m.topic] = m
 		if m.topic.kind <= onRecord {
-			h := append(b.history[m.topic], m)
+			h := slices.Concat(b.history[m.topic], []message{m})
 			b.history[m.topic] = h[max(0, len(h)-historyMost):]
 		}
 	}

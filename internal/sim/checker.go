@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
@@ -188,13 +189,13 @@ func verdicts(r *record) string {
 	for _, e := range r.entries {
 		n[e.Verdict]++
 	}
-	out := ""
+	var out []string
 	for _, v := range verdict.All() {
 		if n[v] > 0 {
-			out += fmt.Sprintf("%s %d ", v, n[v])
+			out = append(out, fmt.Sprintf("%s %d ", v, n[v]))
 		}
 	}
-	return out
+	return strings.Join(out, "")
 }
 
 // entries checks the set of a record against the order and against what was

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
@@ -23,7 +24,7 @@ func stretch(seed [32]byte, n int) []byte {
 
 // train makes an update: what it is follows from all that is given.
 func train(base model.ContentID, path string, rnd uint64, nonce uint64, n int) []byte {
-	in := append(base[:], path...)
+	in := slices.Concat(base[:], []byte(path))
 	in = binary.LittleEndian.AppendUint64(in, rnd)
 	in = binary.LittleEndian.AppendUint64(in, nonce)
 	return stretch(sha256.Sum256(in), n)

@@ -45,13 +45,13 @@ func (a event) before(b event) bool { return a.at < b.at || a.at == b.at && a.se
 // at has do done after a while.
 func (w *World) at(after ms, do func()) {
 	w.seq++
-	h := append(w.heap, event{w.now + max(after, 0), w.seq, do})
+	w.heap = append(w.heap, event{w.now + max(after, 0), w.seq, do})
+	h := w.heap
 	i := len(h) - 1
 	for i > 0 && h[i].before(h[(i-1)/2]) {
 		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
 		i = (i - 1) / 2
 	}
-	w.heap = h
 }
 
 // next takes the first event out.

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"path"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/crash"
 )
 
 const (
@@ -87,12 +89,14 @@ func (s *Store) nameBlob(tmp string, id [32]byte, sync bool) error {
 	if err := s.disk.Rename(tmp, name); err != nil {
 		return s.diskError("rename to "+name, err)
 	}
+	crash.At("blob.after-rename")
 	if !sync {
 		return nil
 	}
 	if err := s.disk.SyncDir(dir); err != nil {
 		return s.diskError("sync "+dir, err)
 	}
+	crash.At("blob.after-dirsync")
 	return nil
 }
 
@@ -148,7 +152,9 @@ func (s *Store) writeFile(name string, data []byte, sync bool) error {
 	}
 	_, err = f.Write(data)
 	if err == nil && sync {
+		crash.At("blob.before-fsync")
 		err = f.Sync()
+		crash.At("blob.after-fsync")
 	}
 	return errors.Join(err, f.Close())
 }
@@ -219,6 +225,7 @@ func (s *Store) Sweep(keep func(id [32]byte) bool, olderThan time.Duration) (int
 				return n, err
 			}
 			n++
+			crash.At("sweep.mid")
 		}
 	}
 	return n, nil

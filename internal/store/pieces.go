@@ -42,8 +42,8 @@ func (r *BlobReader) ReadAt(p []byte, off int64) (int, error) { return r.src.Rea
 func (r *BlobReader) Close() error { return r.src.Close() }
 
 // Partial is a blob whose bytes come in pieces, in any order. It lives in a file
-// of tmp until [Partial.Commit], so that it takes no memory, and is gone after a
-// crash. It is not safe for concurrent use.
+// of tmp until [Partial.Commit], so that it takes no memory while it grows, and is
+// gone after a crash. It is not safe for concurrent use.
 type Partial struct {
 	s    *Store
 	f    File
@@ -81,25 +81,28 @@ func (p *Partial) WriteAt(b []byte, off int64) (int, error) {
 }
 
 // Commit makes the blob id of the pieces, as [Store.PutBlob] does of a slice.
-// It reads them back: other bytes than id names are [ErrCorrupt], and so is a
-// piece missing. Whatever it returns, the Partial is used up.
-func (p *Partial) Commit(id [32]byte, sync bool) error {
-	got, err := hashOf(p.f, p.size)
-	if err == nil && got != id {
-		err = fmt.Errorf("%w: the pieces of blob %x have other bytes than its name says", ErrCorrupt, id)
-	} else if err != nil {
+// It reads them back, and returns them: other bytes than id names are
+// [ErrCorrupt], and so is a piece missing. Whatever it returns, the Partial is
+// used up.
+func (p *Partial) Commit(id [32]byte, sync bool) ([]byte, error) {
+	b := make([]byte, p.size)
+	_, err := io.ReadFull(io.NewSectionReader(p.f, 0, p.size), b)
+	switch {
+	case err != nil:
 		err = fmt.Errorf("%w: the pieces of blob %x: %w", ErrCorrupt, id, err)
+	case sha256.Sum256(b) != id:
+		err = fmt.Errorf("%w: the pieces of blob %x have other bytes than its name says", ErrCorrupt, id)
 	}
 	if err != nil {
-		return errors.Join(err, p.Discard())
+		return nil, errors.Join(err, p.Discard())
 	}
 	if sync {
 		err = p.f.Sync()
 	}
 	if err := errors.Join(err, p.f.Close()); err != nil {
-		return p.s.diskError("write "+p.tmp, err)
+		return nil, p.s.diskError("write "+p.tmp, err)
 	}
-	return p.s.nameBlob(p.tmp, id, sync)
+	return b, p.s.nameBlob(p.tmp, id, sync)
 }
 
 // Discard drops the pieces.

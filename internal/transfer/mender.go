@@ -25,7 +25,6 @@ type Mender struct {
 	whole   bool // Done was said, or All never called
 	last    []ms // when each part was handed out
 	pause   ms   // nothing is handed out before
-
 }
 
 // MendReady is what a Mender owes.

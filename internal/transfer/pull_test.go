@@ -52,7 +52,7 @@ func TestPulls(t *testing.T) {
 		for _, x := range w.sites {
 			x.connect()
 		}
-		w.s.run(end+3_600_000+6*work, w.pulled)
+		w.s.run(end+400_000+3*work, w.pulled)
 		if !w.pulled() {
 			t.Fatalf("not all is pulled %d s after the last fault", (w.s.now-end)/1000)
 		}

@@ -44,6 +44,8 @@ type Puller struct {
 	window  int
 	changed ms // when the window last changed
 
+	room int // parts that may still be asked for, -1 for no bound
+
 	qos    byte
 	since  ms   // of the last progress
 	gap    ms   // what a part needs, a maximum that fades
@@ -69,11 +71,20 @@ type PullReady struct {
 	Subscribe   []PartFilter // at most 16 are outstanding
 	Need        []wire.Range // ask the owner for these; nil mostly, at most wire.MaxRanges
 	Done        bool         // every part is there; said once
+	Held        bool         // more would be asked for if there were room
 	Wake        int64        // when the next Tick is wanted, 0 for never
 }
 
 // NewPuller returns a puller that wants nothing.
-func NewPuller() *Puller { return &Puller{} }
+func NewPuller() *Puller { return &Puller{room: -1} }
+
+// Room says how many parts may be asked for before the next call, -1 for as
+// many as the window allows, as at first (TR-19).
+func (p *Puller) Room(now int64, parts int) {
+	p.time(now)
+	p.room = max(parts, -1)
+	p.fill()
+}
 
 // Want sets the target. Another blob or slot drops the old target; for the
 // same blob and slot nothing changes. A target that is complete stays so until
@@ -189,14 +200,31 @@ func (p *Puller) came(index uint32) {
 	}
 }
 
-// fill asks for more when half of the window is free (TR-11).
-func (p *Puller) fill() {
+// due is how many parts the window has to ask for: some when half of it is
+// free (TR-11).
+func (p *Puller) due() int {
 	todo := p.left - p.nAsked
 	if !p.connected || !p.wanted || todo == 0 || p.nAsked > p.window/2 {
+		return 0
+	}
+	return min(p.window-p.nAsked, todo)
+}
+
+// fill asks for what is due, as far as there is room.
+func (p *Puller) fill() {
+	n := p.due()
+	if p.room >= 0 {
+		n = min(n, p.room)
+		p.room -= n
+	}
+	if n == 0 {
 		return
 	}
+	if p.nAsked == 0 {
+		p.tried = p.now // it may have been held
+	}
 	b := batch{asked: p.now}
-	for n := min(p.window-p.nAsked, todo); n > 0; n-- {
+	for ; n > 0; n-- {
 		i := free(p.next, p.count, p.have, p.asked)
 		if i == p.count {
 			i = free(0, p.count, p.have, p.asked)
@@ -276,6 +304,7 @@ func (p *Puller) subscribe(i uint32) {
 func (p *Puller) Ready() PullReady {
 	rd := p.ready
 	p.ready = PullReady{}
+	rd.Held = p.room == 0 && p.due() > 0
 	if p.nAsked > 0 {
 		rd.Wake = p.tried + p.patience()
 		if !p.other {

@@ -201,7 +201,7 @@ func (r *Receiver) takeBack(u *upload, parts int) {
 
 // Part takes a part that arrived from a member. If it is Wanted, the caller
 // keeps its data at off of the blob. A part need not be granted to count: it
-// may come after its grant has expired (TR-27).
+// may come after its grant has expired (TR-30).
 func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartVerdict) {
 	r.time(now)
 	u := r.byKey[key]

@@ -170,10 +170,15 @@ func (s *script) pull(out *strings.Builder, c call) {
 		p.Drop(s.now)
 	case "tick":
 		p.Tick(s.now)
+	case "room":
+		p.Room(s.now, c.num("n", -1))
 	case "part":
 		for _, r := range c.ranges(1) {
 			for i := r.First; i < r.End(); i++ {
 				part := testPart(c.word(0), c.num("parts", 5), i)
+				if c.kv["flip"] != "" {
+					part.Data[0] ^= 1
+				}
 				if off, ok := p.Part(s.now, part, uint32(c.num("slot", 0)), i); !ok {
 					fmt.Fprintf(out, "  part %d is not wanted\n", i)
 				} else if off != int(i)*testData {
@@ -197,6 +202,9 @@ func (s *script) pull(out *strings.Builder, c call) {
 	if rd.Done {
 		fmt.Fprintln(out, "  done")
 	}
+	if rd.Held {
+		fmt.Fprintln(out, "  held")
+	}
 	s.wake(out, rd.Wake)
 }
 
@@ -216,11 +224,15 @@ func (s *script) send(out *strings.Builder, c call) {
 				s.sender.Sent(s.now, i, c.verb == "sent")
 			}
 		}
+	case "room":
 	default:
 		c.t.Fatalf("unknown call %s", c.verb)
 	}
-	if next := s.sender.Ready(); next != nil {
+	if next := s.sender.Next(c.num("n", inFlight)); next != nil {
 		fmt.Fprintf(out, "  publish %s\n", strings.Trim(fmt.Sprint(next), "[]"))
+	}
+	if s.sender.Held() {
+		fmt.Fprintln(out, "  held")
 	}
 	sent, count := s.sender.Progress()
 	fmt.Fprintf(out, "  sent %d of %d\n", sent, count)

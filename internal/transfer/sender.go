@@ -73,8 +73,11 @@ func (s *Sender) Disconnected() {
 
 // Ready returns the parts to publish now, at most 8 are in flight; each is
 // answered by Sent, or by Disconnected for all.
-func (s *Sender) Ready() (next []uint32) {
-	for i := uint32(0); s.nFlying < inFlight; i++ {
+func (s *Sender) Ready() []uint32 { return s.Next(inFlight) }
+
+// Next is Ready for at most so many parts (TR-44).
+func (s *Sender) Next(most int) (next []uint32) {
+	for i := uint32(0); s.nFlying < inFlight && len(next) < most; i++ {
 		if i = s.first(i); i == s.count {
 			break
 		}
@@ -85,6 +88,9 @@ func (s *Sender) Ready() (next []uint32) {
 	}
 	return next
 }
+
+// Held reports whether a part could be published now that Next did not return.
+func (s *Sender) Held() bool { return s.nFlying < inFlight && s.first(0) < s.count }
 
 // first returns the first queued part from i on, count if there is none.
 func (s *Sender) first(i uint32) uint32 {

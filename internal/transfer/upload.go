@@ -32,8 +32,7 @@ type upload struct {
 	nOwed   int
 	again   bitmap // parts that were granted before and did not come
 	window  int
-	changed ms // when the window last changed
-	most    int
+	changed ms  // when the window last changed
 	expired int // times in a row
 	took    ms  // the last range
 	granted ms  // the last grant
@@ -64,7 +63,7 @@ func (u *upload) wait() {
 
 // begin starts with a window of one part.
 func (u *upload) begin(now ms) {
-	u.window, u.changed, u.most = 1, now, rangeMost
+	u.window, u.changed = 1, now
 	u.expired, u.took, u.recall = 0, 0, 0
 }
 
@@ -103,7 +102,7 @@ func (u *upload) grant(now ms, n int) []wire.Range {
 	var list []wire.Range
 	for i := free(0, u.count, u.have, u.owed); n > 0 && i < u.count; i = free(i, u.count, u.have, u.owed) {
 		s := span{first: i, granted: now, last: now, lone: lone}
-		for ; n > 0 && s.left < u.most && i < u.count && !u.have.has(i) && !u.owed.has(i); i++ {
+		for ; n > 0 && s.left < rangeMost && i < u.count && !u.have.has(i) && !u.owed.has(i); i++ {
 			u.owed.add(i)
 			s.again = s.again || u.again.has(i)
 			s.left++
@@ -141,9 +140,6 @@ func (u *upload) came(now ms, i uint32) bool {
 // fast: they may have been on their way.
 func (u *upload) measure(now ms, s span) {
 	u.took = now - s.granted
-	if !s.again {
-		u.most = min(2*u.most, rangeMost)
-	}
 	if s.granted < u.changed {
 		return // of an earlier window
 	}
@@ -159,12 +155,19 @@ func (u *upload) measure(now ms, s span) {
 	u.changed = now
 }
 
-// patience is how long after its last part a range expires (TR-26).
-func (u *upload) patience() ms { return min(max(expiry, 4*u.took), expiryMost) }
+// patience is how long after its last part a range expires (TR-26): longer and
+// longer for a sender that brings nothing.
+func (u *upload) patience() ms {
+	d := max(expiry, 4*u.took)
+	for range u.expired - (patienceOf - 1) {
+		d = min(2*d, expiryMost)
+	}
+	return min(d, expiryMost)
+}
 
 // expire takes back the ranges whose time is over. It returns their parts, and
 // when the latest of them was granted, lone parts not counted. What was granted
-// before the last change tells nothing new about window and ranges.
+// before the last change tells nothing new about the window.
 func (u *upload) expire(now ms) (parts int, granted ms) {
 	granted = -1
 	latest := ms(-1)
@@ -189,9 +192,7 @@ func (u *upload) expire(now ms) (parts int, granted ms) {
 	})
 	if parts > 0 && latest >= u.changed {
 		u.window, u.changed = max(u.window/2, 1), now
-		if u.expired++; u.expired >= 2 {
-			u.most = max(u.most/2, 1)
-		}
+		u.expired++
 	}
 	return parts, granted
 }

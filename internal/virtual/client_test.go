@@ -112,7 +112,22 @@ type view struct {
 	Reason   string         `json:"reason"`
 	Accepted int            `json:"accepted"`
 	Members  int            `json:"members"`
+	OpenedMS int64          `json:"opened_ms"`
 	Refusals map[string]int `json:"refusals"`
+	Uploads  uploads        `json:"uploads"`
+}
+
+// uploads is what the round view says of updates on their way.
+type uploads struct {
+	Running  int   `json:"running"`
+	Waiting  int   `json:"waiting"`
+	Received int64 `json:"received_bytes"`
+	Total    int64 `json:"total_bytes"`
+	Members  []struct {
+		Member   string `json:"member"`
+		Received int64  `json:"received_bytes"`
+		Total    int64  `json:"total_bytes"`
+	} `json:"members"`
 }
 
 // awaitView waits until the newest round view is one that ok accepts.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -116,4 +117,81 @@ func zScore(w *world, s model.Schema, id model.ContentID) (mean, sd []float64) {
 	sd, err = m.Float64s(model.ZSDName)
 	check(w.t, err)
 	return mean, sd
+}
+
+// wide is a walker with statistics of many features.
+type wide struct {
+	walker
+	features int
+}
+
+func (x wide) Statistics(ctx context.Context, job trainer.Job) (*model.Model, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(x.takes):
+	}
+	n, mean, m2 := make([]float64, x.features), make([]float64, x.features), make([]float64, x.features)
+	rnd := job.Rand()
+	for i := range n {
+		n[i], mean[i], m2[i] = float64(x.rows), rnd.Float64(), rnd.Float64()
+	}
+	return moments(n, mean, m2)
+}
+
+// Statistics of thousands of features travel in parts, lie in memory, in files
+// or among the kept updates until the round's end, and give the bits that they
+// give inline.
+func TestLargeStatistics(t *testing.T) {
+	const features = 2000
+	wideTask := func(w *world) aggregator.Task {
+		s, err := model.NewSchema(
+			model.Spec{Name: "w", DType: model.F32, Shape: []int{features}},
+			model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{features}, Rule: model.Keep},
+			model.Spec{Name: model.ZSDName, DType: model.F64, Shape: []int{features}, Rule: model.Keep})
+		check(w.t, err)
+		task := w.task()
+		task.Statistics, task.Init, task.Rounds = true, model.New(s), 1
+		return task
+	}
+	run := func(w *world, task aggregator.Task, restart bool) []record.Record {
+		w.aggregate(task)
+		for i, m := range three {
+			w.join(m, wide{walker{rows: 10 * (i + 1), takes: time.Duration(1+9*(i/2)) * time.Second}, features})
+		}
+		if restart {
+			c := w.client("watch", own("round"))
+			c.awaitView("two are in", time.Minute, func(v view) bool { return v.Work == "statistics" && v.Accepted == 2 })
+			w.end(three[0]) // it does not offer again
+			w.end(aggregatorName)
+			w.aggregate(task)
+			c.awaitView("they are there again", time.Minute, func(v view) bool { return v.Epoch == 2 && v.Accepted == 2 })
+			w.join(three[0], wide{walker{rows: 10, takes: time.Second}, features})
+		}
+		w.finished(10 * time.Minute)
+		w.endAll()
+		return w.history()
+	}
+	for name, x := range map[string]struct {
+		memory  int
+		keep    aggregator.Keep
+		restart bool
+	}{
+		"in memory":            {0, aggregator.KeepNone, false},
+		"in files":             {1, aggregator.KeepNone, false},
+		"kept, with a restart": {1, aggregator.KeepRound, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.StageMemory = 4<<10, x.memory }
+				task := wideTask(w)
+				task.KeepUpdates = x.keep
+				got := run(w, task, x.restart)
+				calm := newWorld(t)
+				calm.parts(4 << 20)
+				want := run(calm, wideTask(calm), false)
+				sameModels(w, got, want)
+			})
+		})
+	}
 }

@@ -51,6 +51,8 @@ type world struct {
 	gate    chan struct{}            // the aggregator's clock waits for it, nil: does not
 	set     func(*aggregator.Config) // changes what aggregate starts with, nil: nothing
 	deaf    bool                     // the aggregator's next connections get no PUBACK while it is set
+	tune    func(*site.Config)       // changes what join starts with, nil: nothing
+	lines   map[string]*line         // networks of parties; without one, a pipe
 	records []record.Record
 	ends    []string
 
@@ -74,6 +76,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, dir: t.TempDir(), log: zerolog.Nop(), ns: ns,
 		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, parties: map[string]func() error{},
+		lines: map[string]*line{},
 	}
 	if os.Getenv("FEDMQ_TEST_LOG") != "" {
 		w.log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
@@ -103,6 +106,10 @@ func (w *world) endAll() {
 		w.end(aggregatorName)
 	}
 	w.stopBroker()
+	for _, l := range w.lines {
+		l.hold(false, false)
+		l.goes.Wait() // what was under way arrives
+	}
 }
 
 func (w *world) names() []string {
@@ -153,12 +160,22 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 			return nil, errors.New("no broker")
 		}
 		c := w.broker.Conn("")
+		if l := w.lines[name]; l != nil {
+			c = l.join(c)
+		}
 		if name == aggregatorName {
 			c = &deafConn{Conn: c, w: w}
 		}
 		w.conns[name] = c
 		return c, nil
 	}
+}
+
+// slow limits a party's next connections.
+func (w *world) slow(name string, rate int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines[name] = &line{rate: rate}
 }
 
 // cut breaks a party's connection without a word.
@@ -256,6 +273,9 @@ func (w *world) join(member string, tr trainer.Trainer) {
 	}
 	if cfg.Signer != nil {
 		cfg.Keys = w.keys
+	}
+	if w.tune != nil {
+		w.tune(&cfg)
 	}
 	w.start(member, func(ctx context.Context) error { return site.Run(ctx, cfg) })
 }
@@ -383,6 +403,7 @@ func (w *world) history() []record.Record {
 			w.t.Errorf("%s is not the record: %v", files[i], err)
 		}
 	}
+	w.replay(dir, raws)
 	return recs
 }
 

@@ -67,16 +67,8 @@ func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Mod
 
 // Statistics returns n, mean and m2 of every feature over the training rows.
 func (t *Trainer) Statistics(context.Context, trainer.Job) (*model.Model, error) {
-	dim := []int{len(t.data.Features)}
-	schema, err := model.NewSchema(
-		model.Spec{Name: "n", DType: model.F64, Shape: dim},
-		model.Spec{Name: "mean", DType: model.F64, Shape: dim},
-		model.Spec{Name: "m2", DType: model.F64, Shape: dim})
-	if err != nil {
-		return nil, err
-	}
-	m, s := model.New(schema), t.data.Moments()
-	return m, errors.Join(m.SetFloat64s("n", s.N), m.SetFloat64s("mean", s.Mean), m.SetFloat64s("m2", s.M2))
+	m, s := model.New(model.StatisticsSchema(len(t.data.Features))), t.data.Moments()
+	return m, errors.Join(m.SetFloat64s(model.StatNName, s.N), m.SetFloat64s(model.StatMeanName, s.Mean), m.SetFloat64s(model.StatM2Name, s.M2))
 }
 
 // Settings of a training round, from the task's "train". Keys left out take

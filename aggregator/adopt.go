@@ -1,0 +1,120 @@
+package aggregator
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// shown is what the broker retained of a task when the process began.
+type shown struct {
+	order       wire.Header // the highest own order
+	orderHash   record.Digest
+	model, head []byte
+}
+
+// adopt takes a task up above what others have seen: one transaction
+// with the adopted record and the state that follows from it. The driver has
+// ended; a new one goes on from the disk.
+func (t *task) adopt(ctx context.Context, b *behindError) error {
+	base, from := t.adoptable(ctx)
+	id := base.ContentID()
+	if err := t.a.store.PutBlob(id, base.Blob, true); err != nil {
+		return err
+	}
+	rnd, now := max(b.seen.round, t.last.Round+1), t.a.nowMS()
+	r := record.Record{
+		Round: rnd, Epoch: max(b.seen.epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
+		Base: model.ContentID(t.state.Base), Model: id, Version: rnd, OrderHash: t.shown.orderHash,
+		OpenedMS: now, ClosedMS: now, CommittedMS: now,
+		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who, b.seen.epoch, b.seen.round, b.seen.attempt, from),
+	}
+	raw, err := t.encode(r)
+	if err != nil {
+		return err
+	}
+	st := t.state.Adopt(b.seen.epoch, rnd, round.ID(id), round.ID(record.Hash(raw)))
+	if err := t.a.store.Update(func(tx *store.Tx) error {
+		if err := tx.PutRecord(t.cfg.Name, rnd, 0, raw); err != nil {
+			return err
+		}
+		return t.saveState(tx, round.Save{State: st, DropJournal: true})
+	}); err != nil {
+		return err
+	}
+	crash.At("adopt.after-tx")
+	t.log.Warn().Uint64("round", rnd).Uint64("epoch", st.Epoch).Str("model", id.String()).Str("from", from).
+		Msg("adopted: the task goes on above what was seen")
+	return nil
+}
+
+// adoptable returns the model to go on with, and where it is from: the one on
+// the broker, if the own key has signed it, the order that names it and the
+// record that ends in it, and if that order is beyond the disk; else the disk's.
+// What nobody signed proves nothing.
+func (t *task) adoptable(ctx context.Context) (*model.Model, string) {
+	const disk = "the disk's"
+	if t.a.cfg.Signer == nil || len(t.shown.model) == 0 || !t.seenLater() {
+		return t.base, disk
+	}
+	m, err := t.shownModel(ctx)
+	if err != nil {
+		t.log.Warn().Err(err).Msg("the broker's model is not taken")
+		return t.base, disk
+	}
+	return m, "the broker's"
+}
+
+func (t *task) shownModel(ctx context.Context) (*model.Model, error) {
+	h, body, err := t.a.own.Open(t.topics.Model(), t.shown.model, wire.Bound{})
+	if err != nil {
+		return nil, err
+	}
+	d, err := wire.DecodeModel(body, t.a.own.Limits)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Matches(h); err != nil {
+		return nil, err
+	}
+	if h.Base != t.shown.order.Base {
+		return nil, fmt.Errorf("model %s: the order on the broker is based on %s", h.Base, t.shown.order.Base)
+	}
+	if err := t.checkHead(h.Base); err != nil {
+		return nil, err
+	}
+	return t.whole(ctx, h, d)
+}
+
+// checkHead checks that the record's head on the broker is this aggregator's
+// and speaks of the model.
+func (t *task) checkHead(id model.ContentID) error {
+	if err := record.VerifyHeadSig(t.shown.head, t.a.ownKey); err != nil {
+		return err
+	}
+	head, err := record.DecodeHead(t.shown.head)
+	if err != nil {
+		return err
+	}
+	after := head.Model
+	if head.Verdict == record.Abandoned {
+		after = head.Base
+	}
+	if after != id || head.Owner != t.topics.Node() || head.Task != t.cfg.Name {
+		return fmt.Errorf("the record of round %d on the broker ends in the model %s, not in %s", head.Round, after, id)
+	}
+	return nil
+}
+
+// ownKey finds the aggregator's own key by its id.
+func (a *aggregator) ownKey(kid [8]byte) (ed25519.PublicKey, bool) {
+	pub, ok := a.cfg.Signer.Public().(ed25519.PublicKey)
+	return pub, ok && record.KeyIDOf(pub) == kid
+}

@@ -1,0 +1,21 @@
+package aggregator
+
+// Memory that Run needs beside models and staging: parts on their way in and
+// out, and the program itself.
+const otherMemory = 64 << 20
+
+// Memory returns how many bytes of memory a process that does nothing but Run
+// needs at most, for up to a thousand members: four times each task's model
+// (its tensors, their sum in 8 bytes a value, and one buffer), StageMemory, and
+// 64 MiB. Given to debug.SetMemoryLimit it keeps what is collected late within
+// that bound.
+func (c Config) Memory() int64 {
+	c = c.withDefaults()
+	n := int64(c.StageMemory) + otherMemory
+	for _, t := range c.Tasks {
+		if t.Init != nil {
+			n += 4 * int64(t.Init.Schema.Bytes())
+		}
+	}
+	return n
+}

@@ -1,0 +1,114 @@
+package strategy_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/fedmq/fedmq/aggregator/strategy"
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+)
+
+// moments is a statistics update.
+func moments(t *testing.T, n, mean, m2 []float64) *model.Model {
+	t.Helper()
+	m := model.New(model.StatisticsSchema(len(n)))
+	if err := errors.Join(m.SetFloat64s(model.StatNName, n), m.SetFloat64s(model.StatMeanName, mean), m.SetFloat64s(model.StatM2Name, m2)); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// scaled is a model with a place for a z-score of two features.
+func scaled(t *testing.T) *model.Model {
+	t.Helper()
+	m, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1}.New(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// The rows 1, 2, 3 and 5, 7 of one feature; the other feature is seen by nobody.
+func TestStatistics(t *testing.T) {
+	t.Parallel()
+	base := scaled(t)
+	pool, err := strategy.NewStatistics(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []*model.Model{
+		moments(t, []float64{3, 0}, []float64{2, 0}, []float64{2, 0}),
+		moments(t, []float64{2, 0}, []float64{6, 9}, []float64{2, 9}), // n = 0: the rest says nothing
+	} {
+		if !u.Schema.Equal(strategy.StatisticsOf(base.Schema)) {
+			t.Errorf("schema %v", strategy.StatisticsOf(base.Schema))
+		}
+		if err := errors.Join(strategy.CheckStatistics(u), pool.Add(u)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := pool.Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean, _ := next.Float64s(model.ZMeanName)
+	sd, _ := next.Float64s(model.ZSDName)
+	if mean[0] != 3.6 || math.Abs(sd[0]-math.Sqrt(23.2/5)) > 1e-15 || mean[1] != 0 || sd[1] != 1 {
+		t.Errorf("mean %v, sd %v", mean, sd)
+	}
+	if before, _ := base.Float64s(model.ZMeanName); before[0] != 0 {
+		t.Error("the base was changed")
+	}
+}
+
+func TestStatisticsRefuses(t *testing.T) {
+	t.Parallel()
+	one := []float64{1}
+	for _, c := range []struct {
+		name   string
+		update *model.Model
+		want   error
+	}{
+		{"NaN", moments(t, one, []float64{math.NaN()}, one), fold.ErrNotFinite},
+		{"half a row", moments(t, []float64{0.5}, one, one), fold.ErrOutOfRange},
+		{"mean beyond the bound", moments(t, one, []float64{1e101}, one), fold.ErrOutOfRange},
+		{"M2 beyond the bound", moments(t, one, one, []float64{1e251}), fold.ErrOutOfRange},
+		{"other tensors", scaled(t), model.ErrTensor},
+	} {
+		if err := strategy.CheckStatistics(c.update); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	pool, err := strategy.NewStatistics(scaled(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.Add(moments(t, one, one, one)); !errors.Is(err, model.ErrSchema) {
+		t.Errorf("one feature for two: %v", err)
+	}
+	plain, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1}.New(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := strategy.NewStatistics(plain); !errors.Is(err, model.ErrTensor) || len(strategy.StatisticsOf(plain.Schema)) != 0 {
+		t.Errorf("a model without a z-score: %v", err)
+	}
+}
+
+func TestNorm(t *testing.T) {
+	t.Parallel()
+	s, err := model.NewSchema(model.Spec{Name: "a", Shape: []int{2}}, model.Spec{Name: "b", DType: model.I64}, model.Spec{Name: "c", DType: model.F64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := model.New(s)
+	if err := errors.Join(m.SetFloat32s("a", []float32{2, -3}), m.SetFloat64s("c", []float64{6})); err != nil {
+		t.Fatal(err)
+	}
+	m.Bytes("b")[0] = 100 // integers are not measured
+	if got := strategy.Norm(m); got != 7 {
+		t.Errorf("norm %v, want 7", got)
+	}
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator/strategy"
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+)
+
+// The floor is what a round cannot beat: the model from the folder through the
+// relay to every sender, an update from every sender through the relay to the
+// folder, each hashed where it leaves and where it arrives, and one fold. There
+// is no disk, no protocol and no training.
+
+// floorLaps are run; the first is not counted.
+const floorLaps = 4
+
+// relayBlock is what the relay reads and writes at a time, through memory as
+// any broker must.
+const relayBlock = 256 << 10
+
+// floorFull is how many updates the folder takes in at a time.
+const floorFull = 2
+
+// floor measures it, with as many processes as the federation.
+func (r *benchRun) floor(ctx context.Context, c *crew) (s float64, err error) {
+	defer func() { err = errors.Join(err, c.end()) }()
+	spec := peerSpec{Role: "relay", Name: "relay", Params: r.Params, Seed: r.Seed, Sites: r.Sites}
+	if _, err := c.start(ctx, spec); err != nil {
+		return 0, err
+	}
+	if spec.Address, err = c.readies(ctx, 1); err != nil {
+		return 0, err
+	}
+	spec.Role = "sender"
+	for i := range r.Sites {
+		spec.Site, spec.Name = i, fmt.Sprintf("sender-%05d", i+1)
+		if _, err := c.start(ctx, spec); err != nil {
+			return 0, err
+		}
+	}
+	spec.Role, spec.Name = "folder", "folder"
+	folder, err := c.start(ctx, spec)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.readies(ctx, r.Sites+1); err != nil {
+		return 0, err
+	}
+	var laps []float64
+	for len(laps) < floorLaps {
+		if err := folder.asks.Encode(askGo); err != nil {
+			return 0, err
+		}
+		h, err := c.next(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if h.Lap != nil {
+			laps = append(laps, *h.Lap)
+			fmt.Fprintf(r.talk, "\rfloor %d of %d: %.3f s\x1b[K", len(laps), floorLaps, *h.Lap)
+		}
+	}
+	fmt.Fprint(r.talk, "\r\x1b[K")
+	laps = laps[1:]
+	slices.Sort(laps)
+	return median(laps), nil
+}
+
+// A connection to the relay begins with what it is: the folder's way down, or
+// a sender's or the folder's end of one site, by its number.
+const floorDown = -1
+
+func (p *peer) connect(ctx context.Context, site int, folder bool) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", p.Address)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = c.Close() })
+	hello := binary.LittleEndian.AppendUint32(nil, uint32(int32(site))) // #nosec G115 -- at most 16384
+	if folder {
+		hello = append(hello, 1)
+	} else {
+		hello = append(hello, 0)
+	}
+	_, err = c.Write(hello)
+	return c, err
+}
+
+// sender answers every model with its update.
+func (p *peer) sender(ctx context.Context) error {
+	m, err := benchModel(p.Params)
+	if err != nil {
+		return err
+	}
+	update := m.Clone()
+	newBenchSeries(p.Seed, p.Sites).train(update.Blob, p.Site, 1)
+	c, err := p.connect(ctx, p.Site, false)
+	if err != nil {
+		return err
+	}
+	p.ready("")
+	for {
+		if err := readHashed(c, m.Blob); err != nil {
+			return unlessDone(ctx, err)
+		}
+		sha256.Sum256(update.Blob)
+		if _, err := c.Write(update.Blob); err != nil {
+			return unlessDone(ctx, err)
+		}
+	}
+}
+
+// unlessDone is err, unless ctx has ended: then the connection was closed.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // what a closed connection says is no news
+	}
+	return err
+}
+
+// readHashed fills b and hashes it, which is all that its time is wanted for.
+func readHashed(r io.Reader, b []byte) error {
+	h := sha256.New()
+	for len(b) > 0 {
+		n, err := io.ReadFull(r, b[:min(len(b), relayBlock)])
+		h.Write(b[:n])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	h.Sum(nil)
+	return nil
+}
+
+// folder runs a lap each time it is asked to.
+func (p *peer) folder(ctx context.Context) error {
+	base, err := benchModel(p.Params)
+	if err != nil {
+		return err
+	}
+	down, err := p.connect(ctx, floorDown, true)
+	if err != nil {
+		return err
+	}
+	f := &floorFolder{
+		down: down, base: base, series: newBenchSeries(p.Seed, p.Sites), ups: make([]net.Conn, p.Sites),
+		free: make(chan *model.Model, floorFull),
+	}
+	for i := range f.ups {
+		if f.ups[i], err = p.connect(ctx, i, true); err != nil {
+			return err
+		}
+	}
+	for range floorFull {
+		f.free <- base.Clone()
+	}
+	if f.strategy, err = strategy.New("fedavg"); err != nil {
+		return err
+	}
+	p.ready("")
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.goes:
+		}
+		s, err := f.lap()
+		if err != nil {
+			return unlessDone(ctx, err)
+		}
+		p.say(peerEvent{Lap: &s})
+	}
+}
+
+type floorFolder struct {
+	down     net.Conn
+	ups      []net.Conn
+	base     *model.Model
+	series   benchSeries
+	free     chan *model.Model // room for updates
+	mu       sync.Mutex        // for the strategy
+	strategy strategy.Strategy
+}
+
+// lap sends the model, and folds what comes back.
+func (f *floorFolder) lap() (float64, error) {
+	began := time.Now()
+	sha256.Sum256(f.base.Blob)
+	if _, err := f.down.Write(f.base.Blob); err != nil {
+		return 0, err
+	}
+	if err := f.strategy.Begin(f.base, benchGrid(f.series.weight)); err != nil {
+		return 0, err
+	}
+	errs := make([]error, len(f.ups))
+	var wg sync.WaitGroup
+	for i, c := range f.ups {
+		wg.Go(func() { errs[i] = f.take(c, uint64(f.series.samples(i))) }) // #nosec G115 -- 1 or 2
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return 0, err
+	}
+	if _, err := f.strategy.Result(); err != nil {
+		return 0, err
+	}
+	return time.Since(began).Seconds(), nil
+}
+
+// take folds one update.
+func (f *floorFolder) take(c net.Conn, weight uint64) error {
+	m := <-f.free
+	defer func() { f.free <- m }()
+	if err := readHashed(c, m.Blob); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.strategy.Check(m, weight); err != nil {
+		return err
+	}
+	f.strategy.Add(m, weight)
+	return nil
+}
+
+// benchGrid has room for a total weight.
+func benchGrid(weight int) fold.Grid {
+	g := fold.Grid{B: 6}
+	for 1<<g.W < weight {
+		g.W++
+	}
+	return g
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
+)
+
+const (
+	benchNamespace = "fedmq-bench" // first level: each run has one below
+	benchTask      = "bench"
+	benchDeadline  = 10 * time.Minute // of a round: every site is to be in it
+)
+
+// broker is the embedded broker as `fedmq broker --open --data-dir` runs it.
+func (p *peer) broker(ctx context.Context) error {
+	b, err := broker.New(broker.Config{
+		TCP: "127.0.0.1:0", Open: true, DataDir: filepath.Join(p.Dir, "broker"), Log: p.log,
+		MaxPacket: max(broker.DefaultMaxPacket, p.PartSize+64<<10),
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.Listen(); err != nil {
+		return err
+	}
+	p.ready("tcp://" + b.Addrs().TCP)
+	return b.Run(ctx)
+}
+
+func (p *peer) aggregator(ctx context.Context) error {
+	init, err := benchModel(p.Params)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	dial, count := p.dialer()
+	p.measured(count)
+	return aggregator.Run(ctx, aggregator.Config{
+		Broker: p.Address, Namespace: p.namespace(), DataDir: filepath.Join(p.Dir, "aggregator"), PartSize: p.PartSize,
+		Log: p.log, Dial: dial,
+		Tasks: []aggregator.Task{{
+			Name: benchTask, Members: []string{"+"}, Rounds: p.Rounds, StartWhen: p.Sites, Quorum: p.Sites,
+			Deadline: benchDeadline, Cap: 2, Init: init,
+		}},
+		OnRecord: func(_ string, r record.Record) {
+			p.say(peerEvent{Record: &peerRecord{
+				Round: r.Round, Work: r.Work, At: time.Since(began).Seconds(), Verdict: r.Verdict, Reason: r.Reason,
+				Counted: r.Counts()["counted"], Model: r.Model.String(),
+			}})
+		},
+		OnEnd: func(_ string, finished bool, reason string) {
+			if finished {
+				reason = ""
+			}
+			p.say(peerEvent{Ended: &reason})
+		},
+	})
+}
+
+func (p *peer) site(ctx context.Context) error {
+	t := &benchTrainer{series: newBenchSeries(p.Seed, p.Sites), site: p.Site}
+	dial, count := p.dialer()
+	p.measured(func(u *peerUsage) {
+		count(u)
+		u.Times = t.spent()
+	})
+	return site.Run(ctx, site.Config{
+		Broker: p.Address, Namespace: p.namespace(), Member: p.Name, DataDir: filepath.Join(p.Dir, p.Name), Log: p.log, Dial: dial,
+		Tasks: []site.Task{{Name: benchTask, Trainer: t}},
+	})
+}
+
+// dialer connects to the broker and counts what passes the socket.
+func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count func(*peerUsage)) {
+	var passed atomic.Int64
+	return func(ctx context.Context) (net.Conn, error) {
+		u, err := url.Parse(p.Address)
+		if err != nil {
+			return nil, err
+		}
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "tcp", u.Host)
+		if err != nil {
+			return nil, err
+		}
+		return meteredConn{c, &passed}, nil
+	}, func(u *peerUsage) { u.Wire = passed.Load() }
+}
+
+// namespace is the run's own, so that a broker may serve another one.
+func (p *peer) namespace() string { return benchNamespace + "/" + filepath.Base(p.Dir) }
+
+// checkBroker refuses a broker whose bytes cannot be counted.
+func checkBroker(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "tcp" && u.Scheme != "mqtt" || u.Port() == "" {
+		return usageError{fmt.Errorf("--broker %q: want tcp://host:port", s)}
+	}
+	return nil
+}
+
+// meteredConn adds up the bytes of both ways.
+type meteredConn struct {
+	net.Conn
+	passed *atomic.Int64
+}
+
+func (c meteredConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.passed.Add(int64(n))
+	return n, err
+}
+
+func (c meteredConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.passed.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+
+	"github.com/rs/zerolog"
+)
+
+// benchPeerCmd is one party of a bench round in a process of its own.
+type benchPeerCmd struct{}
+
+// Run serves until standard input ends: the party ends with its parent, also
+// when a terminal interrupts both.
+func (benchPeerCmd) Run(ctx context.Context, logs *logFlags) error {
+	signal.Ignore(os.Interrupt)
+	return runPeer(ctx, os.Stdin, os.Stdout, logs.logger(), true)
+}
+
+// peerSpec is what a party is told first, one JSON object.
+type peerSpec struct {
+	Role     string // broker, aggregator, site, or their like in the floor: relay, folder, sender
+	Name     string
+	Dir      string // for its data
+	Address  string // of the broker, or of the relay
+	Params   int
+	PartSize int
+	Seed     uint64
+	Sites    int
+	Site     int    // of a site, from 0
+	Rounds   uint64 // with those to warm up
+	Profile  string // directory for profiles; "" for none
+}
+
+// What a party is asked afterwards, one JSON string each.
+const (
+	askUsage = "usage"
+	askGo    = "go"
+)
+
+// peerEvent is what a party says, one JSON object each; one field is set.
+type peerEvent struct {
+	Ready  *string     `json:"ready,omitempty"` // the address it listens on, if any
+	Record *peerRecord `json:"record,omitempty"`
+	Ended  *string     `json:"ended,omitempty"` // the task; empty when it finished
+	Usage  *peerUsage  `json:"usage,omitempty"`
+	Lap    *float64    `json:"lap,omitempty"`  // seconds
+	Done   *string     `json:"done,omitempty"` // last words; empty without an error
+}
+
+type peerRecord struct {
+	Round   uint64  `json:"round"`
+	Work    string  `json:"work"`
+	At      float64 `json:"at"` // seconds on the aggregator's monotonic clock
+	Verdict string  `json:"verdict"`
+	Reason  string  `json:"reason"`
+	Counted int     `json:"counted"`
+	Model   string  `json:"model"`
+}
+
+type peerUsage struct {
+	CPU   float64   `json:"cpu"`   // user and system seconds of the process
+	RSS   int64     `json:"rss"`   // its peak, bytes
+	Wire  int64     `json:"wire"`  // bytes read from and written to the party's socket
+	Times []float64 `json:"times"` // seconds of each training
+}
+
+// peer is the inside of a party.
+type peer struct {
+	peerSpec
+	log   zerolog.Logger
+	mu    sync.Mutex
+	out   *json.Encoder
+	goes  chan struct{} // one for each askGo
+	usage func(*peerUsage)
+}
+
+// roles are what a party can be; each runs until ctx ends.
+var roles = map[string]func(*peer, context.Context) error{
+	"broker": (*peer).broker, "aggregator": (*peer).aggregator, "site": (*peer).site,
+	"relay": (*peer).relay, "folder": (*peer).folder, "sender": (*peer).sender,
+}
+
+// runPeer is a party's life: it ends when in does, and says done last. alone
+// means that the process has nobody else in it.
+func runPeer(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logger, alone bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := &peer{log: log, out: json.NewEncoder(out), goes: make(chan struct{}, 1), usage: func(*peerUsage) {}}
+	asks := json.NewDecoder(in)
+	if err := asks.Decode(&p.peerSpec); err != nil {
+		return fmt.Errorf("what to be: %w", err)
+	}
+	run := roles[p.Role]
+	if run == nil {
+		return fmt.Errorf("no role %q", p.Role)
+	}
+	stop := func() error { return nil }
+	if alone {
+		var err error
+		if stop, err = startProfile(p.Profile, p.Name); err != nil {
+			return err
+		}
+	}
+	listened := make(chan struct{})
+	go func() {
+		defer close(listened)
+		defer cancel()
+		p.listen(ctx, asks)
+	}()
+	err := errors.Join(run(p, ctx), stop())
+	words := ""
+	if err != nil {
+		words = err.Error()
+	}
+	p.say(peerEvent{Done: &words})
+	<-listened
+	return err
+}
+
+// listen serves what the party is asked until its input ends.
+func (p *peer) listen(ctx context.Context, asks *json.Decoder) {
+	for {
+		var ask string
+		if asks.Decode(&ask) != nil {
+			return
+		}
+		switch ask {
+		case askUsage:
+			u := peerUsage{}
+			u.CPU, u.RSS = processUsage()
+			p.mu.Lock()
+			fill := p.usage
+			p.mu.Unlock()
+			fill(&u)
+			p.say(peerEvent{Usage: &u})
+		case askGo:
+			select {
+			case p.goes <- struct{}{}:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// measured sets what a usage has beside the process's.
+func (p *peer) measured(fill func(*peerUsage)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.usage = fill
+}
+
+// say tells the parent. An error means that there is none any more, which the
+// end of the input tells as well.
+func (p *peer) say(e peerEvent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(e)
+}
+
+func (p *peer) ready(address string) { p.say(peerEvent{Ready: &address}) }
+
+// startProfile writes a CPU profile of this process to dir, and one of what it
+// has allocated at the end.
+func startProfile(dir, name string) (stop func() error, err error) {
+	if dir == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(filepath.Join(dir, name+".cpu.pprof")) // #nosec G304 -- the user's directory
+	if err != nil {
+		return nil, err
+	}
+	return profileTo(f, filepath.Join(dir, name+".heap.pprof"))
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestBenchRound runs a federation in this process and looks at what is told.
+func TestBenchRound(t *testing.T) {
+	t.Parallel()
+	c := &benchRoundCmd{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1}
+	r, err := c.measure(t.Context(), t.TempDir(), &logFlags{Level: "error"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Error != 0 || r.Committed != 2 || r.WarmUp != benchWarmUp {
+		t.Errorf("error %v, %d rounds after %d; want 0, 2 after %d", r.Error, r.Committed, r.WarmUp, benchWarmUp)
+	}
+	if r.Min <= 0 || r.Median < r.Min || r.Max < r.Median || r.Floor <= 0 || r.Train <= 0 {
+		t.Errorf("times: %v to %v, median %v, floor %v, training %v", r.Min, r.Max, r.Median, r.Floor, r.Train)
+	}
+	// Each of three sites fetches a model and sends an update of 4,000 bytes,
+	// and the aggregator sends one model and receives three updates.
+	if least := 10 * 4000 / 1e6; r.Wire < least || r.Wire > 3*least {
+		t.Errorf("%v MB a round, want %v and a little", r.Wire, least)
+	}
+	// The model of the seed: other bits here are another arithmetic.
+	if want := "3d090dd2a36459d3111610d1fab46f6283e7338834918410426779fb9f8ef710"; r.Model != want {
+		t.Errorf("model %s, want %s", r.Model, want)
+	}
+	if r.CPU <= 0 || r.RSS.Process == nil || *r.RSS.Process <= 0 || r.RSS.Site != nil || r.CPUByRole != nil {
+		t.Errorf("one process has cpu %v (%v), memory %v", r.CPU, r.CPUByRole, r.RSS)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err",
+		"params", "sites", "rounds", "part_size", "versions", "model_sha256", "rounds_committed", "cpu_s_by_role",
+	} {
+		if !bytes.Contains(b, []byte(`"`+key+`":`)) {
+			t.Errorf("no %s in %s", key, b)
+		}
+	}
+}
+
+func TestBenchRoundRefuses(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		c    benchRoundCmd
+		want string
+	}{
+		"params": {benchRoundCmd{Params: 0, Sites: 1, Rounds: 1}, "--params 0"},
+		"sites":  {benchRoundCmd{Params: 1, Sites: 20000, Rounds: 1}, "--sites 20000"},
+		"rounds": {benchRoundCmd{Params: 1, Sites: 1, Rounds: 0}, "--rounds 0"},
+		"broker": {benchRoundCmd{Params: 1, Sites: 1, Rounds: 1, Broker: "wss://example/mqtt"}, "want tcp://host:port"},
+	} {
+		err := tc.c.Run(t.Context(), &logFlags{Level: "error"})
+		var usage usageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want a usage error with %q", name, err, tc.want)
+		}
+	}
+}
+
+// TestBenchTellsItsPartysError: what a party says last is the bench's error.
+func TestBenchTellsItsPartysError(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := newCrew(dir, "", false, &logFlags{Level: "error"})
+	if _, err := c.start(t.Context(), peerSpec{Role: "sender", Name: "sender-1", Address: "127.0.0.1:1", Params: 1, Sites: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.readies(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "sender-1: dial tcp 127.0.0.1:1") {
+		t.Errorf("%v, want who could not dial", err)
+	}
+	if err := c.end(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// benchRun is one federation under measurement.
+type benchRun struct {
+	benchRoundCmd
+	dir  string
+	talk io.Writer // progress
+
+	records []peerRecord // by round, from 0: version 0, then what was trained
+	ended   bool
+	usages  map[*member][]peerUsage // at the moments below
+	whole   []peerUsage             // of this process, without processes
+	members []*member
+}
+
+// The moments at which usage is taken.
+const (
+	atStart = iota // the last warm-up round is on disk
+	atStop         // the last round is
+	atEnd          // all is published
+	moments
+)
+
+// federate runs the federation to its end.
+func (r *benchRun) federate(ctx context.Context, c *crew) error {
+	if err := r.start(ctx, c); err != nil {
+		return err
+	}
+	r.members, r.usages = c.members, map[*member][]peerUsage{}
+	for !r.complete() {
+		h, err := c.next(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case h.Usage != nil:
+			r.usages[h.from] = append(r.usages[h.from], *h.Usage)
+		case h.Record != nil:
+			if err := r.recorded(*h.Record, c); err != nil {
+				return err
+			}
+		case h.Ended != nil && *h.Ended != "":
+			return fmt.Errorf("the task stopped: %s", *h.Ended)
+		case h.Ended != nil:
+			r.ended = true
+			r.take(c)
+		}
+	}
+	fmt.Fprint(r.talk, "\r\x1b[K")
+	return nil
+}
+
+func (r *benchRun) start(ctx context.Context, c *crew) error {
+	spec := peerSpec{
+		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Sites: r.Sites,
+		Rounds: uint64(benchWarmUp + r.Rounds), // #nosec G115 -- at least 1
+	}
+	start := func(role, name string) error {
+		spec.Role, spec.Name = role, name
+		_, err := c.start(ctx, spec)
+		return err
+	}
+	if r.Broker == "" {
+		if err := start("broker", "broker"); err != nil {
+			return err
+		}
+		var err error
+		if spec.Address, err = c.readies(ctx, 1); err != nil {
+			return err
+		}
+	}
+	if err := start("aggregator", "aggregator"); err != nil {
+		return err
+	}
+	for i := range r.Sites {
+		spec.Site = i
+		if err := start("site", fmt.Sprintf("site-%05d", i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recorded takes a record in.
+func (r *benchRun) recorded(rec peerRecord, c *crew) error {
+	switch {
+	case rec.Verdict != record.Committed:
+		return fmt.Errorf("round %d was %s: %s", rec.Round, rec.Verdict, rec.Reason)
+	case rec.Round > 0 && rec.Counted != r.Sites:
+		return fmt.Errorf("round %d counted %d of %d sites", rec.Round, rec.Counted, r.Sites)
+	}
+	if rec.Work == wire.WorkEvaluate { // the round that ends a task
+		return nil
+	}
+	r.records = append(r.records, rec)
+	n := len(r.records) - 1 // without version 0
+	if n > 0 {
+		fmt.Fprintf(r.talk, "\rround %d of %d: %.3f s\x1b[K", n, benchWarmUp+r.Rounds, rec.At-r.records[n-1].At)
+	}
+	if n == benchWarmUp || n == benchWarmUp+r.Rounds {
+		r.take(c)
+	}
+	return nil
+}
+
+// take asks for the usage of all at this moment.
+func (r *benchRun) take(c *crew) {
+	var u peerUsage
+	u.CPU, u.RSS = processUsage()
+	r.whole = append(r.whole, u)
+	c.ask(askUsage)
+}
+
+// complete reports whether all is said.
+func (r *benchRun) complete() bool {
+	if !r.ended {
+		return false
+	}
+	for _, m := range r.members {
+		if len(r.usages[m]) < moments {
+			return false
+		}
+	}
+	return true
+}
+
+// times are the seconds of the measured rounds.
+func (r *benchRun) times() []float64 {
+	var s []float64
+	for n := benchWarmUp + 1; n < len(r.records); n++ {
+		s = append(s, r.records[n].At-r.records[n-1].At)
+	}
+	return s
+}
+
+// addUsage fills in CPU, memory, traffic and training times.
+func (r *benchRun) addUsage(res *benchResult) {
+	rounds := float64(r.Rounds)
+	var wire int64
+	var trained []float64
+	cpu, rss := map[string]float64{}, map[string]float64{}
+	for _, m := range r.members {
+		u := r.usages[m]
+		wire += u[atStop].Wire - u[atStart].Wire
+		if times := u[atStop].Times; len(times) > benchWarmUp {
+			trained = append(trained, times[benchWarmUp:]...)
+		}
+		cpu[m.spec.Role] += (u[atStop].CPU - u[atStart].CPU) / rounds
+		rss[m.spec.Role] = max(rss[m.spec.Role], float64(u[atEnd].RSS)/1e6)
+	}
+	slices.Sort(trained)
+	res.Train, res.Wire = median(trained), float64(wire)/1e6/rounds
+	if !r.Processes {
+		mb := float64(r.whole[atEnd].RSS) / 1e6
+		res.CPU, res.RSS.Process = (r.whole[atStop].CPU-r.whole[atStart].CPU)/rounds, &mb
+		return
+	}
+	for _, s := range cpu {
+		res.CPU += s
+	}
+	res.CPUByRole, res.RSS = byRole(cpu), *byRole(rss)
+}
+
+func byRole(m map[string]float64) *benchByRole {
+	of := func(role string) *float64 {
+		if v, ok := m[role]; ok {
+			return &v
+		}
+		return nil
+	}
+	return &benchByRole{Aggregator: of("aggregator"), Broker: of("broker"), Site: of("site")}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// benchStep is the unit of all updates: their values are whole multiples.
+const benchStep = 1.0 / (1 << 20)
+
+// benchSeries is the arithmetic of the synthetic updates. The delta of a site
+// in a round is the difference of two running totals: total(site, r) -
+// total(site, r-1), each drawn from the seed alone, total(site, 0) = 0. A model
+// is therefore the weighted mean of the totals of its round.
+//
+// Weights are 1 or 2 and add up to a power of two, W = 2^k, and totals are
+// multiples of 2^-20 up to 2^-p, p = max(1, k-2). Then |delta| < 1, and mean,
+// model and trained model are multiples of 2^-(20+k) below 2^(4-k): float32
+// holds each of them exactly, no step rounds, and the model to expect is exact.
+type benchSeries struct {
+	seed   uint64
+	sites  int
+	weight int  // W, the sum of all weights
+	shift  uint // from 32 random bits to a total
+}
+
+func newBenchSeries(seed uint64, sites int) benchSeries {
+	k := bits.Len(uint(sites - 1))                                                              // #nosec G115 -- at least 1 site
+	return benchSeries{seed: seed, sites: sites, weight: 1 << k, shift: uint(11 + max(1, k-2))} // #nosec G115 -- k is at most 14
+}
+
+// samples is the weight of a site, from 0.
+func (s benchSeries) samples(site int) int {
+	if site < s.weight-s.sites {
+		return 2
+	}
+	return 1
+}
+
+// key starts the stream of a site's totals of a round.
+func (s benchSeries) key(site int, round uint64) uint64 {
+	b := []byte("fedmq/bench/v1")
+	for _, v := range []uint64{s.seed, uint64(site), round} { // #nosec G115 -- not negative
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	h := sha256.Sum256(b)
+	return binary.LittleEndian.Uint64(h[:])
+}
+
+// totals writes the totals of the parameters from first on, an even number, in
+// units of 2^-20.
+func (s benchSeries) totals(dst []int32, site int, round uint64, first int) {
+	if round == 0 {
+		clear(dst)
+		return
+	}
+	x := s.key(site, round) + uint64(first/2)*golden // #nosec G115 -- not negative
+	for i := 0; i < len(dst); i += 2 {
+		x += golden
+		z := mix(x)
+		dst[i] = int32(z) >> s.shift // #nosec G115 -- the low half
+		if i+1 < len(dst) {
+			dst[i+1] = int32(z>>32) >> s.shift // #nosec G115 -- the high half
+		}
+	}
+}
+
+// golden and mix are SplitMix64: Steele, Lea and Flood, Fast Splittable
+// Pseudorandom Number Generators, OOPSLA 2014.
+const golden = 0x9e3779b97f4a7c15
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// benchBlock is the number of parameters worked on at a time.
+const benchBlock = 1 << 12
+
+// train adds a site's delta of a round to blob, little-endian float32: totals of
+// two rounds in one pass, since a bench is not about its trainer.
+func (s benchSeries) train(blob []byte, site int, round uint64) {
+	x, y, first := s.key(site, round), s.key(site, round-1), round == 1
+	for len(blob) > 0 {
+		x, y = x+golden, y+golden
+		now, before := mix(x), mix(y)
+		if first { // the totals of round 0 are 0
+			before = 0
+		}
+		addDelta(blob, int32(now)>>s.shift-int32(before)>>s.shift) // #nosec G115 -- the low halves
+		if len(blob) == 4 {
+			return
+		}
+		addDelta(blob[4:], int32(now>>32)>>s.shift-int32(before>>32)>>s.shift) // #nosec G115 -- the high halves
+		blob = blob[8:]
+	}
+}
+
+// addDelta adds steps of 2^-20 to the first value.
+func addDelta(b []byte, steps int32) {
+	x := math.Float32frombits(binary.LittleEndian.Uint32(b)) + float32(steps)*benchStep
+	binary.LittleEndian.PutUint32(b, math.Float32bits(x))
+}
+
+// errorOf returns the largest difference between a model's blob and the exact
+// mean after a round: the totals are summed as integers, and the sum over W
+// 2^20 is a float64 without rounding.
+func (s benchSeries) errorOf(blob []byte, round uint64) (float64, error) {
+	worst := 0.0
+	var one [benchBlock]int32
+	var sum [benchBlock]int64
+	unit := benchStep / float64(s.weight)
+	for at := 0; at < len(blob)/4; at += benchBlock {
+		n := min(benchBlock, len(blob)/4-at)
+		clear(sum[:])
+		for site := range s.sites {
+			s.totals(one[:n], site, round, at)
+			w := int64(s.samples(site))
+			for i, t := range one[:n] {
+				sum[i] += w * int64(t)
+			}
+		}
+		for i, want := range sum[:n] {
+			got := float64(math.Float32frombits(binary.LittleEndian.Uint32(blob[4*(at+i):])))
+			if got-got != 0 {
+				return 0, fmt.Errorf("parameter %d of the model is %v", at+i, got)
+			}
+			worst = max(worst, math.Abs(got-float64(want)*unit))
+		}
+	}
+	return worst, nil
+}
+
+// benchTrainer is a site's trainer: one pass over the model.
+type benchTrainer struct {
+	series benchSeries
+	site   int
+
+	mu    sync.Mutex
+	times []float64 // seconds of every call
+}
+
+func (t *benchTrainer) Samples() int { return t.series.samples(t.site) }
+
+func (t *benchTrainer) Train(_ context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	began := time.Now()
+	if job.Round == 0 {
+		return nil, errors.New("round 0 is not trained")
+	}
+	local := global.Clone()
+	t.series.train(local.Blob, t.site, job.Round)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.times = append(t.times, time.Since(began).Seconds())
+	return local, nil
+}
+
+// spent returns the times of the calls so far.
+func (t *benchTrainer) spent() []float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]float64{}, t.times...)
+}

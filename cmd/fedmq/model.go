@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+type modelCmd struct {
+	Get  modelGetCmd  `cmd:"" help:"Write the newest model of a task to a safetensors file."`
+	Show modelShowCmd `cmd:"" help:"Show the tensors of a file, or of a task's model on the broker."`
+	Put  modelPutCmd  `cmd:"" help:"Publish a safetensors file as a task's retained model."`
+}
+
+// taskFlags name a task and who may speak for it.
+type taskFlags struct {
+	Namespace string `short:"n" help:"Enterprise prefix of the UNS."`
+	Task      string `short:"t" help:"Name of the task."`
+	Owner     string `help:"Node that owns the task, below the namespace; empty for the namespace itself."`
+}
+
+// topics builds the task's topics; errors are of usage.
+func (f taskFlags) topics() (topics.Namespace, topics.Owner, error) {
+	if f.Namespace == "" || f.Task == "" {
+		return topics.Namespace{}, topics.Owner{}, usageError{errors.New("want --namespace and --task")}
+	}
+	ns, err := topics.New(f.Namespace)
+	if err != nil {
+		return ns, topics.Owner{}, usageError{err}
+	}
+	o, err := ns.Owner(f.Owner, f.Task)
+	if err != nil {
+		return ns, o, usageError{err}
+	}
+	return ns, o, nil
+}
+
+// opener believes what the listed keys of the owner sign; without keys, what
+// stands on the topic.
+func (f taskFlags) opener(ns topics.Namespace, path string) (*wire.Opener, error) {
+	o := &wire.Opener{NS: ns, Limits: wire.Limits{Part: wire.MaxPart}}
+	keys, err := publicKeys(path)
+	if err != nil || len(keys) == 0 {
+		return o, err
+	}
+	var list []wire.Key
+	for _, pub := range keys {
+		list = append(list, wire.Key{Path: f.Owner, Role: topics.RoleAggregator, Public: pub})
+	}
+	o.Keys, err = wire.NewKeys(list...)
+	return o, err
+}
+
+// readFlags are how a model is read from the broker.
+type readFlags struct {
+	clientFlags
+	taskFlags
+	Keys    string        `help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: what none of them signed is refused."`
+	Timeout time.Duration `default:"30s" help:"Give up when nothing has come for so long."`
+}
+
+// fetch connects, and hands a fetcher to fn.
+func (f readFlags) fetch(ctx context.Context, log zerolog.Logger, fn func(*fetcher) error) error {
+	ns, o, err := f.topics()
+	if err != nil {
+		return err
+	}
+	if f.Timeout <= 0 {
+		return usageError{fmt.Errorf("--timeout: %s, want a time to wait", f.Timeout)}
+	}
+	opener, err := f.opener(ns, f.Keys)
+	if err != nil {
+		return usageError{err}
+	}
+	cl, err := f.connect(ctx, log, "model", link.Filter{Topic: o.Model(), QoS: 1})
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(newFetcher(cl, ns, o, opener)), cl.stop())
+}
+
+// Metadata of a safetensors file that holds a task's model.
+const (
+	metaTask    = "fedmq.task"
+	metaOwner   = "fedmq.owner"
+	metaVersion = "fedmq.version"
+	metaEpoch   = "fedmq.epoch"
+	metaContent = "fedmq.content"
+)
+
+// fetched is a whole model as it stood on the broker.
+type fetched struct {
+	header wire.Header
+	model  *model.Model
+	parts  int // 0: inline
+}
+
+// save writes the model to a safetensors file, whole or not at all, with the
+// mode of the file that it replaces.
+func (f *fetched) save(path string) (err error) {
+	mode := os.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp.Name())
+		}
+	}()
+	err = f.model.WriteSafetensors(tmp, map[string]string{
+		metaTask: f.header.Task, metaOwner: f.header.Sender, metaVersion: strconv.FormatUint(f.header.Round, 10),
+		metaEpoch: strconv.FormatUint(f.header.Epoch, 10), metaContent: f.header.Base.String(),
+	})
+	if err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}

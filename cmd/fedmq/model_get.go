@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
+type modelGetCmd struct {
+	readFlags
+	Output string `short:"o" placeholder:"FILE" help:"File to write; default: <task>.safetensors. It is replaced as a whole."`
+	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
+}
+
+func (modelGetCmd) Help() string {
+	return `Reads what is retained, inline or in parts, so neither aggregator nor sites need to run.
+Prints one line for each version that was written. Version, epoch and content id are in
+the file's metadata; tensors have the names of the model.
+
+  fedmq model get -b tcp://broker:1883 -n acme -t quality -o quality.safetensors
+  fedmq model get -n acme -t quality --keys aggregator.pub --follow`
+}
+
+func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
+	if c.Output == "" {
+		c.Output = c.Task + ".safetensors"
+	}
+	return c.fetch(ctx, logs.quiet(), func(f *fetcher) error { return c.get(ctx, f) })
+}
+
+func (c *modelGetCmd) get(ctx context.Context, f *fetcher) error {
+	if c.Follow { // what is refused is told, and the next awaited
+		f.complain = func(err error) error { fmt.Fprintln(os.Stderr, "fedmq:", err); return nil }
+	}
+	patience := c.Timeout
+	for {
+		got, err := f.next(ctx, patience)
+		switch {
+		case ctx.Err() != nil && c.Follow:
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := got.save(c.Output); err != nil {
+			return err
+		}
+		fmt.Printf("version %d, %d bytes, content %s: %s\n", got.header.Round, len(got.model.Blob), got.header.Base, c.Output)
+		if !c.Follow {
+			return nil
+		}
+		patience = 0
+	}
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/goccy/go-yaml"
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
+)
+
+type upCmd struct {
+	Dir   string `arg:"" help:"Folder with the configurations of one aggregator and its sites."`
+	Again bool   `help:"Forget what earlier runs have left in the folder, and begin anew."`
+}
+
+func (upCmd) Help() string {
+	return `A federation on one machine, as its configurations say: aggregator.yaml and every other
+*.yaml with a member. If the broker's address is of this machine, the embedded broker
+listens there (or, if the port is taken, on a free one). A first model (model: {file: ...})
+that is not there is asked of a site's trainer. It ends when every task has ended, and leaves
+<task>.safetensors in the folder; three attempts in a row that come to nothing end it with 3.`
+}
+
+// up is one run.
+type up struct {
+	dir   string
+	logs  *logFlags
+	log   zerolog.Logger
+	agg   aggregatorFile
+	sites []siteFile // in path order
+	names []string   // of their files
+}
+
+func (c *upCmd) Run(ctx context.Context, logs *logFlags) error {
+	u := &up{dir: c.Dir, logs: logs, log: logs.quiet()}
+	if err := u.read(); err != nil {
+		return usageError{err}
+	}
+	if c.Again {
+		if err := u.forget(); err != nil {
+			return err
+		}
+	}
+	return u.run(ctx)
+}
+
+const aggregatorName = "aggregator.yaml"
+
+// read finds the configurations.
+func (u *up) read() error {
+	if err := loadYAML(filepath.Join(u.dir, aggregatorName), &u.agg); err != nil {
+		return err
+	}
+	paths, err := filepath.Glob(filepath.Join(u.dir, "*.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if filepath.Base(path) == aggregatorName || !hasMember(path) {
+			continue
+		}
+		var f siteFile
+		if err := loadYAML(path, &f); err != nil {
+			return err
+		}
+		if f.Connection.Broker != u.agg.Connection.Broker || f.Connection.Namespace != u.agg.Connection.Namespace {
+			return fmt.Errorf("%s: broker and namespace are not those of %s", path, aggregatorName)
+		}
+		u.sites, u.names = append(u.sites, f), append(u.names, path)
+	}
+	if len(u.sites) == 0 {
+		return fmt.Errorf("%s: no site; want at least one *.yaml with a member", u.dir)
+	}
+	return nil
+}
+
+// hasMember tells a site's configuration from other YAML.
+func hasMember(path string) bool {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return true // reading it again says why
+	}
+	var top map[string]any
+	return yaml.Unmarshal(b, &top) != nil || top["member"] != nil
+}
+
+// brokerDir is where the embedded broker keeps what is retained.
+func (u *up) brokerDir() string {
+	return filepath.Join(filepath.Dir(at(u.dir, u.agg.Connection.DataDir)), "broker")
+}
+
+// forget removes the state of every party, as far as it is in the folder.
+func (u *up) forget() error {
+	dirs := []string{at(u.dir, u.agg.Connection.DataDir), u.brokerDir()}
+	for _, f := range u.sites {
+		dirs = append(dirs, at(u.dir, f.Connection.DataDir))
+	}
+	for _, dir := range dirs {
+		if !inside(u.dir, dir) {
+			return usageError{fmt.Errorf("%s is not inside %s: want it removed by hand", dir, u.dir)}
+		}
+	}
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inside reports that path is below dir.
+func inside(dir, path string) bool {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != "." && filepath.IsLocal(rel)
+}
+
+// run readies the sites, then everything runs until the tasks have ended.
+func (u *up) run(ctx context.Context) (err error) {
+	sites, err := u.ready(ctx)
+	defer func() {
+		for _, cfg := range sites {
+			err = errors.Join(err, closeTrainers(cfg))
+		}
+	}()
+	if err != nil {
+		return usageError{err}
+	}
+	if err := u.firstModels(ctx, sites); err != nil {
+		return err
+	}
+	cfg, err := loadAggregator(filepath.Join(u.dir, aggregatorName))
+	if err != nil {
+		return usageError{err}
+	}
+	cfg.Log = u.log
+	b, err := u.broker(ctx)
+	if err != nil {
+		return err
+	}
+	cfg.Broker = b.url
+	for i := range sites {
+		sites[i].Broker = b.url
+	}
+	u.intro(cfg, b)
+	err = u.federate(ctx, cfg, sites, b)
+	return errors.Join(err, b.stop())
+}
+
+// ready readies the trainers of all sites, as many at once as there are
+// processors. What it returns is to be closed, with an error too.
+func (u *up) ready(ctx context.Context) ([]site.Config, error) {
+	sites, errs := make([]site.Config, len(u.sites)), make([]error, len(u.sites))
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i, f := range u.sites {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			log := u.log.With().Str("site", f.Member).Logger()
+			cfg, err := f.config(ctx, u.dir, false, log)
+			if err != nil {
+				errs[i] = fmt.Errorf("%s: %w", u.names[i], err)
+				return // with its trainers closed
+			}
+			cfg.Log = log
+			sites[i] = cfg
+		})
+	}
+	wg.Wait()
+	return sites, errors.Join(errs...)
+}
+
+// firstModels has trainers make the models that are not there.
+func (u *up) firstModels(ctx context.Context, sites []site.Config) error {
+	for _, t := range u.agg.Tasks {
+		path := at(u.dir, t.Model.File)
+		if t.Model.File == "" || !missing(path) {
+			continue
+		}
+		made := false
+		for _, cfg := range sites {
+			i := slices.IndexFunc(cfg.Tasks, func(s site.Task) bool { return s.Name == t.Name })
+			if i < 0 {
+				continue
+			}
+			m, err := firstModel(ctx, cfg.Tasks[i].Trainer, t.Seed, path)
+			if err != nil {
+				return fmt.Errorf("first model of task %s: %w", t.Name, err)
+			}
+			fmt.Printf("%s: %d tensors, %d values, from the trainer of %s\n", path, len(m.Schema), m.Schema.Elements(), cfg.Member)
+			made = true
+			break
+		}
+		if !made {
+			return usageError{fmt.Errorf("%s is missing, and no site has a trainer for task %s", path, t.Name)}
+		}
+	}
+	return nil
+}
+
+// federate runs everybody to the end of the tasks and saves the models.
+func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker) error {
+	var shown sync.WaitGroup
+	look, stopLooking := context.WithCancel(ctx)
+	defer stopLooking()
+	followers, before := make([]*follower, 0, len(cfg.Tasks)), 0
+	runCtx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	table := upTable{out: os.Stdout, tasks: len(cfg.Tasks) > 1}
+	for _, t := range cfg.Tasks {
+		vain := patience{task: t.Name, giveUp: giveUp}
+		f := newFollower(filepath.Join(cfg.DataDir, "records", t.Name), func(r record.Record) {
+			table.row(r)
+			vain.row(r)
+		})
+		f.look()
+		vain.live = true
+		before += len(f.recs)
+		followers = append(followers, f)
+		shown.Go(func() { f.run(look) })
+	}
+	err := together(runCtx, cfg, sites, b)
+	stopLooking()
+	shown.Wait()
+	if cause := context.Cause(runCtx); cause != nil {
+		err = cause
+	}
+	after := 0
+	for i, t := range cfg.Tasks {
+		recs, restErr := followers[i].rest()
+		after += len(recs)
+		if err == nil && restErr == nil && len(recs) > 0 {
+			path := filepath.Join(u.dir, t.Name+".safetensors")
+			if _, restErr = saveModel(cfg.DataDir, t, recs, path); restErr == nil {
+				fmt.Printf("\nModel of %s after round %d: %s\n", t.Name, recs[len(recs)-1].Round, path)
+			}
+		}
+		err = errors.Join(err, restErr)
+	}
+	if err == nil && after == before {
+		fmt.Printf("It had ended before. Anew:  fedmq up --again %s\n", u.dir)
+	}
+	return err
+}
+
+// together runs aggregator and sites in this process, each with its own
+// connection, until every task has ended. The sites begin when the aggregator
+// hears them, so that their first words are not lost.
+func together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker) error {
+	hears, err := b.watch(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	aggCtx, endAggregator := context.WithCancel(ctx)
+	defer endAggregator()
+	ends := newEnds(cfg, endAggregator, true)
+	cfg.OnEnd = ends.on
+	siteCtx, endSites := context.WithCancel(context.WithoutCancel(ctx))
+	defer endSites()
+	var wg sync.WaitGroup
+	errs := make([]error, len(sites)+1)
+	for i, c := range sites {
+		wg.Go(func() {
+			hears(siteCtx)
+			if errs[i] = site.Run(siteCtx, c); errs[i] != nil {
+				endAggregator()
+			}
+		})
+	}
+	errs[len(sites)] = aggregator.Run(aggCtx, cfg)
+	endSites()
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return ends.err()
+}
+
+func (u *up) intro(cfg aggregator.Config, b *upBroker) {
+	members := make([]string, 0, len(u.sites))
+	for _, f := range u.sites {
+		members = append(members, f.Member)
+	}
+	fmt.Printf("%d sites (%s), %s.\n\n", len(members), strings.Join(members, ", "), b.what)
+	upTable{out: os.Stdout, tasks: len(cfg.Tasks) > 1}.head()
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/url"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// upBroker is the broker of a folder: the embedded one, or somebody else's.
+type upBroker struct {
+	url, what string
+	own       bool
+	stop      func() error
+}
+
+// broker starts the embedded broker where the configurations say, or on a free
+// port; one that is on another machine is used as it is.
+func (u *up) broker(ctx context.Context) (*upBroker, error) {
+	addr, here := localAddr(u.agg.Connection.Broker)
+	if !here {
+		b := u.agg.Connection.Broker
+		return &upBroker{url: b, what: "the broker at " + b, stop: func() error { return nil }}, nil
+	}
+	open := func(addr string) (*broker.Broker, error) {
+		b, err := broker.New(broker.Config{TCP: addr, Open: true, DataDir: u.brokerDir(), Log: u.log})
+		if err == nil {
+			err = b.Listen()
+		}
+		return b, err
+	}
+	b, err := open(addr)
+	what := "an embedded broker at "
+	if errors.Is(err, syscall.EADDRINUSE) {
+		host, _, splitErr := net.SplitHostPort(addr)
+		if splitErr != nil {
+			return nil, err
+		}
+		what = addr + " is taken, so an embedded broker at "
+		b, err = open(net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- b.Run(run) }()
+	<-b.Ready()
+	at := "tcp://" + b.Addrs().TCP
+	return &upBroker{url: at, what: what + at, own: true, stop: func() error {
+		cancel()
+		return <-done
+	}}, nil
+}
+
+// localAddr returns the address of a plain broker on this machine.
+func localAddr(broker string) (addr string, ok bool) {
+	b, err := url.Parse(broker)
+	if err != nil || b.Scheme != "tcp" && b.Scheme != "mqtt" {
+		return "", false
+	}
+	host, port := b.Hostname(), b.Port()
+	if port == "" {
+		port = "1883"
+	}
+	ip := net.ParseIP(host)
+	return net.JoinHostPort(host, port), host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// hearWait is how long sites wait for the aggregator before they begin anyway.
+const hearWait = 5 * time.Second
+
+// watch returns what waits until the aggregator says that it is there. With
+// somebody else's broker nothing waits.
+func (b *upBroker) watch(ctx context.Context, cfg aggregator.Config) (hears func(context.Context), err error) {
+	if !b.own {
+		return func(context.Context) {}, nil
+	}
+	ns, err := topics.New(cfg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := ns.Owner(cfg.Owner, cfg.Tasks[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := clientFlags{Broker: b.url}.connect(ctx, cfg.Log, "up", link.Filter{Topic: owner.State(), QoS: 1})
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now().UnixMilli()
+	var once sync.Once
+	return func(ctx context.Context) {
+		once.Do(func() { // the others wait for it
+			_, _ = cl.next(ctx, hearWait, func(m link.Message) bool {
+				var s struct {
+					Online bool  `json:"online"`
+					At     int64 `json:"timestamp_ms"`
+				}
+				return json.Unmarshal(m.Payload, &s) == nil && s.Online && s.At >= began
+			})
+			_ = cl.stop() // it has only listened
+		})
+	}, nil
+}

@@ -1,0 +1,246 @@
+package federation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+var (
+	sameOrder = flag.Int("order", -1, "which order of arrival TestSameBits runs, 0 to 4; -1: two of them")
+	sameCrash = flag.Bool("crash", false, "stop the aggregator in a round of TestSameBits and start it again")
+)
+
+// orders are orders of arrival of the five sites.
+var orders = []string{"abcde", "edcba", "caebd", "bdeac", "decab"}
+
+// TestSameBits runs one fixed federation, in other orders of arrival, with and
+// without a restart of the aggregator: it must end with one model.
+// scripts/samebits runs it on other processors.
+func TestSameBits(t *testing.T) {
+	t.Parallel()
+	if *sameOrder >= 0 {
+		fmt.Printf("model %s\n", fixed(t, orders[*sameOrder], *sameCrash))
+		return
+	}
+	first, second := fixed(t, orders[0], false), fixed(t, orders[3], true)
+	if first != second {
+		t.Errorf("model %s, and %s in another order with a restart", first, second)
+	}
+}
+
+// fixed runs the federation and returns the content id of its last model.
+func fixed(t *testing.T, order string, restart bool) model.ContentID {
+	t.Helper()
+	w := newWorld(t)
+	w.initial = wide(t)
+	cfg := w.config(func(t *aggregator.Task) {
+		t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, 5, 5, true
+	})
+	cfg.PartSize = 4 << 10 // model and updates travel in parts
+	turns := newTurns(order)
+	watcher := w.client(t, "turns", "acme/_fl_v1/"+task+"/event")
+	ctx, cancel := context.WithCancel(context.Background())
+	var goes sync.WaitGroup
+	goes.Go(func() { turns.watch(ctx, watcher) })
+	a := w.aggregate(cfg)
+	waitFor(t, w, "an order", func(v view) bool { return v.Round == 1 })
+	var sites []*party
+	for i, member := range []string{"a", "b", "c", "d", "e"} {
+		sites = append(sites, w.site(member, exact{turns: turns, samples: 100 + 77*i, inputs: features}))
+	}
+	if restart {
+		if !turns.wait(3, 2) {
+			t.Fatal("nobody is accepted in round 3")
+		}
+		if err := a.stop(); err != nil {
+			t.Fatal(err)
+		}
+		a = w.aggregate(cfg)
+	}
+	a.finish(t)
+	w.stopAll(append(sites, a.party)...)
+	cancel()
+	goes.Wait()
+	watcher.stop()
+	recs := w.recorded()
+	last := recs[len(recs)-1]
+	for _, r := range recs[1:] {
+		if r.Verdict == record.Committed && r.Counts()["counted"] != 5 {
+			t.Errorf("round %d: %v, want 5 counted", r.Round, r.Counts())
+		}
+	}
+	if last.Round != 5 || last.Work != "evaluate" || last.Model == w.initial.ContentID() {
+		t.Errorf("the last record is of round %d, %s", last.Round, last.Work)
+	}
+	return last.Model
+}
+
+const features = 24
+
+// wide is a model of all kinds of tensors. Those of float64 show a rounding that
+// was left out, as by a fused multiply-add; those of float32 hide most.
+func wide(t *testing.T) *model.Model {
+	t.Helper()
+	s, err := model.NewSchema(
+		model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{features}, Rule: model.Keep},
+		model.Spec{Name: model.ZSDName, DType: model.F64, Shape: []int{features}, Rule: model.Keep},
+		model.Spec{Name: "narrow", DType: model.F32, Shape: []int{64, 40}},
+		model.Spec{Name: "steps", DType: model.I64, Shape: []int{1}, Rule: model.Keep},
+		model.Spec{Name: "wide", DType: model.F64, Shape: []int{1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model.New(s)
+}
+
+// turns lets the sites of each round train one after the other: each when those
+// before it in the order are accepted.
+type turns struct {
+	order string
+
+	mu       sync.Mutex
+	changed  chan struct{}
+	accepted map[uint64]map[string]bool
+}
+
+func newTurns(order string) *turns {
+	return &turns{order: order, changed: make(chan struct{}), accepted: map[uint64]map[string]bool{}}
+}
+
+// watch takes in the facts that the aggregator publishes.
+func (u *turns) watch(ctx context.Context, c *client) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-c.conn.Messages():
+			var e struct {
+				Event, Member string
+				Round         uint64
+			}
+			if json.Unmarshal(m.Payload, &e) == nil && e.Event == "accepted" {
+				u.take(e.Round, e.Member)
+			}
+		}
+	}
+}
+
+func (u *turns) take(round uint64, member string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.accepted[round] == nil {
+		u.accepted[round] = map[string]bool{}
+	}
+	u.accepted[round][member] = true
+	close(u.changed)
+	u.changed = make(chan struct{})
+}
+
+// until waits until want holds of the members accepted in a round.
+func (u *turns) until(ctx context.Context, round uint64, want func(map[string]bool) bool) error {
+	for {
+		u.mu.Lock()
+		ok, changed := want(u.accepted[round]), u.changed
+		u.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// mine waits for a member's turn in a round.
+func (u *turns) mine(ctx context.Context, round uint64, member string) error {
+	first, _, _ := strings.Cut(u.order, member)
+	before := strings.Split(first, "")
+	return u.until(ctx, round, func(in map[string]bool) bool {
+		return !slices.ContainsFunc(before, func(m string) bool { return m != "" && !in[m] })
+	})
+}
+
+// wait waits until n members are accepted in a round.
+func (u *turns) wait(round uint64, n int) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return u.until(ctx, round, func(in map[string]bool) bool { return len(in) >= n }) == nil
+}
+
+// exact makes updates and statistics by integers and exact steps alone, so that
+// what a processor can do otherwise is the aggregator's part.
+type exact struct {
+	turns   *turns
+	samples int
+	inputs  int
+}
+
+func (e exact) Samples() int { return e.samples }
+
+// noise is a source that follows from member and round.
+func noise(member string, round uint64) *rand.PCG {
+	sum := sha256.Sum256([]byte(member))
+	return rand.NewPCG(uint64(sum[0])<<8|uint64(sum[1]), round)
+}
+
+// float makes a float32 of any exponent from 2^-40 to 2^1, denormals now and
+// then.
+func float(x uint64) float32 {
+	if x>>58 == 0 {
+		return math.Float32frombits(uint32(x) & 0x807fffff)
+	}
+	return math.Float32frombits(uint32(x)&0x807fffff | (87+uint32(x>>32)%42)<<23)
+}
+
+func (e exact) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	if err := e.turns.mine(ctx, job.Round, job.Member); err != nil {
+		return nil, err
+	}
+	out, rng := global.Clone(), noise(job.Member, job.Round)
+	v32, err32 := out.Float32s("narrow")
+	v64, err64 := out.Float64s("wide")
+	for i := range v32 {
+		v32[i] += float(rng.Uint64())
+	}
+	for i := range v64 {
+		v64[i] += float64(float(rng.Uint64())) + float64(float64(rng.Uint64()>>12)/(1<<60))
+	}
+	return out, errors.Join(err32, err64, out.SetFloat32s("narrow", v32), out.SetFloat64s("wide", v64))
+}
+
+// Statistics are of nothing: numbers whose quotients have no end.
+func (e exact) Statistics(_ context.Context, job trainer.Job) (*model.Model, error) {
+	dim := []int{e.inputs}
+	s, err := model.NewSchema(
+		model.Spec{Name: "n", DType: model.F64, Shape: dim},
+		model.Spec{Name: "mean", DType: model.F64, Shape: dim},
+		model.Spec{Name: "m2", DType: model.F64, Shape: dim})
+	if err != nil {
+		return nil, err
+	}
+	m, rng := model.New(s), noise(job.Member, job.Round)
+	n, mean, m2 := make([]float64, e.inputs), make([]float64, e.inputs), make([]float64, e.inputs)
+	for i := range n {
+		n[i] = float64(1 + rng.Uint64()%1000)
+		mean[i] = float64(int64(rng.Uint64()) >> 20)
+		m2[i] = float64(rng.Uint64() >> 12)
+	}
+	return m, errors.Join(m.SetFloat64s("n", n), m.SetFloat64s("mean", mean), m.SetFloat64s("m2", m2))
+}

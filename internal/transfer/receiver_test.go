@@ -1,0 +1,110 @@
+package transfer
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/fedmq/fedmq/wire"
+)
+
+// What is owed adds up over several calls: a place that the driver never heard
+// of is not released, and an upload that is gone is not complete.
+func TestReadyOverCalls(t *testing.T) {
+	t.Parallel()
+	k := Key{"t", "m"}
+	whole := func(r *Receiver) {
+		for i := range uint32(2) {
+			r.Part(1, k, testPart("a", 2, i))
+		}
+	}
+	offer := func(r *Receiver, name string) { r.Offer(1, testUpload(k, name, 2, 1)) }
+	for name, c := range map[string]struct {
+		calls func(r *Receiver)
+		want  RecvReady
+	}{
+		"offered and withdrawn": {func(r *Receiver) { offer(r, "a"); r.Withdraw(1, k) }, RecvReady{}},
+		"complete": {func(r *Receiver) { offer(r, "a"); r.Ready(); whole(r) }, RecvReady{
+			Grants:   []Grant{{k, wire.Grant{Round: 1, Attempt: 1, Seq: 2, Blob: testBlob("a", 2).Key(), Ranges: []wire.Range{{First: 1, N: 1}}}}},
+			Complete: []Key{k},
+		}},
+		"complete and withdrawn": {func(r *Receiver) { offer(r, "a"); r.Ready(); whole(r); r.Withdraw(1, k) }, RecvReady{Release: []Key{k}}},
+		"complete and done":      {func(r *Receiver) { offer(r, "a"); r.Ready(); whole(r); r.Done(1, k) }, RecvReady{}},
+		"replaced":               {func(r *Receiver) { offer(r, "a"); r.Ready(); offer(r, "b"); r.Withdraw(1, k) }, RecvReady{Release: []Key{k}}},
+		"unknown":                {func(r *Receiver) { r.Withdraw(1, k); r.Done(1, k); whole(r) }, RecvReady{}},
+	} {
+		r := NewReceiver(ReceiverConfig{})
+		r.Connected(1)
+		c.calls(r)
+		if diff := cmp.Diff(c.want, r.Ready(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		check(t, r)
+	}
+}
+
+// The budget grows to 256 parts and no further, and to 32 MiB whatever the part
+// size (TR-24).
+func TestBudgetMost(t *testing.T) {
+	t.Parallel()
+	r := NewReceiver(ReceiverConfig{})
+	r.Connected(1)
+	for i := range 300 {
+		k := Key{"t", fmt.Sprint(i)}
+		r.Offer(1, testUpload(k, "a", 1, 1))
+		r.Part(1, k, testPart("a", 1, 0))
+		r.Done(1, k)
+		check(t, r)
+	}
+	if _, budget := r.Load(); budget != budgetMost {
+		t.Errorf("budget %d", budget)
+	}
+	large := wire.Blob{Length: 100 << 22, Data: 4 << 20, Hashes: make([]byte, 100*wire.PartHash)}
+	u := &upload{Upload: Upload{Blob: large}}
+	if n := r.room(u); n != 8 {
+		t.Errorf("room for %d parts of 4 MiB", n)
+	}
+}
+
+// An offer of a blob without parts, which no decoder gives, is no offer.
+func TestOfferOfNothing(t *testing.T) {
+	t.Parallel()
+	r := NewReceiver(ReceiverConfig{})
+	r.Connected(1)
+	r.Offer(1, Upload{Key: Key{"t", "m"}})
+	if diff := cmp.Diff(RecvReady{}, r.Ready(), cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	if have, count := r.Progress(Key{"t", "m"}); have != 0 || count != 0 {
+		t.Errorf("%d of %d parts", have, count)
+	}
+}
+
+// Progress is what a status shows.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	r := NewReceiver(ReceiverConfig{Uploads: 1})
+	r.Connected(1)
+	a, b := Key{"t", "a"}, Key{"t", "b"}
+	r.Offer(1, testUpload(a, "a", 3, 1))
+	r.Offer(1, testUpload(b, "b", 3, 1))
+	r.Part(1, a, testPart("a", 3, 2))
+	p := NewPuller()
+	p.Want(1, testBlob("a", 3), 0)
+	p.Part(1, testPart("a", 3, 0), 0, 0)
+	for _, c := range []struct {
+		name     string
+		progress func() (have, count int)
+		have     int
+	}{
+		{"admitted", func() (int, int) { return r.Progress(a) }, 1},
+		{"waiting", func() (int, int) { return r.Progress(b) }, 0},
+		{"pulled", p.Progress, 1},
+	} {
+		if have, count := c.progress(); have != c.have || count != 3 {
+			t.Errorf("%s: %d of %d parts, want %d of 3", c.name, have, count, c.have)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package watch
+
+import (
+	"math"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+// site is a member in one task.
+type site struct {
+	task  *task
+	node  *node
+	view  SiteView
+	seq   uint64
+	heard int64 // the last status, as seen from here; 0: none yet
+	said  struct {
+		phase, message, error string
+	}
+	verdict struct { // what the aggregator said of it
+		kind, why      string
+		round, attempt uint64
+	}
+	history []point
+}
+
+// site returns a member's row, new if there is room.
+func (f *Federation) site(path, name string) (*site, error) {
+	if s := f.sites[siteKey{name, path}]; s != nil {
+		return s, nil
+	}
+	if len(f.sites) >= MaxMembers {
+		f.crowded++
+		return nil, errCrowded
+	}
+	t, err := f.task(name)
+	if err != nil {
+		return nil, err
+	}
+	n, err := f.node(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{task: t, node: n, view: SiteView{Task: name, Path: path}}
+	f.sites[siteKey{name, path}] = s
+	f.list = append(f.list, s)
+	n.sites = append(n.sites, s)
+	return s, nil
+}
+
+func (f *Federation) node(path string) (*node, error) {
+	if n := f.nodes[path]; n != nil {
+		return n, nil
+	}
+	if len(f.nodes) >= MaxMembers {
+		f.crowded++
+		return nil, errCrowded
+	}
+	n := &node{}
+	f.nodes[path] = n
+	return n, nil
+}
+
+// status takes a site's status in; an empty one means that it has gone.
+func (f *Federation) status(path, name string, m Message) error {
+	if len(m.Payload) == 0 {
+		f.forget(siteKey{name, path})
+		return nil
+	}
+	var j statusJSON
+	if err := read(m.Payload, &j, &j.Schema, "fedmq.status.v1"); err != nil {
+		return err
+	}
+	s, err := f.site(path, name)
+	if err != nil {
+		return err
+	}
+	v := &s.view
+	at := f.now
+	if !m.Live { // kept by the broker since then
+		at = min(at, j.TimestampMS)
+	}
+	s.heard = max(s.heard, at, 1)
+	v.HeardMS, v.Round, v.Attempt, v.Samples = s.heard, j.Round, j.Attempt, j.Samples
+	v.Phase, v.Progress = clip(j.Phase, maxWord), nil
+	if j.Progress != nil {
+		p := min(max(*j.Progress, 0), 1)
+		v.Progress = &p
+	}
+	s.said.phase, s.said.message, s.said.error = v.Phase, clip(j.Message, maxText), clip(j.Error, maxText)
+	if metrics := clipNames(j.Metrics); metrics != nil && !sameNumbers(metrics, v.Metrics) {
+		v.Metrics, v.MetricsRound = metrics, j.Round
+		f.measured(s)
+	}
+	s.seq = f.touch()
+	f.judge(s)
+	return nil
+}
+
+func sameNumbers(a, b map[string]float64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || math.Float64bits(v) != math.Float64bits(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// forget takes a row out.
+func (f *Federation) forget(k siteKey) {
+	s := f.sites[k]
+	if s == nil {
+		return
+	}
+	delete(f.sites, k)
+	f.list = without(f.list, s)
+	f.points -= len(s.history)
+	s.node.sites = without(s.node.sites, s)
+	if len(s.node.sites) == 0 {
+		delete(f.nodes, k.path)
+	}
+	f.reset = f.touch()
+}
+
+func without(list []*site, s *site) []*site {
+	for i, x := range list {
+		if x == s {
+			list[i] = list[len(list)-1]
+			list[len(list)-1] = nil
+			return list[:len(list)-1]
+		}
+	}
+	return list
+}
+
+// nodeState takes a member's presence in.
+func (f *Federation) nodeState(path string, m Message) error {
+	if len(m.Payload) == 0 {
+		if n := f.nodes[path]; n != nil {
+			n.known = false
+		}
+		return nil
+	}
+	var j stateJSON
+	if err := read(m.Payload, &j, &j.Schema, "fedmq.state.v1"); err != nil {
+		return err
+	}
+	for _, name := range j.Tasks[:min(len(j.Tasks), MaxTasks)] {
+		if topics.CheckTask(name) == nil && f.tasks[name] != nil {
+			if _, err := f.site(path, name); err != nil {
+				return err
+			}
+		}
+	}
+	n, err := f.node(path)
+	if err != nil {
+		return err
+	}
+	if !n.known || n.online != j.Online {
+		n.since = f.now
+	}
+	n.known, n.online, n.agent, n.security = true, j.Online, clip(j.Agent, maxWord), clip(j.Security, maxWord)
+	for _, s := range n.sites {
+		f.judge(s)
+	}
+	return nil
+}
+
+// told takes in what the aggregator says of a member.
+func (f *Federation) told(t *task, e EventView) {
+	switch e.Kind {
+	case "accepted", "refused", "declined", "joined", "left", "offered":
+	default:
+		return
+	}
+	s, err := f.site(e.Member, t.name)
+	if err != nil {
+		return
+	}
+	switch e.Kind {
+	case "accepted", "refused", "declined":
+		s.verdict.kind, s.verdict.round, s.verdict.attempt = e.Kind, e.Round, e.Attempt
+		s.verdict.why = e.Kind
+		if e.Reason != "" {
+			s.verdict.why += ": " + e.Reason
+		}
+		if e.Detail != "" {
+			s.verdict.why += ": " + e.Detail
+		}
+	}
+	f.judge(s)
+}

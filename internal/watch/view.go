@@ -1,0 +1,176 @@
+package watch
+
+import "maps"
+
+// View is what is known, or what has changed since an earlier View. Times are
+// epoch milliseconds of the machine that watches. Full says that it is complete:
+// whoever has an older one begins anew.
+type View struct {
+	Full    bool       `json:"full"`
+	Seq     uint64     `json:"seq"`
+	NowMS   int64      `json:"now_ms"`
+	Link    LinkView   `json:"link"`
+	Owner   OwnerView  `json:"owner"`
+	Ignored uint64     `json:"ignored"` // messages that were not understood
+	Crowded uint64     `json:"crowded"` // messages of sites beyond MaxMembers
+	Tasks   []TaskView `json:"tasks"`
+	Sites   []SiteView `json:"sites"`
+}
+
+// LinkView is the connection to the broker.
+type LinkView struct {
+	Up      bool   `json:"up"`
+	SinceMS int64  `json:"since_ms"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// OwnerView is the aggregator's presence.
+type OwnerView struct {
+	Path     string `json:"path"`
+	Known    bool   `json:"known"`
+	Online   bool   `json:"online"`
+	SinceMS  int64  `json:"since_ms"`
+	Agent    string `json:"agent,omitempty"`
+	Security string `json:"security,omitempty"`
+}
+
+// TaskView is a task and its current round. Rounds and Events hold those that
+// are new or have changed.
+type TaskView struct {
+	Name        string           `json:"name"`
+	Epoch       uint64           `json:"epoch"`
+	Round       uint64           `json:"round"`
+	Attempt     uint64           `json:"attempt"`
+	Phase       string           `json:"phase"` // "" until the aggregator has spoken
+	Work        string           `json:"work"`
+	TrainRounds uint64           `json:"train_rounds"`
+	Reason      string           `json:"reason,omitempty"`
+	Version     uint64           `json:"version"`
+	Model       string           `json:"model"`
+	Members     int              `json:"members"`
+	Cohort      int              `json:"cohort"`
+	Accepted    int              `json:"accepted"`
+	Quorum      int              `json:"quorum"`
+	WaitingFor  []string         `json:"waiting_for,omitempty"`
+	OpenedMS    int64            `json:"opened_ms"`
+	DeadlineMS  int64            `json:"deadline_ms"` // a point in time, 0 if none runs
+	Refusals    map[string]int   `json:"refusals,omitempty"`
+	Security    string           `json:"security"`
+	HeardMS     int64            `json:"heard_ms"`
+	Standings   map[Standing]int `json:"standings"`
+	Rounds      []RoundView      `json:"rounds,omitempty"`
+	Events      []EventView      `json:"events,omitempty"`
+}
+
+// RoundView is one attempt of a round that has a record.
+type RoundView struct {
+	Round     uint64                `json:"round"`
+	Attempt   uint64                `json:"attempt"`
+	SeenMS    int64                 `json:"seen_ms"`
+	Work      string                `json:"work"`
+	Verdict   string                `json:"verdict"`
+	Reason    string                `json:"reason,omitempty"`
+	Counted   int                   `json:"counted"`
+	Members   int                   `json:"members"`
+	Counts    map[string]int        `json:"counts,omitempty"` // members by verdict
+	Seconds   float64               `json:"seconds"`
+	BytesUp   float64               `json:"bytes_up"`
+	BytesDown float64               `json:"bytes_down"`
+	Metrics   map[string]float64    `json:"metrics,omitempty"`
+	Spread    map[string][5]float64 `json:"spread,omitempty"` // over sites: least, quarters, greatest
+	Version   uint64                `json:"version"`
+	ClosedMS  int64                 `json:"closed_ms"` // of the aggregator's clock
+	Hash      string                `json:"hash,omitempty"`
+	Prev      string                `json:"prev,omitempty"`
+	Model     string                `json:"model,omitempty"`
+	Chain     string                `json:"chain,omitempty"`
+	Sig       string                `json:"sig,omitempty"`
+}
+
+// EventView is one fact.
+type EventView struct {
+	ID      uint64         `json:"id"` // grows
+	TimeMS  int64          `json:"time_ms"`
+	Kind    string         `json:"kind"`
+	Round   uint64         `json:"round"`
+	Attempt uint64         `json:"attempt"`
+	Work    string         `json:"work,omitempty"`
+	Member  string         `json:"member,omitempty"`
+	Reason  string         `json:"reason,omitempty"`
+	Detail  string         `json:"detail,omitempty"`
+	Count   int            `json:"count,omitempty"`
+	Counts  map[string]int `json:"counts,omitempty"`
+}
+
+// SiteView is one site in one task.
+type SiteView struct {
+	Task         string             `json:"task"`
+	Path         string             `json:"path"`
+	Phase        string             `json:"phase"`
+	Round        uint64             `json:"round"`
+	Attempt      uint64             `json:"attempt"`
+	Progress     *float64           `json:"progress,omitempty"`
+	Samples      int                `json:"samples"`
+	Standing     Standing           `json:"standing"`
+	Why          string             `json:"why"`
+	SinceMS      int64              `json:"since_ms,omitempty"` // of the standing, where it is known
+	HeardMS      int64              `json:"heard_ms"`
+	Counted      uint64             `json:"counted"` // last round its update was taken in, as seen from here
+	Online       bool               `json:"online"`
+	Agent        string             `json:"agent,omitempty"`
+	Security     string             `json:"security,omitempty"`
+	Metrics      map[string]float64 `json:"metrics,omitempty"`
+	MetricsRound uint64             `json:"metrics_round,omitempty"`
+}
+
+// SeriesView is one metric of one site.
+type SeriesView struct {
+	Rounds []uint64  `json:"rounds"`
+	Values []float64 `json:"values"`
+}
+
+// Since returns what has changed after the view numbered seq, everything for
+// 0. ok is false when nothing has.
+func (f *Federation) Since(seq uint64) (v View, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	full := seq == 0 || seq < f.reset || seq > f.seq
+	if full {
+		seq = 0
+	}
+	v = View{Full: full, Seq: f.seq, NowMS: f.now, Link: f.link, Owner: f.owner, Ignored: f.ignored, Crowded: f.crowded}
+	counts := map[*task]map[Standing]int{}
+	for _, s := range f.list {
+		c := counts[s.task]
+		if c == nil {
+			c = map[Standing]int{}
+			counts[s.task] = c
+		}
+		c[s.view.Standing]++
+		if s.seq > seq {
+			v.Sites = append(v.Sites, s.view)
+		}
+	}
+	for _, t := range f.order {
+		if t.seq > seq {
+			v.Tasks = append(v.Tasks, t.since(seq, counts[t]))
+		}
+	}
+	return v, full || f.seq > seq
+}
+
+func (t *task) since(seq uint64, counts map[Standing]int) TaskView {
+	v := t.view
+	v.Refusals, v.Standings = maps.Clone(v.Refusals), counts
+	for _, r := range t.rounds {
+		if r.seq > seq {
+			v.Rounds = append(v.Rounds, r.RoundView)
+		}
+	}
+	for _, e := range t.events {
+		if e.ID > seq {
+			v.Events = append(v.Events, e)
+		}
+	}
+	return v
+}

@@ -1,0 +1,137 @@
+// The top of the page: connections, tasks, the current round, key figures.
+
+import { $, attr, bytes, el, number, span, text } from "./dom.js";
+import { choose, lower, measured, now, pausing, sites, store, task } from "./store.js";
+
+export function renderNow() {
+  pills();
+  tabs();
+  round();
+  facts();
+  tickNow();
+}
+
+function pills() {
+  const list = [];
+  const { link, owner } = store;
+  list.push([link.up ? "good" : "off", link.up ? "broker connected" : "broker not connected", link.reason]);
+  if (owner.known) list.push([owner.online ? "good" : "off", owner.online ? "aggregator online" : "aggregator offline", owner.agent]);
+  else list.push(["", "aggregator unknown", "No presence has arrived"]);
+  if (task()?.security) list.push([task().security === "signed" ? "good" : "", task().security, ""]);
+  const key = JSON.stringify(list);
+  if ($("pills").dataset.key !== key) {
+    $("pills").dataset.key = key;
+    $("pills").replaceChildren(...list.map(([c, s, title]) => el("span", { class: `pill ${c}`, title }, s)));
+  }
+  text($("owner"), owner.path ?? "");
+  const foot = [];
+  if (store.ignored) foot.push(`${number(store.ignored)} messages were not understood and left out.`);
+  if (store.crowded) foot.push("There are more sites than are shown.");
+  foot.push("Shown since this dashboard started; the whole records are on the aggregator's disk.");
+  text($("foot"), foot.join(" "));
+}
+
+function tabs() {
+  const names = [...store.tasks.keys()].sort();
+  const nav = $("tasks");
+  if (nav.dataset.key !== names.join("/")) {
+    nav.dataset.key = names.join("/");
+    nav.replaceChildren(...names.map((n) => {
+      const b = el("button", { type: "button" }, n);
+      b.addEventListener("click", () => { choose(n); document.dispatchEvent(new Event("fedmq-render")); });
+      return b;
+    }));
+  }
+  for (const b of nav.children) attr(b, "aria-current", b.textContent === store.current ? "true" : null);
+}
+
+// words for the phases of a round and for its work
+const works = { train: "training", evaluate: "evaluating", statistics: "computing statistics", init: "initial model" };
+const phases = {
+  idle: "waiting for sites to join", open: "", closing: "closing: averaging and storing",
+  waiting: "waiting before the next attempt", halted: "halted",
+};
+
+function title(t) {
+  if (!store.link.up) return "Not connected to the broker";
+  if (!t) return "No task has been seen yet";
+  if (!t.phase) return `Nothing has been heard of ${t.name}`;
+  if (t.reason === "finished") return `Finished after ${t.round - 1} rounds`;
+  const of = t.train_rounds ? ` of ${t.train_rounds}` : "";
+  return `Round ${t.round}${t.work === "train" ? of : ""}`;
+}
+
+function round() {
+  const t = task();
+  text($("now-title"), title(t));
+  document.title = t ? `${title(t)} · ${t.name} · fedmq` : "fedmq";
+  const finished = t?.reason === "finished";
+  text($("phase"), !t?.phase ? "" : finished ? "finished" : t.phase);
+  attr($("phase"), "class", `chip ${finished ? "finished" : t?.phase ?? ""}`);
+  const words = [];
+  if (t?.phase) {
+    const phase = finished ? "" : phases[t.phase] ?? t.phase;
+    if (phase) words.push(phase);
+    if (t.work && t.work !== "none") words.push(works[t.work] ?? t.work);
+    if (pausing(t)) words.push("pausing at the end of the round");
+    if (t.attempt > 1) words.push(`attempt ${t.attempt}`);
+    if (t.reason && !finished) words.push(t.reason);
+    const n = t.waiting_for?.length ?? 0;
+    const more = t.cohort - t.accepted - n;
+    if (n) words.push(`waiting for ${t.waiting_for.slice(0, 4).join(", ")}${n > 4 || more > 0 ? ` and ${n - Math.min(n, 4) + Math.max(more, 0)} more` : ""}`);
+    for (const [k, v] of Object.entries(t.refusals ?? {})) words.push(`${v} messages refused: ${k}`);
+  }
+  text($("now-text"), words.join(" · "));
+}
+
+// tickNow moves what moves with the clock.
+export function tickNow() {
+  const t = task();
+  const open = t?.phase === "open";
+  text($("accepted-text"), open ? `${number(t.accepted)} of ${number(t.cohort)}, quorum ${number(t.quorum)}` : "no round is open");
+  bar($("accepted"), open && t.cohort ? t.accepted / t.cohort : 0, open ? t.cohort : 0, open ? t.accepted : 0);
+  const mark = $("accepted").querySelector("u");
+  mark.hidden = !(open && t.cohort && t.quorum <= t.cohort);
+  if (!mark.hidden) mark.style.left = `calc(${(100 * t.quorum) / t.cohort}% - 2px)`;
+  const runs = open && t.deadline_ms > 0;
+  const all = runs ? t.deadline_ms - t.opened_ms : 0;
+  const left = runs ? t.deadline_ms - now() : 0;
+  text($("deadline-text"), runs ? (left > 0 ? span(left) : "reached") : "–");
+  const used = all > 0 ? Math.min(1, Math.max(0, 1 - left / all)) : 0;
+  bar($("deadline"), used, 100, Math.round(100 * used));
+  $("deadline").classList.toggle("short", used > 0.75);
+}
+
+function bar(e, share, max, value) {
+  e.firstElementChild.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
+  attr(e, "aria-valuemax", max);
+  attr(e, "aria-valuenow", value);
+}
+
+function facts() {
+  const t = task();
+  const list = [];
+  const m = measured();
+  const latest = m.at(-1);
+  if (latest) {
+    const v = latest.metrics[store.metric];
+    const d = m.length > 1 ? v - m[0].metrics[store.metric] : 0;
+    const good = d === 0 ? "" : (d < 0) === lower(store.metric) ? "better" : "worse";
+    list.push([store.metric, number(v), good ? `${good} by ${number(Math.abs(d))}` : `round ${latest.round}`]);
+  } else list.push(["metric", "–", "no round has been measured"]);
+  const all = [...sites().values()];
+  const online = all.filter((s) => s.standing !== "lost").length;
+  list.push(["sites", `${number(online)} / ${number(all.length)}`, "heard of / seen"]);
+  const last = t?.rounds.at(-1);
+  list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members}` : ""]);
+  list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
+  const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
+  const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
+  list.push(["updates in", bytes(up), "payloads since shown"], ["models out", bytes(down), "published since shown"]);
+  const box = $("facts");
+  while (box.children.length < list.length) box.append(el("div", { class: "fact" }, el("small"), el("b"), el("small")));
+  list.forEach(([name, value, note], i) => {
+    const [a, b, c] = box.children[i].children;
+    text(a, name); text(b, value); text(c, note);
+  });
+}

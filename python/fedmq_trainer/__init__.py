@@ -1,0 +1,21 @@
+"""Make a training script a site of a fedmq federation.
+
+``fedmq site`` starts the script and talks to it; the data stay with the script.
+Start with :func:`run` for weights as numpy arrays, with
+:func:`fedmq_trainer.torch.run` for a PyTorch module, with
+:func:`fedmq_trainer.sklearn.run` for a linear model of scikit-learn.
+
+The package never opens a network connection and never writes a file but the one
+that the agent asks for. Rules cited as X-n are those of docs/spec/trainer.md.
+"""
+
+from ._job import Cancelled, Job
+from ._run import run
+from ._safetensors import BF16, BadFile, load, save
+from .metrics import classification, moments, regression
+
+__all__ = [
+    "BF16", "BadFile", "Cancelled", "Job",
+    "classification", "load", "moments", "regression", "run", "save",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,57 @@
+"""Sums over rows (X-9): sites are pooled by adding, so no means here."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+_MAX = 256  # numbers of one update
+
+
+def classification(actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int, loss_sum: Optional[float] = None) -> Dict[str, float]:
+    """Sums for classes numbered from 0: rows, hits, and the confusion matrix
+    (with more than 15 classes its diagonal and margins). The aggregator shows
+    accuracy and macro F1, and with ``loss_sum`` the mean loss."""
+    a = np.asarray(actual, dtype=np.int64).ravel()
+    p = np.asarray(predicted, dtype=np.int64).ravel()
+    if a.shape != p.shape:
+        raise ValueError(f"{a.size} actual and {p.size} predicted classes")
+    cells = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(cells, (a, p), 1)
+    out = {"n": float(a.size), "correct": float(np.trace(cells))}
+    if loss_sum is not None:
+        out["loss"] = float(loss_sum)
+    full = classes * classes + 8 <= _MAX
+    for i, j in np.argwhere(cells):
+        if full or i == j:
+            out[f"confusion.{i}.{j}"] = float(cells[i, j])
+    if not full:
+        out.update({f"actual.{i}": float(n) for i, n in enumerate(cells.sum(1)) if n})
+        out.update({f"predicted.{j}": float(n) for j, n in enumerate(cells.sum(0)) if n})
+    return out
+
+
+def regression(actual: npt.ArrayLike, predicted: npt.ArrayLike, loss_sum: Optional[float] = None) -> Dict[str, float]:
+    """Sums for a regression: the aggregator shows RMSE, MAE and R2."""
+    y = np.asarray(actual, dtype=np.float64).ravel()
+    e = np.asarray(predicted, dtype=np.float64).ravel() - y
+    out = {
+        "n": float(y.size), "se": float(e @ e), "ae": float(np.abs(e).sum()),
+        "y": float(y.sum()), "yy": float(y @ y),
+    }
+    if loss_sum is not None:
+        out["loss"] = float(loss_sum)
+    return out
+
+
+def moments(rows: npt.ArrayLike) -> Dict[str, npt.NDArray[Any]]:
+    """The answer to a statistics request: count, mean and sum of squared
+    deviations of every column, NaN left out."""
+    x = np.asarray(rows, dtype=np.float64)
+    there = ~np.isnan(x)
+    n = there.sum(0).astype(np.float64)
+    mean = np.where(there, x, 0.0).sum(0) / np.maximum(n, 1)
+    m2 = (np.where(there, x - mean, 0.0) ** 2).sum(0)
+    return {"n": n, "mean": mean, "m2": m2}

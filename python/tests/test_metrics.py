@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+import fedmq_trainer as fm
+
+
+def test_classification():
+    m = fm.classification([0, 0, 1, 2], [0, 1, 1, 1], 3, loss_sum=2.5)
+    assert m == {"n": 4, "correct": 2, "loss": 2.5, "confusion.0.0": 1, "confusion.0.1": 1, "confusion.1.1": 1, "confusion.2.1": 1}
+
+
+def test_many_classes_fit_an_update():
+    rng = np.random.default_rng(2)
+    a, p = rng.integers(0, 80, 5000), rng.integers(0, 80, 5000)
+    m = fm.classification(a, p, 80)
+    assert len(m) <= 256 and m["n"] == 5000 and m["correct"] == (a == p).sum()
+    assert m["actual.3"] == (a == 3).sum() and m["predicted.79"] == (p == 79).sum()
+
+
+def test_regression():
+    m = fm.regression([3, 5], [2, 7])
+    assert m == {"n": 2, "se": 5, "ae": 3, "y": 8, "yy": 34}
+
+
+def test_lengths_differ():
+    with pytest.raises(ValueError, match="2 actual and 1 predicted"):
+        fm.classification([0, 1], [0], 2)
+
+
+def test_moments():
+    m = fm.moments([[1.0, np.nan], [3.0, 5.0]])
+    assert m["n"].tolist() == [2, 1] and m["mean"].tolist() == [2, 5] and m["m2"].tolist() == [2, 0]

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: TORCH=1 make test-python installs it")
+
+import fedmq_trainer as fm  # noqa: E402
+from agent import Agent  # noqa: E402
+from fedmq_trainer import torch as helper  # noqa: E402
+
+NET = """
+    import torch
+    from torch import nn
+
+    def net():
+        m = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.5), nn.Linear(3, 1))
+        m.register_buffer("mask", torch.ones(2, dtype=torch.bool))
+        return m
+"""
+SCRIPT = NET + """
+    import fedmq_trainer.torch
+
+    x = torch.tensor([[0., 1.], [1., 0.], [1., 1.], [2., 1.]])
+    y = x.sum(1, keepdim=True)
+
+    def train(model, job):
+        if job.settings.get("nothing"):
+            return
+        assert model.training
+        opt = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in job.steps(range(job.settings["steps"])):
+            opt.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            opt.step()
+
+    def evaluate(model, job):
+        assert not model.training and not torch.is_grad_enabled()
+        return fedmq_trainer.regression(y, model(x))
+
+    fedmq_trainer.torch.run(net, samples=len(x), train=train, evaluate=evaluate)
+"""
+
+
+def test_bits_there_and_back():
+    """Every dtype that travels, NaN payloads, negative zero, odd strides."""
+    bits = np.array([0x7FC00001, 0x80000000, 1, 0x7F800000], np.uint32).view(np.float32)
+    m = torch.nn.Module()
+    for name, t in {
+        "f32": torch.from_numpy(bits.copy()), "f64": torch.tensor([0.1, -0.0], dtype=torch.float64),
+        "f16": torch.tensor([1.5, 65504.0], dtype=torch.float16), "bf16": torch.tensor([1.5, 3e38, -0.0], dtype=torch.bfloat16),
+        "i64": torch.tensor(2**62 + 1), "columns": torch.arange(6.0).reshape(2, 3).t(),
+    }.items():
+        m.register_buffer(name, t)
+    other = torch.nn.Module()
+    for name, t in m.state_dict().items():
+        other.register_buffer(name, torch.zeros_like(t))
+    helper.put(other, fm._safetensors.decode(fm._safetensors.encode(helper.get(m))).tensors)
+    for name, t in m.state_dict().items():
+        back = other.state_dict()[name]
+        assert back.dtype == t.dtype and back.shape == t.shape
+        assert fm._run.np.array_equal(helper._array(back).tobytes(), helper._array(t).tobytes()), name
+
+
+def test_differing_modules():
+    m = torch.nn.Linear(2, 1)
+    with pytest.raises(ValueError, match="differ in bias"):
+        helper.put(m, {"weight": np.zeros((1, 2), np.float32)})
+    with pytest.raises(ValueError, match=r"weight is \[2, 1\] in the global model, \[1, 2\]"):
+        helper.put(m, {"weight": np.zeros((2, 1), np.float32), "bias": np.zeros(1, np.float32)})
+
+
+def test_site(tmp_path):
+    with Agent(tmp_path, SCRIPT) as a:
+        assert a.hello["samples"] == 4 and a.hello["init"] and a.hello["name"].startswith("PyTorch")
+        first = a.ask("init")[1]["file"]
+        assert first.rules == {"1.num_batches_tracked": "keep"}
+        assert "mask" not in first.tensors and first.tensors["1.num_batches_tracked"].shape == ()
+        assert a.ask("init")[1]["file"].tensors["0.weight"].tolist() == first.tensors["0.weight"].tolist()
+        assert a.ask("init", seed="01" * 32)[1]["file"].tensors["0.weight"].tolist() != first.tensors["0.weight"].tolist()
+
+        first.tensors["1.num_batches_tracked"] += 41
+        same = a.ask("train", first.tensors, {"nothing": 1}, rules=first.rules)[1]["file"].tensors
+        assert {k: v.tobytes() for k, v in same.items()} == {k: v.tobytes() for k, v in first.tensors.items()}
+
+        trained = [a.ask("train", first.tensors, {"steps": 20})[1]["file"].tensors for _ in range(2)]
+        assert all(trained[0][k].tobytes() == trained[1][k].tobytes() for k in first.tensors), "same seed, same bits"
+        assert trained[0]["1.num_batches_tracked"] == 61
+        before, after = (a.ask("evaluate", m)[1]["metrics"] for m in (first.tensors, trained[0]))
+        assert before["n"] == 4 and after["se"] < before["se"]
+    assert "mask (torch.bool) does not travel" in a.stderr()

@@ -1,0 +1,125 @@
+package replay
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/record"
+)
+
+// Kinds of work.
+const (
+	workInit       = "init"
+	workTrain      = string(round.WorkTrain)
+	workEvaluate   = string(round.WorkEvaluate)
+	workStatistics = string(round.WorkStatistics)
+)
+
+// sane reports what the numbers of a record cannot be (RC-20).
+func (p *Replay) sane(r record.Record) error {
+	if r.Work == workEvaluate && r.Verdict == record.Committed && r.Model != r.Base {
+		return differ("an evaluate round keeps its base, %s, but has the model %s", r.Base, r.Model)
+	}
+	if err := strategySane(r); err != nil {
+		return err
+	}
+	here := map[uint32]string{}
+	total := uint64(0)
+	for _, e := range r.Entries {
+		if other, twice := here[e.Index]; twice {
+			return ofMember(differ("index %d is also that of %s", e.Index, other), e.Member)
+		}
+		here[e.Index] = e.Member
+		if err := ofMember(p.entrySane(r, e), e.Member); err != nil {
+			return err
+		}
+		if e.Verdict == verdict.Counted {
+			total += e.Weight
+		}
+	}
+	if r.Work == workTrain && total > 1<<r.Strategy.GridW {
+		return differ("the weights sum up to %d, more than the grid's 2^%d", total, r.Strategy.GridW)
+	}
+	return metricsSane(r)
+}
+
+// strategySane checks how the record says that updates were folded.
+func strategySane(r record.Record) error {
+	s := r.Strategy
+	if r.Work != workTrain {
+		if s != (record.Strategy{}) {
+			return differ("a round of %s names the strategy %q", r.Work, s.Name)
+		}
+		return nil
+	}
+	switch {
+	case fold.Grid{B: s.GridB, W: s.GridW}.Check() != nil:
+		return differ("the grid b %d, w %d is none", s.GridB, s.GridW)
+	case s.Cap < 1 || s.Cap > fold.MaxWeight:
+		return differ("the cap is %d, want 1 to %d", s.Cap, fold.MaxWeight)
+	case !round.Weights(s.Weights).Valid():
+		return differ("weights %q, want samples, uniform or sqrt", s.Weights)
+	}
+	return nil
+}
+
+// entrySane checks one entry. Indices last as long as the task (RC-6).
+func (p *Replay) entrySane(r record.Record, e record.Entry) error {
+	if had, ok := p.index[e.Member]; ok && had != e.Index {
+		return differ("index %d, in an earlier record %d", e.Index, had)
+	}
+	if had, ok := p.member[e.Index]; ok && had != e.Member {
+		return differ("index %d is in an earlier record that of %s", e.Index, had)
+	}
+	p.index[e.Member], p.member[e.Index] = e.Index, e.Member
+	counted := e.Verdict == verdict.Counted
+	if e.Weight == 0 && !counted {
+		return nil
+	}
+	want := uint64(1)
+	if r.Work == workTrain {
+		want = round.Weights(r.Strategy.Weights).Weigh(e.Samples, r.Strategy.Cap)
+	}
+	switch {
+	case e.Weight != want:
+		return differ("weight %d of %d samples, want %d by weights %q with the cap %d", e.Weight, e.Samples, want, r.Strategy.Weights, r.Strategy.Cap)
+	case counted && e.Weight == 0:
+		return differ("counted with the weight 0")
+	}
+	return nil
+}
+
+// metricsSane holds the best and the worst site of each metric against the
+// entries.
+func metricsSane(r record.Record) error {
+	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
+		m, sites := r.Metrics[name], 0
+		for _, e := range r.Entries {
+			if _, ok := e.Metrics[name]; ok {
+				sites++
+			}
+		}
+		if m.Sites > sites {
+			return differ("metric %s is of %d sites, but %d entries have it", name, m.Sites, sites)
+		}
+		if err := siteSane(r, name, m.BestSite, m.Best); err != nil {
+			return err
+		}
+		if err := siteSane(r, name, m.WorstSite, m.Worst); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func siteSane(r record.Record, name, site string, value record.Number) error {
+	for _, e := range r.Entries {
+		if v, ok := e.Metrics[name]; ok && e.Member == site && record.Number(v) == value {
+			return nil
+		}
+	}
+	return ofMember(differ("metric %s says %v of it, its entry does not", name, value), site)
+}

@@ -1,0 +1,224 @@
+package replay_test
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"math"
+	"testing"
+
+	"github.com/fedmq/fedmq/aggregator/strategy"
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/record/replay"
+)
+
+// disk is a task's records and blobs, as an aggregator writes them.
+type disk struct {
+	t       *testing.T
+	about   []byte
+	blobs   map[model.ContentID][]byte
+	records []record.Record
+	key     ed25519.PrivateKey
+	members int
+}
+
+// history is a task of three members: genesis, statistics, an attempt that was
+// abandoned, two rounds of training and an evaluation.
+func history(t *testing.T) *disk {
+	t.Helper()
+	d := &disk{t: t, blobs: map[model.ContentID][]byte{}, members: 3}
+	base, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1}.New(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.about, err = record.Describe("acme", "quality", base.Schema).Encode(); err != nil {
+		t.Fatal(err)
+	}
+	d.add(record.Record{Work: "init", OrderHash: record.Hash(d.about)}, base)
+	next := d.statistics(base)
+	d.abandoned(next)
+	next = d.train(2, 2, next)
+	next = d.train(3, 1, next)
+	d.add(record.Record{Round: 4, Attempt: 1, Work: "evaluate", Entries: d.entries(func(int) *model.Model { return nil })}, next)
+	return d
+}
+
+// add appends a committed record with its model.
+func (d *disk) add(r record.Record, next *model.Model) {
+	r.Owner, r.Task, r.Verdict, r.Version = "acme", "quality", record.Committed, r.Round
+	r.Model = d.put(next.Blob)
+	d.records = append(d.records, r)
+}
+
+func (d *disk) put(b []byte) model.ContentID {
+	id := model.ContentIDOf(b)
+	d.blobs[id] = b
+	return id
+}
+
+// entries counts every member, with its update or none.
+func (d *disk) entries(update func(k int) *model.Model) record.Entries {
+	var out record.Entries
+	for k := range d.members {
+		e := record.Entry{
+			Member: fmt.Sprintf("%c/line-1", 'a'+k), Index: uint32(d.members - k), Samples: uint64(100 * (k + 1)), Weight: 1, Verdict: verdict.Counted,
+			Metrics: record.Values{"loss": float64(k)},
+		}
+		if m := update(k); m != nil {
+			e.Content = d.put(m.Blob)
+		} else {
+			e.Content = model.ContentIDOf(nil)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func (d *disk) statistics(base *model.Model) *model.Model {
+	pool, err := strategy.NewStatistics(base)
+	must(d.t, err)
+	r := record.Record{Round: 1, Attempt: 1, Work: "statistics", Base: base.ContentID()}
+	r.Entries = d.entries(func(k int) *model.Model {
+		m := model.New(model.StatisticsSchema(2))
+		must(d.t, m.SetFloat64s(model.StatNName, []float64{3, 7}))
+		must(d.t, m.SetFloat64s(model.StatMeanName, []float64{0.1 * float64(k), 1e7 / float64(k+3)}))
+		must(d.t, m.SetFloat64s(model.StatM2Name, []float64{1.1, 1e-3}))
+		must(d.t, pool.Add(m))
+		return m
+	})
+	next, err := pool.Result()
+	must(d.t, err)
+	d.add(r, next)
+	return next
+}
+
+// delta is the update of member k in a round.
+func (d *disk) delta(base *model.Model, rnd uint64, k int) *model.Model {
+	m := model.New(base.Schema.Shared())
+	for i := 0; i < len(m.Blob); i += 4 {
+		x := math.Sin(float64(i+1)*float64(k+2)) / float64(rnd)
+		binary.LittleEndian.PutUint32(m.Blob[i:], math.Float32bits(float32(x)))
+	}
+	return m
+}
+
+var grid = record.Strategy{Name: "fedavg", GridB: 6, GridW: 10, Cap: 250, Weights: "samples"}
+
+func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model {
+	s, err := strategy.New("fedavg")
+	must(d.t, err)
+	must(d.t, s.Begin(base, fold.Grid{B: grid.GridB, W: grid.GridW}))
+	r := record.Record{Round: rnd, Attempt: attempt, Work: "train", Base: base.ContentID(), Strategy: grid}
+	r.Entries = d.entries(func(k int) *model.Model {
+		delta := d.delta(base, rnd, k)
+		s.Add(delta, min(uint64(100*(k+1)), grid.Cap))
+		return delta
+	})
+	for k := range r.Entries {
+		r.Entries[k].Weight = min(r.Entries[k].Samples, grid.Cap)
+		r.Entries[k].Norm = record.Number(strategy.Norm(d.delta(base, rnd, k)))
+	}
+	r.Metrics = record.Metrics{"loss": {Value: 1, Sites: 3, Best: 0, BestSite: "a/line-1", Worst: 2, WorstSite: "c/line-1"}}
+	next, err := s.Result()
+	must(d.t, err)
+	d.add(r, next)
+	return next
+}
+
+// abandoned appends an attempt of round 2 that kept one update and lost one
+// that is on no disk.
+func (d *disk) abandoned(base *model.Model) {
+	delta := d.delta(base, 2, 0)
+	d.records = append(d.records, record.Record{
+		Owner: "acme", Task: "quality", Round: 2, Attempt: 1, Work: "train", Verdict: record.Abandoned, Base: base.ContentID(), Strategy: grid,
+		Entries: record.Entries{
+			{Member: "a/line-1", Index: 3, Content: d.put(delta.Blob), Samples: 100, Weight: 100, Norm: record.Number(strategy.Norm(delta)), Verdict: verdict.Kept},
+			{Member: "b/line-1", Index: 2, Content: model.ContentIDOf([]byte("lost")), Samples: 7, Weight: 7, Verdict: verdict.Lost},
+			{Member: "c/line-1", Index: 1, Verdict: verdict.Missing},
+		},
+	})
+}
+
+// adopted appends what an operator took up again at a later round, with the
+// model that was there or another, and a round of training after it.
+func (d *disk) adopted(m *model.Model) {
+	d.add(record.Record{Round: 9, Epoch: 7, Work: "init"}, m)
+	d.records[len(d.records)-1].Verdict = record.Adopted
+	d.train(10, 1, m)
+	d.records[len(d.records)-1].Epoch = 7
+}
+
+// last is the newest model.
+func (d *disk) last() *model.Model {
+	about, err := record.DecodeDescription(d.about)
+	must(d.t, err)
+	s, err := about.Layout()
+	must(d.t, err)
+	return &model.Model{Schema: s, Blob: d.blobs[lastModel(d.records)]}
+}
+
+// raws encodes the records as a chain, which holds whatever they say.
+func (d *disk) raws() (raws [][]byte) {
+	d.t.Helper()
+	var prev record.Digest
+	for i, r := range d.records {
+		r.Prev = prev
+		if i > 0 {
+			r.Base = lastModel(d.records[:i])
+		}
+		var b []byte
+		var err error
+		if d.key != nil {
+			b, err = r.Encode(d.key)
+		} else {
+			b, err = r.Encode(nil)
+		}
+		must(d.t, err)
+		raws, prev = append(raws, b), record.Hash(b)
+	}
+	return raws
+}
+
+func lastModel(records []record.Record) (id model.ContentID) {
+	for _, r := range records {
+		if r.Verdict != record.Abandoned {
+			id = r.Model
+		}
+	}
+	return id
+}
+
+func (d *disk) blob(id model.ContentID) ([]byte, error) {
+	b, ok := d.blobs[id]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return b, nil
+}
+
+func (d *disk) config() replay.Config { return replay.Config{Blobs: d.blob, Description: d.about} }
+
+// run replays all and returns how each model was found, up to the first error.
+func (d *disk) run(cfg replay.Config) (hows []replay.How, err error) {
+	d.t.Helper()
+	p := replay.New(cfg)
+	for i, raw := range d.raws() {
+		o, err := p.Next(d.records[i].Round, d.records[i].Attempt, raw)
+		if err != nil {
+			return hows, err
+		}
+		hows = append(hows, o.How)
+	}
+	return hows, p.Finish()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

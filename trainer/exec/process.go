@@ -1,0 +1,227 @@
+package exec
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	osexec "os/exec"
+	"sync"
+	"time"
+)
+
+// heard is a line from a program, read.
+type heard struct {
+	reply reply
+	err   error // wraps ErrProtocol
+}
+
+// process is one run of the program.
+type process struct {
+	cfg   Config
+	cmd   *osexec.Cmd
+	in    *os.File   // its standard input; nil: it has none
+	lines chan heard // closed when standard output has ended
+	talk  *talk
+	deaf  chan struct{} // closed: nobody wants lines any more
+	hush  sync.Once
+	ended chan struct{} // closed when the process and its readers have ended
+	state string        // how it ended; valid after ended
+}
+
+// orphanTime is how long output may stay open after its program, held by a
+// child that has left the process group.
+const orphanTime = time.Second
+
+// start runs the program; env is added to this process's environment.
+func start(cfg Config, env []string, withInput bool) (*process, error) {
+	p := &process{
+		cfg: cfg, cmd: osexec.Command(cfg.Command[0], cfg.Command[1:]...), // #nosec G204 -- what the configuration names
+		lines: make(chan heard, 16), talk: newTalk(cfg.Log), deaf: make(chan struct{}), ended: make(chan struct{}),
+	}
+	p.cmd.Dir, p.cmd.Env = cfg.Dir, append(os.Environ(), env...)
+	apart(p.cmd)
+	var pipes []*os.File // ends of the program's, closed here once it runs
+	pipe := func() (r, w *os.File, err error) {
+		r, w, err = os.Pipe()
+		if err == nil {
+			pipes = append(pipes, r, w)
+		}
+		return r, w, err
+	}
+	out, outW, err := pipe()
+	errs, errW, err2 := pipe()
+	if err = errors.Join(err, err2); err == nil && withInput {
+		var inR *os.File
+		if inR, p.in, err = pipe(); err == nil {
+			p.cmd.Stdin = inR
+		}
+	}
+	if err == nil {
+		p.cmd.Stdout, p.cmd.Stderr = outW, errW
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		closeAll(pipes...)
+		return nil, fmt.Errorf("%s: %w", cfg.name(), err)
+	}
+	closeAll(outW, errW)
+	if f, ok := p.cmd.Stdin.(*os.File); ok {
+		closeAll(f)
+	}
+	p.follow(out, errs)
+	if err := p.limit(); err != nil {
+		p.end(false)
+		return nil, fmt.Errorf("%s: %w", cfg.name(), err)
+	}
+	return p, nil
+}
+
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		_ = f.Close() // the ends of pipes: nothing is lost
+	}
+}
+
+// limit sets what the operating system watches over.
+func (p *process) limit() error {
+	if p.cfg.Memory > 0 {
+		if err := limitMemory(p.cmd.Process.Pid, p.cfg.Memory); err != nil {
+			return fmt.Errorf("memory: %w", err)
+		}
+	}
+	if p.cfg.Nice > 0 {
+		if err := renice(p.cmd.Process.Pid, p.cfg.Nice); err != nil {
+			return fmt.Errorf("nice: %w", err)
+		}
+	}
+	return nil
+}
+
+// follow starts what reads the program and waits for it; ended closes when all
+// of that is over.
+func (p *process) follow(out, errs *os.File) {
+	var readers sync.WaitGroup
+	readers.Go(func() { p.read(out) })
+	readers.Go(func() { p.talk.drain(errs) })
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait() // the state says it
+		sweep(p.cmd.Process.Pid)
+		p.state = p.cmd.ProcessState.String()
+		cut := time.AfterFunc(orphanTime, func() { closeAll(out, errs) })
+		readers.Wait()
+		cut.Stop()
+		closeAll(out, errs)
+		if p.in != nil {
+			closeAll(p.in)
+		}
+	}()
+}
+
+// read turns standard output into lines.
+func (p *process) read(out io.Reader) {
+	defer close(p.lines)
+	buf := bufio.NewReaderSize(out, 64<<10)
+	for {
+		line, cut, err := readLine(buf, maxLine)
+		if err != nil {
+			return
+		}
+		if len(line) == 0 {
+			continue
+		}
+		var h heard
+		if cut {
+			h.err = broken("standard output: a line longer than %d bytes", maxLine)
+		} else {
+			h.reply, h.err = parseReply(line)
+		}
+		select {
+		case p.lines <- h:
+		case <-p.deaf:
+		}
+	}
+}
+
+// writeTime is how long a program may leave a message unread.
+const writeTime = 10 * time.Second
+
+// write sends a message.
+func (p *process) write(line []byte) error {
+	// Where a pipe has no deadlines, a message waits until it is read.
+	_ = p.in.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := p.in.Write(line)
+	return err
+}
+
+// end ends the program and what it has started, and returns when all are gone.
+// A polite end begins with the end of standard input.
+func (p *process) end(polite bool) {
+	p.hush.Do(func() { close(p.deaf) })
+	if polite && p.in != nil {
+		closeAll(p.in)
+		if p.endsIn(p.cfg.times.bye) {
+			return
+		}
+	}
+	if !p.gone() {
+		_ = terminate(p.cmd.Process.Pid)
+		if p.endsIn(p.cfg.times.term) {
+			return
+		}
+		_ = kill(p.cmd.Process.Pid)
+	}
+	<-p.ended
+}
+
+func (p *process) gone() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) endsIn(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// epitaph says how the program ended and what it said last.
+func (p *process) epitaph() string {
+	<-p.ended
+	if last := p.talk.lastLine(); last != "" {
+		return fmt.Sprintf("ended (%s): %s", p.state, last)
+	}
+	return fmt.Sprintf("ended (%s)", p.state)
+}
+
+// lastWords is what a program that does not listen any more has said about the
+// reason, else err.
+func (p *process) lastWords(err error) error {
+	p.endsIn(orphanTime)
+	for {
+		select {
+		case h, open := <-p.lines:
+			switch {
+			case !open:
+				return err
+			case h.err != nil:
+				return h.err
+			case h.reply.kind == typeError && h.reply.message != "":
+				return errors.New(h.reply.message)
+			}
+		default:
+			return err
+		}
+	}
+}

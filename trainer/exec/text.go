@@ -1,0 +1,108 @@
+package exec
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// readLine returns the next line without its end, at most limit bytes of it;
+// cut says that there was more, which has been skipped.
+func readLine(r *bufio.Reader, limit int) (line []byte, cut bool, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		if room := limit - len(line); len(part) > room {
+			trimmed := strings.TrimRight(string(part[room:]), "\r\n")
+			cut = cut || trimmed != ""
+			part = part[:room]
+		}
+		line = append(line, part...)
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil && len(line) == 0:
+			return nil, cut, err
+		default:
+			return []byte(strings.TrimRight(string(line), "\r\n")), cut, nil
+		}
+	}
+}
+
+// Bounds of what a program's standard error puts into the log.
+const (
+	maxLogLine = 2 << 10 // bytes of a line
+	logBurst   = 100     // lines at once
+	logEvery   = 50 * time.Millisecond
+)
+
+// talk logs the standard error of a program, and keeps the last line: it often
+// says why the program ended.
+type talk struct {
+	log  zerolog.Logger
+	now  func() time.Time
+	mu   sync.Mutex
+	last string
+
+	tokens  int
+	refill  time.Time
+	dropped int
+}
+
+func newTalk(log zerolog.Logger) *talk {
+	return &talk{log: log, now: time.Now, tokens: logBurst}
+}
+
+// drain reads to the end of r.
+func (t *talk) drain(r io.Reader) {
+	buf := bufio.NewReader(r)
+	for {
+		line, cut, err := readLine(buf, maxLogLine)
+		if err != nil {
+			t.flush()
+			return
+		}
+		s := strings.ToValidUTF8(string(line), "\uFFFD")
+		if cut {
+			s += "..."
+		}
+		t.line(s)
+	}
+}
+
+func (t *talk) line(s string) {
+	if strings.TrimSpace(s) != "" {
+		t.mu.Lock()
+		t.last = strings.TrimSpace(s)
+		t.mu.Unlock()
+	}
+	now := t.now()
+	if n := int(now.Sub(t.refill) / logEvery); n > 0 {
+		t.tokens, t.refill = min(t.tokens+n, logBurst), now
+	}
+	if t.tokens == 0 {
+		t.dropped++
+		return
+	}
+	t.tokens--
+	t.flush()
+	t.log.Info().Str("line", s).Msg("trainer says")
+}
+
+// flush tells how many lines were left out.
+func (t *talk) flush() {
+	if t.dropped > 0 {
+		t.log.Warn().Int("lines", t.dropped).Msg("trainer says more than is logged")
+		t.dropped = 0
+	}
+}
+
+// lastLine is the last line that was not empty.
+func (t *talk) lastLine() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}

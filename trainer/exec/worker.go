@@ -1,0 +1,176 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// converse makes a request of a program that runs on, which is started again
+// if it has ended.
+func (t *Trainer) converse(ctx context.Context, req request, progress func(done, total int)) (reply, error) {
+	if err := t.revive(ctx); err != nil {
+		return reply{}, err
+	}
+	p := t.running
+	if err := p.write(req.line()); err != nil {
+		return reply{}, t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return reply{}, t.cancel(ctx, p, req.ID)
+		case h, open := <-p.lines:
+			switch {
+			case !open:
+				return reply{}, t.fail(nil)
+			case h.err != nil:
+				return reply{}, t.fail(h.err)
+			case h.reply.kind == typeHello || h.reply.id > req.ID:
+				return reply{}, t.fail(broken("%s for a request %d that was not made", h.reply.kind, h.reply.id))
+			case h.reply.id < req.ID && h.reply.id != 0 || h.reply.kind == typeProgress && h.reply.id == 0:
+				// late news of a request that was cancelled
+			case h.reply.kind == typeProgress:
+				if progress != nil {
+					progress(int(h.reply.done), int(h.reply.total))
+				}
+			default:
+				t.failures = 0
+				if h.reply.id == 0 && h.reply.kind == typeDone {
+					return reply{}, t.fail(broken("done without an id"))
+				}
+				return h.reply, nil
+			}
+		}
+	}
+}
+
+// cancel ends a request that is not wanted any more: the program is told, and
+// ended if it does not answer.
+func (t *Trainer) cancel(ctx context.Context, p *process, id uint64) error {
+	cause := context.Cause(ctx)
+	_ = p.write(request{Type: typeCancel, ID: id}.line()) // what cannot be told is ended below
+	patience := time.NewTimer(p.cfg.times.cancel)
+	defer patience.Stop()
+	for {
+		select {
+		case <-patience.C:
+			t.cfg.Log.Warn().Msg("the trainer does not stop its work and is ended")
+			t.drop()
+			return cause
+		case h, open := <-p.lines:
+			switch {
+			case !open || h.err != nil:
+				t.drop()
+				return cause
+			case h.reply.id == id && h.reply.kind != typeProgress:
+				if errors.Is(cause, errTimeout) {
+					return cause
+				}
+				t.failures = 0
+				return cause
+			}
+		}
+	}
+}
+
+// drop ends the program without counting it as a failure.
+func (t *Trainer) drop() {
+	t.running.end(false)
+	t.running = nil
+}
+
+// fail ends the program, notes the failure, and says what went wrong: err, or
+// without one how the program ended.
+func (t *Trainer) fail(err error) error {
+	p := t.running
+	t.running = nil
+	if err == nil || !errors.Is(err, ErrProtocol) {
+		// It has ended, or is about to: its own words say most.
+		p.endsIn(orphanTime)
+	}
+	ended := p.gone()
+	p.end(false)
+	t.failures++
+	pause := t.cfg.times.first << min(t.failures-1, 16)
+	t.resume = time.Now().Add(min(pause, t.cfg.times.most))
+	switch {
+	case err == nil:
+		err = errors.New(p.epitaph())
+	case ended && !errors.Is(err, ErrProtocol):
+		err = fmt.Errorf("%s (%w)", p.epitaph(), err)
+	}
+	t.cfg.Log.Warn().Err(err).Int("failures", t.failures).Msg("trainer failed")
+	return err
+}
+
+// revive sees to it that the program runs.
+func (t *Trainer) revive(ctx context.Context) error {
+	if t.running != nil {
+		if !t.running.gone() {
+			return nil
+		}
+		_ = t.fail(nil) // it ended between two requests, which costs no round
+		t.failures, t.resume = 0, time.Time{}
+	}
+	if pause := time.Until(t.resume); pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+	return t.launch(ctx)
+}
+
+// launch starts the program and waits for its hello.
+func (t *Trainer) launch(ctx context.Context) error {
+	p, err := start(t.cfg, []string{"FEDMQ_VERSION=" + strconv.Itoa(Version)}, true)
+	if err != nil {
+		t.failures++
+		t.resume = time.Now().Add(min(t.cfg.times.first<<min(t.failures-1, 16), t.cfg.times.most))
+		return err
+	}
+	t.running = p
+	hello := request{Type: typeHello, Version: Version, Task: t.cfg.Task, Member: t.cfg.Member}
+	if err := p.write(hello.line()); err != nil {
+		return t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
+	}
+	patience := time.NewTimer(t.cfg.times.hello)
+	defer patience.Stop()
+	select {
+	case <-ctx.Done():
+		t.drop()
+		return context.Cause(ctx)
+	case <-patience.C:
+		return t.fail(broken("no hello within %v", t.cfg.times.hello))
+	case h, open := <-p.lines:
+		switch {
+		case !open:
+			return t.fail(nil)
+		case h.err != nil:
+			return t.fail(h.err)
+		}
+		if err := t.greet(h.reply); err != nil {
+			return t.fail(err)
+		}
+	}
+	return nil
+}
+
+// greet takes a program's hello.
+func (t *Trainer) greet(r reply) error {
+	switch r.kind {
+	case typeHello:
+		t.hello.Store(&r)
+		t.cfg.Log.Info().Str("program", r.name).Int64("samples", r.samples).Msg("trainer ready")
+		return nil
+	case typeError:
+		return errors.New(r.message)
+	}
+	return broken("%s before hello", r.kind)
+}
