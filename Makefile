@@ -11,7 +11,8 @@ BENCH         ?= .
 COUNT         ?= 1
 KILLS         ?= 20
 PARAMS        ?= 1000000
-SEED          ?= 1
+ROUNDS        ?= 100000
+FROM          ?= 1
 NETS          ?=
 
 # Scripts that start brokers: start-NAME PORT runs one in the foreground, prints
@@ -23,7 +24,7 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash samebits quickstart demo clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash samebits sim mutants quickstart demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -91,10 +92,17 @@ crash: ## kill real processes at every crash point and at random; KILLS=n, PARAM
 	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest
 	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
 	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 4 \
-	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(SEED)
+	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(or $(SEED),1)
 
 samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
 	GO='$(GO)' scripts/samebits
+
+sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and prints its trace
+	$(GO) test ./internal/sim -count 1 -timeout 60m -run '^TestSim$$' -v -args $(if $(SEED),-seed $(SEED),-rounds $(ROUNDS) -from $(FROM))
+
+mutants: ## break the machines one line at a time; the simulation and the tests must notice
+	scripts/mutants
+
 test-web: ## tests of the dashboard in headless Chromium; skipped where there is none
 	FEDMQ_TEST_WEB=1 $(GO) test -count=1 -v -run '^TestPage' ./cmd/fedmq
 

@@ -57,7 +57,7 @@ func (t *task) update(path string, m link.Message) {
 	}
 	switch c := c.(type) {
 	case wire.Decline:
-		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c)})
+		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == declinedRefused})
 	case wire.Update:
 		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
 		ev.Content, ev.Samples = round.ID(s.content), s.samples
@@ -164,6 +164,9 @@ func numeric(err error) verdict.Reason {
 func (t *task) cappedWeight(samples uint64) uint64 {
 	return max(1, min(samples, t.state.Params.Cap))
 }
+
+// declinedRefused is the reason of a site that was refused for good (S-13).
+const declinedRefused = "refused"
 
 // declineText is what a record says of a decline.
 func declineText(d wire.Decline) string {

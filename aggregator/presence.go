@@ -87,12 +87,16 @@ func (a *aggregator) listen(now int64) {
 	a.echoBy = now + retryEvery.Milliseconds() // the retained presence comes with the subscription
 }
 
-// beat republishes presence and views, +-20 % so that parties spread.
+// beat republishes presence and views, +-20 % so that parties spread, and asks
+// for the own retained topics.
 func (a *aggregator) beat() {
 	if a.up {
 		a.sayState()
 		for _, t := range a.order {
 			t.viewDue = true
+			if a.started && !t.flying {
+				t.ask(a.nowMS())
+			}
 		}
 	}
 	a.heartbeat.Reset(a.heartbeatTime())

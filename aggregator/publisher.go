@@ -121,6 +121,14 @@ func (p *publisher) take() (publication, bool) {
 	return pub, true
 }
 
+// outdated reports whether a newer publication of the task waits: what is left of
+// the one before would only take the broker's copies back.
+func (p *publisher) outdated(t *task) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.pending, func(o publication) bool { return o.task == t })
+}
+
 func (p *publisher) run(ctx context.Context) {
 	for {
 		pub, ok := p.take()
@@ -146,6 +154,9 @@ func (p *publisher) run(ctx context.Context) {
 
 func (p *publisher) send(ctx context.Context, pub publication) bool {
 	for _, m := range pub.msgs {
+		if p.outdated(pub.task) {
+			return false
+		}
 		if err := p.publish(ctx, m); err != nil {
 			if ctx.Err() == nil {
 				p.log.Warn().Err(err).Str("topic", m.Topic).Msg("not published")

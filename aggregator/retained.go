@@ -17,6 +17,7 @@ type retained struct {
 	payload []byte // what should be there
 	wrongAt int64  // since when the broker shows other bytes, in ms; 0: it does not
 	mended  int64  // when it was last repaired
+	asked   int64  // since when the broker owes it after a new subscription; 0: it does not
 }
 
 func (r *retained) message() link.Message {
@@ -26,6 +27,7 @@ func (r *retained) message() link.Message {
 // look compares what the broker shows. An echo of what was published before
 // is wrong for a moment only, so repairs wait a little.
 func (r *retained) look(payload []byte, now int64) {
+	r.asked = 0
 	switch {
 	case r.payload == nil || bytes.Equal(r.payload, payload):
 		r.wrongAt = 0
@@ -34,13 +36,18 @@ func (r *retained) look(payload []byte, now int64) {
 	}
 }
 
-// repairAt is when wrong bytes are to be replaced: after a second, and each
-// topic at most once in 10 s. 0: nothing is wrong.
+// repairAt is when wrong bytes are to be replaced: after a second, none at all
+// after five, and each topic at most once in 10 s. 0: nothing is wrong.
 func (r *retained) repairAt() int64 {
-	if r.wrongAt == 0 {
+	var at int64
+	switch {
+	case r.wrongAt > 0:
+		at = r.wrongAt + mendAfter.Milliseconds()
+	case r.asked > 0:
+		at = r.asked + echoWithin.Milliseconds()
+	default:
 		return 0
 	}
-	at := r.wrongAt + mendAfter.Milliseconds()
 	if r.mended > 0 {
 		at = max(at, r.mended+mendEvery.Milliseconds())
 	}
@@ -52,9 +59,22 @@ func (r *retained) mend(a *aggregator, now int64) {
 	if at := r.repairAt(); at == 0 || now < at {
 		return
 	}
-	a.log.Warn().Str("topic", r.topic).Msg("the broker showed other bytes; published again")
-	r.wrongAt, r.mended = 0, now
+	a.log.Warn().Str("topic", r.topic).Msg("the broker showed other bytes, or none; published again")
+	r.wrongAt, r.asked, r.mended = 0, 0, now
 	a.conn.Post(r.message())
+}
+
+// ask has the broker show what it holds: what it has forgotten under a live link
+// nobody would miss before the next connect.
+func (t *task) ask(now int64) {
+	var topics []string
+	for i := range t.own {
+		if r := &t.own[i]; r.payload != nil {
+			r.asked = now
+			topics = append(topics, r.topic)
+		}
+	}
+	t.a.conn.Resubscribe(topics...)
 }
 
 // ownTopic looks at what the broker shows on one of the owner's own topics:

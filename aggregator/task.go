@@ -213,6 +213,9 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 // have lost all that was retained.
 func (t *task) connected() {
 	t.published, t.headDue, t.viewDue = false, t.own[ownHead].payload != nil, true
+	for i := range t.own {
+		t.own[i].asked = 0 // all is published again
+	}
 	t.partsConnected(t.a.nowMS())
 	t.step(round.Connected{Now: t.a.nowMS()})
 	t.kpis()

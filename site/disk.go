@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
@@ -20,12 +21,12 @@ type disk interface {
 	Load(task string) (saved, error)
 	// Save makes the state durable (nil: unchanged) and drops outbox entries,
 	// in one transaction.
-	Save(task string, st *state, drop []uint64) error
+	Save(task string, st *member.State, drop []uint64) error
 	// PutUpdate makes the bytes of an update durable that will be offered, and
 	// returns their content id. The entry that names them follows.
 	PutUpdate(blob []byte) (model.ContentID, error)
 	// PutEntry makes an entry and its envelope durable.
-	PutEntry(task string, e entry, envelope []byte) error
+	PutEntry(task string, e member.Entry, envelope []byte) error
 	// Envelope returns the bytes of an entry.
 	Envelope(task string, round uint64) ([]byte, error)
 	// Update returns the bytes of an offered update, whole and checked.
@@ -52,9 +53,9 @@ type incoming interface {
 
 // saved is a task as it stood.
 type saved struct {
-	State   state
-	Entries []entry
-	Model   stored
+	State   member.State
+	Entries []member.Entry
+	Model   member.Stored
 }
 
 // boltDisk is the disk of a data directory.
@@ -132,11 +133,11 @@ func (d boltDisk) kept() (map[model.ContentID]bool, error) {
 			if _, name, _ := strings.Cut(key, "\x00"); !strings.HasPrefix(name, entryKey) {
 				return nil // the state of a task
 			}
-			var e entry
+			var e member.Entry
 			if err := json.Unmarshal(val, &e); err != nil {
 				return fmt.Errorf("site: outbox of a task: %w", err)
 			}
-			if e.Blob != (blobKey{}) {
+			if e.Blob != (member.BlobKey{}) {
 				kept[e.Content] = true
 			}
 			return nil
@@ -199,10 +200,10 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 			return err
 		}
 		if !l.Content.IsZero() {
-			s.Model = stored{Content: l.Content, Schema: l.Schema.Hash()}
+			s.Model = member.Stored{Content: l.Content, Schema: l.Schema.Hash()}
 		}
 		return tx.ForEach(store.Round, store.Key(task, entryKey), func(_ string, val []byte) error {
-			var e entry
+			var e member.Entry
 			if err := json.Unmarshal(val, &e); err != nil {
 				return fmt.Errorf("site: outbox of task %s: %w", task, err)
 			}
@@ -210,8 +211,8 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 			return nil
 		})
 	})
-	if err == nil && s.Model != (stored{}) && !d.has(task, l) {
-		s.Model = stored{}
+	if err == nil && s.Model != (member.Stored{}) && !d.has(task, l) {
+		s.Model = member.Stored{}
 	}
 	return s, err
 }
@@ -227,7 +228,7 @@ func (d boltDisk) layout(tx *store.Tx, task string) (l layout, err error) {
 	return l, nil
 }
 
-func (d boltDisk) Save(task string, st *state, drop []uint64) error {
+func (d boltDisk) Save(task string, st *member.State, drop []uint64) error {
 	var gone []model.ContentID
 	err := d.s.Update(func(tx *store.Tx) error {
 		for _, round := range drop {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
@@ -13,7 +14,7 @@ import (
 // PutUpdate syncs: what is offered can be sent after a power loss (S-22).
 func (d boltDisk) PutUpdate(blob []byte) (model.ContentID, error) { return d.s.AddBlob(blob, true) }
 
-func (d boltDisk) PutEntry(task string, e entry, envelope []byte) error {
+func (d boltDisk) PutEntry(task string, e member.Entry, envelope []byte) error {
 	b, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("site: outbox of task %s: %w", task, err)
@@ -54,11 +55,11 @@ func (d boltDisk) offered(tx *store.Tx, task string, round uint64, list []model.
 	if err != nil || b == nil {
 		return list, err
 	}
-	var e entry
+	var e member.Entry
 	if err := json.Unmarshal(b, &e); err != nil {
 		return list, fmt.Errorf("site: outbox of task %s: %w", task, err)
 	}
-	if e.Blob == (blobKey{}) {
+	if e.Blob == (member.BlobKey{}) {
 		return list, nil
 	}
 	return append(list, e.Content), nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/store/storetest"
 	"github.com/fedmq/fedmq/model"
@@ -48,11 +49,11 @@ func checkDisk(t *testing.T, open func() disk) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	base := weights(t, 1, 2)
-	st := state{
-		Seen: stamp{1 << 63, 2, 3}, OrderHash: model.Hash(hash("o")), Instance: named("x"), Counter: 9, Welcomed: true, WelcomeEpoch: 4, Index: 5,
-		FromRound: 6, FromAttempt: 7, Over: over{Key: key{2, base.ContentID(), workTrain}, Attempt: 3, Verdict: "counted", Refused: true},
+	st := member.State{
+		Seen: member.Stamp{Epoch: 1 << 63, Round: 2, Attempt: 3}, OrderHash: model.Hash(hash("o")), Instance: named("x"), Counter: 9, Welcomed: true, WelcomeEpoch: 4, Index: 5,
+		FromRound: 6, FromAttempt: 7, Over: member.Over{Key: member.Key{Round: 2, Base: base.ContentID(), Work: member.WorkTrain}, Attempt: 3, Verdict: "counted", Refused: true},
 	}
-	e := entry{Round: 1, Attempt: 2, Base: base.ContentID(), Work: workTrain, Content: content("u")}
+	e := member.Entry{Round: 1, Attempt: 2, Base: base.ContentID(), Work: member.WorkTrain, Content: content("u")}
 	e2 := e
 	e2.Round = 300
 	for _, err := range []error{
@@ -65,7 +66,7 @@ func checkDisk(t *testing.T, open func() disk) {
 	}
 	d = open()
 	s, err := d.Load("a")
-	want := saved{State: st, Entries: []entry{e, e2}, Model: stored{base.ContentID(), base.Schema.Hash()}}
+	want := saved{State: st, Entries: []member.Entry{e, e2}, Model: member.Stored{Content: base.ContentID(), Schema: base.Schema.Hash()}}
 	if err != nil || !reflect.DeepEqual(s, want) {
 		t.Fatalf("%+v\nwant %+v, %v", s, want, err)
 	}
@@ -138,7 +139,7 @@ func TestModelRots(t *testing.T) {
 	if err := os.WriteFile(files[0], []byte("rot"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := d.Load("a"); err != nil || s.Model != (stored{}) {
+	if s, err := d.Load("a"); err != nil || s.Model != (member.Stored{}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if _, _, err := d.Model("a"); err == nil || !isGone(err) {
@@ -168,7 +169,7 @@ func TestSmallModelIsNoFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := d.Load("a")
-		if err != nil || s.Model != (stored{m.ContentID(), m.Schema.Hash()}) {
+		if err != nil || s.Model != (member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}) {
 			t.Errorf("model %d: %+v, %v", i, s, err)
 		}
 		if got, id, err := d.Model("a"); err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) {
@@ -200,7 +201,7 @@ func TestSmallModelIsNoFile(t *testing.T) {
 	if err := d.s.Update(func(tx *store.Tx) error { return tx.Put(store.Task, store.Key("a", bytesKey), []byte("rot")) }); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := d.Load("a"); err != nil || s.Model != (stored{}) {
+	if s, err := d.Load("a"); err != nil || s.Model != (member.Stored{}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if _, _, err := d.Model("a"); err == nil || !isGone(err) {
@@ -236,7 +237,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 		if err != nil || id != m.ContentID() {
 			t.Fatalf("%v, %v", id, err)
 		}
-		if err := d.PutEntry(task, entry{Round: round, Content: id, Blob: blobKey{1}}, []byte("offer")); err != nil {
+		if err := d.PutEntry(task, member.Entry{Round: round, Content: id, Blob: member.BlobKey{1}}, []byte("offer")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -303,7 +304,7 @@ func TestUpdateIsDurable(t *testing.T) {
 		m := weights(t, float32(seed), 1)
 		id, err := d.PutUpdate(m.Blob)
 		if err == nil {
-			err = d.PutEntry("a", entry{Round: seed, Content: id, Blob: blobKey{1}}, []byte("offer"))
+			err = d.PutEntry("a", member.Entry{Round: seed, Content: id, Blob: member.BlobKey{1}}, []byte("offer"))
 		}
 		if err = errors.Join(err, d.Close()); err != nil {
 			t.Fatal(err)
@@ -333,7 +334,7 @@ func TestSweepKnowsUpdates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e := entry{Round: 1, Content: named.ContentID(), Blob: blobKey{1}}
+	e := member.Entry{Round: 1, Content: named.ContentID(), Blob: member.BlobKey{1}}
 	if err := errors.Join(d.PutEntry("a", e, []byte("offer")), d.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -30,7 +31,7 @@ func (s *site) loop(ctx, jobs context.Context, ended <-chan error) error {
 		return err
 	}
 	for _, t := range s.tasks {
-		if err := s.step(jobs, t, evTick{}); err != nil {
+		if err := s.step(jobs, t, member.Tick{}); err != nil {
 			return err
 		}
 	}
@@ -80,7 +81,7 @@ func (s *site) once(ctx, jobs context.Context, timer <-chan time.Time, ended <-c
 }
 
 // step gives a machine an event and does what it owes, until it owes nothing.
-func (s *site) step(jobs context.Context, t *task, ev event) error {
+func (s *site) step(jobs context.Context, t *task, ev member.Event) error {
 	for ev != nil {
 		t.m.Step(s.now(), ev)
 		var err error
@@ -93,7 +94,7 @@ func (s *site) step(jobs context.Context, t *task, ev event) error {
 
 // workOff does one Ready and what follows from it: the parts that may be sent
 // now. It returns the event that comes of either.
-func (s *site) workOff(jobs context.Context, t *task, r ready) (event, error) {
+func (s *site) workOff(jobs context.Context, t *task, r member.Ready) (member.Event, error) {
 	next, err := s.do(jobs, t, r)
 	if err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (s *site) workOff(jobs context.Context, t *task, r ready) (event, error) {
 
 // do works off one Ready in its order, and returns the event that follows from
 // sealing.
-func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error) {
+func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Event, err error) {
 	if r.Save != nil || len(r.Drop) > 0 {
 		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
 			return nil, err
@@ -147,7 +148,7 @@ func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error
 		}
 	}
 	for _, a := range r.Ask {
-		s.conn.Resubscribe(map[ask]string{askOrder: t.owner.Order(), askRecord: t.owner.Record(), askModel: t.owner.Model()}[a])
+		s.conn.Resubscribe(s.asked(t, a))
 	}
 	if r.Start != nil {
 		s.queue = append(s.queue, &assignment{task: t, job: *r.Start})
@@ -161,6 +162,20 @@ func (s *site) do(jobs context.Context, t *task, r ready) (next event, err error
 		return nil, ErrSuperseded
 	}
 	return next, s.feed(jobs)
+}
+
+// asked is the topic of an ask.
+func (s *site) asked(t *task, a member.Ask) string {
+	switch a {
+	case member.AskOrder:
+		return t.owner.Order()
+	case member.AskRecord:
+		return t.owner.Record()
+	case member.AskModel:
+		return t.owner.Model()
+	case member.AskReply:
+	}
+	return t.owner.Reply(s.cfg.Member)
 }
 
 func (s *site) onState(jobs context.Context, st link.State) error {
@@ -191,9 +206,9 @@ func (s *site) onState(jobs context.Context, st link.State) error {
 
 // onLink tells a task of a new link, or that there is none.
 func (s *site) onLink(jobs context.Context, t *task, up bool) error {
-	var ev event = evConnected{}
+	var ev member.Event = member.Connected{}
 	if !up {
-		ev = evDisconnected{}
+		ev = member.Disconnected{}
 		t.dropGrants()
 	}
 	if err := s.pullLink(jobs, t, up); err != nil {
@@ -218,7 +233,7 @@ func (s *site) onTimer(jobs context.Context) error {
 	}
 	for _, t := range s.tasks {
 		if t.wake != 0 && now >= t.wake || t.paced != 0 && now >= t.paced {
-			if err := s.step(jobs, t, evTick{}); err != nil {
+			if err := s.step(jobs, t, member.Tick{}); err != nil {
 				return err
 			}
 		}

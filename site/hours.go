@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/member"
 )
 
 // Hours is the time of day in which a site moves parts of models and updates
@@ -96,7 +98,7 @@ func (s *site) lookAtHours(jobs context.Context) error {
 		if s.shut {
 			t.dropGrants()
 		}
-		if err := s.step(jobs, t, evHours{!s.shut}); err != nil {
+		if err := s.step(jobs, t, member.HoursChanged{Open: !s.shut}); err != nil {
 			return err
 		}
 		if err := s.pullOn(jobs, t); err != nil {

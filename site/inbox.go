@@ -8,6 +8,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -15,7 +16,7 @@ import (
 
 // arrived is a verified model in memory.
 type arrived struct {
-	stored
+	member.Stored
 	model *model.Model
 }
 
@@ -70,13 +71,13 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	o := order{
-		stamp: stamp{h.Epoch, h.Round, h.Attempt},
-		Base:  h.Base, Schema: h.Schema, Hash: model.Hash(hash), Instance: nonce(w.Instance),
+	o := member.Order{
+		Stamp: member.Stamp{Epoch: h.Epoch, Round: h.Round, Attempt: h.Attempt},
+		Base:  h.Base, Schema: h.Schema, Hash: model.Hash(hash), Instance: member.Nonce(w.Instance),
 		Work: w.Work, ValidFrom: w.ValidFrom, Pace: ms(w.PaceMS), Heartbeat: ms(w.HeartbeatMS), // #nosec G115 -- at most 2^40
-		Sample: nonce(w.SampleSeed), Threshold: w.SampleThreshold, Settings: string(w.Settings), Seed: w.Seed, PartSize: w.PartSize,
+		Sample: member.Nonce(w.SampleSeed), Threshold: w.SampleThreshold, Settings: string(w.Settings), Seed: w.Seed, PartSize: w.PartSize,
 	}
-	if o.compare(t.m.st.Seen) >= 0 {
+	if o.Compare(t.m.Seen()) >= 0 {
 		if err := s.keep(jobs, t, o.Base); err != nil {
 			return err
 		}
@@ -84,7 +85,7 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 	if t.trouble != "" {
 		t.trouble, t.behind = "", true
 	}
-	return s.step(jobs, t, evOrder{o})
+	return s.step(jobs, t, member.Ordered{Order: o})
 }
 
 func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
@@ -92,8 +93,8 @@ func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	is := stored{Content: h.Base, Schema: h.Schema}
-	if is == t.m.have || t.latest != nil && is == t.latest.stored {
+	is := member.Stored{Content: h.Base, Schema: h.Schema}
+	if is == t.m.Have() || t.latest != nil && is == t.latest.Stored {
 		return nil
 	}
 	d, err := wire.DecodeModel(body, s.opener.Limits)
@@ -109,10 +110,11 @@ func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
 	case wire.Model:
 		t.latest = &arrived{is, w.Tensors}
 	}
-	if t.m.order == nil {
+	base, ok := t.m.Base()
+	if !ok {
 		return nil
 	}
-	return s.keep(jobs, t, t.m.order.Base)
+	return s.keep(jobs, t, base)
 }
 
 // keep stores the model that has arrived if it is the base of an order (S-9).
@@ -125,7 +127,7 @@ func (s *site) keep(jobs context.Context, t *task, base model.ContentID) error {
 	if err := s.disk.PutModel(t.Name, l.Content, l.model); err != nil {
 		return err
 	}
-	return s.step(jobs, t, evModel{l.stored})
+	return s.step(jobs, t, member.ModelStored{Model: l.Stored})
 }
 
 func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
@@ -137,32 +139,32 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	var r reply
+	var r member.Reply
 	switch w := w.(type) {
 	case wire.Welcome:
-		r = welcome(w)
+		r = member.Welcome(w)
 	case wire.Receipt:
-		r = receipt(w)
+		r = member.Receipt(w)
 		crash.At("receipt.seen")
 	case wire.Settled:
-		r = settled(w)
+		r = member.Settled(w)
 		crash.At("settled.seen")
 	case wire.RefusalReply:
-		r = refusal(w)
+		r = member.Refusal(w)
 	case wire.Wait:
-		r = waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}
+		r = member.Waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}
 	case wire.Grant:
-		g := grant{Round: w.Round, Seq: w.Seq, Blob: blobKey(w.Blob)}
+		g := member.Grant{Round: w.Round, Seq: w.Seq, Blob: member.BlobKey(w.Blob)}
 		for _, n := range w.Ranges {
-			g.Ranges = append(g.Ranges, span(n))
+			g.Ranges = append(g.Ranges, member.Span(n))
 		}
 		r = g
 	case wire.Superseded:
-		r = superseded{nonce(w.Instance)}
+		r = member.Superseded{Instance: member.Nonce(w.Instance)}
 	default:
 		return nil // of a later version
 	}
-	return s.step(jobs, t, evReply{Epoch: h.Epoch, Reply: r})
+	return s.step(jobs, t, member.Replied{Epoch: h.Epoch, Reply: r})
 }
 
 func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
@@ -171,7 +173,7 @@ func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
 		return err
 	}
 	crash.At("record.seen")
-	return s.step(jobs, t, evRecord{h})
+	return s.step(jobs, t, member.Recorded{Head: h})
 }
 
 // refused counts what did not verify and says so at most once a second,

@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/trainer"
 )
 
 // assignment is a job of a task, waiting or running.
 type assignment struct {
 	task   *task
-	job    job
+	job    member.Job
 	cancel context.CancelFunc
 	gone   bool // not wanted any more
 }
@@ -27,7 +28,7 @@ func (s *site) feed(jobs context.Context) error {
 		t.done.Store(0)
 		t.total.Store(0)
 		if t.samples = t.Trainer.Samples(); t.samples <= 0 {
-			if err := s.step(jobs, t, evFinished{ID: j.job.ID, Reason: declineNoData}); err != nil {
+			if err := s.step(jobs, t, member.Finished{ID: j.job.ID, Reason: member.DeclineNoData}); err != nil {
 				return err
 			}
 			continue
@@ -37,7 +38,7 @@ func (s *site) feed(jobs context.Context) error {
 		s.running = j
 		crash.At("train.started")
 		s.goes.Go(func() { s.results <- work(ctx, t, s.disk, j.job, s.cfg.Member) })
-		return s.step(jobs, t, evBegan{ID: j.job.ID})
+		return s.step(jobs, t, member.Began{ID: j.job.ID})
 	}
 	return nil
 }
@@ -67,7 +68,7 @@ func (s *site) onResult(jobs context.Context, r result) error {
 	if r.stack != nil {
 		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
 	}
-	var ev event = evFinished{ID: r.id, Reason: r.reason, Detail: r.detail}
+	var ev member.Event = member.Finished{ID: r.id, Reason: r.reason, Detail: r.detail}
 	switch {
 	case j.gone:
 		return s.feed(jobs)
@@ -76,7 +77,7 @@ func (s *site) onResult(jobs context.Context, r result) error {
 	case r.err != nil:
 		s.cfg.Log.Warn().Str("task", t.Name).Err(r.err).Msg("the base model is fetched again")
 		t.latest = nil
-		ev = evModelLost{}
+		ev = member.ModelLost{}
 	default:
 		if r.scored {
 			t.metrics = trainer.Pool([]trainer.Metrics{r.metrics})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
@@ -14,8 +15,8 @@ import (
 // memory is a disk for the bubble. It survives the sites that use it.
 type memory struct {
 	mu     sync.Mutex
-	state  map[string]state
-	box    map[string]map[uint64]entry
+	state  map[string]member.State
+	box    map[string]map[uint64]member.Entry
 	bytes  map[string]map[uint64][]byte
 	blobs  map[model.ContentID][]byte
 	calls  []string // of what an update needs before it may be sent
@@ -31,12 +32,12 @@ func (d *memory) Load(task string) (saved, error) {
 		s.Entries = append(s.Entries, d.box[task][round])
 	}
 	if m := d.models[task]; m != nil {
-		s.Model = stored{Content: m.ContentID(), Schema: m.Schema.Hash()}
+		s.Model = member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}
 	}
 	return s, nil
 }
 
-func (d *memory) Save(task string, st *state, drop []uint64) error {
+func (d *memory) Save(task string, st *member.State, drop []uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, round := range drop {
@@ -45,21 +46,21 @@ func (d *memory) Save(task string, st *state, drop []uint64) error {
 	}
 	if st != nil {
 		if d.state == nil {
-			d.state = map[string]state{}
+			d.state = map[string]member.State{}
 		}
 		d.state[task] = *st
 	}
 	return d.fail
 }
 
-func (d *memory) PutEntry(task string, e entry, envelope []byte) error {
+func (d *memory) PutEntry(task string, e member.Entry, envelope []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.box == nil {
-		d.box, d.bytes = map[string]map[uint64]entry{}, map[string]map[uint64][]byte{}
+		d.box, d.bytes = map[string]map[uint64]member.Entry{}, map[string]map[uint64][]byte{}
 	}
 	if d.box[task] == nil {
-		d.box[task], d.bytes[task] = map[uint64]entry{}, map[uint64][]byte{}
+		d.box[task], d.bytes[task] = map[uint64]member.Entry{}, map[uint64][]byte{}
 	}
 	d.box[task][e.Round], d.bytes[task][e.Round] = e, envelope
 	d.calls = append(d.calls, "entry")

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -71,14 +72,14 @@ func TestMemory(t *testing.T) {
 	s, tk := bench(t, d)
 	peak := watch(t)
 	for round := range uint64(2) {
-		j := job{key: key{Round: round + 1, Base: base.ContentID(), Work: workTrain}, ID: round + 1, Attempt: 1}
+		j := member.Job{Key: member.Key{Round: round + 1, Base: base.ContentID(), Work: member.WorkTrain}, ID: round + 1, Attempt: 1}
 		r := work(t.Context(), tk, d, j, testMember)
 		if r.err != nil || r.reason != "" {
 			t.Fatalf("%+v", r)
 		}
 		tk.result = &r
-		ev, err := s.seal(tk, seal{ID: j.ID, Stamp: stamp{1, j.Round, 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: workTrain, PartSize: wire.DefaultPart})
-		if e, ok := ev.(evStored); err != nil || !ok || e.Entry.Blob == (blobKey{}) {
+		ev, err := s.seal(tk, member.Seal{ID: j.ID, Stamp: member.Stamp{Epoch: 1, Round: j.Round, Attempt: 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: member.WorkTrain, PartSize: wire.DefaultPart})
+		if e, ok := ev.(member.EntryStored); err != nil || !ok || e.Entry.Blob == (member.BlobKey{}) {
 			t.Fatalf("%+v, %v", ev, err)
 		}
 	}

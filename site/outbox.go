@@ -5,59 +5,63 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// seal puts a finished job's result into the outbox. Its answer is evStored,
-// or evUnsealed when there is nothing that could be sent.
-func (s *site) seal(t *task, w seal) (event, error) {
+// seal puts a finished job's result into the outbox. Its answer is member.EntryStored,
+// or member.Unsealed when there is nothing that could be sent.
+func (s *site) seal(t *task, w member.Seal) (member.Event, error) {
 	r := t.result
 	t.result = nil
 	if r == nil || r.id != w.ID {
-		return evUnsealed{ID: w.ID, Reason: declineFailed, Detail: "the result is gone"}, nil
+		return member.Unsealed{ID: w.ID, Reason: member.DeclineFailed, Detail: "the result is gone"}, nil
 	}
 	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
 	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
-	e := entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work}
+	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work}
 	err := s.put(t, e, h, u, int(w.PartSize), &e)
 	r.release()
 	if no, ok := errors.AsType[unfit](err); ok {
-		return evUnsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
+		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
 	}
-	return evStored{e}, err
+	return member.EntryStored{Entry: e}, err
 }
 
 // reseal puts an entry into the outbox for smaller messages (S-26): the content
 // and all that was said of it stay, what changes is how it is cut.
-func (s *site) reseal(t *task, w reseal) (event, error) {
-	e := *t.m.entry(w.Round)
+func (s *site) reseal(t *task, w member.Reseal) (member.Event, error) {
+	e, ok := t.m.Entry(w.Round)
+	if !ok {
+		return nil, fmt.Errorf("site: task %s: no entry of round %d", t.Name, w.Round)
+	}
 	h, c, err := s.reopen(t, w.Round)
 	if err != nil {
 		return nil, err
 	}
-	u, ok := c.(wire.Update)
-	if offer, is := c.(wire.Offer); is {
+	u, is := c.(wire.Update)
+	if offer, large := c.(wire.Offer); large {
 		u = wire.Update{Samples: offer.Samples, Metrics: offer.Metrics, Tensors: &model.Model{Schema: offer.Schema}}
 		u.Tensors.Blob, err = s.disk.Update(offer.Content)
-		ok = true
+		is = true
 	}
 	switch {
-	case !ok:
+	case !is:
 		return nil, fmt.Errorf("site: task %s: the entry of round %d is not an update", t.Name, w.Round)
 	case err != nil && isGone(err):
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", w.Round).Err(err).Msg("the update cannot be read back and is made again")
-		return evEntryLost{w.Round}, nil
+		return member.EntryLost{Round: w.Round}, nil
 	case err != nil:
 		return nil, err
 	}
 	err = s.put(t, e, h, u, int(w.PartSize), &e)
 	if no, ok := errors.AsType[unfit](err); ok {
-		return evStuck{Round: w.Round, Detail: no.Error()}, nil
+		return member.EntryStuck{Round: w.Round, Detail: no.Error()}, nil
 	}
-	return evStored{e}, err
+	return member.EntryStored{Entry: e}, err
 }
 
 // unfit is why an update cannot be sent at all.
@@ -68,40 +72,40 @@ func (u unfit) Error() string { return u.detail }
 // put seals an update for messages of at most partSize bytes, inline or as an
 // offer, and makes it durable, bytes first (S-22). It fails with unfit, or as the
 // disk does; else done is the entry.
-func (s *site) put(t *task, e entry, h wire.Header, u wire.Update, partSize int, done *entry) error {
+func (s *site) put(t *task, e member.Entry, h wire.Header, u wire.Update, partSize int, done *member.Entry) error {
 	if partSize <= 0 {
 		partSize = wire.DefaultPart
 	}
 	if u.Tensors == nil || len(u.Tensors.Blob) <= partSize {
 		b, err := s.envelope(h, u)
 		if err != nil { // what the trainer calls its metrics, say
-			return unfit{declineFailed, err.Error()}
+			return unfit{member.DeclineFailed, err.Error()}
 		}
 		if len(b) <= partSize {
-			e.Content, e.Blob, e.PartSize = u.Content(), blobKey{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
+			e.Content, e.Blob, e.PartSize = u.Content(), member.BlobKey{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
 			*done = e
 			return s.disk.PutEntry(t.Name, e, b)
 		}
 		if u.Tensors == nil {
-			return unfit{declineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
+			return unfit{member.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
 		}
 	}
 	return s.putOffer(t, e, h, u, partSize, done)
 }
 
 // putOffer is put for what goes in parts.
-func (s *site) putOffer(t *task, e entry, h wire.Header, u wire.Update, partSize int, done *entry) error {
+func (s *site) putOffer(t *task, e member.Entry, h wire.Header, u wire.Update, partSize int, done *member.Entry) error {
 	blob, err := wire.NewBlob(u.Tensors.Blob, partSize)
 	if err != nil {
-		return unfit{declineTooLarge, err.Error()}
+		return unfit{member.DeclineTooLarge, err.Error()}
 	}
 	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Blob: blob}
 	b, err := s.envelope(h, offer) // as long as it will be: ids have one length
 	if err != nil {
-		return unfit{declineFailed, err.Error()}
+		return unfit{member.DeclineFailed, err.Error()}
 	}
 	if len(b) > partSize {
-		return unfit{declineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
+		return unfit{member.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
 	}
 	if offer.Content, err = s.disk.PutUpdate(u.Tensors.Blob); err != nil {
 		return err
@@ -109,7 +113,7 @@ func (s *site) putOffer(t *task, e entry, h wire.Header, u wire.Update, partSize
 	if b, err = s.envelope(h, offer); err != nil {
 		return err
 	}
-	e.Content, e.Blob, e.PartSize = offer.Content, blobKey(blob.Key()), uint32(partSize) // #nosec G115 -- at most MaxPart
+	e.Content, e.Blob, e.PartSize = offer.Content, member.BlobKey(blob.Key()), uint32(partSize) // #nosec G115 -- at most MaxPart
 	*done = e
 	return s.disk.PutEntry(t.Name, e, b)
 }

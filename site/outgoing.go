@@ -2,14 +2,16 @@ package site
 
 import (
 	"context"
+	"time"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/wire"
 )
 
 // header fills what all messages of a task's member have in common.
-func (s *site) header(t *task, kind, topic string, st stamp) wire.Header {
+func (s *site) header(t *task, kind, topic string, st member.Stamp) wire.Header {
 	return wire.Header{
 		Task: t.Name, Kind: kind, Sender: t.member.Node(), Topic: topic,
 		Epoch: st.Epoch, Round: st.Round, Attempt: st.Attempt, CreatedMS: uint64(max(s.now(), 0)),
@@ -27,17 +29,17 @@ func (s *site) envelope(h wire.Header, m wire.Message) ([]byte, error) {
 
 // send publishes one message of the machine's. What cannot be sent is repeated
 // by the machine; only the disk's errors are returned.
-func (s *site) send(jobs context.Context, t *task, m send) error {
+func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 	switch m := m.(type) {
-	case sendJoin:
-		s.post(t, wire.KindJoin, t.member.Join(), stamp{Epoch: m.Seen.Epoch}, m.Counter, stored{Schema: t.m.have.Schema}, wire.Join{
-			Samples: uint64(max(t.samples, 0)), Schema: t.m.have.Schema, Instance: wire.Nonce(s.instance),
+	case member.SendJoin:
+		s.post(t, wire.KindJoin, t.member.Join(), member.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: t.m.Have().Schema}, wire.Join{
+			Samples: uint64(max(t.samples, 0)), Schema: t.m.Have().Schema, Instance: wire.Nonce(s.instance),
 			SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
 		})
-	case sendDecline:
-		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, stored{m.Base, m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
+	case member.SendDecline:
+		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, member.Stored{Content: m.Base, Schema: m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
 		crash.At("decline.after")
-	case sendEntry:
+	case member.SendEntry:
 		if t.sending[m.Round] {
 			return nil // still on its way
 		}
@@ -47,7 +49,7 @@ func (s *site) send(jobs context.Context, t *task, m send) error {
 		}
 		t.sending[m.Round] = true
 		s.goes.Go(func() {
-			err := s.conn.Publish(jobs, link.Message{Topic: t.member.Update(), Payload: b, QoS: 1})
+			err := s.publish(jobs, link.Message{Topic: t.member.Update(), Payload: b, QoS: 1})
 			select {
 			case s.sent <- sent{t, m.Round, err}:
 			case <-jobs.Done():
@@ -58,7 +60,7 @@ func (s *site) send(jobs context.Context, t *task, m send) error {
 }
 
 // post seals a small message and hands it to the link.
-func (s *site) post(t *task, kind, topic string, st stamp, counter uint64, base stored, m wire.Message) {
+func (s *site) post(t *task, kind, topic string, st member.Stamp, counter uint64, base member.Stored, m wire.Message) {
 	h := s.header(t, kind, topic, st)
 	h.Base, h.Schema = base.Content, base.Schema
 	if kind == wire.KindUpdate {
@@ -73,4 +75,15 @@ func (s *site) post(t *task, kind, topic string, st stamp, counter uint64, base 
 		return
 	}
 	s.conn.Post(link.Message{Topic: topic, Payload: b, QoS: 1})
+}
+
+// pubackWithin bounds the wait for one PUBACK: some broker may never send it and
+// keep the link. Eight parts must cross a slow link in less.
+const pubackWithin = 2 * time.Minute
+
+// publish sends one message and waits for its PUBACK, not for ever.
+func (s *site) publish(ctx context.Context, m link.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, pubackWithin)
+	defer cancel()
+	return s.conn.Publish(ctx, m)
 }

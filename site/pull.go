@@ -6,6 +6,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
@@ -31,7 +32,7 @@ type pull struct {
 // manifest is a verified manifest.
 type manifest struct {
 	wire.Manifest
-	is stored // as its header says
+	is member.Stored // as its header says
 }
 
 func (m *manifest) same(o *manifest) bool {
@@ -103,7 +104,7 @@ func (s *site) pullOn(jobs context.Context, t *task) error {
 	}
 	if len(r.Need) > 0 {
 		m := p.target
-		s.post(t, wire.KindNeed, t.member.Need(), t.m.st.Seen, 0, m.is, wire.Need{Blob: m.Blob.Key(), Ranges: r.Need})
+		s.post(t, wire.KindNeed, t.member.Need(), t.m.Seen(), 0, m.is, wire.Need{Blob: m.Blob.Key(), Ranges: r.Need})
 		crash.At("need.after")
 	}
 	if r.Done {
@@ -161,7 +162,7 @@ func (s *site) pulled(jobs context.Context, t *task) error {
 	if err := s.endPull(jobs, t); err != nil {
 		return err
 	}
-	return s.step(jobs, t, evModel{m.is})
+	return s.step(jobs, t, member.ModelStored{Model: m.is})
 }
 
 // leave drops what was received so far of all models.

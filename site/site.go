@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
@@ -35,7 +36,7 @@ type site struct {
 	rand       *rand.Rand
 	start      time.Time // of the clock of now
 	birth      ms
-	instance   nonce
+	instance   member.Nonce
 	tasks      []*task
 	names      []string
 	routes     map[string]route
@@ -62,9 +63,9 @@ type task struct {
 	Task
 	owner   topics.Owner
 	member  topics.Member
-	m       *machine
+	m       *member.Machine
 	wake    ms
-	view    view
+	view    member.View
 	samples int
 	metrics map[string]float64 // pooled, of the last evaluation here
 	latest  *arrived           // a verified model that no order has asked for yet
@@ -167,7 +168,7 @@ func (s *site) newTask(ct Task) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	member, err := s.ns.Member(s.cfg.Member, ct.Name)
+	own, err := s.ns.Member(s.cfg.Member, ct.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +177,11 @@ func (s *site) newTask(ct Task) (*task, error) {
 		return nil, err
 	}
 	_, statistics := ct.Trainer.(trainer.Statistician)
-	cfg := machineConfig{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Rand: s.rand}
+	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Rand: s.rand}
 	t := &task{
-		Task: ct, owner: owner, member: member, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
+		Task: ct, owner: owner, member: own, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
 		pull: pull{puller: transfer.NewPuller()},
-		m:    newMachine(cfg, had.State, had.Entries, had.Model),
+		m:    member.New(cfg, had.State, had.Entries, had.Model),
 		nudge: func() {
 			select {
 			case s.nudges <- struct{}{}:
@@ -205,7 +206,7 @@ func (s *site) run(ctx context.Context) error {
 	if !errors.Is(err, ErrSuperseded) {
 		// A successor has said that the node is online: do not contradict it.
 		for _, t := range s.tasks {
-			t.view = view{Phase: PhaseIdle, Round: t.view.Round, Attempt: t.view.Attempt, Message: "stopped"}
+			t.view = member.View{Phase: PhaseIdle, Round: t.view.Round, Attempt: t.view.Attempt, Message: "stopped"}
 			s.publishStatus(t, 1)
 		}
 		leave, done := context.WithTimeout(linkCtx, leaveTime)

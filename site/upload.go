@@ -8,6 +8,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
@@ -33,9 +34,9 @@ type partSent struct {
 
 // onGrant gives a grant to the sender of its upload. The machine has found it to
 // be for an entry of the outbox, by this aggregator.
-func (s *site) onGrant(t *task, g grant) error {
+func (s *site) onGrant(t *task, g member.Grant) error {
 	up := t.upload
-	if up == nil || up.round != g.Round || blobKey(up.key) != g.Blob {
+	if up == nil || up.round != g.Round || member.BlobKey(up.key) != g.Blob {
 		offer, err := s.offered(t, g.Round)
 		if err != nil {
 			return err
@@ -83,7 +84,7 @@ func (s *site) reopen(t *task, round uint64) (wire.Header, wire.Contribution, er
 
 // uploadOn publishes the parts that may go now, each read from the file when
 // its turn comes. It returns the event that follows when one cannot be read.
-func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
+func (s *site) uploadOn(jobs context.Context, t *task) (member.Event, error) {
 	t.paced = 0
 	up := t.upload
 	if up == nil {
@@ -99,12 +100,12 @@ func (s *site) uploadOn(jobs context.Context, t *task) (event, error) {
 		case err != nil || !up.offer.Blob.Holds(int(i), data):
 			s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", up.round).Uint32("part", i).Err(err).Msg("the update cannot be read back and is made again")
 			t.upload = nil
-			return evEntryLost{up.round}, nil
+			return member.EntryLost{Round: up.round}, nil
 		}
 		b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{Blob: up.key, Index: i, Count: uint32(up.offer.Blob.Count()), Data: data}) // #nosec G115 -- at most 4,000
 		life := up.lives
 		s.goes.Go(func() {
-			err := s.conn.Publish(jobs, link.Message{Topic: t.member.Part(), Payload: b, QoS: 1})
+			err := s.publish(jobs, link.Message{Topic: t.member.Part(), Payload: b, QoS: 1})
 			select {
 			case s.parts <- partSent{t, up, life, i, err}:
 			case <-jobs.Done():
@@ -155,9 +156,9 @@ func (s *site) onPartSent(jobs context.Context, e partSent) error {
 	if e.err == nil {
 		crash.At("part-k.after")
 		t.behind = true
-		return s.step(jobs, t, evTaken{e.up.round})
+		return s.step(jobs, t, member.PartTaken{Round: e.up.round})
 	}
-	return s.step(jobs, t, evTick{})
+	return s.step(jobs, t, member.Tick{})
 }
 
 // dropGrants voids what was granted: the link is lost (S-24).
@@ -170,7 +171,7 @@ func (t *task) dropGrants() {
 
 // stopUpload forgets an upload whose entry is answered or gone.
 func (t *task) stopUpload() {
-	if up := t.upload; up != nil && !t.m.uploads(up.round, blobKey(up.key)) {
+	if up := t.upload; up != nil && !t.m.Uploads(up.round, member.BlobKey(up.key)) {
 		t.upload = nil
 	}
 }

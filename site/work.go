@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime/debug"
 
+	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 )
@@ -32,39 +33,39 @@ var errNoModel = errors.New("site: no base model")
 
 // work does one job in a goroutine of its own; it touches nothing of the
 // driver's but the two counters of progress and the disk.
-func work(ctx context.Context, t *task, d disk, j job, member string) (r result) {
+func work(ctx context.Context, t *task, d disk, j member.Job, path string) (r result) {
 	r = result{task: t, id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
 			r.tensors, r.metrics = nil, nil
-			r.reason, r.detail, r.stack = declineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
+			r.reason, r.detail, r.stack = member.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
-	err := r.do(ctx, d, j, member)
+	err := r.do(ctx, d, j, path)
 	switch {
 	case err == nil:
 	case errors.Is(err, errNoModel):
 		r.err = err
 	case errors.Is(err, errNotFinite):
-		r.reason, r.detail = declineNotFinite, err.Error()
+		r.reason, r.detail = member.DeclineNotFinite, err.Error()
 	default:
-		r.reason, r.detail = declineFailed, err.Error()
+		r.reason, r.detail = member.DeclineFailed, err.Error()
 	}
 	return r
 }
 
-func (r *result) do(ctx context.Context, d disk, j job, member string) error {
+func (r *result) do(ctx context.Context, d disk, j member.Job, path string) error {
 	t := r.task
 	tj := trainer.Job{
-		Task: t.Name, Member: member, Round: j.Round, Attempt: j.Attempt, Settings: json.RawMessage(j.Settings),
-		Seed: trainer.Seed(j.Seed, member, j.Round),
+		Task: t.Name, Member: path, Round: j.Round, Attempt: j.Attempt, Settings: json.RawMessage(j.Settings),
+		Seed: trainer.Seed(j.Seed, path, j.Round),
 		Progress: func(done, total int) {
 			t.done.Store(int64(done))
 			t.total.Store(int64(total))
 			t.nudge()
 		},
 	}
-	if j.Work == workStatistics {
+	if j.Work == member.WorkStatistics {
 		s, err := t.Trainer.(trainer.Statistician).Statistics(ctx, tj)
 		if err != nil {
 			return err
@@ -79,7 +80,7 @@ func (r *result) do(ctx context.Context, d disk, j job, member string) error {
 	if id != j.Base {
 		return fmt.Errorf("%w: another is stored", errNoModel)
 	}
-	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == workEvaluate {
+	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == member.WorkEvaluate {
 		return err
 	}
 	seed := maphash.MakeSeed()

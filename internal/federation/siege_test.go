@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -226,8 +227,8 @@ func (s *siege) hear(leaf string, m link.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ns := newNamespace(s.t)
-	switch {
-	case leaf == "round":
+	switch leaf {
+	case "round":
 		var v view
 		if json.Unmarshal(m.Payload, &v) == nil {
 			s.view = v
@@ -235,18 +236,18 @@ func (s *siege) hear(leaf string, m link.Message) {
 				s.rounds[v.Round] = time.Now()
 			}
 		}
-	case leaf == "event":
+	case "event":
 		var e struct{ Event, Reason string }
 		if json.Unmarshal(m.Payload, &e) == nil && e.Event == "refused" {
 			s.reasons[e.Reason]++
 		}
-	case leaf == "order":
+	case "order":
 		o := wire.Opener{NS: ns}
 		if h, _, err := o.Open(m.Topic, m.Payload, wire.Bound{}); err == nil && h.Attempt > 0 {
 			s.order, s.sealed = h, m.Payload
 		}
 	default:
-		kept := append(s.heard[leaf], m.Payload)
+		kept := slices.Concat(s.heard[leaf], [][]byte{m.Payload})
 		s.heard[leaf] = kept[max(0, len(kept)-50):]
 	}
 }
@@ -280,12 +281,6 @@ func (s *siege) refusals() map[string]int {
 		all[reason] += n
 	}
 	return all
-}
-
-// shown waits until a reason has been shown more often than before.
-func (s *siege) shown(what, reason string, before int) {
-	s.t.Helper()
-	s.wait(fmt.Sprintf("%s is shown as %s; shown are %v", what, reason, s.refusals()), func() bool { return s.refusals()[reason] > before })
 }
 
 func (s *siege) wait(what string, ok func() bool) {

@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model"}},
 	"broker":              {imports: []string{"topics", "internal/store"}},
 	"trainer":             {imports: []string{"model"}},
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/transfer", "internal/store", "internal/crash"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
@@ -26,6 +26,7 @@ var layers = map[string]layer{
 	"cmd":                 {imports: []string{"..."}},
 
 	"internal/round":    {imports: []string{"topics", "internal/verdict"}, pure: true},
+	"internal/member":   {imports: []string{"model"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/verdict":  {},
@@ -40,7 +41,8 @@ var layers = map[string]layer{
 	// Tests of real processes against real brokers.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
 
-	// Tests of whole federations: in real time, of processes that are killed, in virtual time.
+	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
+	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/crashtest":  {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},

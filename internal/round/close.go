@@ -60,7 +60,7 @@ func (m *Machine) close(why Close) {
 // unreachable: then everybody's earlier updates lapse.
 func (m *Machine) abandon(why Close) {
 	operator := why == ClosePause || why == CloseStop
-	lapse := !operator && m.reachable() < m.cfg.Quorum
+	lapse := !operator && m.refusalsAlone()
 	fate := verdict.Kept
 	if lapse {
 		fate = verdict.Lapsed
@@ -95,16 +95,21 @@ func (m *Machine) countSilent() {
 	}
 }
 
-// reachable returns how many of the cohort could have been accepted had
-// nobody been absent.
-func (m *Machine) reachable() int {
-	n := len(m.s.Cohort)
+// refusalsAlone reports whether refusals, and not absence, made the quorum
+// unreachable. Who declined this attempt could not be accepted either; if
+// that alone is too many, training again does not help.
+func (m *Machine) refusalsAlone() bool {
+	able, refusals, declines := len(m.s.Cohort), 0, 0
 	for _, i := range m.s.Cohort {
-		if m.slots[i].kind == refused {
-			n--
+		switch s := m.slots[i]; {
+		case s.kind == refused, s.barred && !s.kept():
+			refusals++
+		case s.declined && !s.kept():
+			declines++
 		}
 	}
-	return n
+	return able-refusals < m.cfg.Quorum ||
+		able-refusals-declines < m.cfg.Quorum && able-declines >= m.cfg.Quorum
 }
 
 // lose gives up what was promised before a restart and not offered again by

@@ -89,6 +89,7 @@ type Decline struct {
 	Round   uint64
 	Attempt uint32
 	Reason  string
+	Refused bool // because an update of it for this round was refused for good
 }
 
 // Leave takes a member out of all later cohorts, until it joins again.

@@ -38,6 +38,7 @@ type slot struct {
 	v        Verdict // of accepted, promised and refused
 	declined bool    // in this attempt
 	detail   string  // why
+	barred   bool    // because it was refused, of which this machine may know nothing
 	conflict bool
 
 	uploading bool // an offered update is on its way

@@ -1,6 +1,7 @@
 package round
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
@@ -65,7 +66,7 @@ func (m *Machine) open(can []uint32) {
 		m.in[i] = true
 	}
 	for i := range m.slots {
-		m.slots[i].declined, m.slots[i].detail = false, ""
+		m.slots[i].declined, m.slots[i].detail, m.slots[i].barred = false, "", false
 		m.s.Members[i].Heard = false
 	}
 	m.clock = clock{}
@@ -134,21 +135,23 @@ func (m *Machine) draw(can []uint32) (cohort []uint32, seed Instance, threshold 
 }
 
 // limit keeps a cohort within the allowance of its round: first those
-// in the sum, then the longest welcomed.
+// in the sum, then those who may still bring something, then the longest
+// welcomed.
 func (m *Machine) limit(cohort []uint32, allowance uint64) []uint32 {
 	if allowance == 0 || uint64(len(cohort)) <= allowance {
 		return cohort
 	}
-	rank := slices.Clone(cohort)
-	slices.SortFunc(rank, func(a, b uint32) int {
-		if ka, kb := m.slots[a].kept(), m.slots[b].kept(); ka != kb {
-			if ka {
-				return -1
-			}
-			return 1
+	class := func(i uint32) int {
+		switch s := m.slots[i]; {
+		case s.kept():
+			return 0
+		case s.kind == refused || s.declined: // in this round, in the last attempt
+			return 2
 		}
-		return int(a) - int(b)
-	})
+		return 1
+	}
+	rank := slices.Clone(cohort)
+	slices.SortFunc(rank, func(a, b uint32) int { return cmp.Or(class(a)-class(b), int(a)-int(b)) })
 	stay := make([]bool, len(m.slots))
 	for _, i := range rank[:allowance] {
 		stay[i] = true

@@ -222,7 +222,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 			Offer: verb == "offer",
 		}
 	case "decline":
-		return round.Decline{Now: s.now, Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data")}
+		return round.Decline{Now: s.now, Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data"), Refused: get("reason", "") == "refused"}
 	case "leave":
 		return round.Leave{Now: s.now, Member: who}
 	case "committed":

@@ -179,13 +179,22 @@ func (w *twin) abandoned(f round.Fact, rd round.Ready, now int64) {
 	if !w.over(now) || w.folded() >= w.cfg.Quorum {
 		w.t.Fatalf("abandoned %d.%d with %d of quorum %d, over: %v", f.Round, f.Attempt, w.folded(), w.cfg.Quorum, w.over(now))
 	}
-	good := 0
+	var good, willing, neither int // neither refused nor out of this attempt
 	for _, p := range w.cohort() {
-		if _, bad := w.refused(p); !bad || w.holds(p) {
+		_, bad := w.refused(p)
+		bad = bad && !w.holds(p)
+		out := w.sitsOut(p) && !w.holds(p)
+		if !bad {
 			good++
 		}
+		if bad || !out {
+			willing++
+		}
+		if !bad && !out {
+			neither++
+		}
 	}
-	if good < w.cfg.Quorum {
+	if good < w.cfg.Quorum || neither < w.cfg.Quorum && willing >= w.cfg.Quorum {
 		w.entries(rec.Entries, verdict.Lapsed)
 		w.note(note{kind: ended, names: w.silent(), now: now})
 		w.note(note{kind: lapsed, attempt: f.Attempt, now: now})

@@ -141,7 +141,7 @@ func (m *Machine) decline(d Decline) {
 		m.refuse(declined(d), verdict.NotInCohort)
 	default:
 		if m.s.Phase == Open && d.Attempt == m.s.Attempt && !s.declined {
-			s.declined, s.detail = true, d.Reason
+			s.declined, s.detail, s.barred = true, d.Reason, d.Refused
 			m.tell(Fact{Kind: FactDeclined, Member: d.Member, Detail: d.Reason})
 		}
 		m.reply(d.Member, Receipt{Round: d.Round, Attempt: d.Attempt})

@@ -78,8 +78,12 @@ func TestHours(t *testing.T) {
 			open bool
 			what string
 		}{
-			{time.Hour, false, "download"}, {2*time.Hour + 5*time.Minute, true, "download"}, {2*time.Hour + 10*time.Minute, true, "download"},
-			{2*time.Hour + 30*time.Minute, false, "upload"}, {12 * time.Hour, false, "upload"}, {night + 2*time.Hour + 5*time.Minute, true, "upload"},
+			{time.Hour, false, "download"},
+			{2*time.Hour + 5*time.Minute, true, "download"},
+			{2*time.Hour + 10*time.Minute, true, "download"},
+			{2*time.Hour + 30*time.Minute, false, "upload"},
+			{12 * time.Hour, false, "upload"},
+			{night + 2*time.Hour + 5*time.Minute, true, "upload"},
 		} {
 			if n := minute(x.at); (n > 20_000) != x.open {
 				t.Errorf("%s: %d bytes in the minute after %s, hours open: %t", x.what, n, x.at, x.open)

@@ -31,18 +31,24 @@ func (f *Federation) exact() []string {
 	return out
 }
 
-// missing are the exact topics of members that a round waits for and of which
-// nothing has been heard: at most maxAsk at a time.
+// missing are the exact topics of members that a round waits for, or that are
+// there, and of which no status has been heard: at most maxAsk at a time.
 func (f *Federation) missing() (out []string) {
+	ask := func(path, task string) {
+		if m, err := f.cfg.Namespace.Member(path, task); err == nil && len(out) < maxAsk {
+			out = append(out, m.State(), m.Status())
+		}
+	}
 	for _, t := range f.order {
 		for _, p := range t.waitingFor {
-			s := f.sites[siteKey{t.name, p}]
-			if s != nil && s.heard > 0 || len(out) >= maxAsk {
-				continue
+			if f.sites[siteKey{t.name, p}] == nil {
+				ask(p, t.name)
 			}
-			if m, err := f.cfg.Namespace.Member(p, t.name); err == nil {
-				out = append(out, m.State(), m.Status())
-			}
+		}
+	}
+	for _, s := range f.list {
+		if s.heard == 0 {
+			ask(s.view.Path, s.view.Task)
 		}
 	}
 	return out

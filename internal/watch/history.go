@@ -56,7 +56,8 @@ func (f *Federation) last(t *task, l lastJSON) {
 	if l.Verdict == "" || l.Work == "init" {
 		return
 	}
-	if r := t.find(l.Round, l.Attempt); r != nil && r.Seconds == l.Seconds && sameNumbers(r.Metrics, clipNames(l.Metrics)) {
+	metrics := clipNames(l.Metrics)
+	if r := t.find(l.Round, l.Attempt); r != nil && r.Seconds == l.Seconds && r.has(metrics) {
 		return
 	}
 	r := f.entry(t, l.Round, l.Attempt)
@@ -64,8 +65,19 @@ func (f *Federation) last(t *task, l lastJSON) {
 		return
 	}
 	r.Work, r.Verdict, r.Reason = clip(l.Work, maxWord), clip(l.Verdict, maxWord), clip(l.Reason, maxText)
-	r.Counted, r.Members, r.Seconds, r.Metrics = l.Counted, l.Members, l.Seconds, clipNames(l.Metrics)
+	r.Counted, r.Members, r.Seconds, r.Metrics = l.Counted, l.Members, l.Seconds, metrics
 	f.spread(t, r)
+	f.gather(t)
+}
+
+// has reports whether the line has these numbers, perhaps beside others.
+func (r *round) has(metrics map[string]float64) bool {
+	for name, v := range metrics {
+		if w, ok := r.Metrics[name]; !ok || w != v {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *task) find(number, attempt uint64) *round {

@@ -256,21 +256,36 @@ func TestBounds(t *testing.T) {
 	for i := range 2 * MaxTasks {
 		_ = f.say(fmt.Sprintf(own+"task-%d/round", i), object{"schema": "fedmq.round.v1"})
 	}
-	for i := range 2 * MaxRounds {
-		f.must(own+"q/round", object{"schema": "fedmq.round.v1", "round": i + 1, "last": object{"round": i, "attempt": 1, "work": "train", "verdict": "committed"}})
-		f.event("opened", "", i, nil)
-		f.must("acme/"+path(1)+"/_fl_v1/q/status", object{"schema": "fedmq.status.v1", "round": i, "metrics": object{"loss": i}})
-	}
 	v, _ := f.Since(0)
 	if len(v.Sites) != MaxMembers || v.Crowded != 100 || len(v.Tasks) != MaxTasks {
 		t.Errorf("%d sites, %d without room, %d tasks", len(v.Sites), v.Crowded, len(v.Tasks))
 	}
-	for _, task := range v.Tasks {
-		if len(task.Rounds) > MaxRounds || len(task.Events) > MaxEvents {
-			t.Errorf("%s: %d rounds, %d events", task.Name, len(task.Rounds), len(task.Events))
-		}
+	if h, _ := f.Site("q", path(1)); len(h["loss"].Values) != 1 {
+		t.Errorf("%d numbers of one site", len(h["loss"].Values))
 	}
-	if h, _ := f.Site("q", path(1)); len(h["loss"].Values) > maxPoints/MaxMembers || len(h["loss"].Values) < sitePoints {
+	for i := range 2 * maxPoints / MaxMembers {
+		f.must("acme/"+path(1)+"/_fl_v1/q/status", object{"schema": "fedmq.status.v1", "round": i + 2, "metrics": object{"loss": i + 2}})
+	}
+	if h, _ := f.Site("q", path(1)); len(h["loss"].Values) != maxPoints/MaxMembers {
+		t.Errorf("%d numbers of one site among many, want %d", len(h["loss"].Values), maxPoints/MaxMembers)
+	}
+}
+
+// A task's history is a ring.
+func TestLongTask(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	for i := range 2 * MaxRounds {
+		f.must(own+"q/round", object{"schema": "fedmq.round.v1", "round": i + 1, "last": object{"round": i, "attempt": 1, "work": "train", "verdict": "committed"}})
+		f.event("opened", "", i, nil)
+		f.must("acme/a/_fl_v1/q/status", object{"schema": "fedmq.status.v1", "round": i, "metrics": object{"loss": i, "rmse": 1}})
+	}
+	v, _ := f.Since(0)
+	task := v.Tasks[0]
+	if len(task.Rounds) != MaxRounds || len(task.Events) != MaxEvents || task.Rounds[MaxRounds-1].Round != 2*MaxRounds-1 {
+		t.Errorf("%d rounds to %d, %d events", len(task.Rounds), task.Rounds[len(task.Rounds)-1].Round, len(task.Events))
+	}
+	if h, _ := f.Site("q", "a"); len(h["loss"].Values) != MaxRounds {
 		t.Errorf("%d numbers of one site", len(h["loss"].Values))
 	}
 }
@@ -286,6 +301,11 @@ func TestExact(t *testing.T) {
 		t.Error(got)
 	}
 	f.status("a/x", 1, "training", "", "")
+	f.must("acme/b/y/_fl_v1/state", object{"schema": "fedmq.state.v1", "online": true, "tasks": []string{"q"}})
+	if _, once = f.Exact(); len(once) != 2 || once[1] != "acme/b/y/_fl_v1/q/status" {
+		t.Errorf("%q, want what is there and has said nothing", once)
+	}
+	f.status("b/y", 1, "training", "", "")
 	if _, once = f.Exact(); len(once) != 0 {
 		t.Errorf("%q, want nothing more", once)
 	}

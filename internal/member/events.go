@@ -1,0 +1,213 @@
+package member
+
+import "github.com/fedmq/fedmq/model"
+
+// Event is what happens to a machine. The set is closed.
+type Event interface{ isEvent() }
+
+type (
+	// Connected says that the link is up and all subscriptions are acknowledged.
+	Connected struct{}
+	// Disconnected says that the link is down.
+	Disconnected struct{}
+	// Tick says that time has passed.
+	Tick struct{}
+	// Ordered is a verified order.
+	Ordered struct{ Order Order }
+	// ModelStored says that a verified model is stored.
+	ModelStored struct{ Model Stored }
+	// ModelLost says that the stored model could not be read back.
+	ModelLost struct{}
+	// Replied is a verified reply; Epoch is that of its header.
+	Replied struct {
+		Epoch uint64
+		Reply Reply
+	}
+	// Recorded is the head of a record.
+	Recorded struct{ Head Head }
+	// Began says that the job has the trainer.
+	Began struct{ ID uint64 }
+	// Finished says that the job has ended; Reason is "" when its result is at hand,
+	// else why there is none.
+	Finished struct {
+		ID     uint64
+		Reason string
+		Detail string
+	}
+	// EntryStored says that the entry is durable in the outbox.
+	EntryStored struct{ Entry Entry }
+	// EntryStuck says that the entry cannot be sealed for the part size of the order.
+	EntryStuck struct {
+		Round  uint64
+		Detail string
+	}
+	// EntryLost says that the bytes of an entry cannot be read back.
+	EntryLost struct{ Round uint64 }
+	// HoursChanged says that the hours of parts begin or end.
+	HoursChanged struct{ Open bool }
+	// PartTaken says that the broker has taken a part of the entry.
+	PartTaken struct{ Round uint64 }
+	// Unsealed says that there will be no entry for the job.
+	Unsealed struct {
+		ID     uint64
+		Reason string
+		Detail string
+	}
+)
+
+func (Connected) isEvent()    {}
+func (Disconnected) isEvent() {}
+func (Tick) isEvent()         {}
+func (Ordered) isEvent()      {}
+func (ModelStored) isEvent()  {}
+func (ModelLost) isEvent()    {}
+func (Replied) isEvent()      {}
+func (Recorded) isEvent()     {}
+func (Began) isEvent()        {}
+func (Finished) isEvent()     {}
+func (EntryStored) isEvent()  {}
+func (Unsealed) isEvent()     {}
+func (EntryStuck) isEvent()   {}
+func (EntryLost) isEvent()    {}
+func (PartTaken) isEvent()    {}
+func (HoursChanged) isEvent() {}
+
+// Reply is an answer of the aggregator to this member.
+type Reply interface{ isReply() }
+
+type (
+	// Welcome gives the member its index and the first order that it may answer.
+	Welcome struct {
+		Index       uint32
+		FromRound   uint64
+		FromAttempt uint32
+	}
+	// Receipt says that an update is accepted; a zero Content is a decline noted.
+	Receipt struct {
+		Round   uint64
+		Attempt uint32
+		Content model.ContentID
+	}
+	// Settled says what became of an update of an older round.
+	Settled struct {
+		Round   uint64
+		Content model.ContentID
+		Verdict string
+	}
+	// Refusal says why not; a zero Content is about no entry.
+	Refusal struct {
+		Round   uint64
+		Attempt uint32
+		Content model.ContentID
+		Reason  string
+		Detail  string
+		Counter uint64
+	}
+	// Superseded says that this instance must end: a newer one speaks for the member.
+	Superseded struct{ Instance Nonce }
+	// Waiting says that the offer is known; its turn comes later.
+	Waiting struct {
+		Round   uint64
+		Content model.ContentID
+		Ahead   uint32
+	}
+	// Grant says that parts of an offered update may be sent. Epoch is that of the
+	// reply's header, put in by the machine.
+	Grant struct {
+		Epoch  uint64
+		Round  uint64
+		Seq    uint64
+		Blob   BlobKey
+		Ranges []Span
+	}
+)
+
+func (Welcome) isReply()    {}
+func (Receipt) isReply()    {}
+func (Settled) isReply()    {}
+func (Refusal) isReply()    {}
+func (Superseded) isReply() {}
+func (Waiting) isReply()    {}
+func (Grant) isReply()      {}
+
+// Step takes one event at time now. Time that goes backwards is taken as
+// standing still for what is already armed.
+func (m *Machine) Step(now ms, ev Event) {
+	m.now = now
+	switch e := ev.(type) {
+	case Connected:
+		m.onConnected()
+	case Disconnected:
+		m.connected = false
+	case Tick:
+	case Ordered:
+		m.onOrder(e.Order)
+	case ModelStored:
+		m.have = e.Model
+	case ModelLost:
+		m.have = Stored{}
+		if m.job != nil {
+			m.cancel()
+		}
+	case Replied:
+		m.onReply(e.Epoch, e.Reply)
+	case Recorded:
+		m.onRecord(e.Head)
+	case Began:
+		m.running = m.job != nil && m.job.ID == e.ID
+	case Finished:
+		m.onFinished(e)
+	case EntryStored:
+		m.onStored(e.Entry)
+	case EntryStuck:
+		m.onStuck(e)
+	case EntryLost:
+		m.resealing = false
+		if e := m.entry(e.Round); e != nil {
+			m.drop(e)
+		}
+	case HoursChanged:
+		m.onHours(e.Open)
+	case PartTaken:
+		if e := m.entry(e.Round); e != nil && m.sendable(e) {
+			m.putOff(e)
+		}
+	case Unsealed:
+		if m.job != nil && m.job.ID == e.ID {
+			m.giveUp(e.Reason, e.Detail)
+		}
+	}
+	m.decide()
+	m.reseal()
+	m.act()
+}
+
+// onHours holds back what goes in parts, or has it offered now (S-28).
+func (m *Machine) onHours(open bool) {
+	m.shut = !open
+	for _, e := range m.entries {
+		if open && e.on && !e.answered && e.Blob != (BlobKey{}) {
+			m.arm(e)
+		}
+	}
+}
+
+// held reports whether an entry waits for the hours of parts.
+func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (BlobKey{}) }
+
+func (m *Machine) onConnected() {
+	m.connected = true
+	m.joining.set(m.now, joinFirst)
+	m.asking.set(m.now+jitter(m.cfg.Rand, askEvery), askEvery)
+	if m.fetching.on {
+		m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)
+	}
+	for _, e := range m.entries {
+		if e.on && !e.answered {
+			m.arm(e)
+		}
+	}
+	if d := m.decline; d != nil && !d.answered {
+		d.set(m.now, m.patience(m.order))
+	}
+}

@@ -1,0 +1,233 @@
+package member
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
+func (m *Machine) onOrder(o Order) {
+	c := o.Compare(m.st.Seen)
+	known := o.Hash == m.st.OrderHash
+	switch {
+	case o.Epoch > m.st.Seen.Epoch && o.Round < m.st.Seen.Round:
+		m.fallen(o)
+		return
+	case c < 0:
+		if m.order == nil {
+			m.trouble = fmt.Sprintf("order %s ignored: %s was obeyed before", o.Stamp, m.st.Seen)
+		}
+		return
+	case c == 0 && known:
+		if m.order != nil {
+			return
+		}
+	case c == 0 && bytes.Compare(o.Instance[:], m.st.Instance[:]) < 0:
+		return
+	case c == 0 && o.Instance == m.st.Instance:
+		m.halted = true
+		m.trouble = fmt.Sprintf("two different orders %s from one aggregator", o.Stamp)
+		return
+	}
+	m.rejoin(o)
+	m.halted, m.trouble = false, ""
+	m.order = &o
+	if !known || c != 0 {
+		m.st.Seen, m.st.OrderHash, m.st.Instance = o.Stamp, o.Hash, o.Instance
+		m.save()
+	}
+	if m.decline != nil && m.decline.Stamp != o.Stamp {
+		m.decline = nil
+	}
+	m.fetching = timer{}
+	for _, e := range m.entries {
+		m.arm(e)
+	}
+}
+
+// rejoin has a join sent at once for an order of a higher epoch than the last
+// welcome's, unless a first join is under way (S-4).
+func (m *Machine) rejoin(o Order) {
+	if o.Epoch > m.st.WelcomeEpoch && (!m.joining.on || m.joining.every > 2*joinFirst) {
+		m.joining.set(m.now, joinFirst)
+	}
+}
+
+// fallen does not obey an order of a higher epoch that goes back in rounds: the
+// aggregator runs on an older copy of its data. The join tells it so (S-40).
+func (m *Machine) fallen(o Order) {
+	m.rejoin(o)
+	m.trouble = fmt.Sprintf("order %s ignored: round %d was seen; the aggregator runs on an older copy of its data", o.Stamp, m.st.Seen.Round)
+}
+
+func (s Stamp) String() string {
+	return fmt.Sprintf("(epoch %d, round %d, attempt %d)", s.Epoch, s.Round, s.Attempt)
+}
+
+// due reports what the order in force asks of this member, if anything.
+func (m *Machine) due() (Key, bool) {
+	o := m.order
+	if o == nil || m.halted || o.Work == WorkNone || !m.takesPart() || m.roundOver() {
+		return Key{}, false
+	}
+	return o.key(), true
+}
+
+// takesPart reports whether the member is in the cohort as far as it can tell:
+// welcomed in time, and drawn (S-7, S-8).
+func (m *Machine) takesPart() bool {
+	o := m.order
+	if !m.st.Welcomed || o.Round < m.st.FromRound || o.Round == m.st.FromRound && o.Attempt < m.st.FromAttempt {
+		return false
+	}
+	return drawn(o.Sample, o.Threshold, m.cfg.Path)
+}
+
+// drawAll is the threshold that asks every welcomed site.
+const drawAll = ^uint64(0)
+
+// drawn reports whether a member is in the sample of an order (R-11, S-8): the
+// first eight bytes, big endian, of SHA-256(seed || path) are below threshold.
+func drawn(seed Nonce, threshold uint64, path string) bool {
+	if threshold == drawAll {
+		return true
+	}
+	h := sha256.Sum256(append(seed[:], path...))
+	return binary.BigEndian.Uint64(h[:8]) < threshold
+}
+
+// roundOver reports whether the order's round has been committed.
+func (m *Machine) roundOver() bool {
+	return m.head.Verdict != "" && m.head.Verdict != verdictAbandoned && m.head.Round == m.order.Round
+}
+
+// Verdicts in a record's head and in settled.
+const (
+	verdictAbandoned = "abandoned"
+	VerdictCounted   = "counted"
+)
+
+// decide compares what is wanted with what is under way. It runs after every
+// event, so that no order of events can leave work undone.
+func (m *Machine) decide() {
+	if m.order == nil {
+		return
+	}
+	if m.job != nil && (m.halted || m.job.Key != m.order.key() || m.roundOver()) {
+		m.cancel()
+	}
+	k, ok := m.due()
+	if !ok {
+		m.fetching = timer{}
+		if m.decline != nil {
+			m.decline.answered = true
+		}
+		return
+	}
+	if e := m.entry(k.Round); e != nil {
+		if e.usable(m.order) {
+			return
+		}
+		m.drop(e)
+	}
+	o := m.order
+	switch {
+	case m.job != nil, m.decline != nil:
+	case m.st.Over.Key == k && o.ValidFrom <= m.st.Over.Attempt:
+		// Done with this work. What was refused for good is said again for
+		// each attempt, so that nobody waits for it.
+		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
+			m.say(DeclineRefused, m.st.Over.Verdict)
+		}
+	case !m.able(o.Work):
+		m.say(DeclineUnsupported, "work "+o.Work)
+	case m.have.Content != o.Base:
+		if !m.fetching.on {
+			m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)
+		}
+	case m.have.Schema != o.Schema:
+		m.say(declineSchema, "the base model has another schema than the order")
+	default:
+		m.fetching = timer{}
+		m.start()
+	}
+}
+
+// wants is the model that is to be pulled: the base of the order in force, when
+// there is work on it and it is not at hand (S-30).
+func (m *Machine) wants() model.ContentID {
+	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
+		return model.ContentID{}
+	}
+	return m.order.Base
+}
+
+// able reports whether the trainer can do a kind of work.
+func (m *Machine) able(work string) bool {
+	switch work {
+	case WorkTrain, WorkEvaluate: // without an evaluator there are no metrics to tell
+		return true
+	case WorkStatistics:
+		return m.cfg.Statistics
+	}
+	return false
+}
+
+func (m *Machine) start() {
+	m.jobs++
+	o := m.order
+	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed}
+	m.running, m.sealing = false, false
+	j := *m.job
+	m.out.Start = &j
+}
+
+func (m *Machine) cancel() {
+	m.out.Cancel = m.job.ID
+	m.job, m.running, m.sealing = nil, false, false
+}
+
+func (m *Machine) onFinished(e Finished) {
+	if m.job == nil || m.job.ID != e.ID {
+		return
+	}
+	if e.Reason != "" {
+		m.giveUp(e.Reason, e.Detail)
+		return
+	}
+	o := m.order
+	m.running, m.sealing = false, true
+	m.out.Seal = &Seal{ID: e.ID, Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize}
+}
+
+// giveUp ends the job without a result.
+func (m *Machine) giveUp(reason, detail string) {
+	m.job, m.running, m.sealing = nil, false, false
+	m.say(reason, detail)
+}
+
+// Reasons of a decline.
+const (
+	DeclineRefused     = "refused"         // an update for this work was refused for good
+	DeclineUnsupported = "unsupported"     // the trainer cannot do this work
+	declineSchema      = "schema_mismatch" // order and model do not fit
+	DeclineNoData      = "no_data"         // no training rows
+	DeclineFailed      = "trainer_failed"  // the trainer returned an error
+	DeclineNotFinite   = "not_finite"      // the trained model is not finite
+	DeclineTooLarge    = "too_large"       // the update's offer does not fit one part
+)
+
+// say declines the order in force.
+func (m *Machine) say(reason, detail string) {
+	o := m.order
+	m.decline = &decline{Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Reason: reason, Detail: detail}
+	m.decline.set(m.now+m.offset(o), m.patience(o))
+	m.trouble = "declined: " + reason
+	if detail != "" {
+		m.trouble += ": " + detail
+	}
+}

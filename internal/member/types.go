@@ -1,0 +1,196 @@
+package member
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// Nonce is an instance id.
+type Nonce [16]byte
+
+// MarshalText writes hex digits.
+func (n Nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (n *Nonce) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(n)) {
+		return fmt.Errorf("member: an instance id of %d digits", len(b))
+	}
+	_, err := hex.Decode(n[:], b)
+	return err
+}
+
+// BlobKey names the parts of an offered update; zero: it travels inline.
+type BlobKey [16]byte
+
+// MarshalText writes hex digits.
+func (k BlobKey) MarshalText() ([]byte, error) { return Nonce(k).MarshalText() }
+
+// UnmarshalText reads what MarshalText writes.
+func (k *BlobKey) UnmarshalText(b []byte) error { return (*Nonce)(k).UnmarshalText(b) }
+
+// Stamp orders orders: a site obeys the highest it has seen (S-5).
+type Stamp struct {
+	Epoch   uint64
+	Round   uint64
+	Attempt uint32
+}
+
+// Compare orders stamps by epoch, then round, then attempt.
+func (s Stamp) Compare(o Stamp) int {
+	return cmp.Or(cmp.Compare(s.Epoch, o.Epoch), cmp.Compare(s.Round, o.Round), cmp.Compare(s.Attempt, o.Attempt))
+}
+
+// Key names a piece of work: an order with the same key asks for nothing new.
+type Key struct {
+	Round uint64
+	Base  model.ContentID
+	Work  string
+}
+
+// Kinds of work in an order.
+const (
+	WorkTrain      = "train"
+	WorkEvaluate   = "evaluate"
+	WorkStatistics = "statistics"
+	WorkNone       = "none"
+)
+
+// Order is a verified order as far as the site acts on it.
+type Order struct {
+	Stamp
+	Base      model.ContentID
+	Schema    model.Hash
+	Hash      model.Hash // of what the order signs
+	Instance  Nonce      // of the aggregator
+	Work      string
+	ValidFrom uint32 // updates of earlier attempts have lapsed
+	Pace      ms
+	Heartbeat ms
+	Cohort    uint32
+	Sample    Nonce  // seed of the draw
+	Threshold uint64 // of the draw, drawAll: everybody is in
+	Settings  string
+	Seed      uint64
+	PartSize  uint32
+}
+
+func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Work} }
+
+// State is what a member keeps of a task, durable before anything is sent that
+// depends on it.
+type State struct {
+	Seen         Stamp      // highest order obeyed
+	OrderHash    model.Hash // of that order
+	Instance     Nonce      // of the aggregator that gave it
+	Counter      uint64     // created_ms of the last join
+	Welcomed     bool
+	WelcomeEpoch uint64 // epoch of the last welcome
+	Index        uint32 // durable index of the member
+	FromRound    uint64 // first (round, attempt) it takes part in
+	FromAttempt  uint32
+	Over         Over // the last work that needs no more of this site
+}
+
+// Over says what became of a piece of work.
+type Over struct {
+	Key     Key
+	Attempt uint32 // of the order when it ended
+	Verdict string // counted, a refusal, "record", or ""
+	Refused bool
+}
+
+// Stored names a model at hand: content id and schema hash.
+type Stored struct {
+	Content model.ContentID
+	Schema  model.Hash
+}
+
+// Entry is an envelope in the outbox.
+type Entry struct {
+	Round    uint64
+	Attempt  uint32
+	Base     model.ContentID
+	Work     string
+	Content  model.ContentID
+	Blob     BlobKey `json:",omitzero"`  // of an offer
+	PartSize uint32  `json:",omitempty"` // under which it was sealed; 0: not known
+	answered bool    // nothing more is due before the next order
+	stuck    bool    // it does not fit the part size of the order in force
+	ahead    uint32  // uploads that come first, as the aggregator says
+	timer
+}
+
+// fresh is the entry as it begins a life of the machine.
+func (e Entry) fresh() *Entry {
+	e.timer, e.answered, e.stuck, e.ahead = timer{}, false, false, 0
+	return &e
+}
+
+func (e *Entry) usable(o *Order) bool {
+	return e.Round == o.Round && e.Base == o.Base && e.Work == o.Work && e.Attempt >= o.ValidFrom
+}
+
+// Over reports whether the entry was sealed for larger messages than the order
+// allows (S-26).
+func (e *Entry) over(o *Order) bool {
+	return o != nil && o.PartSize > 0 && e.PartSize > o.PartSize
+}
+
+// Span is a range of parts: N from First on.
+type Span struct {
+	First uint32
+	N     uint32
+}
+
+// decline is the answer to an order this site cannot work for.
+type decline struct {
+	Stamp
+	Base     model.ContentID
+	Schema   model.Hash
+	Reason   string
+	Detail   string
+	answered bool
+	timer
+}
+
+// Job is a piece of work for the trainer.
+type Job struct {
+	Key
+	ID       uint64
+	Attempt  uint32
+	Settings string
+	Seed     uint64
+}
+
+// Head is a record's head as far as the site reads it.
+type Head struct {
+	Round   uint64
+	Attempt uint32
+	Verdict string
+	Counted bool // this member's bit in the accepted set
+}
+
+// timer is a repeated act: due at a time, then later and later.
+type timer struct {
+	on    bool
+	due   ms
+	every ms
+	again bool // it was due before
+}
+
+// set arms the timer for a time, with the pause that follows it.
+func (t *timer) set(due, every ms) { *t = timer{on: true, due: due, every: every} }
+
+// later moves the timer on: its pause +-50 %, twice as long the next time, to
+// at most a minute.
+func (t *timer) later(now ms, r Random) {
+	t.again, t.due = true, now+jitter(r, t.every)
+	t.every = min(2*t.every, repeatMost)
+}
+
+// jitter draws from d +-50 %.
+func jitter(r Random, d ms) ms { return d/2 + r.Int64N(d+1) }

@@ -1,0 +1,190 @@
+package sim
+
+import (
+	"bytes"
+	"crypto/sha256"
+
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
+)
+
+// leaves checks what is about to be sent by a process.
+func (c *checker) leaves(node int, m message) {
+	if node >= len(c.w.sites) {
+		c.ownerSends(c.w.aggs[node-len(c.w.sites)], m)
+		return
+	}
+	s := c.w.sites[node]
+	switch b := m.body.(type) {
+	case *updateMsg:
+		if b.decline != "" {
+			return
+		}
+		if s.disk.envelopes[b.round] != b {
+			c.w.violate("S-11", "site %d sends an update of round %d that is not durable", node, b.round)
+		}
+		if b.offer && !s.disk.blobs[b.content].synced {
+			c.w.violate("S-22", "site %d offers an update of round %d whose bytes are not synced", node, b.round)
+		}
+	case *partMsg:
+		if !c.granted[granted{node, member.BlobKey(b.Blob), b.Index}] {
+			c.w.violate("S-24", "site %d sends part %d, which nobody asked for", node, b.Index)
+		}
+	case *joinMsg:
+		if b.counter <= c.joins[node] || b.counter > s.disk.state.Counter {
+			c.w.violate("S-4", "site %d joins with the counter %d after %d, on disk is %d", node, b.counter, c.joins[node], s.disk.state.Counter)
+		}
+		c.joins[node] = b.counter
+	}
+}
+
+// ownerSends: retained state never leads the disk (I5), and one order has one
+// text (I12).
+func (c *checker) ownerSends(a *agg, m message) {
+	l := c.lines[a.n]
+	switch b := m.body.(type) {
+	case *orderMsg:
+		k := stamp{b.Epoch, b.Round, b.Attempt}
+		if was := l.orders[k]; was != nil && was != b {
+			c.w.violate("I12", "two orders (%d, %d, %d)", k.epoch, k.round, k.attempt)
+		}
+		if in, ok := l.epochs[b.Epoch]; ok && in != b.Instance {
+			c.w.violate("I12", "two processes have the epoch %d", b.Epoch)
+		}
+		_, known := l.orders[k]
+		l.orders[k], l.epochs[b.Epoch] = b, b.Instance
+		d := a.disk.state
+		if d == nil || d.Order == nil || (stamp{d.Order.Epoch, d.Order.Round, d.Order.Attempt}).below(k) {
+			c.w.violate("I5", "order (%d, %d, %d) leaves before it is durable", k.epoch, k.round, k.attempt)
+		}
+		if l.last == nil || l.last.below(b) {
+			c.follows(l, b)
+			l.last = b
+		} else if !known {
+			c.w.violate("I1", "order (%d, %d, %d) leaves for the first time after a higher one", k.epoch, k.round, k.attempt)
+		}
+	case *headMsg:
+		for i := len(a.disk.records) - 1; ; i-- {
+			if i < 0 {
+				c.w.violate("I5", "the head of a record leaves before the record is durable")
+				return
+			}
+			if a.disk.records[i].hash == b.hash {
+				return
+			}
+		}
+	case *modelMsg:
+		if last := l.lastCommitted(); last == nil || b.version > last.round {
+			c.w.violate("I5", "model %d leaves before it is durable", b.version)
+		}
+	}
+}
+
+func (m *orderMsg) below(o *orderMsg) bool {
+	return (stamp{m.Epoch, m.Round, m.Attempt}).below(stamp{o.Epoch, o.Round, o.Attempt})
+}
+
+// follows checks that an order within an epoch follows the one that left before
+// it: an attempt that asked for work has a record before the next one opens.
+func (c *checker) follows(l *lineage, o *orderMsg) {
+	p := l.last
+	if p == nil || p.Epoch != o.Epoch || p.Work == "none" {
+		return
+	}
+	for _, r := range l.records {
+		if r.epoch == p.Epoch && r.round == p.Round && r.attempt == p.Attempt {
+			return
+		}
+	}
+	c.w.violate("I1", "order (%d, %d, %d) left, and attempt (%d, %d) before it has no record", o.Epoch, o.Round, o.Attempt, p.Round, p.Attempt)
+}
+
+// sealed notes an update that was made.
+func (c *checker) sealed(s *site, u *updateMsg, on model.ContentID) {
+	if !on.IsZero() && on != u.base {
+		c.w.violate("S-10", "site %d seals an update for the base %x that it made from %x", s.i, u.base[:4], on[:4])
+	}
+	k := made{s.path, u.content}
+	is := madeOf{round: u.round, attempt: u.attempt, latest: u.attempt, base: u.base, samples: u.samples}
+	if was, ok := c.made[k]; ok && was.round != is.round {
+		c.w.violate("sim", "site %d makes the same update for rounds %d and %d", s.i, was.round, is.round)
+	} else if ok {
+		is.attempt, is.latest = min(is.attempt, was.attempt), max(is.latest, was.latest)
+	}
+	c.made[k] = is
+}
+
+// loaded: a site works on the whole base of its order (I7).
+func (c *checker) loaded(s *site, base model.ContentID, b []byte) {
+	if sha256.Sum256(b) != base {
+		c.w.violate("I7", "site %d trains on a model that is not %x", s.i, base[:4])
+	}
+	for _, l := range c.lines {
+		for _, r := range l.records {
+			if r.committed && r.model == base {
+				return
+			}
+		}
+	}
+	c.w.violate("I7", "site %d trains on %x, which no record made", s.i, base[:4])
+}
+
+// given notes an order that a site has got.
+func (c *checker) given(s *site, o *orderMsg) {
+	p := c.seen[s.i]
+	if p == nil || p.below(o) {
+		c.seen[s.i] = o
+	}
+}
+
+// shown notes a record's head that a site has got.
+func (c *checker) shown(s *site, h member.Head) {
+	if h.Verdict != "abandoned" {
+		c.closed[fate{site: s.i, round: h.Round}] = true
+	}
+}
+
+// saves: the order that a site obeys never falls (S-5).
+func (c *checker) saves(s *site, st member.State) {
+	k := stamp{st.Seen.Epoch, st.Seen.Round, st.Seen.Attempt}
+	if k.below(c.obeyed[s.i]) {
+		c.w.violate("S-5", "site %d obeys %v after %v", s.i, k, c.obeyed[s.i])
+	}
+	c.obeyed[s.i] = k
+}
+
+// restored: a site's directory is what it was before.
+func (c *checker) restored(s *site) {
+	c.obeyed[s.i] = stamp{s.disk.state.Seen.Epoch, s.disk.state.Seen.Round, s.disk.state.Seen.Attempt}
+}
+
+// heard notes what a site is told of its updates.
+func (c *checker) heard(s *site, b *replyMsg) {
+	switch r := b.reply.(type) {
+	case member.Grant:
+		for _, n := range r.Ranges {
+			for i := range n.N {
+				c.granted[granted{s.i, r.Blob, n.First + i}] = true
+			}
+		}
+	case member.Settled:
+		c.told[fate{s.i, r.Round, 0, r.Content}] = true
+	case member.Refusal:
+		if r.Reason != "not_in_cohort" && r.Reason != "unknown_member" && r.Reason != "future_round" {
+			c.told[fate{s.i, r.Round, r.Attempt, r.Content}] = true
+		}
+	}
+}
+
+// dropped: an entry leaves the outbox only when its fate is known, or the order
+// in force wants another one (S-10, S-13, S-15).
+func (c *checker) dropped(s *site, e member.Entry) {
+	o := c.seen[s.i]
+	switch {
+	case c.closed[fate{site: s.i, round: e.Round}], c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) > 16, s.unreadable:
+		return
+	case o != nil && o.Round == e.Round && (o.ValidFrom > e.Attempt || !bytes.Equal(o.Base[:], e.Base[:]) || string(o.Work) != e.Work):
+		return
+	}
+	c.w.violate("I3", "site %d drops its update of round %d, attempt %d, whose fate nobody has told", s.i, e.Round, e.Attempt)
+}

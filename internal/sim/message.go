@@ -1,0 +1,107 @@
+package sim
+
+import (
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// topic names a topic of the one task there is.
+type topic struct {
+	kind topicKind
+	a, b int32 // the member, or slot and part
+}
+
+type topicKind uint8
+
+const (
+	onOrder topicKind = iota
+	onModel
+	onRecord
+	onReply // a: member
+	onState // of the aggregator
+	onModelPart
+	onJoin // a: member, and so the next three
+	onUpdate
+	onPart
+	onNeed
+)
+
+// message is what travels. Bodies are pointers to the types below and never
+// change; two are the same bytes if they are the same pointer.
+type message struct {
+	topic    topic
+	body     any
+	retained bool
+}
+
+type orderMsg struct {
+	round.Order
+	hash     [32]byte
+	partSize int
+	by       int // the aggregator's number
+}
+
+// modelMsg is a model, whole or as its manifest.
+type modelMsg struct {
+	content model.ContentID
+	version uint64
+	bytes   []byte // inline
+	slot    uint32
+	blob    wire.Blob // else
+}
+
+// headMsg is the head of a record.
+type headMsg struct {
+	member.Head
+	hash    uint64
+	counted map[uint32]bool // by index
+	by      int
+}
+
+type replyMsg struct {
+	epoch uint64
+	reply member.Reply
+}
+
+type joinMsg struct {
+	samples  uint64
+	instance round.Instance
+	counter  uint64
+	seen     member.Stamp
+	digest   round.ID
+}
+
+// updateMsg is an update, its offer, or a decline. It is made once: what an
+// outbox holds.
+type updateMsg struct {
+	round   uint64
+	attempt uint32
+	base    model.ContentID
+	content model.ContentID
+	samples uint64
+	bytes   []byte // inline, nil for evaluate
+	blob    wire.Blob
+	offer   bool
+	decline string
+}
+
+type partMsg struct{ wire.Part }
+
+type needMsg struct{ wire.Need }
+
+type stateMsg struct{ by int }
+
+// refusalOf is what a site is told.
+func refusalOf(r round.Refusal) member.Refusal {
+	return member.Refusal{
+		Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content), Reason: r.Reason.String(), Counter: r.Counter,
+	}
+}
+
+// settledAs is the verdict of a settled.
+func settledAs(rnd uint64, content round.ID, v verdict.Reason) member.Settled {
+	return member.Settled{Round: rnd, Content: model.ContentID(content), Verdict: v.String()}
+}
