@@ -2,7 +2,7 @@ package transfer
 
 import "github.com/fedmq/fedmq/wire"
 
-// Times of a mender (TR-51 to TR-53).
+// Times of a mender (TR-51, TR-52, TR-57).
 const (
 	mendFast   ms = 500   // from a publish to its PUBACK
 	mendSlow   ms = 4_000 // the same
@@ -102,7 +102,7 @@ func (m *Mender) Sent(now int64, index uint32, ok bool) {
 	}
 }
 
-// measure sets the window by a part that was handed out at a time (TR-53).
+// measure sets the window by a part that was handed out at a time (TR-57).
 func (m *Mender) measure(at ms) {
 	switch took := m.now - at; {
 	case took <= mendFast:
