@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -18,6 +19,7 @@ import (
 // nobody stops.
 type gauges struct {
 	c        *cluster
+	commit   string
 	client   mqtt.Client
 	retained atomic.Int64 // as the broker counts them
 	hours    []float64
@@ -33,7 +35,7 @@ var (
 const retainedRow = "retained messages"
 
 func newGauges(c *cluster) *gauges {
-	g := &gauges{c: c, rows: map[string][]float64{}}
+	g := &gauges{c: c, commit: commit(), rows: map[string][]float64{}}
 	o := mqtt.NewClientOptions().AddBroker(c.url()).SetClientID("gauges").SetProtocolVersion(4).
 		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond)
 	o.SetOnConnectHandler(func(client mqtt.Client) {
@@ -76,9 +78,9 @@ func (g *gauges) measure(at time.Duration) {
 func (g *gauges) process(name string) (v [3]float64) {
 	g.c.t.Helper()
 	g.c.mu.Lock()
-	cmd := g.c.procs[name]
+	cmd, runs := g.c.procs[name]
 	g.c.mu.Unlock()
-	if cmd == nil {
+	if !runs {
 		g.c.fail(name + " does not run")
 	}
 	proc := fmt.Sprintf("/proc/%d", cmd.Process.Pid)
@@ -133,4 +135,21 @@ func leastSquares(x, y []float64) float64 {
 		return 0
 	}
 	return num / den
+}
+
+// TestSlope: what grows is seen to grow, and the warm-up is not.
+func TestSlope(t *testing.T) {
+	t.Parallel()
+	g := &gauges{rows: map[string][]float64{}}
+	for i := range 30 {
+		g.hours = append(g.hours, float64(i)/10)
+		g.rows["still"] = append(g.rows["still"], float64(5+max(0, 9-i)))
+		g.rows["grows"] = append(g.rows["grows"], 100+float64(2*i)/10+float64(i%2))
+	}
+	if first, last, slope := g.slope("still"); first != 5 || last != 5 || slope != 0 {
+		t.Errorf("%v, %v, %v an hour, want 5, 5, 0", first, last, slope)
+	}
+	if first, last, slope := g.slope("grows"); last-first < 2.5 || slope < 1.9 || slope > 2.2 {
+		t.Errorf("%v, %v, %v an hour, want about 3 more and 2", first, last, slope)
+	}
 }

@@ -45,10 +45,6 @@ the updates that were kept; it, and the checks above, found %d problems.
 
 func soakPage(c *cluster, g *gauges, done churn, took time.Duration) string {
 	var b strings.Builder
-	commit := "unknown"
-	if out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output(); err == nil {
-		commit = strings.TrimSpace(string(out))
-	}
 	fmt.Fprintf(&b, `# Soak
 
 Written by `+"`make soak`"+`: a broker (embedded), an aggregator and %d sites, each a process, for %s. %s, commit %s, %s,
@@ -65,7 +61,7 @@ The means of the first and the last quarter after the warm-up, and the slope of 
 
 | | first | last | an hour |
 |---|---|---|---|
-`, c.shape.Sites, took.Round(time.Second), time.Now().UTC().Format(time.DateOnly), commit, runtime.Version(),
+`, c.shape.Sites, took.Round(time.Second), time.Now().UTC().Format(time.DateOnly), g.commit, runtime.Version(),
 		version("github.com/mochi-mqtt/server/v2"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		burst, done.killed, done.wiped, done.left, undisturbedSites, done.measured, c.shape.Params, c.shape.PartSize)
 	line := func(name string) {
@@ -79,6 +75,15 @@ The means of the first and the last quarter after the warm-up, and the slope of 
 	}
 	line(retainedRow)
 	return b.String()
+}
+
+// commit is what the binaries are built from, asked before they are.
+func commit() string {
+	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // version is that of a module this tree is built with.
