@@ -61,14 +61,15 @@ func (s shape) quorum() int { return max(3, s.Sites/2) }
 
 // cluster is a federation of processes in one directory.
 type cluster struct {
-	t     testing.TB
-	shape shape
-	dir   string
-	port  string
-	watch *watch
-	ends  chan end      // processes that have ended
-	spare string        // the party that may still come to its crash point after the end of the task
-	late  time.Duration // how long it took to be back when it did
+	t      testing.TB
+	shape  shape
+	dir    string
+	port   string
+	watch  *watch
+	ends   chan end      // processes that have ended
+	spare  string        // the party that may still come to its crash point after the end of the task
+	late   time.Duration // how long it took to be back when it did
+	struck []time.Time   // random kills of the broker
 
 	mu    sync.Mutex
 	procs map[string]*exec.Cmd // that run
