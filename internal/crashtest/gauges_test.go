@@ -28,7 +28,7 @@ type gauges struct {
 
 // What is measured of each process, and the rows of the table.
 var (
-	quantities = []string{"memory, MiB", "goroutines", "descriptors"}
+	quantities = []string{"memory, MiB", "pages of files, MiB", "goroutines", "descriptors"}
 	owners     = []string{broker, aggregator, "sites, mean"}
 )
 
@@ -61,7 +61,7 @@ func (g *gauges) measure(at time.Duration) {
 		if owner == owners[2] {
 			names = g.c.shape.members()[:undisturbedSites]
 		}
-		var sum [3]float64
+		var sum [4]float64
 		for _, name := range names {
 			for i, v := range g.process(name) {
 				sum[i] += v / float64(len(names))
@@ -74,8 +74,10 @@ func (g *gauges) measure(at time.Duration) {
 	g.rows[retainedRow] = append(g.rows[retainedRow], float64(g.retained.Load()))
 }
 
-// process reads one process: memory, goroutines, descriptors.
-func (g *gauges) process(name string) (v [3]float64) {
+// process reads one process: resident memory without the pages of mapped files,
+// as the state's, which come and go with the page cache; these pages; goroutines,
+// descriptors.
+func (g *gauges) process(name string) (v [4]float64) {
 	g.c.t.Helper()
 	g.c.mu.Lock()
 	cmd, runs := g.c.procs[name]
@@ -88,9 +90,13 @@ func (g *gauges) process(name string) (v [3]float64) {
 	if err != nil {
 		g.c.t.Fatal(err)
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
-	if err != nil {
-		g.c.t.Fatal(err)
+	var pages [2]float64 // all, of files
+	for i := range pages {
+		n, err := strconv.ParseFloat(strings.Fields(string(statm))[1+i], 64)
+		if err != nil {
+			g.c.t.Fatal(err)
+		}
+		pages[i] = n * float64(os.Getpagesize()) / (1 << 20)
 	}
 	fds, err := os.ReadDir(proc + "/fd")
 	if err != nil {
@@ -104,7 +110,7 @@ func (g *gauges) process(name string) (v [3]float64) {
 	if err != nil {
 		g.c.t.Fatal(err)
 	}
-	return [3]float64{float64(pages) * float64(os.Getpagesize()) / (1 << 20), float64(routines), float64(len(fds))}
+	return [4]float64{pages[0] - pages[1], pages[1], float64(routines), float64(len(fds))}
 }
 
 // slope is the least-squares growth an hour after the warm-up, with the first
