@@ -103,7 +103,7 @@ type archFile struct {
 }
 
 // maxModelFile bounds an initial model in bytes.
-const maxModelFile = 4 << 30
+const maxModelFile int64 = 4 << 30
 
 // load makes version 0 of the model.
 func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
