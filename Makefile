@@ -126,8 +126,11 @@ deploy-check: ## read the manifests of deploy/kubernetes into Kubernetes' own ty
 demo: ## ten sites on real data, one process, a table of rounds
 	$(GO) run ./cmd/fedmq demo
 
-clean: ## remove ./bin
-	rm -rf bin
+release: ## archives of all platforms, parts lists (SBOM) and checksums in dist/; VERSION=v1.0.0
+	GO='$(GO)' scripts/release
+
+clean: ## remove ./bin and ./dist
+	rm -rf bin dist
 
 $(LINT):
 	@mkdir -p bin
