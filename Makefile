@@ -14,6 +14,8 @@ PARAMS        ?= 1000000
 ROUNDS        ?= 100000
 FROM          ?= 1
 NETS          ?=
+SOAK          ?= 30m
+SITES         ?= 50
 
 # Scripts that start brokers: start-NAME PORT runs one in the foreground, prints
 # "ready" when it answers, and exits with 77 where it cannot be had.
@@ -24,7 +26,7 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash samebits sim mutants quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +95,17 @@ crash: ## kill real processes at every crash point and at random; KILLS=n, PARAM
 	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
 	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 4 \
 	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(or $(SEED),1)
+
+soak: ## SITES (50) sites that come and go for SOAK (30m): what grows, what is lost; writes docs/ref/soak.md
+	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
+	cd internal/crashtest && ../../bin/crash.test -test.timeout 0 -test.run '^TestSoak$$' \
+	  -soak $(SOAK) -sites $(SITES) -seed $(or $(SEED),1) -page ../../docs/ref/soak.md
+
+soak-crash: ## make crash, each point at its first 20 passes, 300 random kills
+	$(MAKE) crash COUNT=20 KILLS=300
+
+conformance: build ## the Eclipse Paho tests of MQTT 3.1.1 against bin/fedmq broker; clones them, or PAHO_TESTING=DIR
+	scripts/conformance
 
 samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
 	GO='$(GO)' scripts/samebits

@@ -162,7 +162,9 @@ func (t *task) tend() error {
 			t.a.conn.Post(t.own[ownHead].message())
 		}
 		for i := range t.own {
-			t.own[i].mend(t.a, now)
+			if !t.flying { // else a publication brings what should be there, in its order
+				t.own[i].mend(t.a, now)
+			}
 		}
 		if at := t.retryAt(); at > 0 && now >= at && t.state.Order != nil {
 			if err := t.publish(*t.state.Order); err != nil {

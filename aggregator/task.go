@@ -237,7 +237,9 @@ func (t *task) due(now int64) time.Duration {
 		}
 		moments = append(moments, t.retryAt(), t.mendAt)
 		for i := range t.own {
-			moments = append(moments, t.own[i].repairAt())
+			if !t.flying {
+				moments = append(moments, t.own[i].repairAt())
+			}
 		}
 	}
 	return until(now, moments...)

@@ -186,6 +186,14 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 	return cfg, nil
 }
 
+// limitMemory holds a process that does nothing but run an aggregator to what
+// the aggregator needs, unless GOMEMLIMIT says otherwise.
+func limitMemory(cfg aggregator.Config) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(cfg.Memory() - programMemory)
+	}
+}
+
 func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg, file, err := readAggregator(c.Config)
 	if err != nil {
@@ -196,9 +204,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		return nil
 	}
 	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(cfg.Memory() - programMemory)
-	}
+	limitMemory(cfg)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := newEnds(cfg, cancel, c.UntilDone)

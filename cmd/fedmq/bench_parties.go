@@ -45,7 +45,7 @@ func (p *peer) aggregator(ctx context.Context) error {
 	began := time.Now()
 	dial, count := p.dialer()
 	p.measured(count)
-	return aggregator.Run(ctx, aggregator.Config{
+	cfg := aggregator.Config{
 		Broker: p.Address, Namespace: p.namespace(), DataDir: filepath.Join(p.Dir, "aggregator"), PartSize: p.PartSize,
 		Log: p.log, Dial: dial,
 		Tasks: []aggregator.Task{{
@@ -64,7 +64,11 @@ func (p *peer) aggregator(ctx context.Context) error {
 			}
 			p.say(peerEvent{Ended: &reason})
 		},
-	})
+	}
+	if p.alone {
+		limitMemory(cfg)
+	}
+	return aggregator.Run(ctx, cfg)
 }
 
 func (p *peer) site(ctx context.Context) error {

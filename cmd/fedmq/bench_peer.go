@@ -79,6 +79,7 @@ type peer struct {
 	mu    sync.Mutex
 	out   *json.Encoder
 	goes  chan struct{} // one for each askGo
+	alone bool          // in its process
 	usage func(*peerUsage)
 }
 
@@ -93,7 +94,7 @@ var roles = map[string]func(*peer, context.Context) error{
 func runPeer(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logger, alone bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := &peer{log: log, out: json.NewEncoder(out), goes: make(chan struct{}, 1), usage: func(*peerUsage) {}}
+	p := &peer{log: log, out: json.NewEncoder(out), goes: make(chan struct{}, 1), alone: alone, usage: func(*peerUsage) {}}
 	asks := json.NewDecoder(in)
 	if err := asks.Decode(&p.peerSpec); err != nil {
 		return fmt.Errorf("what to be: %w", err)

@@ -37,25 +37,39 @@ type shape struct {
 	Deadline time.Duration
 	TrainMS  int
 	Idle     bool   // with a fourth member that has no data and declines
+	Sites    int    // instead of a, b and c
 	Keep     string // updates and models that stay on disk: all, or none but the last
 }
 
 // members are the sites' names; the last one of an idle shape has no data.
 func (s shape) members() []string {
-	if s.Idle {
+	switch {
+	case s.Sites > 0:
+		all := make([]string, s.Sites)
+		for i := range all {
+			all[i] = fmt.Sprintf("s%02d", i+1)
+		}
+		return all
+	case s.Idle:
 		return []string{"a", "b", "c", "idle"}
 	}
 	return []string{"a", "b", "c"}
 }
 
+// quorum is how many updates a round needs.
+func (s shape) quorum() int { return max(3, s.Sites/2) }
+
 // cluster is a federation of processes in one directory.
 type cluster struct {
-	t     testing.TB
-	shape shape
-	dir   string
-	port  string
-	watch *watch
-	ends  chan end // processes that have ended
+	t      testing.TB
+	shape  shape
+	dir    string
+	port   string
+	watch  *watch
+	ends   chan end      // processes that have ended
+	spare  string        // the party that may still come to its crash point after the end of the task
+	late   time.Duration // how long it took to be back when it did
+	struck []time.Time   // random kills of the broker
 
 	mu    sync.Mutex
 	procs map[string]*exec.Cmd // that run
@@ -114,12 +128,12 @@ tasks:
     members: ["+"]
     rounds: %d
     start_when: %d
-    quorum: 3
+    quorum: %d
     deadline: %s
     model: {file: init.safetensors}
     keep_updates: %s
     keep_models: %d
-`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.Deadline, s.Keep, keepModels)
+`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.quorum(), s.Deadline, s.Keep, keepModels)
 	if err := os.WriteFile(filepath.Join(c.dir, "aggregator.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +181,7 @@ func (c *cluster) start(name, at string, more ...string) {
 	}
 	cmd.Dir, cmd.Stderr = c.dir, log
 	cmd.Env = append(cmd.Env, os.Environ()...)
-	cmd.Env = append(cmd.Env, crash.Env+"="+at)
+	cmd.Env = append(cmd.Env, crash.Env+"="+at, crash.Gauge+"="+filepath.Join(c.dir, name+".goroutines"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
@@ -245,10 +259,19 @@ func (c *cluster) stop(name string) {
 	c.t.Helper()
 	c.signal(name, syscall.SIGTERM)
 	for {
-		if e := c.next(); e.name == name {
-			if e.err != nil {
-				c.fail(fmt.Sprintf("%s ended with %v", name, e.err))
+		e := c.next()
+		switch {
+		case e.killed && e.name == c.spare:
+			epoch, _ := c.watch.now()
+			c.spare = ""
+			c.start(e.name, "")
+			c.late = c.recovered(e.name, e.at, epoch)
+			if e.name == name {
+				c.signal(name, syscall.SIGTERM)
 			}
+		case e.err != nil:
+			c.fail(fmt.Sprintf("%s ended with %v", e.name, e.err))
+		case e.name == name:
 			return
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestHowTo: every test that docs/howto/restart.md names exists.
+// TestHowTo: every test that docs/howto/restart.md and docs/ref/reliability.md
+// name exists.
 func TestHowTo(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/howto/restart.md")
@@ -48,6 +49,11 @@ func TestHowTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	figures, err := os.ReadFile("../../docs/ref/reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = append(page, figures...)
 	named := regexp.MustCompile(`[a-z]+\.Test\w+`).FindAllString(string(page), -1)
 	for _, test := range named {
 		if !there[test] {

@@ -124,6 +124,9 @@ func TestPoints(t *testing.T) {
 				defer func() {
 					mu.Lock()
 					defer mu.Unlock()
+					if t.Failed() && len(r.problems) == 0 {
+						r.bad("it did not come to its end")
+					}
 					results = append(results, r)
 				}()
 				r.kill(t, want)
@@ -166,6 +169,9 @@ func (r *result) kill(t *testing.T, want outcome) {
 	}
 	c.finished()
 	c.stopAll()
+	if c.late > 0 {
+		r.hit, r.took = true, c.late
+	}
 	r.outcome = c.outcome()
 	if r.point != "adopt.after-tx" { // what the copy lacked is lost by decision
 		r.same(want)
@@ -187,6 +193,7 @@ func asItComes(c *cluster, p plan) (time.Time, uint64) {
 		c.fail("the task does not end")
 	}
 	if p.later && len(c.ends) == 0 {
+		c.spare = p.victim
 		return time.Time{}, 0
 	}
 	return c.dies(p.victim, "")
@@ -339,7 +346,7 @@ func table(results []result) {
 		lost += r.lost
 		double += r.double
 	}
-	figures(len(results), failed, lost, double, took)
+	figures(max(len(took), failed), failed, lost, double, took)
 }
 
 // figures prints the last line of a table.

@@ -283,9 +283,13 @@ func (s *siege) refusals() map[string]int {
 	return all
 }
 
+// siegePatience is long: parts of a model that were overwritten are asked for again
+// after 40 s (TR-16), and grants that were crowded out after 20 s (TR-26).
+const siegePatience = 3 * time.Minute
+
 func (s *siege) wait(what string, ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(patience); !ok(); <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(siegePatience); !ok(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatalf("did not happen: %s", what)
 		}

@@ -8,6 +8,7 @@ type ms = int64
 // Waiting times of a member (S-4, S-11, S-14).
 const (
 	joinFirst  ms = 5_000
+	joinSoon   ms = 500
 	sendFirst  ms = 10_000
 	repeatMost ms = 60_000
 	askEvery   ms = 60_000

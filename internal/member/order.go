@@ -50,10 +50,15 @@ func (m *Machine) onOrder(o Order) {
 }
 
 // rejoin has a join sent at once for an order of a higher epoch than the last
-// welcome's, unless a first join is under way (S-4).
+// welcome's. If a first join is under way its welcome may be too; of an epoch
+// that is new to the site it may also have come before anybody listened (S-4).
 func (m *Machine) rejoin(o Order) {
-	if o.Epoch > m.st.WelcomeEpoch && (!m.joining.on || m.joining.every > 2*joinFirst) {
+	switch {
+	case o.Epoch <= m.st.WelcomeEpoch:
+	case !m.joining.on || m.joining.every > 2*joinFirst:
 		m.joining.set(m.now, joinFirst)
+	case o.Epoch > m.st.Seen.Epoch:
+		m.joining.due = min(m.joining.due, m.now+jitter(m.cfg.Rand, joinSoon))
 	}
 }
 

@@ -67,7 +67,7 @@ func (r *retained) repairAt() ms {
 // repairAt is when the next wrong topic is to be replaced, in the clock of the
 // simulation.
 func (a *agg) repairAt() (at ms) {
-	if !a.up {
+	if !a.up || a.flying {
 		return 0
 	}
 	for i := range a.retained {
@@ -90,7 +90,7 @@ func (a *agg) tend() {
 	now := a.now()
 	for i := range a.retained {
 		r := &a.retained[i]
-		if at := r.repairAt(); at > 0 && now >= at {
+		if at := r.repairAt(); at > 0 && now >= at && !a.flying {
 			r.wrongAt, r.asked, r.mended = 0, 0, now
 			a.conn.post(r.message())
 		}

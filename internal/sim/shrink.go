@@ -2,13 +2,17 @@ package sim
 
 import "slices"
 
-// Shrink returns a smaller plan that still fails, if it finds one: with fewer
+// Shrink returns a smaller plan that fails alike, if it finds one: with fewer
 // faults, sites and rounds, and plainer settings. It runs at most so many
 // plans.
 func Shrink(p Plan, bugs Bugs, runs int) Plan {
+	first := Run(p, bugs).Failure
 	fails := func(q Plan) bool {
-		runs--
-		return runs >= 0 && Run(q, bugs).Failure != nil
+		if runs--; runs < 0 {
+			return false
+		}
+		f := Run(q, bugs).Failure
+		return f != nil && f.Invariant == first.Invariant
 	}
 	for smaller := true; smaller && runs > 0; {
 		smaller = false

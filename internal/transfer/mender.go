@@ -2,8 +2,10 @@ package transfer
 
 import "github.com/fedmq/fedmq/wire"
 
-// Times of a mender (TR-51, TR-52).
+// Times of a mender (TR-51, TR-52, TR-57).
 const (
+	mendFast   ms = 500   // from a publish to its PUBACK
+	mendSlow   ms = 4_000 // the same
 	mendPause  ms = 2_000 // between two times that one part is mended
 	retryPause ms = 1_000 // after a publish that failed
 )
@@ -25,17 +27,19 @@ type Mender struct {
 	whole   bool // Done was said, or All never called
 	last    []ms // when each part was handed out
 	pause   ms   // nothing is handed out before
+	window  int  // parts in flight at most
+	changed ms   // when the window last changed
 }
 
 // MendReady is what a Mender owes.
 type MendReady struct {
-	Publish []uint32 // parts to publish, retained; at most 8 are in flight
+	Publish []uint32 // parts to publish, retained; at most 8 are in flight, on a thin line one
 	Done    bool     // every part has been acknowledged since All; said once
 	Wake    int64    // when the next Tick is wanted, 0 for never
 }
 
 // NewMender returns a mender without a blob.
-func NewMender() *Mender { return &Mender{whole: true} }
+func NewMender() *Mender { return &Mender{whole: true, window: 1} }
 
 // Hold sets the blob, and forgets what was owed of another. The same blob
 // changes nothing.
@@ -45,7 +49,7 @@ func (m *Mender) Hold(blob wire.Blob) {
 		return
 	}
 	*m = Mender{
-		now: m.now, connected: m.connected, key: key, count: uint32(n), // #nosec G115 -- at most topics.MaxParts
+		now: m.now, connected: m.connected, window: m.window, changed: m.changed, key: key, count: uint32(n), // #nosec G115 -- at most topics.MaxParts
 		due: newBitmap(n), flying: newBitmap(n), acked: newBitmap(n), last: make([]ms, n), whole: true,
 	}
 }
@@ -88,11 +92,32 @@ func (m *Mender) Sent(now int64, index uint32, ok bool) {
 	if !ok {
 		m.due.add(index)
 		m.pause = m.now + retryPause
+		m.widen(m.window/2, m.last[index])
 		return
 	}
+	m.measure(m.last[index])
 	if !m.due.has(index) && !m.acked.has(index) { // not of before All
 		m.acked.add(index)
 		m.nAcked++
+	}
+}
+
+// measure sets the window by a part that was handed out at a time (TR-57).
+func (m *Mender) measure(at ms) {
+	switch took := m.now - at; {
+	case took <= mendFast:
+		m.widen(2*m.window, at)
+	case took <= mendSlow:
+		m.widen(m.window+1, at)
+	default:
+		m.widen(m.window/2, at)
+	}
+}
+
+// widen sets the window, once for all parts that were handed out before.
+func (m *Mender) widen(parts int, at ms) {
+	if at >= m.changed {
+		m.window, m.changed = min(max(parts, 1), inFlight), m.now
 	}
 }
 
@@ -100,6 +125,7 @@ func (m *Mender) Sent(now int64, index uint32, ok bool) {
 func (m *Mender) Connected(now int64) {
 	m.time(now)
 	m.connected, m.pause = true, 0
+	m.window, m.changed = 1, m.now
 }
 
 // Disconnected says that the link is down: what was in flight is owed again.
@@ -137,7 +163,7 @@ func (m *Mender) Ready() MendReady {
 
 // next hands out parts in order of their index.
 func (m *Mender) next() (list []uint32) {
-	for i := uint32(0); i < m.count && m.nFlying < inFlight; i++ {
+	for i := uint32(0); i < m.count && m.nFlying < m.window; i++ {
 		if !m.due.has(i) || m.flying.has(i) {
 			continue
 		}

@@ -39,6 +39,8 @@ type Receiver struct {
 	parts  int // outstanding
 	bytes  int // outstanding
 	halved ms  // when the budget last was
+	busy   ms  // since when something is outstanding, or a part came
+	gap    ms  // between two parts of the link, smoothed
 
 	ready RecvReady
 }
@@ -209,10 +211,12 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	case u == nil || !u.place || p.Blob != u.blob || p.Count != u.count || p.Index >= u.count:
 		return 0, Unknown
 	case u.have.has(p.Index):
+		r.beat()
 		return 0, Duplicate
 	case !u.Blob.Holds(int(p.Index), p.Data):
 		return 0, Bad
 	}
+	r.beat()
 	u.have.add(p.Index)
 	u.left--
 	if u.owed.has(p.Index) {
@@ -231,6 +235,21 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	off, _ = u.Blob.Span(int(p.Index))
 	return off, Wanted
 }
+
+// beat notes that a part came over the link: how long that takes, whosever it is,
+// says how long those behind it may take (TR-26).
+func (r *Receiver) beat() {
+	if took := min(r.now-r.busy, gapMost); r.parts > 0 {
+		if r.gap == 0 {
+			r.gap = took
+		}
+		r.gap += (took - r.gap) / 8
+	}
+	r.busy = r.now
+}
+
+// queue is how long what is outstanding may need to cross the link.
+func (r *Receiver) queue() ms { return 2 * r.gap * ms(r.parts) }
 
 // Connected says that the link is up and its subscriptions are granted.
 func (r *Receiver) Connected(now int64) {
@@ -286,7 +305,7 @@ func (r *Receiver) expire(u *upload) {
 		r.takeBack(u, u.drop())
 		u.begin(r.now)
 	}
-	parts, granted := u.expire(r.now)
+	parts, granted := u.expire(r.now, r.queue())
 	r.takeBack(u, parts)
 	if granted > r.halved {
 		r.budget, r.halved = max(r.budget/2, 1), r.now
@@ -299,6 +318,9 @@ func (r *Receiver) room(u *upload) int {
 }
 
 func (r *Receiver) grant(u *upload, n int) {
+	if r.parts == 0 {
+		r.busy = r.now
+	}
 	ranges := u.grant(r.now, n)
 	r.seq++
 	r.parts += n
@@ -316,7 +338,7 @@ func (r *Receiver) Ready() RecvReady {
 		return rd
 	}
 	for _, u := range r.admitted() {
-		if at := u.wake(); at > 0 && (rd.Wake == 0 || at < rd.Wake) {
+		if at := u.wake(r.queue()); at > 0 && (rd.Wake == 0 || at < rd.Wake) {
 			rd.Wake = at
 		}
 	}

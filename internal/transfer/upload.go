@@ -156,9 +156,10 @@ func (u *upload) measure(now ms, s span) {
 }
 
 // patience is how long after its last part a range expires (TR-26): longer and
-// longer for a sender that brings nothing.
-func (u *upload) patience() ms {
-	d := max(expiry, 4*u.took)
+// longer for a sender that brings nothing. queue is what the link needs for all that
+// is outstanding.
+func (u *upload) patience(queue ms) ms {
+	d := max(expiry, 4*u.took, queue)
 	for range u.expired - (patienceOf - 1) {
 		d = min(2*d, expiryMost)
 	}
@@ -168,10 +169,10 @@ func (u *upload) patience() ms {
 // expire takes back the ranges whose time is over. It returns their parts, and
 // when the latest of them was granted, lone parts not counted. What was granted
 // before the last change tells nothing new about the window.
-func (u *upload) expire(now ms) (parts int, granted ms) {
+func (u *upload) expire(now, queue ms) (parts int, granted ms) {
 	granted = -1
 	latest := ms(-1)
-	patience := u.patience()
+	patience := u.patience(queue)
 	u.out = slices.DeleteFunc(u.out, func(s span) bool {
 		if now < s.last+patience {
 			return false
@@ -198,10 +199,10 @@ func (u *upload) expire(now ms) (parts int, granted ms) {
 }
 
 // wake returns when something of the upload is due, 0 for never.
-func (u *upload) wake() ms {
+func (u *upload) wake(queue ms) ms {
 	at := u.recall
 	for _, s := range u.out {
-		if t := s.last + u.patience(); at == 0 || t < at {
+		if t := s.last + u.patience(queue); at == 0 || t < at {
 			at = t
 		}
 	}

@@ -182,3 +182,31 @@ func TestCrawl(t *testing.T) {
 		grows(t, "upload", c.progress(crawler, "sending", ""), 9)
 	})
 }
+
+// An aggregator behind 64 kbit/s publishes a model of 1 MB and takes the updates of
+// three sites, on one connection.
+func TestThinAggregator(t *testing.T) {
+	inBubble(t, func(w *world) {
+		const mb = 1.048576
+		l := &line{rate: 64 * kbit, delay: 300 * time.Millisecond}
+		w.lines[aggregatorName] = l
+		c := w.client("watch", own("event"))
+		w.aggregate(w.megabytes(mb))
+		for _, m := range three {
+			w.join(m, walker{})
+		}
+		w.recorded(1, record.Committed, time.Hour)
+		ideal := 4 * transferTime(mb, 64*kbit)
+		var last time.Duration
+		for _, at := range c.acceptances() {
+			last = max(last, at)
+		}
+		t.Logf("%s, the line alone needs %s", last, ideal)
+		if n := l.connections(); n != 1 {
+			t.Errorf("connected %d times", n)
+		}
+		if last > 2*ideal {
+			t.Errorf("%s, want at most %s", last, 2*ideal)
+		}
+	})
+}
