@@ -26,7 +26,7 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -133,11 +133,17 @@ brokers-quick: build ## the same in minutes: every story on two brokers, one on 
 	FEDMQ_BROKERS=quick FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
 	  $(GO) test ./internal/brokers -count 1 -parallel 64 -timeout 12m -v
 
+deploy-check: ## read the manifests of deploy/kubernetes into Kubernetes' own types
+	cd deploy/kubernetes/check && $(GO) test -count 1 .
+
 demo: ## ten sites on real data, one process, a table of rounds
 	$(GO) run ./cmd/fedmq demo
 
-clean: ## remove ./bin
-	rm -rf bin
+release: ## archives of all platforms, parts lists (SBOM) and checksums in dist/; VERSION=v1.0.0
+	GO='$(GO)' scripts/release
+
+clean: ## remove ./bin and ./dist
+	rm -rf bin dist
 
 $(LINT):
 	@mkdir -p bin

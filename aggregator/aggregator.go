@@ -102,6 +102,7 @@ type aggregator struct {
 	begun    time.Time // start on the wall clock, with a monotonic reading
 
 	echoBy     int64 // when the presence must have come back, in ms; 0: it has
+	deaf       bool  // it has not
 	started    bool  // the machines have had Started
 	up         bool  // the link
 	upSince    int64

@@ -74,6 +74,7 @@ func (t *task) count(reason verdict.Reason) {
 		t.counts.refused = map[string]int{}
 	}
 	t.counts.refused[reason.String()]++
+	t.tally.refusal(reason.String())
 	t.viewDue = true
 }
 
@@ -120,6 +121,7 @@ func (t *task) sendReply(m round.SendReply) {
 			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
 			return
 		}
+		t.tally.refusal(r.Reason.String())
 		t.reply(m.Member, wire.RefusalReply{
 			Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content),
 			Reason: r.Reason.String(), Detail: r.Detail, Counter: r.Counter,

@@ -51,6 +51,8 @@ type Config struct {
 	OnRecord func(task string, r record.Record)
 	// OnEnd is called likewise, once a task: finished, or stopped with a reason.
 	OnEnd func(task string, finished bool, reason string)
+	// Monitor, if not nil, shows the numbers of the run; one for each run.
+	Monitor *Monitor
 }
 
 // Keep says which updates stay on disk.

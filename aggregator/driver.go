@@ -58,6 +58,7 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 	defer a.startBy.Stop()
 	defer a.heartbeat.Stop()
 	for {
+		a.show()
 		var err error
 		select {
 		case <-ctx.Done():
@@ -203,7 +204,7 @@ func (a *aggregator) receive(m link.Message) error {
 	if len(m.Payload) == 0 || !a.started {
 		return nil // cleared, or too early: the sender repeats
 	}
-	t.counts.bytesUp += int64(len(m.Payload))
+	t.received(len(m.Payload))
 	switch at.Kind {
 	case topics.Join:
 		t.join(at.Path, m)

@@ -90,7 +90,7 @@ func (t *task) mend(ctx context.Context, now int64) {
 func (t *task) partOut(c carried) {
 	if c.err == nil {
 		t.passPart()
-		t.counts.bytesDown += int64(c.bytes)
+		t.sent(c.bytes)
 	}
 	if c.shelf != t.shelf {
 		return

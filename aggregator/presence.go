@@ -66,7 +66,7 @@ func (a *aggregator) sayState() {
 func (a *aggregator) ownState(m link.Message) {
 	a.state.look(m.Payload, a.nowMS())
 	if slices.Equal(m.Payload, a.state.payload) {
-		a.echoBy = 0
+		a.echoBy, a.deaf = 0, false
 		a.start()
 	}
 }
@@ -79,6 +79,7 @@ func (a *aggregator) listen(now int64) {
 		return
 	}
 	a.log.Warn().Msg("the broker does not send what this node subscribed to; subscribed again")
+	a.deaf = true
 	var topics []string
 	for _, f := range a.filters() {
 		topics = append(topics, f.Topic)

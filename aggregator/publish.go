@@ -54,7 +54,7 @@ func (t *task) publish(o round.Order) error {
 	for i := range t.own {
 		if t.own[i].payload != nil {
 			pub.msgs = append(pub.msgs, t.own[i].message())
-			t.counts.bytesDown += int64(len(t.own[i].payload))
+			t.sent(len(t.own[i].payload))
 		}
 	}
 	if t.held = nil; t.shelf != nil && !t.shelved {

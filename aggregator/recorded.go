@@ -38,6 +38,7 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 	t.set(ownHead, t.topics.Record(), head)
 	t.headDue = true // unless the next order's publication takes it along
 	t.note(r)
+	t.tally.noted(t.last)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
 	if t.a.cfg.OnRecord != nil {
@@ -72,6 +73,7 @@ func (t *task) exportFile(name string, b []byte) {
 		err = os.Rename(tmp, name)
 	}
 	if err != nil {
+		t.tally.exports++
 		t.log.Warn().Err(err).Str("file", name).Msg("record not exported; it is safe in state.db")
 	}
 }
@@ -132,6 +134,17 @@ func (t *task) kpis() {
 	put("bytes_down", float64(t.last.bytesDown))
 }
 
+// sent and received count payload bytes, for the next record and since the start.
+func (t *task) sent(n int) {
+	t.counts.bytesDown += int64(n)
+	t.tally.down += uint64(n) // #nosec G115 -- a length
+}
+
+func (t *task) received(n int) {
+	t.counts.bytesUp += int64(n)
+	t.tally.up += uint64(n) // #nosec G115 -- a length
+}
+
 // traffic returns the payload bytes since the last record, up and down.
 func (t *task) traffic() (up, down int64) {
 	up, down = t.counts.bytesUp, t.counts.bytesDown
@@ -180,6 +193,7 @@ func (t *task) end() {
 	t.ended = true
 	t.view(t.a.nowMS())
 	t.log.Info().Bool("finished", t.state.Finished).Str("reason", t.state.Reason).Msg("task ended")
+	t.a.show()
 	if t.a.cfg.OnEnd != nil {
 		t.a.cfg.OnEnd(t.cfg.Name, t.state.Finished, t.state.Reason)
 	}

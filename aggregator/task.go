@@ -76,6 +76,7 @@ type task struct {
 	headDue      bool   // the record's head is to be published by itself
 
 	counts  counts
+	tally   tally
 	answers answers
 	settled settledCache
 	quiet   map[round.FactKind]int // facts of large cohorts since the last view

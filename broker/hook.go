@@ -31,6 +31,7 @@ type hook struct {
 	retained *store.Retained // nil: in memory only
 
 	begins beginning
+	tally  tally
 
 	keep sync.Mutex // orders what goes to retained
 	subs sync.Map   // *mqtt.Client -> uint16, packet id of the SUBSCRIBE being answered
@@ -117,6 +118,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		why = h.admit(h.users[name], name, cl.ID, pk.Connect)
 	}
 	if why != "" {
+		h.tally.refused.Add(1)
 		h.refused.log(h.log.Warn(), time.Now(), func(e *zerolog.Event) {
 			e.Str("user", cut(name)).Str("client", cut(cl.ID)).Str("remote", cl.Net.Remote).
 				Str("why", why).Msg("connection refused")
@@ -202,6 +204,7 @@ func contained(allowed []string, needle string) bool {
 }
 
 func (h *hook) logDenied(cl *mqtt.Client, what, topic string) {
+	h.tally.denied.Add(1)
 	h.denied.log(h.log.Warn(), time.Now(), func(e *zerolog.Event) {
 		e.Str("client", cut(cl.ID)).Str("operation", what).Str("topic", cut(topic)).Msg("denied")
 	})

@@ -44,6 +44,8 @@ type Config struct {
 	Rand  io.Reader                                   // default crypto/rand.Reader
 	Dial  func(ctx context.Context) (net.Conn, error) // replaces the network connection, for tests and in-process brokers
 
+	Monitor *Monitor // shows the numbers of the run, one for each run; default none
+
 	disk disk // tests
 }
 

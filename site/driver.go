@@ -41,6 +41,7 @@ func (s *site) loop(ctx, jobs context.Context, ended <-chan error) error {
 		timer.Reset(s.untilNext())
 		err := s.once(ctx, jobs, timer.C, ended)
 		s.showChanges()
+		s.show()
 		if errors.Is(err, errStopped) {
 			return nil
 		}

@@ -43,6 +43,7 @@ func (s *site) onMessage(jobs context.Context, m link.Message) error {
 		err = s.onRecord(jobs, r.task, m)
 	}
 	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
+		s.bad++
 		s.refused.add(s.now(), m.Topic, refusal)
 		s.complain(r, refusal.Reason)
 		return nil
@@ -150,6 +151,7 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 		r = member.Settled(w)
 		crash.At("settled.seen")
 	case wire.RefusalReply:
+		t.tally.refusal(w.Reason)
 		r = member.Refusal(w)
 	case wire.Wait:
 		r = member.Waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}

@@ -13,6 +13,7 @@ type assignment struct {
 	task   *task
 	job    member.Job
 	cancel context.CancelFunc
+	began  ms
 	gone   bool // not wanted any more
 }
 
@@ -35,7 +36,7 @@ func (s *site) feed(jobs context.Context) error {
 		}
 		var ctx context.Context
 		ctx, j.cancel = context.WithCancel(jobs)
-		s.running = j
+		s.running, j.began = j, s.now()
 		crash.At("train.started")
 		s.goes.Go(func() { s.results <- work(ctx, t, s.disk, j.job, s.cfg.Member) })
 		return s.step(jobs, t, member.Began{ID: j.job.ID})
@@ -67,6 +68,14 @@ func (s *site) onResult(jobs context.Context, r result) error {
 	crash.At("train.finished")
 	if r.stack != nil {
 		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
+	}
+	switch {
+	case j.gone:
+		t.tally.job(s.now()-j.began, "cancelled")
+	case r.err != nil:
+		t.tally.job(s.now()-j.began, "no_model")
+	default:
+		t.tally.job(s.now()-j.began, r.reason)
 	}
 	var ev member.Event = member.Finished{ID: r.id, Reason: r.reason, Detail: r.detail}
 	switch {

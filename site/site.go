@@ -48,6 +48,7 @@ type site struct {
 	hoursAt    ms    // when to look again, 0: they are always
 	refused    refused
 
+	bad     uint64        // messages that did not open
 	queue   []*assignment // jobs that wait for the trainer, in order of arrival
 	running *assignment   // nil: the trainer is free
 	results chan result   // shared with the job's goroutine
@@ -77,6 +78,7 @@ type task struct {
 	denied  string             // subscriptions that the broker refuses
 	trouble string             // what does not arrive, or not leave
 
+	tally     tally
 	published ms   // last status
 	beat      ms   // next status without news
 	behind    bool // there is progress to show

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -18,7 +19,8 @@ type aggregatorCmd struct {
 	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
-	Adopt     bool   `name:"adopt-epoch" help:"The data directory is an older copy: go on above what the broker and the members have seen."`
+	httpFlag
+	Adopt bool `name:"adopt-epoch" help:"The data directory is an older copy: go on above what the broker and the members have seen."`
 }
 
 func (aggregatorCmd) Help() string {
@@ -42,7 +44,7 @@ func (aggregatorCmd) Help() string {
       keep_updates: none           # none | round | all
 
 Also: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner,
-part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; and for a
+http, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; and for a
 task goal, join_wait, sample, seed, slots, keep_models. It runs until SIGTERM; state survives a kill.`
 }
 
@@ -101,7 +103,7 @@ type archFile struct {
 }
 
 // maxModelFile bounds an initial model in bytes.
-const maxModelFile = 4 << 30
+const maxModelFile int64 = 4 << 30
 
 // load makes version 0 of the model.
 func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
@@ -144,18 +146,24 @@ func (f taskFile) task(dir string) (aggregator.Task, error) {
 
 // loadAggregator reads a configuration file; every error names the file.
 func loadAggregator(path string) (aggregator.Config, error) {
+	cfg, _, err := readAggregator(path)
+	return cfg, err
+}
+
+// readAggregator is loadAggregator, with what is not the aggregator's own.
+func readAggregator(path string) (aggregator.Config, aggregatorFile, error) {
 	var f aggregatorFile
 	if err := loadYAML(path, &f); err != nil {
-		return aggregator.Config{}, err
+		return aggregator.Config{}, f, err
 	}
 	cfg, err := f.config(filepath.Dir(path))
 	if err == nil {
 		err = cfg.Validate()
 	}
 	if err != nil {
-		return cfg, fmt.Errorf("%s: %w", path, err)
+		return cfg, f, fmt.Errorf("%s: %w", path, err)
 	}
-	return cfg, nil
+	return cfg, f, nil
 }
 
 func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
@@ -187,7 +195,7 @@ func limitMemory(cfg aggregator.Config) {
 }
 
 func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
-	cfg, err := loadAggregator(c.Config)
+	cfg, file, err := readAggregator(c.Config)
 	if err != nil {
 		return usageError{err}
 	}
@@ -202,7 +210,9 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	ends := newEnds(cfg, cancel, c.UntilDone)
 	cfg.OnEnd = ends.on
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
-	if err := aggregator.Run(ctx, cfg); err != nil {
+	cfg.Monitor = new(aggregator.Monitor)
+	run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
+	if err := withHTTP(ctx, c.or(file.Connection.HTTP), cfg.Log, metrics.Aggregator(cfg.Monitor), run); err != nil {
 		return err
 	}
 	if c.UntilDone {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -29,7 +30,8 @@ type brokerCmd struct {
 	Users     string   `type:"existingfile" help:"Users file (YAML)."`
 	Open      bool     `help:"No users, no access list: everybody may do everything. For trying."`
 	DataDir   string   `help:"Directory for retained messages; without it they are lost at a restart."`
-	MaxPacket int      `default:"1114112" help:"Largest MQTT packet in bytes."`
+	httpFlag
+	MaxPacket int `default:"1114112" help:"Largest MQTT packet in bytes."`
 }
 
 func (brokerCmd) Help() string {
@@ -101,7 +103,7 @@ func (c *brokerCmd) Run(ctx context.Context, logs *logFlags) error {
 			log.Warn().Str("address", addr).Msg("open to everybody who can reach this address: anybody can read and forge models")
 		}
 	}
-	return b.Run(ctx)
+	return withHTTP(ctx, c.HTTP, log, metrics.Broker(b), b.Run)
 }
 
 func loopback(addr string) bool {

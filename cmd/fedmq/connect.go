@@ -24,6 +24,7 @@ type connection struct {
 	TLS          *tlsFiles `yaml:"tls"`
 	DataDir      string    `yaml:"data_dir"`
 	Keys         *keyFiles `yaml:"keys"`
+	HTTP         string    `yaml:"http"`
 }
 
 // tlsFiles are PEM files: the authority of the broker's certificate, and the

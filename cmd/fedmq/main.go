@@ -56,6 +56,8 @@ type cli struct {
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
 	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`
 	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
+	Report     reportCmd       `cmd:"" help:"Write what came of a federation as one HTML file."`
+	Completion completionCmd   `cmd:"" help:"Print a completion script for bash, zsh or fish."`
 	Version    versionCmd      `cmd:"" help:"Print version, commit and Go version."`
 
 	Log logFlags `embed:"" prefix:"log-"`

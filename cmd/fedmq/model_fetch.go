@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -225,8 +226,8 @@ func (f *fetcher) model(m link.Message) (*fetched, error) {
 
 // pull sets the puller's target; the same again goes on.
 func (f *fetcher) pull(h wire.Header, d wire.Manifest) error {
-	if d.Blob.Length > maxModelFile {
-		return fmt.Errorf("a model of %d bytes, at most %d", d.Blob.Length, maxModelFile)
+	if most := min(uint64(maxModelFile), math.MaxInt); d.Blob.Length > most { // the latter on 32 bits
+		return fmt.Errorf("a model of %d bytes, at most %d", d.Blob.Length, most)
 	}
 	if f.blob == nil || !d.Blob.Equal(f.target.Blob) {
 		f.blob = make([]byte, d.Blob.Length)

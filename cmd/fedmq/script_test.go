@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -166,8 +169,10 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 		there = func() bool {
 			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
 		}
+	case !neg && len(args) == 3 && args[0] == "answer":
+		there = func() bool { return strings.Contains(answerOf("http://127.0.0.1:"+ts.Getenv("PAGE")+args[1]), args[2]) }
 	default:
-		ts.Fatalf("usage: await file name | await idle name | await port | await page | await text text program [args...]")
+		ts.Fatalf("usage: await file name | await idle name | await port | await page | await answer path text | await text text program [args...]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -179,6 +184,19 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("waited 30 s for %s", strings.Join(args, " "))
 		}
 	}
+}
+
+// answerOf is status and body of a page, "" without one.
+func answerOf(url string) string {
+	resp, err := http.Get(url) // #nosec G107 -- the test's own server
+	if err != nil {
+		return ""
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return ""
+	}
+	return resp.Status + "\n" + string(b)
 }
 
 // cmdTerm sends SIGTERM to a background command whose arguments begin with

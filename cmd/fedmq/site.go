@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/trainer/exec"
@@ -22,7 +23,8 @@ import (
 type siteCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
-	Slow   bool   `help:"Take two seconds a round of training, so that people can follow."`
+	httpFlag
+	Slow bool `help:"Take two seconds a round of training, so that people can follow."`
 }
 
 func (siteCmd) Help() string {
@@ -48,7 +50,7 @@ or, for a program in any language (docs/spec/trainer.md):
       trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
 
 Also: username, password_file, client_id, tls: {ca, cert, key, insecure},
-keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
+keys: {key, allow: [{path, role, key}]}, min_security: open|sign, http; for thin or shared lines
 bandwidth: 256 kbit/s, hours: 22:00-06:00; for time series derive, test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
 was not settled is sent again after a restart.`
 }
@@ -214,5 +216,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	}
 	cfg.Log = log
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
-	return site.Run(ctx, cfg)
+	cfg.Monitor = new(site.Monitor)
+	run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
+	return withHTTP(ctx, c.or(f.Connection.HTTP), cfg.Log, metrics.Site(cfg.Monitor), run)
 }

@@ -112,12 +112,12 @@ func meter(share float64, width int) string {
 	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
 }
 
-// metrics in the order in which they say most.
-var metrics = []string{"rmse", "accuracy", "macro_f1", "mae", "r2", "loss"}
+// telling are metrics in the order in which they say most.
+var telling = []string{"rmse", "accuracy", "macro_f1", "mae", "r2", "loss"}
 
 // curve shows the first metric that the task has, over the rounds.
 func (m *screen) curve(t *watch.TaskView) string {
-	for _, name := range metrics {
+	for _, name := range telling {
 		var v []float64
 		for _, r := range t.Rounds {
 			if x, ok := r.Metrics[name]; ok {

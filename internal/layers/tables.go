@@ -36,6 +36,7 @@ var layers = map[string]layer{
 	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
+	"internal/metrics":  {imports: []string{"aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
 
 	// Tests of real processes against real brokers.
@@ -72,6 +73,7 @@ var libraries = []library{
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
 	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},

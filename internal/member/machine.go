@@ -183,6 +183,10 @@ func (m *Machine) Base() (model.ContentID, bool) {
 	return m.order.Base, true
 }
 
+// Welcomed reports whether the aggregator has taken this member in, as far as
+// is known.
+func (m *Machine) Welcomed() bool { return m.st.Welcomed }
+
 // Entry returns the outbox entry of a round.
 func (m *Machine) Entry(round uint64) (Entry, bool) {
 	e := m.entry(round)

@@ -1,0 +1,136 @@
+package aggregator
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/record"
+)
+
+// Monitor shows a running aggregator to other goroutines. Put a pointer to the
+// zero value into Config.Monitor, and ask for Stats at any time.
+type Monitor struct {
+	mu    sync.Mutex
+	conn  *link.Conn
+	tasks []TaskStats
+	ready bool
+}
+
+// Link is the counters of the connection to the broker, and its state.
+type Link = link.Stats
+
+// Stats are the numbers of an aggregator at one moment.
+type Stats struct {
+	Link  Link
+	Ready bool // the broker grants every subscription, and the own presence came back over them
+	Tasks []TaskStats
+}
+
+// TaskStats are the numbers of one task. What is counted is counted since the
+// process loaded the task; its records count for longer.
+type TaskStats struct {
+	Task    string
+	Epoch   uint64
+	Round   uint64
+	Attempt uint32
+	Version uint64 // of the base model
+	Phase   string // idle, waiting, open, closing or halted
+
+	Members  int // welcomed
+	Cohort   int // asked in the open attempt; 0 when none is open
+	Accepted int // of these
+
+	Committed, Abandoned uint64            // attempts that have a record, by what became of them
+	RoundSeconds         float64           // of all of these together, from open to closed or committed
+	Refused              map[string]uint64 // messages refused, by the reasons of the protocol
+	BytesUp, BytesDown   uint64            // MQTT payloads received of members and published for them
+
+	UploadsRunning, UploadsWaiting int // updates that come in parts: with a staging place, and without
+
+	ExportErrors uint64 // records that are in state.db and could not be written to records/
+}
+
+// Stats returns the numbers now; before Run has connected only zeros.
+func (m *Monitor) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Stats{Ready: m.ready}
+	if m.conn != nil {
+		s.Link = m.conn.Stats()
+	}
+	s.Ready = s.Ready && s.Link.Up && len(s.Link.Denied) == 0
+	for _, t := range m.tasks {
+		t.Refused = maps.Clone(t.Refused)
+		s.Tasks = append(s.Tasks, t)
+	}
+	return s
+}
+
+// tally is what a task counts for its Stats.
+type tally struct {
+	committed, abandoned, exports uint64
+	seconds                       float64
+	refused                       map[string]uint64
+	up, down                      uint64
+}
+
+// refusal counts one refused message.
+func (t *tally) refusal(reason string) {
+	if t.refused == nil {
+		t.refused = map[string]uint64{}
+	}
+	t.refused[reason]++
+}
+
+// noted counts a new record.
+func (t *tally) noted(s summary) {
+	switch {
+	case s.Work == workInit, s.Verdict == record.Adopted: // no attempts
+		return
+	case s.Verdict == record.Committed:
+		t.committed++
+	default:
+		t.abandoned++
+	}
+	t.seconds += max(s.Seconds, 0)
+}
+
+// show puts what the driver knows into the monitor.
+func (a *aggregator) show() {
+	m := a.cfg.Monitor
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conn, m.ready = a.conn, a.started && a.up && !a.deaf
+	m.tasks = m.tasks[:0]
+	for _, t := range a.order {
+		m.tasks = append(m.tasks, t.stats())
+	}
+}
+
+// stats are the task's numbers.
+func (t *task) stats() TaskStats {
+	s, n := t.state, &t.tally
+	v := TaskStats{
+		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
+		Members: len(s.Members), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
+		BytesUp: n.up, BytesDown: n.down, ExportErrors: n.exports,
+	}
+	if s.Phase == round.Open {
+		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
+	}
+	for key, up := range t.a.uploads {
+		switch {
+		case key.Task != t.cfg.Name:
+		case up.stage == nil:
+			v.UploadsWaiting++
+		default:
+			v.UploadsRunning++
+		}
+	}
+	return v
+}

@@ -1,0 +1,50 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Section is a table of the reference.
+type Section struct {
+	Title string
+	Rows  []Row
+}
+
+// Reference lists every metric of fedmq. Those of the connection are the same
+// for aggregator and site, and stand alone.
+func Reference() []Section {
+	own := func(all []Row) (own []Row) {
+		for _, r := range all {
+			if !strings.HasPrefix(r.Name, "fedmq_link_") {
+				own = append(own, r)
+			}
+		}
+		return own
+	}
+	var link []Row
+	for _, r := range rows(siteMetrics()) {
+		if strings.HasPrefix(r.Name, "fedmq_link_") {
+			link = append(link, r)
+		}
+	}
+	return []Section{
+		{"Aggregator", own(rows(aggregatorMetrics()))},
+		{"Site", own(rows(siteMetrics()))},
+		{"Connection of an aggregator or a site", link},
+		{"Embedded broker", rows(brokerMetrics())},
+	}
+}
+
+// Markdown is the tables of the reference as the documentation shows them.
+func Markdown() string {
+	var b strings.Builder
+	for _, s := range Reference() {
+		fmt.Fprintf(&b, "## %s\n\n| metric | kind | labels | what |\n|---|---|---|---|\n", s.Title)
+		for _, r := range s.Rows {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Name, r.Kind, strings.Join(r.Labels, ", "), r.Help)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
