@@ -158,11 +158,19 @@ func (w *watch) String() string {
 		w.epoch, w.round, w.work, slices.Sorted(maps.Keys(w.welcomed)), slices.Sorted(maps.Keys(w.heads)), len(w.receipts))
 }
 
-// finished waits for the order that ends the task.
+// finished waits for the order that ends the task, as long as rounds go on.
 func (c *cluster) finished() {
 	c.t.Helper()
-	if !c.watch.until(patience, c.over) {
-		c.fail("the task does not end")
+	for {
+		c.watch.mu.Lock()
+		over, round := c.over(), c.watch.round
+		c.watch.mu.Unlock()
+		if over {
+			return
+		}
+		if !c.watch.until(patience, func() bool { return c.over() || c.watch.round > round }) {
+			c.fail("the task does not end")
+		}
 	}
 }
 
