@@ -259,6 +259,7 @@ func crossBridge(t *testing.T, hq string) {
 	if got := retainedAt(t, plant, "acme/_fl_v1/quality/model/1/19"); len(got) == 0 {
 		t.Error("the plant's broker has no part of the model")
 	}
+	stayCut(t)
 	line.set(false)
 	if r := await(t, records, 2); r.Counts()["counted"] != 3 || r.Attempt != 1 {
 		t.Errorf("round 2: attempt %d, %v", r.Attempt, r.Counts())
@@ -267,6 +268,20 @@ func crossBridge(t *testing.T, hq string) {
 	if n := trained.Load(); n != 9 {
 		t.Errorf("%d trainings of 3 sites in 3 rounds", n)
 	}
+}
+
+// stayCut keeps the line cut as long as FEDMQ_BRIDGE_CUT says: FEDMQ_BRIDGE_CUT=3m.
+func stayCut(t *testing.T) {
+	t.Helper()
+	text := os.Getenv("FEDMQ_BRIDGE_CUT")
+	if text == "" {
+		return
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(d)
 }
 
 // docs/howto/bridge.md shows what the command prints, and an access list that lets
