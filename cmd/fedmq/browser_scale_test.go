@@ -131,7 +131,9 @@ func TestPageCrowd(t *testing.T) {
 	b.do("filter", chromedp.SendKeys(`#filter`, "historian"))
 	b.until("those with a reason", `document.querySelector("#shown").textContent === "11 of 1,001 sites"`)
 	b.do("clear", chromedp.Evaluate[chromedp.Void](`const f = document.querySelector("#filter"); f.value = ""; f.dispatchEvent(new Event("input"))`),
-		chromedp.Click(`#sites-head th:first-child button`), chromedp.Focus(`#sites-table`), chromedp.KeyEvent(kb.End))
+		chromedp.Click(`#sites-head th:first-child button`))
+	b.until("all sites, by path", `document.querySelector("#shown").textContent === "1,001 sites" && document.querySelector("#sites-body tr[data-path]").dataset.path === "evil"`)
+	b.do("end", chromedp.Focus(`#sites-table`), chromedp.KeyEvent(kb.End))
 	b.until("the last row, by key", fmt.Sprintf(`document.querySelector("#sites-body").innerText.includes("plant-24/line-%03d")`, crowd-1))
 	b.quiet("")
 }
