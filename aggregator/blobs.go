@@ -73,10 +73,13 @@ func (t *task) retire(c round.Commit) error {
 }
 
 // removeUnlessModel removes a blob, unless a model that is kept has the very
-// same bytes: a model of zeros, and an update that changes nothing.
+// same bytes (a model of zeros, and an update that changes nothing), or another
+// task of this directory stands on them.
 func (t *task) removeUnlessModel(content round.ID) error {
-	if content == t.state.Base || slices.Contains(t.versions, content) {
-		return nil
+	for _, o := range t.a.order {
+		if content == o.state.Base || slices.Contains(o.versions, content) || o != t && o.kept[content] {
+			return nil
+		}
 	}
 	return t.a.store.RemoveBlob(content)
 }

@@ -160,3 +160,22 @@ func TestTwoTasks(t *testing.T) {
 		}
 	})
 }
+
+// Two tasks that began with the same model share its bytes on the disk: what one
+// of them has left behind stays as long as the other stands on it.
+func TestTwoTasksOfOneModel(t *testing.T) {
+	inBubble(t, func(w *world) {
+		one, two := w.task(), w.task()
+		one.KeepModels = 1
+		two.Name, two.Members = "other", []string{"+/line-9"}
+		w.aggregate(one, two)
+		for _, m := range three {
+			w.join(m, walker{})
+		}
+		w.finished(5 * time.Minute)
+		w.end(aggregatorName)
+		w.aggregate(one, two)
+		time.Sleep(time.Minute)
+		w.end(aggregatorName)
+	})
+}
