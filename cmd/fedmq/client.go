@@ -13,15 +13,20 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// clientFlags are how a short-lived command reaches the broker.
-type clientFlags struct {
-	Broker       string `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+// accessFlags are what a broker may ask of a client.
+type accessFlags struct {
 	Username     string `short:"u" help:"MQTT user name."`
 	PasswordFile string `type:"existingfile" help:"File whose first line is the password."`
 	CA           string `name:"ca" type:"existingfile" help:"Authority of the broker's certificate (PEM)."`
 	Cert         string `type:"existingfile" help:"Client certificate (PEM)."`
 	Key          string `type:"existingfile" help:"Key of the client certificate (PEM)."`
 	Insecure     bool   `help:"Do not verify the broker's certificate."`
+}
+
+// clientFlags are how a short-lived command reaches the broker.
+type clientFlags struct {
+	Broker string `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	accessFlags
 }
 
 // connectWait is how long a command waits for the broker.

@@ -16,18 +16,13 @@ import (
 )
 
 type doctorCmd struct {
-	URL          string `arg:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
-	Username     string `short:"u" help:"MQTT user name."`
-	PasswordFile string `type:"existingfile" help:"File whose first line is the password."`
-	CA           string `name:"ca" type:"existingfile" help:"Authority of the broker's certificate (PEM)."`
-	Cert         string `type:"existingfile" help:"Client certificate (PEM)."`
-	Key          string `type:"existingfile" help:"Key of the client certificate (PEM)."`
-	Insecure     bool   `help:"Do not verify the broker's certificate."`
-	Namespace    string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
-	Node         string `help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
-	Restart      bool   `help:"Also find out what survives a restart of the broker, which you do when asked."`
-	JSON         bool   `help:"Print the report as JSON."`
-	Write        string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker; the file must not exist."`
+	URL string `arg:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	accessFlags
+	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
+	Node      string `help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
+	Restart   bool   `help:"Also find out what survives a restart of the broker, which you do when asked."`
+	JSON      bool   `help:"Print the report as JSON."`
+	Write     string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker; the file must not exist."`
 }
 
 func (doctorCmd) Help() string {
@@ -43,9 +38,7 @@ connections at a time. Exit code 1: the broker cannot be used as it is.`
 }
 
 func (c *doctorCmd) client() clientFlags {
-	return clientFlags{
-		Broker: c.URL, Username: c.Username, PasswordFile: c.PasswordFile, CA: c.CA, Cert: c.Cert, Key: c.Key, Insecure: c.Insecure,
-	}
+	return clientFlags{Broker: c.URL, accessFlags: c.accessFlags}
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
