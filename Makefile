@@ -90,10 +90,10 @@ hostile: ## a peer that says all it should not, as often as it can: reasons, rou
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
-crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=passes of each point
+crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=kills at each point
 	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest
 	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
-	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 4 \
+	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 8 \
 	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(or $(SEED),1)
 
 soak: ## SITES (50) sites that come and go for SOAK (30m): what grows, what is lost; writes docs/ref/soak.md
@@ -101,7 +101,7 @@ soak: ## SITES (50) sites that come and go for SOAK (30m): what grows, what is l
 	cd internal/crashtest && ../../bin/crash.test -test.timeout 0 -test.run '^TestSoak$$' \
 	  -soak $(SOAK) -sites $(SITES) -seed $(or $(SEED),1) -page ../../docs/ref/soak.md
 
-soak-crash: ## make crash, each point at its first 20 passes, 300 random kills
+soak-crash: ## make crash, each point 20 times, 300 random kills
 	$(MAKE) crash COUNT=20 KILLS=300
 
 conformance: build ## the Eclipse Paho tests of MQTT 3.1.1 against bin/fedmq broker; clones them, or PAHO_TESTING=DIR

@@ -7,10 +7,11 @@ import (
 	"io"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // narrow is a client of MQTT 5 that takes so many messages at once, asks for all
@@ -80,7 +81,7 @@ func narrow(t *testing.T, conn net.Conn, atOnce uint16) int {
 // A client that takes few messages at once gets all that are retained.
 func TestNarrowClient(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, _ := run(t, Config{Open: true})
 		pub := join(t, b.Conn(""), connectOpts{id: "pub"})
 		for i := range 100 {
@@ -97,7 +98,7 @@ func TestNarrowClient(t *testing.T) {
 // The library stops: giveRoomBack.
 func TestUpstreamLosesRoom(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		connect := stock(t, nil)
 		pub := join(t, connect(), connectOpts{id: "pub"})
 		for i := range 100 {

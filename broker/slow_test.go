@@ -5,8 +5,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // gate is the client's end of a pipe whose reading a test holds up.
@@ -97,7 +98,7 @@ func TestStalledReaderIsCutOff(t *testing.T) {
 // A slow reader that makes progress is left alone.
 func TestSlowReaderIsServed(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, _ := run(t, Config{Open: true})
 		g := newGate(b.Conn(""))
 		slow := join(t, g, connectOpts{id: "slow"})
@@ -122,7 +123,7 @@ func TestSlowReaderIsServed(t *testing.T) {
 // written with.
 func TestTooSlowReaderIsCutOff(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, _ := run(t, Config{Open: true})
 		g := newGate(b.Conn(""))
 		slow := join(t, g, connectOpts{id: "slow"})
@@ -146,7 +147,7 @@ func TestTooSlowReaderIsCutOff(t *testing.T) {
 // off after 10 s.
 func TestConnectHasADeadline(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, _ := run(t, Config{Open: true})
 		for _, said := range []string{"", "\x10\x20\x00\x04MQTT"} {
 			c := b.Conn("")
@@ -166,7 +167,7 @@ func TestConnectHasADeadline(t *testing.T) {
 // Retained messages do not expire, and an idle client with keep-alives stays.
 func TestADayLater(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, _ := run(t, Config{Open: true})
 		c := join(t, b.Conn(""), connectOpts{id: "c", keepAlive: 3600})
 		if !c.publish("t", "kept", true) {
@@ -188,7 +189,7 @@ func TestADayLater(t *testing.T) {
 // A stop ends every connection, whatever state it is in.
 func TestStopWithOpenConnections(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, stop := run(t, Config{Open: true})
 		idle := join(t, b.Conn(""), connectOpts{id: "idle"})
 		silent := b.Conn("")

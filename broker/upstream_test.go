@@ -12,6 +12,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // These tests watch the library itself (M10). Each shows a fault that this
@@ -98,7 +100,7 @@ func TestUpstreamFreezesPublisherOfStalledReader(t *testing.T) {
 
 func TestUpstreamPublishesForeignWill(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		connect := stock(t, nil)
 		watch := join(t, connect(), connectOpts{id: "watch"})
 		watch.subscribe("denied", 0)
@@ -113,7 +115,7 @@ func TestUpstreamPublishesForeignWill(t *testing.T) {
 
 func TestUpstreamLeavesInvalidPublishUnanswered(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		connect := stock(t, nil)
 		c := join(t, connect(), connectOpts{id: "c"})
 		c.publishAsync("$SYS/mine", "x", 1, false)
@@ -126,7 +128,7 @@ func TestUpstreamLeavesInvalidPublishUnanswered(t *testing.T) {
 
 func TestUpstreamMixesPacketIDs(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		connect := stock(t, nil)
 		c := join(t, connect(), connectOpts{id: "c"})
 		c.subscribeAs(100, "t", 1)
@@ -144,7 +146,7 @@ func TestUpstreamForgetsRetained(t *testing.T) {
 	if mqtt.NewDefaultServerCapabilities().MaximumMessageExpiryInterval == 0 {
 		t.Error("mended: MaximumMessageExpiryInterval is 0 by default")
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		connect := stock(t, nil)
 		c := join(t, connect(), connectOpts{id: "c"})
 		c.publish("t", "kept", true)
@@ -159,7 +161,7 @@ func TestUpstreamForgetsRetained(t *testing.T) {
 
 func TestUpstreamWaitsForCONNECTForEver(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		connect := stock(t, nil)
 		c := connect()
 		if err := c.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
@@ -175,7 +177,7 @@ func TestUpstreamWaitsForCONNECTForEver(t *testing.T) {
 
 func TestUpstreamLogsPayloads(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
 		connect := stock(t, &lines)
 		c := join(t, connect(), connectOpts{id: "c"})

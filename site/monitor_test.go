@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -11,7 +12,7 @@ import (
 // what was refused, what was not the aggregator's.
 func TestMonitor(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, mon := newHub(t), new(Monitor)
 		if s := mon.Stats(); s.Ready || s.Link.Up || len(s.Tasks) > 0 {
 			t.Fatalf("before the run: %+v", s)

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
@@ -74,7 +74,7 @@ func indexes(from, to uint32) (list []uint32) {
 // and its parts go as they are granted.
 func TestOffer(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := &memory{}
 		h, _, _, base, _ := offering(t, func(c *Config) { c.disk = d })
 		hd, o, _ := h.offer()
@@ -115,7 +115,7 @@ func TestOffer(t *testing.T) {
 func TestOfferSurvives(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr, cfg, base, stop := offering(t, func(c *Config) { c.disk, c.DataDir = nil, dir })
 		_, _, first := h.offer()
 		if err := stop(); err != nil {
@@ -147,7 +147,7 @@ func TestOfferSurvives(t *testing.T) {
 // Grants that are old, of another epoch, round or blob move nothing.
 func TestGrantsThatDoNotCount(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, _ := h.offer()
 		h.grant(7, o, wire.Range{First: 0, N: 1})
@@ -176,7 +176,7 @@ func TestGrantsThatDoNotCount(t *testing.T) {
 // A flood of grants sends no part more than once at a time, and holds nothing up.
 func TestGrantFlood(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, _ := h.offer()
 		var all []wire.Range
@@ -202,7 +202,7 @@ func TestGrantFlood(t *testing.T) {
 // granted then is sent.
 func TestOfferReconnects(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, first := h.offer()
 		h.grant(1, o, wire.Range{First: 0, N: 5})
@@ -227,7 +227,7 @@ func TestOfferReconnects(t *testing.T) {
 // many come first.
 func TestOfferWaits(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, _ := h.offer()
 		h.reply(wire.Wait{Round: 1, Attempt: 1, Content: o.Content, Ahead: 3})
@@ -245,7 +245,7 @@ func TestOfferWaits(t *testing.T) {
 // An order with smaller messages has the same content offered in smaller parts.
 func TestSmallerParts(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		for _, size := range []uint32{2 * wire.MinPart, wire.DefaultPart} { // an offer, an inline update
 			h, tr := newHub(t), &fake{}
 			stop := h.life(h.config(tr))
@@ -284,7 +284,7 @@ func TestSmallerParts(t *testing.T) {
 // An update whose file has rotted is not sent, but made again.
 func TestUpdateRots(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := &memory{}
 		h, tr, _, _, _ := offering(t, func(c *Config) { c.disk = d })
 		_, o, _ := h.offer()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -105,7 +106,7 @@ func (h *hub) asked() map[string]int {
 // given up again, and shown on the status.
 func TestPull(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{jobs: make(chan trainer.Job, 1)}
 		h.life(h.config(tr))
 		h.welcome()
@@ -140,7 +141,7 @@ func TestPull(t *testing.T) {
 // not brought the site asks for, and what comes then is enough.
 func TestPullNeed(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		h.life(h.config(tr))
 		h.welcome()
@@ -178,7 +179,7 @@ func TestPullNeed(t *testing.T) {
 // A lost link, and a higher attempt, go on with what is there.
 func TestPullReconnects(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		h.life(h.config(tr))
 		h.welcome()
@@ -223,7 +224,7 @@ func TestPullReconnects(t *testing.T) {
 // the order that names it, is followed.
 func TestSlotWrittenOver(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		d := &memory{}
 		cfg := h.config(tr)
@@ -256,7 +257,7 @@ func TestSlotWrittenOver(t *testing.T) {
 // Another manifest of the same model: another slot, and the pull starts there.
 func TestSlotChanges(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		h.life(h.config(tr))
 		h.welcome()
@@ -280,7 +281,7 @@ func TestSlotChanges(t *testing.T) {
 // A pull ends when no order asks for it any more.
 func TestPullEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
@@ -312,7 +313,7 @@ func TestPullEnds(t *testing.T) {
 func TestAnotherManifest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		cfg := h.config(tr)
 		cfg.disk, cfg.DataDir = nil, dir
@@ -350,7 +351,7 @@ func TestAnotherManifest(t *testing.T) {
 // model is not used, and not pulled again until there is another manifest.
 func TestManifestLies(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		h.life(h.config(tr))
 		h.welcome()
@@ -382,7 +383,7 @@ func TestManifestLies(t *testing.T) {
 // Parts that nobody asked for, wrong ones, and floods of both change nothing.
 func TestHostileParts(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		h.life(h.config(tr))
 		h.welcome()

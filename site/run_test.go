@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -22,7 +23,7 @@ import (
 // and a polite end.
 func TestRound(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		stop := h.life(h.config(tr))
 		if s := h.lastState(); !s.Online || !slices.Equal(s.Tasks, []string{testTask}) {
@@ -78,12 +79,12 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
-		synctest.Test(t, func(t *testing.T) { checkRestart(t, "") })
+		bubble.Test(t, func(t *testing.T) { checkRestart(t, "") })
 	})
 	t.Run("directory", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		synctest.Test(t, func(t *testing.T) { checkRestart(t, dir) })
+		bubble.Test(t, func(t *testing.T) { checkRestart(t, dir) })
 	})
 }
 
@@ -132,7 +133,7 @@ func checkRestart(t *testing.T, dir string) {
 // was not answered.
 func TestLinkLost(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
@@ -158,7 +159,7 @@ func TestLinkLost(t *testing.T) {
 // A higher order ends the training; the same work of a later attempt does not.
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{block: make(chan struct{})}
 		h.life(h.config(tr))
 		h.welcome()
@@ -189,7 +190,7 @@ func TestCancel(t *testing.T) {
 // One gateway trains one task at a time, in order of arrival.
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, most := newHub(t), &atomic.Int32{}
 		tr := &fake{most: most, block: make(chan struct{}), jobs: make(chan trainer.Job, 9)}
 		cfg := h.config(tr)
@@ -235,7 +236,7 @@ func TestDecline(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				h := newHub(t)
 				h.life(h.config(c.tr))
 				h.welcome()
@@ -262,7 +263,7 @@ func TestDecline(t *testing.T) {
 // An update whose offer does not fit the order's part size is declined.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
@@ -278,7 +279,7 @@ func TestTooLarge(t *testing.T) {
 
 func TestStatisticsAndEvaluate(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
@@ -303,7 +304,7 @@ func TestStatisticsAndEvaluate(t *testing.T) {
 // With keys, nothing unsigned and nobody else's voice is obeyed.
 func TestSigned(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		cfg := h.config(tr)
 		h.sign(&cfg)
@@ -338,7 +339,7 @@ func TestSigned(t *testing.T) {
 // offline.
 func TestSuperseded(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		done := make(chan error, 1)
 		go func() { done <- Run(t.Context(), h.config(&fake{})) }()
@@ -361,7 +362,7 @@ func TestSuperseded(t *testing.T) {
 // Garbage on every topic changes nothing and ends nothing.
 func TestHostile(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		var lines bytes.Buffer
 		cfg := h.config(&fake{})
@@ -392,7 +393,7 @@ func TestHostile(t *testing.T) {
 // another task, are not believed.
 func TestLies(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		h.life(h.config(tr))
 		h.welcome()
@@ -419,7 +420,7 @@ func TestLies(t *testing.T) {
 // Progress is shown once a second, however often the trainer tells it.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{steps: 1000}
 		h.life(h.config(tr))
 		h.welcome()
@@ -438,7 +439,7 @@ func TestProgress(t *testing.T) {
 // The disk's failure ends the site before anything is sent that depends on it.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		cfg := h.config(&fake{})
 		cfg.disk = &memory{fail: errors.New("no space left")}
@@ -454,7 +455,7 @@ func TestDiskFails(t *testing.T) {
 // A trainer that does not listen delays the end, and nothing is lost track of.
 func TestDeafTrainer(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{block: make(chan struct{}), deaf: true}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -478,7 +479,7 @@ func TestDeafTrainer(t *testing.T) {
 // Idle sites beat, status and presence, at the interval of the order.
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()

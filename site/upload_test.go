@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
@@ -31,7 +32,7 @@ func (h *hub) slow() (release func()) {
 // unasked, and is when it is granted.
 func TestLinkLostInTheMiddle(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, _ := h.offer()
 		release := h.slow()
@@ -58,7 +59,7 @@ func TestLinkLostInTheMiddle(t *testing.T) {
 // though the one before is not settled.
 func TestNextRoundIsGranted(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, _ := h.offer()
 		h.grant(5, o, wire.Range{First: 0, N: 1})
@@ -81,7 +82,7 @@ func TestNextRoundIsGranted(t *testing.T) {
 // lost, the link lost twice, and a restart: the whole arrives, and is proven.
 func TestLossyUpload(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, tr := newHub(t), &fake{}
 		cfg := h.config(tr)
 		stop := h.life(cfg)
@@ -158,7 +159,7 @@ func TestLossyUpload(t *testing.T) {
 // accepted.
 func TestAcceptedInTheMiddle(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		h, _, _, _, _ := offering(t, nil)
 		_, o, _ := h.offer()
 		release := h.slow()

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-var times = flag.Int("times", 1, "kills at each crash point: at its first pass, its second ...")
+var times = flag.Int("times", 1, "kills at each crash point: at its first pass, its second ..., and over again")
 
 // small is the federation in which points are hit: a model of a few parts.
 var small = shape{Params: 10_000, PartSize: 4 << 10, Rounds: 2, Deadline: time.Minute, Keep: "all"}
@@ -26,15 +26,15 @@ var small = shape{Params: 10_000, PartSize: 4 << 10, Rounds: 2, Deadline: time.M
 type plan struct {
 	point  string
 	victim string
-	pass   int    // the pass at which it dies
+	pass   int    // the pass at which it dies, 0 for the first
 	later  bool   // not its first: the process may not pass it so often
 	first  string // a point at which it dies before, and starts again with this one
 	shape  shape
 	run    func(*cluster, plan) (killed time.Time, epoch uint64) // nil: as it comes
 }
 
-// plans says how each point is reached: by the party whose package it is in,
-// at its first passes, unless it needs more than a federation that runs.
+// plans says how each point is reached the first time: by the party whose
+// package it is in, unless it needs more than a federation that runs.
 func plans(t *testing.T) (all []plan) {
 	t.Helper()
 	found := points(t)
@@ -49,25 +49,29 @@ func plans(t *testing.T) (all []plan) {
 			t.Errorf("point %s in %s: which process is that?", point, found[point])
 		}
 		for _, victim := range victims {
-			for pass := 1; pass <= *times; pass++ {
-				p := special[point]
-				p.point = point
-				if p.victim == "" {
-					p.victim = victim
-				}
-				if p.shape == (shape{}) {
-					p.shape = small
-				}
-				if p.pass += pass; pass > 1 {
-					if p.later = true; p.run != nil {
-						continue // arranged for one pass
-					}
-				}
-				all = append(all, p)
+			p := special[point]
+			p.point = point
+			if p.victim == "" {
+				p.victim = victim
 			}
+			if p.shape == (shape{}) {
+				p.shape = small
+			}
+			p.pass++
+			all = append(all, p)
 		}
 	}
 	return all
+}
+
+// next is the plan after a kill, or after a pass that the process did not come
+// to: the pass that follows, or the first again.
+func (p plan) next(first plan, hit bool) plan {
+	if !hit || p.run != nil { // arranged for one pass
+		return first
+	}
+	p.pass, p.later = p.pass+1, true
+	return p
 }
 
 func rootOf(dir string) string {
@@ -110,33 +114,47 @@ type result struct {
 	outcome
 }
 
-// TestPoints kills a party at each crash point of the source once, and starts it
-// again.
+// TestPoints kills a party at each crash point of the source, again and again,
+// and starts it again each time.
 func TestPoints(t *testing.T) {
 	want := undisturbed(t, small)
 	var mu sync.Mutex
 	var results []result
 	t.Run("at", func(t *testing.T) {
-		for _, p := range plans(t) {
-			t.Run(fmt.Sprintf("%s:%s:%d", p.victim, p.point, p.pass), func(t *testing.T) {
+		for _, first := range plans(t) {
+			t.Run(first.victim+":"+first.point, func(t *testing.T) {
 				t.Parallel()
-				r := result{plan: p}
-				defer func() {
-					mu.Lock()
-					defer mu.Unlock()
-					if t.Failed() && len(r.problems) == 0 {
-						r.bad("it did not come to its end")
+				p := first
+				for hits := 0; hits < *times && !t.Failed(); {
+					r := result{plan: p}
+					t.Run(fmt.Sprintf("kill %d at pass %d", hits+1, p.pass), func(t *testing.T) { r.strike(t, want) })
+					if p = p.next(first, r.hit); r.hit {
+						hits++
 					}
+					mu.Lock()
 					results = append(results, r)
-				}()
-				r.kill(t, want)
-				for _, problem := range r.problems {
-					t.Error(problem)
+					mu.Unlock()
 				}
 			})
 		}
 	})
 	table(results)
+}
+
+// strike carries out a plan, and says what is wrong with what came of it.
+func (r *result) strike(t *testing.T, want outcome) {
+	defer func() {
+		if t.Failed() && len(r.problems) == 0 {
+			r.bad("it did not come to its end")
+		}
+	}()
+	r.kill(t, want)
+	if !r.hit && !r.later {
+		r.bad("the process did not come to it")
+	}
+	for _, problem := range r.problems {
+		t.Error(problem)
+	}
 }
 
 // undisturbed runs a federation in which nobody dies.
@@ -179,7 +197,7 @@ func (r *result) kill(t *testing.T, want outcome) {
 }
 
 // at is the crash point of a plan as its process is told.
-func (p plan) at() string { return fmt.Sprintf("%s:%d", p.point, max(p.pass, 1)) }
+func (p plan) at() string { return fmt.Sprintf("%s:%d", p.point, p.pass) }
 
 // asItComes begins everybody and waits for the victim's death.
 func asItComes(c *cluster, p plan) (time.Time, uint64) {
@@ -320,33 +338,40 @@ func restored(c *cluster, p plan) (time.Time, uint64) {
 	return c.dies(aggregator, "")
 }
 
-// table prints what every kill came to.
+// row is what all kills at one point came to.
+type row struct {
+	kills, failed int
+	passes        int // the latest pass
+	took          time.Duration
+}
+
+// table prints what the kills at each point came to.
 func table(results []result) {
-	slices.SortFunc(results, func(a, b result) int {
-		return strings.Compare(a.victim+a.point+a.at(), b.victim+b.point+b.at())
-	})
+	rows := map[string]*row{}
 	lost, double, failed := 0, 0, 0
 	var took []time.Duration
-	fmt.Printf("%-11s %-22s %5s %4s %12s  %s\n", "killed", "at", "pass", "hit", "recovered in", "ok")
 	for _, r := range results {
-		ok := "yes"
-		if !r.hit && !r.later || len(r.problems) > 0 {
-			ok = "NO"
-			failed++
+		name := fmt.Sprintf("%-11s %-22s", r.victim, r.point)
+		if rows[name] == nil {
+			rows[name] = new(row)
 		}
-		hits := 0
-		switch {
-		case !r.hit && r.later && ok == "yes":
-			ok = "not passed so often"
-		case r.hit:
-			hits = 1
+		if of := rows[name]; len(r.problems) > 0 {
+			of.failed++
+			failed++
+		} else if r.hit {
+			of.kills++
+			of.passes, of.took = max(of.passes, r.pass), max(of.took, r.took)
 			took = append(took, r.took)
 		}
-		fmt.Printf("%-11s %-22s %5d %4d %10.2f s  %s\n", r.victim, r.point, max(r.pass, 1), hits, r.took.Seconds(), ok)
 		lost += r.lost
 		double += r.double
 	}
-	figures(max(len(took), failed), failed, lost, double, took)
+	fmt.Printf("%-11s %-22s %5s %6s %6s %18s\n", "killed", "at", "kills", "failed", "passes", "slowest recovery")
+	for _, name := range sortedKeys(rows) {
+		of := rows[name]
+		fmt.Printf("%s %5d %6d %6d %16.2f s\n", name, of.kills, of.failed, of.passes, of.took.Seconds())
+	}
+	figures(len(took)+failed, failed, lost, double, took)
 }
 
 // figures prints the last line of a table.

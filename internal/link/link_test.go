@@ -15,12 +15,14 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // C-3, C-9: an idle link and a busy one stay up for an hour, in 3.1.1.
 func TestKeepAliveThroughAnHour(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		idle, _ := start(t, Config{Dial: b.dial, ClientID: "idle"}, "ns/+/update")
 		busy, _ := start(t, Config{Dial: b.dial, ClientID: "busy"})
@@ -54,7 +56,7 @@ func TestKeepAliveThroughAnHour(t *testing.T) {
 // C-3: a broker that stops answering is noticed by the missing PINGRESP.
 func TestHalfOpenLinkIsLost(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			if _, ok := p.(*packets.PingreqPacket); ok {
 				return nil
@@ -77,7 +79,7 @@ func TestHalfOpenLinkIsLost(t *testing.T) {
 // C-1: only a PUBACK in the same connection is success.
 func TestPublishOutcomes(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		b.cutAt = func(topic string) bool { return topic == "cut" }
 		c, _ := start(t, Config{Dial: b.dial, MaxPacket: 8 << 10})
@@ -121,7 +123,7 @@ func TestPublishOutcomes(t *testing.T) {
 // with a context returns earlier, and Run does not wait for it.
 func TestStalledWriter(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			if _, ok := p.(*packets.PublishPacket); ok {
@@ -170,7 +172,7 @@ func TestStalledWriter(t *testing.T) {
 // SUBSCRIBE, and Up comes after the last SUBACK.
 func TestResubscribesAfterLoss(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		var filters []string
 		for i := range 20 {
@@ -221,7 +223,7 @@ func TestResubscribesAfterLoss(t *testing.T) {
 // Subscribe, Resubscribe and Unsubscribe on a live link.
 func TestTableWhileUp(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		c, _ := start(t, Config{Dial: b.dial})
 		next(t, c, isUp)
@@ -254,7 +256,7 @@ func TestTableWhileUp(t *testing.T) {
 // 0x80 is one.
 func TestDeniedSubscription(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		flaky := 0
 		b.denySub = func(f string) bool {
@@ -296,7 +298,7 @@ func TestDeniedSubscription(t *testing.T) {
 // C-7: other codes, no codes and silence are asked again with a new packet id.
 func TestSubscribeAskedAgain(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ids := map[uint16]bool{}
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			sub, ok := p.(*packets.SubscribePacket)
@@ -330,7 +332,7 @@ func TestSubscribeAskedAgain(t *testing.T) {
 // the second time; its neighbours are not.
 func TestDeniedPublishIsQuarantined(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		b.denyPub = func(topic string) bool { return topic == "bad" }
 		c, _ := start(t, Config{Dial: b.dial})
@@ -374,7 +376,7 @@ func TestDeniedPublishIsQuarantined(t *testing.T) {
 // culprit is found among the others and named.
 func TestSubscriptionThatCutsTheLink(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			if sub, ok := p.(*packets.SubscribePacket); ok && slices.Contains(sub.Topics, "bad") {
 				return []packets.ControlPacket{nil}
@@ -397,7 +399,7 @@ func TestSubscriptionThatCutsTheLink(t *testing.T) {
 // again after half a minute, in the same connection.
 func TestSubscriptionInnocentlyQuarantined(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		losses := 0
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			if _, ok := p.(*packets.SubscribePacket); ok && losses < 2 {
@@ -422,7 +424,7 @@ func TestSubscriptionInnocentlyQuarantined(t *testing.T) {
 // C-16: what is really denied costs the link less and less often.
 func TestDeniedSubscriptionCostsLess(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			if sub, ok := p.(*packets.SubscribePacket); ok && slices.Contains(sub.Topics, "bad") {
 				return []packets.ControlPacket{nil}
@@ -441,7 +443,7 @@ func TestDeniedSubscriptionCostsLess(t *testing.T) {
 // members.
 func TestBackOff(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		b.gone = true
 		c, _ := start(t, Config{Dial: b.dial})
@@ -499,7 +501,7 @@ func TestBackOffSpread(t *testing.T) {
 // C-14: two clients with one id throw each other out; one says so and gives way.
 func TestClientIDInUse(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		one, _ := start(t, Config{Dial: b.dial, ClientID: "twin"})
 		two, _ := start(t, Config{Dial: b.dial, ClientID: "twin"})
@@ -546,7 +548,7 @@ func TestBadIncomingDropsTheLink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 					if _, ok := p.(*packets.PublishPacket); ok {
 						return []packets.ControlPacket{rawPacket{b: answer}}
@@ -570,7 +572,7 @@ func TestBadIncomingDropsTheLink(t *testing.T) {
 // A SUBACK with more codes than filters would crash the library.
 func TestSubackWithTooManyCodes(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		bad := true
 		s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 			a := polite(p)
@@ -591,7 +593,7 @@ func TestSubackWithTooManyCodes(t *testing.T) {
 func TestConnectRefused(t *testing.T) {
 	t.Parallel()
 	for _, code := range []byte{1, 2, 3, 4, 5, 6, 0xfe} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket {
 				a := polite(p)
 				if _, ok := p.(*packets.ConnectPacket); ok {
@@ -615,7 +617,7 @@ func TestConnectRefused(t *testing.T) {
 func TestInFlight(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ size, most int }{{10, 64}, {smallMessage, 8}} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			s := newStub(t, func(_ *stub, p packets.ControlPacket) []packets.ControlPacket { return polite(p) })
 			c, _ := start(t, Config{Dial: s.dial})
 			next(t, c, isUp)
@@ -649,7 +651,7 @@ func TestInFlight(t *testing.T) {
 // sent; at a loss it is.
 func TestPoliteEnd(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		will := &Message{Topic: "ns/a/_fl_v1/state", Payload: []byte(`{"online":false}`), QoS: 1, Retained: true}
 		c, stop := start(t, Config{Dial: b.dial, Will: will}, "a")
@@ -705,7 +707,7 @@ func TestEndInEveryPhase(t *testing.T) {
 		"cut at CONNECT": func(*stub, packets.ControlPacket) []packets.ControlPacket { return []packets.ControlPacket{nil} },
 	} {
 		for _, after := range []time.Duration{0, time.Second, time.Minute, 20 * time.Minute} {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := newStub(t, on)
 				_, stop := start(t, Config{Dial: s.dial}, "a")
 				time.Sleep(after)
@@ -723,7 +725,7 @@ func TestEndInEveryPhase(t *testing.T) {
 // coalesce, bulk is dropped and counted.
 func TestSlowDriver(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		c, _ := start(t, Config{
 			Dial: b.dial, Queue: 10,
@@ -763,7 +765,7 @@ func TestSlowDriver(t *testing.T) {
 // C-5: messages of one topic keep their order.
 func TestOrderPerTopic(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		c, _ := start(t, Config{Dial: b.dial}, "a")
 		next(t, c, isUp)
@@ -781,7 +783,7 @@ func TestOrderPerTopic(t *testing.T) {
 // C-18: nothing of a payload reaches the log, whatever happens to it.
 func TestLogsWithoutPayload(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const canary = "canary-5f1e"
 		b := newBroker(t)
 		b.denyPub = func(topic string) bool { return topic == "bad" }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // C-13: a peer that publishes more than we take, again and again, costs no link and no
@@ -14,7 +16,7 @@ import (
 func TestOversizeMessagesAreReadPast(t *testing.T) {
 	t.Parallel()
 	for _, qos := range []byte{0, 1} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			b := newBroker(t)
 			c, _ := start(t, Config{Dial: b.dial, ClientID: "us", MaxPacket: 8 << 10}, "t")
 			next(t, c, isUp)

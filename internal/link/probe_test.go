@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 func probe(t *testing.T, cfg Config, persistent bool) *Probe {
@@ -25,7 +27,7 @@ func probe(t *testing.T, cfg Config, persistent bool) *Probe {
 // and nothing before.
 func TestProbe(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		sub, pub := probe(t, Config{Dial: b.dial, ClientID: "a"}, false), probe(t, Config{Dial: b.dial, ClientID: "b"}, false)
 		codes, err := sub.Subscribe(t.Context(), Filter{Topic: "x", QoS: 2}, Filter{Topic: "y", QoS: 1})
@@ -71,7 +73,7 @@ func TestProbe(t *testing.T) {
 // Close sends no Will, Cut does; a session is kept when asked for.
 func TestProbeEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		will := &Message{Topic: "state", Payload: []byte("off"), QoS: 1}
 		probe(t, Config{Dial: b.dial, Will: will}, false).Close()
@@ -115,7 +117,7 @@ func TestProbeErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := newStub(t, func(*stub, packets.ControlPacket) []packets.ControlPacket {
 					return []packets.ControlPacket{c.answer}
 				})
@@ -125,7 +127,7 @@ func TestProbeErrors(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		p := probe(t, Config{Dial: b.dial}, false)
 		b.cut()

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // C-5: the inbox keeps the newest under a key, drops bulk first, and is bounded
@@ -63,7 +65,7 @@ func TestInbox(t *testing.T) {
 // posting; QoS 0 dropped; the oldest unretained gives way.
 func TestPostsWhileDown(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		b.gone = true
 		c, _ := start(t, Config{Dial: b.dial, Queue: 4})
@@ -108,7 +110,7 @@ func (b *broker) all() []string {
 // newest of its topic; else it is left to the protocol.
 func TestPostOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		seen := map[string]int{}
 		b.cutAt = func(topic string) bool { seen[topic]++; return seen[topic] == 1 && topic != "fine" }
@@ -151,7 +153,7 @@ func TestPostOfUnknownOutcome(t *testing.T) {
 // is counted.
 func TestPostNeverBlocks(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		stall := make(chan struct{})
 		b.cutAt = func(string) bool { <-stall; return false }
@@ -181,7 +183,7 @@ func TestPostNeverBlocks(t *testing.T) {
 // A caller that gives up while waiting for its turn has sent nothing.
 func TestWithdrawnPublish(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newBroker(t)
 		stall := make(chan struct{})
 		b.cutAt = func(string) bool { <-stall; return false }

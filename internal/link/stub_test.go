@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/fedmq/fedmq/internal/bubble"
 )
 
 // withhold is a broker without PUBACKs that cuts the link at a PUBLISH when cut
@@ -39,7 +41,7 @@ func (s *stub) published() (out []string) {
 // broker that acknowledges late; and a PUBACK clears the innocent.
 func TestSuspectsTravelAlone(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		cutGood := false
 		s := newStub(t, func(s *stub, p packets.ControlPacket) []packets.ControlPacket {
 			pub, ok := p.(*packets.PublishPacket)
@@ -92,7 +94,7 @@ func TestSuspectsTravelAlone(t *testing.T) {
 // again.
 func TestOnlyTheNewestIsRepeated(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		cut := true
 		s := newStub(t, withhold(func(pub *packets.PublishPacket) bool {
 			defer func() { cut = cut && pub.TopicName != "last" }()
@@ -117,7 +119,7 @@ func TestOnlyTheNewestIsRepeated(t *testing.T) {
 // message does not go out later.
 func TestWithdrawnForWantOfRoom(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStub(t, withhold(func(*packets.PublishPacket) bool { return false }))
 		c, _ := start(t, Config{Dial: s.dial})
 		next(t, c, isUp)

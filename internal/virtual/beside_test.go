@@ -68,17 +68,17 @@ func beside(parent *world, fast, slow int, training time.Duration) map[string]ti
 	w := newWorld(parent.t)
 	task := w.megabytes(megabytes(w.t))
 	task.StartWhen, task.Quorum = fast+slow, fast+slow
-	w.lines[aggregatorName] = &line{rate: 100_000 * kbit, delay: time.Millisecond}
+	w.network(aggregatorName, &line{rate: 100_000 * kbit, delay: time.Millisecond})
 	c := w.client("watch", own("event"))
 	w.aggregate(task)
 	for i := range slow {
 		m := fmt.Sprintf("a-slow-%d/line-1", i) // the first in every order by path
-		w.lines[m] = &line{rate: 128 * kbit, delay: 200 * time.Millisecond}
+		w.network(m, &line{rate: 128 * kbit, delay: 200 * time.Millisecond})
 		w.join(m, walker{})
 	}
 	for i := range fast {
 		m := fmt.Sprintf("fast-%d/line-1", i)
-		w.lines[m] = &line{rate: 8_000 * kbit, delay: 20 * time.Millisecond}
+		w.network(m, &line{rate: 8_000 * kbit, delay: 20 * time.Millisecond})
 		w.join(m, walker{takes: training})
 	}
 	w.recorded(1, record.Committed, 4*transferTime(megabytes(w.t), 128*kbit))
@@ -162,7 +162,7 @@ func TestCrawl(t *testing.T) {
 	inBubble(t, func(w *world) {
 		const mb, crawler = 1.048576, "crawler/line-1"
 		l := &line{rate: 64 * kbit, delay: 300 * time.Millisecond}
-		w.lines[crawler] = l
+		w.network(crawler, l)
 		task := w.megabytes(mb)
 		task.StartWhen, task.Quorum = 1, 1
 		c := w.client("watch", own("event"), memberTopic(crawler, "status"))
@@ -189,7 +189,7 @@ func TestThinAggregator(t *testing.T) {
 	inBubble(t, func(w *world) {
 		const mb = 1.048576
 		l := &line{rate: 64 * kbit, delay: 300 * time.Millisecond}
-		w.lines[aggregatorName] = l
+		w.network(aggregatorName, l)
 		c := w.client("watch", own("event"))
 		w.aggregate(w.megabytes(mb))
 		for _, m := range three {

@@ -18,7 +18,7 @@ func onLine(t *testing.T, breakIt func(w *world, l *line)) {
 			inBubble(t, func(w *world) {
 				const far = "far/line-1"
 				l := &line{rate: 1000 * kbit, delay: 50 * time.Millisecond}
-				w.lines[far] = l
+				w.network(far, l)
 				task := w.megabytes(1)
 				task.StartWhen, task.Quorum = 1, 1
 				c := w.client("watch", memberTopic(far, "status"))

@@ -65,7 +65,7 @@ func disturbLarge(t *testing.T, breakIt func(w *world, runs []*atomic.Int32)) {
 	t.Helper()
 	inBubble(t, func(w *world) {
 		w.parts(8 << 10)
-		w.slow(three[2], 40_000)
+		w.network(three[2], &line{rate: 40_000})
 		w.aggregate(w.large())
 		runs := make([]*atomic.Int32, 3)
 		for i, m := range three {

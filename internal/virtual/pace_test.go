@@ -15,7 +15,7 @@ const paced = "paced/line-1"
 func pacedRound(w *world, mb float64, tune func(*site.Config)) (*client, *line) {
 	w.t.Helper()
 	l := &line{rate: 100_000 * kbit, delay: 10 * time.Millisecond}
-	w.lines[paced] = l
+	w.network(paced, l)
 	w.tune = tune
 	task := w.megabytes(mb)
 	task.StartWhen, task.Quorum, task.Deadline = 1, 1, 30*24*time.Hour

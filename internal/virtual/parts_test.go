@@ -273,7 +273,7 @@ func TestEarlierLayoutIsCleared(t *testing.T) {
 func TestBrokerForgetsInAPull(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.parts(smallParts)
-		w.slow(three[2], 40_000)
+		w.network(three[2], &line{rate: 40_000})
 		w.aggregate(w.large())
 		for i, m := range three {
 			w.join(m, walker{rows: 10 * (i + 1)})
@@ -295,7 +295,7 @@ func TestBrokerForgetsInAPull(t *testing.T) {
 func TestBrokerForgetsAPublication(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.parts(smallParts)
-		w.slow(aggregatorName, 40_000)
+		w.network(aggregatorName, &line{rate: 40_000})
 		w.aggregate(w.large())
 		time.Sleep(5 * time.Second) // it takes ten
 		w.stopBroker()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
@@ -66,7 +67,7 @@ const aggregatorName = "aggregator"
 func inBubble(t *testing.T, test func(w *world)) {
 	t.Helper()
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { test(newWorld(t)) })
+	bubble.Test(t, func(t *testing.T) { test(newWorld(t)) })
 }
 
 func newWorld(t *testing.T) *world {
@@ -171,11 +172,11 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 	}
 }
 
-// slow limits a party's next connections.
-func (w *world) slow(name string, rate int) {
+// network is the line of a party's next connections.
+func (w *world) network(name string, l *line) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lines[name] = &line{rate: rate}
+	w.lines[name] = l
 }
 
 // cut breaks a party's connection without a word.
