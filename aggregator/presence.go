@@ -107,7 +107,7 @@ func (a *aggregator) beat() {
 func (a *aggregator) heartbeatTime() time.Duration {
 	ms := int64(30_000)
 	for _, t := range a.order {
-		ms = max(ms, 10*int64(len(t.state.Members)))
+		ms = max(ms, 10*int64(t.machine.Welcomed()))
 	}
 	var r [2]byte
 	a.cfg.Rand(r[:])

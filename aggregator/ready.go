@@ -21,6 +21,7 @@ func (t *task) step(ev round.Event) {
 	o.Save.Verdicts = append(o.Save.Verdicts, rd.Save.Verdicts...)
 	o.Save.Records = append(o.Save.Records, rd.Save.Records...)
 	o.Save.DropJournal = o.Save.DropJournal || rd.Save.DropJournal
+	o.Save.Members = append(o.Save.Members, rd.Save.Members...)
 	if rd.Save.State != nil {
 		o.Save.State = rd.Save.State
 	}
@@ -135,7 +136,7 @@ func (t *task) save(s round.Save) error {
 	return nil
 }
 
-// saveState writes state, the round's settings and journal within a
+// saveState writes state, members, the round's settings and journal within a
 // transaction.
 func (t *task) saveState(tx *store.Tx, s round.Save) error {
 	if s.DropJournal {
@@ -151,6 +152,9 @@ func (t *task) saveState(tx *store.Tx, s round.Save) error {
 		if err := tx.AppendJournal(t.cfg.Name, raw); err != nil {
 			return err
 		}
+	}
+	if err := t.saveMembers(tx, s.Members); err != nil {
+		return err
 	}
 	if s.State == nil {
 		return nil

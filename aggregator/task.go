@@ -129,7 +129,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	if err := t.checkSchema(); err != nil {
 		return nil, err
 	}
-	st, journal, err := t.load()
+	st, members, journal, err := t.load()
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	for i, e := range journal {
 		verdicts[i] = e.Verdict
 	}
-	t.machine = round.New(rc, st, verdicts)
+	t.machine = round.New(rc, st, members, verdicts)
 	t.state = t.machine.State()
 	t.remember(journal)
 	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadLayout()); err != nil {
@@ -161,8 +161,11 @@ func (t *task) roundConfig() round.Config {
 	}
 }
 
-// load reads state and journal; a task that never ran gets record 0.
-func (t *task) load() (st *round.State, journal []entry, err error) {
+// load reads state, members and journal; a task that never ran gets record 0.
+func (t *task) load() (st *round.State, members []round.Member, journal []entry, err error) {
+	if err := t.moveMembers(); err != nil {
+		return nil, nil, nil, err
+	}
 	err = t.a.store.View(func(tx *store.Tx) error {
 		raw, err := tx.State(t.cfg.Name)
 		if err != nil || raw == nil {
@@ -171,6 +174,9 @@ func (t *task) load() (st *round.State, journal []entry, err error) {
 		st = new(round.State)
 		if err := json.Unmarshal(raw, st); err != nil {
 			return fmt.Errorf("state on disk: %w", err)
+		}
+		if members, err = t.loadMembers(tx); err != nil {
+			return err
 		}
 		vals, err := tx.Journal(t.cfg.Name)
 		if err != nil {
@@ -186,12 +192,12 @@ func (t *task) load() (st *round.State, journal []entry, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if st == nil {
-		return nil, nil, t.genesis()
+		return nil, nil, nil, t.genesis()
 	}
-	return st, journal, t.loadRecords()
+	return st, members, journal, t.loadRecords()
 }
 
 // filters are the standing subscriptions of the task.

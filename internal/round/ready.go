@@ -20,9 +20,10 @@ func (r Ready) Empty() bool {
 }
 
 // Save is one transaction: drop the journal if asked to, append the verdicts,
-// replace the state, add the records.
+// replace the state and the members that have changed, add the records.
 type Save struct {
 	State       *State    // nil: unchanged
+	Members     []Place   // new, or changed
 	DropJournal bool      // a new round: the old one's verdicts are in its record
 	Verdicts    []Verdict // to append to the journal
 	Records     []Record  // of abandoned attempts, oldest first; a commit's record is the driver's
@@ -30,7 +31,13 @@ type Save struct {
 
 // Empty reports whether nothing is to be saved.
 func (s Save) Empty() bool {
-	return s.State == nil && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
+	return s.State == nil && len(s.Members) == 0 && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
+}
+
+// Place is a member at its index.
+type Place struct {
+	Index  uint32
+	Member Member
 }
 
 // Verdict is one entry of the journal: an update accepted (Reason Counted), the

@@ -164,7 +164,7 @@ func (a *agg) load() {
 	a.prev = last.hash
 	a.setHead(last)
 	cfg := a.w.plan.round(round.ID(first), a.rng)
-	a.machine = round.New(cfg, d.state, d.journal)
+	a.machine = round.New(cfg, d.state, d.members, d.journal)
 	a.state = a.machine.State()
 	if a.w.plan.Keep {
 		a.remember()

@@ -23,6 +23,7 @@ func (a *agg) step(ev round.Event) {
 	o.Save.Verdicts = append(o.Save.Verdicts, rd.Save.Verdicts...)
 	o.Save.Records = append(o.Save.Records, rd.Save.Records...)
 	o.Save.DropJournal = o.Save.DropJournal || rd.Save.DropJournal
+	o.Save.Members = append(o.Save.Members, rd.Save.Members...)
 	if rd.Save.State != nil {
 		o.Save.State = rd.Save.State
 	}
@@ -131,13 +132,20 @@ func (a *agg) save(s round.Save) {
 	}
 }
 
-// saveState writes state and journal within a transaction.
+// saveState writes state, members and journal within a transaction.
 func (a *agg) saveState(s round.Save) {
 	d := a.disk
 	if s.DropJournal {
 		d.journal = nil
 	}
 	d.journal = append(d.journal, s.Verdicts...)
+	for _, p := range s.Members {
+		if p.Index == uint32(len(d.members)) { // #nosec G115 -- few sites
+			d.members = append(d.members, round.Member{})
+		}
+		p.Member.Heard = false // it is not saved
+		d.members[p.Index] = p.Member
+	}
 	if s.State != nil {
 		d.state = s.State
 	}
