@@ -55,7 +55,8 @@ func (a *aggregator) linkDown(s link.State) {
 // sayState publishes the presence.
 func (a *aggregator) sayState() {
 	m := a.stateMessage(true)
-	a.state.payload, a.state.wrongAt = m.Payload, 0
+	a.state.payload = m.Payload
+	a.state.copy.Replace()
 	a.echoBy = a.nowMS() + echoWithin.Milliseconds()
 	a.conn.Post(m)
 }

@@ -221,7 +221,7 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 func (t *task) connected() {
 	t.published, t.headDue, t.viewDue = false, t.own[ownHead].payload != nil, true
 	for i := range t.own {
-		t.own[i].asked = 0 // all is published again
+		t.own[i].copy.Unasked() // all is published again
 	}
 	t.partsConnected(t.a.nowMS())
 	t.step(round.Connected{Now: t.a.nowMS()})
@@ -244,7 +244,7 @@ func (t *task) due(now int64) time.Duration {
 		moments = append(moments, t.retryAt(), t.mendAt)
 		for i := range t.own {
 			if !t.flying {
-				moments = append(moments, t.own[i].repairAt())
+				moments = append(moments, t.own[i].copy.RepairAt())
 			}
 		}
 	}
