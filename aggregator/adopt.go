@@ -40,17 +40,17 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 	if err != nil {
 		return err
 	}
-	st := t.state.Adopt(b.seen.epoch, rnd, round.ID(id), round.ID(record.Hash(raw)))
+	save := t.state.Adopt(t.machine.Members(), b.seen.epoch, rnd, round.ID(id), round.ID(record.Hash(raw)))
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		if err := tx.PutRecord(t.cfg.Name, rnd, 0, raw); err != nil {
 			return err
 		}
-		return t.saveState(tx, round.Save{State: st, DropJournal: true})
+		return t.saveState(tx, save)
 	}); err != nil {
 		return err
 	}
 	crash.At("adopt.after-tx")
-	t.log.Warn().Uint64("round", rnd).Uint64("epoch", st.Epoch).Str("model", id.String()).Str("from", from).
+	t.log.Warn().Uint64("round", rnd).Uint64("epoch", save.State.Epoch).Str("model", id.String()).Str("from", from).
 		Msg("adopted: the task goes on above what was seen")
 	return nil
 }

@@ -70,8 +70,6 @@ var (
 // Times of the driver.
 const (
 	ownStateWait = 3 * time.Second  // for the own state to come back before the first order
-	mendAfter    = time.Second      // how long a retained topic shows other bytes before it is repaired
-	mendEvery    = 10 * time.Second // between two repairs of one retained topic
 	echoWithin   = 5 * time.Second  // for the presence to come back
 	retryEvery   = 10 * time.Second // between two publications of an order without a PUBACK
 	viewEvery    = time.Second      // between two publications of a task's round view

@@ -104,7 +104,7 @@ func (t *task) claim(path string, j wire.Join) {
 func (t *task) obeying() int {
 	maps.DeleteFunc(t.claims, func(_ string, seen id) bool { return !t.later(seen) })
 	n := 0
-	for _, m := range t.machine.State().Members {
+	for _, m := range t.machine.Members() {
 		if _, claims := t.claims[m.Path]; !claims && !m.Left {
 			n++
 		}

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"slices"
 	"time"
@@ -47,9 +48,12 @@ func (t *task) durable(c round.Commit, next *model.Model) (model.ContentID, erro
 // updates, and model versions beyond the retention.
 func (t *task) retire(c round.Commit) error {
 	t.versions = append(t.versions, c.Base)
+	for _, acc := range c.Accepted {
+		t.stay(acc.Content)
+	}
 	if t.cfg.KeepUpdates != KeepAll {
 		for content := range t.kept {
-			if err := t.removeUnlessModel(content); err != nil {
+			if err := t.remove(content); err != nil {
 				return err
 			}
 		}
@@ -65,19 +69,30 @@ func (t *task) retire(c round.Commit) error {
 	for len(t.versions)-first > t.cfg.KeepModels {
 		old := t.versions[first]
 		t.versions = slices.Delete(t.versions, first, first+1)
-		if err := t.removeUnlessModel(old); err != nil {
+		if err := t.remove(old); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeUnlessModel removes a blob, unless a model that is kept has the very
-// same bytes (a model of zeros, and an update that changes nothing), or another
-// task of this directory stands on them.
-func (t *task) removeUnlessModel(content round.ID) error {
+// stay notes an update of a record that is kept for good.
+func (t *task) stay(content round.ID) {
+	if t.cfg.KeepUpdates == KeepAll {
+		t.stays[beginning(content)] = true
+	}
+}
+
+// beginning is enough of a content id: who meets another's keeps a blob too many.
+func beginning(content round.ID) uint64 { return binary.BigEndian.Uint64(content[:]) }
+
+// remove removes a blob, unless any task of this directory has a use for the
+// very same bytes: they are a model that it keeps (one of zeros, and an update
+// that changes nothing), an update of another task's open round, or one that
+// stays.
+func (t *task) remove(content round.ID) error {
 	for _, o := range t.a.order {
-		if content == o.state.Base || slices.Contains(o.versions, content) || o != t && o.kept[content] {
+		if content == o.state.Base || slices.Contains(o.versions, content) || o != t && o.kept[content] || o.stays[beginning(content)] {
 			return nil
 		}
 	}

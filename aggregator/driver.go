@@ -148,7 +148,7 @@ func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
 	if a.up {
 		a.state.mend(a, now)
 		a.listen(now)
-		next = min(next, until(now, a.state.repairAt(), a.echoBy))
+		next = min(next, until(now, a.state.copy.RepairAt(), a.echoBy))
 	}
 	for _, t := range a.order {
 		next = min(next, t.due(now))

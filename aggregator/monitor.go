@@ -117,7 +117,7 @@ func (t *task) stats() TaskStats {
 	s, n := t.state, &t.tally
 	v := TaskStats{
 		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
-		Members: len(s.Members), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
+		Members: t.machine.Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
 		BytesUp: n.up, BytesDown: n.down, ExportErrors: n.exports,
 	}
 	if s.Phase == round.Open {

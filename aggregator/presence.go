@@ -55,7 +55,8 @@ func (a *aggregator) linkDown(s link.State) {
 // sayState publishes the presence.
 func (a *aggregator) sayState() {
 	m := a.stateMessage(true)
-	a.state.payload, a.state.wrongAt = m.Payload, 0
+	a.state.payload = m.Payload
+	a.state.copy.Replace()
 	a.echoBy = a.nowMS() + echoWithin.Milliseconds()
 	a.conn.Post(m)
 }
@@ -107,7 +108,7 @@ func (a *aggregator) beat() {
 func (a *aggregator) heartbeatTime() time.Duration {
 	ms := int64(30_000)
 	for _, t := range a.order {
-		ms = max(ms, 10*int64(len(t.state.Members)))
+		ms = max(ms, 10*int64(t.machine.Welcomed()))
 	}
 	var r [2]byte
 	a.cfg.Rand(r[:])

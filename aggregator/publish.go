@@ -125,7 +125,8 @@ func (t *task) prepare(o round.Order) error {
 }
 
 func (t *task) set(i int, topic string, payload []byte) {
-	t.own[i] = retained{topic: topic, payload: payload, mended: t.own[i].mended}
+	t.own[i].topic, t.own[i].payload = topic, payload
+	t.own[i].copy.Replace()
 }
 
 // wireOrder adds to the machine's order what the machine does not know.

@@ -14,28 +14,9 @@ import (
 // step gives the machine one event and adds what follows to what is owed.
 func (t *task) step(ev round.Event) {
 	t.machine.Step(ev)
-	rd, o := t.machine.Ready(), &t.owed
-	if rd.Save.DropJournal {
-		o.Save.Verdicts = nil
-	}
-	o.Save.Verdicts = append(o.Save.Verdicts, rd.Save.Verdicts...)
-	o.Save.Records = append(o.Save.Records, rd.Save.Records...)
-	o.Save.DropJournal = o.Save.DropJournal || rd.Save.DropJournal
-	if rd.Save.State != nil {
-		o.Save.State = rd.Save.State
-	}
-	if rd.Restart { // whatever was to be folded belonged to the sum before
-		o.Restart, o.Fold = true, nil
-	}
-	o.Fold = append(o.Fold, rd.Fold...)
-	o.Send = append(o.Send, rd.Send...)
-	if rd.Commit != nil {
-		o.Commit = rd.Commit
-	}
-	t.wakeAt = rd.Wake
-	if rd.Restart || rd.Commit != nil || len(rd.Save.Records) > 0 || newestOrder(rd.Send) >= 0 {
-		t.turned = true
-	}
+	rd := t.machine.Ready()
+	t.owed.Merge(rd)
+	t.wakeAt, t.turned = rd.Wake, t.turned || rd.Turns()
 }
 
 // take returns what is owed, and owes it no longer.
@@ -43,17 +24,6 @@ func (t *task) take() round.Ready {
 	rd := t.owed
 	t.owed, t.turned = round.Ready{}, false
 	return rd
-}
-
-// newestOrder is the place of the last order among messages, -1 without one.
-// An order before it was outdated within one step and never leaves.
-func newestOrder(msgs []round.Message) int {
-	for i := len(msgs) - 1; i >= 0; i-- {
-		if _, ok := msgs[i].(round.SendOrder); ok {
-			return i
-		}
-	}
-	return -1
 }
 
 // work does what the machine owes, in the order it owes it: save, fold, send,
@@ -135,7 +105,7 @@ func (t *task) save(s round.Save) error {
 	return nil
 }
 
-// saveState writes state, the round's settings and journal within a
+// saveState writes state, members, the round's settings and journal within a
 // transaction.
 func (t *task) saveState(tx *store.Tx, s round.Save) error {
 	if s.DropJournal {
@@ -151,6 +121,9 @@ func (t *task) saveState(tx *store.Tx, s round.Save) error {
 		if err := tx.AppendJournal(t.cfg.Name, raw); err != nil {
 			return err
 		}
+	}
+	if err := t.saveMembers(tx, s.Members); err != nil {
+		return err
 	}
 	if s.State == nil {
 		return nil
@@ -216,7 +189,7 @@ func (t *task) forget() {
 
 // send passes on the machine's messages.
 func (t *task) send(msgs []round.Message) error {
-	newest := newestOrder(msgs)
+	newest := round.NewestOrder(msgs)
 	for i, m := range msgs {
 		switch m := m.(type) {
 		case round.SendOrder:

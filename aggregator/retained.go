@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -15,52 +16,24 @@ import (
 type retained struct {
 	topic   string
 	payload []byte // what should be there
-	wrongAt int64  // since when the broker shows other bytes, in ms; 0: it does not
-	mended  int64  // when it was last repaired
-	asked   int64  // since when the broker owes it after a new subscription; 0: it does not
+	copy    transfer.Copy
 }
 
 func (r *retained) message() link.Message {
 	return link.Message{Topic: r.topic, Payload: r.payload, QoS: 1, Retained: true}
 }
 
-// look compares what the broker shows. An echo of what was published before
-// is wrong for a moment only, so repairs wait a little.
+// look compares what the broker shows.
 func (r *retained) look(payload []byte, now int64) {
-	r.asked = 0
-	switch {
-	case r.payload == nil || bytes.Equal(r.payload, payload):
-		r.wrongAt = 0
-	case r.wrongAt == 0:
-		r.wrongAt = now
-	}
-}
-
-// repairAt is when wrong bytes are to be replaced: after a second, none at all
-// after five, and each topic at most once in 10 s. 0: nothing is wrong.
-func (r *retained) repairAt() int64 {
-	var at int64
-	switch {
-	case r.wrongAt > 0:
-		at = r.wrongAt + mendAfter.Milliseconds()
-	case r.asked > 0:
-		at = r.asked + echoWithin.Milliseconds()
-	default:
-		return 0
-	}
-	if r.mended > 0 {
-		at = max(at, r.mended+mendEvery.Milliseconds())
-	}
-	return at
+	r.copy.Shown(r.payload == nil || bytes.Equal(r.payload, payload), now)
 }
 
 // mend repairs the topic if it is time.
 func (r *retained) mend(a *aggregator, now int64) {
-	if at := r.repairAt(); at == 0 || now < at {
+	if !r.copy.Repair(now) {
 		return
 	}
 	a.log.Warn().Str("topic", r.topic).Msg("the broker showed other bytes, or none; published again")
-	r.wrongAt, r.asked, r.mended = 0, 0, now
 	a.conn.Post(r.message())
 }
 
@@ -70,7 +43,7 @@ func (t *task) ask(now int64) {
 	var topics []string
 	for i := range t.own {
 		if r := &t.own[i]; r.payload != nil {
-			r.asked = now
+			r.copy.Asked(now)
 			topics = append(topics, r.topic)
 		}
 	}

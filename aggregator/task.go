@@ -40,6 +40,7 @@ type task struct {
 	prev     [32]byte               // hash of the last record
 	versions []round.ID             // former bases whose blobs are on disk, oldest first
 	kept     map[round.ID]bool      // updates on disk that go with the round (KeepRound)
+	stays    map[uint64]bool        // updates on disk that stay (KeepAll), by the beginnings of their content ids
 	settings settings               // of the open round
 	last     summary                // of the last record
 
@@ -113,7 +114,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
-		kept: map[round.ID]bool{}, issued: map[id]issued{},
+		kept: map[round.ID]bool{}, stays: map[uint64]bool{}, issued: map[id]issued{},
 	}
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
@@ -129,7 +130,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	if err := t.checkSchema(); err != nil {
 		return nil, err
 	}
-	st, journal, err := t.load()
+	st, members, journal, err := t.load()
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	for i, e := range journal {
 		verdicts[i] = e.Verdict
 	}
-	t.machine = round.New(rc, st, verdicts)
+	t.machine = round.New(rc, st, members, verdicts)
 	t.state = t.machine.State()
 	t.remember(journal)
 	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadLayout()); err != nil {
@@ -161,8 +162,11 @@ func (t *task) roundConfig() round.Config {
 	}
 }
 
-// load reads state and journal; a task that never ran gets record 0.
-func (t *task) load() (st *round.State, journal []entry, err error) {
+// load reads state, members and journal; a task that never ran gets record 0.
+func (t *task) load() (st *round.State, members []round.Member, journal []entry, err error) {
+	if err := t.moveMembers(); err != nil {
+		return nil, nil, nil, err
+	}
 	err = t.a.store.View(func(tx *store.Tx) error {
 		raw, err := tx.State(t.cfg.Name)
 		if err != nil || raw == nil {
@@ -171,6 +175,9 @@ func (t *task) load() (st *round.State, journal []entry, err error) {
 		st = new(round.State)
 		if err := json.Unmarshal(raw, st); err != nil {
 			return fmt.Errorf("state on disk: %w", err)
+		}
+		if members, err = t.loadMembers(tx); err != nil {
+			return err
 		}
 		vals, err := tx.Journal(t.cfg.Name)
 		if err != nil {
@@ -186,12 +193,12 @@ func (t *task) load() (st *round.State, journal []entry, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if st == nil {
-		return nil, nil, t.genesis()
+		return nil, nil, nil, t.genesis()
 	}
-	return st, journal, t.loadRecords()
+	return st, members, journal, t.loadRecords()
 }
 
 // filters are the standing subscriptions of the task.
@@ -215,7 +222,7 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 func (t *task) connected() {
 	t.published, t.headDue, t.viewDue = false, t.own[ownHead].payload != nil, true
 	for i := range t.own {
-		t.own[i].asked = 0 // all is published again
+		t.own[i].copy.Unasked() // all is published again
 	}
 	t.partsConnected(t.a.nowMS())
 	t.step(round.Connected{Now: t.a.nowMS()})
@@ -238,7 +245,7 @@ func (t *task) due(now int64) time.Duration {
 		moments = append(moments, t.retryAt(), t.mendAt)
 		for i := range t.own {
 			if !t.flying {
-				moments = append(moments, t.own[i].repairAt())
+				moments = append(moments, t.own[i].copy.RepairAt())
 			}
 		}
 	}

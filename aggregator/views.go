@@ -130,14 +130,14 @@ func (t *task) view(now int64) {
 	v := roundView{
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Version: s.Version,
-		Model: s.Base.String(), Members: len(s.Members), Quorum: t.cfg.Quorum, Last: t.last,
+		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
 		WaitingFor: []string{}, Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.issued[orderID(*s.Order)].opened
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
 		for _, i := range s.Cohort {
-			if p := s.Members[i].Path; t.folded[p] == nil && len(v.WaitingFor) < named {
+			if p := t.machine.Path(i); t.folded[p] == nil && len(v.WaitingFor) < named {
 				v.WaitingFor = append(v.WaitingFor, p)
 			}
 		}
@@ -191,7 +191,7 @@ type eventView struct {
 }
 
 func (t *task) event(f round.Fact) {
-	if len(t.state.Members) > loud && f.Member != "" && f.Kind != round.FactCommand {
+	if t.machine.Welcomed() > loud && f.Member != "" && f.Kind != round.FactCommand {
 		t.quiet[f.Kind]++
 		t.viewDue = true
 		return

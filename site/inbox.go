@@ -79,6 +79,8 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 		Sample: member.Nonce(w.SampleSeed), Threshold: w.SampleThreshold, Settings: string(w.Settings), Seed: w.Seed, PartSize: w.PartSize,
 	}
 	if o.Compare(t.m.Seen()) >= 0 {
+		t.shared = membersOf(w)
+		s.share()
 		if err := s.keep(jobs, t, o.Base); err != nil {
 			return err
 		}
@@ -87,6 +89,28 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 		t.trouble, t.behind = "", true
 	}
 	return s.step(jobs, t, member.Ordered{Order: o})
+}
+
+// mostMembers is the most that a task has.
+const mostMembers = 1 << 14
+
+// membersOf is how many members an order is for, at least: those that are asked,
+// and those that make its heartbeat slower than every 30 s.
+func membersOf(w wire.Order) int {
+	n := uint64(w.CohortSize)
+	if w.HeartbeatMS > 30_000 {
+		n = max(n, w.HeartbeatMS/10)
+	}
+	return int(min(n, mostMembers)) // #nosec G115 -- just bounded
+}
+
+// share tells the link how many come back with this site when the broker does.
+func (s *site) share() {
+	n := 0
+	for _, t := range s.tasks {
+		n = max(n, t.shared)
+	}
+	s.conn.Share(n)
 }
 
 func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {

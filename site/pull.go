@@ -202,7 +202,8 @@ func (s *site) takePart(jobs context.Context, t *task, at topics.Topic, m link.M
 	part, err := wire.DecodePart(m.Payload, wire.MaxPart)
 	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
 		s.refused.add(s.now(), t.owner.Model(), refusal)
-		return nil
+		p.puller.Spoilt(s.now(), uint32(at.Slot), uint32(at.Part)) // #nosec G115 -- below 4,000
+		return s.pullOn(jobs, t)
 	}
 	off, ok := p.puller.Part(s.now(), part, uint32(at.Slot), uint32(at.Part)) // #nosec G115 -- below 4,000
 	if !ok {

@@ -497,3 +497,42 @@ func TestHeartbeat(t *testing.T) {
 		}
 	})
 }
+
+// The more members there are, the longer they take to come back, so that the
+// broker is not met by all of them at once (S-1).
+func TestReconnectIsSpread(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(*wire.Order)
+		most   time.Duration
+	}{
+		{"few", func(*wire.Order) {}, 5 * time.Second},
+		{"a cohort of 4,000", func(o *wire.Order) { o.CohortSize = 4_000 }, 20 * time.Second},
+		{"a tenth of 4,000", func(o *wire.Order) { o.CohortSize, o.HeartbeatMS = 400, 40_000 }, 20 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				h.life(h.config(&fake{}))
+				h.welcome()
+				h.order(1, 1, wire.WorkNone, weights(t, 1, 2), tt.change)
+				var longest time.Duration
+				for range 50 {
+					lost := time.Now()
+					h.cut()
+					wait(time.Millisecond)
+					for !h.lastState().Online {
+						wait(10 * time.Millisecond)
+					}
+					longest = max(longest, time.Since(lost))
+					wait(time.Minute)
+				}
+				if longest < tt.most*3/4 || longest > tt.most+time.Second {
+					t.Errorf("back after %s at most, want about %s", longest, tt.most)
+				}
+			})
+		})
+	}
+}

@@ -77,6 +77,7 @@ type task struct {
 	upload  *upload            // the update that goes in parts, nil: none was granted
 	denied  string             // subscriptions that the broker refuses
 	trouble string             // what does not arrive, or not leave
+	shared  int                // members of the task, as its order tells
 
 	tally     tally
 	published ms   // last status

@@ -29,8 +29,11 @@ type backoff struct {
 	taken int         // short lives since the client id looks taken
 }
 
-func newBackoff(members int) *backoff {
-	return &backoff{spread: max(minSpread, time.Duration(members)*perMember), jitter: random}
+func newBackoff() *backoff { return &backoff{spread: minSpread, jitter: random} }
+
+// share sets the spread for so many parties.
+func (b *backoff) share(members int64) {
+	b.spread = max(minSpread, time.Duration(members)*perMember)
 }
 
 // failed returns the wait after an attempt that brought no CONNACK: uniform

@@ -127,9 +127,6 @@ type Config struct {
 	// MaxPacket is the largest MQTT packet in bytes, both ways (C-2, C-13).
 	// Default 1 MiB + 64 KiB, range 4 KiB to 256 MiB.
 	MaxPacket int
-	// Members is how many parties share the broker: reconnects are spread
-	// over max(5 s, 5 ms x Members). Default 1.
-	Members int
 	// Queue bounds received messages waiting to be read from Messages, and
 	// posts waiting to be sent. Default 1024.
 	Queue int
@@ -156,6 +153,7 @@ type Conn struct {
 	back     *backoff
 	bytesIn  atomic.Uint64
 	bytesOut atomic.Uint64
+	members  atomic.Int64 // that share the broker
 
 	mu       sync.Mutex
 	ran      bool
@@ -188,8 +186,8 @@ func New(cfg Config) (*Conn, error) {
 	if cfg.MaxPacket < 4<<10 || cfg.MaxPacket > 256<<20 {
 		return nil, fmt.Errorf("link: MaxPacket %d, want 4 KiB to 256 MiB", cfg.MaxPacket)
 	}
-	if cfg.Members < 0 || cfg.Queue < 0 || cfg.QueueBytes < 0 {
-		return nil, errors.New("link: Members, Queue and QueueBytes must not be negative")
+	if cfg.Queue < 0 || cfg.QueueBytes < 0 {
+		return nil, errors.New("link: Queue and QueueBytes must not be negative")
 	}
 	if cfg.Queue == 0 {
 		cfg.Queue = defaultQueue
@@ -206,11 +204,16 @@ func New(cfg Config) (*Conn, error) {
 	c.log = cfg.Log.With().Str("client_id", cfg.ClientID).Logger()
 	c.inbox = newInbox(&c.cfg)
 	c.posts = newPosts(&c.cfg)
-	c.back = newBackoff(cfg.Members)
+	c.back = newBackoff()
 	c.table.subs = map[string]*subscription{}
 	c.suspects = suspects{}
 	return c, nil
 }
+
+// Share says how many parties share the broker: from then on reconnects are
+// spread over max(5 s, 5 ms x members), so that a broker that comes back is not
+// met by all of them at once (C-9).
+func (c *Conn) Share(members int) { c.members.Store(int64(members)) }
 
 // Messages delivers what was received, in order per topic. It is never closed.
 func (c *Conn) Messages() <-chan Message { return c.messages }

@@ -481,7 +481,8 @@ func TestBackOffSpread(t *testing.T) {
 		{1000, 0.5, 2625 * time.Millisecond, 2500 * time.Millisecond, 22500 * time.Millisecond},
 		{10000, 0.999999, 50 * time.Second, 50 * time.Second, 50 * time.Second},
 	} {
-		b := newBackoff(tt.members)
+		b := newBackoff()
+		b.share(int64(tt.members))
 		b.jitter = func() float64 { return tt.jitter }
 		near := func(what string, got, want time.Duration) {
 			if d := got - want; d < -time.Millisecond || d > time.Millisecond {

@@ -11,9 +11,11 @@ func (m *Machine) over() (Close, bool) {
 	if m.cfg.Goal > 0 && m.accepted >= m.cfg.Goal {
 		return CloseGoal, true
 	}
-	waited := slices.ContainsFunc(m.s.Cohort, func(i uint32) bool { return !m.slots[i].done() })
+	for m.first < len(m.s.Cohort) && m.slots[m.s.Cohort[m.first]].done() {
+		m.first++
+	}
 	switch {
-	case !waited:
+	case m.first == len(m.s.Cohort):
 		return CloseAll, true
 	case m.clock.elapsed(m.now) >= int64(m.deadline()):
 		return CloseDeadline, true
@@ -25,7 +27,7 @@ func (m *Machine) over() (Close, bool) {
 // for is uploading, a moment longer.
 func (m *Machine) deadline() uint64 {
 	d := m.cfg.DeadlineMS
-	if slices.ContainsFunc(m.s.Cohort, func(i uint32) bool { return m.slots[i].uploading && !m.slots[i].done() }) {
+	if slices.ContainsFunc(m.sending, func(i uint32) bool { return m.in[i] && !m.slots[i].done() }) {
 		d += min(d/graceShare, maxGraceMS)
 	}
 	return d
@@ -89,8 +91,8 @@ func (m *Machine) abandon(why Close) {
 // restart or an operator cut short asked nobody for long enough.
 func (m *Machine) countSilent() {
 	for _, i := range m.s.Cohort {
-		if s := m.slots[i]; !m.s.Members[i].Heard && (s.kind == empty || s.kind == promised) {
-			m.s.Members[i].Silent++
+		if s := m.slots[i]; !m.members[i].Heard && (s.kind == empty || s.kind == promised) {
+			m.setSilent(i, m.members[i].Silent+1)
 		}
 	}
 }
@@ -133,7 +135,7 @@ func (m *Machine) lapse() {
 	m.s.ValidFrom = m.s.Attempt + 1
 	m.s.RefusalAbandons++
 	clear(m.slots)
-	m.accepted = 0
+	m.sending, m.accepted = nil, 0
 	m.r.Fold, m.r.Restart = nil, true
 	if m.s.RefusalAbandons >= refusalsUntilStop {
 		m.s.Stopped, m.s.Reason = true, reasonRefusals
@@ -151,7 +153,7 @@ func (m *Machine) entries(why Close, fate verdict.Reason) []Entry {
 	for _, i := range m.s.Cohort {
 		s := m.slots[i]
 		e := Entry{
-			Member: m.s.Members[i].Path, Index: i, Content: s.v.Content, Samples: s.v.Samples,
+			Member: m.members[i].Path, Index: i, Content: s.v.Content, Samples: s.v.Samples,
 			Weight: s.v.Weight, Norm: s.v.Norm, Bytes: s.v.Bytes, Conflict: s.conflict,
 		}
 		switch {
@@ -188,7 +190,7 @@ func (m *Machine) committed(ev Committed) {
 	m.s.Abandons, m.s.RefusalAbandons = 0, 0
 	clear(m.slots)
 	clear(m.in)
-	m.accepted = 0
+	m.sending, m.accepted = nil, 0
 	m.r.Save.DropJournal, m.r.Save.Verdicts = true, nil
 	m.dirty = true
 	m.next()

@@ -6,7 +6,7 @@
 // one [Ready], which says what to make durable, what to fold and what to send,
 // owed in that order:
 //
-//	m := round.New(cfg, state, journal)
+//	m := round.New(cfg, state, members, journal)
 //	for ev := range events {
 //		m.Step(ev)
 //		rd := m.Ready()

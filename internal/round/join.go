@@ -14,7 +14,7 @@ func (m *Machine) join(j Join) {
 	}
 	i, known := m.byPath[j.Member]
 	if known {
-		mem := &m.s.Members[i]
+		mem := &m.members[i]
 		switch {
 		case slices.Contains(mem.Superseded, j.Instance):
 			m.reply(j.Member, Superseded{Instance: j.Instance})
@@ -33,8 +33,8 @@ func (m *Machine) join(j Join) {
 		return
 	}
 	if !known {
-		i = uint32(len(m.s.Members))
-		m.s.Members = append(m.s.Members, Member{Path: j.Member})
+		i = uint32(len(m.members))
+		m.members = append(m.members, Member{Path: j.Member})
 		m.index(i)
 	}
 	m.enter(i, j, !known)
@@ -42,12 +42,12 @@ func (m *Machine) join(j Join) {
 
 // enter takes over what a new join says and welcomes the member.
 func (m *Machine) enter(i uint32, j Join, first bool) {
-	mem := &m.s.Members[i]
+	mem := &m.members[i]
 	if !first && mem.Instance != j.Instance {
 		m.supersede(mem)
 	}
 	if first || mem.Left {
-		m.tell(Fact{Kind: FactJoined, Member: j.Member, Count: len(m.s.Members)})
+		m.tell(Fact{Kind: FactJoined, Member: j.Member, Count: len(m.members)})
 	}
 	mem.Samples, mem.Schema, mem.Instance = j.Samples, j.Schema, j.Instance
 	mem.Counter, mem.Digest, mem.Left = j.Counter, j.Digest, false
@@ -55,7 +55,8 @@ func (m *Machine) enter(i uint32, j Join, first bool) {
 	if !m.in[i] {
 		mem.FromAttempt++
 	}
-	m.dirty = true
+	m.change(i)
+	m.urgent = true
 	m.heard(i)
 	m.welcome(i)
 }
@@ -72,7 +73,7 @@ func (m *Machine) supersede(mem *Member) {
 }
 
 func (m *Machine) welcome(i uint32) {
-	mem := &m.s.Members[i]
+	mem := &m.members[i]
 	m.reply(mem.Path, Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt})
 }
 
@@ -86,14 +87,25 @@ func (m *Machine) refuseJoin(j Join, r verdict.Reason, counter uint64) {
 // leave takes a member out of later cohorts.
 func (m *Machine) leave(ev Leave) {
 	i, ok := m.byPath[ev.Member]
-	if !ok || m.s.Members[i].Left {
+	if !ok || m.members[i].Left {
 		return
 	}
-	m.s.Members[i].Left, m.dirty = true, true
+	m.members[i].Left, m.urgent = true, true
+	m.change(i)
 	m.tell(Fact{Kind: FactLeft, Member: ev.Member})
 }
 
 // heard notes a sign of life.
 func (m *Machine) heard(i uint32) {
-	m.s.Members[i].Heard, m.s.Members[i].Silent = true, 0
+	m.members[i].Heard = true
+	m.setSilent(i, 0)
+}
+
+// setSilent counts the attempts that a member was silent in. Nobody waits for
+// it: it is saved with what comes next.
+func (m *Machine) setSilent(i uint32, n int) {
+	if mem := &m.members[i]; mem.Silent != n {
+		mem.Silent = n
+		m.change(i)
+	}
 }

@@ -9,8 +9,9 @@ import (
 
 // Machine is the round machine of one task. It is not safe for concurrent use.
 type Machine struct {
-	cfg Config
-	s   State
+	cfg     Config
+	s       State
+	members []Member
 
 	byPath  map[string]uint32 // looked up only, never ranged over
 	sorted  []uint32          // all members in path order
@@ -18,7 +19,9 @@ type Machine struct {
 	in      []bool            // by index: in s.Cohort
 	slots   []slot            // by index: what came of it in this round
 
-	accepted int // slots of that kind; all are in the cohort
+	accepted int      // slots of that kind; all are in the cohort
+	first    int      // in s.Cohort: those before it are done with this attempt
+	sending  []uint32 // whose upload runs
 
 	now       int64
 	started   bool
@@ -28,8 +31,11 @@ type Machine struct {
 	openAt    int64 // end of JoinWait, 0 if it does not run
 	waitUntil int64 // end of Waiting
 
-	r     Ready
-	dirty bool // the state is to be saved
+	r       Ready
+	dirty   bool     // the state is to be saved
+	changed []uint32 // members that differ from those saved last, each once
+	differs []bool   // by index: in changed
+	urgent  bool     // changed is to be saved now; else with what is saved next
 }
 
 // slot is what came of one member in the current round.
@@ -40,8 +46,6 @@ type slot struct {
 	detail   string  // why
 	barred   bool    // because it was refused, of which this machine may know nothing
 	conflict bool
-
-	uploading bool // an offered update is on its way
 }
 
 type slotKind uint8
@@ -60,15 +64,16 @@ func (s slot) kept() bool { return s.kind == accepted || s.kind == promised }
 func (s slot) done() bool { return s.kind == accepted || s.kind == refused || s.declined }
 
 // New returns a machine at rest, for Started to begin with. A nil st is a task
-// that never ran; journal is what was appended since the last DropJournal.
-// The settings must pass Validate.
-func New(cfg Config, st *State, journal []Verdict) *Machine {
+// that never ran; members are by index, and journal is what was appended since
+// the last DropJournal. The settings must pass Validate.
+func New(cfg Config, st *State, members []Member, journal []Verdict) *Machine {
 	m := &Machine{cfg: cfg.withDefaults(), byPath: make(map[string]uint32)}
 	if st == nil {
 		st = &State{Round: 1, Phase: Idle, Base: cfg.Base, ValidFrom: 1}
 	}
 	m.s = *st.clone()
-	for i := range m.s.Members {
+	for i, mem := range members {
+		m.members = append(m.members, mem.clone())
 		m.index(uint32(i))
 	}
 	for _, i := range m.s.Cohort {
@@ -82,15 +87,16 @@ func New(cfg Config, st *State, journal []Verdict) *Machine {
 
 // index makes member i known to the look-up tables.
 func (m *Machine) index(i uint32) {
-	path := m.s.Members[i].Path
+	path := m.members[i].Path
 	m.byPath[path] = i
 	at, _ := slices.BinarySearchFunc(m.sorted, path, func(j uint32, p string) int {
-		return strings.Compare(m.s.Members[j].Path, p)
+		return strings.Compare(m.members[j].Path, p)
 	})
 	m.sorted = slices.Insert(m.sorted, at, i)
 	m.allowed = append(m.allowed, m.cfg.member(path))
 	m.in = append(m.in, false)
 	m.slots = append(m.slots, slot{})
+	m.differs = append(m.differs, false)
 }
 
 // replay takes in one verdict of before the restart. What the state
@@ -204,10 +210,13 @@ func (m *Machine) Ready() Ready {
 	if m.fenced {
 		return Ready{}
 	}
+	if m.dirty || m.urgent {
+		rd.Save.Members = m.places()
+	}
 	if m.dirty {
 		rd.Save.State = m.s.clone()
-		m.dirty = false
 	}
+	m.dirty, m.urgent = false, false
 	rd.Wake = m.wake()
 	return rd
 }
@@ -215,6 +224,39 @@ func (m *Machine) Ready() Ready {
 // State returns a copy of the current state. What it shows is durable only
 // once the last Ready was saved.
 func (m *Machine) State() *State { return m.s.clone() }
+
+// Members returns a copy of all members, by index.
+func (m *Machine) Members() []Member {
+	all := make([]Member, len(m.members))
+	for i, mem := range m.members {
+		all[i] = mem.clone()
+	}
+	return all
+}
+
+// Welcomed returns how many members there are.
+func (m *Machine) Welcomed() int { return len(m.members) }
+
+// Path returns the path of the member at an index.
+func (m *Machine) Path(i uint32) string { return m.members[i].Path }
+
+// change notes that a member differs from what is saved.
+func (m *Machine) change(i uint32) {
+	if !m.differs[i] {
+		m.differs[i], m.changed = true, append(m.changed, i)
+	}
+}
+
+// places returns the members that have changed.
+func (m *Machine) places() (list []Place) {
+	slices.Sort(m.changed)
+	for _, i := range m.changed {
+		m.differs[i] = false
+		list = append(list, Place{i, m.members[i].clone()})
+	}
+	m.changed = m.changed[:0]
+	return list
+}
 
 // Accepted returns how many updates the sum of the current round holds.
 func (m *Machine) Accepted() int { return m.accepted }

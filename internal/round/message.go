@@ -10,6 +10,17 @@ type Message interface{ message() }
 // every connect; publishing is idempotent. The driver answers with Published.
 type SendOrder struct{ Order Order }
 
+// NewestOrder is the place of the last order among messages, -1 without one.
+// One before it was outdated within one Ready and never leaves.
+func NewestOrder(msgs []Message) int {
+	for i := len(msgs) - 1; i >= 0; i-- {
+		if _, ok := msgs[i].(SendOrder); ok {
+			return i
+		}
+	}
+	return -1
+}
+
 // SendReply answers one member.
 type SendReply struct {
 	Member string

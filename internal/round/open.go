@@ -14,15 +14,21 @@ func (m *Machine) tryOpen() {
 	if m.s.Phase != Idle {
 		m.s.Phase, m.dirty = Idle, true
 	}
-	can := m.eligible()
-	if m.s.Round > 1 || m.s.Params != nil || m.s.StartAsked {
-		if len(can) >= m.cfg.Quorum {
-			m.open(can)
-		}
+	begun, need := m.s.Round > 1 || m.s.Params != nil || m.s.StartAsked, m.cfg.StartWhen
+	if begun {
+		need = m.cfg.Quorum
+	}
+	if len(m.members) < need {
+		m.openAt = 0
 		return
 	}
-	if len(can) < m.cfg.StartWhen {
+	can := m.eligible()
+	if len(can) < need {
 		m.openAt = 0
+		return
+	}
+	if begun {
+		m.open(can)
 		return
 	}
 	if m.openAt == 0 {
@@ -39,7 +45,7 @@ func (m *Machine) tryOpen() {
 func (m *Machine) eligible() []uint32 {
 	var can []uint32
 	for _, i := range m.sorted {
-		mem := &m.s.Members[i]
+		mem := &m.members[i]
 		if m.slots[i].kept() || m.allowed[i] && !mem.Left && mem.Silent < 2 {
 			can = append(can, i)
 		}
@@ -60,14 +66,14 @@ func (m *Machine) open(can []uint32) {
 		m.r.Restart = true
 	}
 	m.s.Phase, m.s.StartAsked, m.openAt = Open, false, 0
-	m.s.Cohort = cohort
+	m.s.Cohort, m.first = cohort, 0
 	clear(m.in)
 	for _, i := range cohort {
 		m.in[i] = true
 	}
 	for i := range m.slots {
 		m.slots[i].declined, m.slots[i].detail, m.slots[i].barred = false, "", false
-		m.s.Members[i].Heard = false
+		m.members[i].Heard = false
 	}
 	m.clock = clock{}
 
@@ -89,7 +95,7 @@ func (m *Machine) newOrder(w Work) Order {
 	return Order{
 		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: w,
 		Base: m.s.Base, Version: m.s.Version, ValidFrom: m.s.ValidFrom,
-		HeartbeatMS: max(heartbeatMinMS, heartbeatMSMember*uint64(len(m.s.Members))),
+		HeartbeatMS: max(heartbeatMinMS, heartbeatMSMember*uint64(len(m.members))),
 		Weights:     WeightUniform,
 		Instance:    m.s.Instance,
 		CohortHash:  sha256.Sum256(nil),
@@ -123,7 +129,7 @@ func (m *Machine) draw(can []uint32) (cohort []uint32, seed Instance, threshold 
 		m.cfg.Rand(seed[:])
 		cohort = nil
 		for _, i := range can {
-			if m.slots[i].kept() || Sampled(seed, threshold, m.s.Members[i].Path) {
+			if m.slots[i].kept() || Sampled(seed, threshold, m.members[i].Path) {
 				cohort = append(cohort, i)
 			}
 		}
@@ -185,7 +191,7 @@ func CohortHash(paths []string) ID {
 func (m *Machine) cohortHash() ID {
 	paths := make([]string, len(m.s.Cohort))
 	for k, i := range m.s.Cohort {
-		paths[k] = m.s.Members[i].Path
+		paths[k] = m.members[i].Path
 	}
 	return CohortHash(paths)
 }

@@ -23,6 +23,9 @@ func printReady(w io.Writer, rd round.Ready) {
 	if s := rd.Save.State; s != nil {
 		fmt.Fprintf(w, "  save: state %s e%d %d.%d %s\n", s.Phase, s.Epoch, s.Round, s.Attempt, flags(s))
 	}
+	for _, p := range rd.Save.Members {
+		fmt.Fprintf(w, "  save: member #%d %s\n", p.Index, p.Member.Path)
+	}
 	for _, r := range rd.Save.Records {
 		fmt.Fprintf(w, "  save: record e%d %d.%d abandoned (%s) %s base=%s\n", r.Epoch, r.Round, r.Attempt, r.Reason, r.Work, text(r.Base[:]))
 		printEntries(w, r.Entries)
@@ -136,9 +139,9 @@ func showFact(f round.Fact) string {
 	return s
 }
 
-func printState(w io.Writer, s *round.State) {
+func printState(w io.Writer, s *round.State, members []round.Member) {
 	fmt.Fprintf(w, "%s e%d %d.%d base=%s v%d valid_from=%d %s\n", s.Phase, s.Epoch, s.Round, s.Attempt, text(s.Base[:]), s.Version, s.ValidFrom, flags(s))
-	for i, mem := range s.Members {
+	for i, mem := range members {
 		fmt.Fprintf(w, "#%d %s n=%d %s counter=%d from %d.%d heard=%v silent=%d left=%v\n", i, mem.Path, mem.Samples,
 			text(mem.Instance[:]), mem.Counter, mem.FromRound, mem.FromAttempt, mem.Heard, mem.Silent, mem.Left)
 	}

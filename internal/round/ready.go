@@ -19,10 +19,32 @@ func (r Ready) Empty() bool {
 	return r.Save.Empty() && !r.Restart && len(r.Fold) == 0 && len(r.Send) == 0 && r.Commit == nil
 }
 
+// Merge adds what is owed after r, so that both are done at once: one
+// transaction, one fold, and so on.
+func (r *Ready) Merge(next Ready) {
+	r.Save.merge(next.Save)
+	if next.Restart { // whatever was to be folded belonged to the sum before
+		r.Restart, r.Fold = true, nil
+	}
+	r.Fold = append(r.Fold, next.Fold...)
+	r.Send = append(r.Send, next.Send...)
+	if next.Commit != nil {
+		r.Commit = next.Commit
+	}
+	r.Wake = next.Wake
+}
+
+// Turns reports whether what is owed changes what the next message means: it
+// is to be done first.
+func (r Ready) Turns() bool {
+	return r.Restart || r.Commit != nil || len(r.Save.Records) > 0 || NewestOrder(r.Send) >= 0
+}
+
 // Save is one transaction: drop the journal if asked to, append the verdicts,
-// replace the state, add the records.
+// replace the state and the members that have changed, add the records.
 type Save struct {
 	State       *State    // nil: unchanged
+	Members     []Place   // new, or changed
 	DropJournal bool      // a new round: the old one's verdicts are in its record
 	Verdicts    []Verdict // to append to the journal
 	Records     []Record  // of abandoned attempts, oldest first; a commit's record is the driver's
@@ -30,7 +52,25 @@ type Save struct {
 
 // Empty reports whether nothing is to be saved.
 func (s Save) Empty() bool {
-	return s.State == nil && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
+	return s.State == nil && len(s.Members) == 0 && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
+}
+
+func (s *Save) merge(next Save) {
+	if next.State != nil {
+		s.State = next.State
+	}
+	s.Members = append(s.Members, next.Members...)
+	if next.DropJournal { // what was to be appended goes with it
+		s.DropJournal, s.Verdicts = true, nil
+	}
+	s.Verdicts = append(s.Verdicts, next.Verdicts...)
+	s.Records = append(s.Records, next.Records...)
+}
+
+// Place is a member at its index.
+type Place struct {
+	Index  uint32
+	Member Member
 }
 
 // Verdict is one entry of the journal: an update accepted (Reason Counted), the

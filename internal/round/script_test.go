@@ -60,6 +60,7 @@ type fataler interface{ Fatal(...any) }
 // disk is what Save made durable, the state as JSON.
 type disk struct {
 	state   []byte
+	members []round.Member
 	journal []round.Verdict
 	records []round.Record
 }
@@ -69,6 +70,13 @@ func (d *disk) save(t fataler, s round.Save) {
 		d.journal = nil
 	}
 	d.journal = append(d.journal, s.Verdicts...)
+	for _, p := range s.Members {
+		if p.Index == uint32(len(d.members)) {
+			d.members = append(d.members, round.Member{})
+		}
+		d.members[p.Index] = p.Member
+		d.members[p.Index].Heard = false // as JSON has it
+	}
 	d.records = append(d.records, s.Records...)
 	if s.State != nil {
 		b, err := json.Marshal(s.State)
@@ -81,13 +89,13 @@ func (d *disk) save(t fataler, s round.Save) {
 
 func (d *disk) machine(t fataler, cfg round.Config) *round.Machine {
 	if d.state == nil {
-		return round.New(cfg, nil, d.journal)
+		return round.New(cfg, nil, nil, d.journal)
 	}
 	var st round.State
 	if err := json.Unmarshal(d.state, &st); err != nil {
 		t.Fatal(err)
 	}
-	return round.New(cfg, &st, d.journal)
+	return round.New(cfg, &st, d.members, d.journal)
 }
 
 func (s *script) load(t testing.TB) { s.m = s.disk.machine(t, s.cfg) }
@@ -238,7 +246,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 
 func (s *script) state() string {
 	var out strings.Builder
-	printState(&out, s.m.State())
+	printState(&out, s.m.State(), s.m.Members())
 	fmt.Fprintf(&out, "accepted %d, journal of %d, records of %d abandons\n", s.m.Accepted(), len(s.disk.journal), len(s.disk.records))
 	return out.String()
 }

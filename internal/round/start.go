@@ -42,8 +42,8 @@ func (m *Machine) forgive() {
 	if len(m.eligible()) >= m.cfg.Quorum {
 		return
 	}
-	for i := range m.s.Members {
-		m.s.Members[i].Silent = 0
+	for i := range m.members {
+		m.setSilent(uint32(i), 0)
 	}
 }
 

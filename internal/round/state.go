@@ -25,8 +25,8 @@ const (
 	Halted  Phase = "halted"  // work none: paused, stopped or finished
 )
 
-// State is all that must survive a restart beside the journal. It is plain
-// data and goes through JSON without loss.
+// State is all that must survive a restart beside members and journal. It is
+// plain data and goes through JSON without loss.
 type State struct {
 	Epoch    uint64   `json:"epoch"`
 	Instance Instance `json:"instance"` // of the aggregator's process
@@ -43,7 +43,6 @@ type State struct {
 	Params    *Params  `json:"params,omitempty"` // nil until the round's first attempt
 	Order     *Order   `json:"order,omitempty"`  // the last stored, nil before the first
 	Cohort    []uint32 `json:"cohort,omitempty"` // indices in path order, of the round's last attempt with work
-	Members   []Member `json:"members,omitempty"`
 
 	Abandons        int `json:"abandons"`         // in a row
 	RefusalAbandons int `json:"refusal_abandons"` // since the last commit, for refusals
@@ -69,8 +68,8 @@ type Params struct {
 	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
 }
 
-// Member is one path that was welcomed. Its index is its place in
-// State.Members, for good.
+// Member is one path that was welcomed. Its index is its place among the
+// members, for good.
 type Member struct {
 	Path        string     `json:"path"`
 	Samples     uint64     `json:"samples"` // as its last join announced
@@ -80,7 +79,7 @@ type Member struct {
 	Digest      ID         `json:"digest"`  // of its last join's bytes
 	FromRound   uint64     `json:"from_round"`
 	FromAttempt uint32     `json:"from_attempt"` // the first order that it may be in
-	Heard       bool       `json:"heard"`        // since the current order was stored
+	Heard       bool       `json:"-"`            // since the current order was stored; not saved
 	Silent      int        `json:"silent"`       // attempts in a row that asked it and heard nothing
 	Left        bool       `json:"left"`
 	Superseded  []Instance `json:"superseded,omitempty"` // its former instances, oldest first
@@ -99,9 +98,11 @@ func (s *State) clone() *State {
 	}
 	c.Cohort = slices.Clone(s.Cohort)
 	c.Commands = slices.Clone(s.Commands)
-	c.Members = slices.Clone(s.Members)
-	for i := range c.Members {
-		c.Members[i].Superseded = slices.Clone(c.Members[i].Superseded)
-	}
 	return &c
+}
+
+// clone returns a copy that shares nothing with m that Step changes.
+func (m Member) clone() Member {
+	m.Superseded = slices.Clone(m.Superseded)
+	return m
 }

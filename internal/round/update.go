@@ -2,6 +2,7 @@ package round
 
 import (
 	"math"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
 )
@@ -115,8 +116,9 @@ func (m *Machine) uploading(ev Uploading) {
 	if !ok {
 		return
 	}
-	m.slots[i].uploading = ev.On
+	m.sending = slices.DeleteFunc(m.sending, func(j uint32) bool { return j == i })
 	if ev.On {
+		m.sending = append(m.sending, i)
 		m.heard(i)
 	}
 }

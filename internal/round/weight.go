@@ -24,7 +24,7 @@ func (m *Machine) params(cohort []uint32) *Params {
 	case p.Cap == 0:
 		announced := make([]uint64, len(cohort))
 		for k, i := range cohort {
-			announced[k] = p.Weights.of(m.s.Members[i].Samples)
+			announced[k] = p.Weights.of(m.members[i].Samples)
 		}
 		p.Cap = autoCap(announced, m.cfg.CapFactor)
 	}

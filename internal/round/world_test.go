@@ -31,6 +31,7 @@ type world struct {
 	orders   []seen
 	boots    int
 	receipts []receipt
+	welcomed map[string]uint32
 	kept     []round.Update // accepted updates that the driver kept on its disk
 	sum      []round.Accepted
 	commit   *round.Commit // handed out, not answered yet
@@ -85,7 +86,7 @@ func newWorld(t *rapid.T) *world {
 	}
 	n := rapid.IntRange(1, 5).Draw(t, "sites")
 	quorum := rapid.IntRange(1, n).Draw(t, "quorum")
-	w := &world{t: t, now: 1_000_000, dice: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)), cfg: round.Config{
+	w := &world{t: t, welcomed: map[string]uint32{}, now: 1_000_000, dice: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)), cfg: round.Config{
 		Members: []topics.MemberFilter{f}, Base: id("m0"), DeadlineMS: 60_000, Quorum: quorum, Allowance: 8,
 		StartWhen:  rapid.IntRange(quorum, n).Draw(t, "start_when"),
 		Rounds:     uint64(rapid.IntRange(1, 4).Draw(t, "rounds")),
@@ -142,7 +143,7 @@ func (w *world) step(ev round.Event, crash int) bool {
 		return false
 	}
 	w.save(rd.Save, ev)
-	w.twin.saved(rd.Save.State != nil)
+	w.twin.saved(rd.Save.State != nil || len(rd.Save.Members) > 0)
 	if crash == crashAfterSave {
 		w.boot()
 		return false
@@ -200,6 +201,12 @@ func (w *world) send(msg round.Message) {
 	case round.SendReply:
 		if r, ok := msg.Reply.(round.Receipt); ok && !r.Content.IsZero() {
 			w.receipts = append(w.receipts, receipt{msg.Member, r.Round, r.Content})
+		}
+		if r, ok := msg.Reply.(round.Welcome); ok {
+			if i, had := w.welcomed[msg.Member]; had && i != r.Index {
+				w.t.Fatalf("%s is welcomed as #%d, and was as #%d", msg.Member, r.Index, i)
+			}
+			w.welcomed[msg.Member] = r.Index
 		}
 	}
 }

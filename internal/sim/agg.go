@@ -164,7 +164,7 @@ func (a *agg) load() {
 	a.prev = last.hash
 	a.setHead(last)
 	cfg := a.w.plan.round(round.ID(first), a.rng)
-	a.machine = round.New(cfg, d.state, d.journal)
+	a.machine = round.New(cfg, d.state, d.members, d.journal)
 	a.state = a.machine.State()
 	if a.w.plan.Keep {
 		a.remember()
@@ -314,7 +314,7 @@ func (a *agg) link(up bool) {
 func (a *agg) connected() {
 	a.landed, a.headDue = false, a.retained[ownHead].body != nil
 	for i := range a.retained {
-		a.retained[i].asked = 0
+		a.retained[i].copy.Unasked()
 	}
 	a.mender.Connected(a.now())
 	if a.shelf != nil && a.shelved {
@@ -334,7 +334,7 @@ func (a *agg) beat() {
 		a.sayState()
 		for i := range a.retained {
 			if r := &a.retained[i]; r.body != nil && a.started && !a.flying && !a.w.bugs.TopicsUnwatched {
-				r.asked = a.now()
+				r.copy.Asked(a.now())
 				a.conn.resubscribe(r.topic)
 			}
 		}

@@ -16,37 +16,9 @@ func hashOf(b []byte) model.ContentID { return sha256.Sum256(b) }
 // step gives the machine one event and adds what follows to what is owed.
 func (a *agg) step(ev round.Event) {
 	a.machine.Step(ev)
-	rd, o := a.machine.Ready(), &a.owed
-	if rd.Save.DropJournal {
-		o.Save.Verdicts = nil
-	}
-	o.Save.Verdicts = append(o.Save.Verdicts, rd.Save.Verdicts...)
-	o.Save.Records = append(o.Save.Records, rd.Save.Records...)
-	o.Save.DropJournal = o.Save.DropJournal || rd.Save.DropJournal
-	if rd.Save.State != nil {
-		o.Save.State = rd.Save.State
-	}
-	if rd.Restart {
-		o.Restart, o.Fold = true, nil
-	}
-	o.Fold = append(o.Fold, rd.Fold...)
-	o.Send = append(o.Send, rd.Send...)
-	if rd.Commit != nil {
-		o.Commit = rd.Commit
-	}
-	a.wakeTo = rd.Wake
-	if rd.Restart || rd.Commit != nil || len(rd.Save.Records) > 0 || newestOrder(rd.Send) >= 0 {
-		a.turned = true
-	}
-}
-
-func newestOrder(msgs []round.Message) int {
-	for i := len(msgs) - 1; i >= 0; i-- {
-		if _, ok := msgs[i].(round.SendOrder); ok {
-			return i
-		}
-	}
-	return -1
+	rd := a.machine.Ready()
+	a.owed.Merge(rd)
+	a.wakeTo, a.turned = rd.Wake, a.turned || rd.Turns()
 }
 
 func (a *agg) taken() round.Ready {
@@ -131,13 +103,20 @@ func (a *agg) save(s round.Save) {
 	}
 }
 
-// saveState writes state and journal within a transaction.
+// saveState writes state, members and journal within a transaction.
 func (a *agg) saveState(s round.Save) {
 	d := a.disk
 	if s.DropJournal {
 		d.journal = nil
 	}
 	d.journal = append(d.journal, s.Verdicts...)
+	for _, p := range s.Members {
+		if p.Index == uint32(len(d.members)) { // #nosec G115 -- few sites
+			d.members = append(d.members, round.Member{})
+		}
+		p.Member.Heard = false // it is not saved
+		d.members[p.Index] = p.Member
+	}
 	if s.State != nil {
 		d.state = s.State
 	}
@@ -170,7 +149,7 @@ func (a *agg) fold(rd round.Ready) {
 
 // send passes on the machine's messages.
 func (a *agg) send(msgs []round.Message) {
-	newest := newestOrder(msgs)
+	newest := round.NewestOrder(msgs)
 	for i, m := range msgs {
 		switch m := m.(type) {
 		case round.SendOrder:

@@ -21,11 +21,9 @@ const (
 
 // retained is an own topic that is watched: the broker's copy is a cache.
 type retained struct {
-	topic   topic
-	body    any // what should be there
-	wrongAt ms
-	mended  ms
-	asked   ms // the broker owes it since then
+	topic topic
+	body  any // what should be there
+	copy  transfer.Copy
 }
 
 // look compares what the broker shows.
@@ -38,30 +36,14 @@ func (a *agg) look(m message) {
 		if r.body == nil || r.topic != m.topic {
 			continue
 		}
-		r.asked = 0
-		switch {
-		case r.body == m.body:
-			r.wrongAt = 0
-		case r.wrongAt == 0:
-			r.wrongAt = a.now()
-		}
+		r.copy.Shown(r.body == m.body, a.now())
 	}
 }
 
-func (r *retained) repairAt() ms {
-	var at ms
-	switch {
-	case r.wrongAt > 0:
-		at = r.wrongAt + 1_000
-	case r.asked > 0:
-		at = r.asked + 5_000
-	default:
-		return 0
-	}
-	if r.mended > 0 {
-		at = max(at, r.mended+10_000)
-	}
-	return at
+func (a *agg) set(i int, kind topicKind, body any) {
+	r := &a.retained[i]
+	r.topic, r.body = topic{kind: kind}, body
+	r.copy.Replace()
 }
 
 // repairAt is when the next wrong topic is to be replaced, in the clock of the
@@ -71,7 +53,7 @@ func (a *agg) repairAt() (at ms) {
 		return 0
 	}
 	for i := range a.retained {
-		if t := a.retained[i].repairAt(); t > 0 && (at == 0 || t < at) {
+		if t := a.retained[i].copy.RepairAt(); t > 0 && (at == 0 || t < at) {
 			at = t
 		}
 	}
@@ -90,8 +72,7 @@ func (a *agg) tend() {
 	now := a.now()
 	for i := range a.retained {
 		r := &a.retained[i]
-		if at := r.repairAt(); at > 0 && now >= at && !a.flying {
-			r.wrongAt, r.asked, r.mended = 0, 0, now
+		if !a.flying && r.copy.Repair(now) {
 			a.conn.post(r.message())
 		}
 	}
@@ -164,10 +145,10 @@ func (a *agg) prepare(o round.Order) {
 	in = binary.LittleEndian.AppendUint64(in, uint64(a.w.now)) // #nosec G115 -- not negative
 	m.hash = sha256.Sum256(in)
 	if is := (version{model.ContentID(o.Base), o.Version}); a.modelOf != is || a.retained[ownModel].body == nil {
-		a.retained[ownModel] = retained{topic: topic{kind: onModel}, body: a.distribution(o), mended: a.retained[ownModel].mended}
+		a.set(ownModel, onModel, a.distribution(o))
 		a.modelOf = is
 	}
-	a.retained[ownOrder] = retained{topic: topic{kind: onOrder}, body: m, mended: a.retained[ownOrder].mended}
+	a.set(ownOrder, onOrder, m)
 	a.orderOf = of
 	a.issued[of] = m.hash
 }
@@ -282,5 +263,5 @@ func (a *agg) setHead(r *record) {
 			h.counted[e.Index] = true
 		}
 	}
-	a.retained[ownHead] = retained{topic: topic{kind: onRecord}, body: h, mended: a.retained[ownHead].mended}
+	a.set(ownHead, onRecord, h)
 }

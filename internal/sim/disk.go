@@ -103,6 +103,7 @@ func (d *siteDisk) release(id model.ContentID) {
 // aggDisk is an aggregator's data directory.
 type aggDisk struct {
 	state   *round.State
+	members []round.Member
 	journal []round.Verdict
 	records []*record
 	blobs   blobs
@@ -112,7 +113,7 @@ type aggDisk struct {
 // copy is the same disk on another machine.
 func (d *aggDisk) copy() *aggDisk {
 	c := *d
-	c.journal, c.records, c.blobs = slices.Clone(d.journal), slices.Clone(d.records), maps.Clone(d.blobs)
+	c.members, c.journal, c.records, c.blobs = slices.Clone(d.members), slices.Clone(d.journal), slices.Clone(d.records), maps.Clone(d.blobs)
 	return &c
 }
 

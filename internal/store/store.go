@@ -54,10 +54,10 @@ type Bucket string
 const (
 	Meta    Bucket = "meta"    // schema version, epoch, highest roster
 	Task    Bucket = "task"    // settings a task was created with
-	Round   Bucket = "round"   // state of the round machine, members and commands included
+	Round   Bucket = "round"   // state of the round machine, commands included
 	Journal Bucket = "journal" // verdicts of the open round, in order of acceptance
 	Records Bucket = "record"  // exact JSON bytes by (task, round, attempt)
-	Members Bucket = "members" // durable index and last_counted by member
+	Members Bucket = "members" // members by (task, index)
 	Command Bucket = "command" // ids of commands done
 	SecAgg  Bucket = "secagg"  // state of secure aggregation
 	Budget  Bucket = "budget"  // privacy budget spent
@@ -73,7 +73,7 @@ var bucketTypes = map[Bucket]byte{
 const (
 	stateFile     = "state.db"
 	schemaKey     = "schema"
-	schemaVersion = 1
+	schemaVersion = 2 // 1: members within the state of the round machine, which its driver moves
 	lockWait      = 500 * time.Millisecond
 )
 

@@ -140,6 +140,22 @@ func (tx *Tx) PutState(task string, val []byte) error { return tx.Put(Round, Key
 // State returns the state of task, nil when it has none yet.
 func (tx *Tx) State(task string) ([]byte, error) { return tx.Get(Round, Key(task, "")) }
 
+// PutMember sets the member of task at an index.
+func (tx *Tx) PutMember(task string, index uint32, val []byte) error {
+	return tx.Put(Members, Key(task, string(binary.BigEndian.AppendUint32(nil, index))), val)
+}
+
+// MembersOf calls fn for the members of task in order of their indices.
+func (tx *Tx) MembersOf(task string, fn func(index uint32, val []byte) error) error {
+	return tx.ForEach(Members, Key(task, ""), func(key string, val []byte) error {
+		index := key[len(task)+1:]
+		if len(index) != 4 {
+			return fmt.Errorf("%w: %q is no key of a member", ErrCorrupt, key)
+		}
+		return fn(binary.BigEndian.Uint32([]byte(index)), val)
+	})
+}
+
 // PutRecord stores the exact JSON bytes of a record. A record is written once:
 // other bytes under the same round and attempt are refused.
 func (tx *Tx) PutRecord(task string, round uint64, attempt uint32, json []byte) error {

@@ -53,6 +53,15 @@ func (b bitmap) missing(end uint32) []wire.Range {
 	return list
 }
 
+// present returns the parts below end that are in b, likewise.
+func (b bitmap) present(end uint32) []wire.Range {
+	others := make(bitmap, len(b))
+	for i, w := range b {
+		others[i] = ^w
+	}
+	return others.missing(end)
+}
+
 // clip returns the end of a range of a peer, at most count.
 func clip(r wire.Range, count uint32) uint32 {
 	return uint32(min(uint64(r.First)+uint64(r.N), uint64(count))) // #nosec G115 -- at most count

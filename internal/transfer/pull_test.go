@@ -33,13 +33,15 @@ func TestPulls(t *testing.T) {
 		w.publish(parts)
 		for range rapid.IntRange(0, 6).Draw(t, "faults") {
 			at := rapid.Int64Range(0, 290_000).Draw(t, "at")
-			switch rapid.SampledFrom([]string{"model", "forget", "wipe", "owner"}).Draw(t, "fault") {
+			switch rapid.SampledFrom([]string{"model", "forget", "wipe", "spoil", "owner"}).Draw(t, "fault") {
 			case "model":
 				w.s.after(at, func() { w.publish(parts) })
 			case "forget":
 				w.s.after(at, func() { w.forget(200) })
 			case "wipe":
 				w.s.after(at, func() { w.forget(1_000) })
+			case "spoil":
+				w.s.after(at, func() { w.spoil(500) })
 			default:
 				w.s.after(at, w.disconnect)
 				w.s.after(at+rapid.Int64Range(0, 10_000).Draw(t, "for"), w.connect)
@@ -123,5 +125,55 @@ func TestNeedIsShared(t *testing.T) {
 		if x.needs < 1 || x.needs > 3 || x.got > 110 {
 			t.Errorf("site %d: %d needs, %d parts came", i, x.needs, x.got)
 		}
+	}
+}
+
+// Others have written over every part: the owner is asked at once for what came,
+// and the pull takes seconds, not windows of 20 s (TR-16).
+func TestSpoiltPartsAreNeeded(t *testing.T) {
+	t.Parallel()
+	w := newPullWorld(t, 1, 2)
+	w.connect()
+	w.publish(100)
+	w.s.run(5_000, func() bool { return false })
+	w.spoil(1_000)
+	for range 8 {
+		w.site(10, 20).connect()
+	}
+	start := w.s.now
+	w.s.run(start+60_000, w.pulled)
+	if took := w.s.now - start; !w.pulled() || took > 20_000 {
+		t.Fatalf("pulled: %v, after %d ms", w.pulled(), took)
+	}
+	if again := w.published - 100; again > 100+8*pullMost {
+		t.Errorf("%d parts published again", again)
+	}
+	for i, x := range w.sites {
+		if x.needs > 20 {
+			t.Errorf("site %d: %d needs", i, x.needs)
+		}
+	}
+}
+
+// Who keeps writing over a part is answered ever more slowly.
+func TestSpoiltForEver(t *testing.T) {
+	t.Parallel()
+	p := NewPuller()
+	p.Connected(0)
+	p.Want(0, testBlob("a", 3), 0)
+	p.Ready()
+	needs := 0
+	for now := ms(0); now < 120_000; now += 100 {
+		p.Spoilt(now, 0, 0)
+		if p.Ready().Need != nil {
+			needs++
+		}
+		p.Tick(now)
+		if p.Ready().Need != nil {
+			needs++
+		}
+	}
+	if needs < 6 || needs > 12 {
+		t.Errorf("%d needs in two minutes", needs)
 	}
 }

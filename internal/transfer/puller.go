@@ -20,6 +20,8 @@ const (
 
 	needFirst ms = 20_000
 	needMost  ms = 60_000
+
+	spoiltLeast ms = 1_000 // between two needs for what came as other bytes
 )
 
 // Puller fetches one blob at a time from the retained topics of its slot
@@ -55,6 +57,10 @@ type Puller struct {
 	tried  ms   // when the last of them began
 	needAt ms   // no need before
 	pause  ms   // between two needs
+
+	spoilt      bitmap // parts outstanding that came as other bytes, since the last need
+	spoiltAt    ms     // when that was
+	spoiltPause ms     // until the next
 
 	ready PullReady
 }
@@ -98,7 +104,7 @@ func (p *Puller) Want(now int64, blob wire.Blob, slot uint32) {
 	n := blob.Count()
 	p.wanted, p.blob, p.key, p.slot = n > 0, blob, blob.Key(), slot
 	p.count, p.left = uint32(n), n // #nosec G115 -- at most topics.MaxParts
-	p.have, p.asked = newBitmap(n), newBitmap(n)
+	p.have, p.asked, p.spoilt = newBitmap(n), newBitmap(n), newBitmap(n)
 	p.begin()
 }
 
@@ -110,7 +116,7 @@ func (p *Puller) Drop(now int64) {
 
 func (p *Puller) drop() {
 	p.unask()
-	p.wanted, p.blob, p.have, p.asked, p.count, p.left = false, wire.Blob{}, nil, nil, 0, 0
+	p.wanted, p.blob, p.have, p.asked, p.spoilt, p.count, p.left = false, wire.Blob{}, nil, nil, nil, 0, 0
 	p.ready.Need, p.ready.Done = nil, false
 }
 
@@ -132,6 +138,7 @@ func (p *Puller) Disconnected(now int64) {
 // begin starts anew with a window of one part.
 func (p *Puller) begin() {
 	p.window, p.changed, p.next = 1, p.now, 0
+	p.spoiltPause = 0
 	p.progress()
 	p.fill()
 }
@@ -140,7 +147,11 @@ func (p *Puller) begin() {
 // proven and new, and the caller keeps part.Data at off of the blob (TR-18).
 func (p *Puller) Part(now int64, part wire.Part, slot, index uint32) (off int, ok bool) {
 	p.time(now)
-	if !p.wanted || slot != p.slot || index != part.Index || index >= p.count || part.Blob != p.key || part.Count != p.count {
+	if !p.wanted || slot != p.slot || index >= p.count {
+		return 0, false
+	}
+	if index != part.Index || part.Blob != p.key || part.Count != p.count {
+		p.spoil(index)
 		return 0, false
 	}
 	if p.have.has(index) { // asked for twice: too early
@@ -148,6 +159,7 @@ func (p *Puller) Part(now int64, part wire.Part, slot, index uint32) (off int, o
 		return 0, false
 	}
 	if !p.blob.Holds(int(index), part.Data) {
+		p.spoil(index)
 		return 0, false
 	}
 	p.have.add(index)
@@ -165,10 +177,39 @@ func (p *Puller) Part(now int64, part wire.Part, slot, index uint32) (off int, o
 	return off, true
 }
 
+// Spoilt takes what arrived on the topic of a slot and index and is no part.
+func (p *Puller) Spoilt(now int64, slot, index uint32) {
+	p.time(now)
+	if p.wanted && slot == p.slot && index < p.count {
+		p.spoil(index)
+	}
+}
+
+// spoil notes that the broker has other bytes of a part that was asked for.
+// Waiting brings no better ones: the owner is asked (TR-16).
+func (p *Puller) spoil(index uint32) {
+	if p.asked.has(index) {
+		p.spoilt.add(index)
+		p.needSpoilt()
+	}
+}
+
+// needSpoilt asks the owner for what came as other bytes, if it is time. The
+// subscriptions stay, and bring what it publishes.
+func (p *Puller) needSpoilt() {
+	if p.spoilt.count() == 0 || p.now < p.spoiltAt+p.spoiltPause {
+		return
+	}
+	p.ready.Need = p.spoilt.present(p.count)
+	clear(p.spoilt)
+	p.spoiltAt, p.spoiltPause = p.now, min(max(2*p.spoiltPause, spoiltLeast), needFirst)
+}
+
 // progress starts the times of TR-14 over.
 func (p *Puller) progress() {
 	p.since, p.tried, p.other, p.dry = p.now, p.now, false, 0
 	p.needAt, p.pause = 0, needFirst
+	p.spoiltPause = min(p.spoiltPause, spoiltLeast)
 	p.ready.Need = nil
 }
 
@@ -244,6 +285,7 @@ func (p *Puller) Tick(now int64) {
 	if p.nAsked == 0 {
 		return
 	}
+	p.needSpoilt()
 	if p.now >= p.tried+p.patience() {
 		p.dryWindow()
 		return
@@ -290,6 +332,7 @@ func (p *Puller) unask() {
 // is pushed to everybody (TR-13).
 func (p *Puller) unsubscribe(i uint32) {
 	p.asked.del(i)
+	p.spoilt.del(i)
 	p.nAsked--
 	p.ready.Subscribe = slices.DeleteFunc(p.ready.Subscribe, func(f PartFilter) bool { return f.Slot == p.slot && f.Index == i })
 	p.ready.Unsubscribe = append(p.ready.Unsubscribe, PartFilter{Slot: p.slot, Index: i})
@@ -309,6 +352,9 @@ func (p *Puller) Ready() PullReady {
 		rd.Wake = p.tried + p.patience()
 		if !p.other {
 			rd.Wake = p.tried + p.otherAfter()
+		}
+		if p.spoilt.count() > 0 {
+			rd.Wake = min(rd.Wake, p.spoiltAt+p.spoiltPause)
 		}
 	}
 	return rd

@@ -157,6 +157,33 @@ func (w *pullWorld) forget(n int) {
 	}
 }
 
+// spoil has others write over what is retained, n of a thousand parts.
+func (w *pullWorld) spoil(n int) {
+	for i := range uint32(w.blob.Count()) {
+		if !w.s.chance(n) {
+			continue
+		}
+		part := partOf(w.blob, w.data, i)
+		switch w.s.rand.IntN(4) {
+		case 0:
+			part = wire.Part{}
+		case 1:
+			part.Blob[0] ^= 1
+		case 2:
+			part.Index++
+		default:
+			part.Data = bytes.Repeat([]byte{7}, len(part.Data))
+		}
+		f := PartFilter{Slot: w.slot, Index: i}
+		w.kept[f] = part
+		for _, x := range w.sites {
+			if _, ok := x.subs[f]; ok {
+				x.deliver(f, part)
+			}
+		}
+	}
+}
+
 // manifest reaches a site a little later.
 func (x *pullSite) manifest() {
 	w := x.w
@@ -273,7 +300,9 @@ func (x *pullSite) deliver(f PartFilter, p wire.Part) {
 			return
 		}
 		x.got++
-		if off, ok := x.p.Part(x.w.s.now, p, f.Slot, f.Index); ok {
+		if p.Data == nil {
+			x.p.Spoilt(x.w.s.now, f.Slot, f.Index)
+		} else if off, ok := x.p.Part(x.w.s.now, p, f.Slot, f.Index); ok {
 			if !bytes.Equal(x.data[off:off+len(p.Data)], make([]byte, len(p.Data))) {
 				x.w.t.Fatalf("part %d came twice", p.Index)
 			}

@@ -179,6 +179,10 @@ func (s *script) pull(out *strings.Builder, c call) {
 				if c.kv["flip"] != "" {
 					part.Data[0] ^= 1
 				}
+				if c.kv["junk"] != "" {
+					p.Spoilt(s.now, uint32(c.num("slot", 0)), i)
+					continue
+				}
 				if off, ok := p.Part(s.now, part, uint32(c.num("slot", 0)), i); !ok {
 					fmt.Fprintf(out, "  part %d is not wanted\n", i)
 				} else if off != int(i)*testData {

@@ -448,3 +448,29 @@ func (w *world) tear(member string) {
 		w.t.Fatalf("%d blobs of %s", torn, member)
 	}
 }
+
+// Others have written over parts of the model: the site asks for them at once,
+// and has the model in seconds.
+func TestJunkInPlaceOfParts(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.parts(smallParts)
+		task := w.large()
+		task.Rounds, task.StartWhen, task.Quorum = 1, 1, 1
+		w.aggregate(task)
+		c := w.client("vandal", own("round"))
+		time.Sleep(10 * time.Second)
+		for i := range 20 {
+			_, mf := w.manifest(w.retained(own("model")))
+			junk := [][]byte{[]byte("junk"), make([]byte, smallParts), wire.AppendPart(nil, wire.Part{
+				Blob: mf.Blob.Key(), Index: uint32(i), Count: uint32(mf.Blob.Count()), Data: make([]byte, smallParts-wire.PartOverhead),
+			})}[i%3]
+			c.say(partTopic(0, 2*i), junk, true)
+		}
+		w.join(three[0], walker{})
+		began := time.Now()
+		w.recorded(1, record.Committed, 2*time.Minute)
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("a round took %s", took)
+		}
+	})
+}

@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -158,6 +163,43 @@ func TestTwoTasks(t *testing.T) {
 				t.Errorf("round %d of a task without members", r.Round)
 			}
 		}
+	})
+}
+
+// Updates that change nothing have the same bytes in all tasks: those that one
+// task keeps for good stay, also when another is done with its own, and after a
+// restart.
+func TestTwoTasksOfOneUpdate(t *testing.T) {
+	inBubble(t, func(w *world) {
+		one, two := w.task(), w.task()
+		one.KeepUpdates, one.Rounds = aggregator.KeepAll, 1
+		two.Name, two.KeepUpdates, two.Rounds = "other", aggregator.KeepRound, 2
+		w.tune = func(cfg *site.Config) {
+			cfg.Tasks = append(cfg.Tasks, site.Task{Name: "other", Trainer: walker{still: true, takes: 40 * time.Second}})
+		}
+		w.aggregate(one, two)
+		for _, m := range three {
+			w.join(m, walker{still: true})
+		}
+		kept := func(when string) {
+			t.Helper()
+			h := w.delta(0, 0).ContentID().String()
+			if _, err := os.Stat(filepath.Join(w.dir, aggregatorName, "blobs", h[:2], h)); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		done := func(task string, round uint64) {
+			w.until("a round of "+task, 5*time.Minute, func() bool {
+				return slices.ContainsFunc(w.all(), func(r record.Record) bool { return r.Task == task && r.Round == round })
+			})
+		}
+		done(taskName, 1) // a site trains for one task at a time, and either may be first
+		done("other", 1)
+		kept("a round of the other task later")
+		w.end(aggregatorName)
+		w.aggregate(one, two)
+		done("other", 2)
+		kept("after a restart")
 	})
 }
 
