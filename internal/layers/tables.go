@@ -39,6 +39,9 @@ var layers = map[string]layer{
 	"internal/metrics":  {imports: []string{"aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
 
+	// What people's tools read: its schemas, its list of topics, its words.
+	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}},
+
 	// Tests of real processes against real brokers.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
 
@@ -74,6 +77,7 @@ var libraries = []library{
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
 	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
+	{"github.com/google/jsonschema-go", []string{"internal/contract"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},
