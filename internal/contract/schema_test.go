@@ -43,7 +43,7 @@ var names = map[topics.Kind]string{
 	topics.Record: record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
 }
 
-// strict are the kinds whose readers refuse keys they do not know.
+// strict are the kinds whose readers refuse keys they do not know (T-18).
 var strict = []topics.Kind{topics.Command, topics.Record}
 
 // The files in docs/ref/schema are what the published types give.
@@ -138,7 +138,7 @@ func infer(t *testing.T, typ reflect.Type) *jsonschema.Schema {
 }
 
 // describe adds what the Go source says of each field. Readers ignore keys that
-// they do not know, so the schemas allow them; what is there has its type: fedmq
+// they do not know (T-18), so the schemas allow them; what is there has its type: fedmq
 // writes null for a bitmap only.
 func describe(t *testing.T, typ reflect.Type, s *jsonschema.Schema) {
 	t.Helper()
