@@ -26,13 +26,10 @@ TORCH         ?=
 VENV          := bin/venv$(if $(TORCH),-torch)
 
 .DEFAULT_GOAL := help
-.PHONY: help contract build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-
-contract: ## write docs/ref/schema and docs/ref/asyncapi.yaml anew
-	$(GO) test ./internal/contract -run 'TestSchemas|TestAsyncAPI' -update
 
 build: ## build ./bin/fedmq, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/fedmq ./cmd/fedmq
@@ -57,6 +54,10 @@ fmt: $(LINT) ## format all Go files (gofumpt, grouped imports)
 
 fmt-check: ## fail if gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+
+.PHONY: contract
+contract: ## write docs/ref/schema and docs/ref/asyncapi.yaml anew
+	$(GO) test ./internal/contract -run 'TestSchemas|TestAsyncAPI' -update
 
 vet: ## go vet
 	$(GO) vet ./...

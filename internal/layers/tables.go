@@ -29,6 +29,7 @@ var layers = map[string]layer{
 	"internal/member":   {imports: []string{"model"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
+	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics"}},
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
@@ -38,9 +39,6 @@ var layers = map[string]layer{
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
-
-	// What people's tools read: its schemas, its list of topics, its words.
-	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}},
 
 	// Tests of real processes against real brokers.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
