@@ -55,6 +55,10 @@ fmt: $(LINT) ## format all Go files (gofumpt, grouped imports)
 fmt-check: ## fail if gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 
+.PHONY: contract
+contract: ## write docs/ref/schema and docs/ref/asyncapi.yaml anew
+	$(GO) test ./internal/contract -run 'TestSchemas|TestAsyncAPI' -update
+
 vet: ## go vet
 	$(GO) vet ./...
 

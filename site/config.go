@@ -58,14 +58,6 @@ const (
 	SecuritySign Security = "sign" // every message acted on carries a known key's signature
 )
 
-// security is the setting in force.
-func (c Config) security() Security {
-	if c.Signer == nil {
-		return SecurityOpen
-	}
-	return SecuritySign
-}
-
 // Task is one federated model that the site takes part in.
 type Task struct {
 	Name    string          // [a-z0-9-]{1,64}; required

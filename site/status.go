@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/record"
 )
 
 // Schemas of the JSON that people read.
@@ -39,7 +40,7 @@ type State struct {
 	BirthMS     int64    `json:"birth_ms"`     // start of this process
 	Roles       []string `json:"roles"`
 	Agent       string   `json:"agent"`
-	Security    Security `json:"security"`           // whether this site signs and checks
+	Security    string   `json:"security"`           // signed or unsigned: whether this site signs and checks
 	Insecure    bool     `json:"insecure,omitempty"` // the broker's certificate is not checked
 	Tasks       []string `json:"tasks"`
 }
@@ -83,6 +84,14 @@ func (s *site) state(online bool) link.Message {
 		Roles: []string{"site"}, Agent: s.cfg.Agent, Tasks: s.names,
 		Security: s.cfg.security(), Insecure: s.cfg.TLS != nil && s.cfg.TLS.InsecureSkipVerify,
 	})
+}
+
+// security says as records and aggregators do (RC-9) whether messages are signed.
+func (c Config) security() string {
+	if c.Signer == nil {
+		return record.Unsigned
+	}
+	return record.Signed
 }
 
 // publishStatus publishes the status of a task: QoS 1 for a new phase, 0 for

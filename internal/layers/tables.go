@@ -29,6 +29,7 @@ var layers = map[string]layer{
 	"internal/member":   {imports: []string{"model"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
+	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/bubble"}},
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
@@ -75,6 +76,7 @@ var libraries = []library{
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
 	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
+	{"github.com/google/jsonschema-go", []string{"internal/contract"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"golang.org/x/term", []string{"cmd"}},

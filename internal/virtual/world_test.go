@@ -19,6 +19,7 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/bubble"
+	"github.com/fedmq/fedmq/internal/contract"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
@@ -57,6 +58,9 @@ type world struct {
 	records []record.Record
 	ends    []string
 
+	schemas   contract.Schemas
+	published map[topics.Kind]int // JSON of the parties, each held against its schema
+
 	parties map[string]func() error // running, by name: ends it and returns its error
 }
 
@@ -77,8 +81,10 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, dir: t.TempDir(), log: zerolog.Nop(), ns: ns,
 		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, parties: map[string]func() error{},
-		lines: map[string]*line{},
+		lines: map[string]*line{}, published: map[topics.Kind]int{},
 	}
+	w.schemas, err = contract.Load("../..")
+	check(t, err)
 	if os.Getenv("FEDMQ_TEST_LOG") != "" {
 		w.log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
 	}
@@ -166,6 +172,9 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 		}
 		if name == aggregatorName {
 			c = &deafConn{Conn: c, w: w}
+		}
+		if name == aggregatorName || strings.HasSuffix(name, "/line-1") {
+			c = &readerConn{Conn: c, w: w, name: name}
 		}
 		w.conns[name] = c
 		return c, nil

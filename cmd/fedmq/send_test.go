@@ -1,0 +1,41 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/fedmq/fedmq/internal/contract"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// What `fedmq send` publishes is as docs/ref/schema/command.json says.
+func TestCommandSchema(t *testing.T) {
+	t.Parallel()
+	schemas, err := contract.Load("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(t.TempDir(), "operator.pem")
+	if err := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, sign := range []string{"", key} {
+		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop"} {
+			b, err := commandPayload("1", op, 7, sign)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schemas.Check(topics.Command, b); err != nil {
+				t.Errorf("%s: %v", b, err)
+			}
+		}
+	}
+}
