@@ -16,7 +16,7 @@ import (
 )
 
 type aggregatorCmd struct {
-	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
+	Config    string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
 	httpFlag
@@ -43,9 +43,11 @@ func (aggregatorCmd) Help() string {
       statistics: zscore           # begin with a federated z-score
       keep_updates: none           # none | round | all
 
-Also: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner,
-http, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; and for a
-task goal, join_wait, sample, seed, slots, keep_models. It runs until SIGTERM; state survives a kill.`
+Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner, http,
+audit, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; of a task goal,
+join_wait, sample, seed, slots, keep_models. All of them: docs/ref/config.md.
+
+It runs until SIGTERM; state survives a kill.`
 }
 
 // aggregatorFile is the configuration file of an aggregator.

@@ -21,7 +21,7 @@ import (
 )
 
 type siteCmd struct {
-	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
+	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
 	httpFlag
 	Slow bool `help:"Take two seconds a round of training, so that people can follow."`
@@ -47,12 +47,14 @@ func (siteCmd) Help() string {
 
 or, for a program in any language (docs/spec/trainer.md):
 
-      trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
+  trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
 
-Also: username, password_file, client_id, tls: {ca, cert, key, insecure},
-keys: {key, allow: [{path, role, key}]}, min_security: open|sign, http; for thin or shared lines
-bandwidth: 256 kbit/s, hours: 22:00-06:00; for time series derive, test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
-was not settled is sent again after a restart.`
+Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, http, audit,
+keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
+bandwidth: 256 kbit/s and hours: 22:00-06:00; for time series derive, test_where and
+target: {rows_left: {cap, truth}}. All of them: docs/ref/config.md.
+
+It runs until SIGTERM; an update that was not settled is sent again after a restart.`
 }
 
 // siteFile is the configuration file of a site.

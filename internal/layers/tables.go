@@ -76,6 +76,7 @@ var libraries = []library{
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
+	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch
