@@ -12,8 +12,8 @@ var layers = map[string]layer{
 	".":                   {},
 	"topics":              {},
 	"model":               {},
-	"wire":                {imports: []string{"topics", "model"}},
-	"broker":              {imports: []string{"topics", "internal/store"}},
+	"wire":                {imports: []string{"topics", "model", "internal/secret"}},
+	"broker":              {imports: []string{"topics", "internal/store", "internal/secret"}},
 	"trainer":             {imports: []string{"model"}},
 	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
@@ -33,6 +33,7 @@ var layers = map[string]layer{
 	"internal/link":     {imports: []string{"topics"}},
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
+	"internal/secret":   {}, // files of keys and passwords
 	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
