@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model", "internal/secret"}},
 	"broker":              {imports: []string{"topics", "internal/store", "internal/secret"}},
 	"trainer":             {imports: []string{"model"}},
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
@@ -33,11 +33,12 @@ var layers = map[string]layer{
 	"internal/link":     {imports: []string{"topics"}},
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
+	"internal/audit":    {}, // lines for auditors
 	"internal/secret":   {}, // files of keys and passwords
 	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
-	"internal/metrics":  {imports: []string{"aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
+	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
 
 	// Tests of real processes against real brokers.
