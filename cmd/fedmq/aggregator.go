@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
 )
@@ -213,8 +214,14 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg.OnEnd = ends.on
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
 	cfg.Monitor = new(aggregator.Monitor)
-	run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
-	if err := withHTTP(ctx, c.or(file.Connection.HTTP), cfg.Log, metrics.Aggregator(cfg.Monitor), run); err != nil {
+	log := auditLog{file: file.Connection.Audit, config: c.Config, node: node(cfg.Namespace, cfg.Owner), log: cfg.Log}
+	if err := log.with(ctx, func(ctx context.Context, l *audit.Log) error {
+		if l != nil {
+			cfg.Audit = l.Write
+		}
+		run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
+		return withHTTP(ctx, c.or(file.Connection.HTTP), cfg.Log, metrics.WithAudit(metrics.Aggregator(cfg.Monitor), l), run)
+	}); err != nil {
 		return err
 	}
 	if c.UntilDone {

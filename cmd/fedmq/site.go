@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -219,6 +220,12 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	cfg.Log = log
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
 	cfg.Monitor = new(site.Monitor)
-	run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
-	return withHTTP(ctx, c.or(f.Connection.HTTP), cfg.Log, metrics.Site(cfg.Monitor), run)
+	lines := auditLog{file: f.Connection.Audit, config: c.Config, node: node(cfg.Namespace, cfg.Member), log: log}
+	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
+		if l != nil {
+			cfg.Audit = l.Write
+		}
+		run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
+		return withHTTP(ctx, c.or(f.Connection.HTTP), log, metrics.WithAudit(metrics.Site(cfg.Monitor), l), run)
+	})
 }
