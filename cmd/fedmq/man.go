@@ -104,8 +104,8 @@ func manItems(b *strings.Builder, title string, items []manualItem) {
 		if it.preset.value != "" {
 			what += " Default: " + manText.Replace(it.preset.value) + "."
 		}
-		for _, env := range it.env {
-			what += " Environment: " + manText.Replace(env) + "."
+		if len(it.env) > 0 {
+			what += " Environment: " + manText.Replace(strings.Join(it.env, ", ")) + "."
 		}
 		fmt.Fprintf(b, "%s\n: %s\n\n", name, what)
 	}

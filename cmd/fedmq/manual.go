@@ -203,8 +203,8 @@ func table(b *strings.Builder, title string, items []manualItem) {
 			name += "=" + it.value
 		}
 		what := markdownText.Replace(it.help)
-		for _, env := range it.env {
-			what += " Environment: `" + env + "`."
+		if len(it.env) > 0 {
+			what += " Environment: `" + strings.Join(it.env, "`, `") + "`."
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, what, it.preset)
 	}

@@ -44,5 +44,9 @@ func check(path string, mode fs.FileMode, owner, self int) error {
 	case mode&0o037 == 0 && owner == root && self != root:
 		return nil
 	}
-	return fmt.Errorf("%s has mode %04o and the owner %d: want 0600, or 0440 and the owner root", path, mode, owner)
+	want := "0600"
+	if self != root {
+		want += ", or 0440 if it belongs to root"
+	}
+	return fmt.Errorf("%s has mode %04o: others may read it, want %s", path, mode, want)
 }

@@ -39,6 +39,9 @@ func TestCheck(t *testing.T) {
 		if err != nil && !strings.HasPrefix(err.Error(), "key.pem has mode 0") {
 			t.Errorf("%s: %v", tc.name, err)
 		}
+		if err != nil && strings.HasSuffix(err.Error(), "if it belongs to root") != (tc.self != root) {
+			t.Errorf("%s: %v is no advice to a process of user %d", tc.name, err, tc.self)
+		}
 	}
 }
 
