@@ -50,6 +50,7 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 		return err
 	}
 	crash.At("adopt.after-tx")
+	t.auditRecord(r, raw)
 	t.log.Warn().Uint64("round", rnd).Uint64("epoch", save.State.Epoch).Str("model", id.String()).Str("from", from).
 		Msg("adopted: the task goes on above what was seen")
 	return nil

@@ -58,6 +58,7 @@ func detailOf(err error) string {
 func (t *task) refuse(path string, h wire.Header, err error) {
 	reason, detail := problem(err)
 	t.count(reason)
+	t.unheard(path, reason)
 	now := t.a.nowMS()
 	if t.mayLog() {
 		t.log.Warn().Str("sender", path).Str("reason", reason.String()).Str("detail", detail).Msg("message refused")

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,7 +44,8 @@ func (t *task) command(m link.Message) {
 	c, err := t.parseCommand(m)
 	if err != nil {
 		t.log.Warn().Err(err).Msg("command refused")
-		t.event(round.Fact{Kind: round.FactCommand, Round: t.state.Round, Attempt: t.state.Attempt, Detail: "refused: " + detailOf(err)})
+		t.auditRefusedCommand(detailOf(err))
+		t.tell(round.Fact{Kind: round.FactCommand, Round: t.state.Round, Attempt: t.state.Attempt, Detail: "refused: " + detailOf(err)})
 		return
 	}
 	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
@@ -62,6 +64,7 @@ func (a *aggregator) operator(kid [8]byte) (ed25519.PublicKey, bool) {
 
 func (t *task) parseCommand(m link.Message) (Command, error) {
 	var c Command
+	t.audited.signer = ""
 	fresh := !t.a.started || t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
 	if m.Retained || fresh {
 		t.a.conn.Post(link.Message{Topic: m.Topic, QoS: 1, Retained: true}) // clear it
@@ -73,7 +76,10 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	doc := m.Payload
 	if t.a.cfg.Signer != nil {
 		var err error
-		if doc, err = record.VerifyCommand(doc, t.a.operator); err != nil {
+		if doc, err = record.VerifyCommand(doc, func(kid [8]byte) (ed25519.PublicKey, bool) {
+			t.audited.signer = hex.EncodeToString(kid[:])
+			return t.a.operator(kid)
+		}); err != nil {
 			return c, fmt.Errorf("this task is signed, a command needs the signature of a listed operator: %w", err)
 		}
 	}
@@ -90,6 +96,7 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	}
 	switch c.Command {
 	case round.OpStart, round.OpPause, round.OpPauseNow, round.OpResume, round.OpStop:
+		t.commanded(c.ID)
 		return c, nil
 	}
 	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume or stop", c.Command)

@@ -51,6 +51,9 @@ type Config struct {
 	OnRecord func(task string, r record.Record)
 	// OnEnd is called likewise, once a task: finished, or stopped with a reason.
 	OnEnd func(task string, finished bool, reason string)
+	// Audit is called likewise with what an auditor asks about, after it has
+	// become durable: commands, members and keys, rounds, models.
+	Audit func(Audited)
 	// Monitor, if not nil, shows the numbers of the run; one for each run.
 	Monitor *Monitor
 }

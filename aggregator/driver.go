@@ -28,6 +28,9 @@ func (a *aggregator) run(ctx context.Context) error {
 	go func() { defer close(pubDone); a.pub.run(ctx) }()
 
 	err := a.loop(ctx, linkDone)
+	for _, t := range a.order {
+		t.auditUnheard()
+	}
 	cancel()
 	<-pubDone
 	a.parts.goes.Wait()

@@ -25,6 +25,7 @@ func (t *task) join(path string, m link.Message) {
 		t.refuse(path, h, err)
 		return
 	}
+	t.heard(path, h.KeyID)
 	t.claim(path, j)
 	t.step(round.Join{
 		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
@@ -39,6 +40,7 @@ func (t *task) update(path string, m link.Message) {
 		t.refuse(path, h, err)
 		return
 	}
+	t.heard(path, h.KeyID)
 	ev := round.Update{
 		Now: t.a.nowMS(), Member: path, Round: h.Round, Attempt: h.Attempt, Base: round.ID(h.Base), Bytes: int64(len(m.Payload)),
 	}

@@ -38,6 +38,7 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 	t.set(ownHead, t.topics.Record(), head)
 	t.headDue = true // unless the next order's publication takes it along
 	t.note(r)
+	t.auditRecord(r, raw)
 	t.tally.noted(t.last)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")

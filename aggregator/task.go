@@ -78,6 +78,7 @@ type task struct {
 
 	counts  counts
 	tally   tally
+	audited audited
 	answers answers
 	settled settledCache
 	quiet   map[round.FactKind]int // facts of large cohorts since the last view

@@ -126,6 +126,7 @@ func (t *task) uploadsView() *uploadsView {
 }
 
 func (t *task) view(now int64) {
+	t.auditUnheard()
 	s := t.state
 	v := roundView{
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
@@ -191,6 +192,12 @@ type eventView struct {
 }
 
 func (t *task) event(f round.Fact) {
+	t.auditFact(f)
+	t.tell(f)
+}
+
+// tell publishes a fact.
+func (t *task) tell(f round.Fact) {
 	if t.machine.Welcomed() > loud && f.Member != "" && f.Kind != round.FactCommand {
 		t.quiet[f.Kind]++
 		t.viewDue = true

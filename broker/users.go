@@ -3,10 +3,11 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/fedmq/fedmq/internal/secret"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -142,14 +143,12 @@ func checkUserName(name string) error {
 }
 
 func readPassword(path string) (string, error) {
-	info, err := os.Stat(path)
+	f, err := secret.Open(path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("password file: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("password file %s has mode %04o: others may read it, want 0600", path, info.Mode().Perm())
-	}
-	b, err := os.ReadFile(path)
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(f)
 	if err != nil {
 		return "", err
 	}

@@ -46,6 +46,11 @@ type Config struct {
 
 	Monitor *Monitor // shows the numbers of the run, one for each run; default none
 
+	// Audit is called from the driver's goroutine, which it must not hold up, with
+	// what an auditor asks about: models received, updates made and sent, what
+	// became of them; default none.
+	Audit func(Audited)
+
 	disk disk // tests
 }
 

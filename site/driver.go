@@ -305,6 +305,7 @@ func (s *site) onSent(e sent) {
 	if e.err != nil {
 		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
 	} else {
+		s.auditSent(e.task, e.round)
 		crash.At("offer.after")
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
@@ -152,6 +153,7 @@ func (s *site) keep(jobs context.Context, t *task, base model.ContentID) error {
 	if err := s.disk.PutModel(t.Name, l.Content, l.model); err != nil {
 		return err
 	}
+	s.auditModel(t, l.Content, int64(len(l.model.Blob)))
 	return s.step(jobs, t, member.ModelStored{Model: l.Stored})
 }
 
@@ -190,6 +192,7 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 	default:
 		return nil // of a later version
 	}
+	s.auditReply(t, h, w)
 	return s.step(jobs, t, member.Replied{Epoch: h.Epoch, Reply: r})
 }
 
@@ -206,6 +209,7 @@ func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
 // without payloads (S-3).
 type refused struct {
 	log    zerolog.Logger
+	audit  func(Audited) // nil: nobody asks
 	last   ms
 	counts map[refusedKey]int
 }
@@ -241,6 +245,9 @@ func (r *refused) flush(now ms) {
 	}
 	for k, n := range r.counts {
 		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Msg("messages refused")
+		if r.audit != nil {
+			r.audit(Audited{Event: audit.Refused, Topic: k.topic, Reason: k.reason, Count: n})
+		}
 		delete(r.counts, k)
 		break
 	}

@@ -24,6 +24,9 @@ func (s *site) seal(t *task, w member.Seal) (member.Event, error) {
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
 	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work}
 	err := s.put(t, e, h, u, int(w.PartSize), &e)
+	if err == nil {
+		s.auditUpdate(t, e, u)
+	}
 	r.release()
 	if no, ok := errors.AsType[unfit](err); ok {
 		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil

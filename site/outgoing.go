@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
@@ -37,6 +38,7 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 			SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
 		})
 	case member.SendDecline:
+		s.audit(t, Audited{Event: audit.Declined, Epoch: m.Stamp.Epoch, Round: m.Stamp.Round, Attempt: m.Stamp.Attempt, Reason: m.Reason, Detail: clip(m.Detail)})
 		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, member.Stored{Content: m.Base, Schema: m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
 		crash.At("decline.after")
 	case member.SendEntry:

@@ -159,6 +159,7 @@ func (s *site) pulled(jobs context.Context, t *task) error {
 	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", m.Blob.Length).Int("parts", m.Blob.Count()).
 		Int64("ms", s.now()-p.began).Int("ignored", p.ignored).Msg("model received")
 	p.ignored = 0
+	s.auditModel(t, m.is.Content, int64(m.Blob.Length)) // #nosec G115 -- of a schema: an int
 	if err := s.endPull(jobs, t); err != nil {
 		return err
 	}

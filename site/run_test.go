@@ -513,7 +513,7 @@ func TestReconnectIsSpread(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				h := newHub(t)
 				h.life(h.config(&fake{}))
 				h.welcome()

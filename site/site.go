@@ -80,10 +80,11 @@ type task struct {
 	shared  int                // members of the task, as its order tells
 
 	tally     tally
-	published ms   // last status
-	beat      ms   // next status without news
-	behind    bool // there is progress to show
-	changed   bool // there is a phase to show
+	settled   Audited // told last
+	published ms      // last status
+	beat      ms      // next status without news
+	behind    bool    // there is progress to show
+	changed   bool    // there is a phase to show
 
 	done, total atomic.Int64 // progress; shared with the job's goroutine
 	nudge       func()
@@ -117,7 +118,7 @@ func newSite(cfg Config) (*site, error) {
 	s := &site{
 		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{},
 		results: make(chan result, 1), sent: make(chan sent), parts: make(chan partSent), nudges: make(chan struct{}, 1),
-		refused: refused{log: cfg.Log}, up: pace(cfg.Bandwidth), down: pace(cfg.Bandwidth),
+		refused: refused{log: cfg.Log, audit: cfg.Audit}, up: pace(cfg.Bandwidth), down: pace(cfg.Bandwidth),
 	}
 	s.birth = s.now()
 	var seed [32]byte

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
+	"github.com/fedmq/fedmq/internal/secret"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -72,8 +72,9 @@ func KeyIDOf(pub ed25519.PublicKey) string {
 const maxPEM = 16 << 10
 
 // LoadPrivateKeyPEM reads an Ed25519 private key as "openssl genpkey -algorithm
-// ed25519" writes it (PKCS #8 in PEM). A file that its group or others may read
-// or write is refused, except on Windows, which has no such modes.
+// ed25519" writes it (PKCS #8 in PEM). A file that others than its owner may read
+// is refused, but for one of root's that the group may read, and on Windows,
+// which has no such modes.
 func LoadPrivateKeyPEM(path string) (ed25519.PrivateKey, error) {
 	der, err := loadPEM(path, "PRIVATE KEY", true)
 	if err != nil {
@@ -108,23 +109,18 @@ func LoadPublicKeyPEM(path string) (ed25519.PublicKey, error) {
 	return ed, nil
 }
 
-// loadPEM returns the content of the one PEM block of a file. The file that is
-// checked is the file that is read.
-func loadPEM(path, want string, secret bool) ([]byte, error) {
-	f, err := os.Open(path) // #nosec G304 -- the operator's own key file
+// loadPEM returns the content of the one PEM block of a file. A private key
+// is one that secret.Open opens.
+func loadPEM(path, want string, private bool) ([]byte, error) {
+	open := os.Open
+	if private {
+		open = secret.Open
+	}
+	f, err := open(path) // #nosec G304 -- the operator's own key file
 	if err != nil {
 		return nil, fmt.Errorf("wire: key file: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	if secret && runtime.GOOS != "windows" {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, fmt.Errorf("wire: key file: %w", err)
-		}
-		if mode := info.Mode().Perm(); mode&0o077 != 0 {
-			return nil, fmt.Errorf("wire: private key %s has mode %04o, want 0600: nobody but its owner may read it", path, mode)
-		}
-	}
 	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
 	if err != nil {
 		return nil, fmt.Errorf("wire: key file: %w", err)

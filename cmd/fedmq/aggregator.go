@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
 )
 
 type aggregatorCmd struct {
-	Config    string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
+	Config    string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
 	httpFlag
@@ -43,9 +44,11 @@ func (aggregatorCmd) Help() string {
       statistics: zscore           # begin with a federated z-score
       keep_updates: none           # none | round | all
 
-Also: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner,
-http, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; and for a
-task goal, join_wait, sample, seed, slots, keep_models. It runs until SIGTERM; state survives a kill.`
+Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner, http,
+audit, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; of a task goal,
+join_wait, sample, seed, slots, keep_models. All of them: docs/ref/config.md.
+
+It runs until SIGTERM; state survives a kill.`
 }
 
 // aggregatorFile is the configuration file of an aggregator.
@@ -211,8 +214,14 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg.OnEnd = ends.on
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
 	cfg.Monitor = new(aggregator.Monitor)
-	run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
-	if err := withHTTP(ctx, c.or(file.Connection.HTTP), cfg.Log, metrics.Aggregator(cfg.Monitor), run); err != nil {
+	log := auditLog{file: file.Connection.Audit, config: c.Config, node: node(cfg.Namespace, cfg.Owner), log: cfg.Log}
+	if err := log.with(ctx, func(ctx context.Context, l *audit.Log) error {
+		if l != nil {
+			cfg.Audit = l.Write
+		}
+		run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
+		return withHTTP(ctx, c.or(file.Connection.HTTP), cfg.Log, metrics.WithAudit(metrics.Aggregator(cfg.Monitor), l), run)
+	}); err != nil {
 		return err
 	}
 	if c.UntilDone {

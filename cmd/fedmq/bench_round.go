@@ -21,7 +21,7 @@ type benchRoundCmd struct {
 	PartSize  int    `default:"129024" help:"Largest MQTT payload in bytes (part_size)."`
 	Seed      uint64 `default:"1" help:"Seed of the updates: the same seed gives the same models."`
 	Dir       string `help:"Where the run's directory is made, and removed at the end; default: the system's directory for temporary files."`
-	Profile   string `help:"Existing directory for CPU and heap profiles of every process (go tool pprof)."`
+	Profile   string `placeholder:"DIR" help:"Existing directory for CPU and heap profiles of every process (go tool pprof)."`
 	JSON      bool   `help:"Print one JSON object."`
 }
 

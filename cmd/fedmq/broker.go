@@ -19,33 +19,35 @@ import (
 
 type brokerCmd struct {
 	Listen    string   `default:"127.0.0.1:1883" help:"Address for MQTT over TCP; empty for none."`
-	WS        string   `name:"ws" help:"Address for MQTT over WebSocket."`
-	TLS       string   `name:"tls" help:"Address for MQTT over TLS."`
-	WSS       string   `name:"wss" help:"Address for MQTT over secure WebSocket."`
-	Cert      string   `type:"existingfile" help:"Certificate chain of the TLS listeners (PEM)."`
-	Key       string   `type:"existingfile" help:"Private key of the TLS listeners (PEM)."`
-	ClientCA  string   `type:"existingfile" help:"Authority of client certificates (PEM): a certificate is then an identity."`
-	Origin    []string `help:"Web origin whose pages may open a WebSocket; may be repeated."`
-	Namespace string   `help:"Enterprise prefix of the UNS; the access list follows from it."`
-	Users     string   `type:"existingfile" help:"Users file (YAML)."`
+	WS        string   `name:"ws" placeholder:"ADDR" help:"Address for MQTT over WebSocket."`
+	TLS       string   `name:"tls" placeholder:"ADDR" help:"Address for MQTT over TLS."`
+	WSS       string   `name:"wss" placeholder:"ADDR" help:"Address for MQTT over secure WebSocket."`
+	Cert      string   `type:"existingfile" placeholder:"FILE" help:"Certificate chain of the TLS listeners (PEM)."`
+	Key       string   `type:"existingfile" placeholder:"FILE" help:"Private key of the TLS listeners (PEM)."`
+	ClientCA  string   `type:"existingfile" placeholder:"FILE" help:"Authority of client certificates (PEM): a certificate is then an identity."`
+	Origin    []string `placeholder:"URL" help:"Web origin whose pages may open a WebSocket; may be repeated."`
+	Namespace string   `placeholder:"PREFIX" help:"Enterprise prefix of the UNS; the access list follows from it."`
+	Users     string   `type:"existingfile" placeholder:"FILE" help:"Users file (YAML)."`
 	Open      bool     `help:"No users, no access list: everybody may do everything. For trying."`
-	DataDir   string   `help:"Directory for retained messages; without it they are lost at a restart."`
+	DataDir   string   `placeholder:"DIR" help:"Directory for retained messages; without it they are lost at a restart."`
 	httpFlag
 	MaxPacket int `default:"1114112" help:"Largest MQTT packet in bytes."`
 }
 
 func (brokerCmd) Help() string {
-	return `For trying:      fedmq broker --open
-For small plants: fedmq broker --namespace acme --users users.yaml --data-dir ./broker
+	return `For trying, and for small plants:
 
-users.yaml: who may connect, and as what; the access list follows.
+  fedmq broker --open
+  fedmq broker --namespace acme --users users.yaml --data-dir ./broker
+
+The users file says who may connect, and as what; the access list follows from it:
 
   users:
     - {name: aggregator, password_hash: "...", role: aggregator, members: ["+/line-1"]}
     - {name: berlin/line-1, password_file: berlin.pw, role: site}
     - {name: scada, password_hash: "...", role: watcher}
 
-A password_hash is printed by:  fedmq hash-password < file  (see docs/howto/broker.md).`
+A password_hash is what fedmq hash-password prints. More: docs/howto/broker.md.`
 }
 
 type usersFile struct {

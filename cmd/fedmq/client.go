@@ -15,11 +15,11 @@ import (
 
 // accessFlags are what a broker may ask of a client.
 type accessFlags struct {
-	Username     string `short:"u" help:"MQTT user name."`
-	PasswordFile string `type:"existingfile" help:"File whose first line is the password."`
-	CA           string `name:"ca" type:"existingfile" help:"Authority of the broker's certificate (PEM)."`
-	Cert         string `type:"existingfile" help:"Client certificate (PEM)."`
-	Key          string `type:"existingfile" help:"Key of the client certificate (PEM)."`
+	Username     string `short:"u" placeholder:"NAME" help:"MQTT user name."`
+	PasswordFile string `type:"existingfile" placeholder:"FILE" help:"File whose first line is the password."`
+	CA           string `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the broker's certificate (PEM)."`
+	Cert         string `type:"existingfile" placeholder:"FILE" help:"Client certificate (PEM)."`
+	Key          string `type:"existingfile" placeholder:"FILE" help:"Key of the client certificate (PEM)."`
 	Insecure     bool   `help:"Do not verify the broker's certificate."`
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // docs/ref/config.md has every key of the configuration files in the table of
-// its section, and no other.
+// its section, with the type that the program reads, and no other. TestDocumentedRanges
+// and TestDocumentedSettings compare ranges, package aggregator its defaults.
 func TestConfigReference(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/ref/config.md")
@@ -22,7 +24,7 @@ func TestConfigReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	arch, table, program := reflect.TypeFor[archFile](), reflect.TypeFor[tabular.Config](), reflect.TypeFor[execFile]()
-	want := map[string][]string{
+	want := map[string]map[string]string{
 		"Connection":        keyPaths("yaml", reflect.TypeFor[connection]()),
 		"Aggregator":        keyPaths("yaml", reflect.TypeFor[aggregatorFile](), arch),
 		"Built-in models":   keyPaths("yaml", arch),
@@ -34,7 +36,7 @@ func TestConfigReference(t *testing.T) {
 	}
 	got := documentedKeys(string(text))
 	for _, section := range slices.Sorted(maps.Keys(want)) {
-		if diff := cmp.Diff(slices.Sorted(slices.Values(want[section])), got[section]); diff != "" {
+		if diff := cmp.Diff(want[section], got[section]); diff != "" {
 			t.Errorf("%s: - in the program, + in the document:\n%s", section, diff)
 		}
 		delete(got, section)
@@ -44,49 +46,74 @@ func TestConfigReference(t *testing.T) {
 	}
 }
 
-// keyPaths lists the keys of a struct and of what is below it, but for the
-// types in stop; inlined structs have a section of their own.
-func keyPaths(tag string, t reflect.Type, stop ...reflect.Type) []string {
-	var out []string
+// keyPaths lists the keys of a struct and of what is below it, with their types,
+// but for what is below the types in stop; inlined structs have a section of
+// their own.
+func keyPaths(tag string, t reflect.Type, stop ...reflect.Type) map[string]string {
+	out := map[string]string{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, opts, _ := strings.Cut(f.Tag.Get(tag), ",")
 		if name == "" || strings.Contains(opts, "inline") {
 			continue
 		}
-		out = append(out, name)
 		ft := f.Type
-		if ft.Kind() == reflect.Slice {
-			name, ft = name+"[]", ft.Elem()
-		}
 		if ft.Kind() == reflect.Pointer {
 			ft = ft.Elem()
+		}
+		out[name] = typeName(ft)
+		if ft.Kind() == reflect.Slice {
+			name, ft = name+"[]", ft.Elem()
 		}
 		if ft.Kind() != reflect.Struct || slices.Contains(stop, ft) || reflect.PointerTo(ft).Implements(nodeUnmarshaler) {
 			continue
 		}
-		for _, below := range keyPaths(tag, ft, stop...) {
-			out = append(out, name+"."+below)
+		for below, kind := range keyPaths(tag, ft, stop...) {
+			out[name+"."+below] = kind
 		}
 	}
 	return out
 }
 
-// documentedKeys returns the first column of the tables, by heading.
-func documentedKeys(text string) map[string][]string {
-	keys := map[string][]string{}
+// typeName is how the document calls a type.
+func typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case whole(t):
+		return "whole number"
+	}
+	switch t.Kind() {
+	case reflect.Float64:
+		return "number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	case reflect.Slice:
+		return "list of " + typeName(t.Elem()) + "s"
+	case reflect.Interface:
+		return "value"
+	}
+	return "mapping"
+}
+
+// documentedKeys returns the first two columns of the tables, by heading.
+func documentedKeys(text string) map[string]map[string]string {
+	keys := map[string]map[string]string{}
 	section := ""
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "#") {
 			section = strings.Trim(line, "# \n")
 		}
 		if row, ok := strings.CutPrefix(line, "| `"); ok {
-			key, _, _ := strings.Cut(row, "`")
-			keys[section] = append(keys[section], key)
+			key, rest, _ := strings.Cut(row, "` | ")
+			kind, _, _ := strings.Cut(rest, " | ")
+			if keys[section] == nil {
+				keys[section] = map[string]string{}
+			}
+			keys[section][key] = kind
 		}
-	}
-	for _, k := range keys {
-		slices.Sort(k)
 	}
 	return keys
 }

@@ -25,6 +25,7 @@ type connection struct {
 	DataDir      string    `yaml:"data_dir"`
 	Keys         *keyFiles `yaml:"keys"`
 	HTTP         string    `yaml:"http"`
+	Audit        string    `yaml:"audit"`
 }
 
 // tlsFiles are PEM files: the authority of the broker's certificate, and the

@@ -11,9 +11,9 @@ import (
 type dashboardCmd struct {
 	watchFlags
 	Listen    string `default:"127.0.0.1:8470" help:"Address of the page; port 0 takes a free one. Who reaches it sees the federation."`
-	Token     string `env:"FEDMQ_DASHBOARD_TOKEN" help:"What commands want, at least 16 characters. Default: a new one is printed."`
-	TokenFile string `type:"existingfile" help:"File whose first line is the token."`
-	SignKey   string `type:"existingfile" help:"Operator's private key (Ed25519, PEM), for commands to a signed task."`
+	Token     string `env:"FEDMQ_DASHBOARD_TOKEN" placeholder:"TEXT" help:"What a person types before giving commands, at least 16 characters; without one a new token is made and printed."`
+	TokenFile string `type:"existingfile" placeholder:"FILE" help:"File whose first line is the token."`
+	SignKey   string `type:"existingfile" placeholder:"FILE" help:"Operator's private key (Ed25519, PEM), for commands to a signed task."`
 }
 
 func (dashboardCmd) Help() string {

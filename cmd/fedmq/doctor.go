@@ -19,14 +19,14 @@ type doctorCmd struct {
 	URL string `arg:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
 	accessFlags
 	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
-	Node      string `help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
+	Node      string `placeholder:"PATH" help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
 	Restart   bool   `help:"Also find out what survives a restart of the broker, which you do when asked."`
 	JSON      bool   `help:"Print the report as JSON."`
 	Write     string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker; the file must not exist."`
 }
 
 func (doctorCmd) Help() string {
-	return `Measures what a broker takes, in less than a minute, and advises settings:
+	return `It takes less than a minute:
 
   fedmq doctor tcp://127.0.0.1:1883
   fedmq doctor tls://broker.plant.example -u doctor --password-file doctor.pw --write agg.yaml

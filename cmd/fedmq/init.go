@@ -14,13 +14,13 @@ import (
 )
 
 type initCmd struct {
-	Trainer string `required:"" enum:"pytorch,sklearn,shell,go" help:"What trains: pytorch, sklearn, shell (a Perl script) or go."`
+	Trainer string `required:"" enum:"pytorch,sklearn,shell,go" placeholder:"KIND" help:"What trains: pytorch, sklearn, shell (a Perl script) or go."`
 	Dir     string `arg:"" help:"Directory to write into; made when missing, and must be empty."`
 }
 
 func (initCmd) Help() string {
 	return `Two sites that have seen different handwritten digits (0 to 5, 4 to 9), an aggregator, and
-a trainer of a few lines that is yours to change. "fedmq up DIR" then runs all of it on this
+a trainer of a few lines that is yours to change. fedmq up DIR then runs all of it on this
 machine. Nothing is downloaded; the data are in the program.`
 }
 

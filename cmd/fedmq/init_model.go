@@ -15,9 +15,9 @@ import (
 )
 
 type initModelCmd struct {
-	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML) of a site whose trainer is a program."`
-	Task   string `help:"Name of the task; needed when the site has several."`
-	Seed   uint64 `help:"What the trainer draws the weights from."`
+	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML) of a site whose trainer is a program."`
+	Task   string `placeholder:"NAME" help:"Name of the task; needed when the site has several."`
+	Seed   uint64 `placeholder:"N" help:"Seed of the weights that the trainer draws; default: 0."`
 	Out    string `arg:"" help:"File to write; it must not exist."`
 }
 

@@ -16,7 +16,7 @@ import (
 type inspectCmd struct {
 	clientFlags
 	File  string        `arg:"" optional:"" help:"File with one message; - or nothing: standard input."`
-	Topic string        `short:"t" help:"Take the message from this topic instead."`
+	Topic string        `short:"t" placeholder:"TOPIC" help:"Take the message from this topic instead."`
 	Wait  time.Duration `default:"10s" help:"How long to wait for a message on the topic."`
 }
 

@@ -52,12 +52,13 @@ type cli struct {
 	Watch      watchCmd        `cmd:"" help:"Show a federation in the terminal, or as lines."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
 	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop."`
-	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging, the wire format on this machine."`
+	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging or the wire format on this machine."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
 	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`
 	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
 	Report     reportCmd       `cmd:"" help:"Write what came of a federation as one HTML file."`
 	Completion completionCmd   `cmd:"" help:"Print a completion script for bash, zsh or fish."`
+	Man        manCmd          `cmd:"" help:"Write the man pages into a directory."`
 	Version    versionCmd      `cmd:"" help:"Print version, commit and Go version."`
 
 	Log logFlags `embed:"" prefix:"log-"`
@@ -67,14 +68,19 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
+// newParser makes the parser, whose model help and reference are made of.
+func newParser(c *cli, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("fedmq"), kong.Description(description), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Exit(exit))
+}
+
 // run is main without the process: it returns the exit code.
 func run(args []string) int {
 	var c cli
 	code := -1
-	parser, err := kong.New(&c,
-		kong.Name("fedmq"), kong.Description(description), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Exit(func(n int) { code = n }))
+	parser, err := newParser(&c, func(n int) { code = n })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fedmq:", err)
 		return exitError

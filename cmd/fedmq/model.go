@@ -25,9 +25,9 @@ type modelCmd struct {
 
 // taskFlags name a task and who may speak for it.
 type taskFlags struct {
-	Namespace string `short:"n" help:"Enterprise prefix of the UNS."`
-	Task      string `short:"t" help:"Name of the task."`
-	Owner     string `help:"Node that owns the task, below the namespace; empty for the namespace itself."`
+	Namespace string `short:"n" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
+	Task      string `short:"t" placeholder:"NAME" help:"Name of the task."`
+	Owner     string `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
 }
 
 // topics builds the task's topics; errors are of usage.
@@ -66,7 +66,7 @@ func (f taskFlags) opener(ns topics.Namespace, path string) (*wire.Opener, error
 type readFlags struct {
 	clientFlags
 	taskFlags
-	Keys    string        `help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: what none of them signed is refused."`
+	Keys    string        `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: what none of them signed is refused."`
 	Timeout time.Duration `default:"30s" help:"Give up when nothing has come for so long."`
 }
 

@@ -26,7 +26,7 @@ type modelPutCmd struct {
 	File     string  `arg:"" type:"existingfile" help:"Safetensors file."`
 	Version  *uint64 `help:"Version to publish; default: one above that on the broker, or the file's own, or 0."`
 	PartSize int     `default:"129024" help:"Largest MQTT payload in bytes; a model that does not fit travels in parts."`
-	SignKey  string  `type:"existingfile" help:"Private key of the aggregator (Ed25519, PEM), for a signed task."`
+	SignKey  string  `type:"existingfile" placeholder:"FILE" help:"Private key of the aggregator (Ed25519, PEM), for a signed task."`
 	Force    bool    `help:"Publish even if an aggregator is online, which will put its own model back."`
 }
 

@@ -21,7 +21,7 @@ type modelShowCmd struct {
 }
 
 func (modelShowCmd) Help() string {
-	return `Content id, version, and of every tensor type, shape, rule, least, greatest and mean value.
+	return `Shows content id and version, and of every tensor its type, shape, rule, least, greatest and mean value.
 
   fedmq model show quality.safetensors
   fedmq model show -n acme -t quality --json`

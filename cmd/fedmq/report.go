@@ -13,8 +13,8 @@ import (
 
 type reportCmd struct {
 	Dir  string `arg:"" help:"Data directory of an aggregator, or a copy of its records/ and blobs/."`
-	Task string `short:"t" help:"Only this task; default: all in the directory."`
-	Keys string `help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
+	Task string `short:"t" placeholder:"NAME" help:"Only this task; default: all in the directory."`
+	Keys string `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
 	Out  string `short:"o" default:"report.html" help:"File to write; - is standard output."`
 }
 
@@ -25,7 +25,7 @@ its records and models. Reads only; the aggregator may run.
 
   fedmq demo && fedmq report fedmq-demo/aggregator
 
-Exit code 0: written; 1: it is written too, and names the first difference that was found.`
+Exit code 0: written, and no difference was found; 1: written, and the first difference is named.`
 }
 
 func (c *reportCmd) Run(ctx context.Context) error {

@@ -65,7 +65,7 @@ func TestScript(t *testing.T) {
 		Condition: hasModule,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
-			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport,
+			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport, "auditlines": cmdAuditlines,
 		},
 	})
 }

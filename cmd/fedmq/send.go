@@ -20,11 +20,11 @@ import (
 type sendCmd struct {
 	clientFlags
 	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop" help:"start, pause (at the round's end), pause_now, resume or stop."`
-	Namespace string        `short:"n" required:"" help:"Enterprise prefix of the UNS."`
-	Task      string        `short:"t" required:"" help:"Name of the task."`
-	Owner     string        `help:"Node that owns the task, below the namespace; empty for the namespace itself."`
+	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
+	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
+	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
 	AtRound   uint64        `help:"Round the command is meant for; default: the one that the task shows."`
-	SignKey   string        `type:"existingfile" help:"Operator's private key (Ed25519, PEM), for a signed task."`
+	SignKey   string        `type:"existingfile" placeholder:"FILE" help:"Operator's private key (Ed25519, PEM), for a signed task."`
 	Wait      time.Duration `default:"10s" help:"How long to wait for the aggregator's answer."`
 }
 

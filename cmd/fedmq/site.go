@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -21,7 +22,7 @@ import (
 )
 
 type siteCmd struct {
-	Config string `short:"c" required:"" type:"existingfile" help:"Configuration file (YAML)."`
+	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
 	httpFlag
 	Slow bool `help:"Take two seconds a round of training, so that people can follow."`
@@ -47,12 +48,14 @@ func (siteCmd) Help() string {
 
 or, for a program in any language (docs/spec/trainer.md):
 
-      trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
+  trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
 
-Also: username, password_file, client_id, tls: {ca, cert, key, insecure},
-keys: {key, allow: [{path, role, key}]}, min_security: open|sign, http; for thin or shared lines
-bandwidth: 256 kbit/s, hours: 22:00-06:00; for time series derive, test_where and target: {rows_left: {cap, truth}}. It runs until SIGTERM; an update that
-was not settled is sent again after a restart.`
+Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, http, audit,
+keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
+bandwidth: 256 kbit/s and hours: 22:00-06:00; for time series derive, test_where and
+target: {rows_left: {cap, truth}}. All of them: docs/ref/config.md.
+
+It runs until SIGTERM; an update that was not settled is sent again after a restart.`
 }
 
 // siteFile is the configuration file of a site.
@@ -217,6 +220,12 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	cfg.Log = log
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
 	cfg.Monitor = new(site.Monitor)
-	run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
-	return withHTTP(ctx, c.or(f.Connection.HTTP), cfg.Log, metrics.Site(cfg.Monitor), run)
+	lines := auditLog{file: f.Connection.Audit, config: c.Config, node: node(cfg.Namespace, cfg.Member), log: log}
+	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
+		if l != nil {
+			cfg.Audit = l.Write
+		}
+		run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
+		return withHTTP(ctx, c.or(f.Connection.HTTP), log, metrics.WithAudit(metrics.Site(cfg.Monitor), l), run)
+	})
 }

@@ -13,22 +13,28 @@ import (
 )
 
 type topicsCmd struct {
-	Config    string   `short:"c" type:"existingfile" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
+	Config    string   `short:"c" type:"existingfile" placeholder:"FILE" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
 	Namespace string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
-	Owner     string   `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
-	Member    []string `short:"m" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
+	Owner     string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
+	Member    []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes, one a line."`
-	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of: mosquitto."`
+	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of this broker: mosquitto."`
 	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the aggregator: for the example command of --watch, and for --bridge."`
 
 	tasks []string // of the configuration
 }
 
 func (topicsCmd) Help() string {
-	return `Without --watch and --bridge: the tree, who writes what. With --watch: the filters of
-everything that is JSON, on standard output, and a mosquitto_sub command for them on standard
-error. With --bridge mosquitto: lines for the mosquitto.conf of a plant whose sites --member
-names; without it, those of the configuration (docs/howto/bridge.md).`
+	return `Without --watch and --bridge it prints the tree: which topics there are, and who writes them.
+
+With --watch it prints the filters of everything that is JSON to standard output, and a
+mosquitto_sub command for them to standard error.
+
+With --bridge=mosquitto it prints lines for the mosquitto.conf of a plant. --member names the
+plant's sites; without it they are those of the configuration. More: docs/howto/bridge.md.
+
+  fedmq topics -n acme --watch
+  fedmq topics -c aggregator.yaml --bridge=mosquitto -b tls://broker.example:8883`
 }
 
 // row is one line of the tree: a topic with placeholders, and what it holds.

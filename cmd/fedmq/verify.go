@@ -14,8 +14,8 @@ import (
 
 type verifyCmd struct {
 	Dir  string `arg:"" help:"Data directory of an aggregator, or a copy of its records/ and blobs/."`
-	Task string `short:"t" help:"Only this task; default: all in the directory."`
-	Keys string `help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
+	Task string `short:"t" placeholder:"NAME" help:"Only this task; default: all in the directory."`
+	Keys string `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
 	JSON bool   `help:"Print one JSON object."`
 }
 

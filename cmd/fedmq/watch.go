@@ -15,13 +15,15 @@ import (
 
 type watchCmd struct {
 	watchFlags
-	SignKey string `type:"existingfile" help:"Operator's private key (Ed25519, PEM), to pause and resume a signed task."`
+	SignKey string `type:"existingfile" placeholder:"FILE" help:"Operator's private key (Ed25519, PEM), to pause and resume a signed task."`
 }
 
 func (watchCmd) Help() string {
-	return `On a terminal: rounds, sites with what they do and why they are late, curves of the metric.
+	return `On a terminal it shows rounds, sites with what they do and why they are late, and curves of
+the metric. In a pipe it prints one line for each fact, until the pipe ends.
+
 Keys: q quits, arrows and page keys scroll, tab shows the next task, / filters the sites,
-p pauses and r resumes (asked twice). Elsewhere: one line a fact, to the end of the pipe.
+p pauses and r resumes the task, once y has confirmed it.
 
   fedmq watch -c aggregator.yaml
   fedmq watch -b tcp://127.0.0.1:1883 -n acme | grep ' late '`

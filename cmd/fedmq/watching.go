@@ -20,11 +20,11 @@ import (
 // watchFlags are how a command says what it watches.
 type watchFlags struct {
 	clientFlags
-	Config        string   `short:"c" type:"existingfile" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
+	Config        string   `short:"c" type:"existingfile" placeholder:"FILE" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
 	Namespace     string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
-	Owner         string   `help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
-	Member        []string `short:"m" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
-	AggregatorKey string   `type:"existingfile" help:"Aggregator's public key (Ed25519, PEM): signatures of records are checked."`
+	Owner         string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
+	Member        []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
+	AggregatorKey string   `type:"existingfile" placeholder:"FILE" help:"Aggregator's public key (Ed25519, PEM): signatures of records are checked."`
 }
 
 // watching is a federation with the connection that feeds it.

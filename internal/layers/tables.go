@@ -12,10 +12,10 @@ var layers = map[string]layer{
 	".":                   {},
 	"topics":              {},
 	"model":               {},
-	"wire":                {imports: []string{"topics", "model"}},
-	"broker":              {imports: []string{"topics", "internal/store", "internal/bubble"}},
+	"wire":                {imports: []string{"topics", "model", "internal/secret"}},
+	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/bubble"}},
 	"trainer":             {imports: []string{"model"}},
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash", "internal/bubble"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash", "internal/bubble"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
@@ -34,11 +34,13 @@ var layers = map[string]layer{
 	"internal/link":     {imports: []string{"topics", "internal/bubble"}},
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
-	"internal/crash":    {}, // where tests kill a process; empty functions in a normal build
+	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
+	"internal/secret":   {},                                     // files of keys and passwords
+	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 	"internal/bubble":   {}, // tests in virtual time
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
-	"internal/metrics":  {imports: []string{"aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
+	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
 
 	// Tests of real processes against real brokers.
@@ -79,6 +81,7 @@ var libraries = []library{
 	{"github.com/google/jsonschema-go", []string{"internal/contract"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
+	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch

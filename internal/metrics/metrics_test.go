@@ -215,7 +215,7 @@ func TestServe(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	name := regexp.MustCompile(`^fedmq_(aggregator|site|link|broker)_[a-z_]+$`)
+	name := regexp.MustCompile(`^fedmq_(aggregator|site|link|broker|audit)_[a-z_]+$`)
 	for _, s := range Reference() {
 		for _, r := range s.Rows {
 			if seen[r.Name] || !name.MatchString(r.Name) || r.Help == "" || strings.HasSuffix(r.Name, "_total") != (r.Kind == string(counter)) {

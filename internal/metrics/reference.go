@@ -32,6 +32,7 @@ func Reference() []Section {
 		{"Aggregator", own(rows(aggregatorMetrics()))},
 		{"Site", own(rows(siteMetrics()))},
 		{"Connection of an aggregator or a site", link},
+		{"Audit log of an aggregator or a site", rows(auditMetrics())},
 		{"Embedded broker", rows(brokerMetrics())},
 	}
 }

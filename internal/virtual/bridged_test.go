@@ -30,7 +30,7 @@ func acrossBridge(t *testing.T, cut func(f *bridged)) {
 	inBubble(t, func(w *world) {
 		f := &bridged{world: w, plant: newWorld(w.t)}
 		w.parts(8 << 10)
-		w.slow("bridge", bridgeRate)
+		w.network("bridge", &line{rate: bridgeRate})
 		f.b = w.bridge(f.plant, w.task().Members...)
 		f.view = w.client("watch", own("round"), memberTopic(three[2], "join"))
 		f.local = f.plant.client("watch", own("model/+/+"))

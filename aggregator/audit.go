@@ -1,0 +1,172 @@
+package aggregator
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// Audited is one thing that an auditor asks about; docs/howto/audit.md lists
+// them.
+type Audited = audit.Entry
+
+// commander is who gave a command; zero on a task that is not signed.
+type commander struct{ operator, key string }
+
+// audited is what a task keeps for the audit log.
+type audited struct {
+	keys      map[string]string    // of members, by path, since the process began
+	commands  map[string]commander // on their way through the machine, by id
+	unheard   map[unheard]int      // refused messages that nobody is proven to have sent
+	published version              // told last
+	signer    string               // key id that the last command named
+}
+
+// unheard is why messages were not heard, and who is said to have sent them.
+type unheard struct{ sender, reason string }
+
+// maxUnheard bounds the lines that strangers can provoke, a second.
+const maxUnheard = 16
+
+// audit tells one thing of the task.
+func (t *task) audit(e Audited) {
+	if t.a.cfg.Audit == nil {
+		return
+	}
+	e.Task = t.cfg.Name
+	t.a.cfg.Audit(e)
+}
+
+// auditFact tells what the machine says. Ends of attempts are told with their
+// records.
+func (t *task) auditFact(f round.Fact) {
+	e := Audited{
+		Round: f.Round, Attempt: f.Attempt, Work: string(f.Work), Member: f.Member,
+		Detail: f.Detail, Count: f.Count,
+	}
+	if f.Reason != verdict.None {
+		e.Reason = f.Reason.String()
+	}
+	if !f.Content.IsZero() {
+		e.Content = f.Content.String()
+	}
+	switch f.Kind {
+	case round.FactJoined:
+		e.Event, e.Key = audit.Joined, t.audited.keys[f.Member]
+	case round.FactLeft:
+		e.Event = audit.Left
+	case round.FactSuperseded:
+		e.Event = audit.Superseded
+	case round.FactOpened:
+		e.Event = audit.Opened
+	case round.FactAccepted:
+		e.Event, e.Key = audit.Accepted, t.audited.keys[f.Member]
+	case round.FactRefused:
+		e.Event, e.Key = audit.Rejected, t.audited.keys[f.Member]
+	case round.FactDeclined:
+		e.Event, e.Key = audit.Declined, t.audited.keys[f.Member]
+	case round.FactHalted:
+		e.Event = audit.Halted
+	case round.FactCommand:
+		e = t.auditCommand(e)
+	default:
+		return
+	}
+	t.audit(e)
+}
+
+// auditCommand names who gave the command, and what came of it.
+func (t *task) auditCommand(e Audited) Audited {
+	by := t.audited.commands[e.Member]
+	delete(t.audited.commands, e.Member)
+	e.Event, e.ID, e.Operator, e.Key = audit.Command, e.Member, by.operator, by.key
+	e.Command, e.Outcome, _ = strings.Cut(e.Detail, ": ")
+	e.Member, e.Detail = "", ""
+	return e
+}
+
+// auditRefusedCommand tells of one that did not get as far as the machine.
+func (t *task) auditRefusedCommand(why string) {
+	t.audit(Audited{Event: audit.Command, Round: t.state.Round, Attempt: t.state.Attempt, Key: t.audited.signer, Outcome: "refused, " + why})
+}
+
+// commanded notes who gave a command, whose signature was verified.
+func (t *task) commanded(id string) {
+	if t.a.cfg.Audit == nil || t.audited.signer == "" {
+		return
+	}
+	if t.audited.commands == nil {
+		t.audited.commands = map[string]commander{}
+	}
+	by := commander{key: t.audited.signer}
+	for _, k := range t.a.cfg.Keys {
+		if wire.KeyIDOf(k.Public) == by.key {
+			by.operator = t.a.ns.Node(k.Path)
+		}
+	}
+	t.audited.commands[id] = by
+}
+
+// heard notes the key that a member's message carried.
+func (t *task) heard(path string, kid []byte) {
+	if t.a.cfg.Audit == nil || len(kid) == 0 {
+		return
+	}
+	if t.audited.keys == nil {
+		t.audited.keys = map[string]string{}
+	}
+	t.audited.keys[path] = hex.EncodeToString(kid)
+}
+
+// auditRecord tells of an attempt that has ended.
+func (t *task) auditRecord(r record.Record, raw []byte) {
+	hash := record.Hash(raw)
+	e := Audited{
+		Event: audit.Round, Epoch: r.Epoch, Round: r.Round, Attempt: r.Attempt, Work: r.Work, Outcome: r.Verdict,
+		Detail: r.Reason, Count: r.Counts()["counted"], Record: hex.EncodeToString(hash[:]), Security: t.a.security(),
+	}
+	if r.Verdict != record.Abandoned {
+		e.Version, e.Model = &r.Version, r.Model.String()
+	}
+	t.audit(e)
+}
+
+// auditPublished tells of a version of the model that the broker has taken.
+func (t *task) auditPublished() {
+	v := t.modelOf
+	if v == t.audited.published || v.content == (model.ContentID{}) {
+		return
+	}
+	t.audited.published = v
+	t.audit(Audited{Event: audit.Published, Epoch: t.state.Epoch, Version: &v.number, Model: v.content.String()})
+}
+
+// unheard counts a message whose sender is not proven.
+func (t *task) unheard(path string, reason verdict.Reason) {
+	if t.a.cfg.Audit == nil {
+		return
+	}
+	u := &t.audited
+	if u.unheard == nil {
+		u.unheard = map[unheard]int{}
+	}
+	k := unheard{path, reason.String()}
+	if _, ok := u.unheard[k]; !ok && len(u.unheard) >= maxUnheard {
+		k.sender = "" // and others
+	}
+	u.unheard[k]++
+}
+
+// auditUnheard tells what unheard has counted.
+func (t *task) auditUnheard() {
+	for k, n := range t.audited.unheard {
+		t.audit(Audited{Event: audit.Refused, Member: k.sender, Reason: k.reason, Count: n})
+	}
+	clear(t.audited.unheard)
+}
