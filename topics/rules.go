@@ -52,7 +52,7 @@ type Rule struct {
 // Below the owner's marker, what each role reads (T-15).
 var (
 	aggregatorReads = []string{
-		"+/command", "state", "roster", "+/order", "+/model", "+/record", "+/released", "+/secagg/#",
+		"+/command", "state", "roster", "+/order", "+/model", "+/model/+/+", "+/record", "+/released", "+/secagg/#",
 	}
 	siteReads = []string{
 		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",

@@ -46,7 +46,7 @@ func TestRules(t *testing.T) {
 		{"aggregator", topics.Party{Role: topics.RoleAggregator, Members: filters(t, "+/press", "x")}, []string{
 			"write acme/_fl_v1/#",
 			"read acme/_fl_v1/+/command", "read acme/_fl_v1/state", "read acme/_fl_v1/roster",
-			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/record",
+			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+", "read acme/_fl_v1/+/record",
 			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/secagg/#",
 			"read acme/+/press/_fl_v1/#", "read acme/x/_fl_v1/#",
 		}},

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/xml"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,10 +97,11 @@ func links(text string) []string {
 	return out
 }
 
-// The access list in docs/howto/existing-broker.md allows nothing that does not
-// follow from the topics, and all that is written.
+// The access list in docs/howto/mosquitto.md allows nothing that does not
+// follow from the topics, and all of it but what this release does not use.
 func TestMosquittoACL(t *testing.T) {
 	t.Parallel()
+	unused := regexp.MustCompile(`_fl_v1/(roster|\+/(released|secagg|receipts))\b`)
 	ns, err := topics.New("acme")
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +128,7 @@ func TestMosquittoACL(t *testing.T) {
 		}
 	}
 	user := ""
-	for line := range strings.Lines(pageBlock(t, "docs/howto/existing-broker.md", "<!-- acl:mosquitto -->")) {
+	for line := range strings.Lines(pageBlock(t, "docs/howto/mosquitto.md", "<!-- acl:mosquitto -->")) {
 		line = strings.TrimSpace(line)
 		if name, ok := strings.CutPrefix(line, "user "); ok {
 			user = name
@@ -136,10 +139,55 @@ func TestMosquittoACL(t *testing.T) {
 		}
 	}
 	for user, left := range rules {
-		for line, write := range left {
-			if write || user == "operator" || user == "screen" {
+		for line := range left {
+			if !unused.MatchString(line) {
 				t.Errorf("%s: no line %q", user, line)
 			}
 		}
+	}
+}
+
+// The roles in docs/howto/hivemq.md allow nothing that does not follow from the
+// topics, and as much as the list of Mosquitto.
+func TestHiveMQRoles(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		Roles []struct {
+			ID          string `xml:"id"`
+			Permissions []struct {
+				Topic    string `xml:"topic"`
+				Activity string `xml:"activity"`
+			} `xml:"permissions>permission"`
+		} `xml:"roles>role"`
+	}
+	if err := xml.Unmarshal([]byte(pageBlock(t, "docs/howto/hivemq.md", "<!-- acl:hivemq -->")), &file); err != nil {
+		t.Fatal(err)
+	}
+	users := map[string]string{"aggregator": "aggregator", "site": "berlin/line-1", "operator": "operator", "watcher": "screen"}
+	verbs := map[string]string{"PUBLISH": "write", "SUBSCRIBE": "read"}
+	got := map[string]bool{}
+	for _, r := range file.Roles {
+		for _, p := range r.Permissions {
+			topic := strings.ReplaceAll(p.Topic, "${{username}}", "berlin/line-1")
+			if user := users[r.ID]; user != "" {
+				got[user+": topic "+verbs[p.Activity]+" "+topic] = true
+			} else if topic != "acme/fedmq-doctor/_fl_v1/#" {
+				t.Errorf("%s: %s is more than a doctor needs", r.ID, topic)
+			}
+		}
+	}
+	user, lines := "", 0
+	for line := range strings.Lines(pageBlock(t, "docs/howto/mosquitto.md", "<!-- acl:mosquitto -->")) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "user "); ok {
+			user = name
+		} else if line != "" {
+			if lines++; !got[user+": "+line] {
+				t.Errorf("no permission for %s: %s", user, line)
+			}
+		}
+	}
+	if len(got) != lines {
+		t.Errorf("%d permissions, and %d lines for Mosquitto", len(got), lines)
 	}
 }

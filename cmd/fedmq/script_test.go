@@ -56,6 +56,7 @@ func TestScript(t *testing.T) {
 			if dir := os.Getenv("FEDMQ_PYTHON"); dir != "" {
 				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			}
+			env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+"/usr/sbin") // of mosquitto
 			if port, err = freePort(); err != nil {
 				return err
 			}
@@ -65,6 +66,7 @@ func TestScript(t *testing.T) {
 		Condition: hasModule,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
+			"page": cmdPage, "gencert": cmdGencert,
 			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport, "auditlines": cmdAuditlines,
 		},
 	})

@@ -9,7 +9,7 @@
 // It never resends data by itself (retained posts excepted), never blocks the
 // reader of the connection, never logs a payload, and never claims delivery: a
 // PUBACK says that the broker took a message, no more. Its rules are numbered
-// C-1 to C-18 and cited where they are kept.
+// C-1 to C-19 in docs/spec/link.md and cited where they are kept.
 package link
 
 import (
@@ -50,7 +50,7 @@ var (
 	ErrTopic = errors.New("link: bad topic")
 )
 
-// Fixed numbers of the connection (C-3, C-4, C-8, C-9, C-14, C-16).
+// Fixed numbers of the connection (C-3, C-4, C-8, C-9, C-14, C-16, C-19).
 const (
 	KeepAlive      = 60 * time.Second // MQTT keep-alive
 	PingTimeout    = 30 * time.Second // wait for PINGRESP before the link counts as lost

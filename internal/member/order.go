@@ -163,7 +163,7 @@ func (m *Machine) decide() {
 }
 
 // wants is the model that is to be pulled: the base of the order in force, when
-// there is work on it and it is not at hand (S-30).
+// there is work on it and it is not at hand (S-21).
 func (m *Machine) wants() model.ContentID {
 	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
 		return model.ContentID{}
