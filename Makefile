@@ -21,9 +21,12 @@ SITES         ?= 50
 # "ready" when it answers, and exits with 77 where it cannot be had.
 FEDMQ_BROKERS_DIR ?= ../shared/brokers
 
-PYTHON        ?= python3
+# Debian's PyTorch (python3-torch: CPU, small) is seen by Debian's Python alone.
+PYTHON        ?= $(shell /usr/bin/python3 -c 'import torch, venv, ensurepip' 2>/dev/null && echo /usr/bin/)python3
 TORCH         ?=
-VENV          := bin/venv$(if $(TORCH),-torch)
+VENV          := bin/venv$(if $(TORCH),-torch)$(if $(filter /usr/bin/%,$(PYTHON)),-debian)
+# Debian's PyTorch was built for numpy 1.
+NUMPY         := $(if $(filter /usr/bin/%,$(PYTHON)),'numpy<2',numpy)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
@@ -37,14 +40,14 @@ build: ## build ./bin/fedmq, a static binary
 test: ## run all tests; needs Go alone
 	CGO_ENABLED=0 $(GO) test ./...
 
-test-python: $(VENV)/ready ## test python/ with PYTHON (python3); tests of the PyTorch helper where torch is installed, TORCH=1 installs it (5 GB)
+test-python: $(VENV)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy
 	PYTHONPATH=python $(VENV)/bin/python -m pytest -c python/pyproject.toml python
 	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/init-' ./cmd/fedmq
 
 $(VENV)/ready:
 	$(PYTHON) -m venv --system-site-packages $(VENV)
-	$(VENV)/bin/python -m pip install -q numpy pytest mypy scikit-learn $(if $(TORCH),torch)
+	$(VENV)/bin/python -m pip install -q $(NUMPY) pytest mypy scikit-learn $(if $(TORCH),torch)
 	@touch $@
 
 check: fmt-check mod vet layers lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, lint, race tests, fuzz seeds
