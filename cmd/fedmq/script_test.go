@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"go/build"
 	"io"
 	"net"
 	"net/http"
@@ -52,6 +54,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("PORT", port)
 			if cache, err := os.UserCacheDir(); err == nil { // for scripts that run go
 				env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+				env.Setenv("GOMODCACHE", cmp.Or(os.Getenv("GOMODCACHE"), filepath.Join(build.Default.GOPATH, "pkg", "mod")))
 			}
 			if dir := os.Getenv("FEDMQ_PYTHON"); dir != "" {
 				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
