@@ -41,8 +41,8 @@ func flags(args []string) (o options, err error) {
 	f.StringVar(&o.broker, "broker", "tcp://127.0.0.1:1883", "URL of the broker")
 	f.StringVar(&o.namespace, "namespace", "acme", "prefix in the Unified Namespace")
 	f.StringVar(&o.fleet, "fleet", "F01", "whose engines: F01 to F10")
-	f.StringVar(&o.data, "data", "examples/turbofan/train.csv.gz", "flights of all fleets")
-	f.StringVar(&o.dir, "dir", "", "directory of state and of best.safetensors (default ./FLEET)")
+	f.StringVar(&o.data, "data", "../turbofan/train.csv.gz", "flights of all fleets")
+	f.StringVar(&o.dir, "dir", "", "directory of state and of best.safetensors (default state/FLEET)")
 	f.StringVar(&o.busy, "busy", "", "decline rounds while this file exists")
 	f.StringVar(&o.init, "init", "", "write the first model into this file, and end")
 	f.StringVar(&o.hours, "hours", "", "when parts of large models travel, for example 22:00-06:00")
@@ -52,7 +52,7 @@ func flags(args []string) (o options, err error) {
 		return o, err
 	}
 	if o.dir == "" {
-		o.dir = o.fleet
+		o.dir = filepath.Join("state", o.fleet)
 	}
 	return o, nil
 }

@@ -117,7 +117,7 @@ func TestFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg, err := o.config(&fleet{train: make([]row, 1)})
-	if err != nil || cfg.Member != "F02/engines" || cfg.DataDir != "F02" || cfg.Bandwidth != 64000 {
+	if err != nil || cfg.Member != "F02/engines" || cfg.DataDir != filepath.Join("state", "F02") || cfg.Bandwidth != 64000 {
 		t.Errorf("%v, %+v", err, cfg)
 	}
 	for want, args := range map[string][]string{
