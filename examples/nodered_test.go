@@ -137,6 +137,9 @@ func startNodeRED(t *testing.T, dir, broker string) string {
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
+		if strings.Contains(log.String(), "[error]") {
+			t.Error("Node-RED logs errors")
+		}
 		if t.Failed() {
 			t.Log(log.String())
 		}
