@@ -21,12 +21,19 @@ SITES         ?= 50
 # "ready" when it answers, and exits with 77 where it cannot be had.
 FEDMQ_BROKERS_DIR ?= ../shared/brokers
 
-PYTHON        ?= python3
+# Debian's PyTorch (python3-torch: CPU, small) is seen by Debian's Python alone.
+PYTHON        ?= $(shell /usr/bin/python3 -c 'import torch, venv, ensurepip' 2>/dev/null && echo /usr/bin/)python3
 TORCH         ?=
-VENV          := bin/venv$(if $(TORCH),-torch)
+VENV          := bin/venv$(if $(TORCH),-torch)$(if $(filter /usr/bin/%,$(PYTHON)),-debian)
+# Debian's PyTorch was built for numpy 1.
+NUMPY         := $(if $(filter /usr/bin/%,$(PYTHON)),'numpy<2',numpy)
+
+NODE_RED      := 4.1.8
+TELEGRAF      := v1.37.2
+TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,14 +44,31 @@ build: ## build ./bin/fedmq, a static binary
 test: ## run all tests; needs Go alone
 	CGO_ENABLED=0 $(GO) test ./...
 
-test-python: $(VENV)/ready ## test python/ with PYTHON (python3); tests of the PyTorch helper where torch is installed, TORCH=1 installs it (5 GB)
+test-python: $(VENV)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy
 	PYTHONPATH=python $(VENV)/bin/python -m pytest -c python/pyproject.toml python
-	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/init-' ./cmd/fedmq
+	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/(init-|example-sklearn)' ./cmd/fedmq
 
 $(VENV)/ready:
 	$(PYTHON) -m venv --system-site-packages $(VENV)
-	$(VENV)/bin/python -m pip install -q numpy pytest mypy scikit-learn $(if $(TORCH),torch)
+	$(VENV)/bin/python -m pip install -q $(NUMPY) pytest mypy scikit-learn $(if $(TORCH),torch)
+	@touch $@
+
+test-examples: build bin/telegraf-$(TELEGRAF) ## the examples with Telegraf, Node-RED (npm) and HiveMQ itself (FEDMQ_BROKERS_DIR; after brokers-quick, which installs it)
+	@command -v npm >/dev/null || echo 'Node-RED is skipped: npm is not installed'
+	@[ -x '$(FEDMQ_BROKERS_DIR)/start-hivemq' ] || echo 'HiveMQ is skipped: $(FEDMQ_BROKERS_DIR) has no start-hivemq'
+	@! command -v npm >/dev/null || $(MAKE) bin/node-red-$(NODE_RED)/ready
+	FEDMQ_TELEGRAF='$(CURDIR)/bin/telegraf-$(TELEGRAF)' FEDMQ_NODE_RED='$(if $(shell command -v npm),$(CURDIR)/bin/node-red-$(NODE_RED))' \
+	  $(GO) test -count=1 -v -run '^Test(Telegraf|Grafana|NodeRED|HiveMQ)' ./examples
+	FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' $(GO) test -count=1 -run 'TestScript/example-' ./cmd/fedmq
+
+bin/telegraf-$(TELEGRAF):
+	@mkdir -p bin
+	GOBIN='$(CURDIR)/bin' GOFLAGS= $(GO) install -tags $(TELEGRAF_TAGS) github.com/influxdata/telegraf/cmd/telegraf@$(TELEGRAF)
+	@mv bin/telegraf $@
+
+bin/node-red-$(NODE_RED)/ready:
+	npm install --silent --no-audit --no-fund --no-save --prefix $(@D) node-red@$(NODE_RED)
 	@touch $@
 
 check: fmt-check mod vet layers lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, lint, race tests, fuzz seeds

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"go/build"
 	"io"
 	"net"
 	"net/http"
@@ -52,6 +54,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("PORT", port)
 			if cache, err := os.UserCacheDir(); err == nil { // for scripts that run go
 				env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+				env.Setenv("GOMODCACHE", cmp.Or(os.Getenv("GOMODCACHE"), filepath.Join(build.Default.GOPATH, "pkg", "mod")))
 			}
 			if dir := os.Getenv("FEDMQ_PYTHON"); dir != "" {
 				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
@@ -61,9 +64,12 @@ func TestScript(t *testing.T) {
 				return err
 			}
 			env.Setenv("PAGE", port)
+			if err := hivemq(env); err != nil {
+				return err
+			}
 			return os.WriteFile(filepath.Join(env.WorkDir, "readme-topics"), []byte(topics), 0o600)
 		},
-		Condition: hasModule,
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
 			"page": cmdPage, "gencert": cmdGencert,
@@ -85,9 +91,35 @@ func freePort() (string, error) {
 	return port, l.Close()
 }
 
-// hasModule is the condition python:NAME: that python3, in the directory that
-// FEDMQ_PYTHON names or else in the PATH, has numpy and the module.
-func hasModule(cond string) (bool, error) {
+// The broker of example-hivemq.txtar: a start script in a directory, and the
+// unpacked file RBAC extension.
+const (
+	envBrokers = "FEDMQ_BROKERS_DIR"
+	envRBAC    = "FEDMQ_HIVEMQ_RBAC"
+)
+
+// hivemq sets HIVEMQ and RBAC, and where the broker's installation is kept.
+func hivemq(env *testscript.Env) error {
+	env.Setenv("RBAC", os.Getenv(envRBAC))
+	if cache, err := os.UserCacheDir(); err == nil {
+		env.Setenv("FEDMQ_BROKERS_CACHE", cmp.Or(os.Getenv("FEDMQ_BROKERS_CACHE"), filepath.Join(cache, "fedmq-brokers")))
+	}
+	script, err := filepath.Abs(filepath.Join(os.Getenv(envBrokers), "start-hivemq"))
+	env.Setenv("HIVEMQ", script)
+	return err
+}
+
+// condition knows python:NAME: that python3, in the directory that
+// FEDMQ_PYTHON names or else in the PATH, has numpy and the module; hivemq and
+// rbac: that the broker can be started, and has its access list.
+func condition(cond string) (bool, error) {
+	switch cond {
+	case "hivemq":
+		_, err := os.Stat(filepath.Join(os.Getenv(envBrokers), "start-hivemq"))
+		return err == nil && os.Getenv(envBrokers) != "", nil
+	case "rbac":
+		return os.Getenv(envRBAC) != "", nil
+	}
 	module, ok := strings.CutPrefix(cond, "python:")
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", cond)

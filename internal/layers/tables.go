@@ -76,7 +76,7 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd", "examples"}}, // drivers log, the rest returns errors
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
 	{"github.com/google/jsonschema-go", []string{"internal/contract"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
