@@ -62,7 +62,9 @@ func TestLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			pages = append(pages, dir+"/"+e.Name())
+			if !e.IsDir() {
+				pages = append(pages, dir+"/"+e.Name())
+			}
 		}
 	}
 	for _, page := range pages {

@@ -15,14 +15,14 @@ import (
 
 const root = "../.."
 
-// pages are the README and the tutorials.
+// pages are the README, the tutorials, and what is compared with others.
 func pages(t *testing.T) []string {
 	t.Helper()
 	more, err := filepath.Glob(root + "/docs/tutorial/*.md")
 	if err != nil || len(more) == 0 {
 		t.Fatalf("no tutorials: %v", err)
 	}
-	return append([]string{root + "/README.md"}, more...)
+	return append([]string{root + "/README.md", root + "/docs/explain/newcomer.md"}, more...)
 }
 
 func read(t *testing.T, page string) []step {
