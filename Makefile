@@ -1,7 +1,7 @@
 # fedmq. "make" alone lists the targets.
-# Go is all that build and test need; race wants a C compiler, quickstart
-# wants mosquitto_sub, lint downloads its tool once into ./bin, test-python
-# wants Python 3.9 and downloads what its tests need into ./bin.
+# Go is all that build and test need; race wants a C compiler, lint downloads
+# its tool once into ./bin, test-python wants Python 3.9 and downloads what its
+# tests need into ./bin, quickstart wants the same and mosquitto_sub.
 
 GO            ?= go
 GOLANGCI      := v2.12.2
@@ -150,8 +150,8 @@ test-web: ## tests of the dashboard in headless Chromium; skipped where there is
 screenshots: ## the same, and the pictures of the dashboard in docs/img
 	FEDMQ_SCREENSHOTS='$(CURDIR)/docs/img' $(MAKE) test-web
 
-quickstart: build ## run the README's own commands: broker, aggregator, sites, mosquitto_sub
-	scripts/quickstart
+quickstart: $(VENV)/ready ## run every shell block of README.md and docs/tutorial; V=-v says which
+	FEDMQ_TEST_PAGES=1 FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test ./internal/pages -count 1 -parallel 8 $(V)
 
 brokers: build ## put every broker that FEDMQ_BROKERS_DIR can start through every story; writes docs/ref/brokers.md
 	FEDMQ_BROKERS=full FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' FEDMQ_BROKERS_WRITE='$(CURDIR)/docs/ref/brokers.md' \

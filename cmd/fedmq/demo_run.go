@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
@@ -181,78 +178,15 @@ func (d *demo) inProcess(ctx context.Context) error {
 // asProcesses runs aggregator and sites as the commands that anybody would
 // start, with their logs beside the configurations.
 func (d *demo) asProcesses(ctx context.Context) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	var stops []func() error
+	sites := make([]party, 0, len(d.ex.sites))
 	for _, vars := range d.ex.sites {
-		args := []string{"site", "-c", d.siteFile(vars)}
+		p := party{name: siteName(vars), args: []string{"site", "-c", d.siteFile(vars)}}
 		if d.Slow {
-			args = append(args, "--slow")
+			p.args = append(p.args, "--slow")
 		}
-		stop, _, err := d.spawn(self, siteName(vars), args...)
-		if err != nil {
-			return errors.Join(err, stopAll(stops))
-		}
-		stops = append(stops, stop)
+		sites = append(sites, p)
 	}
-	stop, done, err := d.spawn(self, "aggregator", "aggregator", "--until-done", "-c", filepath.Join(d.Dir, "aggregator.yaml"))
-	if err != nil {
-		return errors.Join(err, stopAll(stops))
-	}
-	select {
-	case <-ctx.Done():
-		return errors.Join(stop(), stopAll(stops))
-	case err = <-done:
-	}
-	if err != nil {
-		err = fmt.Errorf("aggregator: %w; its log is %s", err, filepath.Join(d.Dir, "aggregator.log"))
-	}
-	return errors.Join(err, stopAll(stops))
-}
-
-func stopAll(stops []func() error) error {
-	errs := make([]error, len(stops))
-	var wg sync.WaitGroup
-	for i, stop := range stops {
-		wg.Go(func() { errs[i] = stop() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// stopWait is how long a process has after SIGTERM.
-const stopWait = 10 * time.Second
-
-// spawn starts a process; stop asks it to end and waits, done gets how it
-// ended by itself.
-func (d *demo) spawn(self, name string, args ...string) (stop func() error, done <-chan error, err error) {
-	log, err := os.OpenFile(filepath.Join(d.Dir, name+".log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	cmd := exec.Command(self, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return nil, nil, errors.Join(err, log.Close())
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(cmd.Wait(), log.Close()) }()
-	return func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				return fmt.Errorf("%s: %w; its log is %s.log", name, err, filepath.Join(d.Dir, name))
-			}
-			return nil
-		case <-time.After(stopWait):
-			return errors.Join(fmt.Errorf("%s did not end within %s", name, stopWait), cmd.Process.Kill())
-		}
-	}, ended, nil
+	return asProcesses(ctx, d.Dir, sites)
 }
 
 // watchLine is the command that shows a running demo.

@@ -58,13 +58,15 @@ func TestReadmeTrainer(t *testing.T) {
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	pages := []string{"README.md", "docs/README.md"}
-	for _, dir := range []string{"docs/howto", "docs/ref", "docs/explain"} {
+	for _, dir := range []string{"docs/tutorial", "docs/howto", "docs/ref", "docs/explain"} {
 		entries, err := os.ReadDir("../../" + dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			pages = append(pages, dir+"/"+e.Name())
+			if !e.IsDir() {
+				pages = append(pages, dir+"/"+e.Name())
+			}
 		}
 	}
 	for _, page := range pages {

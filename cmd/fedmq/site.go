@@ -110,14 +110,12 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	switch {
 	case f.Tabular != nil && f.Exec != nil:
 		return nil, errors.New("trainer: want one of tabular and exec")
-	case f.Exec != nil && slow:
-		return nil, errors.New("trainer.exec: --slow is for the tabular trainer")
 	case f.Exec != nil:
 		t, err := f.Exec.start(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("trainer.exec: %w", err)
 		}
-		return t.Site(), nil
+		return slowed(t.Site(), slow), nil
 	case f.Tabular == nil:
 		return nil, errors.New("trainer: missing; want tabular or exec")
 	}

@@ -2,27 +2,49 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
-	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 // slowTime is what --slow adds to a round of training.
 const slowTime = 2 * time.Second
 
 // slowTrainer takes its time, so that people can follow.
-type slowTrainer struct{ *tabular.Trainer }
+type slowTrainer struct{ measuring }
 
-func slowed(t *tabular.Trainer, slow bool) trainer.Trainer {
-	if slow {
-		return slowTrainer{t}
-	}
-	return t
+// measuring is what every trainer of a site can do.
+type measuring interface {
+	trainer.Trainer
+	trainer.Evaluator
 }
 
-// Train trains, then waits.
+// slowed returns a trainer that can what t can: a site asks it what it is.
+func slowed(t trainer.Trainer, slow bool) trainer.Trainer {
+	m, ok := t.(measuring)
+	if !ok || !slow {
+		return t
+	}
+	if s, ok := t.(trainer.Statistician); ok {
+		return struct {
+			slowTrainer
+			trainer.Statistician
+		}{slowTrainer{m}, s}
+	}
+	return slowTrainer{m}
+}
+
+// Close ends the program that trains, where it is one.
+func (s slowTrainer) Close() error {
+	if c, ok := s.measuring.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// Train waits, then trains.
 func (s slowTrainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	const steps = 20
 	for i := range steps {
@@ -33,5 +55,5 @@ func (s slowTrainer) Train(ctx context.Context, job trainer.Job, global *model.M
 			job.Report(i, steps)
 		}
 	}
-	return s.Trainer.Train(ctx, job, global)
+	return s.measuring.Train(ctx, job, global)
 }

@@ -22,6 +22,8 @@ import (
 type upCmd struct {
 	Dir   string `arg:"" help:"Folder with the configurations of one aggregator and its sites."`
 	Again bool   `help:"Forget what earlier runs have left in the folder, and begin anew."`
+
+	Processes bool `help:"Run the aggregator and each site as a process of its own, with its log in the folder."`
 }
 
 func (upCmd) Help() string {
@@ -35,6 +37,7 @@ that is not there is asked of a site's trainer. It ends when every task has ende
 // up is one run.
 type up struct {
 	dir   string
+	apart bool // a process for each party
 	logs  *logFlags
 	log   zerolog.Logger
 	agg   aggregatorFile
@@ -43,7 +46,7 @@ type up struct {
 }
 
 func (c *upCmd) Run(ctx context.Context, logs *logFlags) error {
-	u := &up{dir: c.Dir, logs: logs, log: logs.quiet()}
+	u := &up{dir: c.Dir, apart: c.Processes, logs: logs, log: logs.quiet()}
 	if err := u.read(); err != nil {
 		return usageError{err}
 	}
@@ -155,6 +158,9 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if u.apart && b.moved {
+		return errors.Join(usageError{fmt.Errorf("%s is taken, and --processes wants it: name another in the configurations", u.agg.Connection.Broker)}, b.stop())
+	}
 	cfg.Broker = b.url
 	for i := range sites {
 		sites[i].Broker = b.url
@@ -237,7 +243,12 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 		followers = append(followers, f)
 		shown.Go(func() { f.run(look) })
 	}
-	err := together(runCtx, cfg, sites, b)
+	var err error
+	if u.apart {
+		err = u.asProcesses(runCtx, sites)
+	} else {
+		err = together(runCtx, cfg, sites, b)
+	}
 	stopLooking()
 	shown.Wait()
 	if cause := context.Cause(runCtx); cause != nil {
@@ -259,6 +270,20 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 		fmt.Printf("It had ended before. Anew:  fedmq up --again %s\n", u.dir)
 	}
 	return err
+}
+
+// asProcesses ends the trainers that this process has, and runs aggregator and
+// sites as the commands that anybody would start.
+func (u *up) asProcesses(ctx context.Context, sites []site.Config) error {
+	parties := make([]party, 0, len(sites))
+	for i, cfg := range sites {
+		if err := closeTrainers(cfg); err != nil {
+			return err
+		}
+		name := strings.TrimSuffix(filepath.Base(u.names[i]), ".yaml")
+		parties = append(parties, party{name: name, args: []string{"site", "-c", u.names[i]}})
+	}
+	return asProcesses(ctx, u.dir, parties)
 }
 
 // together runs aggregator and sites in this process, each with its own

@@ -20,6 +20,7 @@ import (
 type upBroker struct {
 	url, what string
 	own       bool
+	moved     bool // to another port than the configurations say
 	stop      func() error
 }
 
@@ -39,13 +40,13 @@ func (u *up) broker(ctx context.Context) (*upBroker, error) {
 		return b, err
 	}
 	b, err := open(addr)
-	what := "an embedded broker at "
+	what, moved := "an embedded broker at ", false
 	if errors.Is(err, syscall.EADDRINUSE) {
 		host, _, splitErr := net.SplitHostPort(addr)
 		if splitErr != nil {
 			return nil, err
 		}
-		what = addr + " is taken, so an embedded broker at "
+		what, moved = addr+" is taken, so an embedded broker at ", true
 		b, err = open(net.JoinHostPort(host, "0"))
 	}
 	if err != nil {
@@ -56,7 +57,7 @@ func (u *up) broker(ctx context.Context) (*upBroker, error) {
 	go func() { done <- b.Run(run) }()
 	<-b.Ready()
 	at := "tcp://" + b.Addrs().TCP
-	return &upBroker{url: at, what: what + at, own: true, stop: func() error {
+	return &upBroker{url: at, what: what + at, own: true, moved: moved, stop: func() error {
 		cancel()
 		return <-done
 	}}, nil

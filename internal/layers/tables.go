@@ -43,8 +43,9 @@ var layers = map[string]layer{
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
 
-	// Tests of real processes against real brokers.
+	// Tests of real processes against real brokers, and of the commands that pages show.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
+	"internal/pages":   {},
 
 	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
 	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
