@@ -33,7 +33,7 @@ TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,11 +54,12 @@ $(VENV)/ready:
 	$(VENV)/bin/python -m pip install -q $(NUMPY) pytest mypy scikit-learn $(if $(TORCH),torch)
 	@touch $@
 
-test-examples: build bin/telegraf-$(TELEGRAF) ## the examples with Telegraf, Node-RED (npm) and HiveMQ itself (FEDMQ_BROKERS_DIR; after brokers-quick, which installs it)
-	@command -v npm >/dev/null || echo 'Node-RED is skipped: npm is not installed'
+test-examples: build ## the examples with Telegraf, Node-RED (npm) and HiveMQ itself (FEDMQ_BROKERS_DIR; after brokers-quick, which installs it); what cannot be had is skipped
+	@$(MAKE) --no-print-directory bin/telegraf-$(TELEGRAF) || echo 'Telegraf is skipped: it cannot be built'
+	@$(MAKE) --no-print-directory bin/node-red-$(NODE_RED)/ready || echo 'Node-RED is skipped: npm does not install it'
 	@[ -x '$(FEDMQ_BROKERS_DIR)/start-hivemq' ] || echo 'HiveMQ is skipped: $(FEDMQ_BROKERS_DIR) has no start-hivemq'
-	@! command -v npm >/dev/null || $(MAKE) bin/node-red-$(NODE_RED)/ready
-	FEDMQ_TELEGRAF='$(CURDIR)/bin/telegraf-$(TELEGRAF)' FEDMQ_NODE_RED='$(if $(shell command -v npm),$(CURDIR)/bin/node-red-$(NODE_RED))' \
+	[ ! -x bin/telegraf-$(TELEGRAF) ] || export FEDMQ_TELEGRAF='$(CURDIR)/bin/telegraf-$(TELEGRAF)'; \
+	  [ ! -e bin/node-red-$(NODE_RED)/ready ] || export FEDMQ_NODE_RED='$(CURDIR)/bin/node-red-$(NODE_RED)'; \
 	  $(GO) test -count=1 -v -run '^Test(Telegraf|Grafana|NodeRED|HiveMQ)' ./examples
 	FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' $(GO) test -count=1 -run 'TestScript/example-' ./cmd/fedmq
 
@@ -79,7 +80,6 @@ fmt: $(LINT) ## format all Go files (gofumpt, grouped imports)
 fmt-check: ## fail if gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 
-.PHONY: contract
 contract: ## write docs/ref/schema and docs/ref/asyncapi.yaml anew
 	$(GO) test ./internal/contract -run 'TestSchemas|TestAsyncAPI' -update
 
