@@ -33,7 +33,7 @@ func TestAccessByRole(t *testing.T) {
 		{"pub", "acme/+/line-1/_fl_v1/q/update", ""},
 		{"sub", "acme/_fl_v1/q/order", "aggregator berlin/line-1 gera/line-1"},
 		{"sub", "acme/_fl_v1/+/order", "aggregator berlin/line-1 gera/line-1"},
-		{"sub", "acme/_fl_v1/q/model/0/17", "berlin/line-1 gera/line-1"},
+		{"sub", "acme/_fl_v1/q/model/0/17", "aggregator berlin/line-1 gera/line-1"},
 		{"sub", "acme/_fl_v1/q/reply/berlin/line-1", "berlin/line-1"},
 		{"sub", "acme/_fl_v1/q/reply/#", ""},
 		{"sub", "acme/_fl_v1/q/reply/+/line-1", ""},
