@@ -24,7 +24,7 @@ type demoCmd struct {
 	Dir       string `default:"fedmq-demo" help:"Directory for configurations, data, records, models and the picture; an earlier demo in it is replaced."`
 	Listen    string `default:"127.0.0.1:1883" help:"Address of the embedded broker; if it is taken, a free port."`
 	Seed      uint64 `default:"1" help:"Seed of initial model and training: the same seed gives the same model on the same kind of processor."`
-	Slow      bool   `help:"Take two seconds a round, to watch it."`
+	Slow      bool   `help:"Take two seconds longer for a round, to watch it."`
 	Processes bool   `help:"Run aggregator and sites as processes of their own."`
 	JSON      bool   `help:"Print one JSON object at the end; the table goes to standard error."`
 }

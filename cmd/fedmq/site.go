@@ -25,7 +25,7 @@ type siteCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
 	httpFlag
-	Slow bool `help:"Take two seconds a round of training, so that people can follow."`
+	Slow bool `help:"Take two seconds longer for a round of training, so that people can follow."`
 }
 
 func (siteCmd) Help() string {

@@ -17,7 +17,7 @@ type topicsCmd struct {
 	Namespace string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Owner     string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
 	Member    []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
-	Watch     bool     `help:"Print the filters that a watcher subscribes, one a line."`
+	Watch     bool     `help:"Print the filters that a watcher subscribes to, one a line."`
 	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of this broker: mosquitto."`
 	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the aggregator: for the example command of --watch, and for --bridge."`
 
