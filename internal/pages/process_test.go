@@ -67,7 +67,7 @@ func (p *process) ended() bool {
 // stop asks it to end, as Ctrl-C does, and wants the exit code 0.
 func (p *process) stop(s syscall.Signal) error {
 	if p.ended() {
-		return fmt.Errorf("has ended by itself: %w", errors.Join(p.err))
+		return errors.Join(errors.New("has ended by itself"), p.err)
 	}
 	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
 		return err
