@@ -95,7 +95,8 @@ type aggregator struct {
 	staging  *store.Staging
 	uploads  map[transfer.Key]*upload
 	tasks    map[string]*task
-	order    []*task // configuration order
+	order    []*task         // configuration order
+	absent   map[uint64]bool // what tasks name that are on disk and not configured, by the beginnings of content ids
 	instance round.Instance
 	begun    time.Time // start on the wall clock, with a monotonic reading
 
@@ -124,7 +125,7 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 		return nil, err
 	}
 	a := &aggregator{
-		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{},
+		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{}, absent: map[uint64]bool{},
 		uploads: map[transfer.Key]*upload{}, staging: st.NewStaging(cfg.StageMemory),
 		recv:  transfer.NewReceiver(transfer.ReceiverConfig{Uploads: cfg.Uploads}),
 		begun: cfg.Now(), startBy: stoppedTimer(), heartbeat: stoppedTimer(),

@@ -3,7 +3,9 @@ package aggregator
 import (
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/crash"
@@ -89,8 +91,11 @@ func beginning(content round.ID) uint64 { return binary.BigEndian.Uint64(content
 // remove removes a blob, unless any task of this directory has a use for the
 // very same bytes: they are a model that it keeps (one of zeros, and an update
 // that changes nothing), an update of another task's open round, or one that
-// stays.
+// stays; or a task that is not configured now names them.
 func (t *task) remove(content round.ID) error {
+	if t.a.absent[beginning(content)] {
+		return nil
+	}
 	for _, o := range t.a.order {
 		if content == o.state.Base || slices.Contains(o.versions, content) || o != t && o.kept[content] || o.stays[beginning(content)] {
 			return nil
@@ -103,7 +108,8 @@ func (t *task) remove(content round.ID) error {
 const sweepAfter = time.Hour
 
 // sweep removes what a crash has left between a blob and the transaction that
-// was to name it.
+// was to name it. What a task needs that is not configured now stays: it may be
+// configured again.
 func (a *aggregator) sweep() error {
 	named := map[[32]byte]bool{}
 	for _, t := range a.order {
@@ -111,26 +117,54 @@ func (a *aggregator) sweep() error {
 		for content := range t.kept {
 			named[content] = true
 		}
-		raws, err := t.rawRecords()
-		if err != nil {
-			return err
-		}
-		for _, raw := range raws {
-			r, err := record.Decode(raw)
-			if err != nil {
-				return err
-			}
-			named[r.Base], named[r.Model] = true, true
-			for _, e := range r.Entries {
-				named[e.Content] = true
-			}
-		}
 	}
-	n, err := a.store.Sweep(func(id [32]byte) bool { return named[id] }, sweepAfter)
+	if err := a.store.View(func(tx *store.Tx) error { return a.named(tx, named) }); err != nil {
+		return err
+	}
+	n, err := a.store.Sweep(func(id [32]byte) bool { return named[id] || a.absent[beginning(id)] }, sweepAfter)
 	if n > 0 {
 		a.log.Info().Int("blobs", n).Msg("removed what no record names")
 	}
 	return err
+}
+
+// named adds what records name, and notes what tasks name that are not
+// configured.
+func (a *aggregator) named(tx *store.Tx, named map[[32]byte]bool) error {
+	if err := tx.ForEach(store.Records, "", func(key string, raw []byte) error {
+		task, _, _, err := store.ParseRecordKey(key)
+		if err != nil {
+			return err
+		}
+		r, err := record.Decode(raw)
+		if err != nil {
+			return fmt.Errorf("record of task %s: %w", task, err)
+		}
+		name := func(id [32]byte) { named[id] = true }
+		if a.tasks[task] == nil {
+			name = func(id [32]byte) { a.absent[beginning(id)] = true }
+		}
+		name(r.Base)
+		name(r.Model)
+		for _, e := range r.Entries {
+			name(e.Content)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return tx.ForEach(store.Journal, "", func(key string, raw []byte) error {
+		task, _, _ := strings.Cut(key, "\x00")
+		if a.tasks[task] != nil {
+			return nil
+		}
+		var e entry
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return fmt.Errorf("journal of task %s: %w", task, err)
+		}
+		a.absent[beginning(e.Content)] = true
+		return nil
+	})
 }
 
 // settings are what sites are told to train with. They are frozen with the

@@ -27,6 +27,7 @@ var errStopped = errors.New("site: stopped")
 // loop is the driver: one event at a time, until ctx ends (nil) or the site
 // cannot go on.
 func (s *site) loop(ctx, jobs context.Context, ended <-chan error) error {
+	defer s.refused.end()
 	if err := s.lookAtHours(jobs); err != nil {
 		return err
 	}

@@ -245,11 +245,23 @@ func (r *refused) flush(now ms) {
 	}
 	for k, n := range r.counts {
 		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Msg("messages refused")
-		if r.audit != nil {
-			r.audit(Audited{Event: audit.Refused, Topic: k.topic, Reason: k.reason, Count: n})
-		}
-		delete(r.counts, k)
+		r.tell(k, n)
 		break
 	}
 	r.last = now
+}
+
+// tell has the audit log say how many messages of a kind were refused.
+func (r *refused) tell(k refusedKey, n int) {
+	if r.audit != nil {
+		r.audit(Audited{Event: audit.Refused, Topic: k.topic, Reason: k.reason, Count: n})
+	}
+	delete(r.counts, k)
+}
+
+// end tells the rest at once, to the audit log, which is to have every message.
+func (r *refused) end() {
+	for k, n := range r.counts {
+		r.tell(k, n)
+	}
 }

@@ -19,41 +19,46 @@ type party struct {
 }
 
 // asProcesses runs the aggregator of a folder and its sites until the tasks
-// have ended, each with its log in the folder.
+// have ended, each with its log in the folder. A site that fails ends all, as it
+// does in one process; one that somebody kills does not.
 func asProcesses(ctx context.Context, dir string, sites []party) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	var stops []func() error
+	var all []*running
+	failed := make(chan *running, len(sites))
 	for _, p := range sites {
-		stop, _, err := p.spawn(self, dir)
+		r, err := p.spawn(self, dir)
 		if err != nil {
-			return errors.Join(err, stopAll(stops))
+			return errors.Join(err, stopAll(all))
 		}
-		stops = append(stops, stop)
+		all = append(all, r)
+		go func() {
+			<-r.ended
+			if exit, ok := errors.AsType[*exec.ExitError](r.err); ok && exit.ExitCode() > 0 {
+				failed <- r
+			}
+		}()
 	}
-	aggregator := party{name: "aggregator", args: []string{"aggregator", "--until-done", "-c", filepath.Join(dir, aggregatorName)}}
-	stop, done, err := aggregator.spawn(self, dir)
+	p := party{name: "aggregator", args: []string{"aggregator", "--until-done", "-c", filepath.Join(dir, aggregatorName)}}
+	aggregator, err := p.spawn(self, dir)
 	if err != nil {
-		return errors.Join(err, stopAll(stops))
+		return errors.Join(err, stopAll(all))
 	}
 	select {
 	case <-ctx.Done():
-		return errors.Join(stop(), stopAll(stops))
-	case err = <-done:
+	case <-failed: // stopping it says why
+	case <-aggregator.ended:
 	}
-	if err != nil {
-		err = fmt.Errorf("aggregator: %w; its log is %s", err, filepath.Join(dir, "aggregator.log"))
-	}
-	return errors.Join(err, stopAll(stops))
+	return errors.Join(ctx.Err(), aggregator.stop(), stopAll(all))
 }
 
-func stopAll(stops []func() error) error {
-	errs := make([]error, len(stops))
+func stopAll(all []*running) error {
+	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	for i, stop := range stops {
-		wg.Go(func() { errs[i] = stop() })
+	for i, r := range all {
+		wg.Go(func() { errs[i] = r.stop() })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -62,33 +67,64 @@ func stopAll(stops []func() error) error {
 // stopWait is how long a process has after SIGTERM.
 const stopWait = 10 * time.Second
 
-// spawn starts a process; stop asks it to end and waits, done gets how it
-// ended by itself.
-func (p party) spawn(self, dir string) (stop func() error, done <-chan error, err error) {
+// running is a party's process.
+type running struct {
+	name, log string
+	process   *os.Process
+	ended     chan struct{}
+	err       error // how, once it has ended
+}
+
+// spawn starts a process.
+func (p party) spawn(self, dir string) (*running, error) {
 	path := filepath.Join(dir, p.name+".log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // #nosec G304 -- in the folder that was named
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cmd := exec.Command(self, p.args...) // #nosec G204 -- this program
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
-		return nil, nil, errors.Join(err, log.Close())
+		return nil, errors.Join(err, log.Close())
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(cmd.Wait(), log.Close()) }()
-	return func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Errorf("%s: %w", p.name, err)
+	r := &running{name: p.name, log: path, process: cmd.Process, ended: make(chan struct{})}
+	go func() {
+		r.err = errors.Join(cmd.Wait(), log.Close())
+		close(r.ended)
+	}()
+	return r, nil
+}
+
+// stop asks a process to end, waits, and says how it ended. Where there is no
+// asking it is killed: on Windows.
+func (r *running) stop() error {
+	err := r.process.Signal(syscall.SIGTERM)
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := r.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				return fmt.Errorf("%s: %w; its log is %s", p.name, err, path)
-			}
-			return nil
-		case <-time.After(stopWait):
-			return errors.Join(fmt.Errorf("%s did not end within %s", p.name, stopWait), cmd.Process.Kill())
-		}
-	}, ended, nil
+		<-r.ended
+		return nil
+	}
+	select {
+	case <-r.ended:
+	case <-time.After(stopWait):
+		err := r.process.Kill()
+		return errors.Join(fmt.Errorf("%s did not end within %s", r.name, stopWait), err)
+	}
+	if r.err != nil && (err != nil || !interrupted(r.err)) {
+		return fmt.Errorf("%s: %w; its log is %s", r.name, r.err, r.log)
+	}
+	return nil
+}
+
+// interrupted reports that a process ended before its work because of SIGTERM,
+// by itself or before it had a handler.
+func interrupted(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return exit.ExitCode() == exitInterrupted || ok && status.Signaled() && status.Signal() == syscall.SIGTERM
 }

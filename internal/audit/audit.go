@@ -63,20 +63,25 @@ func (l *Log) Write(e Entry) {
 	if l == nil {
 		return
 	}
-	e.Time, e.Node = time.Now().UTC(), l.node
-	b, err := json.Marshal(e)
-	if err != nil { // a struct of strings and numbers
-		panic(err)
-	}
+	b := l.line(e)
 	l.mu.Lock()
 	if len(l.queue) < maxQueue {
-		l.queue = append(l.queue, append(b, '\n'))
+		l.queue = append(l.queue, b)
 	} else {
 		l.lost++
 		l.stats.Lost++
 	}
 	l.mu.Unlock()
 	l.ring()
+}
+
+func (l *Log) line(e Entry) []byte {
+	e.Time, e.Node = time.Now().UTC(), l.node
+	b, err := json.Marshal(e)
+	if err != nil { // a struct of strings and numbers
+		panic(err)
+	}
+	return append(b, '\n')
 }
 
 func (l *Log) ring() {
@@ -129,27 +134,28 @@ func (l *Log) ready(failing bool) <-chan struct{} {
 	return l.wake
 }
 
-// flush writes what is queued. It stays queued until it is on disk.
+// flush writes what is queued, and in its place how many lines were lost behind
+// it. It stays queued until it is on disk.
 func (l *Log) flush() error {
 	l.mu.Lock()
-	n := len(l.queue)
-	text := bytes.Join(l.queue[:n], nil)
+	n, lost := len(l.queue), l.lost
+	lines := l.queue[:n:n]
+	if lost > 0 {
+		lines = append(lines, l.line(Entry{Event: Lost, Count: lost}))
+	}
+	text := bytes.Join(lines, nil)
 	l.mu.Unlock()
-	if n == 0 {
+	if len(lines) == 0 {
 		return nil
 	}
 	if err := l.append(text); err != nil {
-		return fmt.Errorf("audit: %d lines are not written: %w", n, err)
+		return fmt.Errorf("audit: %d lines are not written: %w", n+lost, err)
 	}
 	l.mu.Lock()
 	l.queue = l.queue[n:]
-	l.stats.Written += uint64(n)
-	lost := l.lost
-	l.lost = 0
+	l.lost -= lost
+	l.stats.Written += uint64(len(lines))
 	l.mu.Unlock()
-	if lost > 0 {
-		l.Write(Entry{Event: Lost, Count: lost})
-	}
 	return nil
 }
 

@@ -190,6 +190,37 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// The number of lost lines is not lost itself when there is room again only at
+// the end.
+func TestRoomAtTheEnd(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	dir := t.TempDir()
+	path, disk := filepath.Join(dir, "audit.jsonl"), filepath.Join(dir, "disk.jsonl")
+	if err := os.Symlink("/dev/full", path); err != nil {
+		t.Fatal(err)
+	}
+	bubble.Test(t, func(t *testing.T) {
+		l := open(t, path, quiet)
+		end := run(t, l)
+		for range maxQueue + 4 {
+			l.Write(Entry{Event: Accepted})
+		}
+		synctest.Wait()
+		if err := errors.Join(os.Remove(path), os.Symlink(disk, path), end()); err != nil {
+			t.Fatal(err)
+		}
+		if s := l.Stats(); s != (Stats{Written: maxQueue + 1, Lost: 4}) {
+			t.Errorf("stats %+v", s)
+		}
+	})
+	if got := events(t, disk); len(got) != maxQueue+1 || got[maxQueue] != Lost {
+		t.Errorf("%d lines, the last is %s", len(got), got[len(got)-1])
+	}
+}
+
 // What is not on disk in the end is an error.
 func TestFullDiskToTheEnd(t *testing.T) {
 	t.Parallel()
