@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -58,7 +59,7 @@ func detailOf(err error) string {
 func (t *task) refuse(path string, h wire.Header, err error) {
 	reason, detail := problem(err)
 	t.count(reason)
-	t.unheard(path, reason)
+	t.unheard(unheard{audit.Refused, path, reason.String()})
 	now := t.a.nowMS()
 	if t.mayLog() {
 		t.log.Warn().Str("sender", path).Str("reason", reason.String()).Str("detail", detail).Msg("message refused")

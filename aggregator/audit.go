@@ -23,13 +23,17 @@ type commander struct{ operator, key string }
 type audited struct {
 	keys      map[string]string    // of members, by path, since the process began
 	commands  map[string]commander // on their way through the machine, by id
-	unheard   map[unheard]int      // refused messages that nobody is proven to have sent
+	unheard   map[unheard]int      // refused messages and commands that nobody is proven to have sent
 	published version              // told last
 	signer    string               // key id that the last command named
 }
 
-// unheard is why messages were not heard, and who is said to have sent them.
-type unheard struct{ sender, reason string }
+// unheard is why messages or commands were not heard, and who is said to have
+// sent them: a member's path, or a command's key id.
+type unheard struct {
+	event       audit.Event // Refused or Command
+	sender, why string
+}
 
 // maxUnheard bounds the lines that strangers can provoke, a second.
 const maxUnheard = 16
@@ -93,7 +97,7 @@ func (t *task) auditCommand(e Audited) Audited {
 
 // auditRefusedCommand tells of one that did not get as far as the machine.
 func (t *task) auditRefusedCommand(why string) {
-	t.audit(Audited{Event: audit.Command, Round: t.state.Round, Attempt: t.state.Attempt, Key: t.audited.signer, Outcome: "refused, " + why})
+	t.unheard(unheard{audit.Command, t.audited.signer, why})
 }
 
 // commanded notes who gave a command, whose signature was verified.
@@ -138,8 +142,8 @@ func (t *task) auditRecord(r record.Record, raw []byte) {
 }
 
 // auditPublished tells of a version of the model that the broker has taken.
-func (t *task) auditPublished() {
-	v := t.modelOf
+func (t *task) auditPublished(o round.Order) {
+	v := version{model.ContentID(o.Base), o.Version}
 	if v == t.audited.published || v.content == (model.ContentID{}) {
 		return
 	}
@@ -148,7 +152,7 @@ func (t *task) auditPublished() {
 }
 
 // unheard counts a message whose sender is not proven.
-func (t *task) unheard(path string, reason verdict.Reason) {
+func (t *task) unheard(k unheard) {
 	if t.a.cfg.Audit == nil {
 		return
 	}
@@ -156,9 +160,11 @@ func (t *task) unheard(path string, reason verdict.Reason) {
 	if u.unheard == nil {
 		u.unheard = map[unheard]int{}
 	}
-	k := unheard{path, reason.String()}
 	if _, ok := u.unheard[k]; !ok && len(u.unheard) >= maxUnheard {
 		k.sender = "" // and others
+		if k.event == audit.Command {
+			k.why = "and others" // their texts are not of a list
+		}
 	}
 	u.unheard[k]++
 }
@@ -166,7 +172,11 @@ func (t *task) unheard(path string, reason verdict.Reason) {
 // auditUnheard tells what unheard has counted.
 func (t *task) auditUnheard() {
 	for k, n := range t.audited.unheard {
-		t.audit(Audited{Event: audit.Refused, Member: k.sender, Reason: k.reason, Count: n})
+		e := Audited{Event: k.event, Member: k.sender, Reason: k.why, Count: n}
+		if k.event == audit.Command {
+			e = Audited{Event: k.event, Round: t.state.Round, Attempt: t.state.Attempt, Key: k.sender, Outcome: "refused, " + k.why, Count: n}
+		}
+		t.audit(e)
 	}
 	clear(t.audited.unheard)
 }

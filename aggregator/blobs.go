@@ -53,6 +53,9 @@ func (t *task) retire(c round.Commit) error {
 	for _, acc := range c.Accepted {
 		t.stay(acc.Content)
 	}
+	for content := range t.kept { // lapsed ones too
+		t.stay(content)
+	}
 	if t.cfg.KeepUpdates != KeepAll {
 		for content := range t.kept {
 			if err := t.remove(content); err != nil {

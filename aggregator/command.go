@@ -43,7 +43,9 @@ func (t *task) command(m link.Message) {
 	}
 	c, err := t.parseCommand(m)
 	if err != nil {
-		t.log.Warn().Err(err).Msg("command refused")
+		if t.mayLog() {
+			t.log.Warn().Err(err).Msg("command refused")
+		}
 		t.auditRefusedCommand(detailOf(err))
 		t.tell(round.Fact{Kind: round.FactCommand, Round: t.state.Round, Attempt: t.state.Attempt, Detail: "refused: " + detailOf(err)})
 		return

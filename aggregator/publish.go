@@ -75,7 +75,7 @@ func (t *task) publishedOrder(p publication) {
 	if p.ok {
 		crash.At("order.after-publish")
 		t.orderOut()
-		t.auditPublished()
+		t.auditPublished(p.order)
 		t.step(round.Published{Now: t.a.nowMS(), Epoch: p.order.Epoch, Round: p.order.Round, Attempt: p.order.Attempt})
 	}
 }
