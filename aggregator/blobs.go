@@ -50,17 +50,11 @@ func (t *task) durable(c round.Commit, next *model.Model) (model.ContentID, erro
 // updates, and model versions beyond the retention.
 func (t *task) retire(c round.Commit) error {
 	t.versions = append(t.versions, c.Base)
-	for _, acc := range c.Accepted {
-		t.stay(acc.Content)
-	}
-	for content := range t.kept { // lapsed ones too
-		t.stay(content)
-	}
-	if t.cfg.KeepUpdates != KeepAll {
-		for content := range t.kept {
-			if err := t.remove(content); err != nil {
-				return err
-			}
+	for content := range t.kept {
+		if t.cfg.KeepUpdates == KeepAll {
+			t.stay(content)
+		} else if err := t.remove(content); err != nil {
+			return err
 		}
 	}
 	clear(t.kept)
@@ -81,12 +75,8 @@ func (t *task) retire(c round.Commit) error {
 	return nil
 }
 
-// stay notes an update of a record that is kept for good.
-func (t *task) stay(content round.ID) {
-	if t.cfg.KeepUpdates == KeepAll {
-		t.stays[beginning(content)] = true
-	}
-}
+// stay notes an update that is kept for good.
+func (t *task) stay(content round.ID) { t.stays[beginning(content)] = true }
 
 // beginning is enough of a content id: who meets another's keeps a blob too many.
 func beginning(content round.ID) uint64 { return binary.BigEndian.Uint64(content[:]) }

@@ -130,8 +130,10 @@ func (t *task) chain(raws [][]byte) error {
 		if r.Verdict != record.Abandoned && r.Round > 0 && t.a.store.HasBlob(r.Base) {
 			t.versions = append(t.versions, round.ID(r.Base))
 		}
-		for _, e := range r.Entries {
-			t.stay(round.ID(e.Content))
+		if t.cfg.KeepUpdates == KeepAll {
+			for _, e := range r.Entries {
+				t.stay(round.ID(e.Content))
+			}
 		}
 		t.export(r.Round, r.Attempt, raw)
 		t.note(r)

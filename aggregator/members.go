@@ -60,11 +60,13 @@ func (t *task) moveMembers() error {
 		return nil
 	}
 	t.log.Info().Int("members", len(former.Members)).Msg("members moved to values of their own")
+	places := make([]round.Place, len(former.Members))
+	for i, m := range former.Members {
+		places[i] = round.Place{Index: uint32(i), Member: m} // #nosec G115 -- at most maxMembers
+	}
 	return t.a.store.Update(func(tx *store.Tx) error {
-		for i, m := range former.Members {
-			if err := t.saveMembers(tx, []round.Place{{Index: uint32(i), Member: m}}); err != nil { // #nosec G115 -- at most maxMembers
-				return err
-			}
+		if err := t.saveMembers(tx, places); err != nil {
+			return err
 		}
 		raw, err := json.Marshal(former.State)
 		if err != nil {

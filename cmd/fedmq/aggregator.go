@@ -214,7 +214,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg.OnEnd = ends.on
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
 	cfg.Monitor = new(aggregator.Monitor)
-	log := auditLog{file: file.Connection.Audit, config: c.Config, node: node(cfg.Namespace, cfg.Owner), log: cfg.Log}
+	log := auditLog{file: file.Connection.Audit, config: c.Config, namespace: cfg.Namespace, path: cfg.Owner, log: cfg.Log}
 	if err := log.with(ctx, func(ctx context.Context, l *audit.Log) error {
 		if l != nil {
 			cfg.Audit = l.Write

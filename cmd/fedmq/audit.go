@@ -11,22 +11,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/topics"
 )
 
 // auditLog is the audit log that a configuration file asks for.
 type auditLog struct {
-	file   string // relative to the configuration; "" is none
-	config string
-	node   string
-	log    zerolog.Logger
-}
-
-// node is a path below the namespace, or the namespace itself.
-func node(namespace, path string) string {
-	if path == "" {
-		return namespace
-	}
-	return namespace + "/" + path
+	file            string // relative to the configuration; "" is none
+	config          string
+	namespace, path string // of whose log it is
+	log             zerolog.Logger
 }
 
 // with runs a process between its lines of start and stop. The log outlives what
@@ -39,7 +32,11 @@ func (a auditLog) with(ctx context.Context, run func(context.Context, *audit.Log
 	if err != nil {
 		return err
 	}
-	l, err := audit.Open(at(filepath.Dir(a.config), a.file), a.node, a.trouble)
+	ns, err := topics.New(a.namespace)
+	if err != nil {
+		return err
+	}
+	l, err := audit.Open(at(filepath.Dir(a.config), a.file), ns.Node(a.path), a.trouble)
 	if err != nil {
 		return err
 	}

@@ -61,13 +61,7 @@ func (m manualEntry) manMarkdown() string {
 	if len(m.detail) > 0 {
 		b.WriteString("# DESCRIPTION\n\n")
 	}
-	for _, p := range m.detail {
-		if p.code {
-			fmt.Fprintf(&b, "```\n%s\n```\n\n", p.text)
-		} else {
-			b.WriteString(manText.Replace(p.text) + "\n\n")
-		}
-	}
+	m.description(&b, manText)
 	manItems(&b, "ARGUMENTS", m.args)
 	manItems(&b, "OPTIONS", m.flags)
 	also := "**fedmq(1)**"

@@ -168,13 +168,7 @@ func (m manualEntry) reference(b *strings.Builder) {
 		b.WriteString(markdownText.Replace(m.help) + "\n\n")
 	}
 	fmt.Fprintf(b, "    %s\n\n", m.synopsis)
-	for _, p := range m.detail {
-		if p.code {
-			fmt.Fprintf(b, "```\n%s\n```\n\n", p.text)
-		} else {
-			b.WriteString(markdownText.Replace(p.text) + "\n\n")
-		}
-	}
+	m.description(b, markdownText)
 	table(b, "argument", m.args)
 	title := "flag"
 	if m.path == "fedmq" {
@@ -190,6 +184,17 @@ func (m manualEntry) reference(b *strings.Builder) {
 		fmt.Fprintf(b, "| [`%s`](#%s) | %s |\n", name, strings.ReplaceAll(name, " ", "-"), markdownText.Replace(c.Help))
 	}
 	b.WriteString("\n")
+}
+
+// description writes the help text behind the first line, with its prose escaped.
+func (m manualEntry) description(b *strings.Builder, escape *strings.Replacer) {
+	for _, p := range m.detail {
+		if p.code {
+			fmt.Fprintf(b, "```\n%s\n```\n\n", p.text)
+		} else {
+			b.WriteString(escape.Replace(p.text) + "\n\n")
+		}
+	}
 }
 
 func table(b *strings.Builder, title string, items []manualItem) {

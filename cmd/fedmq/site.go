@@ -218,7 +218,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	cfg.Log = log
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
 	cfg.Monitor = new(site.Monitor)
-	lines := auditLog{file: f.Connection.Audit, config: c.Config, node: node(cfg.Namespace, cfg.Member), log: log}
+	lines := auditLog{file: f.Connection.Audit, config: c.Config, namespace: cfg.Namespace, path: cfg.Member, log: log}
 	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
 		if l != nil {
 			cfg.Audit = l.Write

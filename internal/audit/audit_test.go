@@ -37,6 +37,20 @@ func events(t *testing.T, path string) (out []Event) {
 	return out
 }
 
+// fullDisk returns where a log finds no room, and a file with room.
+func fullDisk(t *testing.T) (full, disk string) {
+	t.Helper()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	dir := t.TempDir()
+	full, disk = filepath.Join(dir, "audit.jsonl"), filepath.Join(dir, "disk.jsonl")
+	if err := os.Symlink("/dev/full", full); err != nil {
+		t.Fatal(err)
+	}
+	return full, disk
+}
+
 func same(t *testing.T, path string, want ...Event) {
 	t.Helper()
 	if got := events(t, path); !slices.Equal(got, want) {
@@ -149,14 +163,7 @@ func TestRotation(t *testing.T) {
 // can wait is counted in the file when there is room again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("no /dev/full")
-	}
-	dir := t.TempDir()
-	path, disk := filepath.Join(dir, "audit.jsonl"), filepath.Join(dir, "disk.jsonl")
-	if err := os.Symlink("/dev/full", path); err != nil {
-		t.Fatal(err)
-	}
+	path, disk := fullDisk(t)
 	bubble.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var told []error
@@ -194,14 +201,7 @@ func TestFullDisk(t *testing.T) {
 // the end.
 func TestRoomAtTheEnd(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("no /dev/full")
-	}
-	dir := t.TempDir()
-	path, disk := filepath.Join(dir, "audit.jsonl"), filepath.Join(dir, "disk.jsonl")
-	if err := os.Symlink("/dev/full", path); err != nil {
-		t.Fatal(err)
-	}
+	path, disk := fullDisk(t)
 	bubble.Test(t, func(t *testing.T) {
 		l := open(t, path, quiet)
 		end := run(t, l)

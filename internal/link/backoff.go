@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,19 +22,19 @@ const (
 
 // backoff decides how long to wait before the next CONNECT.
 type backoff struct {
-	spread time.Duration  // reconnects of all parties are spread over this
-	jitter func() float64 // in [0, 1)
+	members atomic.Int64   // that share the broker
+	jitter  func() float64 // in [0, 1)
 
 	fails int         // attempts failed in a row
 	quick []time.Time // ends of short lives within takeoverWin
 	taken int         // short lives since the client id looks taken
 }
 
-func newBackoff() *backoff { return &backoff{spread: minSpread, jitter: random} }
+func newBackoff() *backoff { return &backoff{jitter: random} }
 
-// share sets the spread for so many parties.
-func (b *backoff) share(members int64) {
-	b.spread = max(minSpread, time.Duration(members)*perMember)
+// spread is what the reconnects of all parties are spread over.
+func (b *backoff) spread() time.Duration {
+	return max(minSpread, time.Duration(b.members.Load())*perMember)
 }
 
 // failed returns the wait after an attempt that brought no CONNACK: uniform
@@ -41,11 +42,12 @@ func (b *backoff) share(members int64) {
 // 30 s (or the spread, if that is longer).
 func (b *backoff) failed() time.Duration {
 	b.fails++
+	spread := b.spread()
 	if b.fails == 1 {
-		return b.part(0, b.spread)
+		return b.part(0, spread)
 	}
-	limit := max(maxInterval, b.spread)
-	window := min(b.spread<<min(b.fails-1, 10), limit)
+	limit := max(maxInterval, spread)
+	window := min(spread<<min(b.fails-1, 10), limit)
 	return b.part(window/2, window)
 }
 
@@ -60,11 +62,11 @@ func (b *backoff) lost(now time.Time, lived time.Duration, blamed bool) (wait ti
 		b.taken = 0
 	}
 	if lived >= shortLife || blamed {
-		return b.part(minWait, b.spread), false
+		return b.part(minWait, b.spread()), false
 	}
 	b.quick = append(b.quick, now)
 	if b.taken == 0 && len(b.quick) <= takeoverMax {
-		return b.part(minWait, b.spread), false
+		return b.part(minWait, b.spread()), false
 	}
 	window := min(maxInterval<<min(b.taken, 10), maxTakeover)
 	b.taken++

@@ -153,7 +153,6 @@ type Conn struct {
 	back     *backoff
 	bytesIn  atomic.Uint64
 	bytesOut atomic.Uint64
-	members  atomic.Int64 // that share the broker
 
 	mu       sync.Mutex
 	ran      bool
@@ -213,7 +212,7 @@ func New(cfg Config) (*Conn, error) {
 // Share says how many parties share the broker: from then on reconnects are
 // spread over max(5 s, 5 ms x members), so that a broker that comes back is not
 // met by all of them at once (C-9).
-func (c *Conn) Share(members int) { c.members.Store(int64(members)) }
+func (c *Conn) Share(members int) { c.back.members.Store(int64(members)) }
 
 // Messages delivers what was received, in order per topic. It is never closed.
 func (c *Conn) Messages() <-chan Message { return c.messages }

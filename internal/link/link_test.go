@@ -482,7 +482,7 @@ func TestBackOffSpread(t *testing.T) {
 		{10000, 0.999999, 50 * time.Second, 50 * time.Second, 50 * time.Second},
 	} {
 		b := newBackoff()
-		b.share(int64(tt.members))
+		b.members.Store(int64(tt.members))
 		b.jitter = func() float64 { return tt.jitter }
 		near := func(what string, got, want time.Duration) {
 			if d := got - want; d < -time.Millisecond || d > time.Millisecond {

@@ -54,7 +54,6 @@ func (c *Conn) live(ctx context.Context) time.Duration {
 		if ctx.Err() != nil {
 			return 0
 		}
-		c.back.share(c.members.Load())
 		wait := c.back.failed()
 		c.down(err, wait)
 		return wait
@@ -100,7 +99,6 @@ func (c *Conn) mourn(s *session, err error, cut bool) time.Duration {
 	c.stats.Losses++
 	blamed := cut && s.accuse(now)
 	c.mu.Unlock()
-	c.back.share(c.members.Load())
 	wait, inUse := c.back.lost(now, now.Sub(s.born), blamed || !cut)
 	if inUse { // C-14
 		err = fmt.Errorf("%w %q: lost again and again right after CONNECT, as when two clients use one id: %w",
