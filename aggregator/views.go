@@ -31,6 +31,7 @@ type stateView struct {
 	Roles       []string `json:"roles"`
 	Tasks       []string `json:"tasks"`
 	Instance    string   `json:"instance"`
+	ConnectedMS int64    `json:"connected_ms,omitempty"` // since when it listens without a break; not in the Last Will
 	Agent       string   `json:"agent"`
 	Security    string   `json:"security"`
 	InsecureTLS bool     `json:"insecure_tls,omitempty"`
@@ -41,6 +42,9 @@ func (a *aggregator) stateJSON(online bool) []byte {
 		Schema: "fedmq.state.v1", TimestampMS: a.nowMS(), Online: online, Roles: []string{"aggregator"},
 		Instance: a.instance.String(), Agent: agent, Security: a.security(),
 		InsecureTLS: a.cfg.TLS != nil && a.cfg.TLS.InsecureSkipVerify,
+	}
+	if online {
+		v.ConnectedMS = a.upSince
 	}
 	for _, t := range a.order {
 		if len(v.Tasks) < loud {

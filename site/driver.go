@@ -69,7 +69,7 @@ func (s *site) once(ctx, jobs context.Context, timer <-chan time.Time, ended <-c
 	case r := <-s.results:
 		return s.onResult(jobs, r)
 	case e := <-s.sent:
-		s.onSent(e)
+		return s.onSent(jobs, e)
 	case e := <-s.parts:
 		return s.onPartSent(jobs, e)
 	case <-s.nudges:
@@ -300,8 +300,10 @@ func (s *site) showChanges() {
 	}
 }
 
-// onSent notes that an entry may be sent again.
-func (s *site) onSent(e sent) {
+// onSent notes that an entry may be sent again, and has it sent again if nobody
+// may have listened.
+func (s *site) onSent(jobs context.Context, e sent) error {
+	again := e.task.sending[e.round]
 	delete(e.task.sending, e.round)
 	if e.err != nil {
 		s.unsent(zerolog.WarnLevel, e.task, "update", e.round, e.err)
@@ -309,6 +311,10 @@ func (s *site) onSent(e sent) {
 		s.auditSent(e.task, e.round)
 		crash.At("offer.after")
 	}
+	if again {
+		return s.step(jobs, e.task, member.OwnerBack{})
+	}
+	return nil
 }
 
 // unsent says that the broker did not take a message.

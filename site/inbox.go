@@ -42,6 +42,8 @@ func (s *site) onMessage(jobs context.Context, m link.Message) error {
 		err = s.onReply(jobs, r.task, m)
 	case topics.Record:
 		err = s.onRecord(jobs, r.task, m)
+	case topics.State:
+		err = s.onOwner(jobs, m.Topic, m.Payload)
 	}
 	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
 		s.bad++

@@ -42,14 +42,14 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, member.Stored{Content: m.Base, Schema: m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
 		crash.At("decline.after")
 	case member.SendEntry:
-		if t.sending[m.Round] {
+		if _, under := t.sending[m.Round]; under {
 			return nil // still on its way
 		}
 		b, err := s.disk.Envelope(t.Name, m.Round)
 		if err != nil {
 			return err
 		}
-		t.sending[m.Round] = true
+		t.sending[m.Round] = false
 		s.goes.Go(func() {
 			err := s.publish(jobs, link.Message{Topic: t.member.Update(), Payload: b, QoS: 1})
 			select {

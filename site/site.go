@@ -40,6 +40,7 @@ type site struct {
 	tasks      []*task
 	names      []string
 	routes     map[string]route
+	owners     map[string]*owner // by the topic of their state
 	stateTopic string
 	stateBeat  ms
 	online     bool
@@ -71,7 +72,7 @@ type task struct {
 	metrics map[string]float64 // pooled, of the last evaluation here
 	latest  *arrived           // a verified model that no order has asked for yet
 	result  *result            // of the job that is to be sealed
-	sending map[uint64]bool    // entries on their way
+	sending map[uint64]bool    // entries on their way; true: to be sent once more then
 	pull    pull               // the model that comes in parts
 	paced   ms                 // when more parts of the update may leave, 0: none waits
 	upload  *upload            // the update that goes in parts, nil: none was granted
@@ -116,7 +117,7 @@ func newSite(cfg Config) (*site, error) {
 		return nil, err
 	}
 	s := &site{
-		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{},
+		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{}, owners: map[string]*owner{},
 		results: make(chan result, 1), sent: make(chan sent), parts: make(chan partSent), nudges: make(chan struct{}, 1),
 		refused: refused{log: cfg.Log, audit: cfg.Audit}, up: pace(cfg.Bandwidth), down: pace(cfg.Bandwidth),
 	}
@@ -255,6 +256,10 @@ func (s *site) subscribe(t *task) {
 	add(t.owner.Reply(s.cfg.Member), topics.Reply)
 	add(t.owner.Record(), topics.Record)
 	add(t.owner.Model(), topics.Model)
+	if state := t.owner.State(); s.owners[state] == nil {
+		s.owners[state] = &owner{}
+		add(state, topics.State)
+	}
 }
 
 // route says whose a topic is.

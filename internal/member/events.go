@@ -10,6 +10,9 @@ type (
 	Connected struct{}
 	// Disconnected says that the link is down.
 	Disconnected struct{}
+	// OwnerBack says that the aggregator listens anew: what was sent before may have
+	// reached nobody.
+	OwnerBack struct{}
 	// Tick says that time has passed.
 	Tick struct{}
 	// Ordered is a verified order.
@@ -57,6 +60,7 @@ type (
 
 func (Connected) isEvent()    {}
 func (Disconnected) isEvent() {}
+func (OwnerBack) isEvent()    {}
 func (Tick) isEvent()         {}
 func (Ordered) isEvent()      {}
 func (ModelStored) isEvent()  {}
@@ -139,6 +143,8 @@ func (m *Machine) Step(now ms, ev Event) {
 		m.onConnected()
 	case Disconnected:
 		m.connected = false
+	case OwnerBack:
+		m.onOwnerBack()
 	case Tick:
 	case Ordered:
 		m.onOrder(e.Order)
@@ -209,5 +215,30 @@ func (m *Machine) onConnected() {
 	}
 	if d := m.decline; d != nil && !d.answered {
 		d.set(m.now, m.patience(m.order))
+	}
+}
+
+// onOwnerBack brings forward what is not answered, not more often than the
+// aggregator can come back, and never puts it off: anybody may say that it did
+// (S-41).
+func (m *Machine) onOwnerBack() {
+	if m.now < m.back {
+		return // it is due then
+	}
+	in := ms(0)
+	if m.back != 0 {
+		in = max(0, m.back+backEvery-m.now)
+	}
+	m.back = m.now + in
+	if m.joining.on {
+		m.joining.sooner(m.back+jitter(m.cfg.Rand, joinSoon), joinFirst)
+	}
+	for _, e := range m.entries {
+		if e.on && !e.answered {
+			e.sooner(m.back+m.offset(m.order), m.patience(m.order))
+		}
+	}
+	if d := m.decline; d != nil && !d.answered {
+		d.sooner(m.back, m.patience(m.order))
 	}
 }

@@ -13,6 +13,7 @@ const (
 	repeatMost ms = 60_000
 	askEvery   ms = 60_000
 	modelFirst ms = 3_000
+	backEvery  ms = 3_000
 
 	recordGrace ms = 2_000
 	waitEvery   ms = 60_000
@@ -45,6 +46,7 @@ type Machine struct {
 	jobs      uint64
 	decline   *decline
 	trouble   string // shown until the next round
+	back      ms     // when the aggregator came back last, 0: not in this life
 
 	joining  timer
 	asking   timer

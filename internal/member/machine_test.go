@@ -81,6 +81,8 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 		return Connected{}, true
 	case "disconnect":
 		return Disconnected{}, true
+	case "back":
+		return OwnerBack{}, true
 	case "tick":
 		return Tick{}, true
 	case "order":

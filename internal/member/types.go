@@ -185,6 +185,13 @@ type timer struct {
 // set arms the timer for a time, with the pause that follows it.
 func (t *timer) set(due, every ms) { *t = timer{on: true, due: due, every: every} }
 
+// sooner moves the timer to a time that comes before, with the pause that follows.
+func (t *timer) sooner(due, every ms) {
+	if due < t.due {
+		t.set(due, every)
+	}
+}
+
 // later moves the timer on: its pause +-50 %, twice as long the next time, to
 // at most a minute.
 func (t *timer) later(now ms, r Random) {

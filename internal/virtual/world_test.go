@@ -50,6 +50,9 @@ type world struct {
 	broker  *broker.Broker
 	stop    func() // the broker
 	conns   map[string]net.Conn
+	barred  string                   // has no way to the broker
+	dialled map[string]time.Time     // when a party reached the broker last
+	keeps   bool                     // the broker keeps what is retained, on its disk
 	gate    chan struct{}            // the aggregator's clock waits for it, nil: does not
 	set     func(*aggregator.Config) // changes what aggregate starts with, nil: nothing
 	deaf    bool                     // the aggregator's next connections get no PUBACK while it is set
@@ -80,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	check(t, err)
 	w := &world{
 		t: t, dir: t.TempDir(), log: zerolog.Nop(), ns: ns,
-		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, parties: map[string]func() error{},
+		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, dialled: map[string]time.Time{}, parties: map[string]func() error{},
 		lines: map[string]*line{}, published: map[topics.Kind]int{},
 	}
 	w.schemas, err = contract.Load("../..")
@@ -128,10 +131,15 @@ func (w *world) names() []string {
 	return names
 }
 
-// startBroker starts an empty broker, open to everybody.
+// startBroker starts a broker, open to everybody, and empty unless it keeps what
+// is retained.
 func (w *world) startBroker() {
 	w.t.Helper()
-	b, err := broker.New(broker.Config{Open: true, Log: w.log})
+	cfg := broker.Config{Open: true, Log: w.log}
+	if w.keeps {
+		cfg.DataDir = filepath.Join(w.dir, "broker")
+	}
+	b, err := broker.New(cfg)
 	check(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -163,9 +171,10 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 	return func(context.Context) (net.Conn, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.broker == nil {
+		if w.broker == nil || w.barred == name {
 			return nil, errors.New("no broker")
 		}
+		w.dialled[name] = time.Now()
 		c := w.broker.Conn("")
 		if l := w.lines[name]; l != nil {
 			c = l.join(c)
@@ -179,6 +188,20 @@ func (w *world) dial(name string) func(context.Context) (net.Conn, error) {
 		w.conns[name] = c
 		return c, nil
 	}
+}
+
+// bar keeps one party from the broker that runs, "" for nobody.
+func (w *world) bar(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.barred = name
+}
+
+// reached is when a party reached the broker last.
+func (w *world) reached(name string) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dialled[name]
 }
 
 // network is the line of a party's next connections.
