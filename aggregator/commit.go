@@ -82,6 +82,9 @@ func (t *task) finish(c round.Commit) (*model.Model, error) {
 		if err != nil {
 			return nil, err
 		}
+		if c := pool.Constant(); len(c) > 0 {
+			t.log.Warn().Ints("features", c).Msg("these features, counted from 0, are the same in every row of every site, or missing: the z-score only centres them. The sites name their columns")
+		}
 		return pool.ResultInto(t.room(len(t.base.Blob)))
 	}
 	return t.base, nil

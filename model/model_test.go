@@ -105,6 +105,7 @@ func TestNewSchemaRefuses(t *testing.T) {
 		"long name":     {{Name: strings.Repeat("x", model.MaxName+1)}},
 		"control":       {{Name: "a\nb"}},
 		"not UTF-8":     {{Name: "a\xff"}},
+		"replaced":      {{Name: "a\ufffd"}},
 		"reserved":      {{Name: "__metadata__"}},
 		"same name":     {{Name: "a"}, {Name: "b"}, {Name: "a", DType: model.F64}},
 		"negative":      {{Name: "a", Shape: []int{-1}}},

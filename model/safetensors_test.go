@@ -120,6 +120,8 @@ func TestSafetensorsRefuses(t *testing.T) {
 		"unknown member":    one(`{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}`),
 		"member twice":      one(`{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}`),
 		"control in a name": file(`{"a\u0000":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, "1234"),
+		"name no UTF-8":     file("{\"a\xff\":"+`{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, "1234"),
+		"half a surrogate":  file(`{"a\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, "1234"),
 		"name twice": file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},`+
 			`"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, "1234"),
 		"overlap": file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},`+

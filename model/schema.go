@@ -81,7 +81,8 @@ func checkName(name string) error {
 	if name == metadataKey {
 		return fmt.Errorf("%w: the name %q is reserved by safetensors", ErrSchema, name)
 	}
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	// JSON readers put U+FFFD where bytes were no UTF-8: two names could fall together.
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
 		return fmt.Errorf("%w: name %.64q is not printable UTF-8", ErrSchema, name)
 	}
 	return nil

@@ -90,6 +90,17 @@ func (s *Statistics) Add(update *model.Model) error {
 	return nil
 }
 
+// Constant returns the numbers of the features, from 0, whose values are the
+// same at all members, or missing (rule F-16).
+func (s *Statistics) Constant() (features []int) {
+	for i := range s.sum.N {
+		if s.sum.Constant(i) {
+			features = append(features, i)
+		}
+	}
+	return features
+}
+
 // Result returns the base with the pooled mean and standard deviation of every
 // feature (rule F-16).
 func (s *Statistics) Result() (*model.Model, error) {

@@ -127,6 +127,9 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	if err != nil {
 		return nil, fmt.Errorf("trainer.tabular: %w", err)
 	}
+	if c := d.Constant(); len(c) > 0 {
+		p.log.Warn().Str("task", p.task).Strs("columns", c).Msg("these columns are the same in every training row, or missing: a z-score only centres them, and they teach nothing here")
+	}
 	return slowed(t, slow), nil
 }
 

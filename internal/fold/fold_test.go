@@ -244,10 +244,20 @@ func TestMoments(t *testing.T) {
 	if got.N[0] != 4 || got.Mean[0] != 4.5 || got.M2[0] != 35 {
 		t.Errorf("merged %v", got)
 	}
-	for _, tc := range []struct{ n, m2, sd float64 }{{4, 36, 3}, {0, 0, 1}, {5, 0, 1}, {1, 1e-19, 1}} {
+	for _, tc := range []struct{ n, mean, m2, sd float64 }{
+		{4, 0, 36, 3},
+		{0, 0, 0, 1},
+		{5, 0, 0, 1},
+		{4, 0, 36e-40, 3e-20},      // the bound goes with the mean, and this is 0
+		{4, 5e-12, 36e-24, 3e-12},  // amperes
+		{4, -1.7e9, 4, 1},          // a clock, one second to either side
+		{4, 1.7e9, 4e-12, 1},       // the same clock standing still: a deviation of 1e-6 is rounding
+		{4, 1e14, 4.0001, 1.00001}, // just beyond the bound, and just within
+		{4, 1e14, 3.9999, 1},
+	} {
 		sd := make([]float64, 1)
-		if part(tc.n, 0, tc.m2).SD(sd); sd[0] != tc.sd {
-			t.Errorf("n %g, M2 %g: sd %g, want %g", tc.n, tc.m2, sd[0], tc.sd)
+		if part(tc.n, tc.mean, tc.m2).SD(sd); math.Abs(sd[0]-tc.sd) > 1e-5*tc.sd {
+			t.Errorf("n %g, mean %g, M2 %g: sd %g, want %g", tc.n, tc.mean, tc.m2, sd[0], tc.sd)
 		}
 	}
 	none := part(9, 9, 9)

@@ -67,16 +67,25 @@ func merge(na, ma, qa, nb, mb, qb float64) (n, m, q float64) {
 }
 
 // SD writes the population standard deviations for scaling to z-scores: a
-// feature without values, or with a deviation below 1e-9, gets 1.
+// feature without values, or one that is constant, gets 1 (F-16).
 func (m Moments) SD(dst []float64) {
-	for i, n := range m.N {
-		sd := 0.0
-		if n > 0 {
-			sd = math.Sqrt(m.M2[i] / n)
+	for i := range m.N {
+		dst[i] = 1
+		if !m.Constant(i) {
+			dst[i] = m.sd(i)
 		}
-		if !(sd >= 1e-9) {
-			sd = 1
-		}
-		dst[i] = sd
 	}
+}
+
+// Constant reports a feature that does not vary: none of its values is there,
+// or they differ by no more than their rounding (F-16). The bound grows with
+// the mean, for units are the plant's: 1e-12 A is a current, and the clock of
+// a machine that stood still reads 1.7e9 s.
+func (m Moments) Constant(i int) bool { return !(m.sd(i) > 1e-14*math.Abs(m.Mean[i])) }
+
+func (m Moments) sd(i int) float64 {
+	if m.N[i] == 0 {
+		return 0
+	}
+	return math.Sqrt(m.M2[i] / m.N[i])
 }

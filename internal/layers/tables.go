@@ -14,7 +14,7 @@ var layers = map[string]layer{
 	"model":               {},
 	"wire":                {imports: []string{"topics", "model", "internal/secret"}},
 	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/bubble"}},
-	"trainer":             {imports: []string{"model"}},
+	"trainer":             {imports: []string{"model", "internal/fold"}}, // moments and pooled metrics have one arithmetic
 	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash", "internal/bubble"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},

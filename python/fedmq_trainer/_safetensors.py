@@ -110,8 +110,16 @@ def carries(dtype: "np.dtype[Any]") -> bool:
     return dtype.newbyteorder("<") in _NAMES
 
 
+def _named(name: str) -> str:
+    """Refuse what stands for bytes that are no text: two names could fall together."""
+    if "\ufffd" in name or any("\ud800" <= c <= "\udfff" for c in name):
+        raise BadFile(f"tensor {name!r}: the name is no UTF-8")
+    return name
+
+
 def _carried(name: str, value: Array) -> Array:
     a = np.asarray(value)
+    _named(name)
     if not carries(a.dtype):
         raise ValueError(f"tensor {name!r} is {a.dtype}: float32, float64, int64, float16 and fedmq_trainer.BF16 can travel")
     return np.require(a.astype(a.dtype.newbyteorder("<"), copy=False), requirements="C").reshape(a.shape)
@@ -146,6 +154,7 @@ def _metadata(raw: Any) -> Tuple[Dict[str, str], Dict[str, str]]:
 
 
 def _entry(name: str, e: Any) -> "Tuple[str, int, int, np.dtype[Any], Tuple[int, ...]]":
+    _named(name)
     if not isinstance(e, dict) or set(e) != {"dtype", "shape", "data_offsets"}:
         raise BadFile(f"tensor {name!r}: want dtype, shape and data_offsets")
     dtype = _TYPES.get(e["dtype"]) if isinstance(e["dtype"], str) else None

@@ -52,6 +52,10 @@ def moments(rows: npt.ArrayLike) -> Dict[str, npt.NDArray[Any]]:
     x = np.asarray(rows, dtype=np.float64)
     there = ~np.isnan(x)
     n = there.sum(0).astype(np.float64)
-    mean = np.where(there, x, 0.0).sum(0) / np.maximum(n, 1)
+    # Distances from the first value of a column: equal values, however large, have
+    # exactly their own mean.
+    first = np.where(n > 0, np.take_along_axis(x, there.argmax(0)[np.newaxis], 0)[0], 0.0) if len(x) else np.zeros(x.shape[1:])
+    x = np.where(there, x - first, 0.0)
+    mean = x.sum(0) / np.maximum(n, 1)
     m2 = (np.where(there, x - mean, 0.0) ** 2).sum(0)
-    return {"n": n, "mean": mean, "m2": m2}
+    return {"n": n, "mean": first + mean, "m2": m2}

@@ -30,3 +30,17 @@ def test_lengths_differ():
 def test_moments():
     m = fm.moments([[1.0, np.nan], [3.0, 5.0]])
     assert m["n"].tolist() == [2, 1] and m["mean"].tolist() == [2, 5] and m["m2"].tolist() == [2, 0]
+
+
+def test_moments_of_large_and_small_values():
+    rows = np.column_stack([np.full(20000, 1700000000.1), 1.7e9 + np.resize([-1.0, 1.0], 20000), np.resize([1e-12, 9e-12], 20000)])
+    m = fm.moments(rows)
+    assert m["mean"][0] == 1700000000.1 and m["m2"][0] == 0, "standing still"
+    assert m["mean"][1] == 1.7e9 and m["m2"][1] == 20000
+    assert m["mean"][2] == pytest.approx(5e-12, rel=1e-12) and m["m2"][2] == pytest.approx(20000 * 16e-24, rel=1e-12)
+
+
+def test_moments_of_nothing():
+    assert fm.moments(np.zeros((0, 2)))["n"].tolist() == [0, 0]
+    m = fm.moments([[np.nan], [np.nan]])
+    assert (m["n"].tolist(), m["mean"].tolist(), m["m2"].tolist()) == ([0], [0], [0])

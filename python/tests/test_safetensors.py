@@ -52,3 +52,13 @@ def test_refuses_to_write():
     ]:
         with pytest.raises(ValueError, match=text):
             st.encode(tensors, rules)
+
+
+def test_names_are_text():
+    entry = b'{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    for name in (b"a\xff", b"a\\ud800", "a\ufffd".encode()):
+        header = b'{"' + name + b'":' + entry + b"}"
+        with pytest.raises(fm.BadFile):
+            st.decode(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="no UTF-8"):
+        st.encode({"a\udcff": np.zeros(1, np.float32)})

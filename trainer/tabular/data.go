@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -75,18 +76,31 @@ func (r *Rows) append(o Rows) {
 // sum of squared deviations from it.
 type Moments struct{ N, Mean, M2 []float64 }
 
-// Moments of the training rows, in two passes: sums of squares would lose the
-// variance of large values.
-func (d *Data) Moments() Moments {
-	dim := len(d.Features)
+// Moments of the training rows.
+func (d *Data) Moments() Moments { return momentsOf(d.Train.X, len(d.Features)) }
+
+// momentsOf the columns of a matrix, in two passes over the distances from each
+// column's first value: sums of squares would lose the variance of large
+// values, sums of large values the exact mean of equal ones.
+func momentsOf(x []float64, dim int) Moments {
 	m := Moments{make([]float64, dim), make([]float64, dim), make([]float64, dim)}
-	each(d.Train.X, dim, func(j int, v float64) { m.N[j]++; m.Mean[j] += v })
+	first := make([]float64, dim)
+	each(x, dim, func(j int, v float64) {
+		if m.N[j] == 0 {
+			first[j] = v
+		}
+		m.N[j]++
+		m.Mean[j] += v - first[j]
+	})
 	for j, n := range m.N {
 		if n > 0 {
 			m.Mean[j] /= n
 		}
 	}
-	each(d.Train.X, dim, func(j int, v float64) { v -= m.Mean[j]; m.M2[j] += v * v })
+	each(x, dim, func(j int, v float64) { v -= first[j] + m.Mean[j]; m.M2[j] += float64(v * v) })
+	for j := range m.Mean {
+		m.Mean[j] += first[j]
+	}
 	return m
 }
 
@@ -102,21 +116,25 @@ func each(x []float64, dim int, f func(j int, v float64)) {
 	}
 }
 
-// minSD is the standard deviation below which a feature counts as constant
-// and is only centred.
-const minSD = 1e-9
-
 // ZScore returns mean and population standard deviation per feature, 1 where
-// it is below 1e-9 or nothing was observed.
+// nothing was observed or all values are the same but for rounding (rule F-16
+// of docs/spec/fold.md): such a feature is only centred.
 func (m Moments) ZScore() (mean, sd []float64) {
-	mean, sd = slices.Clone(m.Mean), make([]float64, len(m.M2))
-	for j, m2 := range m.M2 {
-		sd[j] = 1
-		if s := math.Sqrt(m2 / m.N[j]); s >= minSD {
-			sd[j] = s
+	sd = make([]float64, len(m.M2))
+	fold.Moments(m).SD(sd)
+	return slices.Clone(m.Mean), sd
+}
+
+// Constant names the features that tell the training rows apart in nothing:
+// their values are all the same, or missing.
+func (d *Data) Constant() (names []string) {
+	m := fold.Moments(d.Moments())
+	for j, name := range d.Features {
+		if m.Constant(j) {
+			names = append(names, name)
 		}
 	}
-	return mean, sd
+	return names
 }
 
 // WithZScore returns a copy of m with fedmq.mean and fedmq.sd as given. m must

@@ -35,7 +35,7 @@ func (s *scaler) read(m *model.Model, inputs int, clip float64) error {
 	}
 	for j, sd := range s.inv {
 		s.inv[j] = 1
-		if sd >= minSD {
+		if sd > 0 {
 			s.inv[j] = 1 / sd
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +108,69 @@ func TestStatistics(t *testing.T) {
 	_, sd := d.Moments().ZScore()
 	if sd[2] != 1 || sd[3] != 1 || math.Abs(sd[0]-1e6) > 1e5 {
 		t.Errorf("standard deviations %v: a constant or unobserved feature has 1", sd)
+	}
+}
+
+// What is constant depends on the size of the values, not on their unit, and
+// adding many of them up does not make it vary.
+func TestConstantFeatures(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("ampere,still,second,zero,nothing,y\n")
+	for i := range 20000 {
+		fmt.Fprintf(&b, "%de-12,1700000000.1,%d,0,,%d\n", 1+i%9, 1700000000+2*(i%2)-1, i%7)
+	}
+	d, err := tabular.Load(files("t.csv", b.String()), tabular.Config{
+		Train: "t.csv", Target: tabular.Target{Column: "y"},
+		Features: []tabular.Feature{{Columns: []string{"ampere", "still", "second", "zero", "nothing"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Constant(); !slices.Equal(got, []string{"still", "zero", "nothing"}) {
+		t.Errorf("constant: %v", got)
+	}
+	mean, sd := d.Moments().ZScore()
+	if math.Abs(sd[0]-2.582e-12) > 1e-15 || sd[1] != 1 || sd[2] != 1 || sd[3] != 1 || sd[4] != 1 {
+		t.Errorf("deviations %v", sd)
+	}
+	if math.Abs(mean[0]-5e-12) > 1e-15 || mean[1] != 1700000000.1 || mean[2] != 1.7e9 {
+		t.Errorf("means %v", mean)
+	}
+}
+
+// A current learns in amperes what it learns in picoamperes: the scaled values
+// are the same.
+func TestUnitOfFeature(t *testing.T) {
+	t.Parallel()
+	var rmse []float64
+	for _, unit := range []string{"", "e-12"} {
+		var b strings.Builder
+		b.WriteString("i,y\n")
+		for k := range 60 {
+			fmt.Fprintf(&b, "%d%s,%d\n", 1+k%9, unit, 2*(1+k%9)-5)
+		}
+		c := tabular.Config{Train: "t.csv", Test: "t.csv", Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{{Columns: []string{"i"}}}}
+		d, err := tabular.Load(files("t.csv", b.String()), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mean, sd := d.Moments().ZScore()
+		m, err := tabular.WithZScore(newModel(t, model.Arch{Kind: "linear", Inputs: 1, Outputs: 1}), mean, sd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err = tabular.Fit(t.Context(), m, d, tabular.Settings{Epochs: 80, Batch: 32, LR: 0.05}, [32]byte{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		sums, err := tabular.Score(t.Context(), m, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rmse = append(rmse, math.Sqrt(sums[trainer.SumSE]/sums[trainer.SumN]))
+	}
+	if rmse[0] > 0.01 || math.Abs(rmse[1]-rmse[0]) > 1e-6 {
+		t.Errorf("rmse %v in picoamperes and amperes, want the same, near 0", rmse)
 	}
 }
 
