@@ -70,6 +70,8 @@ func (s *site) once(ctx, jobs context.Context, timer <-chan time.Time, ended <-c
 		return s.onResult(jobs, r)
 	case e := <-s.sent:
 		return s.onSent(jobs, e)
+	case l := <-s.seeker.found:
+		s.onLooked(l)
 	case e := <-s.parts:
 		return s.onPartSent(jobs, e)
 	case <-s.nudges:
@@ -190,6 +192,7 @@ func (s *site) onState(jobs context.Context, st link.State) error {
 	s.online = st.Up
 	if st.Up && !again {
 		s.beatState()
+		s.seeker.at = s.now() + seekFirst
 	}
 	for _, t := range s.tasks {
 		if st.Up && (!again || t.denied != denied) {
@@ -253,6 +256,7 @@ func (s *site) onTimer(jobs context.Context) error {
 		s.beatState()
 	}
 	s.refused.flush(now)
+	s.seek(jobs)
 	return nil
 }
 
@@ -284,8 +288,10 @@ func (s *site) untilNext() time.Duration {
 	if s.hoursAt != 0 {
 		next = min(next, s.hoursAt)
 	}
-	if at := s.refused.due(); at != 0 {
-		next = min(next, at)
+	for _, at := range []ms{s.refused.due(), s.seeker.due(s.online)} {
+		if at != 0 {
+			next = min(next, at)
+		}
 	}
 	return time.Duration(max(next-s.now(), 0)) * time.Millisecond
 }
@@ -293,6 +299,7 @@ func (s *site) untilNext() time.Duration {
 // showChanges publishes the status of every task whose phase is new: what came
 // of one event is shown once.
 func (s *site) showChanges() {
+	s.foundAgain()
 	for _, t := range s.tasks {
 		if t.changed {
 			s.publishStatus(t, 1)

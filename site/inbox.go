@@ -194,6 +194,7 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 	default:
 		return nil // of a later version
 	}
+	t.heard = true
 	s.auditReply(t, h, w)
 	return s.step(jobs, t, member.Replied{Epoch: h.Epoch, Reply: r})
 }

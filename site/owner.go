@@ -17,9 +17,10 @@ type owner struct {
 
 // presence is what a site reads of an aggregator's state.
 type presence struct {
-	Online      bool   `json:"online"`
-	Instance    string `json:"instance"`     // of the process
-	ConnectedMS int64  `json:"connected_ms"` // of its connection; 0: one of before does not say
+	Online      bool     `json:"online"`
+	Instance    string   `json:"instance"`     // of the process
+	ConnectedMS int64    `json:"connected_ms"` // of its connection; 0: one of before does not say
+	Tasks       []string `json:"tasks"`        // the first hundred
 }
 
 // maxState bounds the JSON that is looked at.
@@ -38,7 +39,7 @@ func (s *site) onOwner(jobs context.Context, topic string, payload []byte) error
 	if p.Online || !o.heard {
 		o.heard, o.presence = true, p
 	}
-	o.Online = p.Online
+	o.Online = p.Online // what it was stays, to tell whether it comes back
 	if !anew {
 		return nil
 	}

@@ -48,6 +48,7 @@ type site struct {
 	shut       bool  // outside of their hours (S-28)
 	hoursAt    ms    // when to look again, 0: they are always
 	refused    refused
+	seeker     seeker
 
 	bad     uint64        // messages that did not open
 	queue   []*assignment // jobs that wait for the trainer, in order of arrival
@@ -78,6 +79,8 @@ type task struct {
 	upload  *upload            // the update that goes in parts, nil: none was granted
 	denied  string             // subscriptions that the broker refuses
 	trouble string             // what does not arrive, or not leave
+	heard   bool               // the aggregator has answered, in this life
+	lost    string             // nobody is there, in words
 	shared  int                // members of the task, as its order tells
 
 	tally     tally
@@ -119,7 +122,7 @@ func newSite(cfg Config) (*site, error) {
 	s := &site{
 		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), routes: map[string]route{}, owners: map[string]*owner{},
 		results: make(chan result, 1), sent: make(chan sent), parts: make(chan partSent), nudges: make(chan struct{}, 1),
-		refused: refused{log: cfg.Log, audit: cfg.Audit}, up: pace(cfg.Bandwidth), down: pace(cfg.Bandwidth),
+		seeker: seeker{found: make(chan looked)}, refused: refused{log: cfg.Log, audit: cfg.Audit}, up: pace(cfg.Bandwidth), down: pace(cfg.Bandwidth),
 	}
 	s.birth = s.now()
 	var seed [32]byte

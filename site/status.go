@@ -102,7 +102,7 @@ func (s *site) publishStatus(t *task, qos byte) {
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
 		Samples: t.samples, Message: clip(v.Message), Error: clip(v.Error), Metrics: t.metrics,
 	}
-	for _, s := range []string{t.denied, t.trouble} {
+	for _, s := range []string{t.denied, t.trouble, t.lost} {
 		if st.Error == "" {
 			st.Error = clip(s)
 		}
