@@ -56,7 +56,10 @@ class Job:
 
     def steps(self, iterable: Iterable[T]) -> Iterator[T]:
         """Iterate, with progress and an end when the work is cancelled."""
-        total = len(iterable) if isinstance(iterable, Sized) else 0
+        try:
+            total = len(iterable) if isinstance(iterable, Sized) else 0
+        except TypeError:  # a DataLoader of an IterableDataset has a length only by name
+            total = 0
         for done, item in enumerate(iterable):
             if total:
                 self.progress(done, total)

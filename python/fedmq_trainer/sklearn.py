@@ -38,7 +38,7 @@ def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tu
         samples=len(rows.y), train=linear.train,
         evaluate=(lambda m, job: linear.evaluate(m, held)) if held else None,
         statistics=(lambda job: metrics.moments(rows.x)) if zscore else None, init=linear.first,
-        rules={_MEAN: "keep", _SD: "keep"} if zscore else None, name=f"scikit-learn {sklearn.__version__}")
+        rules={_MEAN: "keep", _SD: "keep"} if zscore else None, settings=linear.settings(), name=f"scikit-learn {sklearn.__version__}")
 
 
 class _Rows:
@@ -68,6 +68,10 @@ class Linear:
         if hasattr(e, "t_"):
             e.t_ = 1.0  # the schedule of the learning rate begins anew, as the weights do
         return e
+
+    def settings(self) -> Sequence[str]:
+        """The settings that a round may have."""
+        return ["epochs", *(name for name in self.estimator.get_params() if name != "random_state")]
 
     def make_room(self, e: Any) -> None:
         """Have the estimator lay out its weights."""

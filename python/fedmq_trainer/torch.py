@@ -3,18 +3,19 @@
 The names of the tensors are those of ``state_dict()``, their bits go there and
 back unchanged. Integer buffers, such as the ``num_batches_tracked`` of a batch
 norm, have the rule keep: they are in the model and never averaged. Buffers of a
-type that does not travel (bool, int32 ...) stay at the site.
+type that does not travel (bool, int32 ...) and extra state stay at the site.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Dict, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import torch
 
 from . import _run
+from ._answers import Refused
 from ._job import Job
 from ._safetensors import BF16, Array
 
@@ -22,28 +23,31 @@ _TYPES = {torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int
 
 
 def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples: Union[int, Callable[[], int]],
-        train: Callable[[torch.nn.Module, Job], None],
+        train: Callable[[torch.nn.Module, Job], Any],
         evaluate: Optional[Callable[[torch.nn.Module, Job], Optional[Mapping[str, float]]]] = None,
-        rules: Optional[Mapping[str, str]] = None) -> None:
+        rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None) -> None:
     """Train for a site until the agent ends.
 
     ``model`` is the module, or better a function that makes one: then a first
     model is drawn from the federation's seed. ``train(module, job)`` trains it
-    where it is; it is in training mode and holds the global weights.
+    where it is, or returns another module of the same tensors; it is in training
+    mode and holds the global weights. ``settings`` names those that the script reads.
     ``evaluate(module, job)`` returns sums (:func:`fedmq_trainer.classification`);
     the module is in evaluation mode, without gradients.
     """
     module = model if isinstance(model, torch.nn.Module) else model()
+    if not isinstance(module, torch.nn.Module):
+        raise Refused(f"model made {type(module).__name__}, want a torch.nn.Module or a function that makes one")
     for name, t in module.state_dict().items():
-        if t.dtype not in _TYPES:
-            print(f"fedmq_trainer: {name} ({t.dtype}) does not travel and stays at the site", file=sys.stderr)
+        if not _travels(t):
+            print(f"fedmq_trainer: {name} ({getattr(t, 'dtype', type(t).__name__)}) does not travel and stays at the site", file=sys.stderr)
 
     def fit(weights: Dict[str, Array], job: Job) -> Dict[str, Array]:
         torch.manual_seed(job.seed_int)
         put(module, weights)
         module.train()
-        train(module, job)
-        return get(module)
+        other = train(module, job)
+        return get(other if isinstance(other, torch.nn.Module) else module)
 
     def measure(weights: Dict[str, Array], job: Job) -> Optional[Mapping[str, float]]:
         assert evaluate is not None
@@ -57,20 +61,20 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         torch.manual_seed(job.seed_int)
         return get(module if isinstance(model, torch.nn.Module) else model())
 
-    _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=rules,
+    _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=rules, settings=settings,
              name=f"PyTorch {torch.__version__}")
 
 
 def get(module: torch.nn.Module) -> Dict[str, Array]:
     """The module's state as arrays by name."""
-    return {name: _array(t) for name, t in module.state_dict().items() if t.dtype in _TYPES}
+    return {name: _array(t) for name, t in module.state_dict().items() if _travels(t)}
 
 
 def put(module: torch.nn.Module, weights: Mapping[str, Array]) -> None:
     """Put arrays into the module, bit for bit. Every tensor that travels must
     be there, and no other."""
     state = module.state_dict()
-    want = {name for name, t in state.items() if t.dtype in _TYPES}
+    want = {name for name, t in state.items() if _travels(t)}
     if want != set(weights):
         odd = sorted(want ^ set(weights))
         raise ValueError(f"the global model and this module differ in {', '.join(odd[:3])}; a new model is a new task")
@@ -79,6 +83,11 @@ def put(module: torch.nn.Module, weights: Mapping[str, Array]) -> None:
             if tuple(state[name].shape) != a.shape:
                 raise ValueError(f"tensor {name} is {list(a.shape)} in the global model, {list(state[name].shape)} in this module")
             state[name].copy_(_tensor(a))
+
+
+def _travels(t: Any) -> bool:
+    """Whether an entry of a state is sent; what get_extra_state gives need be no tensor."""
+    return isinstance(t, torch.Tensor) and t.dtype in _TYPES
 
 
 def _array(t: "torch.Tensor") -> Array:

@@ -23,8 +23,8 @@ class Agent:
     def __enter__(self):
         self.errors = open(self.dir / "stderr", "wb")
         self.p = subprocess.Popen(self.command, cwd=self.dir, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  stderr=self.errors)
-        self.tell({"type": "hello", "version": 1, "task": "t", "member": "a/b", "later": "unknown members are ignored"})
+                                  stderr=self.errors, start_new_session=True)
+        self.tell({"type": "hello", "version": 1, "task": "t", "member": "a/b", "group": self.p.pid, "later": "unknown members are ignored"})
         self.hello = self.hear()
         return self
 

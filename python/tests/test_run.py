@@ -1,6 +1,9 @@
 import json
 import os
+import pathlib
+import signal
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -79,9 +82,108 @@ def test_end_of_input_ends_a_busy_program(tmp_path):
     a.tell({"type": "train", "id": 1, "settings": {"hang": True}, "model": str(tmp_path / "model"), "out": "out"})
     assert a.hear()["type"] == "progress"
     a.p.stdin.close()
-    assert a.p.wait(timeout=20) == 1
+    assert a.p.wait(timeout=20) == -signal.SIGKILL, "with the group that the agent made"
     a.p.stdout.close()
     a.errors.close()
+
+
+RETURNS = """
+    import numpy as np
+    import fedmq_trainer as fm
+
+    def train(m, job):
+        w, how = m["w"] + 1, job.settings["how"]
+        if how == "in place":
+            m["w"] += 1
+        elif how == "into the mapping":
+            m["w"] = (w + 1).astype("float64")
+        elif how == "raises":
+            raise RuntimeError("no luck")
+        elif how == "misuses":
+            fm.classification([0], [0, 1], 2)
+        else:
+            return {"f64": {"w": w.astype("float64")}, "list": [w], "numbers": {"w": w.tolist()}, "integers": {"w": w.astype(int)},
+                    "shape": {"w": w[None]}, "name": {"v": w}, "kind": {"w": w + 1j}, "key": {0: w}, "text": {"w": "weights"}}.get(how)
+
+    def evaluate(m, job):
+        return {"tuple": (0.5, 10, {}), "text": {"n": 3, "loss": "low"}, "none": None,
+                "mean": {"n": 10, "accuracy": 0.9}, "many": {f"m{i}": i for i in range(300)}}[job.settings["how"]]
+
+    fm.run(samples=4.0, train=train, evaluate=evaluate, init=lambda job: [np.zeros(2)], settings=("how",))
+"""
+
+
+def test_returns(tmp_path):
+    """What a function returns is taken as it is meant, or refused by name without a trace."""
+    with Agent(tmp_path, RETURNS) as a:
+        assert a.hello["samples"] == 4 and a.hello["settings"] == ["how"]
+        for how, want in {"in place": 1, "into the mapping": 2, "f64": 1, "numbers": 1, "integers": 1}.items():
+            w = a.ask("train", MODEL, {"how": how})[1]["file"].tensors["w"]
+            assert w.dtype == np.float32 and w.tolist() == [want, want], how
+        for how, why in {
+            "none": "train returned nothing and left the weights as they were: return the trained ones, by name",
+            "list": 'train returned a list: want arrays by the names of their tensors, such as {"coef": array}',
+            "shape": "train returned 'w' as [1, 2], want [2]", "kind": "train returned 'w' as complex64, want float32",
+            "name": "train returned the tensor 'v', which is none of the global model's: w",
+            "key": "train returned a mapping with the key 0: want names of tensors", "text": "train returned 'w' as [], want [2]",
+        }.items():
+            assert a.ask("train", MODEL, {"how": how})[1]["message"] == why
+        for how, why in {
+            "tuple": "evaluate returned a tuple: want sums by name, such as those of fedmq_trainer.classification or regression",
+            "text": "evaluate returned 'loss' as 'low', want a number",
+            "mean": "evaluate returned 'accuracy', which cannot be pooled: send n (rows) and correct (a sum over them),"
+                    " as fedmq_trainer.classification and regression do",
+            "many": "evaluate returned 300 numbers, at most 256 travel",
+        }.items():
+            assert a.ask("evaluate", MODEL, {"how": how})[1]["message"] == why
+        assert a.ask("evaluate", MODEL, {"how": "none"})[1]["metrics"] == {}
+        assert a.ask("init")[1]["message"].startswith("init returned a list: ")
+        assert "Traceback" not in a.stderr()
+        assert a.ask("train", MODEL, {"how": "raises"})[1]["message"] == "RuntimeError: no luck"
+        assert a.ask("train", MODEL, {"how": "misuses"})[1]["message"] == "ValueError: 1 actual and 2 predicted classes"
+    assert a.stderr().count("Traceback") == 2 and "fm.classification(" in a.stderr() and "fedmq_trainer/" not in a.stderr()
+
+
+def test_cannot_start(tmp_path):
+    a = Agent(tmp_path, "import fedmq_trainer as fm\nfm.progress(1, 2)\nfm.run(samples=lambda: 1.5, train=None)\n")
+    p = subprocess.run(a.command, cwd=tmp_path, env=a.env, input=b'{"type":"hello","version":1}\n', capture_output=True, timeout=20, check=False)
+    progress, error = map(json.loads, p.stdout.splitlines())
+    assert progress == {"type": "progress", "done": 1, "total": 2} and p.returncode == 1
+    assert error == {"type": "error", "message": "samples is 1.5, want a whole number of training rows"}
+    assert b"Traceback" not in p.stderr
+
+
+CHILDREN = """
+    import subprocess, sys, time
+    import numpy as np
+    import fedmq_trainer as fm
+
+    def train(m, job):
+        p = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read(); print('child', flush=True); __import__('time').sleep(600)"])
+        job.progress(p.pid, 1)
+        while job.settings.get("hang"):
+            time.sleep(0.01)
+        m["w"] += 1
+
+    fm.run(samples=1, train=train)
+"""
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_children_end_with_the_input(tmp_path, busy):
+    """Children read nothing of ours, print nothing among messages, and end with the agent."""
+    a = Agent(tmp_path, CHILDREN).__enter__()
+    fm.save(tmp_path / "model", MODEL)
+    a.tell({"type": "train", "id": 1, "settings": {"hang": busy}, "model": str(tmp_path / "model"), "out": str(tmp_path / "out")})
+    child = a.hear()["done"]
+    assert busy or a.hear() == {"type": "done", "id": 1}
+    a.p.stdin.close()
+    assert a.p.stdout.read() == b"" and a.p.wait(timeout=20) == (-signal.SIGKILL if busy else 0)
+    deadline = time.monotonic() + 20
+    while pathlib.Path(f"/proc/{child}/stat").exists() and ") Z " not in pathlib.Path(f"/proc/{child}/stat").read_text():
+        assert time.monotonic() < deadline, "the child lives"
+        time.sleep(0.01)
+    a.p.stdout.close(), a.errors.close()
 
 
 def test_per_round(tmp_path):
@@ -115,6 +217,19 @@ def test_request_vectors(vectors):
         assert job.seed.hex() == case["fields"]["seed"] and job.work == case["fields"]["type"]
         assert job.round == case["fields"].get("round", 0) and job.attempt == case["fields"].get("attempt", 0)
         assert 0 <= job.seed_int < 2**63
+
+
+def test_steps():
+    """Progress where the length is known; a DataLoader of an iterable dataset has none."""
+
+    class Loader(list):
+        def __len__(self):
+            raise TypeError("Cannot determine the DataLoader length of a IterableDataset")
+
+    said = []
+    job = _run.Job({"type": "train", "id": 1}, said.append)
+    assert list(job.steps(Loader("abc"))) == list(job.steps(c for c in "abc")) == ["a", "b", "c"] and not said
+    assert list(job.steps("abc")) == ["a", "b", "c"] and len(said) == 3
 
 
 def test_reply_vectors(vectors):

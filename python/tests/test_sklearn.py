@@ -26,6 +26,7 @@ CLASSIFIER = """
 def test_classifier(tmp_path):
     with Agent(tmp_path, CLASSIFIER) as a:
         assert a.hello["samples"] == 90 and a.hello["statistics"]
+        assert {"epochs", "alpha"} < set(a.hello["settings"]) and "random_state" not in a.hello["settings"]
         first = a.ask("init")[1]["file"]
         assert first.tensors["coef"].shape == (3, 2) and not first.tensors["coef"].any()
         assert first.rules == {"fedmq.mean": "keep", "fedmq.sd": "keep"}

@@ -14,7 +14,18 @@ NET = """
     def net():
         m = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.5), nn.Linear(3, 1))
         m.register_buffer("mask", torch.ones(2, dtype=torch.bool))
+        m.append(Scale())
         return m
+
+    class Scale(nn.Module):
+        def forward(self, x):
+            return x
+
+        def get_extra_state(self):
+            return {"calls": 1}
+
+        def set_extra_state(self, state):
+            pass
 """
 SCRIPT = NET + """
     import fedmq_trainer.torch
@@ -86,4 +97,38 @@ def test_site(tmp_path):
         assert trained[0]["1.num_batches_tracked"] == 61
         before, after = (a.ask("evaluate", m)[1]["metrics"] for m in (first.tensors, trained[0]))
         assert before["n"] == 4 and after["se"] < before["se"]
-    assert "mask (torch.bool) does not travel" in a.stderr()
+    assert "mask (torch.bool) does not travel" in a.stderr() and "5._extra_state (dict) does not travel" in a.stderr()
+
+
+WORKERS = """
+    import torch, fedmq_trainer.torch
+    from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+    x = torch.randn(64, 2)
+    y = x.sum(1, keepdim=True)
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield from zip(x, y)
+
+    def train(model, job):
+        data = Stream() if job.settings.get("stream") else TensorDataset(x, y)
+        opt = torch.optim.SGD(model.parameters(), lr=0.1)
+        for a, b in job.steps(DataLoader(data, batch_size=16, num_workers=2)):
+            print("row", flush=True)
+            opt.zero_grad()
+            torch.nn.functional.mse_loss(model(a), b).backward()
+            opt.step()
+
+    if __name__ == "__main__":
+        fedmq_trainer.torch.run(lambda: torch.nn.Linear(2, 1), samples=64, train=train)
+"""
+
+
+def test_loader_with_workers(tmp_path):
+    """A worker is forked while a thread of ours waits for the agent."""
+    with Agent(tmp_path, WORKERS) as a:
+        first = a.ask("init")[1]["file"].tensors
+        for settings in ({}, {"stream": True}):
+            for _ in range(2):
+                assert a.ask("train", first, settings)[1]["file"].tensors["weight"].any()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -31,9 +32,10 @@ type Config struct {
 	Nice    int           // niceness of the program and its children, 1 to 19; default 0: this process's
 	Memory  int64         // bytes of data that each of its processes may have; default 0: no limit
 
-	Log zerolog.Logger // standard error of the program, starts and ends; default: silent
+	Log zerolog.Logger // what the program prints, starts and ends; default: silent
 
-	times times // tests
+	times times        // tests
+	glued *atomic.Bool // a message without a line of its own was spoken of
 }
 
 // times are the patience of.
@@ -88,6 +90,7 @@ func (c Config) withDefaults() Config {
 	if c.times == (times{}) {
 		c.times = usual
 	}
+	c.glued = new(atomic.Bool)
 	return c
 }
 

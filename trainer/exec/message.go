@@ -28,6 +28,9 @@ const (
 	typeError      = "error"
 )
 
+// maxSettings bounds the names of settings in a hello.
+const maxSettings = 1024
+
 // maxLine bounds a line from a program, in bytes (X-2).
 const maxLine = 256 << 10
 
@@ -47,6 +50,7 @@ type request struct {
 	ID       uint64          `json:"id,omitempty"`
 	Task     string          `json:"task,omitempty"`
 	Member   string          `json:"member,omitempty"`
+	Group    int             `json:"group,omitempty"`
 	Round    uint64          `json:"round,omitempty"`
 	Attempt  uint32          `json:"attempt,omitempty"`
 	Seed     string          `json:"seed,omitempty"`
@@ -96,6 +100,7 @@ type reply struct {
 	version, samples           int64 // hello
 	evaluate, statistics, init bool
 	name                       string
+	settings                   []string // nil: any
 
 	done, total int64           // progress
 	metrics     trainer.Metrics // done
@@ -113,6 +118,8 @@ type (
 		Evaluate   bool   `json:"evaluate,omitempty"`
 		Statistics bool   `json:"statistics,omitempty"`
 		Init       bool   `json:"init,omitempty"`
+
+		Settings []string `json:"settings,omitempty"`
 	}
 	progressLine struct {
 		Type  string `json:"type"`
@@ -132,26 +139,19 @@ type (
 	}
 )
 
-// parseReply reads one line of a program. Errors wrap ErrProtocol and show
-// the beginning of the line.
+// parseReply reads a message of a program. Errors wrap ErrProtocol.
 func parseReply(line []byte) (reply, error) {
 	var head struct {
-		Type *string `json:"type"`
-	}
-	if trimmed := bytes.TrimSpace(line); len(trimmed) == 0 || trimmed[0] != '{' {
-		return reply{}, broken("standard output: %.60q is no message; a JSON object on each line is, other text belongs on standard error", line)
+		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(line, &head); err != nil {
 		return reply{}, broken("standard output: %.60q is no JSON object (%w)", line, err)
 	}
-	if head.Type == nil {
-		return reply{}, broken("standard output: %.60q has no type", line)
-	}
-	r, err := parseTyped(*head.Type, line)
+	r, err := parseTyped(head.Type, line)
 	if err != nil {
-		return reply{}, broken("standard output: %s: %w", *head.Type, err)
+		return reply{}, broken("standard output: %s: %w", head.Type, err)
 	}
-	r.kind = *head.Type
+	r.kind = head.Type
 	return r, nil
 }
 
@@ -195,10 +195,12 @@ func parseHello(line []byte) (reply, error) {
 		return reply{}, errors.New("samples are missing, want the number of training rows")
 	case *l.Samples < 0 || *l.Samples > math.MaxInt32:
 		return reply{}, fmt.Errorf("samples %d, want 0 to %d", *l.Samples, math.MaxInt32)
+	case len(l.Settings) > maxSettings:
+		return reply{}, fmt.Errorf("settings: %d names, at most %d", len(l.Settings), maxSettings)
 	}
 	return reply{
 		version: l.Version, samples: *l.Samples, name: l.Name,
-		evaluate: l.Evaluate, statistics: l.Statistics, init: l.Init,
+		evaluate: l.Evaluate, statistics: l.Statistics, init: l.Init, settings: l.Settings,
 	}, nil
 }
 

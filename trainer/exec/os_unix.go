@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// groups: a program has a process group of its own.
+const groups = true
+
 // apart puts the program into a process group of its own, so that its children
 // can be ended with it, and Ctrl-C on a terminal reaches the agent alone.
 func apart(cmd *osexec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

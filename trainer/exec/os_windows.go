@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// groups: there are none of that kind.
+const groups = false
+
 // apart keeps Ctrl-C on a console from the program.
 func apart(cmd *osexec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}

@@ -1,21 +1,13 @@
 package exec
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	osexec "os/exec"
 	"sync"
 	"time"
 )
-
-// heard is a line from a program, read.
-type heard struct {
-	reply reply
-	err   error // wraps ErrProtocol
-}
 
 // process is one run of the program.
 type process struct {
@@ -120,31 +112,6 @@ func (p *process) follow(out, errs *os.File) {
 	}()
 }
 
-// read turns standard output into lines.
-func (p *process) read(out io.Reader) {
-	defer close(p.lines)
-	buf := bufio.NewReaderSize(out, 64<<10)
-	for {
-		line, cut, err := readLine(buf, maxLine)
-		if err != nil {
-			return
-		}
-		if len(line) == 0 {
-			continue
-		}
-		var h heard
-		if cut {
-			h.err = broken("standard output: a line longer than %d bytes", maxLine)
-		} else {
-			h.reply, h.err = parseReply(line)
-		}
-		select {
-		case p.lines <- h:
-		case <-p.deaf:
-		}
-	}
-}
-
 // writeTime is how long a program may leave a message unread.
 const writeTime = 10 * time.Second
 
@@ -174,6 +141,15 @@ func (p *process) end(polite bool) {
 		_ = kill(p.cmd.Process.Pid)
 	}
 	<-p.ended
+}
+
+// group is the number of the process group made for the program; 0: there are
+// none.
+func (p *process) group() int {
+	if !groups {
+		return 0
+	}
+	return p.cmd.Process.Pid
 }
 
 func (p *process) gone() bool {

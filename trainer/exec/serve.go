@@ -40,7 +40,7 @@ type server struct {
 
 // Serve is the program's side of the protocol: it answers the requests that
 // come from in, usually os.Stdin, on out, usually os.Stdout, until in or ctx
-// ends. What else a program prints belongs on standard error.
+// ends. What else a program prints is log, best on standard error.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, t trainer.Trainer) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -32,21 +32,21 @@ func readLine(r *bufio.Reader, limit int) (line []byte, cut bool, err error) {
 	}
 }
 
-// Bounds of what a program's standard error puts into the log.
+// Bounds of what a program's output puts into the log.
 const (
 	maxLogLine = 2 << 10 // bytes of a line
 	logBurst   = 100     // lines at once
 	logEvery   = 50 * time.Millisecond
 )
 
-// talk logs the standard error of a program, and keeps the last line: it often
-// says why the program ended.
+// talk logs what a program says beside its messages, and keeps the last line:
+// it often says why the program ended.
 type talk struct {
-	log  zerolog.Logger
-	now  func() time.Time
-	mu   sync.Mutex
-	last string
+	log zerolog.Logger
+	now func() time.Time
 
+	mu      sync.Mutex // two streams
+	last    string
 	tokens  int
 	refill  time.Time
 	dropped int
@@ -62,22 +62,28 @@ func (t *talk) drain(r io.Reader) {
 	for {
 		line, cut, err := readLine(buf, maxLogLine)
 		if err != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
 			t.flush()
 			return
 		}
-		s := strings.ToValidUTF8(string(line), "\uFFFD")
-		if cut {
-			s += "..."
-		}
-		t.line(s)
+		t.line(line, cut)
 	}
 }
 
-func (t *talk) line(s string) {
-	if strings.TrimSpace(s) != "" {
-		t.mu.Lock()
-		t.last = strings.TrimSpace(s)
-		t.mu.Unlock()
+// line takes a line; cut says that there was more of it.
+func (t *talk) line(b []byte, cut bool) {
+	if len(b) > maxLogLine {
+		b, cut = b[:maxLogLine], true
+	}
+	s := strings.ToValidUTF8(string(b), "\uFFFD")
+	if cut {
+		s += "..."
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if trimmed := strings.TrimSpace(s); trimmed != "" {
+		t.last = trimmed
 	}
 	now := t.now()
 	if n := int(now.Sub(t.refill) / logEvery); n > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,9 +23,9 @@ type vectors struct {
 		Environ map[string]string
 	}
 	Replies []struct {
-		ID, Line, Refused string
-		Reply             json.RawMessage
-		Canonical         bool
+		ID, Line, Refused, Before string
+		Reply                     json.RawMessage
+		Text, Canonical           bool
 	}
 	Files []struct {
 		ID       string
@@ -104,6 +105,13 @@ func (r reply) object() map[string]any {
 	put("evaluate", true, r.evaluate)
 	put("statistics", true, r.statistics)
 	put("init", true, r.init)
+	if r.settings != nil {
+		names := []any{}
+		for _, name := range r.settings {
+			names = append(names, name)
+		}
+		o["settings"] = names
+	}
 	put("done", float64(r.done), r.kind == typeProgress)
 	put("total", float64(r.total), r.kind == typeProgress)
 	put("message", r.message, r.kind == typeError)
@@ -118,7 +126,14 @@ func (r reply) object() map[string]any {
 func TestReplyVectors(t *testing.T) {
 	t.Parallel()
 	for _, c := range readVectors(t).Replies {
-		r, err := parseReply([]byte(c.Line))
+		text, message := messageIn([]byte(c.Line))
+		if (message == nil) != c.Text || c.Refused == "" && !c.Text && string(text) != c.Before {
+			t.Errorf("%s: message %q behind text %q", c.ID, message, text)
+		}
+		if message == nil {
+			continue
+		}
+		r, err := parseReply(message)
 		if c.Refused != "" {
 			if err == nil || !strings.Contains(err.Error(), c.Refused) {
 				t.Errorf("%s: got %v, want it to say %q", c.ID, err, c.Refused)
@@ -186,11 +201,19 @@ func TestFileVectors(t *testing.T) {
 // is within its bounds.
 func FuzzReply(f *testing.F) {
 	f.Add([]byte(`{"type":"hello","version":1,"samples":3,"evaluate":true}`))
+	f.Add([]byte(`Epoch {1}: {"type":"done","id":7}`))
 	f.Add([]byte(`{"type":"progress","id":7,"done":1,"total":2}`))
 	f.Add([]byte(`{"type":"done","id":7,"metrics":{"n":3,"x":null}}`))
 	f.Add([]byte(`{"type":"error","id":7,"message":"why"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := parseReply(line)
+		text, message := messageIn(line)
+		if !bytes.Equal(slices.Concat(text, message), line) {
+			t.Errorf("%q fell into %q and %q", line, text, message)
+		}
+		if message == nil {
+			return
+		}
+		r, err := parseReply(message)
 		if err != nil {
 			return
 		}

@@ -136,7 +136,7 @@ func (t *Trainer) launch(ctx context.Context) error {
 		return err
 	}
 	t.running = p
-	hello := request{Type: typeHello, Version: Version, Task: t.cfg.Task, Member: t.cfg.Member}
+	hello := request{Type: typeHello, Version: Version, Task: t.cfg.Task, Member: t.cfg.Member, Group: p.group()}
 	if err := p.write(hello.line()); err != nil {
 		return t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
 	}
