@@ -121,7 +121,8 @@ func (b *Broker) openRetained() error {
 // Run serves until ctx is done, then closes every connection and returns when
 // all it started has ended. Stop clients first: they say goodbye, and their
 // Last Wills are not sent. The error is nil after a stop by ctx; it wraps
-// store.ErrDisk when retained messages could not be written.
+// store.ErrDisk when retained messages could not be written in the end. A disk
+// that fails before is in the log and in [Stats], and clients are served on.
 func (b *Broker) Run(ctx context.Context) error {
 	err := errors.New("broker: runs only once")
 	b.started.Do(func() { err = b.run(ctx) })
@@ -148,19 +149,14 @@ func (b *Broker) run(ctx context.Context) error {
 			kept <- nil
 			return
 		}
-		kept <- b.retained.Run(keepCtx)
+		kept <- b.retained.Run(keepCtx, b.hook.reportDisk)
 	}()
 	b.serve()
 
-	var keepErr error
-	select {
-	case <-ctx.Done():
-	case keepErr = <-kept:
-		kept <- nil // so that the receive below finds one
-	}
+	<-ctx.Done()
 	err = b.stop()
 	stopKeeping() // writes what the Last Wills changed
-	return errors.Join(err, keepErr, <-kept, b.closeRetained())
+	return errors.Join(err, <-kept, b.closeRetained())
 }
 
 // serve starts the accept loops and lets pipes in.

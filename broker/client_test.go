@@ -235,6 +235,19 @@ func run(t *testing.T, cfg Config) (b *Broker, stop func()) {
 
 func start(t *testing.T, b *Broker) (stop func()) {
 	t.Helper()
+	end := startFailing(t, b)
+	stop = func() {
+		if err := end(); err != nil {
+			t.Errorf("broker ended with %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// startFailing is start for a broker that may end with an error.
+func startFailing(t *testing.T, b *Broker) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
@@ -245,17 +258,15 @@ func start(t *testing.T, b *Broker) (stop func()) {
 		t.Fatal(err)
 	}
 	done := false
-	stop = func() {
+	stop = func() error {
 		if done {
-			return
+			return nil
 		}
 		done = true
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("broker ended with %v", err)
-		}
+		return <-ended
 	}
-	t.Cleanup(stop)
+	t.Cleanup(func() { _ = stop() })
 	return stop
 }
 

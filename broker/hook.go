@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -15,8 +14,13 @@ import (
 	"github.com/fedmq/fedmq/topics"
 )
 
-// maxWill is the largest payload of a Last Will, a JSON presence.
-const maxWill = 4 << 10
+const (
+	// maxWill is the largest payload of a Last Will, a JSON presence.
+	maxWill = 4 << 10
+	// maxTopic is the longest topic or filter in bytes: twice the longest of
+	// fedmq's own.
+	maxTopic = 1 << 10
+)
 
 // hook is everything this package has to say to the library: who may connect,
 // what each may do, and where retained messages are kept.
@@ -24,9 +28,9 @@ type hook struct {
 	mqtt.HookBase
 	open     bool
 	users    map[string]*access // read only after newHook
+	ns       topics.Namespace
 	log      zerolog.Logger
-	refused  limiter
-	denied   limiter
+	lines    lines
 	server   *mqtt.Server
 	retained *store.Retained // nil: in memory only
 
@@ -45,7 +49,7 @@ type access struct {
 }
 
 func newHook(cfg Config) (*hook, error) {
-	h := &hook{open: cfg.Open, users: map[string]*access{}, log: cfg.Log}
+	h := &hook{open: cfg.Open, users: map[string]*access{}, ns: cfg.Namespace, log: cfg.Log}
 	if cfg.Open {
 		return h, nil
 	}
@@ -110,28 +114,28 @@ func (h *hook) Provides(b byte) bool {
 // OnConnectAuthenticate lets a client in, or answers CONNACK 5 (not
 // authorised).
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	if h.open {
-		return true
+	name, reason, why := h.identify(cl, pk.Connect)
+	if reason == 0 {
+		reason, why = h.admit(h.users[name], name, cl.ID, pk.Connect)
 	}
-	name, why := h.identify(cl, pk.Connect)
-	if why == "" {
-		why = h.admit(h.users[name], name, cl.ID, pk.Connect)
-	}
-	if why != "" {
-		h.tally.refused.Add(1)
-		h.refused.log(h.log.Warn(), time.Now(), func(e *zerolog.Event) {
-			e.Str("user", cut(name)).Str("client", cut(cl.ID)).Str("remote", cl.Net.Remote).
-				Str("why", why).Msg("connection refused")
+	if reason != 0 {
+		h.refuse(reason, cl.Net.Remote, "connection refused", func(e *zerolog.Event) {
+			e.Str("user", cut(name)).Str("client", cut(cl.ID)).Str("why", why)
 		})
 		return false
 	}
-	cl.Properties.Username = []byte(name) // whom the access list looks up
+	if !h.open {
+		cl.Properties.Username = []byte(name) // whom the access list looks up
+	}
 	return true
 }
 
 // identify says who a client is: by the pipe it came through, by its
-// certificate, or by user name and password. why is empty when that is proven.
-func (h *hook) identify(cl *mqtt.Client, con packets.ConnectParams) (name, why string) {
+// certificate, or by user name and password. The reason is 0 when that is proven.
+func (h *hook) identify(cl *mqtt.Client, con packets.ConnectParams) (name string, r Reason, why string) {
+	if h.open {
+		return "", 0, ""
+	}
 	said := string(con.Username)
 	proven := ""
 	if c, ok := cl.Net.Conn.(*conn); ok {
@@ -141,57 +145,78 @@ func (h *hook) identify(cl *mqtt.Client, con packets.ConnectParams) (name, why s
 	}
 	switch {
 	case proven != "" && con.UsernameFlag && said != proven:
-		return said, "user name differs from the certificate's"
+		return said, ReasonCredentials, "user name differs from the certificate's"
 	case proven != "":
 		if h.users[proven] == nil {
-			return proven, "unknown user"
+			return proven, ReasonCredentials, "unknown user"
 		}
-		return proven, ""
+		return proven, 0, ""
 	case !con.UsernameFlag:
-		return "", "no user name"
+		return "", ReasonCredentials, "no user name"
 	case h.users[said] == nil:
-		return said, "unknown user"
+		return said, ReasonCredentials, "unknown user"
 	case !h.users[said].password.check(con.Password):
-		return said, "wrong password"
+		return said, ReasonCredentials, "wrong password"
 	}
-	return said, ""
+	return said, 0, ""
 }
 
 // admit checks the client id, so that nobody takes over another user's
 // session, and the Will, which the library would publish unasked.
-func (h *hook) admit(a *access, name, id string, con packets.ConnectParams) (why string) {
-	if id != name && !strings.HasPrefix(id, name+":") {
-		return "client id is neither the user name nor starts with it and a colon"
+func (h *hook) admit(a *access, name, id string, con packets.ConnectParams) (r Reason, why string) {
+	if !h.open && id != name && !strings.HasPrefix(id, name+":") {
+		return ReasonClientID, "client id is neither the user name nor starts with it and a colon"
 	}
 	if !con.WillFlag {
-		return ""
+		return 0, ""
+	}
+	if h.open {
+		if len(con.WillTopic) > maxTopic {
+			return ReasonTopicLength, "Last Will's topic is longer than 1 KiB"
+		}
+		return 0, ""
 	}
 	for _, t := range a.wills {
 		if con.WillTopic == t && con.WillQos <= 1 && len(con.WillPayload) <= maxWill {
-			return ""
+			return 0, ""
 		}
 	}
-	return "Last Will is not the presence of the user's own node (QoS 0 or 1, up to 4 KiB)"
+	return ReasonWill, "Last Will is not the presence of the user's own node (QoS 0 or 1, up to 4 KiB)"
 }
 
 // OnACLCheck is asked with the filters of a SUBSCRIBE, the topic of a PUBLISH,
 // and the topic of each delivery. It does not allocate when it allows.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	r := h.mayNot(cl, topic, write)
+	if r != 0 && write {
+		h.logDenied(cl, r, "publish", topic)
+	}
+	return r == 0
+}
+
+// mayNot is the access list's answer, 0 for yes. A publish has to be to a topic
+// of fedmq's grammar: nothing else below a party's own node has a reader.
+func (h *hook) mayNot(cl *mqtt.Client, topic string, write bool) Reason {
+	if len(topic) > maxTopic {
+		return ReasonTopicLength
+	}
 	if h.open {
-		return true
+		return 0
 	}
 	a := h.users[string(cl.Properties.Username)]
-	if a == nil {
-		return false
+	switch {
+	case a == nil:
+		return ReasonTopic
+	case !write && !contained(a.read, topic):
+		return ReasonFilter
+	case write && !contained(a.write, topic):
+		return ReasonTopic
+	case write:
+		if _, err := h.ns.Parse(topic); err != nil {
+			return ReasonTopic
+		}
 	}
-	if !write {
-		return contained(a.read, topic)
-	}
-	if contained(a.write, topic) {
-		return true
-	}
-	h.logDenied(cl, "publish", topic)
-	return false
+	return 0
 }
 
 func contained(allowed []string, needle string) bool {
@@ -203,19 +228,23 @@ func contained(allowed []string, needle string) bool {
 	return false
 }
 
-func (h *hook) logDenied(cl *mqtt.Client, what, topic string) {
-	h.tally.denied.Add(1)
-	h.denied.log(h.log.Warn(), time.Now(), func(e *zerolog.Event) {
-		e.Str("client", cut(cl.ID)).Str("operation", what).Str("topic", cut(topic)).Msg("denied")
+func (h *hook) logDenied(cl *mqtt.Client, r Reason, what, topic string) {
+	h.refuse(r, cl.Net.Remote, "denied", func(e *zerolog.Event) {
+		e.Str("client", cut(cl.ID)).Str("operation", what).Str("topic", cut(topic))
 	})
 }
 
 // OnSubscribed logs denied filters.
 func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 	for i, code := range codes {
-		if code >= packets.ErrUnspecifiedError.Code && i < len(pk.Filters) {
-			h.logDenied(cl, "subscribe", pk.Filters[i].Filter)
+		if code < packets.ErrUnspecifiedError.Code || i >= len(pk.Filters) {
+			continue
 		}
+		r := ReasonFilter
+		if len(pk.Filters[i].Filter) > maxTopic {
+			r = ReasonTopicLength
+		}
+		h.logDenied(cl, r, "subscribe", pk.Filters[i].Filter)
 	}
 }
 
@@ -224,7 +253,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 // its PUBACK for ever (M6). Wildcards in a topic it refuses itself.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if pk.FixedHeader.Type == packets.Publish && strings.HasPrefix(pk.TopicName, "$") {
-		h.logDenied(cl, "publish", pk.TopicName)
+		h.logDenied(cl, ReasonTopic, "publish", pk.TopicName)
 		return pk, packets.ErrRejectPacket
 	}
 	giveRoomBack(cl, pk)

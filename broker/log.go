@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 )
 
 // newLogger passes the library's log on without payloads.
-func newLogger(log zerolog.Logger) *slog.Logger { return slog.New(slogHandler{log: log}) }
+func newLogger(log zerolog.Logger) *slog.Logger {
+	return slog.New(slogHandler{log: log, lines: &lines{}})
+}
 
 // slogHandler writes slog records to zerolog. The library logs whole packets
 // (one denied publish of 1 MiB made 4.2 MB of log), so only plain values pass:
@@ -18,6 +21,7 @@ func newLogger(log zerolog.Logger) *slog.Logger { return slog.New(slogHandler{lo
 // whatever its name, and so are the names known to carry packets.
 type slogHandler struct {
 	log   zerolog.Logger
+	lines *lines
 	attrs []slog.Attr
 }
 
@@ -40,14 +44,16 @@ func zerologLevel(l slog.Level) zerolog.Level {
 	}
 }
 
-// Handle writes one record.
+// Handle writes one record, of each message one a second.
 func (h slogHandler) Handle(_ context.Context, r slog.Record) error {
 	e := h.log.WithLevel(zerologLevel(r.Level)).Str("from", "mochi")
-	for _, a := range h.attrs {
-		addAttr(e, a)
-	}
-	r.Attrs(func(a slog.Attr) bool { addAttr(e, a); return true })
-	e.Msg(cut(r.Message))
+	h.lines.say(e, cut(r.Message), "", r.Time, func(e *zerolog.Event) {
+		for _, a := range h.attrs {
+			addAttr(e, a)
+		}
+		r.Attrs(func(a slog.Attr) bool { addAttr(e, a); return true })
+		e.Msg(cut(r.Message))
+	})
 	return nil
 }
 
@@ -95,24 +101,70 @@ func cut(s string) string {
 	return s
 }
 
-// limiter lets one line a second through and counts the others.
-type limiter struct {
-	mu   sync.Mutex
-	last time.Time
+const (
+	maxKinds     = 64 // of lines
+	maxAddresses = 16 // that have lines of their own, of each kind, in a second
+)
+
+// lines lets one line a second through, of each kind and address, and counts
+// the others: the next line of the kind says how many were left out. Many kinds,
+// or many addresses, share a line.
+type lines struct {
+	mu    sync.Mutex
+	kinds map[string]*kindLines
+}
+
+type kindLines struct {
+	last map[string]time.Time // by address
 	more int
 }
 
-// log lets fill finish and send e, or discards it.
-func (l *limiter) log(e *zerolog.Event, now time.Time, fill func(*zerolog.Event)) {
+// say lets fill finish and send e, or discards it. A port in remote is ignored.
+func (l *lines) say(e *zerolog.Event, kind, remote string, now time.Time, fill func(*zerolog.Event)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.last.IsZero() && now.Sub(l.last) < time.Second {
-		l.more++
+	k := l.kind(kind)
+	at := hostOf(remote)
+	last, known := k.last[at]
+	if !known && len(k.last) >= maxAddresses {
+		for a, t := range k.last {
+			if now.Sub(t) >= time.Second {
+				delete(k.last, a)
+			}
+		}
+		if len(k.last) >= maxAddresses {
+			at = ""
+			last, known = k.last[at]
+		}
+	}
+	if known && now.Sub(last) < time.Second {
+		k.more++
 		return
 	}
-	if l.more > 0 {
-		e.Int("suppressed", l.more)
+	if k.more > 0 {
+		e.Int("suppressed", k.more)
 	}
-	l.last, l.more = now, 0
+	k.last[at], k.more = now, 0
 	fill(e)
+}
+
+func (l *lines) kind(name string) *kindLines {
+	if l.kinds == nil {
+		l.kinds = map[string]*kindLines{}
+	}
+	if l.kinds[name] == nil && len(l.kinds) >= maxKinds {
+		name = ""
+	}
+	if l.kinds[name] == nil {
+		l.kinds[name] = &kindLines{last: map[string]time.Time{}}
+	}
+	return l.kinds[name]
+}
+
+// hostOf is an address without its port.
+func hostOf(remote string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		return host
+	}
+	return remote
 }

@@ -20,11 +20,25 @@ import (
 func (h *hook) OnRetainMessage(_ *mqtt.Client, pk packets.Packet, _ int64) {
 	h.keep.Lock()
 	defer h.keep.Unlock()
-	if now, ok := h.server.Topics.Retained.Get(pk.TopicName); ok {
-		h.retained.SetRetained(store.RetainedMessage{Topic: pk.TopicName, Payload: now.Payload, QoS: now.FixedHeader.Qos})
-	} else {
+	now, ok := h.server.Topics.Retained.Get(pk.TopicName)
+	if !ok {
 		h.retained.DeleteRetained(pk.TopicName)
+		return
 	}
+	err := h.retained.SetRetained(store.RetainedMessage{Topic: pk.TopicName, Payload: now.Payload, QoS: now.FixedHeader.Qos})
+	if err != nil { // the access list lets no such topic through
+		h.log.Error().Err(err).Msg("retained message is in memory only")
+	}
+}
+
+// reportDisk says that retained messages do not reach the disk, or do again.
+// The messages in memory are whole, so that clients are served on.
+func (h *hook) reportDisk(err error) {
+	if err != nil {
+		h.log.Error().Err(err).Msg("retained messages cannot be written; they are in memory only, and tried again")
+		return
+	}
+	h.log.Info().Msg("retained messages are written again")
 }
 
 // OnRetainedExpired forgets a message of MQTT 5 that has expired.

@@ -15,12 +15,13 @@ type Stats struct {
 	MessagesDropped         uint64 // for subscribers that were too slow, queued and in flight
 	BytesIn, BytesOut       uint64 // MQTT bytes
 
-	RefusedConnections uint64 // that no user was let in with
-	DeniedTopics       uint64 // publishes and filters outside of the access list
+	Refused map[Reason]uint64 // every reason, also with 0
+	// DiskError is why retained messages do not reach the disk, "" when they do.
+	DiskError string
 }
 
 // tally counts what the library does not.
-type tally struct{ refused, denied atomic.Uint64 }
+type tally struct{ refused [reasonEnd]atomic.Uint64 }
 
 // Stats returns the numbers now, at any time and from any goroutine.
 func (b *Broker) Stats() Stats {
@@ -29,9 +30,17 @@ func (b *Broker) Stats() Stats {
 		Clients: i.ClientsConnected, Subscriptions: i.Subscriptions, Retained: i.Retained, InFlight: i.Inflight,
 		MessagesIn: count(i.MessagesReceived), MessagesOut: count(i.MessagesSent), MessagesDropped: count(i.MessagesDropped + i.InflightDropped),
 		BytesIn: count(i.BytesReceived), BytesOut: count(i.BytesSent),
-		RefusedConnections: b.hook.tally.refused.Load(), DeniedTopics: b.hook.tally.denied.Load(),
+		Refused: map[Reason]uint64{},
+	}
+	for _, r := range Reasons() {
+		s.Refused[r] = b.hook.tally.refused[r].Load()
 	}
 	s.Ready = closed(b.ready) && !closed(b.stopping)
+	if closed(b.ready) && b.retained != nil {
+		if err := b.retained.Failed(); err != nil {
+			s.DiskError = err.Error()
+		}
+	}
 	return s
 }
 

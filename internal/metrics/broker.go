@@ -18,17 +18,27 @@ func brokerMetrics() []metric[broker.Stats] {
 		m("fedmq_broker_messages_dropped_total", counter, "Messages dropped for clients that read too slowly.", func(s broker.Stats) float64 { return float64(s.MessagesDropped) }),
 		m("fedmq_broker_receive_bytes_total", counter, "MQTT bytes received.", func(s broker.Stats) float64 { return float64(s.BytesIn) }),
 		m("fedmq_broker_transmit_bytes_total", counter, "MQTT bytes sent.", func(s broker.Stats) float64 { return float64(s.BytesOut) }),
-		m("fedmq_broker_connections_refused_total", counter, "Connections refused: unknown user, wrong password, another user's client id or Last Will.", func(s broker.Stats) float64 { return float64(s.RefusedConnections) }),
-		m("fedmq_broker_denied_total", counter, "Publishes and subscriptions outside of the access list.", func(s broker.Stats) float64 { return float64(s.DeniedTopics) }),
+		m("fedmq_broker_disk_failing", gauge, "1 while retained messages cannot be written to the disk.", func(s broker.Stats) float64 { return truth(s.DiskError != "") }),
+		{"fedmq_broker_refused_total", counter, []string{"reason"}, "Connections, publishes, subscriptions and sessions refused, by reason ([howto/broker.md](../howto/broker.md)).", brokerRefusals},
 	}
 }
 
 // Broker shows the embedded broker.
 func Broker(b *broker.Broker) Source {
 	return newSource(b.Stats, func(s broker.Stats) (bool, string) {
-		if !s.Ready {
+		switch {
+		case !s.Ready:
 			return false, "clients may not connect"
+		case s.DiskError != "":
+			return false, s.DiskError
 		}
 		return true, ""
 	}, brokerMetrics())
+}
+
+func brokerRefusals(s broker.Stats) (out []value) {
+	for _, r := range broker.Reasons() {
+		out = append(out, value{float64(s.Refused[r]), []string{r.String()}})
+	}
+	return out
 }

@@ -42,17 +42,32 @@ type RetainedMessage struct {
 type Retained struct {
 	path     string
 	db       *bolt.DB
+	update   func(func(*bolt.Tx) error) error // db.Update, less in tests
 	findings []string
 	wake     chan struct{}
 
 	mu      sync.Mutex
 	pending map[string]*RetainedMessage // nil = deleted
+	writing map[string]*RetainedMessage // taken from pending by flush
+	kept    map[string]struct{}         // topics in the file
+	failed  error                       // of the last write
 }
+
+// ErrUnkeepable is a message that the file cannot hold, whatever the disk does.
+var ErrUnkeepable = errors.New("store: cannot be kept")
+
+// MaxRetainedTopic is the longest topic that can be kept, in bytes.
+const MaxRetainedTopic = bolt.MaxKeySize
+
+const (
+	retryAfter  = time.Second // the first attempt after a failed write
+	retryAtMost = time.Minute
+)
 
 // OpenRetained opens or makes the file. It fails with [ErrLocked] when another
 // process has it.
 func OpenRetained(path string) (*Retained, error) {
-	r := &Retained{path: path, wake: make(chan struct{}, 1), pending: map[string]*RetainedMessage{}}
+	r := &Retained{path: path, wake: make(chan struct{}, 1), pending: map[string]*RetainedMessage{}, kept: map[string]struct{}{}}
 	err := r.open()
 	if errors.Is(err, ErrCorrupt) {
 		aside := path + ".broken"
@@ -85,6 +100,8 @@ func (r *Retained) open() error {
 				if _, err := unsealRetained(k, raw); err != nil {
 					r.findings = append(r.findings, fmt.Sprintf("%s: retained message of %q dropped: %v", r.path, k, err))
 					broken = append(broken, append([]byte{}, k...))
+				} else {
+					r.kept[string(k)] = struct{}{}
 				}
 				return nil
 			})
@@ -97,7 +114,7 @@ func (r *Retained) open() error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	r.db = db
+	r.db, r.update = db, db.Update
 	return nil
 }
 
@@ -106,22 +123,35 @@ func (r *Retained) Findings() []string { return r.findings }
 
 // SetRetained replaces the retained message of m.Topic; an empty payload
 // deletes it. It only queues the change and does not wait for the disk;
-// m.Payload must not change afterwards.
-func (r *Retained) SetRetained(m RetainedMessage) {
+// m.Payload must not change afterwards. A topic that is empty or longer than
+// [MaxRetainedTopic] is [ErrUnkeepable].
+func (r *Retained) SetRetained(m RetainedMessage) error {
+	if m.Topic == "" || len(m.Topic) > MaxRetainedTopic {
+		return fmt.Errorf("%w: a topic of %d bytes, want 1 to %d", ErrUnkeepable, len(m.Topic), MaxRetainedTopic)
+	}
 	if len(m.Payload) == 0 {
 		r.DeleteRetained(m.Topic)
-		return
+		return nil
 	}
 	r.queue(m.Topic, &m)
+	return nil
 }
 
 // DeleteRetained forgets the retained message of topic, queued likewise.
 func (r *Retained) DeleteRetained(topic string) { r.queue(topic, nil) }
 
+// queue notes the newest of a topic. What never came to the file needs no
+// deletion: while the disk fails, topics that come and go leave nothing behind.
 func (r *Retained) queue(topic string, m *RetainedMessage) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, kept := r.kept[topic]
+	_, writing := r.writing[topic]
+	if m == nil && !kept && !writing {
+		delete(r.pending, topic)
+		return
+	}
 	r.pending[topic] = m
-	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -142,9 +172,12 @@ func (r *Retained) EachRetained(fn func(RetainedMessage) error) error {
 	})
 }
 
-// Run writes queued changes until ctx is done, then the rest. A failed write
-// ends it with [ErrDisk].
-func (r *Retained) Run(ctx context.Context) error {
+// Run writes queued changes until ctx is done, then the rest. When a write
+// fails it says so to report, keeps what was queued and tries again, later and
+// later up to a minute; report hears nil when a write has succeeded again. The
+// error is that of the last write, an [ErrDisk].
+func (r *Retained) Run(ctx context.Context, report func(error)) error {
+	pause := retryAfter
 	for {
 		select {
 		case <-ctx.Done():
@@ -155,51 +188,111 @@ func (r *Retained) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-time.After(gatherFor):
 		}
-		if err := r.flush(); err != nil {
-			return err
+		before := r.Failed()
+		err := r.flush()
+		if err == nil {
+			pause = retryAfter
+			if before != nil {
+				report(nil)
+			}
+			continue
+		}
+		report(err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, retryAtMost)
+		select {
+		case r.wake <- struct{}{}:
+		default:
 		}
 	}
+}
+
+// Failed returns why the last write failed, nil when it did not.
+func (r *Retained) Failed() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
 }
 
 // Close releases the file; Run has ended.
 func (r *Retained) Close() error { return r.db.Close() }
 
-// flush writes everything pending, at most batchBytes in one transaction.
+// flush writes everything pending, about batchBytes in one transaction.
 func (r *Retained) flush() error {
-	r.mu.Lock()
-	todo := r.pending
-	r.pending = map[string]*RetainedMessage{}
-	r.mu.Unlock()
-	for len(todo) > 0 {
-		err := r.db.Update(func(tx *bolt.Tx) error {
-			return writeBatch(tx.Bucket([]byte(retainedBucket)), todo)
-		})
-		if err != nil {
-			return fmt.Errorf("%w: commit to %s: %w", ErrDisk, r.path, err)
-		}
-	}
-	return nil
-}
-
-// writeBatch moves changes from todo to b, up to batchBytes of them.
-func writeBatch(b *bolt.Bucket, todo map[string]*RetainedMessage) error {
-	size := 0
-	for topic, m := range todo {
-		if size >= batchBytes {
+	for {
+		r.take()
+		if len(r.writing) == 0 {
 			return nil
 		}
+		err := r.update(func(tx *bolt.Tx) error {
+			return writeBatch(tx.Bucket([]byte(retainedBucket)), r.writing)
+		})
+		if err != nil {
+			err = fmt.Errorf("%w: commit to %s: %w", ErrDisk, r.path, err)
+		}
+		r.settle(err)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take moves a transaction's worth from pending to writing.
+func (r *Retained) take() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.writing = map[string]*RetainedMessage{}
+	size := 0
+	for topic, m := range r.pending {
+		if size >= batchBytes {
+			return
+		}
+		r.writing[topic] = m
+		delete(r.pending, topic)
+		if m != nil {
+			size += len(m.Payload)
+		}
+	}
+}
+
+// settle notes what is in the file now; what could not be written waits again,
+// unless its topic has changed meanwhile.
+func (r *Retained) settle(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = err
+	for topic, m := range r.writing {
+		_, kept := r.kept[topic]
+		now, changed := r.pending[topic]
+		switch {
+		case err != nil && changed && now == nil && !kept:
+			delete(r.pending, topic)
+		case err != nil && !changed:
+			r.pending[topic] = m
+		case err == nil && m == nil:
+			delete(r.kept, topic)
+		case err == nil:
+			r.kept[topic] = struct{}{}
+		}
+	}
+	r.writing = nil
+}
+
+func writeBatch(b *bolt.Bucket, todo map[string]*RetainedMessage) error {
+	for topic, m := range todo {
 		key := []byte(topic)
 		var err error
 		if m == nil {
 			err = b.Delete(key)
 		} else {
 			err = b.Put(key, seal(retainedBucket, key, append([]byte{m.QoS}, m.Payload...)))
-			size += len(m.Payload)
 		}
 		if err != nil {
 			return err
 		}
-		delete(todo, topic)
 	}
 	return nil
 }

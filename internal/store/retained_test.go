@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,13 +23,20 @@ func keep(t *testing.T, path string, fn func(*store.Retained)) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	go func() { ended <- r.Run(ctx, func(err error) { t.Error(err) }) }()
 	fn(r)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func set(t *testing.T, r *store.Retained, m store.RetainedMessage) {
+	t.Helper()
+	if err := r.SetRetained(m); err != nil {
 		t.Error(err)
 	}
 }
@@ -55,15 +63,15 @@ func TestRetained(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "retained.db")
 	keep(t, path, func(r *store.Retained) {
-		r.SetRetained(store.RetainedMessage{Topic: "a", Payload: []byte("old"), QoS: 1})
-		r.SetRetained(store.RetainedMessage{Topic: "a", Payload: []byte("new"), QoS: 1})
-		r.SetRetained(store.RetainedMessage{Topic: "b", Payload: []byte("gone")})
-		r.SetRetained(store.RetainedMessage{Topic: "c", Payload: []byte("cleared")})
-		r.SetRetained(store.RetainedMessage{Topic: "d", Payload: []byte("stays")})
+		set(t, r, store.RetainedMessage{Topic: "a", Payload: []byte("old"), QoS: 1})
+		set(t, r, store.RetainedMessage{Topic: "a", Payload: []byte("new"), QoS: 1})
+		set(t, r, store.RetainedMessage{Topic: "b", Payload: []byte("gone")})
+		set(t, r, store.RetainedMessage{Topic: "c", Payload: []byte("cleared")})
+		set(t, r, store.RetainedMessage{Topic: "d", Payload: []byte("stays")})
 	})
 	keep(t, path, func(r *store.Retained) {
 		r.DeleteRetained("b")
-		r.SetRetained(store.RetainedMessage{Topic: "c"})
+		set(t, r, store.RetainedMessage{Topic: "c"})
 		r.DeleteRetained("never there")
 	})
 	got, findings := stored(t, path)
@@ -80,7 +88,7 @@ func TestRetainedManyLarge(t *testing.T) {
 	part[0] = 1
 	keep(t, path, func(r *store.Retained) {
 		for i := range 40 {
-			r.SetRetained(store.RetainedMessage{Topic: fmt.Sprint(i), Payload: part})
+			set(t, r, store.RetainedMessage{Topic: fmt.Sprint(i), Payload: part})
 		}
 	})
 	if got, _ := stored(t, path); len(got) != 40 {
@@ -93,8 +101,8 @@ func TestRetainedBroken(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "retained.db")
 	keep(t, path, func(r *store.Retained) {
-		r.SetRetained(store.RetainedMessage{Topic: "good", Payload: []byte("payload one")})
-		r.SetRetained(store.RetainedMessage{Topic: "bad", Payload: []byte("payload two")})
+		set(t, r, store.RetainedMessage{Topic: "good", Payload: []byte("payload one")})
+		set(t, r, store.RetainedMessage{Topic: "bad", Payload: []byte("payload two")})
 	})
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -118,5 +126,25 @@ func TestRetainedBroken(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".broken"); err != nil {
 		t.Error(err)
+	}
+}
+
+// What bbolt cannot hold is refused to the caller and is no failure of the
+// disk: the longest topic is kept, one byte more is not.
+func TestRetainedUnkeepable(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "retained.db")
+	longest := strings.Repeat("a", store.MaxRetainedTopic)
+	keep(t, path, func(r *store.Retained) {
+		for _, topic := range []string{"", longest + "a", strings.Repeat("a", 65535)} {
+			if err := r.SetRetained(store.RetainedMessage{Topic: topic, Payload: []byte("x")}); !errors.Is(err, store.ErrUnkeepable) {
+				t.Errorf("topic of %d bytes: %v", len(topic), err)
+			}
+			r.DeleteRetained(topic)
+		}
+		set(t, r, store.RetainedMessage{Topic: longest, Payload: []byte("x")})
+	})
+	if got, findings := stored(t, path); len(got) != 1 || got[longest] == "" || len(findings) != 0 {
+		t.Errorf("%d messages, %v", len(got), findings)
 	}
 }
