@@ -2,18 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"math/big"
 	"regexp"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 )
 
 // settings is a YAML mapping that is passed on as JSON, without a schema of
 // its own: the trainer at the other end knows the keys.
 type settings struct{ json json.RawMessage }
 
-// UnmarshalYAML keeps numbers as they are written: the library takes 1e-4,
-// which YAML 1.2 calls a number, for a string.
+// UnmarshalYAML reads numbers as YAML 1.2 does, and keeps their digits: the
+// library takes 1e-4 for a text, and 010 for 8.
 func (s *settings) UnmarshalYAML(n ast.Node) error {
 	v, err := plain(n)
 	if err != nil {
@@ -25,10 +26,6 @@ func (s *settings) UnmarshalYAML(n ast.Node) error {
 	s.json, err = json.Marshal(v)
 	return err
 }
-
-// yamlNumber is the core schema's number (YAML 1.2.2 section 10.3.2) in JSON's
-// spelling.
-var yamlNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
 
 // plain turns a node into what encoding/json writes.
 func plain(n ast.Node) (any, error) {
@@ -47,20 +44,17 @@ func plain(n ast.Node) (any, error) {
 		}
 		return list, nil
 	case *ast.StringNode:
-		if n.Token.Type == token.StringType && yamlNumber.MatchString(n.Value) {
-			return json.Number(n.Value), nil
+		if quoted(n) {
+			return n.Value, nil
 		}
-		return n.Value, nil
+		return plainText(n)
+	case *ast.LiteralNode:
+		return n.Value.Value, nil
+	case *ast.IntegerNode, *ast.FloatNode:
+		return plainText(n)
 	case *ast.NullNode:
 		return nil, nil
 	case *ast.BoolNode:
-		return n.Value, nil
-	case *ast.IntegerNode:
-		return n.Value, nil
-	case *ast.FloatNode:
-		if yamlNumber.MatchString(n.Token.Value) {
-			return json.Number(n.Token.Value), nil
-		}
 		return n.Value, nil
 	}
 	return nil, placed(n, "%s is no value for a setting", n.Type())
@@ -79,4 +73,51 @@ func plainMap(values []*ast.MappingValueNode) (any, error) {
 		}
 	}
 	return m, nil
+}
+
+// The numbers of YAML's core schema (YAML 1.2.2 section 10.3.2), and what looks
+// like one with gaps between its digits.
+var (
+	decimal  = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+	prefixed = regexp.MustCompile(`^0(x[0-9a-fA-F]+|o[0-7]+)$`)
+	gapped   = regexp.MustCompile(`^[-+]?(0x[0-9a-fA-F_]+|0o[0-7_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?)$`)
+)
+
+// plainText is what an unquoted scalar means: a number, or else a text.
+func plainText(n ast.Node) (any, error) {
+	text := n.GetToken().Value
+	if gapped.MatchString(text) {
+		if write := ambiguous(text); write != "" {
+			return nil, placed(n, "%s may be read as more than one number, or as a text: write %s, or %q", text, write, text)
+		}
+	}
+	switch {
+	case prefixed.MatchString(text):
+		if v, ok := new(big.Int).SetString(text, 0); ok {
+			return json.Number(v.String()), nil
+		}
+	case decimal.MatchString(text):
+		return jsonNumber(text), nil
+	}
+	return text, nil
+}
+
+// jsonNumber spells a decimal number as JSON has it; its digits stay.
+func jsonNumber(text string) json.Number {
+	text = strings.TrimPrefix(text, "+")
+	sign := ""
+	if strings.HasPrefix(text, "-") {
+		sign, text = "-", text[1:]
+	}
+	before, after, point := strings.Cut(text, ".")
+	if before == "" {
+		before = "0"
+	}
+	if !point {
+		return json.Number(sign + before)
+	}
+	if after == "" || after[0] == 'e' || after[0] == 'E' {
+		after = "0" + after
+	}
+	return json.Number(sign + before + "." + after)
 }

@@ -130,6 +130,9 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	if c := d.Constant(); len(c) > 0 {
 		p.log.Warn().Str("task", p.task).Strs("columns", c).Msg("these columns are the same in every training row, or missing: a z-score only centres them, and they teach nothing here")
 	}
+	for _, note := range d.Notes {
+		p.log.Warn().Str("task", p.task).Msg(note)
+	}
 	return slowed(t, slow), nil
 }
 
@@ -212,6 +215,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 		return usageError{fmt.Errorf("%s: %w", c.Config, err)}
 	}
 	defer func() { err = errors.Join(err, closeTrainers(cfg)) }()
+	warn(log, cfg.Warnings())
 	if c.Check {
 		for _, t := range cfg.Tasks {
 			fmt.Printf("%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())

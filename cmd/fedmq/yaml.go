@@ -128,7 +128,9 @@ type keyChecker struct {
 	errs []error
 }
 
-func (c *keyChecker) check(n ast.Node, t reflect.Type, path string) {
+// check returns the node to decode: n, or what it stands for where the library
+// reads a scalar otherwise than it is written.
+func (c *keyChecker) check(n ast.Node, t reflect.Type, path string) ast.Node {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -137,32 +139,32 @@ func (c *keyChecker) check(n ast.Node, t reflect.Type, path string) {
 		c.mapping(n.Values, t, path)
 	case *ast.MappingValueNode:
 		c.mapping([]*ast.MappingValueNode{n}, t, path)
+	case *ast.AnchorNode:
+		n.Value = c.check(n.Value, t, path)
+	case *ast.TagNode:
+		n.Value = c.check(n.Value, t, path)
 	case *ast.SequenceNode:
-		if t.Kind() == reflect.Slice {
+		if of, ok := itemOf(t); ok {
 			for i, v := range n.Values {
-				c.check(v, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
+				n.Values[i] = c.check(v, of, fmt.Sprintf("%s[%d]", path, i))
 			}
 		}
-	default:
-		c.scalar(n, t)
+	case ast.ScalarNode:
+		return c.scalar(n, t, path)
 	}
+	return n
 }
 
-// scalar finds what the decoder would round, or report without its place.
-func (c *keyChecker) scalar(n ast.Node, t reflect.Type) {
-	wrong := false
-	switch n.(type) {
-	case *ast.FloatNode, *ast.IntegerNode, *ast.StringNode:
-		_, float := n.(*ast.FloatNode)
-		wrong = float && whole(t)
-		if t == reflect.TypeFor[time.Duration]() {
-			_, err := time.ParseDuration(n.GetToken().Value)
-			wrong = err != nil
-		}
+// itemOf is the type of the items of a list; those of a value of any type are
+// such values.
+func itemOf(t reflect.Type) (reflect.Type, bool) {
+	switch t.Kind() {
+	case reflect.Slice:
+		return t.Elem(), true
+	case reflect.Interface:
+		return t, true
 	}
-	if wrong {
-		c.errs = append(c.errs, positioned(c.file, placed(n, "want %s, not %s", kindOf(t), n.GetToken().Value)))
-	}
+	return nil, false
 }
 
 func whole(t reflect.Type) bool {
@@ -176,7 +178,8 @@ func whole(t reflect.Type) bool {
 func (c *keyChecker) mapping(values []*ast.MappingValueNode, t reflect.Type, path string) {
 	if t.Kind() == reflect.Map {
 		for _, v := range values {
-			c.check(v.Value, t.Elem(), path+"."+v.Key.GetToken().Value)
+			v.Key = asText(v.Key)
+			v.Value = c.check(v.Value, t.Elem(), path+"."+v.Key.GetToken().Value)
 		}
 		return
 	}
@@ -191,7 +194,7 @@ func (c *keyChecker) mapping(values []*ast.MappingValueNode, t reflect.Type, pat
 			c.errs = append(c.errs, unknownKey(c.file, tok.Position.Line, tok.Position.Column, path, tok.Value, known))
 			continue
 		}
-		c.check(v.Value, ft, strings.TrimPrefix(path+"."+tok.Value, "."))
+		v.Value = c.check(v.Value, ft, strings.TrimPrefix(path+"."+tok.Value, "."))
 	}
 }
 

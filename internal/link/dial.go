@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/proxy"
@@ -49,8 +50,8 @@ func parseBroker(s string) (address, error) {
 	if !ok {
 		return address{}, fmt.Errorf("link: broker scheme %q: %s", u.Scheme, want)
 	}
-	if u.Hostname() == "" {
-		return address{}, fmt.Errorf("link: broker %q has no host: %s", s, want)
+	if err := checkHost(u); err != nil {
+		return address{}, fmt.Errorf("link: broker %q %w", s, err)
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), sc.port)
@@ -62,6 +63,27 @@ func parseBroker(s string) (address, error) {
 		return address{}, fmt.Errorf("link: broker %q: a path makes sense with ws:// and wss:// only", s)
 	}
 	return address{url: u, secure: sc.secure, ws: sc.ws}, nil
+}
+
+// checkHost refuses what no address can be.
+func checkHost(u *url.URL) error {
+	host := u.Hostname()
+	switch port := u.Port(); {
+	case host == "":
+		return errors.New("has no host: want one after ://")
+	case strings.Contains(host, ":") && !strings.HasPrefix(u.Host, "["):
+		return fmt.Errorf("has more than one colon: an IPv6 address stands in brackets, %s://[::1]:1883", u.Scheme)
+	case port != "":
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("has port %s: want 1 to 65535", port)
+		}
+	case strings.HasSuffix(u.Host, ":"):
+		return errors.New("has no port after the colon: want 1 to 65535, or no colon")
+	}
+	if u.Fragment != "" || u.RawQuery != "" && !schemes[u.Scheme].ws {
+		return errors.New("has more after the address, which would have no effect: want scheme, host and port")
+	}
+	return nil
 }
 
 // TLSConfig loads a TLS configuration from PEM files. ca replaces the system's

@@ -45,6 +45,14 @@ func TestParseBroker(t *testing.T) {
 		{in: "tcp://h/x", want: "!path"},
 		{in: "tcp://me:secret@h", want: "!user name"},
 		{in: "tcp://h:port", want: "!not a URL"},
+		{in: "tcp://h:99999", want: "!port 99999: want 1 to 65535"},
+		{in: "tcp://h:0", want: "!port 0: want 1 to 65535"},
+		{in: "tcp://h:", want: "!no port after the colon"},
+		{in: "tcp://::1:1883", want: "!an IPv6 address stands in brackets, tcp://[::1]:1883"},
+		{in: "tls://fe80::1", want: "!an IPv6 address stands in brackets, tls://[::1]:1883"},
+		{in: "tcp://h?clean=true", want: "!more after the address"},
+		{in: "ws://h/mqtt#top", want: "!more after the address"},
+		{in: "ws://h/mqtt?key=1", want: "ws://h:80/mqtt?key=1", ws: true},
 	} {
 		a, err := parseBroker(tt.in)
 		if msg, bad := strings.CutPrefix(tt.want, "!"); bad {

@@ -20,8 +20,8 @@ type Config struct {
 	// Split takes training and test rows from one file, instead of Test.
 	Split *Split `yaml:"split"`
 	// Where keeps the rows whose columns have one of the values given: a
-	// value, a list of values, or a range of integers "1..20". Numbers match
-	// by value ("1.0" is 1), quoted text by its characters.
+	// value, a list of values, or a range of whole numbers "1..20". A value
+	// matches letter by letter ("1.0" is not "1"), a range by number, exactly.
 	Where map[string]any `yaml:"where"`
 	// TestWhere replaces Where for the file Test; {} keeps all its rows.
 	TestWhere map[string]any `yaml:"test_where"`
@@ -127,6 +127,10 @@ func (c *Config) Validate() error {
 		return bad("split", "give either test, a file, or split, a column of train")
 	case c.TestWhere != nil && c.Test == "":
 		return bad("test_where", "selects rows of the file test, which is not given")
+	case c.Derive != nil && c.Derive.Test != "" && !c.tests():
+		return bad("derive.test", "has no effect without test rows: give test or split")
+	case c.Target.RowsLeft != nil && c.Target.RowsLeft.Truth != "" && !c.tests():
+		return bad("target.rows_left.truth", "has no effect without test rows: give test or split")
 	case !(c.ZClip >= 0) || math.IsInf(c.ZClip, 0):
 		return bad("zclip", "want a number of standard deviations, 0 for no limit, not %v", c.ZClip)
 	}
@@ -152,6 +156,9 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// tests reports whether there are rows to evaluate on.
+func (c *Config) tests() bool { return c.Test != "" || c.Split != nil }
 
 func (d *Derive) validate() error {
 	switch {

@@ -148,7 +148,7 @@ func (t *table) number(i int) (float64, error) {
 // the position of each.
 func (t *table) matches(conditions []condition, columns []int) bool {
 	for i, c := range conditions {
-		if !c.values.has(strings.TrimSpace(t.row[columns[i]])) {
+		if !c.keeps(strings.TrimSpace(t.row[columns[i]])) {
 			return false
 		}
 	}

@@ -21,6 +21,7 @@ type Data struct {
 	ZClip    float64  // limit of scaled features, 0 = none
 	Train    Rows
 	Test     Rows
+	Notes    []string // what may not be meant so, for a person
 	unit     unit
 }
 

@@ -32,7 +32,11 @@ func Load(open Opener, c Config) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.finish()
+	d, err := l.finish()
+	if err == nil {
+		d.Notes = pick.notes()
+	}
+	return d, err
 }
 
 // loader holds what a Load has read.
@@ -180,6 +184,9 @@ func (l *loader) targetOf(t *table, column int) (float64, error) {
 		cell := strings.TrimSpace(t.row[column])
 		if i, ok := l.classes.index(cell); ok {
 			return float64(i), nil
+		}
+		if text, ok := l.classes.sameNumber(cell); ok {
+			return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes, where it is %.40q: classes are compared letter by letter", t.at(column), cell, text)
 		}
 		return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes", t.at(column), cell)
 	}

@@ -60,14 +60,14 @@ func TestLoadRows(t *testing.T) {
 	}{
 		{"everything", func(*tabular.Config) {}, []float64{1, 2, -999, nan, 5, 999, 7, nan, 0, 8, nan, 1, 9, 100, 3, 0, 0, 6}, nil},
 		{"a text", func(c *tabular.Config) { c.Where = map[string]any{"site": "B"} }, []float64{7, nan, 0, 8, nan, 1}, nil},
-		{"numbers by value", func(c *tabular.Config) { c.Where = map[string]any{"unit": []any{uint64(2), 3.0}} }, []float64{nan, 5, 999, 7, nan, 0, 8, nan, 1}, nil},
-		{"text by characters", func(c *tabular.Config) { c.Where = map[string]any{"unit": []any{"2", "3"}} }, []float64{nan, 5, 999}, nil},
+		{"numbers letter by letter", func(c *tabular.Config) { c.Where = map[string]any{"unit": []any{uint64(2), 3.0}} }, []float64{nan, 5, 999}, nil},
+		{"text letter by letter", func(c *tabular.Config) { c.Where = map[string]any{"unit": []any{"2", "3"}} }, []float64{nan, 5, 999}, nil},
 		{"a range", func(c *tabular.Config) { c.Where = map[string]any{"unit": "2..3"} }, []float64{nan, 5, 999, 7, nan, 0, 8, nan, 1}, nil},
 		{"two conditions", func(c *tabular.Config) { c.Where = map[string]any{"unit": "2..4", "site": []any{"A", "C"}} }, []float64{nan, 5, 999, 9, 100, 3}, nil},
 		{"no row", func(c *tabular.Config) { c.Where = map[string]any{"site": "E"} }, nil, nil},
 		{"split", func(c *tabular.Config) { c.Split = &tabular.Split{Column: "split"} }, []float64{1, 2, -999, 7, nan, 0, 9, 100, 3}, []float64{nan, 5, 999}},
 		{"split by values", func(c *tabular.Config) {
-			c.Split = &tabular.Split{Column: "unit", Train: []any{uint64(1), uint64(2)}, Test: "3..4"}
+			c.Split = &tabular.Split{Column: "unit", Train: []any{uint64(1), uint64(2), "2.0"}, Test: "3..4"}
 		}, []float64{1, 2, -999, nan, 5, 999, 7, nan, 0}, []float64{8, nan, 1, 9, 100, 3}},
 		{"test file, same where", func(c *tabular.Config) {
 			c.Test, c.Where = "u.csv", map[string]any{"site": "A"}
@@ -92,6 +92,57 @@ func TestLoadRows(t *testing.T) {
 				t.Errorf("test: got %v, want %v", got, c.test)
 			}
 		})
+	}
+}
+
+// Codes and long numbers are other rows than their neighbours, and rows that
+// only the letters leave out are told.
+func TestLetters(t *testing.T) {
+	t.Parallel()
+	const codes = "id,x,y\n008,1,1\n010,2,2\n8,3,3\n10,4,4\n12e3,5,5\n12000,6,6\n" +
+		"20260101000000001,7,7\n20260101000000002,8,8\n20260101000000003,9,9\n1.0,10,10\n1,11,11\n 010 ,12,12\n5.50,13,13\n"
+	for _, c := range []struct {
+		id    any
+		rows  []float64 // x
+		notes string
+	}{
+		{"010", []float64{2, 12}, ""},
+		{"008", []float64{1}, ""},
+		{"8", []float64{3}, ""},
+		{"12e3", []float64{5}, `where.id: rows with "12000" are left out, since the value is "12e3"`},
+		{"20260101000000001", []float64{7}, ""},
+		{"20260101000000001..20260101000000002", []float64{7, 8}, ""},
+		{"8..10", []float64{1, 2, 3, 4, 12}, ""},
+		{"008..0000010", []float64{1, 2, 3, 4, 12}, ""},
+		{"1", []float64{11}, `where.id: rows with "1.0" are left out, since the value is "1"`},
+		{[]any{"1", "1.0"}, []float64{10, 11}, ""},
+		{"1..1", []float64{10, 11}, ""},
+		{"5..6", nil, ""}, // 5.50 is no whole number
+		{"05", nil, ""},
+		{"0010", nil, `where.id: rows with "010" are left out, since the value is "0010"`},
+	} {
+		d, err := tabular.Load(files("t.csv", codes), tabular.Config{
+			Train: "t.csv", Where: map[string]any{"id": c.id}, Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{{Columns: []string{"x"}}},
+		})
+		if err != nil {
+			t.Errorf("%v: %v", c.id, err)
+			continue
+		}
+		if notes := strings.Join(d.Notes, "\n"); !slices.Equal(d.Train.X, c.rows) || !strings.HasPrefix(notes, c.notes) || (notes == "") != (c.notes == "") {
+			t.Errorf("%v: rows %v, want %v; notes %q, want %q", c.id, d.Train.X, c.rows, notes, c.notes)
+		}
+	}
+	_, err := tabular.Load(files("t.csv", codes), tabular.Config{
+		Train: "t.csv", Where: map[string]any{"id": "10..8"}, Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{{Columns: []string{"x"}}},
+	})
+	if want := "where.id: the range 10..8 is empty: its first number is the larger"; err == nil || err.Error() != want {
+		t.Errorf("a range that is empty: %v, want %s", err, want)
+	}
+	_, err = tabular.Load(files("t.csv", codes), tabular.Config{
+		Train: "t.csv", Target: tabular.Target{Column: "id", Classes: []any{"8", "008", "10"}}, Features: []tabular.Feature{{Columns: []string{"x"}}},
+	})
+	if err == nil || !strings.Contains(err.Error(), `t.csv:3:1: "010" is none of target.classes, where it is "10": classes are compared letter by letter`) {
+		t.Errorf("a class in other letters: %v", err)
 	}
 }
 

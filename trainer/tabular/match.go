@@ -4,22 +4,31 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/big"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// values is a set of cell values: texts, numbers and ranges of integers.
+// values is a set of cell values: texts, and ranges of whole numbers.
 type values struct {
-	texts   map[string]int // to the position in the list given
-	numbers map[float64]int
-	ranges  [][2]float64
+	texts  map[string]int // to the position in the list given
+	floats map[float64]string
+	ranges []span
+}
+
+// span is a range of whole numbers, both included.
+type span struct{ low, high *big.Rat }
+
+func newValues() *values {
+	return &values{texts: map[string]int{}, floats: map[float64]string{}}
 }
 
 // parseValues reads a scalar or a list of scalars of a config.
 func parseValues(key string, v any) (*values, error) {
-	set := &values{texts: map[string]int{}, numbers: map[float64]int{}}
+	set := newValues()
 	if list, ok := v.([]any); ok {
 		if len(list) == 0 {
 			return nil, bad(key, "an empty list matches no row")
@@ -35,77 +44,122 @@ func parseValues(key string, v any) (*values, error) {
 }
 
 func (s *values) add(key string, i int, v any) error {
-	if v == nil {
-		return bad(key, "want a value")
+	text, err := textOf(key, v)
+	if err != nil {
+		return err
 	}
+	s.put(text, i)
+	r, ok, err := parseRange(key, text)
+	if ok {
+		s.ranges = append(s.ranges, r)
+	}
+	return err
+}
+
+// textOf is a value as a cell has it. A configuration file keeps the letters of
+// its values; in Go a number stands for its shortest decimal text.
+func textOf(key string, v any) (string, error) {
 	switch r := reflect.ValueOf(v); r.Kind() {
-	case reflect.String:
-		s.texts[r.String()] = i
-		if lo, hi, ok := parseRange(r.String()); ok {
-			s.ranges = append(s.ranges, [2]float64{lo, hi})
-		}
-	case reflect.Bool:
-		s.texts[strconv.FormatBool(r.Bool())] = i
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		s.numbers[float64(r.Int())] = i
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		s.numbers[float64(r.Uint())] = i
 	case reflect.Float32, reflect.Float64:
-		if f := r.Float(); !math.IsNaN(f) {
-			s.numbers[f] = i
-			return nil
+		if math.IsNaN(r.Float()) {
+			return "", bad(key, "NaN equals nothing")
 		}
-		return bad(key, "NaN equals nothing")
-	default:
-		return bad(key, "want a value or a list of values, not %T", v)
+		return fmt.Sprint(v), nil
+	case reflect.String, reflect.Bool,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return fmt.Sprint(v), nil
+	case reflect.Invalid:
+		return "", bad(key, "want a value")
 	}
-	return nil
+	return "", bad(key, "want a value or a list of values, not %T", v)
 }
 
-// parseRange reads "lo..hi", both integers and included.
-func parseRange(s string) (lo, hi float64, ok bool) {
-	a, b, found := strings.Cut(s, "..")
-	l, err1 := strconv.ParseInt(strings.TrimSpace(a), 10, 52)
-	h, err2 := strconv.ParseInt(strings.TrimSpace(b), 10, 52)
-	return float64(l), float64(h), found && err1 == nil && err2 == nil && l <= h
+// rangeText is "1..20".
+var rangeText = regexp.MustCompile(`^\s*([-+]?[0-9]{1,40})\s*\.\.\s*([-+]?[0-9]{1,40})\s*$`)
+
+// parseRange reads "low..high", both whole numbers and included.
+func parseRange(key, s string) (r span, ok bool, err error) {
+	m := rangeText.FindStringSubmatch(s)
+	if m == nil {
+		return r, false, nil
+	}
+	r.low, _ = number(m[1])
+	r.high, _ = number(m[2])
+	if r.low.Cmp(r.high) > 0 {
+		return r, false, bad(key, "the range %s is empty: its first number is the larger", s)
+	}
+	return r, true, nil
 }
 
-// index returns the position of cell in the list given.
+// decimalText bounds the exponent, and so what a number takes.
+var decimalText = regexp.MustCompile(`^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$`)
+
+// maxNumber is how long a cell may be that counts as a number.
+const maxNumber = 400
+
+// number is the exact value of a cell that is a decimal number.
+func number(cell string) (*big.Rat, bool) {
+	if len(cell) > maxNumber || !decimalText.MatchString(cell) {
+		return nil, false
+	}
+	return new(big.Rat).SetString(cell)
+}
+
+func (s *values) put(text string, i int) {
+	s.texts[text] = i
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		s.floats[f] = text
+	}
+}
+
+// index returns the position of cell in the list given: letter by letter, or
+// within a range as the whole number that it is.
 func (s *values) index(cell string) (int, bool) {
 	if i, ok := s.texts[cell]; ok {
 		return i, true
 	}
-	if len(s.numbers) == 0 && len(s.ranges) == 0 {
+	if len(s.ranges) == 0 {
 		return 0, false
 	}
-	f, err := strconv.ParseFloat(cell, 64)
-	if err != nil {
+	v, ok := number(cell)
+	if !ok || !v.IsInt() {
 		return 0, false
-	}
-	if i, ok := s.numbers[f]; ok {
-		return i, true
 	}
 	for _, r := range s.ranges {
-		if f >= r[0] && f <= r[1] && f == math.Trunc(f) {
+		if v.Cmp(r.low) >= 0 && v.Cmp(r.high) <= 0 {
 			return 0, true
 		}
 	}
 	return 0, false
 }
 
-func (s *values) has(cell string) bool { _, ok := s.index(cell); return ok }
+// sameNumber returns the text of the set that is cell's number in other letters.
+func (s *values) sameNumber(cell string) (string, bool) {
+	f, err := strconv.ParseFloat(cell, 64)
+	text, ok := s.floats[f]
+	if err != nil || !ok || text == cell {
+		return "", false
+	}
+	v, ok1 := number(cell)
+	w, ok2 := number(text)
+	return text, ok1 && ok2 && v.Cmp(w) == 0
+}
 
 // classIndex maps the values of a class column to outputs of the model.
 func classIndex(classes []any) (*values, error) {
 	if len(classes) == 0 {
 		return nil, nil
 	}
-	set, err := parseValues("target.classes", classes)
-	if err != nil {
-		return nil, err
+	set := newValues()
+	for i, c := range classes {
+		text, err := textOf(fmt.Sprintf("target.classes[%d]", i), c)
+		if err != nil {
+			return nil, err
+		}
+		set.put(text, i)
 	}
-	set.ranges = nil
-	if len(set.texts)+len(set.numbers) != len(classes) {
+	if len(set.texts) != len(classes) {
 		return nil, bad("target.classes", "some class is there twice")
 	}
 	return set, nil
@@ -115,6 +169,39 @@ func classIndex(classes []any) (*values, error) {
 type condition struct {
 	key, column string
 	values      *values
+	seen        *seen
+}
+
+// seen is what a condition has met: a cell that it kept, and one that it left
+// out though it is the number of one of its values.
+type seen struct {
+	hit         bool
+	cell, value string
+}
+
+// keeps reports whether a cell meets the condition.
+func (c condition) keeps(cell string) bool {
+	if _, ok := c.values.index(cell); ok {
+		c.seen.hit = true
+		return true
+	}
+	if c.seen.cell == "" {
+		if text, ok := c.values.sameNumber(cell); ok {
+			c.seen.cell, c.seen.value = strings.Clone(cell), text
+		}
+	}
+	return false
+}
+
+// note says which rows a condition has left out for the letters of a number. 010
+// and 10 are two codes where the file has both, 1 and 1.0 hardly.
+func (c condition) note() string {
+	s := c.seen
+	if s.cell == "" || s.hit && !strings.ContainsAny(s.cell+s.value, ".eE+") {
+		return ""
+	}
+	return fmt.Sprintf("%s: rows with %q are left out, since the value is %q: values are compared letter by letter; give both, or a range of numbers such as 1..20",
+		c.key, s.cell, s.value)
 }
 
 // selection is what the config says about the rows of each kind.
@@ -150,8 +237,8 @@ func (c *Config) selections() (selection, error) {
 		if err != nil {
 			return s, err
 		}
-		s.train = append(slices.Clip(where), condition{"split.column", c.Split.Column, a})
-		s.test = append(slices.Clip(where), condition{"split.column", c.Split.Column, b})
+		s.train = append(slices.Clip(where), condition{"split.train", c.Split.Column, a, new(seen)})
+		s.test = append(slices.Clip(where), condition{"split.test", c.Split.Column, b, new(seen)})
 	}
 	return s, nil
 }
@@ -163,7 +250,17 @@ func conditions(key string, where map[string]any) ([]condition, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, condition{key + "." + column, column, set})
+		out = append(out, condition{key + "." + column, column, set, new(seen)})
 	}
 	return out, nil
+}
+
+// notes of the conditions, each once: training and test rows share some.
+func (s selection) notes() (out []string) {
+	for _, c := range slices.Concat(s.train, s.test) {
+		if n := c.note(); n != "" && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }

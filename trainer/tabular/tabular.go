@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
@@ -40,7 +41,8 @@ var (
 // changed afterwards.
 func New(d *Data) (*Trainer, error) {
 	if d.Train.N == 0 {
-		return nil, errors.New("tabular: no training rows: see where, split and, for units shorter than a window, derive")
+		const why = "tabular: no training rows: see where, split and, for units shorter than a window, derive"
+		return nil, errors.New(strings.Join(append([]string{why}, d.Notes...), "; "))
 	}
 	return &Trainer{data: d}, nil
 }
