@@ -97,7 +97,11 @@ func (c Config) Validate() error {
 		bad("keys: %w", err)
 	}
 	switch c.MinSecurity {
-	case "", SecurityOpen:
+	case "":
+	case SecurityOpen:
+		if len(c.Keys) > 0 {
+			bad("the least security is %q, which has no effect with keys: only what they sign is believed; leave it out, or want %q", c.MinSecurity, SecuritySign)
+		}
 	case SecuritySign:
 		if len(c.Keys) == 0 {
 			bad("the least security is %q, and no keys are given", c.MinSecurity)

@@ -114,6 +114,9 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 	arch := model.Arch{}
 	for kind, a := range map[string]*archFile{"mlp": m.MLP, "softmax": m.Softmax, "linear": m.Linear} {
 		if a != nil {
+			if err := a.voids(kind); err != nil {
+				return nil, err
+			}
 			found = append(found, kind)
 			arch = model.Arch{Kind: kind, Inputs: a.Inputs, Hidden: a.Hidden, Outputs: a.Outputs, Task: a.Task, Seed: a.Seed}
 		}
@@ -133,6 +136,9 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 func (f taskFile) task(dir string) (aggregator.Task, error) {
 	if f.Statistics != "" && f.Statistics != "zscore" {
 		return aggregator.Task{}, fmt.Errorf("statistics: %q, want zscore or nothing", f.Statistics)
+	}
+	if err := f.Strategy.voids(); err != nil {
+		return aggregator.Task{}, err
 	}
 	init, err := f.Model.load(dir, f.Statistics == "zscore")
 	if err != nil {
@@ -202,6 +208,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
+	warn(logs.quiet(), cfg.Warnings())
 	if c.Check {
 		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil

@@ -59,10 +59,10 @@ func (c *brokerCmd) config(log zerolog.Logger) (broker.Config, error) {
 		TCP: c.Listen, WS: c.WS, TLS: c.TLS, WSS: c.WSS, CertFile: c.Cert, KeyFile: c.Key, ClientCA: c.ClientCA,
 		Origins: c.Origin, Open: c.Open, DataDir: c.DataDir, MaxPacket: c.MaxPacket, Log: log,
 	}
+	if c.Listen+c.WS+c.TLS+c.WSS == "" {
+		return cfg, errors.New("no address to listen on: want --listen, --tls, --ws or --wss")
+	}
 	if c.Open {
-		if c.Users != "" {
-			return cfg, errors.New("--open and --users exclude each other")
-		}
 		return cfg, nil
 	}
 	if c.Users == "" || c.Namespace == "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,35 @@ type accessFlags struct {
 
 // clientFlags are how a short-lived command reaches the broker.
 type clientFlags struct {
-	Broker string `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	Broker string `short:"b" placeholder:"URL" help:"Broker URL: tcp://, tls://, ws://, wss://; default: tcp://127.0.0.1:1883."`
 	accessFlags
+}
+
+// usualBroker is where a broker for trying listens.
+const usualBroker = "tcp://127.0.0.1:1883"
+
+// url is the broker asked for.
+func (f clientFlags) url() string { return cmp.Or(f.Broker, usualBroker) }
+
+// takeFrom takes from a configuration file in dir what the flags do not say: the
+// broker, who this client is, and the certificates.
+func (f *clientFlags) takeFrom(c connection, dir string) {
+	f.Broker = cmp.Or(f.Broker, c.Broker)
+	if f.Username == "" {
+		f.Username, f.PasswordFile = c.Username, at(dir, c.PasswordFile)
+	}
+	if f.tls() == nil && c.TLS != nil && encrypted(f.Broker) {
+		f.CA, f.Cert, f.Key, f.Insecure = at(dir, c.TLS.CA), at(dir, c.TLS.Cert), at(dir, c.TLS.Key), c.TLS.Insecure
+	}
+}
+
+// tls is what the flags say of certificates; nil if nothing.
+func (f accessFlags) tls() *tlsFiles {
+	t := tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
+	if t == (tlsFiles{}) {
+		return nil
+	}
+	return &t
 }
 
 // connectWait is how long a command waits for the broker.
@@ -40,10 +68,7 @@ type client struct {
 
 // secrets reads the files that the flags name.
 func (f clientFlags) secrets() (secrets, error) {
-	c := connection{Broker: f.Broker, Username: f.Username, PasswordFile: f.PasswordFile}
-	if f.CA != "" || f.Cert != "" || f.Key != "" || f.Insecure {
-		c.TLS = &tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
-	}
+	c := connection{Broker: f.url(), Username: f.Username, PasswordFile: f.PasswordFile, TLS: f.tls()}
 	return c.load("")
 }
 
@@ -57,7 +82,7 @@ func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*l
 	if name == "" {
 		name = "fedmq"
 	}
-	more.Broker, more.Username, more.Password, more.TLS, more.Log = f.Broker, f.Username, s.password, s.tls, log
+	more.Broker, more.Username, more.Password, more.TLS, more.Log = f.url(), f.Username, s.password, s.tls, log
 	more.ClientID = fmt.Sprintf("%s:%s-%d", name, role, os.Getpid())
 	conn, err := link.New(more)
 	if err != nil {
@@ -78,7 +103,7 @@ func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role strin
 	go func() { done <- conn.Run(runCtx) }()
 	cl := &client{conn: conn, stop: func() error { cancel(); return <-done }}
 	if err := cl.waitUp(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", f.Broker, err), cl.stop())
+		return nil, errors.Join(fmt.Errorf("%s: %w", f.url(), err), cl.stop())
 	}
 	return cl, nil
 }

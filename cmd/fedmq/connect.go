@@ -66,6 +66,9 @@ type secrets struct {
 }
 
 func (c connection) load(dir string) (s secrets, err error) {
+	if err := c.voids(); err != nil {
+		return s, err
+	}
 	if c.Broker != "" { // a connection that is never run: the URL is checked
 		if _, err := link.New(link.Config{Broker: c.Broker, ClientID: "check"}); err != nil {
 			return s, fmt.Errorf("broker: %w", err)

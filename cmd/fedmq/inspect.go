@@ -48,8 +48,6 @@ func (c *inspectCmd) Run(ctx context.Context, logs *logFlags) error {
 
 func (c *inspectCmd) payload(ctx context.Context, logs *logFlags) ([]byte, error) {
 	switch {
-	case c.Topic != "" && c.File != "":
-		return nil, usageError{errors.New("want a file or --topic, not both")}
 	case c.Topic != "":
 		return c.fromTopic(ctx, logs)
 	case c.File == "" || c.File == "-":

@@ -37,3 +37,10 @@ func (f *logFlags) quiet() zerolog.Logger {
 	}
 	return log
 }
+
+// warn logs what a person may have meant otherwise.
+func warn(log zerolog.Logger, warnings []string) {
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+}

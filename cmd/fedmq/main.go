@@ -89,6 +89,9 @@ func run(args []string) int {
 	if code >= 0 { // --help has printed and asked to end
 		return code
 	}
+	if err == nil {
+		err = checkFlags(k)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "fedmq: %v\nTry \"fedmq --help\".\n", err)
 		return exitUsage

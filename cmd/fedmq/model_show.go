@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,9 +42,6 @@ type modelView struct {
 }
 
 func (c *modelShowCmd) Run(ctx context.Context, logs *logFlags) error {
-	if c.File != "" && (c.Namespace != "" || c.Task != "") {
-		return usageError{errors.New("want a file or a task, not both")}
-	}
 	v, err := c.view(ctx, logs)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -19,7 +20,7 @@ type topicsCmd struct {
 	Member    []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes to, one a line."`
 	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of this broker: mosquitto."`
-	Broker    string   `short:"b" default:"tcp://127.0.0.1:1883" help:"Broker of the aggregator: for the example command of --watch, and for --bridge."`
+	Broker    string   `short:"b" placeholder:"URL" help:"Broker of the aggregator: for the example command of --watch, and for --bridge; default: that of the configuration, or tcp://127.0.0.1:1883."`
 
 	tasks []string // of the configuration
 }
@@ -46,9 +47,11 @@ func (c *topicsCmd) Run() error {
 		if err := loadYAML(c.Config, &f); err != nil {
 			return usageError{err}
 		}
-		c.Broker, c.Namespace, c.Owner = f.Connection.Broker, f.Connection.Namespace, f.Owner
+		c.Broker = cmp.Or(c.Broker, f.Connection.Broker)
+		c.Namespace, c.Owner = f.Connection.Namespace, f.Owner
 		c.fromTasks(f.Tasks)
 	}
+	c.Broker = cmp.Or(c.Broker, usualBroker)
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
 		return usageError{err}

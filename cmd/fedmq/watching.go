@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -20,7 +21,7 @@ import (
 // watchFlags are how a command says what it watches.
 type watchFlags struct {
 	clientFlags
-	Config        string   `short:"c" type:"existingfile" placeholder:"FILE" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
+	Config        string   `short:"c" type:"existingfile" placeholder:"FILE" help:"Take broker, user, certificates, namespace, owner and members from an aggregator's configuration; flags have the last word."`
 	Namespace     string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Owner         string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
 	Member        []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
@@ -59,7 +60,8 @@ func (f *watchFlags) federation() (cfg watch.Config, err error) {
 		if err := loadYAML(f.Config, &file); err != nil {
 			return cfg, err
 		}
-		f.Broker, f.Namespace, f.Owner = file.Connection.Broker, file.Connection.Namespace, file.Owner
+		f.takeFrom(file.Connection, filepath.Dir(f.Config))
+		f.Namespace, f.Owner = file.Connection.Namespace, file.Owner
 		for _, t := range file.Tasks {
 			f.Member = append(f.Member, t.Members...)
 		}

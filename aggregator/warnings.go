@@ -1,0 +1,69 @@
+package aggregator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Warnings names settings of a valid configuration that will have no effect with
+// these models and members.
+func (c Config) Warnings() (out []string) {
+	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	full := c.withDefaults()
+	parts := false
+	for i, t := range c.Tasks {
+		whole := fitsInline(t.Init.Schema, full.PartSize)
+		parts = parts || !whole
+		if whole && t.Slots != 0 {
+			warn("tasks[%d] (%s): slots has no effect: the model travels in one message, not in parts", i, t.Name)
+		}
+		if a, b, ok := covered(t.Members); ok {
+			warn("tasks[%d] (%s): members: %s has no effect beside %s", i, t.Name, a, b)
+		}
+	}
+	if !parts && c.StageMemory != 0 {
+		warn("stage_memory has no effect: no task's updates travel in parts")
+	}
+	if !parts && c.Uploads != 0 {
+		warn("uploads has no effect: no task's updates travel in parts")
+	}
+	for _, k := range c.Keys {
+		switch {
+		case k.Role == topics.RoleAggregator:
+			warn("keys.allow: the key of the aggregator at %q has no effect: an aggregator hears sites and operators", k.Path)
+		case k.Role == topics.RoleSite && !c.takes(k.Path):
+			warn("keys.allow: the key of %s has no effect: no task's members have this path", k.Path)
+		}
+	}
+	return out
+}
+
+// takes reports whether a task takes the member of this path.
+func (c Config) takes(path string) bool {
+	return slices.ContainsFunc(c.Tasks, func(t Task) bool {
+		return slices.ContainsFunc(t.Members, func(m string) bool {
+			f, err := topics.ParseMemberFilter(m)
+			return err == nil && f.Match(path)
+		})
+	})
+}
+
+// covered returns a filter, and another one that takes all that it takes.
+func covered(filters []string) (filter, by string, ok bool) {
+	for i, a := range filters {
+		for j, b := range filters {
+			if i != j && covers(b, a) && (a != b || j < i) {
+				return a, b, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// covers reports whether filter takes all that other takes.
+func covers(filter, other string) bool {
+	return slices.EqualFunc(strings.Split(filter, "/"), strings.Split(other, "/"), func(a, b string) bool { return a == "+" || a == b })
+}
