@@ -117,6 +117,8 @@ func (t *task) sendReply(m round.SendReply) {
 		crash.At("receipt.after")
 	case round.Superseded:
 		t.reply(m.Member, wire.Superseded{Instance: wire.Nonce(r.Instance)})
+	case round.Standby:
+		t.reply(m.Member, wire.Standby{Instance: wire.Nonce(r.Instance), WaitMS: r.WaitMS, Host: r.Host})
 	case round.Refusal:
 		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
 		if !r.Reason.Authenticated() && !judged {

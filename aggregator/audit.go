@@ -70,6 +70,8 @@ func (t *task) auditFact(f round.Fact) {
 		e.Event = audit.Left
 	case round.FactSuperseded:
 		e.Event = audit.Superseded
+	case round.FactContested:
+		e.Event = audit.Contested
 	case round.FactOpened:
 		e.Event = audit.Opened
 	case round.FactAccepted:

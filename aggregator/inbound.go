@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -29,7 +30,7 @@ func (t *task) join(path string, m link.Message) {
 	t.claim(path, j)
 	t.step(round.Join{
 		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
-		Instance: round.Instance(j.Instance), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
+		Instance: round.Instance(j.Instance), Disk: round.Instance(j.Disk), Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
 	})
 }
 

@@ -47,6 +47,8 @@ type TaskStats struct {
 	Refused              map[string]uint64 // messages refused, by the reasons of the protocol
 	BytesUp, BytesDown   uint64            // MQTT payloads received of members and published for them
 
+	Contested int // members that two processes claim
+
 	UploadsRunning, UploadsWaiting int // updates that come in parts: with a staging place, and without
 
 	ExportErrors uint64 // records that are in state.db and could not be written to records/
@@ -119,6 +121,7 @@ func (t *task) stats() TaskStats {
 		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
 		Members: t.machine.Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
 		BytesUp: n.up, BytesDown: n.down, ExportErrors: n.exports,
+		Contested: len(t.machine.Contests()),
 	}
 	if s.Phase == round.Open {
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/fold"
@@ -43,12 +44,22 @@ func (t *task) work() error {
 		if err := t.do(rd); err != nil {
 			return err
 		}
-		t.viewDue = true
+		t.viewDue = t.viewDue || shows(rd)
 	}
 	clear(t.inbox)
 	clear(t.offers)
 	t.decoded = 0
 	return t.tend()
+}
+
+// shows reports whether work done changes what the round view says: an answer to
+// a member, such as that to its sign of life, does not.
+func shows(rd round.Ready) bool {
+	rd.Send = slices.DeleteFunc(slices.Clone(rd.Send), func(m round.Message) bool {
+		_, reply := m.(round.SendReply)
+		return reply
+	})
+	return !rd.Empty()
 }
 
 func (t *task) do(rd round.Ready) error {
@@ -208,6 +219,10 @@ func (t *task) send(msgs []round.Message) error {
 				return err
 			}
 		case round.SendEvent:
+			if m.Fact.Kind == round.FactContested {
+				t.contested(m.Fact)
+				continue
+			}
 			t.event(m.Fact)
 		}
 	}

@@ -82,7 +82,8 @@ type roundView struct {
 	Members     int            `json:"members"` // welcomed
 	Cohort      int            `json:"cohort"`
 	Accepted    int            `json:"accepted"`
-	WaitingFor  []string       `json:"waiting_for"` // the first of them
+	WaitingFor  []string       `json:"waiting_for"`         // the first of them
+	Contested   []contestView  `json:"contested,omitempty"` // the first of them
 	Uploads     *uploadsView   `json:"uploads,omitempty"`
 	Quorum      int            `json:"quorum"`
 	OpenedMS    int64          `json:"opened_ms"`
@@ -136,7 +137,7 @@ func (t *task) view(now int64) {
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Version: s.Version,
 		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
-		WaitingFor: []string{}, Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
+		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.issued[orderID(*s.Order)].opened

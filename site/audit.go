@@ -58,7 +58,10 @@ func (s *site) auditReply(t *task, h wire.Header, r wire.Reply) {
 	e := Audited{Event: audit.Settled, Key: hex.EncodeToString(h.KeyID)}
 	switch r := r.(type) {
 	case wire.Welcome:
-		e.Event, e.Epoch = audit.Joined, h.Epoch
+		if t.welcomed == h.Epoch { // it is there still
+			return
+		}
+		e.Event, e.Epoch, t.welcomed = audit.Joined, h.Epoch, h.Epoch
 	case wire.Superseded:
 		e.Event = audit.Superseded
 	case wire.Receipt:

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -38,6 +40,7 @@ type Config struct {
 	Bandwidth int64 // bits a second that parts of models, and parts of updates, take at most; 9,600 and up; default no limit
 	Hours     Hours // time of day in which parts travel; default always
 
+	Host  string                                      // this machine's name, for people, at most 64 bytes; default os.Hostname
 	Agent string                                      // name and version for joins and presence, at most 64 bytes; default "fedmq"
 	Log   zerolog.Logger                              // default: silent
 	Now   func() time.Time                            // default time.Now
@@ -153,6 +156,10 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Agent == "" {
 		c.Agent = "fedmq"
+	}
+	if c.Host == "" {
+		c.Host, _ = os.Hostname()
+		c.Host = cmp.Or(c.Host, "unknown")
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -17,6 +17,9 @@ import (
 // store.ErrCorrupt say that a model is to be fetched again; all others end the
 // site.
 type disk interface {
+	// Identity returns what SetIdentity has saved, zero at the first start.
+	Identity() (member.Nonce, error)
+	SetIdentity(id member.Nonce) error
 	// Load returns what was saved of a task, zero at the first start.
 	Load(task string) (saved, error)
 	// Save makes the state durable (nil: unchanged) and drops outbox entries,
@@ -102,6 +105,24 @@ func (d boltDisk) claim(dir, node string) error {
 	})
 }
 
+func (d boltDisk) Identity() (id member.Nonce, err error) {
+	err = d.s.View(func(tx *store.Tx) error {
+		b, err := tx.Get(store.Meta, diskKey)
+		if err != nil || b == nil {
+			return err
+		}
+		if copy(id[:], b) != len(id) || len(b) != len(id) {
+			return fmt.Errorf("site: identity of %d bytes, want %d", len(b), len(id))
+		}
+		return nil
+	})
+	return id, err
+}
+
+func (d boltDisk) SetIdentity(id member.Nonce) error {
+	return d.s.Update(func(tx *store.Tx) error { return tx.Put(store.Meta, diskKey, id[:]) })
+}
+
 func (d boltDisk) sweep() error {
 	kept, err := d.kept()
 	if err != nil {
@@ -175,6 +196,7 @@ type layout struct {
 
 const (
 	nodeKey  = "node"
+	diskKey  = "disk"
 	modelKey = "model"
 	bytesKey = "bytes"
 	entryKey = "entry"

@@ -163,7 +163,10 @@ func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Ev
 	t.wake = r.Wake
 	if r.Stop != "" {
 		s.cfg.Log.Error().Str("instance", wire.Nonce(s.instance).String()).Msg(r.Stop)
-		return nil, ErrSuperseded
+		return nil, errors.Join(ErrSuperseded, s.becomeAnother())
+	}
+	if r.Wait != nil {
+		return nil, standby{*r.Wait}
 	}
 	return next, s.feed(jobs)
 }

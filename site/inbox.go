@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -191,6 +192,8 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 		r = g
 	case wire.Superseded:
 		r = member.Superseded{Instance: member.Nonce(w.Instance)}
+	case wire.Standby:
+		r = member.Standby{Instance: member.Nonce(w.Instance), WaitMS: w.WaitMS, Host: cmp.Or(w.Host, "unknown")}
 	default:
 		return nil // of a later version
 	}

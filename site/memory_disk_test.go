@@ -22,6 +22,20 @@ type memory struct {
 	calls  []string // of what an update needs before it may be sent
 	models map[string]*model.Model
 	fail   error
+	id     member.Nonce
+}
+
+func (d *memory) Identity() (member.Nonce, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.id, nil
+}
+
+func (d *memory) SetIdentity(id member.Nonce) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.id = id
+	return nil
 }
 
 func (d *memory) Load(task string) (saved, error) {

@@ -14,6 +14,7 @@ type Monitor struct {
 	conn  *link.Conn
 	ready bool
 	bad   uint64
+	other string
 	tasks []TaskStats
 }
 
@@ -24,6 +25,7 @@ type Link = link.Stats
 type Stats struct {
 	Link       Link
 	Ready      bool   // the broker grants every subscription, and every task's aggregator has welcomed this site
+	Standby    string // host of another process that speaks for this member, while this one waits without a connection
 	Unverified uint64 // messages that do not open: garbage, other keys, other topics
 	Tasks      []TaskStats
 }
@@ -48,7 +50,7 @@ type TaskStats struct {
 func (m *Monitor) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Stats{Ready: m.ready, Unverified: m.bad}
+	s := Stats{Ready: m.ready, Unverified: m.bad, Standby: m.other}
 	if m.conn != nil {
 		s.Link = m.conn.Stats()
 	}
@@ -58,6 +60,16 @@ func (m *Monitor) Stats() Stats {
 		s.Tasks = append(s.Tasks, t)
 	}
 	return s
+}
+
+// stand shows that the site waits for another process on a host, or no longer.
+func (m *Monitor) stand(host string) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.other = host
 }
 
 // tally is what a task counts for its Stats.

@@ -33,10 +33,13 @@ func (s *site) envelope(h wire.Header, m wire.Message) ([]byte, error) {
 func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 	switch m := m.(type) {
 	case member.SendJoin:
-		s.post(t, wire.KindJoin, t.member.Join(), member.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: t.m.Have().Schema}, wire.Join{
+		t.joined = s.post(t, wire.KindJoin, t.member.Join(), member.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: t.m.Have().Schema}, wire.Join{
 			Samples: uint64(max(t.samples, 0)), Schema: t.m.Have().Schema, Instance: wire.Nonce(s.instance),
 			SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
+			Disk: wire.Nonce(s.identity), Host: s.cfg.Host,
 		})
+	case member.SendAgain:
+		s.conn.Post(t.joined)
 	case member.SendDecline:
 		s.audit(t, Audited{Event: audit.Declined, Epoch: m.Stamp.Epoch, Round: m.Stamp.Round, Attempt: m.Stamp.Attempt, Reason: m.Reason, Detail: clip(m.Detail)})
 		s.post(t, wire.KindUpdate, t.member.Update(), m.Stamp, 0, member.Stored{Content: m.Base, Schema: m.Schema}, wire.Decline{Reason: m.Reason, Detail: clip(m.Detail)})
@@ -61,8 +64,8 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 	return nil
 }
 
-// post seals a small message and hands it to the link.
-func (s *site) post(t *task, kind, topic string, st member.Stamp, counter uint64, base member.Stored, m wire.Message) {
+// post seals a small message, hands it to the link and returns it.
+func (s *site) post(t *task, kind, topic string, st member.Stamp, counter uint64, base member.Stored, m wire.Message) link.Message {
 	h := s.header(t, kind, topic, st)
 	h.Base, h.Schema = base.Content, base.Schema
 	if kind == wire.KindUpdate {
@@ -74,9 +77,11 @@ func (s *site) post(t *task, kind, topic string, st member.Stamp, counter uint64
 	b, err := s.envelope(h, m)
 	if err != nil {
 		s.cfg.Log.Error().Str("task", t.Name).Str("kind", kind).Err(err).Msg("message not sent")
-		return
+		return link.Message{}
 	}
-	s.conn.Post(link.Message{Topic: topic, Payload: b, QoS: 1})
+	out := link.Message{Topic: topic, Payload: b, QoS: 1}
+	s.conn.Post(out)
+	return out
 }
 
 // pubackWithin bounds the wait for one PUBACK: some broker may never send it and

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +19,13 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// ErrSuperseded ends [Run] when the aggregator says that a newer process
-// speaks for this site: two live sites use one path, or one is a clone.
-var ErrSuperseded = errors.New("site: another live site uses this path")
+// ErrSuperseded ends [Run] when the aggregator says that another process has
+// taken over: two use one path, or one data directory was copied. Started again,
+// this one waits until the other is silent (S-20).
+var ErrSuperseded = errors.New("site: another process has taken over this member path; end one of them. " + onePath)
+
+// onePath is the cure where two processes were meant.
+const onePath = "One member path is one process: several tasks, of several owners too, stand under tasks in one configuration file"
 
 // leaveTime is how long the last messages of a site may take.
 const leaveTime = 3 * time.Second
@@ -37,6 +42,7 @@ type site struct {
 	start      time.Time // of the clock of now
 	birth      ms
 	instance   member.Nonce
+	identity   member.Nonce // of the data directory
 	tasks      []*task
 	names      []string
 	routes     map[string]route
@@ -85,10 +91,12 @@ type task struct {
 
 	tally     tally
 	settled   Audited // told last
-	published ms      // last status
-	beat      ms      // next status without news
-	behind    bool    // there is progress to show
-	changed   bool    // there is a phase to show
+	welcomed  uint64  // epoch of the welcome told last
+	joined    link.Message
+	published ms   // last status
+	beat      ms   // next status without news
+	behind    bool // there is progress to show
+	changed   bool // there is a phase to show
 
 	done, total atomic.Int64 // progress; shared with the job's goroutine
 	nudge       func()
@@ -96,18 +104,38 @@ type task struct {
 
 // Run takes part in the tasks of cfg until ctx ends, and then returns nil
 // after it has said that it leaves and everything it started has ended. It
-// connects, and reconnects, by itself. It returns an error when the
+// connects, and reconnects, by itself. While another process speaks for the
+// member it waits without a connection. It returns an error when the
 // configuration or the data directory cannot be used, when the disk fails, and
 // [ErrSuperseded].
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	s, err := newSite(cfg.withDefaults())
-	if err != nil {
-		return err
+	cfg = cfg.withDefaults()
+	for waits := 0; ; waits++ {
+		s, err := newSite(cfg)
+		if err != nil {
+			return err
+		}
+		err = s.run(ctx)
+		var w standby
+		waiting := errors.As(err, &w)
+		if closed := s.disk.Close(); !waiting || closed != nil {
+			return errors.Join(err, closed)
+		}
+		if s.served() {
+			waits = 0
+		}
+		if !w.wait(ctx, cfg, waits) {
+			return nil
+		}
 	}
-	return errors.Join(s.run(ctx), s.disk.Close())
+}
+
+// served reports whether an aggregator has taken this process for the member's.
+func (s *site) served() bool {
+	return slices.ContainsFunc(s.tasks, func(t *task) bool { return t.welcomed > 0 })
 }
 
 func newSite(cfg Config) (*site, error) {
@@ -137,6 +165,9 @@ func newSite(cfg Config) (*site, error) {
 		if s.disk, err = openDisk(cfg.DataDir, ns.Node(cfg.Member)); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.identify(); err != nil {
+		return nil, errors.Join(err, s.disk.Close())
 	}
 	if err := s.setUp(); err != nil {
 		return nil, errors.Join(err, s.disk.Close())
@@ -211,8 +242,8 @@ func (s *site) run(ctx context.Context) error {
 	s.goes.Go(func() { ended <- s.conn.Run(linkCtx) })
 	err := s.loop(ctx, jobs, ended)
 	cancelJobs()
-	if !errors.Is(err, ErrSuperseded) {
-		// A successor has said that the node is online: do not contradict it.
+	if !errors.Is(err, ErrSuperseded) && !errors.As(err, new(standby)) {
+		// Another process has said that the node is online: do not contradict it.
 		for _, t := range s.tasks {
 			t.view = member.View{Phase: PhaseIdle, Round: t.view.Round, Attempt: t.view.Attempt, Message: "stopped"}
 			s.publishStatus(t, 1)

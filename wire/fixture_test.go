@@ -112,7 +112,7 @@ func testOrder() Order {
 func testJoin(tb testing.TB) Join {
 	return Join{
 		Samples: 1234, Schema: testModel(tb).Schema.Hash(), Instance: Nonce{9}, SeenEpoch: 3, SeenRound: 7,
-		SeenAttempt: 1, Agent: "fedmq/0.1 (linux; amd64)",
+		SeenAttempt: 1, Agent: "fedmq/0.1 (linux; amd64)", Disk: Nonce{8}, Host: "gateway-7",
 	}
 }
 

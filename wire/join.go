@@ -12,9 +12,11 @@ type Join struct {
 	SeenRound   uint64     `json:"seen_round"`   //
 	SeenAttempt uint32     `json:"seen_attempt"` //
 	Agent       string     `json:"agent"`        // name and version of the program, at most 64 bytes
+	Disk        Nonce      `json:"disk"`         // of the data directory: who starts again on it is known by it
+	Host        string     `json:"host"`         // the machine's name, for people, at most 64 bytes
 }
 
-const joinFields = 7
+const joinFields = 9
 
 func (j Join) check() error { return nil }
 
@@ -26,7 +28,9 @@ func (j Join) appendTo(b []byte) []byte {
 	b = appendUint(b, j.SeenEpoch)
 	b = appendUint(b, j.SeenRound)
 	b = appendUint(b, uint64(j.SeenAttempt))
-	return appendStr(b, clean(j.Agent, maxAgent))
+	b = appendStr(b, clean(j.Agent, maxAgent))
+	b = appendBin(b, j.Disk[:])
+	return appendStr(b, clean(j.Host, maxAgent))
 }
 
 // DecodeJoin reads the body of a join. The error is a [*Refusal].
@@ -41,6 +45,8 @@ func DecodeJoin(body []byte) (Join, error) {
 	j.SeenRound = r.uint64("seen_round")
 	j.SeenAttempt = r.uint32("seen_attempt")
 	j.Agent = r.text("agent", maxAgent)
+	r.fixed("disk", j.Disk[:], false)
+	j.Host = r.text("host", maxAgent)
 	if err := r.close(); err != nil {
 		return Join{}, err
 	}

@@ -40,9 +40,9 @@ func checkWord(field, s string) error {
 	return nil
 }
 
-func checkMost(field string, v, most uint64) error {
-	if v > most {
-		return fmt.Errorf("%s: want at most %d, got %d", field, most, v)
+func checkMS(field string, v uint64) error {
+	if v > maxMS {
+		return fmt.Errorf("%s: want at most %d, got %d", field, uint64(maxMS), v)
 	}
 	return nil
 }

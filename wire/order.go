@@ -34,9 +34,9 @@ const orderFields = 17
 func (o Order) check() error {
 	return first(
 		checkWork(o.Work),
-		checkMost("deadline_ms", o.DeadlineMS, maxMS),
-		checkMost("pace_ms", o.PaceMS, maxMS),
-		checkMost("heartbeat_ms", o.HeartbeatMS, maxMS),
+		checkMS("deadline_ms", o.DeadlineMS),
+		checkMS("pace_ms", o.PaceMS),
+		checkMS("heartbeat_ms", o.HeartbeatMS),
 		checkGrid(o.GridB, o.GridW),
 		checkWord("weights", o.Weights),
 		checkSettings(o.settings()),

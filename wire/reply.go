@@ -3,7 +3,7 @@ package wire
 import "github.com/fedmq/fedmq/model"
 
 // Reply is what an aggregator answers to one member (W-33): [Welcome],
-// [Receipt], [Settled], [RefusalReply], [Superseded], [Grant] or [Wait].
+// [Receipt], [Settled], [RefusalReply], [Superseded], [Standby], [Grant] or [Wait].
 type Reply interface {
 	Message
 	reply() string // the tag
@@ -47,6 +47,14 @@ type Superseded struct {
 	Instance Nonce `json:"instance"` // the one that must stop
 }
 
+// Standby answers the join of a process while another one, on another disk,
+// speaks for the member: this one may come again after a time.
+type Standby struct {
+	Instance Nonce  `json:"instance"` // the one that is to wait
+	WaitMS   uint64 `json:"wait_ms"`  // at most 2^40
+	Host     string `json:"host"`     // where the other runs, for people, at most 64 bytes
+}
+
 // Grant answers an offer: the member may send these parts of it, each once
 // (W-41). Seq grows with every grant of an upload.
 type Grant struct {
@@ -72,6 +80,7 @@ const (
 	tagSettled    = "settled"
 	tagRefusal    = "refusal"
 	tagSuperseded = "superseded"
+	tagStandby    = "standby"
 	tagGrant      = "grant"
 	tagWait       = "wait"
 )
@@ -81,6 +90,7 @@ func (Receipt) reply() string      { return tagReceipt }
 func (Settled) reply() string      { return tagSettled }
 func (RefusalReply) reply() string { return tagRefusal }
 func (Superseded) reply() string   { return tagSuperseded }
+func (Standby) reply() string      { return tagStandby }
 func (Grant) reply() string        { return tagGrant }
 func (Wait) reply() string         { return tagWait }
 
@@ -89,6 +99,7 @@ func (Receipt) check() error        { return nil }
 func (s Settled) check() error      { return checkWord("verdict", s.Verdict) }
 func (r RefusalReply) check() error { return checkWord("reason", r.Reason) }
 func (Superseded) check() error     { return nil }
+func (s Standby) check() error      { return checkMS("wait_ms", s.WaitMS) }
 func (g Grant) check() error        { return checkRanges(g.Ranges) }
 func (Wait) check() error           { return nil }
 
@@ -125,6 +136,11 @@ func (r RefusalReply) appendTo(b []byte) []byte {
 
 func (s Superseded) appendTo(b []byte) []byte {
 	return appendBin(appendStr(appendArray(b, 2), tagSuperseded), s.Instance[:])
+}
+
+func (s Standby) appendTo(b []byte) []byte {
+	b = appendBin(appendStr(appendArray(b, 4), tagStandby), s.Instance[:])
+	return appendStr(appendUint(b, s.WaitMS), clean(s.Host, maxAgent))
 }
 
 func (g Grant) appendTo(b []byte) []byte {
@@ -169,6 +185,11 @@ func DecodeReply(body []byte) (Reply, error) {
 		var s Superseded
 		r.fixed("instance", s.Instance[:], false)
 		want, reply = 2, s
+	case tagStandby:
+		var s Standby
+		r.fixed("instance", s.Instance[:], false)
+		s.WaitMS, s.Host = r.uint("wait_ms", maxMS), r.text("host", maxAgent)
+		want, reply = 4, s
 	case tagGrant:
 		g := Grant{Round: r.uint64("round"), Attempt: r.uint32("attempt"), Seq: r.uint64("seq")}
 		r.fixed("blob", g.Blob[:], false)

@@ -70,7 +70,7 @@ func must(b []byte, err error) []byte {
 
 var messages = rapid.Custom(func(t *rapid.T) Message {
 	content := model.ContentID(digests.Draw(t, "content"))
-	switch rapid.IntRange(0, 14).Draw(t, "kind") {
+	switch rapid.IntRange(0, 15).Draw(t, "kind") {
 	case 0:
 		return drawOrder(t)
 	case 1:
@@ -79,6 +79,7 @@ var messages = rapid.Custom(func(t *rapid.T) Message {
 		return Join{
 			Samples: u64.Draw(t, "samples"), Schema: model.Hash(digests.Draw(t, "schema")), Instance: nonces.Draw(t, "instance"),
 			SeenEpoch: u64.Draw(t, "epoch"), SeenRound: u64.Draw(t, "round"), SeenAttempt: u32.Draw(t, "attempt"), Agent: texts.Draw(t, "agent"),
+			Disk: nonces.Draw(t, "disk"), Host: texts.Draw(t, "host"),
 		}
 	case 3:
 		return Update{Samples: u64.Draw(t, "samples"), Metrics: metrics.Draw(t, "metrics"), Tensors: models.Draw(t, "delta")}
@@ -97,6 +98,8 @@ var messages = rapid.Custom(func(t *rapid.T) Message {
 		}
 	case 9:
 		return Superseded{Instance: nonces.Draw(t, "instance")}
+	case 15:
+		return Standby{Instance: nonces.Draw(t, "instance"), WaitMS: u64.Draw(t, "wait") % (maxMS + 1), Host: texts.Draw(t, "host")}
 	case 10:
 		m := parted.Draw(t, "model")
 		return Manifest{Version: u64.Draw(t, "version"), Schema: m.Schema, Slot: rapid.Uint32Max(7).Draw(t, "slot"), Blob: drawBlob(t, m)}

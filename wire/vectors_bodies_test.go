@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -180,14 +181,17 @@ func smallCases(t *testing.T) []vector {
 	join := encode(t, testJoin(t))
 	bare := testJoin(t)
 	bare.Schema = [32]byte{}
+	tail := len(appendStr(appendBin(appendStr(nil, bare.Agent), bare.Disk[:]), bare.Host)) // what follows the attempt
 	reply := func(name, comment string, data []byte) vector { return bodyCase(KindReply, name, comment, data) }
 	settled := encode(t, Settled{Round: 1, Verdict: "counted"})
 	return []vector{
 		{name: "join-no-schema", comment: "A join of a site that takes any schema.", op: KindJoin, expect: accepted, data: encode(t, bare)},
 		bodyCase(KindJoin, "agent-long", "An agent of 65 bytes.", replaced(t, join, appendStr(nil, testJoin(t).Agent), appendStr(nil, strings.Repeat("a", 65)))),
 		bodyCase(KindJoin, "agent-control", "An agent with a line break.", replaced(t, join, appendStr(nil, testJoin(t).Agent), appendStr(nil, "a\nb"))),
-		bodyCase(KindJoin, "attempt", "An attempt of 2^32.", append(bytes.Clone(join[:len(join)-1-len(testJoin(t).Agent)-1]), append(appendUint(nil, 1<<32), 0xa0)...)),
-		bodyCase(KindJoin, "fields", "A join of six fields.", append([]byte{0x96}, join[1:len(join)-1-len(testJoin(t).Agent)]...)),
+		bodyCase(KindJoin, "attempt", "An attempt of 2^32.", slices.Concat(join[:len(join)-tail-1], appendUint(nil, 1<<32), join[len(join)-tail:])),
+		bodyCase(KindJoin, "fields", "A join of eight fields: without a host.", append([]byte{0x98}, join[1:len(join)-len(appendStr(nil, bare.Host))]...)),
+		bodyCase(KindJoin, "disk", "A disk of 15 bytes.", replaced(t, join, appendBin(nil, bare.Disk[:]), appendBin(nil, bare.Disk[:15]))),
+		bodyCase(KindJoin, "host-long", "A host of 65 bytes.", replaced(t, join, appendStr(nil, bare.Host), appendStr(nil, strings.Repeat("h", 65)))),
 		bodyCase(KindJoin, "schema-zeros", "A schema hash of 32 zeros: absent is a bin of 0 bytes.", replaced(t, encode(t, bare), appendBin(nil, nil), appendBin(nil, make([]byte, 32)))),
 		bodyCase(KindReply, "content-zeros", "A refusal with a content id of 32 zeros: absent is a bin of 0 bytes.",
 			replaced(t, encode(t, RefusalReply{Round: 1, Reason: "malformed"}), appendBin(nil, nil), appendBin(nil, make([]byte, 32)))),
@@ -200,6 +204,7 @@ func smallCases(t *testing.T) []vector {
 		reply("tag-unknown", "A reply this version does not know.", appendStr(appendArray(nil, 1), "later")),
 		reply("fields", "A welcome of three fields.", appendUint(appendUint(appendStr(appendArray(nil, 3), tagWelcome), 0), 0)),
 		reply("fields-extra", "A superseded of three fields.", append(flipTo(encode(t, Superseded{Instance: Nonce{1}}), 0, 0x93), 0)),
+		reply("standby-wait", "A standby for longer than 2^40 ms.", replaced(t, encode(t, Standby{Instance: Nonce{1}, WaitMS: 90_000}), appendUint(nil, 90_000), appendUint(nil, 1<<40+1))),
 		reply("content", "A settled without a content id.", replaced(t, settled, appendBin(nil, make([]byte, 32)), appendBin(nil, nil))),
 		reply("verdict", "A verdict that is no word.", replaced(t, settled, appendStr(nil, "counted"), appendStr(nil, "Counted"))),
 		reply("map", "A reply that is a map.", []byte("\x81\xa7welcome\x01")),

@@ -98,6 +98,7 @@ func openCases(t *testing.T) []vector {
 		one("reply-settled", "A reply: settled.", welcome, Settled{Round: 6, Content: testUpdate(t).Content(), Verdict: "counted"}, agg),
 		one("reply-refusal", "A reply: refusal.", welcome, RefusalReply{Round: 7, Attempt: 1, Reason: "not_finite", Detail: "layers.0.weight"}, agg),
 		one("reply-superseded", "A reply: superseded.", welcome, Superseded{Instance: Nonce{9}}, agg),
+		one("reply-standby", "A reply: standby.", welcome, Standby{Instance: Nonce{9}, WaitMS: 90_000, Host: "gateway-7"}, agg),
 	}
 }
 

@@ -88,6 +88,9 @@ func (m *screen) round(t *watch.TaskView) string {
 	if t.Reason != "" {
 		s += " · " + t.Reason
 	}
+	for _, c := range t.Contested {
+		s += " · " + paint("1").Render(c.String())
+	}
 	if t.DeadlineMS > 0 {
 		s += " · " + age(t.DeadlineMS-m.view.NowMS) + " left"
 	}

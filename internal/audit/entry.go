@@ -14,6 +14,7 @@ const (
 
 	Joined     Event = "joined"     // aggregator: a member was taken in; site: it was welcomed
 	Superseded Event = "superseded" // a newer process speaks for the member
+	Contested  Event = "contested"  // two processes speak for the member
 	Left       Event = "left"       // a member went offline
 
 	Command   Event = "command"   // of an operator, and what came of it

@@ -109,6 +109,13 @@ type (
 	}
 	// Superseded says that this instance must end: a newer one speaks for the member.
 	Superseded struct{ Instance Nonce }
+	// Standby says that this instance must leave: another process, on another disk,
+	// speaks for the member.
+	Standby struct {
+		Instance Nonce
+		WaitMS   uint64
+		Host     string
+	}
 	// Waiting says that the offer is known; its turn comes later.
 	Waiting struct {
 		Round   uint64
@@ -131,6 +138,7 @@ func (Receipt) isReply()    {}
 func (Settled) isReply()    {}
 func (Refusal) isReply()    {}
 func (Superseded) isReply() {}
+func (Standby) isReply()    {}
 func (Waiting) isReply()    {}
 func (Grant) isReply()      {}
 
@@ -204,6 +212,7 @@ func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (BlobKey{}) }
 func (m *Machine) onConnected() {
 	m.connected = true
 	m.joining.set(m.now, joinFirst)
+	m.beating = timer{}
 	m.asking.set(m.now+jitter(m.cfg.Rand, askEvery), askEvery)
 	if m.fetching.on {
 		m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)

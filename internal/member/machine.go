@@ -12,12 +12,17 @@ const (
 	sendFirst  ms = 10_000
 	repeatMost ms = 60_000
 	askEvery   ms = 60_000
+	beatEvery  ms = 30_000
+	leastBeat  ms = 10_000
 	modelFirst ms = 3_000
 	backEvery  ms = 3_000
 
 	recordGrace ms = 2_000
 	waitEvery   ms = 60_000
 )
+
+// mostWait bounds what an aggregator can have a process wait.
+const mostWait ms = 3_600_000
 
 // maxEntries is how many unanswered envelopes a task keeps (S-15).
 const maxEntries = 16
@@ -51,6 +56,7 @@ type Machine struct {
 	joining  timer
 	asking   timer
 	fetching timer
+	beating  timer // what says that this process is there (S-4)
 
 	out   Ready
 	dirty bool
@@ -83,6 +89,7 @@ type Ready struct {
 	Start  *Job
 	Show   *View  // the status has changed
 	Stop   string // the site must end, with this reason
+	Wait   *Wait  // the site must leave, and may come again
 	Wake   ms     // when the next Tick is wanted, 0: never
 }
 
@@ -102,6 +109,12 @@ type Reseal struct {
 	PartSize uint32
 }
 
+// Wait says that another process speaks for the member.
+type Wait struct {
+	For  ms
+	Host string // where it runs
+}
+
 // Ask is a topic that the site is subscribed to.
 type Ask uint8
 
@@ -113,7 +126,7 @@ const (
 	AskReply
 )
 
-// Send is a message owed: SendJoin, SendEntry or SendDecline.
+// Send is a message owed: SendJoin, SendAgain, SendEntry or SendDecline.
 type Send interface{ isSend() }
 
 type (
@@ -122,6 +135,8 @@ type (
 		Counter uint64
 		Seen    Stamp
 	}
+	// SendAgain is the last join, the same bytes: the process is there.
+	SendAgain struct{}
 	// SendEntry is the outbox entry of a round, the same bytes every time.
 	SendEntry struct{ Round uint64 }
 	// SendDecline says that nothing will come for an order.
@@ -135,6 +150,7 @@ type (
 )
 
 func (SendJoin) isSend()    {}
+func (SendAgain) isSend()   {}
 func (SendEntry) isSend()   {}
 func (SendDecline) isSend() {}
 

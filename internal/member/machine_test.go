@@ -164,6 +164,8 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) Reply {
 			Round: round, Seq: number(t, d, "seq", 1), Blob: BlobKey(named(arg(d, "blob", "b"))),
 			Ranges: []Span{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
 		}
+	case "standby":
+		return Standby{Instance: named(arg(d, "instance", "me")), WaitMS: number(t, d, "wait", 90_000), Host: "A"}
 	case "superseded":
 		return Superseded{Instance: named(arg(d, "instance", "me"))}
 	}
@@ -201,6 +203,8 @@ func (s *script) drain() string {
 		switch m := m.(type) {
 		case SendJoin:
 			fmt.Fprintf(&b, "send: join counter %d seen %s\n", m.Counter, m.Seen)
+		case SendAgain:
+			b.WriteString("send: join again\n")
 		case SendEntry:
 			fmt.Fprintf(&b, "send: entry of round %d\n", m.Round)
 		case SendDecline:
@@ -224,6 +228,9 @@ func (s *script) drain() string {
 	}
 	if r.Stop != "" {
 		fmt.Fprintf(&b, "stop: %s\n", r.Stop)
+	}
+	if r.Wait != nil {
+		fmt.Fprintf(&b, "wait: %d ms, host %s\n", r.Wait.For, r.Wait.Host)
 	}
 	if r.Wake != 0 {
 		fmt.Fprintf(&b, "wake: %s\n", strconv.FormatFloat(float64(r.Wake)/1000, 'f', -1, 64))

@@ -15,6 +15,9 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 	switch r := r.(type) {
 	case Welcome:
 		m.joining = timer{}
+		if !m.beating.on {
+			m.beat()
+		}
 		now := m.st
 		now.Welcomed, now.WelcomeEpoch = true, epoch
 		now.Index, now.FromRound, now.FromAttempt = r.Index, r.FromRound, r.FromAttempt
@@ -43,7 +46,11 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 		m.onGrant(epoch, r)
 	case Superseded:
 		if r.Instance == m.cfg.Instance {
-			m.out.Stop = "another live site uses this path"
+			m.out.Stop = "another process took over"
+		}
+	case Standby:
+		if r.Instance == m.cfg.Instance {
+			m.out.Wait = &Wait{For: ms(min(r.WaitMS, uint64(mostWait))), Host: r.Host} // #nosec G115 -- at most mostWait
 		}
 	}
 }

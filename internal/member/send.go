@@ -118,6 +118,15 @@ func (m *Machine) act() {
 		m.out.Send = append(m.out.Send, SendDecline{Stamp: d.Stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
 		d.later(m.now, m.cfg.Rand)
 	}
+	switch {
+	case m.joining.on:
+		m.beating = timer{} // its welcome begins it
+	case len(m.out.Send) > 0:
+		m.beat() // that says as much
+	case m.dueNow(m.beating):
+		m.out.Send = append(m.out.Send, SendAgain{})
+		m.beat()
+	}
 	if deaf {
 		m.out.Ask = append(m.out.Ask, AskReply, AskOrder, AskRecord)
 	}
@@ -131,6 +140,15 @@ func (m *Machine) act() {
 		}
 		m.asking.later(m.now, m.cfg.Rand)
 	}
+}
+
+// beat puts the next sign of life off by a heartbeat, +-20 %.
+func (m *Machine) beat() {
+	every := beatEvery
+	if m.order != nil && m.order.Heartbeat > 0 {
+		every = min(max(m.order.Heartbeat, leastBeat), mostWait)
+	}
+	m.beating.set(m.now+every*4/5+m.cfg.Rand.Int64N(every*2/5), every)
 }
 
 func (m *Machine) dueNow(t timer) bool { return t.on && m.now >= t.due }
@@ -188,6 +206,7 @@ func (m *Machine) wake() ms {
 	add(m.joining)
 	add(m.asking)
 	add(m.fetching)
+	add(m.beating)
 	for _, e := range m.entries {
 		if m.sendable(e) && !m.held(e) {
 			add(e.timer)

@@ -31,6 +31,7 @@ func aggregatorMetrics() []metric[aggregator.Stats] {
 		m("fedmq_aggregator_model_version", gauge, "Version of the model that the round begins with.", func(t aggregator.TaskStats) float64 { return float64(t.Version) }),
 		{"fedmq_aggregator_phase", gauge, []string{"task", "phase"}, "1 for the phase the task is in, 0 for the others: idle, open, closing, waiting (after abandoned attempts), halted (paused, stopped, finished).", phases},
 		m("fedmq_aggregator_members", gauge, "Members welcomed.", func(t aggregator.TaskStats) float64 { return float64(t.Members) }),
+		m("fedmq_aggregator_contested", gauge, "Members that two processes claim; round and event name their hosts.", func(t aggregator.TaskStats) float64 { return float64(t.Contested) }),
 		m("fedmq_aggregator_cohort", gauge, "Members asked in the open attempt.", func(t aggregator.TaskStats) float64 { return float64(t.Cohort) }),
 		m("fedmq_aggregator_accepted", gauge, "Members whose update is accepted in the open attempt.", func(t aggregator.TaskStats) float64 { return float64(t.Accepted) }),
 		{"fedmq_aggregator_attempts_total", counter, []string{"task", "verdict"}, "Attempts that ended, committed or abandoned.", attempts},

@@ -19,6 +19,7 @@ func siteMetrics() []metric[site.Stats] {
 	}
 	return append([]metric[site.Stats]{
 		{"fedmq_site_ready", gauge, nil, "1 while subscriptions are granted and every task has welcomed the site.", one(func(s site.Stats) float64 { return truth(s.Ready) })},
+		{"fedmq_site_standby", gauge, nil, "1 while the site waits because another process speaks for its member path.", one(func(s site.Stats) float64 { return truth(s.Standby != "") })},
 		{"fedmq_site_unverified_total", counter, nil, "Messages that were not of the aggregator, by signature or form.", one(func(s site.Stats) float64 { return float64(s.Unverified) })},
 		{"fedmq_site_phase", gauge, []string{"task", "phase"}, "1 for the phase of the status, 0 for the others: idle, joining, waiting, training, evaluating, sending, error.", sitePhase},
 		m("fedmq_site_welcomed", gauge, "1 when the aggregator has taken the site in.", func(t site.TaskStats) float64 { return truth(t.Welcomed) }),
@@ -61,6 +62,9 @@ func siteRefused(s site.Stats) (out []value) {
 // Site shows a site.
 func Site(m *site.Monitor) Source {
 	return newSource(m.Stats, func(s site.Stats) (bool, string) {
+		if s.Standby != "" {
+			return false, "another process, on host " + s.Standby + ", speaks for this member path; this one waits until that one is silent"
+		}
 		if why := linkReady(s.Link); why != "" {
 			return false, why
 		}

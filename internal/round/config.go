@@ -28,6 +28,10 @@ const (
 	maxCommands       = 1000
 	maxCommandID      = 64
 	maxSuperseded     = 8 // instances remembered for each member
+	silenceMinMS      = 90_000
+	silenceBeats      = 3         // heartbeats
+	contestMS         = 1_800_000 // how long a second process is remembered after it came last
+	contestEveryMS    = 3_600_000 // how often it is told of
 	sampleDraws       = 64
 	graceShare        = 10     // of the deadline, for running uploads
 	maxGraceMS        = 10_000 // and the most of it

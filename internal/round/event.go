@@ -44,6 +44,8 @@ type Join struct {
 	Samples  uint64
 	Schema   ID
 	Instance Instance
+	Disk     Instance // of its data directory
+	Host     string
 	Counter  uint64
 	Digest   ID
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 )
 
-// join answers a join.
+// join answers a join. The same bytes again say that the process
+// is there, not that it works.
 func (m *Machine) join(j Join) {
 	if !m.cfg.member(j.Member) {
 		m.refuseJoin(j, verdict.UnknownMember, 0)
@@ -20,8 +21,11 @@ func (m *Machine) join(j Join) {
 			m.reply(j.Member, Superseded{Instance: j.Instance})
 			return
 		case j.Digest == mem.Digest:
-			m.heard(i)
+			m.alive(i)
 			m.welcome(i)
+			return
+		case m.contested(mem, j):
+			m.standby(mem, j)
 			return
 		case j.Counter <= mem.Counter:
 			m.refuseJoin(j, verdict.OldCounter, mem.Counter)
@@ -50,6 +54,7 @@ func (m *Machine) enter(i uint32, j Join, first bool) {
 		m.tell(Fact{Kind: FactJoined, Member: j.Member, Count: len(m.members)})
 	}
 	mem.Samples, mem.Schema, mem.Instance = j.Samples, j.Schema, j.Instance
+	mem.Disk, mem.Host = j.Disk, j.Host
 	mem.Counter, mem.Digest, mem.Left = j.Counter, j.Digest, false
 	mem.FromRound, mem.FromAttempt = m.s.Round, m.s.Attempt
 	if !m.in[i] {
@@ -98,6 +103,7 @@ func (m *Machine) leave(ev Leave) {
 // heard notes a sign of life.
 func (m *Machine) heard(i uint32) {
 	m.members[i].Heard = true
+	m.alive(i)
 	m.setSilent(i, 0)
 }
 

@@ -22,6 +22,7 @@ type Machine struct {
 	accepted int      // slots of that kind; all are in the cohort
 	first    int      // in s.Cohort: those before it are done with this attempt
 	sending  []uint32 // whose upload runs
+	contests []Contest
 
 	now       int64
 	started   bool

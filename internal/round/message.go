@@ -78,7 +78,8 @@ type Order struct {
 	Reason          string   `json:"reason,omitempty"` // of work none: paused, stopped (with why), finished
 }
 
-// Reply is the body of an answer: Welcome, Receipt, Refusal or Superseded.
+// Reply is the body of an answer: Welcome, Receipt, Refusal, Superseded or
+// Standby.
 type Reply interface{ reply() }
 
 // Welcome gives a member its index and the first order that it may be in.
@@ -110,10 +111,19 @@ type Refusal struct {
 // Superseded tells an instance that a newer one of the same member took over.
 type Superseded struct{ Instance Instance }
 
+// Standby tells an instance that another process, on another disk, speaks for
+// the member, and when to come again.
+type Standby struct {
+	Instance Instance
+	WaitMS   uint64
+	Host     string // of the other
+}
+
 func (Welcome) reply()    {}
 func (Receipt) reply()    {}
 func (Refusal) reply()    {}
 func (Superseded) reply() {}
+func (Standby) reply()    {}
 
 // Fact is one line on the event topic. Fields that a kind does not use are
 // zero.
@@ -137,6 +147,7 @@ const (
 	FactJoined     FactKind = "joined"     // Member, Count
 	FactLeft       FactKind = "left"       // Member
 	FactSuperseded FactKind = "superseded" // Member
+	FactContested  FactKind = "contested"  // Member, Detail: the hosts of its two processes
 	FactOpened     FactKind = "opened"     // Work, Count
 	FactAccepted   FactKind = "accepted"   // Member, Content, Count so far
 	FactOffered    FactKind = "offered"    // Member, Content: its upload begins; the driver tells it

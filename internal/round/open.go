@@ -95,11 +95,16 @@ func (m *Machine) newOrder(w Work) Order {
 	return Order{
 		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: w,
 		Base: m.s.Base, Version: m.s.Version, ValidFrom: m.s.ValidFrom,
-		HeartbeatMS: max(heartbeatMinMS, heartbeatMSMember*uint64(len(m.members))),
+		HeartbeatMS: m.heartbeat(),
 		Weights:     WeightUniform,
 		Instance:    m.s.Instance,
 		CohortHash:  sha256.Sum256(nil),
 	}
+}
+
+// heartbeat is the time between two signs of life of a member.
+func (m *Machine) heartbeat() uint64 {
+	return max(heartbeatMinMS, heartbeatMSMember*uint64(len(m.members)))
 }
 
 func (m *Machine) store(o Order) {

@@ -122,6 +122,8 @@ func showReply(r round.Reply) string {
 		return s
 	case round.Superseded:
 		return "superseded " + text(r.Instance[:])
+	case round.Standby:
+		return fmt.Sprintf("standby %s for %d ms, host %s", text(r.Instance[:]), r.WaitMS, r.Host)
 	}
 	return fmt.Sprintf("%#v", r)
 }

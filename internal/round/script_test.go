@@ -216,7 +216,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 		c := get("counter", "1")
 		return round.Join{
 			Now: s.now, Member: who, Samples: num(t, get("n", "10")), Schema: id(get("schema", "")),
-			Instance: inst(get("instance", "i1")), Counter: num(t, c), Digest: id(get("digest", who+c)),
+			Instance: inst(get("instance", "i1")), Disk: inst(get("disk", "d1")), Host: get("host", ""), Counter: num(t, c), Digest: id(get("digest", who+c)),
 		}
 	case "uploading", "uploaded":
 		return round.Uploading{Now: s.now, Member: who, On: verb == "uploading"}

@@ -24,6 +24,9 @@ func (m *Machine) start(ev Started) {
 		m.r.Restart = true
 	}
 	m.forgive()
+	for i := range m.members {
+		m.alive(uint32(i)) // until it is known who is there
+	}
 	if m.s.Order == nil && m.s.Version == 0 {
 		m.greet() // settle opens the first attempt when enough are welcomed
 		return

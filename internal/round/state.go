@@ -83,6 +83,9 @@ type Member struct {
 	Silent      int        `json:"silent"`       // attempts in a row that asked it and heard nothing
 	Left        bool       `json:"left"`
 	Superseded  []Instance `json:"superseded,omitempty"` // its former instances, oldest first
+	Disk        Instance   `json:"disk,omitzero"`        // of its process: who starts again on it is the same (R-7)
+	Host        string     `json:"host,omitempty"`       // where that runs
+	AtMS        int64      `json:"-"`                    // when the process was last heard from; a start forgets it
 }
 
 // clone returns a copy that shares nothing with s that Step changes.

@@ -70,8 +70,8 @@ func (w *twin) ready(ev round.Event, rd round.Ready, now int64) {
 	case round.Update:
 		w.updated(ev, reply, settled, admitted, now)
 	case round.Join:
-		if _, ok := reply.(round.Welcome); ok {
-			w.note(note{kind: joined, member: ev.Member, now: now})
+		if _, ok := reply.(round.Welcome); ok && !w.saidBefore(ev) {
+			w.note(note{kind: joined, member: ev.Member, content: ev.Digest, now: now})
 		}
 	}
 	running := w.isOpen()

@@ -130,6 +130,17 @@ func (w *twin) welcomed() []string {
 	return names
 }
 
+// saidBefore reports whether a join has the bytes of the member's last one.
+func (w *twin) saidBefore(j round.Join) bool {
+	last := round.ID{}
+	for _, n := range w.log {
+		if n.kind == joined && n.member == j.Member {
+			last = n.content
+		}
+	}
+	return last == j.Digest
+}
+
 // cohort is that of the round's last attempt with work.
 func (w *twin) cohort() []string {
 	n, at := w.last(opened)

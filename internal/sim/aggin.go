@@ -38,7 +38,7 @@ func (a *agg) receive(m message) {
 	switch b := m.body.(type) {
 	case *joinMsg:
 		a.step(round.Join{
-			Now: now, Member: path, Samples: b.samples, Schema: round.ID(schema), Instance: b.instance, Counter: b.counter, Digest: b.digest,
+			Now: now, Member: path, Samples: b.samples, Schema: round.ID(schema), Instance: b.instance, Disk: b.disk, Counter: b.counter, Digest: b.digest,
 		})
 	case *updateMsg:
 		a.update(path, b)

@@ -21,7 +21,8 @@ type checker struct {
 	closed       map[fate]bool // rounds that a site has seen the record of
 	obeyed       []stamp
 	joins        []uint64 // highest counter that left
-	inconclusive bool     // two aggregators have parted: an operator's matter
+	joined       []*joinMsg
+	inconclusive bool // two aggregators have parted: an operator's matter
 }
 
 type stamp struct {
@@ -108,7 +109,7 @@ func (c *checker) linked(a *agg, up bool) {
 func (c *checker) begin(w *World) {
 	*c = checker{
 		w: w, made: map[made]madeOf{},
-		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, closed: map[fate]bool{}, obeyed: make([]stamp, len(w.sites)), joins: make([]uint64, len(w.sites)),
+		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, closed: map[fate]bool{}, obeyed: make([]stamp, len(w.sites)), joins: make([]uint64, len(w.sites)), joined: make([]*joinMsg, len(w.sites)),
 		lines: []*lineage{newLineage()},
 	}
 }

@@ -31,10 +31,13 @@ func (c *checker) leaves(node int, m message) {
 			c.w.violate("S-24", "site %d sends part %d, which nobody asked for", node, b.Index)
 		}
 	case *joinMsg:
+		if b == c.joined[node] {
+			return // again, as a sign of life
+		}
 		if b.counter <= c.joins[node] || b.counter > s.disk.state.Counter {
 			c.w.violate("S-4", "site %d joins with the counter %d after %d, on disk is %d", node, b.counter, c.joins[node], s.disk.state.Counter)
 		}
-		c.joins[node] = b.counter
+		c.joins[node], c.joined[node] = b.counter, b
 	}
 }
 

@@ -69,6 +69,7 @@ type replyMsg struct {
 type joinMsg struct {
 	samples  uint64
 	instance round.Instance
+	disk     round.Instance
 	counter  uint64
 	seen     member.Stamp
 	digest   round.ID

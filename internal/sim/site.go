@@ -39,6 +39,7 @@ type site struct {
 	sending    map[uint64]bool
 	pull       pull
 	up         *upload
+	joined     message
 }
 
 // schema is the one schema there is.
@@ -150,6 +151,9 @@ func (s *site) do(r member.Ready) (next member.Event) {
 	if r.Wake > 0 {
 		s.p.wakeBy(r.Wake - epoch)
 	}
+	if r.Wait != nil {
+		s.w.violate("S-20", "site %d waits, and there is no other process", s.i)
+	}
 	if r.Stop != "" {
 		s.over = true
 		s.p.kill()
@@ -200,8 +204,12 @@ func (s *site) send(m member.Send) {
 	case member.SendJoin:
 		j := &joinMsg{samples: s.plan.Samples, counter: m.Counter, seen: m.Seen}
 		copy(j.instance[:], s.inst[:])
+		copy(j.disk[:], s.path)
 		binary.LittleEndian.PutUint64(j.digest[:], s.rng.Uint64())
-		s.conn.post(message{topic: topic{kind: onJoin, a: int32(s.i)}, body: j}) // #nosec G115 -- few sites
+		s.joined = message{topic: topic{kind: onJoin, a: int32(s.i)}, body: j} // #nosec G115 -- few sites
+		s.conn.post(s.joined)
+	case member.SendAgain:
+		s.conn.post(s.joined)
 	case member.SendDecline:
 		s.conn.post(message{topic: topic{kind: onUpdate, a: int32(s.i)}, body: &updateMsg{ // #nosec G115 -- few sites
 			round: m.Stamp.Round, attempt: m.Stamp.Attempt, base: m.Base, decline: m.Reason,

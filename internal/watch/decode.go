@@ -50,6 +50,7 @@ type (
 		Cohort      int            `json:"cohort"`
 		Accepted    int            `json:"accepted"`
 		WaitingFor  []string       `json:"waiting_for"`
+		Contested   []ContestView  `json:"contested"`
 		Quorum      int            `json:"quorum"`
 		OpenedMS    int64          `json:"opened_ms"`
 		DeadlineMS  uint64         `json:"deadline_ms"`

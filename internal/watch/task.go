@@ -87,6 +87,12 @@ func (f *Federation) round(t *task, m Message) error {
 		}
 	}
 	v.WaitingFor = slices.Clone(t.waitingFor)
+	for _, c := range r.Contested[:min(len(r.Contested), maxWaiting)] {
+		if topics.CheckPath(c.Member) == nil {
+			c.Hosts[0], c.Hosts[1] = clip(c.Hosts[0], maxName), clip(c.Hosts[1], maxName)
+			v.Contested = append(v.Contested, c)
+		}
+	}
 	t.seq = f.touch()
 	f.last(t, r.Last)
 	f.judgeAll(t)

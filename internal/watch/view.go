@@ -1,6 +1,10 @@
 package watch
 
-import "maps"
+import (
+	"fmt"
+	"maps"
+	"time"
+)
 
 // View is what is known, or what has changed since an earlier View. Times are
 // epoch milliseconds of the machine that watches. Full says that it is complete:
@@ -52,6 +56,7 @@ type TaskView struct {
 	Accepted    int              `json:"accepted"`
 	Quorum      int              `json:"quorum"`
 	WaitingFor  []string         `json:"waiting_for,omitempty"`
+	Contested   []ContestView    `json:"contested,omitempty"`
 	OpenedMS    int64            `json:"opened_ms"`
 	DeadlineMS  int64            `json:"deadline_ms"` // a point in time, 0 if none runs
 	Refusals    map[string]int   `json:"refusals,omitempty"`
@@ -60,6 +65,18 @@ type TaskView struct {
 	Standings   map[Standing]int `json:"standings"`
 	Rounds      []RoundView      `json:"rounds,omitempty"`
 	Events      []EventView      `json:"events,omitempty"`
+}
+
+// ContestView is a member that two processes claim.
+type ContestView struct {
+	Member  string    `json:"member"`
+	SinceMS int64     `json:"since_ms"` // of the aggregator's clock
+	Hosts   [2]string `json:"hosts"`    // of the process that speaks for it, and of the one that waits
+}
+
+// String says it as the dashboard does.
+func (c ContestView) String() string {
+	return fmt.Sprintf("%s: two processes since %s, hosts %s and %s", c.Member, time.UnixMilli(c.SinceMS).Format("15:04"), c.Hosts[0], c.Hosts[1])
 }
 
 // RoundView is one attempt of a round that has a record.

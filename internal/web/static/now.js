@@ -1,6 +1,6 @@
 // The top of the page: connections, tasks, the current round, key figures.
 
-import { $, attr, bytes, el, number, span, text } from "./dom.js";
+import { $, attr, bytes, clock, el, number, span, text } from "./dom.js";
 import { choose, lower, measured, now, pausing, sites, store, task } from "./store.js";
 
 export function renderNow() {
@@ -76,6 +76,7 @@ function round() {
     if (pausing(t)) words.push("pausing at the end of the round");
     if (t.attempt > 1) words.push(`attempt ${t.attempt}`);
     if (t.reason && !finished) words.push(t.reason);
+    for (const c of t.contested ?? []) words.push(`${c.member}: two processes since ${clock(c.since_ms).slice(0, 5)}, hosts ${c.hosts[0]} and ${c.hosts[1]}`);
     const n = t.waiting_for?.length ?? 0;
     const more = t.cohort - t.accepted - n;
     if (n) words.push(`waiting for ${t.waiting_for.slice(0, 4).join(", ")}${n > 4 || more > 0 ? ` and ${n - Math.min(n, 4) + Math.max(more, 0)} more` : ""}`);

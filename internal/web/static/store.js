@@ -49,7 +49,7 @@ function applyTask(v) {
     store.dirty.add("tasks");
   }
   const { rounds = [], events = [], ...rest } = v;
-  for (const k of ["reason", "waiting_for", "refusals"]) delete t[k]; // left out when empty
+  for (const k of ["reason", "waiting_for", "contested", "refusals"]) delete t[k]; // left out when empty
   Object.assign(t, rest);
   for (const r of rounds) mergeRound(t.rounds, r);
   for (const e of events) if (e.id > (t.events.at(-1)?.id ?? 0)) t.events.push(e);

@@ -1,0 +1,64 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/member"
+)
+
+// standby ends a life of a site while another process, on another disk, speaks
+// for the member. This one leaves the broker, where both may have one client id,
+// and comes again later (S-20).
+type standby struct{ member.Wait }
+
+func (w standby) Error() string {
+	return "site: another process, on host " + w.Host + ", speaks for this member path"
+}
+
+// Times between two looks whether the other process is gone.
+const (
+	standbyFirst = 90 * time.Second
+	standbyMost  = 10 * time.Minute
+)
+
+// wait says that this process waits, and does so; it reports whether it may come
+// again. Each time in a row it waits longer: a look takes the other's connection.
+func (w standby) wait(ctx context.Context, cfg Config, times int) bool {
+	d := max(time.Duration(w.For)*time.Millisecond, min(standbyFirst<<min(times, 8), standbyMost))
+	var r [2]byte
+	if _, err := io.ReadFull(cfg.Rand, r[:]); err == nil {
+		d += d * time.Duration(r[0]) / 2560 // up to a tenth: two that wait do not come together
+	}
+	cfg.Log.Error().Str("member", cfg.Member).Str("other_host", w.Host).Stringer("wait", d.Round(time.Second)).
+		Msg("another process speaks for this member path; this one waits until that one is silent. End one of them. " + onePath)
+	cfg.Monitor.stand(w.Host)
+	defer cfg.Monitor.stand("")
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// identify reads who the data directory is, and draws it at its first start.
+func (s *site) identify() (err error) {
+	if s.identity, err = s.disk.Identity(); err != nil || s.identity != (member.Nonce{}) {
+		return err
+	}
+	return s.becomeAnother()
+}
+
+// becomeAnother draws an identity. Who was superseded is a copy, or has one: as
+// another it waits for its turn instead of taking it back.
+func (s *site) becomeAnother() error {
+	if _, err := io.ReadFull(s.cfg.Rand, s.identity[:]); err != nil {
+		return fmt.Errorf("site: random numbers: %w", err)
+	}
+	return s.disk.SetIdentity(s.identity)
+}
