@@ -60,7 +60,7 @@ func (t *task) update(path string, m link.Message) {
 	}
 	switch c := c.(type) {
 	case wire.Decline:
-		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == declinedRefused})
+		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == declinedRefused, Setting: c.Reason == declinedSetting})
 	case wire.Update:
 		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
 		ev.Content, ev.Samples = round.ID(s.content), s.samples
@@ -168,8 +168,12 @@ func (t *task) cappedWeight(samples uint64) uint64 {
 	return max(1, min(samples, t.state.Params.Cap))
 }
 
-// declinedRefused is the reason of a site that was refused for good (S-13).
-const declinedRefused = "refused"
+// Reasons of a site that mean more than that it sits out: it was refused for
+// good (S-13), its trainer does not know a setting (S-43).
+const (
+	declinedRefused = "refused"
+	declinedSetting = "unknown_setting"
+)
 
 // declineText is what a record says of a decline.
 func declineText(d wire.Decline) string {

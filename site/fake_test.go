@@ -25,7 +25,10 @@ type fake struct {
 	steps   int  // of 10 ms, each reported
 	spoil   bool // changes the model it was given
 	jobs    chan trainer.Job
+	known   []string // settings
 }
+
+func (f *fake) Settings() []string { return f.known }
 
 func (f *fake) Samples() int {
 	if f.rows == 0 {

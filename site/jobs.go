@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
@@ -34,6 +35,12 @@ func (s *site) feed(jobs context.Context) error {
 			}
 			continue
 		}
+		if name, nearest := trainer.UnknownSetting(trainer.SettingsOf(t.Trainer), json.RawMessage(j.job.Settings)); name != "" {
+			if err := s.strange(jobs, t, j.job, name, nearest); err != nil {
+				return err
+			}
+			continue
+		}
 		var ctx context.Context
 		ctx, j.cancel = context.WithCancel(jobs)
 		s.running, j.began = j, s.now()
@@ -42,6 +49,18 @@ func (s *site) feed(jobs context.Context) error {
 		return s.step(jobs, t, member.Began{ID: j.job.ID})
 	}
 	return nil
+}
+
+// strange declines an order with a setting that the trainer does not know
+// (S-43).
+func (s *site) strange(jobs context.Context, t *task, j member.Job, name, nearest string) error {
+	detail := name
+	if nearest != "" {
+		detail += ", nearest " + nearest
+	}
+	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.Round).Str("reason", member.DeclineSetting).Str("detail", detail).
+		Msg("no update: below train: of the aggregator's configuration is a setting that this trainer does not know")
+	return s.step(jobs, t, member.Finished{ID: j.ID, Reason: member.DeclineSetting, Detail: detail})
 }
 
 // cancelJob takes a job out of the queue, or tells the trainer to stop. The

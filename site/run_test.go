@@ -231,6 +231,7 @@ func TestDecline(t *testing.T) {
 		{name: "the trainer changes the base", reason: member.DeclineFailed, tr: &fake{spoil: true}},
 		{name: "not finite", reason: member.DeclineNotFinite, tr: &fake{nan: true}},
 		{name: "no data", reason: member.DeclineNoData, tr: &fake{rows: -1}},
+		{name: "unknown setting", reason: member.DeclineSetting, tr: &fake{known: []string{"lr"}}, change: func(o *wire.Order) { o.Settings = []byte(`{"lr":1,"lrr":1}`) }},
 		{name: "bad settings", reason: member.DeclineFailed, tr: &fake{}, change: func(o *wire.Order) { o.Settings = []byte(`{"rate":1}`) }},
 		{name: "unknown work", reason: member.DeclineUnsupported, tr: &fake{}, change: func(o *wire.Order) { o.Work = wire.WorkInit }},
 	} {
@@ -250,6 +251,9 @@ func TestDecline(t *testing.T) {
 				hd, m, _ := h.update()
 				if d, ok := m.(wire.Decline); !ok || d.Reason != c.reason || hd.Round != 1 || hd.Base != base.ContentID() {
 					t.Fatalf("%+v %+v, want a decline for %s", hd, m, c.reason)
+				}
+				if d := m.(wire.Decline); d.Reason == member.DeclineSetting && (d.Detail != "lrr, nearest lr" || c.tr.trained.Load() > 0) {
+					t.Errorf("%+v, trained %d times", d, c.tr.trained.Load())
 				}
 				h.wantPhase(PhaseError)
 				h.reply(wire.Receipt{Round: 1, Attempt: 1})

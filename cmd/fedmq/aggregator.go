@@ -14,6 +14,7 @@ import (
 	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 type aggregatorCmd struct {
@@ -203,6 +204,19 @@ func limitMemory(cfg aggregator.Config) {
 	}
 }
 
+// warn names settings that the built-in trainer does not know, where the model
+// is one of its kinds. A trainer of the sites' own may know them.
+func (f aggregatorFile) warn(path string) {
+	for _, t := range f.Tasks {
+		if t.Model.File != "" {
+			continue
+		}
+		if err := t.Train.unknown(path, "the trainer tabular", tabular.SettingNames()); err != nil {
+			fmt.Fprintf(os.Stderr, "%v; a site with this trainer will decline\n", err)
+		}
+	}
+}
+
 func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg, file, err := readAggregator(c.Config)
 	if err != nil {
@@ -210,6 +224,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	warn(logs.quiet(), cfg.Warnings())
 	if c.Check {
+		file.warn(c.Config)
 		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil
 	}

@@ -7,11 +7,15 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // settings is a YAML mapping that is passed on as JSON, without a schema of
 // its own: the trainer at the other end knows the keys.
-type settings struct{ json json.RawMessage }
+type settings struct {
+	json json.RawMessage
+	keys map[string]*token.Position
+}
 
 // UnmarshalYAML reads numbers as YAML 1.2 does, and keeps their digits: the
 // library takes 1e-4 for a text, and 010 for 8.
@@ -24,6 +28,10 @@ func (s *settings) UnmarshalYAML(n ast.Node) error {
 		return placed(n, "want a mapping of settings")
 	}
 	s.json, err = json.Marshal(v)
+	s.keys = map[string]*token.Position{}
+	for _, key := range keysOf(n) {
+		s.keys[key.GetToken().Value] = key.GetToken().Position
+	}
 	return err
 }
 

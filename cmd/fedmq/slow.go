@@ -44,6 +44,9 @@ func (s slowTrainer) Close() error {
 	return nil
 }
 
+// Settings are those of the trainer.
+func (s slowTrainer) Settings() []string { return trainer.SettingsOf(s.measuring) }
+
 // Train waits, then trains.
 func (s slowTrainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	const steps = 20

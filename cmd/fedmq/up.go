@@ -17,6 +17,7 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 type upCmd struct {
@@ -146,6 +147,9 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
+	if err := u.checkSettings(sites); err != nil {
+		return usageError{err}
+	}
 	if err := u.firstModels(ctx, sites); err != nil {
 		return err
 	}
@@ -192,6 +196,25 @@ func (u *up) ready(ctx context.Context) ([]site.Config, error) {
 	}
 	wg.Wait()
 	return sites, errors.Join(errs...)
+}
+
+// checkSettings compares the settings of each task with what the trainers of
+// its sites know.
+func (u *up) checkSettings(sites []site.Config) error {
+	for _, t := range u.agg.Tasks {
+		for _, cfg := range sites {
+			for _, s := range cfg.Tasks {
+				if s.Name != t.Name {
+					continue
+				}
+				err := t.Train.unknown(filepath.Join(u.dir, aggregatorName), "the trainer of "+cfg.Member, trainer.SettingsOf(s.Trainer))
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // firstModels has trainers make the models that are not there.

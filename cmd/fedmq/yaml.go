@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/fedmq/fedmq/internal/near"
 )
 
 // maxConfig bounds a configuration file in bytes.
@@ -203,7 +207,7 @@ func unknownKey(file string, line, col int, path, key string, known map[string]r
 	if path != "" {
 		in = " in " + strings.TrimPrefix(path, ".")
 	}
-	if best := nearest(key, known); best != "" {
+	if best := near.Of(key, slices.Collect(maps.Keys(known))); best != "" {
 		return fmt.Errorf("%s:%d:%d: unknown key %q%s; did you mean %q?", file, line, col, key, in, best)
 	}
 	return fmt.Errorf("%s:%d:%d: unknown key %q%s", file, line, col, key, in)
@@ -227,38 +231,4 @@ func yamlKeys(t reflect.Type) map[string]reflect.Type {
 		keys[name] = f.Type
 	}
 	return keys
-}
-
-// nearest returns the known key with the smallest edit distance, if it is near
-// enough to be a slip of the pen. Ties go to the alphabetically first.
-func nearest(key string, known map[string]reflect.Type) string {
-	best, bestD := "", len(key)/2+2
-	for k := range known {
-		d := editDistance(strings.ToLower(key), strings.ToLower(k))
-		if d < bestD || d == bestD && best != "" && k < best {
-			best, bestD = k, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's: insertions, deletions and substitutions.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diag
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diag = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

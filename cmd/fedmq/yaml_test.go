@@ -2,10 +2,8 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -101,76 +99,6 @@ func TestDecodeYAMLAnchor(t *testing.T) {
 	if err := decodeYAML("f", []byte("wait: &w 5s\n"), &got); err != nil || got.Wait != 5*time.Second {
 		t.Errorf("%v, %v", got.Wait, err)
 	}
-}
-
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	keys := func(names ...string) map[string]reflect.Type {
-		m := map[string]reflect.Type{}
-		for _, n := range names {
-			m[n] = nil
-		}
-		return m
-	}
-	for _, c := range []struct {
-		key   string
-		known []string
-		want  string
-	}{
-		{"quroum", []string{"quorum", "rounds"}, "quorum"},
-		{"Quorum", []string{"quorum"}, "quorum"},
-		{"start-when", []string{"start_when", "statistics"}, "start_when"},
-		{"x", []string{"a", "b"}, "a"}, // one letter is one slip away from any other
-		{"completely", []string{"ca", "key"}, ""},
-		{"bat", []string{"cat", "bar"}, "bar"}, // a tie: the first by the alphabet
-		{"bat", nil, ""},
-	} {
-		for range 10 { // whatever the order of the map
-			if got := nearest(c.key, keys(c.known...)); got != c.want {
-				t.Errorf("nearest(%q, %q) = %q, want %q", c.key, c.known, got, c.want)
-			}
-		}
-	}
-}
-
-// editDistance against the definition, and what holds of any distance.
-func TestEditDistance(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"quorum", "qourum", 2},
-	} {
-		if got := editDistance(c.a, c.b); got != c.want {
-			t.Errorf("editDistance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	word := func() string {
-		var b strings.Builder
-		for range rng.IntN(6) {
-			b.WriteByte("ab_"[rng.IntN(3)])
-		}
-		return b.String()
-	}
-	for range 500 {
-		a, b := word(), word()
-		if got, want := editDistance(a, b), distanceTwin(a, b); got != want || got != editDistance(b, a) {
-			t.Fatalf("editDistance(%q, %q) = %d, want %d", a, b, got, want)
-		}
-	}
-}
-
-// distanceTwin is the recursive definition.
-func distanceTwin(a, b string) int {
-	if a == "" || b == "" {
-		return len(a) + len(b)
-	}
-	if a[0] == b[0] {
-		return distanceTwin(a[1:], b[1:])
-	}
-	return 1 + min(distanceTwin(a[1:], b), distanceTwin(a, b[1:]), distanceTwin(a[1:], b[1:]))
 }
 
 func TestYAMLKeys(t *testing.T) {

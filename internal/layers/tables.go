@@ -14,7 +14,7 @@ var layers = map[string]layer{
 	"model":               {},
 	"wire":                {imports: []string{"topics", "model", "internal/secret"}},
 	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/bubble"}},
-	"trainer":             {imports: []string{"model", "internal/fold"}}, // moments and pooled metrics have one arithmetic
+	"trainer":             {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
 	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash", "internal/bubble"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
@@ -35,6 +35,7 @@ var layers = map[string]layer{
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
+	"internal/near":     {},                                     // the word that was meant
 	"internal/secret":   {},                                     // files of keys and passwords
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},

@@ -221,6 +221,7 @@ const (
 	DeclineUnsupported = "unsupported"     // the trainer cannot do this work
 	declineSchema      = "schema_mismatch" // order and model do not fit
 	DeclineNoData      = "no_data"         // no training rows
+	DeclineSetting     = "unknown_setting" // the trainer does not know a setting of the order
 	DeclineFailed      = "trainer_failed"  // the trainer returned an error
 	DeclineNotFinite   = "not_finite"      // the trained model is not finite
 	DeclineTooLarge    = "too_large"       // the update's offer does not fit one part

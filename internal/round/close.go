@@ -1,6 +1,7 @@
 package round
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -77,6 +78,7 @@ func (m *Machine) abandon(why Close) {
 	if !operator {
 		m.s.Abandons++
 		m.countSilent()
+		m.unset()
 	}
 	switch {
 	case lapse:
@@ -112,6 +114,21 @@ func (m *Machine) refusalsAlone() bool {
 	}
 	return able-refusals < m.cfg.Quorum ||
 		able-refusals-declines < m.cfg.Quorum && able-declines >= m.cfg.Quorum
+}
+
+// unset stops the task if declines for a setting of the order kept the attempt
+// from its quorum: the next order has the same settings.
+func (m *Machine) unset() {
+	could, detail := m.accepted, ""
+	for _, i := range m.s.Cohort {
+		if s := m.slots[i]; s.declined && s.unset {
+			could++
+			detail = cmp.Or(detail, s.detail)
+		}
+	}
+	if detail != "" && could >= m.cfg.Quorum {
+		m.s.Stopped, m.s.Reason = true, reasonSetting+" ("+detail+")"
+	}
 }
 
 // lose gives up what was promised before a restart and not offered again by

@@ -92,6 +92,7 @@ type Decline struct {
 	Attempt uint32
 	Reason  string
 	Refused bool // because an update of it for this round was refused for good
+	Setting bool // because its trainer does not know a setting of the order
 }
 
 // Leave takes a member out of all later cohorts, until it joins again.

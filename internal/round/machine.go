@@ -46,6 +46,7 @@ type slot struct {
 	declined bool    // in this attempt
 	detail   string  // why
 	barred   bool    // because it was refused, of which this machine may know nothing
+	unset    bool    // because its trainer does not know a setting
 	conflict bool
 }
 

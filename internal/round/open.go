@@ -72,7 +72,8 @@ func (m *Machine) open(can []uint32) {
 		m.in[i] = true
 	}
 	for i := range m.slots {
-		m.slots[i].declined, m.slots[i].detail, m.slots[i].barred = false, "", false
+		s := &m.slots[i]
+		s.declined, s.detail, s.barred, s.unset = false, "", false, false
 		m.members[i].Heard = false
 	}
 	m.clock = clock{}

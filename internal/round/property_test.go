@@ -83,7 +83,7 @@ func (w *world) siteActs(s *site) {
 	u := w.train(s)
 	switch w.dice.IntN(12) {
 	case 0:
-		w.net = append(w.net, round.Decline{Member: s.path, Round: w.order.Round, Attempt: w.order.Attempt, Reason: "no_data"})
+		w.net = append(w.net, round.Decline{Member: s.path, Round: w.order.Round, Attempt: w.order.Attempt, Reason: "no_data", Setting: w.dice.IntN(4) == 0})
 		return
 	case 1:
 		u.Problem = []verdict.Reason{verdict.NotFinite, verdict.SchemaMismatch, verdict.OutOfRange}[w.dice.IntN(3)]

@@ -230,7 +230,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 			Offer: verb == "offer",
 		}
 	case "decline":
-		return round.Decline{Now: s.now, Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data"), Refused: get("reason", "") == "refused"}
+		return round.Decline{Now: s.now, Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data"), Refused: get("reason", "") == "refused", Setting: get("reason", "") == "unknown_setting"}
 	case "leave":
 		return round.Leave{Now: s.now, Member: who}
 	case "committed":

@@ -101,6 +101,7 @@ func (m *Machine) endOfAttempt() {
 const (
 	reasonMembers  = "waiting for members"
 	reasonOperator = "by an operator"
+	reasonSetting  = "trainers do not know a setting"
 	reasonRefusals = "refusals made the quorum unreachable three times"
 )
 

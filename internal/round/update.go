@@ -143,7 +143,7 @@ func (m *Machine) decline(d Decline) {
 		m.refuse(declined(d), verdict.NotInCohort)
 	default:
 		if m.s.Phase == Open && d.Attempt == m.s.Attempt && !s.declined {
-			s.declined, s.detail, s.barred = true, d.Reason, d.Refused
+			s.declined, s.detail, s.barred, s.unset = true, d.Reason, d.Refused, d.Setting
 			m.tell(Fact{Kind: FactDeclined, Member: d.Member, Detail: d.Reason})
 		}
 		m.reply(d.Member, Receipt{Round: d.Round, Attempt: d.Attempt})

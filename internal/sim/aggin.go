@@ -85,7 +85,7 @@ func (a *agg) update(path string, b *updateMsg) {
 	switch {
 	case b.decline != "":
 		if b.round == a.state.Round {
-			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == member.DeclineRefused})
+			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == member.DeclineRefused, Setting: b.decline == member.DeclineSetting})
 		}
 	case b.round != a.state.Round:
 		a.step(ev)

@@ -127,7 +127,7 @@ func (s *server) hello() {
 	_, evaluates := s.t.(trainer.Evaluator)
 	_, counts := s.t.(trainer.Statistician)
 	_, inits := s.t.(Initializer)
-	s.say(helloLine{Type: typeHello, Version: Version, Name: "fedmq (Go)", Samples: &n, Evaluate: evaluates, Statistics: counts, Init: inits})
+	s.say(helloLine{Type: typeHello, Version: Version, Name: "fedmq (Go)", Samples: &n, Evaluate: evaluates, Statistics: counts, Init: inits, Settings: trainer.SettingsOf(s.t)})
 }
 
 // answer does a job and says how it went.

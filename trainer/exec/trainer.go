@@ -30,6 +30,8 @@ type Trainer struct {
 var (
 	_ trainer.Trainer   = (*Trainer)(nil)
 	_ trainer.Evaluator = (*Trainer)(nil)
+
+	_ trainer.Configured = (*Trainer)(nil)
 )
 
 // Start starts the program and waits for its hello. The program runs on when
@@ -66,6 +68,10 @@ func (t *Trainer) Close() error {
 
 // Samples is the number of training rows that the program has.
 func (t *Trainer) Samples() int { return int(t.hello.Load().samples) }
+
+// Settings are the names of the settings that the program reads; nil: it does
+// not say.
+func (t *Trainer) Settings() []string { return t.hello.Load().settings }
 
 // Train has the program train the global model.
 func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {

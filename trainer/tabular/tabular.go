@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 
 	"github.com/fedmq/fedmq/model"
@@ -82,6 +83,18 @@ type Settings struct {
 	Momentum    float64 `json:"momentum"`      // 0 <= momentum < 1, default 0; starts anew each round
 	L2          float64 `json:"l2"`            // adds l2·w to the gradient of every weight, biases excepted; 0..1000, default 0
 	MaxGradNorm float64 `json:"max_grad_norm"` // limit of the norm over all gradients; default 0 = none
+}
+
+// Settings names the settings of a training round.
+func (t *Trainer) Settings() []string { return SettingNames() }
+
+// SettingNames are the keys of Settings.
+func SettingNames() []string {
+	var names []string
+	for f := range reflect.TypeFor[Settings]().Fields() {
+		names = append(names, f.Tag.Get("json"))
+	}
+	return names
 }
 
 // DefaultSettings are those of an empty object.

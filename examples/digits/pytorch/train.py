@@ -31,4 +31,4 @@ def evaluate(model, job):
     return fedmq_trainer.classification(label[test], out.argmax(1), classes=10, loss_sum=loss)
 
 
-fedmq_trainer.torch.run(net, samples=len(x), train=train, evaluate=evaluate)
+fedmq_trainer.torch.run(net, samples=len(x), train=train, evaluate=evaluate, settings=["epochs", "lr"])
