@@ -68,7 +68,7 @@ func (t *task) entries(list []round.Entry) record.Entries {
 			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
 		}
 		if s := t.folded[e.Member]; s != nil && s.content == out[i].Content {
-			out[i].Metrics = record.Values(trainer.Pool([]trainer.Metrics{s.metrics}))
+			out[i].Metrics = record.Values(trainer.Metrics(s.metrics).Scores())
 		}
 	}
 	return out

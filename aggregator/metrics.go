@@ -1,40 +1,33 @@
 package aggregator
 
 import (
+	"maps"
 	"math"
 	"slices"
 
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
 )
 
 // metrics pools what the members measured of the round's base: ratios of
-// exact sums, and beside them the best and the worst site.
+// exact sums over the rows of those who report a metric, and beside them the
+// best and the worst site.
 func (t *task) metrics() record.Metrics {
-	paths := make([]string, 0, len(t.folded))
-	for p := range t.folded {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	var sums []map[string]float64
+	paths := slices.Sorted(maps.Keys(t.folded))
+	sites := make([]trainer.Metrics, len(paths))
 	out := record.Metrics{}
-	for _, p := range paths {
-		if !usable(t.folded[p].metrics) {
-			continue
-		}
-		sums = append(sums, t.folded[p].metrics)
-		for name, v := range trainer.Pool([]trainer.Metrics{t.folded[p].metrics}) {
+	for i, p := range paths {
+		sites[i] = t.folded[p].metrics
+		for name, v := range sites[i].Scores() {
 			out[name] = extend(out[name], name, p, v)
 		}
 	}
-	pooled := trainer.Pool([]trainer.Metrics{poolSums(sums)})
-	for name, m := range out {
-		v, ok := pooled[name]
-		if !ok {
-			v = math.NaN() // sums beyond their range
+	for name, s := range trainer.Pool(sites) {
+		m, ok := out[name]
+		if !ok { // nobody has a value: targets that are constant at each site
+			m.Best, m.Worst = record.Number(math.NaN()), record.Number(math.NaN())
 		}
-		m.Value = record.Number(v)
+		m.Value, m.Rows = record.Number(s.Value), record.Number(s.Rows)
 		out[name] = m
 	}
 	return out
@@ -63,38 +56,3 @@ func extend(m record.Metric, name, site string, v float64) record.Metric {
 
 // lowerIsBetter tells errors from scores.
 func lowerIsBetter(name string) bool { return name == "loss" || name == "rmse" || name == "mae" }
-
-// usable reports whether a member measured anything, by sums that can be
-// added: one that cannot takes the member out, not the metric.
-func usable(m map[string]float64) bool {
-	for _, v := range m {
-		if fold.NewScalar(fold.MetricStep).Add(v) != nil {
-			return false
-		}
-	}
-	return m[trainer.SumN] > 0
-}
-
-// poolSums adds the usable sums of members exactly (algorithms A6): the same
-// bits in any order. A name whose sum has no room is left out.
-func poolSums(members []map[string]float64) map[string]float64 {
-	sums := map[string]*fold.Scalar{}
-	full := map[string]bool{}
-	for _, m := range members {
-		for name, v := range m {
-			if sums[name] == nil {
-				sums[name] = fold.NewScalar(fold.MetricStep)
-			}
-			if sums[name].Add(v) != nil {
-				full[name] = true
-			}
-		}
-	}
-	out := map[string]float64{}
-	for name, s := range sums {
-		if !full[name] {
-			out[name] = s.Float64()
-		}
-	}
-	return out
-}

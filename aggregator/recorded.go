@@ -42,6 +42,7 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 	t.tally.noted(t.last)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
+	t.remark(r)
 	if t.a.cfg.OnRecord != nil {
 		t.a.cfg.OnRecord(t.cfg.Name, r)
 	}
@@ -90,6 +91,7 @@ type summary struct {
 	Members int                `json:"members"`
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
+	Remarks []string           `json:"remarks,omitempty"` // what these numbers do not show
 
 	at                 int64 // when it was closed
 	bytesUp, bytesDown int64
@@ -105,6 +107,20 @@ func (t *task) note(r record.Record) {
 	for name, m := range r.Metrics {
 		if v := float64(m.Value); !math.IsNaN(v) {
 			t.last.Metrics[name] = v
+		}
+	}
+	for _, x := range r.Remarks() {
+		t.last.Remarks = append(t.last.Remarks, x.Text)
+	}
+}
+
+// remark logs what a record's numbers do not show, each matter once: it is in
+// the status of every round.
+func (t *task) remark(r record.Record) {
+	for _, x := range r.Remarks() {
+		if !t.remarked[x.Key] {
+			t.remarked[x.Key] = true
+			t.log.Warn().Uint64("round", r.Round).Msg(x.Text)
 		}
 	}
 }

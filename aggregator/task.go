@@ -40,6 +40,7 @@ type task struct {
 	prev     [32]byte               // hash of the last record
 	versions []round.ID             // former bases whose blobs are on disk, oldest first
 	kept     map[round.ID]bool      // updates on disk that go with the round (KeepRound)
+	remarked map[string]bool        // remarks on records, logged once each
 	stays    map[uint64]bool        // updates on disk that stay (KeepAll), by the beginnings of their content ids
 	settings settings               // of the open round
 	last     summary                // of the last record
@@ -115,7 +116,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
-		kept: map[round.ID]bool{}, stays: map[uint64]bool{}, issued: map[id]issued{},
+		kept: map[round.ID]bool{}, remarked: map[string]bool{}, stays: map[uint64]bool{}, issued: map[id]issued{},
 	}
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)

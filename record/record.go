@@ -117,8 +117,9 @@ type Entries []Entry
 
 // Metric is one value judged over all sites.
 type Metric struct {
-	Value     Number `json:"value"` // ratio of pooled sums
-	Sites     int    `json:"sites"` // that contributed
+	Value     Number `json:"value"`         // ratio of pooled sums
+	Rows      Number `json:"rows,omitzero"` // that it is over: those of the sites that report it
+	Sites     int    `json:"sites"`         // that have a value of their own
 	Best      Number `json:"best"`
 	BestSite  string `json:"best_site"`
 	Worst     Number `json:"worst"`

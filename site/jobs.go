@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
@@ -108,7 +109,8 @@ func (s *site) onResult(jobs context.Context, r result) error {
 		ev = member.ModelLost{}
 	default:
 		if r.scored {
-			t.metrics = trainer.Pool([]trainer.Metrics{r.metrics})
+			t.metrics = r.metrics.Scores()
+			s.oddMetrics(t, r.odd)
 		}
 		if r.reason != "" {
 			s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
@@ -116,4 +118,15 @@ func (s *site) onResult(jobs context.Context, r result) error {
 		t.result = &r
 	}
 	return s.step(jobs, t, ev)
+}
+
+// oddMetrics shows what is wrong with the metrics of an evaluation, and logs
+// each fault once in a row.
+func (s *site) oddMetrics(t *task, odd []string) {
+	for _, text := range odd {
+		if !slices.Contains(t.odd, text) {
+			s.cfg.Log.Warn().Str("task", t.Name).Str("metric", text).Msg("left out of the metrics")
+		}
+	}
+	t.odd = odd
 }

@@ -77,6 +77,7 @@ type task struct {
 	view    member.View
 	samples int
 	metrics map[string]float64 // pooled, of the last evaluation here
+	odd     []string           // what was wrong with its numbers
 	latest  *arrived           // a verified model that no order has asked for yet
 	result  *result            // of the job that is to be sealed
 	sending map[uint64]bool    // entries on their way; true: to be sent once more then

@@ -28,6 +28,7 @@ type Status struct {
 	Samples     int                `json:"samples"`            // training rows
 	Message     string             `json:"message,omitempty"`
 	Error       string             `json:"error,omitempty"`
+	Warning     string             `json:"warning,omitempty"` // what is wrong with the metrics
 	Metrics     map[string]float64 `json:"metrics,omitempty"` // of the last model evaluated here
 }
 
@@ -100,7 +101,7 @@ func (s *site) publishStatus(t *task, qos byte) {
 	v := t.view
 	st := Status{
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
-		Samples: t.samples, Message: clip(v.Message), Error: clip(v.Error), Metrics: t.metrics,
+		Samples: t.samples, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(strings.Join(t.odd, "; ")), Metrics: t.metrics,
 	}
 	for _, s := range []string{t.denied, t.trouble, t.lost} {
 		if st.Error == "" {

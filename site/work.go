@@ -21,7 +21,8 @@ type result struct {
 	id      uint64
 	tensors *model.Model
 	metrics trainer.Metrics
-	scored  bool // the trainer has evaluated
+	scored  bool     // the trainer has evaluated
+	odd     []string // what is wrong with the metrics
 	reason  string
 	detail  string
 	stack   []byte // of a panic
@@ -109,7 +110,7 @@ func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Mod
 	if err != nil {
 		return fmt.Errorf("evaluation: %w", err)
 	}
-	r.metrics, r.scored = trainer.Metrics{}, true
+	r.metrics, r.scored, r.odd = trainer.Metrics{}, true, m.Problems()
 	for name, v := range m {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
 			r.metrics[name] = v

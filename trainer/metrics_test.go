@@ -65,7 +65,7 @@ func TestPoolVector(t *testing.T) {
 		m.AddConfusion(site.Confusion)
 		near(t, site.Member+": n", m[trainer.SumN], site.N)
 		if site.Member == v.Expected.Worst.Member {
-			near(t, "worst site", trainer.Pool([]trainer.Metrics{m})["accuracy"], v.Expected.Worst.Value)
+			near(t, "worst site", m.Scores()["accuracy"], v.Expected.Worst.Value)
 		}
 		sites = append(sites, m)
 	}
@@ -75,7 +75,7 @@ func TestPoolVector(t *testing.T) {
 		"accuracy": v.Expected.Accuracy, "macro_f1": v.Expected.MacroF1,
 	}
 	for name, v := range want {
-		near(t, name, got[name], v)
+		near(t, name, got[name].Value, v)
 	}
 	if len(got) != len(want) {
 		t.Errorf("values that no sum gives: %v", got)
@@ -95,8 +95,9 @@ func TestPoolRegression(t *testing.T) {
 			m[trainer.SumN]++
 			m[trainer.SumSE] += e * e
 			m[trainer.SumAE] += math.Abs(e)
-			m[trainer.SumY] += v
-			m[trainer.SumYY] += v * v
+			d := v - m[trainer.MeanY]
+			m[trainer.MeanY] += d / m[trainer.SumN]
+			m[trainer.M2Y] += d * (v - m[trainer.MeanY])
 			all, sse, sae, mean = all+1, sse+e*e, sae+math.Abs(e), mean+v
 		}
 		sites = append(sites, m)
@@ -109,9 +110,9 @@ func TestPoolRegression(t *testing.T) {
 		}
 	}
 	got := trainer.Pool(sites)
-	near(t, "rmse", got["rmse"], math.Sqrt(sse/all))
-	near(t, "mae", got["mae"], sae/all)
-	near(t, "r2", got["r2"], 1-sse/dev)
+	near(t, "rmse", got["rmse"].Value, math.Sqrt(sse/all))
+	near(t, "mae", got["mae"].Value, sae/all)
+	near(t, "r2", got["r2"].Value, 1-sse/dev)
 }
 
 // Class 2 is predicted but never occurs; class 3 neither: the mean is over
@@ -122,7 +123,7 @@ func TestMacroF1Classes(t *testing.T) {
 	m := trainer.Metrics{}
 	m.AddConfusion(cells)
 	want := (2*8/float64(2*8+2+2) + 2*3/float64(2*3+1+2)) / 2
-	near(t, "macro_f1", trainer.Pool([]trainer.Metrics{m})["macro_f1"], want)
+	near(t, "macro_f1", m.Scores()["macro_f1"], want)
 }
 
 // Many classes do not fit an update cell by cell: the diagonal and the
@@ -153,7 +154,7 @@ func TestManyClasses(t *testing.T) {
 	if len(m) > trainer.MaxMetrics {
 		t.Fatalf("%d metrics: an update carries %d", len(m), trainer.MaxMetrics)
 	}
-	got := trainer.Pool([]trainer.Metrics{m})
+	got := m.Scores()
 	near(t, "macro_f1", got["macro_f1"], sum/classes)
 	near(t, "accuracy", got["accuracy"], hit/n)
 }
@@ -172,7 +173,7 @@ func TestPoolHostile(t *testing.T) {
 			"confusion.-1.2": 9, "confusion.1": 4, "confusion.99999999999999999999.1": 1, "actual.1.2": 5, "actual.x": 1,
 		},
 	} {
-		got := trainer.Pool([]trainer.Metrics{m})
+		got := m.Scores()
 		for _, name := range slices.Sorted(maps.Keys(got)) {
 			if v := got[name]; math.IsNaN(v) || math.IsInf(v, 0) || name != "n" {
 				t.Errorf("%v: %s = %v", m, name, v)

@@ -101,7 +101,7 @@ func alone(ctx context.Context, init *model.Model, train, test *tabular.Data, s 
 	if err != nil {
 		return 0, err
 	}
-	v, ok := trainer.Pool([]trainer.Metrics{sums})[metric]
+	v, ok := sums.Scores()[metric]
 	if !ok {
 		return 0, fmt.Errorf("no %s among the metrics", metric)
 	}

@@ -33,6 +33,7 @@ type reportTask struct {
 	Begin, End  string
 	Up, Down    string
 	Curves      []reportCurve
+	Remarks     []reportRemark
 	Attempts    []reportAttempt
 	Members     []reportMember
 	Refusals    []reportCount
@@ -44,6 +45,12 @@ type reportTask struct {
 type reportCurve struct {
 	Name, First, Last string
 	SVG               template.HTML
+}
+
+// reportRemark is what numbers do not show, as the last round that has it says.
+type reportRemark struct {
+	Rounds int
+	Text   string
 }
 
 type reportAttempt struct {
@@ -92,6 +99,7 @@ func reportOf(t *taskReport, recs []record.Record) reportTask {
 	}
 	out.Up, out.Down = byteText(up), byteText(down)
 	out.Curves = curvesOf(recs)
+	out.Remarks = remarksOf(recs)
 	out.Members, out.Refusals = membersOf(recs)
 	if n := len(out.Members) - mostMembers; n > 0 {
 		out.Members, out.MoreMembers = out.Members[:mostMembers], n
@@ -116,6 +124,21 @@ func attemptOf(r record.Record) reportAttempt {
 	}
 	a.Metrics = strings.Join(texts, ", ")
 	return a
+}
+
+func remarksOf(recs []record.Record) (out []reportRemark) {
+	at := map[string]int{} // plus 1
+	for _, r := range recs {
+		for _, x := range r.Remarks() {
+			if at[x.Key] == 0 {
+				out = append(out, reportRemark{})
+				at[x.Key] = len(out)
+			}
+			m := &out[at[x.Key]-1]
+			m.Rounds, m.Text = m.Rounds+1, x.Text
+		}
+	}
+	return out
 }
 
 // membersOf says how often each member was asked and counted, and how often

@@ -253,7 +253,7 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	followers, before := make([]*follower, 0, len(cfg.Tasks)), 0
 	runCtx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	table := upTable{out: os.Stdout, tasks: len(cfg.Tasks) > 1}
+	table := newUpTable(len(cfg.Tasks) > 1)
 	for _, t := range cfg.Tasks {
 		vain := patience{task: t.Name, giveUp: giveUp}
 		f := newFollower(filepath.Join(cfg.DataDir, "records", t.Name), func(r record.Record) {
@@ -348,5 +348,5 @@ func (u *up) intro(cfg aggregator.Config, b *upBroker) {
 		members = append(members, f.Member)
 	}
 	fmt.Printf("%d sites (%s), %s.\n\n", len(members), strings.Join(members, ", "), b.what)
-	upTable{out: os.Stdout, tasks: len(cfg.Tasks) > 1}.head()
+	newUpTable(len(cfg.Tasks) > 1).head()
 }

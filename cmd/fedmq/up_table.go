@@ -3,14 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/fedmq/fedmq/record"
 )
 
 // upTable prints the rounds of a folder's tasks, a line each.
 type upTable struct {
-	out   io.Writer
-	tasks bool // there are several
+	out      io.Writer
+	tasks    bool            // there are several
+	remarked map[string]bool // of which task and matter
+}
+
+func newUpTable(tasks bool) upTable {
+	return upTable{out: os.Stdout, tasks: tasks, remarked: map[string]bool{}}
 }
 
 func (t upTable) head() {
@@ -36,6 +42,12 @@ func (t upTable) row(r record.Record) {
 	}
 	t.line(r.Task, fmt.Sprintf("%5d  %-10s  %2d/%2d  %-10s %9s %9s %9s  %7d",
 		r.Round, work, r.Counts()["counted"], len(r.Entries), name, value, best, worst, max(r.CommittedMS, r.ClosedMS)-r.OpenedMS))
+	for _, x := range r.Remarks() {
+		if key := r.Task + " " + x.Key; !t.remarked[key] {
+			t.remarked[key] = true
+			t.line(r.Task, "       "+x.Text)
+		}
+	}
 }
 
 func (t upTable) line(task, rest string) {

@@ -42,7 +42,7 @@ func loss(t *testing.T, f *fleet, round uint64, m *model.Model) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trainer.Pool([]trainer.Metrics{s})["loss"]
+	return s.Scores()["loss"]
 }
 
 func TestTrain(t *testing.T) {

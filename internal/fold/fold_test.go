@@ -213,7 +213,7 @@ func TestScalarRefuses(t *testing.T) {
 	if err := s.Add(0); !errors.Is(err, ErrFull) || s.Float64() != -(1<<62) {
 		t.Errorf("%v after %g", err, s.Float64())
 	}
-	if err := s.Merge(NewScalar(MetricStep)); !errors.Is(err, ErrGrid) {
+	if err := s.Merge(NewScalar(-32)); !errors.Is(err, ErrGrid) {
 		t.Error("another step:", err)
 	}
 	one := NewScalar(CoefficientStep)

@@ -18,11 +18,8 @@ type Scalar struct {
 	members int
 }
 
-// Steps of the scalars in use: coefficients up to 2^48, metrics up to 2^80.
-const (
-	CoefficientStep = -64
-	MetricStep      = -32
-)
+// CoefficientStep is the step of coefficients, up to 2^48.
+const CoefficientStep = -64
 
 // NewScalar returns the sum 0 in steps of 2^stepExp, from -900 to 900; it
 // panics outside. Values up to 2^(stepExp+112) can be added.

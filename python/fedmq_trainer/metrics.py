@@ -1,4 +1,4 @@
-"""Sums over rows (X-9): sites are pooled by adding, so no means here."""
+"""Sums over rows (X-9): sites are pooled by adding, so no means here but the target's."""
 
 from __future__ import annotations
 
@@ -36,10 +36,14 @@ def classification(actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int
 def regression(actual: npt.ArrayLike, predicted: npt.ArrayLike, loss_sum: Optional[float] = None) -> Dict[str, float]:
     """Sums for a regression: the aggregator shows RMSE, MAE and R2."""
     y = np.asarray(actual, dtype=np.float64).ravel()
-    e = np.asarray(predicted, dtype=np.float64).ravel() - y
+    p = np.asarray(predicted, dtype=np.float64).ravel()
+    if y.shape != p.shape:
+        raise ValueError(f"{y.size} actual and {p.size} predicted values")
+    e = p - y
+    target = moments(y[:, np.newaxis])
     out = {
         "n": float(y.size), "se": float(e @ e), "ae": float(np.abs(e).sum()),
-        "y": float(y.sum()), "yy": float(y @ y),
+        "y_mean": float(target["mean"][0]), "y_m2": float(target["m2"][0]),
     }
     if loss_sum is not None:
         out["loss"] = float(loss_sum)

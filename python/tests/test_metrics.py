@@ -19,7 +19,7 @@ def test_many_classes_fit_an_update():
 
 def test_regression():
     m = fm.regression([3, 5], [2, 7])
-    assert m == {"n": 2, "se": 5, "ae": 3, "y": 8, "yy": 34}
+    assert m == {"n": 2, "se": 5, "ae": 3, "y_mean": 4, "y_m2": 2}
 
 
 def test_lengths_differ():

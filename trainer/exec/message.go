@@ -128,9 +128,9 @@ type (
 		Total int64  `json:"total"`
 	}
 	doneLine struct {
-		Type    string              `json:"type"`
-		ID      uint64              `json:"id,omitempty"`
-		Metrics map[string]*float64 `json:"metrics,omitempty"`
+		Type    string            `json:"type"`
+		ID      uint64            `json:"id,omitempty"`
+		Metrics map[string]number `json:"metrics,omitempty"`
 	}
 	errorLine struct {
 		Type    string `json:"type"`
@@ -141,6 +141,7 @@ type (
 
 // parseReply reads a message of a program. Errors wrap ErrProtocol.
 func parseReply(line []byte) (reply, error) {
+	line = finite(line)
 	var head struct {
 		Type string `json:"type"`
 	}
@@ -204,16 +205,14 @@ func parseHello(line []byte) (reply, error) {
 	}, nil
 }
 
-// numbers returns metrics without those that are null.
-func numbers(in map[string]*float64) (trainer.Metrics, error) {
+// numbers returns metrics; null is NaN, which the site names and leaves out.
+func numbers(in map[string]number) (trainer.Metrics, error) {
 	if len(in) > trainer.MaxMetrics {
 		return nil, fmt.Errorf("%d metrics, at most %d", len(in), trainer.MaxMetrics)
 	}
 	out := trainer.Metrics{}
 	for name, v := range in {
-		if v != nil {
-			out[name] = *v
-		}
+		out[name] = float64(v)
 	}
 	return out, nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"sync"
 
@@ -140,7 +139,7 @@ func (s *server) answer(ctx context.Context, r request) {
 	s.say(doneLine{Type: typeDone, ID: r.ID, Metrics: metrics})
 }
 
-func (s *server) do(ctx context.Context, r request) (map[string]*float64, error) {
+func (s *server) do(ctx context.Context, r request) (map[string]number, error) {
 	job := trainer.Job{
 		Task: r.Task, Member: r.Member, Round: r.Round, Attempt: r.Attempt, Settings: r.Settings,
 		Progress: func(done, total int) {
@@ -182,7 +181,7 @@ func (s *server) do(ctx context.Context, r request) (map[string]*float64, error)
 	return nil, errors.Join(m.WriteSafetensors(f, nil), f.Close())
 }
 
-func (s *server) evaluate(ctx context.Context, r request, job trainer.Job) (map[string]*float64, error) {
+func (s *server) evaluate(ctx context.Context, r request, job trainer.Job) (map[string]number, error) {
 	t, ok := s.t.(trainer.Evaluator)
 	if !ok {
 		return nil, errors.New("this trainer cannot evaluate")
@@ -192,11 +191,9 @@ func (s *server) evaluate(ctx context.Context, r request, job trainer.Job) (map[
 		return nil, err
 	}
 	m, err := t.Evaluate(ctx, job, global)
-	out := make(map[string]*float64, len(m))
+	out := make(map[string]number, len(m))
 	for name, v := range m {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out[name] = &v
-		}
+		out[name] = number(v)
 	}
 	return out, err
 }

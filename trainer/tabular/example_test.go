@@ -38,6 +38,6 @@ P1,12,250,no,test
 	m, _ = tabular.WithZScore(m, mean, sd)
 	m, _ = tabular.Fit(ctx, m, d, tabular.Settings{Epochs: 100, LR: 0.1}, trainer.Seed(1, "P1", 1), nil)
 	sums, _ := tabular.Score(ctx, m, d)
-	fmt.Println(d.Train.N, "rows; accuracy", trainer.Pool([]trainer.Metrics{sums})["accuracy"])
+	fmt.Println(d.Train.N, "rows; accuracy", sums.Scores()["accuracy"])
 	// Output: 4 rows; accuracy 1
 }

@@ -44,6 +44,9 @@ func Score(ctx context.Context, m *model.Model, d *Data) (trainer.Metrics, error
 	}
 	if n.classes > 0 {
 		out.AddConfusion(cells)
+	} else if rows.N > 0 {
+		y := momentsOf(rows.Y, 1)
+		out[trainer.MeanY], out[trainer.M2Y] = y.Mean[0], y.M2[0]
 	}
 	return out, nil
 }
@@ -64,6 +67,4 @@ func addErrors(m trainer.Metrics, y, predicted float64) {
 	m[trainer.SumN]++
 	m[trainer.SumSE] += float64(e * e)
 	m[trainer.SumAE] += math.Abs(e)
-	m[trainer.SumY] += y
-	m[trainer.SumYY] += float64(y * y)
 }
