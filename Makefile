@@ -41,8 +41,8 @@ help: ## list the targets
 build: ## build ./bin/fedmq, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/fedmq ./cmd/fedmq
 
-test: ## run all tests; needs Go alone
-	CGO_ENABLED=0 $(GO) test ./...
+test: ## run all tests; needs Go alone; SHORT=1 leaves out what takes long
+	CGO_ENABLED=0 $(GO) test $(if $(SHORT),-short) ./...
 
 test-python: $(VENV)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy

@@ -17,6 +17,9 @@ func TestTurbofan(t *testing.T) {
 	if slow {
 		t.Skip("90 s of arithmetic on one goroutine: nothing to race with")
 	}
+	if testing.Short() {
+		t.Skip("a quarter of a minute of arithmetic")
+	}
 	t.Parallel()
 	e := load(t, turbofan.Files, turbofan.Sites())
 	if e.all.Train.N != 19823 || e.all.Test.N != 200 || len(e.all.Features) != 48 {

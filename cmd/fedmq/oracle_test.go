@@ -20,6 +20,9 @@ import (
 // the rows of all wells. Ten sites, an aggregator and a broker over MQTT have
 // to reach the numbers of that descent, computed elsewhere (examples/wells).
 func TestWellsOracleOverMQTT(t *testing.T) {
+	if testing.Short() {
+		t.Skip("200 rounds")
+	}
 	t.Parallel()
 	const tolerance = 1e-4
 	d, recs, models := federateWells(t, 200)

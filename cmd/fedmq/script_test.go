@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"go/build"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +29,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	waits()
 	testscript.Main(m, map[string]func(){
 		"fedmq":       func() { os.Exit(run(os.Args[1:])) },
 		"linetrainer": func() { os.Exit(lineTrainer(os.Args[1:])) },
 	})
+}
+
+// waits lets twice as many tests run at once as there are processors: most of
+// them wait for something most of the time.
+func waits() {
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 }
 
 // TestScript runs testdata/*.txtar: the commands as a person types them, each a
