@@ -225,7 +225,11 @@ func (b *Broker) Addrs() Addrs {
 // access list).
 func (b *Broker) Conn(user string) net.Conn {
 	client, server := net.Pipe()
-	c := &conn{Conn: server, patience: b.patience, user: user}
+	p := b.hook.door(server)
+	if p == nil {
+		return client
+	}
+	c := &conn{Conn: p, patience: b.patience, user: user}
 	if !b.track(c) {
 		_ = client.Close()
 		return client

@@ -16,9 +16,8 @@ import (
 const DefaultMaxPacket = 1<<20 + 64<<10
 
 const (
-	defaultMaxConns = 10_000
-	connectWithin   = 10 * time.Second // from accept to a whole CONNECT
-	retainedFile    = "retained.db"
+	connectWithin = 10 * time.Second // from accept to a whole CONNECT
+	retainedFile  = "retained.db"
 )
 
 // Config of a broker. At least Namespace and Users, or Open, are needed; with
@@ -49,8 +48,8 @@ type Config struct {
 	DataDir string
 	// MaxPacket is the largest MQTT packet in bytes; 0 is DefaultMaxPacket.
 	MaxPacket int
-	// MaxConns is how many connections may be open; 0 is 10,000.
-	MaxConns int
+	// Limits bound what clients cost; the zero value has all defaults.
+	Limits Limits
 
 	Log zerolog.Logger
 }
@@ -60,8 +59,8 @@ func (c *Config) complete() error {
 	if c.MaxPacket == 0 {
 		c.MaxPacket = DefaultMaxPacket
 	}
-	if c.MaxConns == 0 {
-		c.MaxConns = defaultMaxConns
+	if err := c.Limits.complete(); err != nil {
+		return err
 	}
 	switch {
 	case c.MaxPacket < 0 || c.MaxPacket > 256<<20:

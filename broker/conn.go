@@ -105,12 +105,12 @@ func nameOf(cert *x509.Certificate) string {
 	return cert.Subject.CommonName
 }
 
-// track counts a connection in, with 10 s to say CONNECT. It closes it and
-// reports false when the broker is not running or has too many.
+// track notes a connection, with 10 s to say CONNECT. It closes it and reports
+// false when the broker is not running.
 func (b *Broker) track(c *conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.running || len(b.conns) >= b.cfg.MaxConns {
+	if !b.running {
 		c.kill()
 		return false
 	}

@@ -31,6 +31,9 @@ type hook struct {
 	ns       topics.Namespace
 	log      zerolog.Logger
 	lines    lines
+	limits   Limits
+	accounts *accountant
+	logins   *logins
 	server   *mqtt.Server
 	retained *store.Retained // nil: in memory only
 
@@ -44,12 +47,20 @@ type hook struct {
 // access is what one user may do.
 type access struct {
 	password    password
+	limits      RoleLimits
 	read, write []string
 	wills       []string
 }
 
 func newHook(cfg Config) (*hook, error) {
-	h := &hook{open: cfg.Open, users: map[string]*access{}, ns: cfg.Namespace, log: cfg.Log}
+	accounts, err := newAccountant(cfg.Limits, cfg.Open)
+	if err != nil {
+		return nil, err
+	}
+	h := &hook{
+		open: cfg.Open, users: map[string]*access{}, ns: cfg.Namespace, log: cfg.Log,
+		limits: cfg.Limits, accounts: accounts, logins: newLogins(),
+	}
 	if cfg.Open {
 		return h, nil
 	}
@@ -60,8 +71,7 @@ func newHook(cfg Config) (*hook, error) {
 		if h.users[u.Name] != nil {
 			return nil, fmt.Errorf("broker: user %q is listed twice", u.Name)
 		}
-		a := &access{}
-		var err error
+		a := &access{limits: cfg.Limits.of(u.Parties)}
 		if a.password, err = newPassword(u); err != nil {
 			return nil, err
 		}
@@ -109,79 +119,6 @@ func (h *hook) Provides(b byte) bool {
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
 		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
 	}, b) >= 0
-}
-
-// OnConnectAuthenticate lets a client in, or answers CONNACK 5 (not
-// authorised).
-func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	name, reason, why := h.identify(cl, pk.Connect)
-	if reason == 0 {
-		reason, why = h.admit(h.users[name], name, cl.ID, pk.Connect)
-	}
-	if reason != 0 {
-		h.refuse(reason, cl.Net.Remote, "connection refused", func(e *zerolog.Event) {
-			e.Str("user", cut(name)).Str("client", cut(cl.ID)).Str("why", why)
-		})
-		return false
-	}
-	if !h.open {
-		cl.Properties.Username = []byte(name) // whom the access list looks up
-	}
-	return true
-}
-
-// identify says who a client is: by the pipe it came through, by its
-// certificate, or by user name and password. The reason is 0 when that is proven.
-func (h *hook) identify(cl *mqtt.Client, con packets.ConnectParams) (name string, r Reason, why string) {
-	if h.open {
-		return "", 0, ""
-	}
-	said := string(con.Username)
-	proven := ""
-	if c, ok := cl.Net.Conn.(*conn); ok {
-		if proven = c.user; proven == "" {
-			proven = c.certName()
-		}
-	}
-	switch {
-	case proven != "" && con.UsernameFlag && said != proven:
-		return said, ReasonCredentials, "user name differs from the certificate's"
-	case proven != "":
-		if h.users[proven] == nil {
-			return proven, ReasonCredentials, "unknown user"
-		}
-		return proven, 0, ""
-	case !con.UsernameFlag:
-		return "", ReasonCredentials, "no user name"
-	case h.users[said] == nil:
-		return said, ReasonCredentials, "unknown user"
-	case !h.users[said].password.check(con.Password):
-		return said, ReasonCredentials, "wrong password"
-	}
-	return said, 0, ""
-}
-
-// admit checks the client id, so that nobody takes over another user's
-// session, and the Will, which the library would publish unasked.
-func (h *hook) admit(a *access, name, id string, con packets.ConnectParams) (r Reason, why string) {
-	if !h.open && id != name && !strings.HasPrefix(id, name+":") {
-		return ReasonClientID, "client id is neither the user name nor starts with it and a colon"
-	}
-	if !con.WillFlag {
-		return 0, ""
-	}
-	if h.open {
-		if len(con.WillTopic) > maxTopic {
-			return ReasonTopicLength, "Last Will's topic is longer than 1 KiB"
-		}
-		return 0, ""
-	}
-	for _, t := range a.wills {
-		if con.WillTopic == t && con.WillQos <= 1 && len(con.WillPayload) <= maxWill {
-			return 0, ""
-		}
-	}
-	return ReasonWill, "Last Will is not the presence of the user's own node (QoS 0 or 1, up to 4 KiB)"
 }
 
 // OnACLCheck is asked with the filters of a SUBSCRIBE, the topic of a PUBLISH,

@@ -43,7 +43,7 @@ func (b *Broker) bind() error {
 		if err != nil {
 			return errors.Join(err, b.closeBound())
 		}
-		b.bound = append(b.bound, bound{l.kind, ln})
+		b.bound = append(b.bound, bound{l.kind, turnstile{ln, b.hook}})
 	}
 	return nil
 }
@@ -57,6 +57,26 @@ func (b *Broker) closeBound() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// turnstile is a listener that lets in no more connections than may be. Those of
+// web servers count from their acceptance, not from their upgrade.
+type turnstile struct {
+	net.Listener
+	hook *hook
+}
+
+// Accept waits for a connection that may come in.
+func (g turnstile) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if p := g.hook.door(c); p != nil {
+			return p, nil
+		}
+	}
 }
 
 // serve accepts connections until the listener is closed.

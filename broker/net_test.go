@@ -257,18 +257,6 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-func TestTooManyConnections(t *testing.T) {
-	t.Parallel()
-	b, _ := run(t, Config{Open: true, TCP: "127.0.0.1:0", MaxConns: 1})
-	join(t, tcp(t, b.Addrs().TCP), connectOpts{id: "first"})
-	second := tcp(t, b.Addrs().TCP)
-	t.Cleanup(func() { _ = second.Close() })
-	_, _ = second.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01b")) // may be refused already
-	if n, err := second.Read(make([]byte, 4)); err == nil {
-		t.Errorf("a second connection is answered with %d bytes", n)
-	}
-}
-
 // syncBuffer is a log that a test reads while the broker may still write.
 type syncBuffer struct {
 	mu  sync.Mutex

@@ -27,7 +27,7 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 			pk.PacketID = id.(uint16)
 		}
 	}
-	return pk
+	return comeLater(cl, pk)
 }
 
 // OnDisconnect forgets a SUBSCRIBE that was not answered.

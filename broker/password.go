@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,9 +60,6 @@ type quickHash struct {
 	sum []byte // nil until the password is known to be right
 }
 
-// slowHashes bounds how many slow hashes run at once in the process.
-var slowHashes = make(chan struct{}, max(1, runtime.NumCPU()/2))
-
 func newPassword(u User) (p password, err error) {
 	if !u.hasPassword() {
 		return p, nil
@@ -99,26 +95,28 @@ func (q *quickHash) of(password []byte) []byte {
 	return m.Sum(nil)
 }
 
-// check reports whether given is the password.
-func (p password) check(given []byte) bool {
+// quickly reports whether given is the password, where that is known without a
+// slow hash.
+func (p password) quickly(given []byte) (right, known bool) {
 	if p.quick == nil || len(given) == 0 {
-		return false
+		return false, true
 	}
-	sum := p.quick.of(given)
 	p.quick.mu.Lock()
-	known := p.quick.sum
-	p.quick.mu.Unlock()
-	if known != nil {
-		return hmac.Equal(sum, known)
+	defer p.quick.mu.Unlock()
+	return hmac.Equal(p.quick.of(given), p.quick.sum), p.quick.sum != nil
+}
+
+// slowly reports whether given is the password, and remembers it if so.
+func (p password) slowly(given []byte) bool {
+	if right, known := p.quickly(given); known {
+		return right
 	}
-	slowHashes <- struct{}{}
 	h, err := pbkdf2.Key(sha256.New, string(given), p.salt, p.iterations, sha256.Size)
-	<-slowHashes
 	if err != nil || !hmac.Equal(h, p.hash) {
 		return false
 	}
 	p.quick.mu.Lock()
-	p.quick.sum = sum
-	p.quick.mu.Unlock()
+	defer p.quick.mu.Unlock()
+	p.quick.sum = p.quick.of(given)
 	return true
 }

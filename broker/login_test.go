@@ -1,0 +1,165 @@
+package broker
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hash is a password check that takes 120 ms.
+func hash(right bool) func() bool {
+	return func() bool { time.Sleep(120 * time.Millisecond); return right }
+}
+
+// flood guesses from one address until the test ends, over n connections.
+func flood(t *testing.T, l *logins, n int, user func(i int) string, check func() bool) (guesses func() int) {
+	t.Helper()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	t.Cleanup(func() { close(stop); wg.Wait() })
+	for i := range n {
+		wg.Go(func() {
+			for k := 0; ; k++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, busy := l.attempt(pairName{"192.0.2.1", user(i + n*k)}, stop, check)
+				mu.Lock()
+				if !busy {
+					done++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	return func() int { mu.Lock(); defer mu.Unlock(); return done }
+}
+
+// Whoever guesses, the first login of another user from the same address takes
+// no longer than two seconds.
+func TestGuessingCostsNobodyElse(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		user  func(int) string
+		check func() bool
+	}{
+		"one user's password": {func(int) string { return "op" }, hash(false)},
+		"random names":        {func(i int) string { return fmt.Sprint("nobody", i) }, nil},
+		"twenty users":        {func(i int) string { return fmt.Sprint("site", i%20) }, hash(false)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLogins()
+				l.slots = 1
+				guesses := flood(t, l, 400, tc.user, tc.check)
+				time.Sleep(30 * time.Second)
+				before, began := guesses(), time.Now()
+				right, busy := l.attempt(pairName{"192.0.2.1", "honest"}, nil, hash(true))
+				if took := time.Since(began); !right || busy || took > 2*time.Second {
+					t.Errorf("right %v, busy %v after %v", right, busy, took)
+				}
+				time.Sleep(10 * time.Second)
+				if n := guesses() - before; name != "random names" && n > 250 {
+					t.Errorf("%d guesses in 10 s", n)
+				}
+				if len(l.pairs) > maxPairs {
+					t.Errorf("%d pairs are known", len(l.pairs))
+				}
+			})
+		})
+	}
+}
+
+// An answer tells nothing of whether the user exists, or has logged in.
+func TestAnswersAreAlike(t *testing.T) {
+	t.Parallel()
+	for _, guessed := range []int{0, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLogins()
+			l.slots = 1
+			if guessed > 0 {
+				flood(t, l, guessed, func(i int) string { return fmt.Sprint("other", i) }, hash(false))
+				time.Sleep(time.Minute)
+			}
+			took := map[string][]time.Duration{}
+			for i := range 5 {
+				for user, check := range map[string]func() bool{"unknown": nil, "known": hash(false)} {
+					began := time.Now()
+					if right, busy := l.attempt(pairName{"192.0.2.1", fmt.Sprint(user, i*(guessed+1))}, nil, check); right || busy {
+						t.Errorf("%s: %v %v", user, right, busy)
+					}
+					took[user] = append(took[user], time.Since(began))
+				}
+			}
+			for i := range 5 {
+				if took["known"][i] != took["unknown"][i] || took["known"][i]%answerEvery != 0 {
+					t.Errorf("%d guess elsewhere: known %v, unknown %v", guessed, took["known"], took["unknown"])
+					break
+				}
+			}
+		})
+	}
+}
+
+// Three hundred sites that log in for the first time at once all get in, half
+// the cores hash, and who was wrong before comes after them.
+func TestACrowdLogsIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogins()
+		l.slots = 2
+		var mu sync.Mutex
+		now, most, in := 0, 0, 0
+		check := func() bool {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(60 * time.Millisecond)
+			mu.Lock()
+			now--
+			in++
+			mu.Unlock()
+			return true
+		}
+		var wg sync.WaitGroup
+		for i := range 300 {
+			wg.Go(func() {
+				if right, busy := l.attempt(pairName{fmt.Sprint(i), fmt.Sprint(i)}, nil, check); !right || busy {
+					t.Errorf("site %d: %v %v", i, right, busy)
+				}
+			})
+		}
+		wg.Wait()
+		if most != 2 || in != 300 {
+			t.Errorf("%d hashed at once, %d got in", most, in)
+		}
+	})
+}
+
+// A connection that ends, or a broker that stops, leaves no attempt behind.
+func TestAttemptEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogins()
+		gone := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { _, _ = l.attempt(pairName{"a", "u"}, gone, hash(false)) })
+		}
+		time.Sleep(500 * time.Millisecond)
+		began := time.Now()
+		close(gone)
+		wg.Wait()
+		if took := time.Since(began); took > 200*time.Millisecond || l.hashing != 0 || len(l.queue) != 0 {
+			t.Errorf("%v, %d hash, %d wait", took, l.hashing, len(l.queue))
+		}
+	})
+}
