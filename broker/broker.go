@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -41,6 +42,7 @@ type Broker struct {
 	hook     *hook
 	retained *store.Retained
 	patience time.Duration // writeWithin, less in tests
+	queue    int           // bytes that wait for one client
 	ready    chan struct{}
 	stopping chan struct{}
 	listened bool
@@ -50,7 +52,9 @@ type Broker struct {
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
 	running bool
-	wg      sync.WaitGroup // accept loops, web servers and connections
+
+	connecting atomic.Int64   // bytes held by connections that are not in yet
+	wg         sync.WaitGroup // accept loops, web servers and connections
 }
 
 // New checks cfg, reads its certificates and returns a broker that does
@@ -61,7 +65,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, ready: make(chan struct{}), stopping: make(chan struct{}),
-		conns: map[*conn]struct{}{}, patience: writeWithin,
+		conns: map[*conn]struct{}{}, patience: writeWithin, queue: defaultQueue,
 	}
 	if cfg.CertFile != "" {
 		var err error
@@ -77,6 +81,8 @@ func New(cfg Config) (*Broker, error) {
 		Capabilities:           capabilities(cfg.MaxPacket),
 		Logger:                 newLogger(cfg.Log),
 		SysTopicResendInterval: 10,
+
+		ClientNetWriteBufferSize: 1, // packets come to conn.Write one by one
 	})
 	b.hook.server = b.server
 	return b, nil
@@ -133,7 +139,7 @@ func (b *Broker) run(ctx context.Context) error {
 	if err := b.Listen(); err != nil {
 		return err
 	}
-	err := b.server.AddHook(b.hook, nil)
+	err := b.server.AddHook(guarded{b.hook}, nil)
 	if err == nil {
 		err = b.server.Serve() // reads the retained messages
 	}

@@ -16,12 +16,13 @@ import (
 	"github.com/fedmq/fedmq/topics"
 )
 
-// client is a raw MQTT 3.1.1 client: it sends what a test tells it, and a
+// client is a raw MQTT client, of 3.1.1 unless it says 5: it sends what a test tells it, and a
 // goroutine of its own reads, so that a pipe never stalls by accident.
 type client struct {
 	t    *testing.T
 	conn net.Conn
 	id   uint16
+	v    byte
 	in   chan packets.Packet // closed when the connection ends
 }
 
@@ -29,21 +30,28 @@ type connectOpts struct {
 	id, user, password string
 	will               *packets.Packet
 	keepAlive          uint16
+	stay               bool   // clean session 0, in MQTT 5 for a day
+	version            byte   // 0 is 4
+	atOnce             uint16 // Receive Maximum
 }
 
 // dial sends CONNECT on conn and returns the CONNACK's return code.
 func dial(t *testing.T, conn net.Conn, o connectOpts) (*client, byte) {
 	t.Helper()
-	c := &client{t: t, conn: conn, in: make(chan packets.Packet, 4096)}
+	c := &client{t: t, conn: conn, v: max(o.version, 4), in: make(chan packets.Packet, 4096)}
 	t.Cleanup(func() {
 		_ = conn.Close()
 		for range c.in { // until the reader has ended
 		}
 	})
 	go c.read()
-	pk := packets.Packet{ProtocolVersion: 4, FixedHeader: packets.FixedHeader{Type: packets.Connect}}
+	pk := packets.Packet{ProtocolVersion: c.v, FixedHeader: packets.FixedHeader{Type: packets.Connect}}
+	pk.Properties.ReceiveMaximum = o.atOnce
+	if o.stay {
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 86400, true
+	}
 	pk.Connect = packets.ConnectParams{
-		ProtocolName: []byte("MQTT"), Clean: true, Keepalive: o.keepAlive, ClientIdentifier: o.id,
+		ProtocolName: []byte("MQTT"), Clean: !o.stay, Keepalive: o.keepAlive, ClientIdentifier: o.id,
 		UsernameFlag: o.user != "", Username: []byte(o.user),
 		PasswordFlag: o.password != "", Password: []byte(o.password),
 	}
@@ -73,7 +81,7 @@ func (c *client) read() {
 	defer close(c.in)
 	r := bufio.NewReader(c.conn)
 	for {
-		pk, err := readPacket(r)
+		pk, err := readPacket(r, c.v)
 		if err != nil {
 			return
 		}
@@ -81,12 +89,12 @@ func (c *client) read() {
 	}
 }
 
-func readPacket(r *bufio.Reader) (pk packets.Packet, err error) {
+func readPacket(r *bufio.Reader, version byte) (pk packets.Packet, err error) {
 	b, err := r.ReadByte()
 	if err != nil {
 		return pk, err
 	}
-	pk.ProtocolVersion = 4
+	pk.ProtocolVersion = version
 	if err := pk.FixedHeader.Decode(b); err != nil {
 		return pk, err
 	}
@@ -108,6 +116,8 @@ func readPacket(r *bufio.Reader) (pk packets.Packet, err error) {
 		err = pk.SubackDecode(body)
 	case packets.Unsuback:
 		err = pk.UnsubackDecode(body)
+	case packets.Pubrec, packets.Pubrel, packets.Pubcomp:
+		err = pk.PubrecDecode(body)
 	}
 	return pk, err
 }
@@ -152,7 +162,7 @@ func (c *client) subscribe(filter string, qos byte) byte {
 func (c *client) subscribeAs(id uint16, filter string, qos byte) byte {
 	c.t.Helper()
 	pk := packets.Packet{
-		ProtocolVersion: 4, PacketID: id, FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1},
+		ProtocolVersion: c.v, PacketID: id, FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1},
 		Filters: packets.Subscriptions{{Filter: filter, Qos: qos}},
 	}
 	c.send(pk.SubscribeEncode)
@@ -166,7 +176,7 @@ func (c *client) subscribeAs(id uint16, filter string, qos byte) byte {
 func (c *client) publishAsync(topic, payload string, qos byte, retain bool) uint16 {
 	c.t.Helper()
 	pk := packets.Packet{
-		ProtocolVersion: 4, FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: retain},
+		ProtocolVersion: c.v, FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: retain},
 		TopicName: topic, Payload: []byte(payload),
 	}
 	if qos > 0 {
@@ -188,7 +198,7 @@ func (c *client) publish(topic, payload string, retain bool) bool {
 
 // alive reports whether the broker answers a ping.
 func (c *client) alive() bool {
-	pk := packets.Packet{ProtocolVersion: 4, FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
+	pk := packets.Packet{ProtocolVersion: c.v, FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
 	c.send(pk.PingreqEncode)
 	_, ok := c.await(packets.Pingresp)
 	return ok
@@ -199,7 +209,7 @@ func (c *client) alive() bool {
 // connection's reader, so the caller makes sure that the deliveries are made.
 func (c *client) received() []string {
 	c.t.Helper()
-	pk := packets.Packet{ProtocolVersion: 4, FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
+	pk := packets.Packet{ProtocolVersion: c.v, FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
 	c.send(pk.PingreqEncode)
 	var got []string
 	for {

@@ -4,55 +4,199 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/rs/zerolog"
 )
 
 const (
 	writeSlice  = 8 << 10
 	writeWithin = 10 * time.Second // for a slice's worth
+
+	goodbyeWithin = time.Second // for what is left to write at the end
 )
 
-// conn is a connection as the library sees it. A subscriber that stops reading
-// would freeze its publishers for ever, because the library writes with a
-// lock that they need and ignores errors of writing (M5b): here 8 KiB at least
-// have to go out in every 10 s, so that progress is required and speed is not,
-// and a failure closes the connection.
+// conn is a connection as the library sees it: it reads what the screen lets
+// pass, and what it writes goes to a queue, so that nobody waits for a client.
 type conn struct {
 	net.Conn
 	patience time.Duration        // writeWithin, less in tests
 	user     string               // identity of a pipe, "" for none
 	tls      *tls.ConnectionState // of the web server's connection
+	in       screen
+	out      *queue
+	hook     *hook
+	client   atomic.Pointer[mqtt.Client] // from OnSessionEstablish on
 
 	begins  string        // client id, from OnSessionEstablish on
 	settled chan struct{} // closed when another with the id may begin
 	gone    chan struct{} // closed when the library has cleared up behind it
+
+	mu     sync.Mutex
+	closed bool
 }
 
-// Write writes p, with a new deadline whenever enough of it went out before the
-// last one. TLS and WebSocket take no more after a deadline that passed: they
-// get slices that are in time whole or not.
-func (c *conn) Write(p []byte) (int, error) {
-	done := 0
-	for done < len(p) {
-		piece := p[done:]
-		if !c.plain() {
-			piece = piece[:min(writeSlice, len(piece))]
-		}
-		err := c.Conn.SetWriteDeadline(time.Now().Add(c.patience))
-		var n int
-		if err == nil {
-			n, err = c.Conn.Write(piece)
-		}
-		done += n
-		if err != nil && !(n >= writeSlice && errors.Is(err, os.ErrDeadlineExceeded)) {
-			c.kill()
-			return done, err
-		}
+// open prepares a connection that is counted in.
+func (c *conn) open(b *Broker) {
+	c.settled, c.gone = make(chan struct{}), make(chan struct{})
+	c.hook = b.hook
+	c.in = screen{r: c.Conn, most: b.cfg.MaxPacket, before: &b.connecting, seen: c.saw}
+	c.out = newQueue(b.queue, c.patience, c.forget)
+}
+
+// Read reads what the screen lets pass, but not from a client that does not
+// read its answers.
+func (c *conn) Read(p []byte) (int, error) {
+	c.out.wait()
+	n, err := c.in.Read(p)
+	c.screened(err)
+	return n, err
+}
+
+// screened says what the screen refused.
+func (c *conn) screened(err error) {
+	if errors.Is(err, errMalformed) {
+		c.hook.refuse(ReasonMalformed, c.RemoteAddr().String(), "connection closed", func(e *zerolog.Event) { e.Err(err) })
 	}
-	return done, nil
+}
+
+// stalled says that the client takes too little.
+func (c *conn) stalled(err error) {
+	c.hook.refuse(ReasonSlow, c.RemoteAddr().String(), "connection closed", func(e *zerolog.Event) {
+		e.Str("client", cut(c.id())).Err(err)
+	})
+}
+
+// id is the client's, "" before it is in.
+func (c *conn) id() string {
+	if cl := c.client.Load(); cl != nil {
+		return cl.ID
+	}
+	return ""
+}
+
+// saw is told of each packet the client sent.
+func (c *conn) saw(p *packet) {
+	switch p.kind {
+	case packets.Connect:
+		c.out.takes(int(p.window))
+	case packets.Puback, packets.Pubcomp:
+		c.out.acknowledged(p.id, true, time.Now())
+	case packets.Pubrec:
+		c.out.acknowledged(p.id, p.reason >= packets.ErrUnspecifiedError.Code, time.Now())
+	}
+}
+
+// forget takes a message of QoS 1 or 2 that was dropped off the library's list.
+func (c *conn) forget(id uint16) {
+	cl := c.client.Load()
+	if cl == nil {
+		return
+	}
+	if pk, ok := cl.State.Inflight.Get(id); ok && cl.State.Inflight.Delete(id) {
+		atomic.AddInt64(&c.hook.server.Info.Inflight, -1)
+		c.hook.OnQosDropped(cl, pk)
+	}
+}
+
+// Write queues one packet of the library's, which passes each in one piece
+// (ClientNetWriteBufferSize).
+func (c *conn) Write(p []byte) (int, error) {
+	err := errors.New("broker: panic")
+	c.hook.guard(c.client.Load(), func() { err = c.out.add(p, time.Now()) })
+	if err == nil {
+		return len(p), nil
+	}
+	if errors.Is(err, errDropped) {
+		atomic.AddInt64(&c.hook.server.Info.MessagesDropped, 1)
+	}
+	if errors.Is(err, errStalled) {
+		c.stalled(err)
+		c.kill()
+	}
+	return 0, err
+}
+
+// write writes what is queued until the connection ends.
+func (c *conn) write() {
+	defer c.kill()
+	for {
+		p, more := c.out.take()
+		if !more {
+			return
+		}
+		if err := c.send(p); err != nil {
+			if c.out.end(true) && errors.Is(err, os.ErrDeadlineExceeded) {
+				c.stalled(fmt.Errorf("less than %d bytes in %v", writeSlice, c.patience))
+			}
+			return
+		}
+		c.out.sent(time.Now())
+	}
+}
+
+// send writes p, with a new deadline whenever enough of it went out before the
+// last one: 8 KiB at least have to go out in every 10 s, so that progress is
+// required and speed is not. TLS and WebSocket take no more after a deadline that
+// passed: they get slices that are in time whole or not.
+func (c *conn) send(p []byte) error {
+	for len(p) > 0 {
+		piece := p
+		if !c.plain() {
+			piece = p[:min(writeSlice, len(p))]
+		}
+		if err := c.mayWrite(); err != nil {
+			return err
+		}
+		n, err := c.Conn.Write(piece)
+		if err != nil && !(n >= writeSlice && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// mayWrite sets the deadline of the next piece.
+func (c *conn) mayWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil // Close has set the last one
+	}
+	return c.SetWriteDeadline(time.Now().Add(c.patience))
+}
+
+// Close lets out what was answered already, for a moment, and reads no more.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	_ = c.out.end(false)
+	now := time.Now()
+	return errors.Join(c.SetWriteDeadline(now.Add(goodbyeWithin)), c.SetReadDeadline(now))
+}
+
+// SetDeadline bounds reading only: the library's one deadline, 1.5 times the
+// keep-alive after the last packet, is about what the client sends.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	return c.SetReadDeadline(t)
 }
 
 // plain reports whether bytes pass as they are: over TCP or a pipe.
@@ -63,10 +207,6 @@ func (c *conn) plain() bool {
 	}
 	return true
 }
-
-// SetDeadline bounds reading only: the library's one deadline, 1.5 times the
-// keep-alive after the last packet, is about what the client sends.
-func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
 // kill closes the connection without goodbye: a TLS close writes an alert and
 // may wait for a peer that does not read.
@@ -115,19 +255,29 @@ func (b *Broker) track(c *conn) bool {
 		return false
 	}
 	_ = c.SetReadDeadline(time.Now().Add(connectWithin)) // a broken connection shows when it is read
-	c.settled, c.gone = make(chan struct{}), make(chan struct{})
+	c.open(b)
 	b.conns[c] = struct{}{}
 	b.wg.Add(1)
 	return true
 }
 
-// serveConn serves a tracked connection until it ends.
+// serveConn serves a tracked connection until it ends. The library has no part in
+// it before its CONNECT is here and right.
 func (b *Broker) serveConn(c *conn, kind string) {
 	defer b.wg.Done()
-	err := b.server.EstablishConnection(kind, c)
+	err := c.in.next()
+	c.screened(err)
+	if err == nil {
+		var writer sync.WaitGroup
+		writer.Go(c.write)
+		err = b.establish(c, kind)
+		_ = c.Close()
+		b.hook.begins.settle(c)
+		close(c.gone)
+		writer.Wait()
+	}
+	c.in.admitted()
 	c.kill()
-	b.hook.begins.settle(c)
-	close(c.gone)
 	b.mu.Lock()
 	delete(b.conns, c)
 	b.mu.Unlock()

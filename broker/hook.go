@@ -193,6 +193,5 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		h.logDenied(cl, ReasonTopic, "publish", pk.TopicName)
 		return pk, packets.ErrRejectPacket
 	}
-	giveRoomBack(cl, pk)
 	return pk, nil
 }

@@ -1,23 +1,20 @@
 package broker
 
-import (
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
-)
+import mqtt "github.com/mochi-mqtt/server/v2"
 
-// A client of MQTT 5 says how many unacknowledged messages it takes. What is
-// beyond, the library holds back, and sends when there is room again; but it forgets
-// such a message once it is sent, and then its PUBACK gives no room back. After as
-// many as the client takes at once, a bridge of Mosquitto's after 20, nothing is ever
-// sent to it again.
-
-// giveRoomBack does what the library leaves undone at a PUBACK of a message that it
-// had held back. It never gives more room than the client has.
-func giveRoomBack(cl *mqtt.Client, pk packets.Packet) {
-	if pk.FixedHeader.Type != packets.Puback {
-		return
-	}
-	if _, known := cl.State.Inflight.Get(pk.PacketID); !known {
-		cl.State.Inflight.IncreaseSendQuota()
-	}
+// sendAtOnce lets the library send every message to cl when it comes, as it does
+// to clients of MQTT 3.1.1: the queue counts what a client of MQTT 5 takes at once.
+// The library would hold messages back and look for the next one after each packet
+// of a client that has a send quota left, with a read lock that it takes twice; a
+// publisher that wants to write in between freezes both, and in the end the broker
+// (M11). A quota of 0 at most 0 never rises. It is set before the client is among
+// those that anything is delivered to, and again where the library takes an older
+// session's list and its quota from the properties.
+//
+// Topic aliases to the client are its own affair as well: a dropped message would
+// leave later ones without the topic it named.
+func sendAtOnce(cl *mqtt.Client) {
+	cl.Properties.Props.ReceiveMaximum = 0
+	cl.Properties.Props.TopicAliasMaximum = 0
+	cl.State.Inflight.ResetSendQuota(0)
 }

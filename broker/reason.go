@@ -29,6 +29,9 @@ const (
 	ReasonRetainedTopics                   // retained message beyond the user's topics
 	ReasonSessions                         // more sessions than may be: the oldest goes
 	ReasonQueued                           // more bytes queued than may be: the oldest session goes, or the message
+	ReasonMalformed                        // bytes that are no MQTT, or a packet larger than may be; closed
+	ReasonSlow                             // a client that took too little of what it asked for; closed
+	ReasonPanic                            // the broker's library panicked for a client; closed
 	reasonEnd
 )
 
@@ -38,6 +41,7 @@ var reasonNames = [reasonEnd]string{
 	ReasonTopic: "topic", ReasonFilter: "filter", ReasonTopicLength: "topic_length", ReasonSubscriptions: "subscriptions",
 	ReasonRetainedBytes: "retained_bytes", ReasonRetainedTopics: "retained_topics",
 	ReasonSessions: "sessions", ReasonQueued: "queued",
+	ReasonMalformed: "malformed", ReasonSlow: "slow", ReasonPanic: "panic",
 }
 
 // String returns the reason's word.

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/fedmq/fedmq/internal/bubble"
 )
@@ -63,36 +66,98 @@ func (g *gate) Close() error {
 	return g.Conn.Close()
 }
 
-// A subscriber that stops reading holds its publisher up for a while once, not
-// for ever, and other subscribers get everything (M5b). The library waits at a
-// mutex here, which stops the clock of a bubble, so the time is real and short.
-func TestStalledReaderIsCutOff(t *testing.T) {
+// A subscriber that stops reading holds nobody up, and other subscribers get
+// everything (M5b). What waits for it is bounded; it is cut off in the end.
+func TestStalledReaderHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	b, err := New(Config{Open: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.patience = 100 * time.Millisecond
-	start(t, b)
-	g := newGate(b.Conn(""))
-	bad := join(t, g, connectOpts{id: "bad"})
-	good := join(t, b.Conn(""), connectOpts{id: "good"})
-	if bad.subscribe("t", 1) != 1 || good.subscribe("t", 1) != 1 {
-		t.Fatal("SUBSCRIBE refused")
-	}
-	g.stall()
-	pub := join(t, b.Conn(""), connectOpts{id: "pub"})
-	for range 20 {
-		if !pub.publish("t", strings.Repeat("x", 100_000), false) {
-			t.Fatal("the publisher lost its connection, or waits for ever")
+	bubble.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		g := newGate(b.Conn(""))
+		bad := join(t, g, connectOpts{id: "bad"})
+		good := join(t, b.Conn(""), connectOpts{id: "good"})
+		if bad.subscribe("t", 1) != 1 || good.subscribe("t", 1) != 1 {
+			t.Fatal("SUBSCRIBE refused")
 		}
-	}
-	for range 20 {
-		good.message()
-	}
-	if _, ok := b.server.Clients.Get("bad"); ok {
-		t.Error("the stalled subscriber is still connected")
-	}
+		cl, _ := b.server.Clients.Get("bad")
+		g.stall()
+		pub := join(t, b.Conn(""), connectOpts{id: "pub"})
+		began := time.Now()
+		for range 100 {
+			if !pub.publish("t", strings.Repeat("x", 100_000), false) {
+				t.Fatal("the publisher lost its connection, or waits for ever")
+			}
+			pk, _ := good.await(packets.Publish)
+			good.answer(pk)
+		}
+		if d := time.Since(began); d > 0 {
+			t.Errorf("the publisher waited for %v", d)
+		}
+		if n := cl.State.Inflight.Len(); n > defaultQueue/100_000+1 {
+			t.Errorf("%d messages of 100 KB are kept for the stalled subscriber", n)
+		}
+		time.Sleep(writeWithin + time.Second)
+		synctest.Wait()
+		if _, ok := b.server.Clients.Get("bad"); ok {
+			t.Error("the stalled subscriber is still connected")
+		}
+		if s := b.Stats(); s.Refused[ReasonSlow] != 1 || s.InFlight != 0 || s.MessagesDropped < 50 {
+			t.Errorf("%d stalled, %d in flight, %d dropped", s.Refused[ReasonSlow], s.InFlight, s.MessagesDropped)
+		}
+	})
+}
+
+// A client that reads everything and acknowledges nothing is cut off when that
+// fills its queue, and gets what is published until then.
+func TestWhoAcknowledgesNothingIsCutOff(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		bad := join(t, b.Conn(""), connectOpts{id: "bad"})
+		bad.subscribe("t", 1)
+		pub := join(t, b.Conn(""), connectOpts{id: "pub"})
+		began := time.Now()
+		for b.Stats().Refused[ReasonSlow] == 0 {
+			pub.publish("t", strings.Repeat("x", 100_000), false)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if d := time.Since(began); d < writeWithin || d > 2*writeWithin {
+			t.Errorf("cut off after %v", d)
+		}
+		n := 0
+		for pk := range bad.in {
+			if pk.FixedHeader.Type == packets.Publish {
+				n++
+			}
+		}
+		if n != defaultQueue/100_000 {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+// A client that sends and does not read is not read on.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true})
+		c := b.Conn("")
+		if _, err := c.Write([]byte(hello[4])); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		ping := []byte(strings.Repeat("\xc0\x00", 1000))
+		sent := 0
+		for {
+			n, err := c.Write(ping)
+			sent += n
+			if err != nil {
+				break
+			}
+		}
+		if sent < maxAnswers || sent > maxAnswers+screenBuf+3*writeSlice {
+			t.Errorf("%d bytes of pings were taken", sent)
+		}
+	})
 }
 
 // A slow reader that makes progress is left alone.

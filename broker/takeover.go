@@ -60,6 +60,9 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	if !ok {
 		return
 	}
+	sendAtOnce(cl)
+	c.client.Store(cl)
+	c.in.admitted()
 	h.begins.enter(cl.ID, c)
 	old, ok := h.server.Clients.Get(cl.ID)
 	if !ok || !ends(old) {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"go/ast"
 	"log/slog"
 	"net"
 	"strings"
@@ -68,7 +69,7 @@ func stock(t *testing.T, log *bytes.Buffer) (connect func() net.Conn) {
 
 func TestUpstreamFreezesPublisherOfStalledReader(t *testing.T) {
 	t.Parallel()
-	connect := stock(t, nil) // in real time, see TestStalledReaderIsCutOff
+	connect := stock(t, nil) // in real time: it waits at a mutex, which stops the clock of a bubble
 	g := newGate(connect())
 	bad := join(t, g, connectOpts{id: "bad"})
 	bad.subscribe("t", 1)
@@ -92,7 +93,7 @@ func TestUpstreamFreezesPublisherOfStalledReader(t *testing.T) {
 		}
 	}
 	if acks >= 3 {
-		t.Error("mended: conn.Write can write without slices and deadlines (M5b)")
+		t.Error("mended: queue.go can go, for a client of MQTT 3.1.1 (M5b)")
 	}
 	_ = g.Close()
 	<-sent
@@ -187,4 +188,37 @@ func TestUpstreamLogsPayloads(t *testing.T) {
 			t.Errorf("mended: slogHandler need not drop packets:\n%s", lines.String())
 		}
 	})
+}
+
+func TestUpstreamPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("mended: the screen and recover.go remain, for what is not known (M12)")
+		}
+	}()
+	pk := packets.Packet{ProtocolVersion: 5, FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1, Remaining: 6}}
+	_ = pk.SubscribeDecode([]byte("\x00\x01\x00\x00\x01a"))
+}
+
+// Inflight.NextImmediate takes its read lock, and calls GetAll, which takes it again.
+func TestUpstreamLocksTwice(t *testing.T) {
+	t.Parallel()
+	for _, fn := range upstreamFuncs(t, "") {
+		if fn.Name.Name != "NextImmediate" {
+			continue
+		}
+		var calls []string
+		ast.Inspect(fn, func(n ast.Node) bool {
+			if e, ok := n.(ast.Expr); ok && isCall(e, "RLock", "GetAll") {
+				calls = append(calls, e.(*ast.CallExpr).Fun.(*ast.SelectorExpr).Sel.Name)
+			}
+			return true
+		})
+		if len(calls) != 2 {
+			t.Errorf("mended: sendAtOnce can leave the quota (calls: %v)", calls)
+		}
+		return
+	}
+	t.Error("there is no NextImmediate any more: sendAtOnce can leave the quota")
 }

@@ -1,0 +1,158 @@
+package broker
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+const (
+	maxConnect  = 16 << 10 // a CONNECT: credentials and a Last Will are small
+	freeConnect = 1 << 10  // of it, which no other connection can take away
+	allConnects = 8 << 20  // what all connections hold beyond that before they are in
+	maxHead     = 66 << 10 // any other packet, with the longest topic; of a PUBLISH all but its payload
+	screenBuf   = 4 << 10  // kept between packets
+)
+
+// screen is a client's bytes as the library reads them: whole packets, of which
+// each was found right before its first byte passes. What is announced is not
+// allocated, only what came. A payload passes unseen.
+type screen struct {
+	r      io.Reader
+	most   int           // bytes of a packet
+	before *atomic.Int64 // what connections hold that are not in yet, all together
+	seen   func(*packet) // is told of each packet before it passes
+	packet packet
+
+	buf  []byte // read: buf[pos:ok] may pass, buf[ok:] is not looked at yet
+	pos  int
+	ok   int
+	rest int // of a payload, to pass behind buf[pos:ok]
+	held int // of before
+	in   bool
+}
+
+// Read passes what is screened, and screens the next packet when all has passed.
+func (s *screen) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.pos == s.ok && s.rest == 0 {
+		if err := s.next(); err != nil {
+			return 0, err
+		}
+	}
+	if s.pos < s.ok {
+		n := copy(p, s.buf[s.pos:s.ok])
+		s.pos += n
+		return n, nil
+	}
+	n, err := s.r.Read(p[:min(len(p), s.rest)])
+	s.rest -= n
+	return n, err
+}
+
+// next reads a packet, of a long PUBLISH its beginning, and checks it.
+func (s *screen) next() error {
+	s.drop()
+	length, used := 0, 0
+	for n := 2; used == 0; n++ {
+		if err := s.fill(n); err != nil {
+			return err
+		}
+		if length, used = varint(s.buf[s.ok+1:]); used < 0 {
+			return fmt.Errorf("%w: remaining length", errMalformed)
+		}
+	}
+	first, head := s.buf[s.ok], 1+used
+	whole := head + length
+	kind := first >> 4
+	switch {
+	case (kind == packets.Connect) == s.in:
+		return fmt.Errorf("%w: CONNECT comes first, and once", errMalformed)
+	case !s.in && whole > maxConnect:
+		return fmt.Errorf("%w: CONNECT of %d bytes, want up to %d", errMalformed, whole, maxConnect)
+	case whole > s.most, kind != packets.Publish && whole > maxHead:
+		return fmt.Errorf("%w: type %d: %d bytes", errMalformed, kind, whole)
+	}
+	part := min(whole, maxHead)
+	if err := s.fill(part); err != nil {
+		return err
+	}
+	if err := s.packet.check(first, s.buf[s.ok+head:s.ok+part]); err != nil {
+		return err
+	}
+	s.in = true
+	s.ok = min(s.ok+whole, len(s.buf))
+	s.rest = whole - (s.ok - s.pos)
+	s.seen(&s.packet)
+	return nil
+}
+
+// drop forgets what has passed, when that is all.
+func (s *screen) drop() {
+	if s.ok < len(s.buf) {
+		return
+	}
+	s.pos, s.ok, s.buf = 0, 0, s.buf[:0]
+	if cap(s.buf) > screenBuf {
+		s.buf = nil
+	}
+}
+
+// fill reads until n bytes are there to be looked at. It reads more when there is
+// room, but not before CONNECT.
+func (s *screen) fill(n int) error {
+	for len(s.buf)-s.ok < n {
+		if err := s.room(n); err != nil {
+			return err
+		}
+		end := cap(s.buf)
+		if !s.in {
+			end = min(end, s.ok+n)
+		}
+		got, err := s.r.Read(s.buf[len(s.buf):end])
+		s.buf = s.buf[:len(s.buf)+got]
+		if got == 0 && err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// room makes some in buf: by forgetting what has passed, or by doubling it.
+func (s *screen) room(n int) error {
+	if len(s.buf) < cap(s.buf) {
+		return nil
+	}
+	least := screenBuf
+	if !s.in {
+		least = freeConnect / 4
+	}
+	size := max(least, cap(s.buf))
+	if unseen := len(s.buf) - s.ok; 2*unseen > size {
+		size = max(size, min(2*size, n), unseen+1)
+	}
+	if more := size - freeConnect - s.held; !s.in && more > 0 {
+		s.held += more
+		if s.before.Add(int64(more)) > allConnects {
+			s.admitted()
+			return fmt.Errorf("%w: CONNECT beside others that hold %d bytes", errMalformed, allConnects)
+		}
+	}
+	to := s.buf[:0]
+	if size > cap(s.buf) {
+		to = make([]byte, 0, size)
+	}
+	s.buf = append(to, s.buf[s.ok:]...)
+	s.pos, s.ok = 0, 0
+	return nil
+}
+
+// admitted gives back what the connection held before it was in, or refused.
+func (s *screen) admitted() {
+	s.before.Add(int64(-s.held))
+	s.held = 0
+}
