@@ -2,13 +2,13 @@ package broker
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"syscall"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/textfile"
 )
 
 // The names of the ways in, as in the log.
@@ -116,21 +116,16 @@ func (b *Broker) accept(l bound, wrap func(net.Conn) net.Conn) {
 // serverTLS reads certificates: TLS 1.2 or later; with a client CA a client
 // may present a certificate of its own.
 func serverTLS(cert, key, clientCA string) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	pair, err := textfile.KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("broker: certificate %s with key %s: %w", cert, key, err)
+		return nil, fmt.Errorf("broker: certificate: %w", err)
 	}
 	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if clientCA == "" {
 		return cfg, nil
 	}
-	pem, err := os.ReadFile(clientCA)
-	if err != nil {
+	if cfg.ClientCAs, err = textfile.Authorities(clientCA); err != nil {
 		return nil, fmt.Errorf("broker: client CA: %w", err)
-	}
-	cfg.ClientCAs = x509.NewCertPool()
-	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("broker: client CA %s has no certificate in PEM", clientCA)
 	}
 	cfg.ClientAuth = tls.VerifyClientCertIfGiven
 	return cfg, nil

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/secret"
+	"github.com/fedmq/fedmq/internal/textfile"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -152,10 +153,9 @@ func readPassword(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	line = strings.TrimSuffix(line, "\r")
-	if line == "" {
-		return "", fmt.Errorf("password file %s is empty", path)
+	line, err := textfile.FirstLine(b)
+	if err != nil {
+		return "", fmt.Errorf("password file %s: %w", path, err)
 	}
 	return line, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/fedmq/fedmq/internal/secret"
+	"github.com/fedmq/fedmq/internal/textfile"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -124,6 +125,11 @@ func loadPEM(path, want string, private bool) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
 	if err != nil {
 		return nil, fmt.Errorf("wire: key file: %w", err)
+	}
+	if len(text) <= maxPEM {
+		if text, err = textfile.PEM(path, text); err != nil {
+			return nil, fmt.Errorf("wire: key file: %w", err)
+		}
 	}
 	block, rest := pem.Decode(text)
 	if len(text) > maxPEM || block == nil || block.Type != want {

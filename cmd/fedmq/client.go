@@ -21,6 +21,7 @@ type accessFlags struct {
 	CA           string `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the broker's certificate (PEM)."`
 	Cert         string `type:"existingfile" placeholder:"FILE" help:"Client certificate (PEM)."`
 	Key          string `type:"existingfile" placeholder:"FILE" help:"Key of the client certificate (PEM)."`
+	ServerName   string `placeholder:"NAME" help:"Name in the broker's certificate, where it is not the host of the URL."`
 	Insecure     bool   `help:"Do not verify the broker's certificate."`
 }
 
@@ -44,13 +45,14 @@ func (f *clientFlags) takeFrom(c connection, dir string) {
 		f.Username, f.PasswordFile = c.Username, at(dir, c.PasswordFile)
 	}
 	if f.tls() == nil && c.TLS != nil && encrypted(f.Broker) {
-		f.CA, f.Cert, f.Key, f.Insecure = at(dir, c.TLS.CA), at(dir, c.TLS.Cert), at(dir, c.TLS.Key), c.TLS.Insecure
+		f.CA, f.Cert, f.Key = at(dir, c.TLS.CA), at(dir, c.TLS.Cert), at(dir, c.TLS.Key)
+		f.ServerName, f.Insecure = c.TLS.ServerName, c.TLS.Insecure
 	}
 }
 
 // tls is what the flags say of certificates; nil if nothing.
 func (f accessFlags) tls() *tlsFiles {
-	t := tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, Insecure: f.Insecure}
+	t := tlsFiles{CA: f.CA, Cert: f.Cert, Key: f.Key, ServerName: f.ServerName, Insecure: f.Insecure}
 	if t == (tlsFiles{}) {
 		return nil
 	}
@@ -128,7 +130,7 @@ func (c *client) waitUp(ctx context.Context) error {
 			if s.Err != nil {
 				last = s.Err
 			}
-			if errors.Is(s.Err, link.ErrRefused) {
+			if errors.Is(s.Err, link.ErrRefused) || errors.Is(s.Err, link.ErrTLS) {
 				return s.Err
 			}
 		}

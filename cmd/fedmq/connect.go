@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/textfile"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -31,10 +31,11 @@ type connection struct {
 // tlsFiles are PEM files: the authority of the broker's certificate, and the
 // client's own certificate and key for mutual TLS.
 type tlsFiles struct {
-	CA       string `yaml:"ca"`
-	Cert     string `yaml:"cert"`
-	Key      string `yaml:"key"`
-	Insecure bool   `yaml:"insecure"`
+	CA         string `yaml:"ca"`
+	Cert       string `yaml:"cert"`
+	Key        string `yaml:"key"`
+	ServerName string `yaml:"server_name"` // of the broker's certificate, if not the URL's host
+	Insecure   bool   `yaml:"insecure"`
 }
 
 // keyFiles are Ed25519 keys as PEM files (openssl genpkey -algorithm ed25519).
@@ -83,6 +84,7 @@ func (c connection) load(dir string) (s secrets, err error) {
 		if s.tls, err = link.TLSConfig(at(dir, c.TLS.CA), at(dir, c.TLS.Cert), at(dir, c.TLS.Key), c.TLS.Insecure); err != nil {
 			return s, fmt.Errorf("tls: %w", err)
 		}
+		s.tls.ServerName = c.TLS.ServerName
 	}
 	if c.Keys != nil {
 		if s.signer, s.keys, err = c.Keys.load(dir); err != nil {
@@ -125,6 +127,9 @@ func readPassword(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimSuffix(line, "\r"), nil
+	line, err := textfile.FirstLine(b)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return line, nil
 }

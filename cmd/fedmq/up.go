@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/textfile"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -92,6 +93,9 @@ func (u *up) read() error {
 // hasMember tells a site's configuration from other YAML.
 func hasMember(path string) bool {
 	b, err := os.ReadFile(path)
+	if err == nil {
+		b, err = textfile.Decode(b)
+	}
 	if err != nil {
 		return true // reading it again says why
 	}

@@ -25,6 +25,9 @@ func (c connection) voids() error {
 	if c.TLS != nil && c.TLS.Insecure && c.TLS.CA != "" {
 		bad("tls: ca has no effect with insecure, which takes any certificate: leave insecure out")
 	}
+	if c.TLS != nil && c.TLS.Insecure && c.TLS.ServerName != "" {
+		bad("tls: server_name has no effect with insecure, which takes any certificate: leave insecure out")
+	}
 	if c.PasswordFile != "" && c.Username == "" {
 		bad("password_file has no effect without username: MQTT 3.1.1 sends no password alone")
 	}

@@ -21,6 +21,7 @@ type flagRule struct {
 var flagRules = []flagRule{
 	{flag: "password-file", needs: []string{"username"}},
 	{flag: "ca", not: "insecure"},
+	{flag: "server-name", not: "insecure"},
 	{flag: "cert", needs: []string{"key"}},
 	{flag: "key", needs: []string{"cert"}},
 
@@ -52,6 +53,7 @@ var flagRules = []flagRule{
 	{command: "inspect", flag: "username", needs: []string{"topic"}},
 	{command: "inspect", flag: "ca", needs: []string{"topic"}},
 	{command: "inspect", flag: "cert", needs: []string{"topic"}},
+	{command: "inspect", flag: "server-name", needs: []string{"topic"}},
 	{command: "inspect", flag: "insecure", needs: []string{"topic"}},
 	{command: "inspect", flag: "wait", needs: []string{"topic"}},
 
@@ -62,6 +64,7 @@ var flagRules = []flagRule{
 	{command: "model show", flag: "username", not: "<file>"},
 	{command: "model show", flag: "ca", not: "<file>"},
 	{command: "model show", flag: "cert", not: "<file>"},
+	{command: "model show", flag: "server-name", not: "<file>"},
 	{command: "model show", flag: "insecure", not: "<file>"},
 	{command: "model show", flag: "keys", not: "<file>"},
 	{command: "model show", flag: "timeout", not: "<file>"},

@@ -15,8 +15,9 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-	"github.com/fedmq/fedmq/trainer/tabular"
 	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 // voidCase is a configuration in which a key has no effect, made of one that is
@@ -37,6 +38,7 @@ var aggregatorVoids = map[string][]voidCase{
 	"password_file":     {{top: "password_file: pw", want: "password_file has no effect without username"}},
 	"tls":               {{top: "tls: {}", want: "tls has no effect with tcp://"}},
 	"tls.ca":            {{top: "tls: {ca: ca.pem}", want: "tls has no effect with tcp://"}, {top: "tls: {ca: ca.pem, insecure: true}", want: "ca has no effect with insecure"}},
+	"tls.server_name":   {{top: "tls: {server_name: n}", want: "tls has no effect with tcp://"}, {top: "tls: {server_name: n, insecure: true}", want: "server_name has no effect with insecure"}},
 	"tls.cert":          {{top: "tls: {cert: c.pem, key: k.pem}", want: "tls has no effect with tcp://"}},
 	"tls.key":           {{top: "tls: {cert: c.pem, key: k.pem}", want: "tls has no effect with tcp://"}},
 	"tls.insecure":      {{top: "tls: {insecure: true}", want: "tls has no effect with tcp://"}},

@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/fedmq/fedmq/internal/near"
+	"github.com/fedmq/fedmq/internal/textfile"
 )
 
 // maxConfig bounds a configuration file in bytes.
@@ -36,6 +37,10 @@ func loadYAML(path string, dst any) error {
 }
 
 func decodeYAML(name string, b []byte, dst any) error {
+	b, err := textfile.Decode(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	file, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		return positioned(name, err)

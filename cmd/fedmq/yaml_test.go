@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"slices"
@@ -52,6 +53,31 @@ free: {lr: 1e-4}
 	if got.Inline.Broker != "tcp://h" || got.Rounds != 3 || got.Share != 1 || got.Wait != 90*time.Second ||
 		len(got.List) != 2 || got.List[1].Size != 2 || got.Pointer.Key != "p" || string(got.Free.json) != `{"lr":1e-4}` {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A configuration may have been written on Windows.
+func TestDecodeYAMLWindows(t *testing.T) {
+	t.Parallel()
+	const doc = "name: Größe\r\nlist:\r\n  - key: |\r\n      a\r\n      b\r\n"
+	utf16 := func(order interface{ AppendUint16([]byte, uint16) []byte }) []byte {
+		b := order.AppendUint16(nil, 0xfeff)
+		for _, r := range doc {
+			b = order.AppendUint16(b, uint16(r))
+		}
+		return b
+	}
+	for name, b := range map[string][]byte{
+		"CR LF": []byte(doc), "byte order mark": []byte("\xef\xbb\xbf" + doc), "UTF-16": utf16(binary.LittleEndian), "UTF-16, big endian": utf16(binary.BigEndian),
+	} {
+		var got testFile
+		if err := decodeYAML("f", b, &got); err != nil || got.Name != "Größe" || got.List[0].Key != "a\nb\n" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	var got testFile
+	if err := decodeYAML("f", []byte("name: Gr\xf6\xdfe\n"), &got); fmt.Sprint(err) != "f: it is neither UTF-8 nor UTF-16: save it as UTF-8" {
+		t.Errorf("Latin-1: %+v, %v", got, err)
 	}
 }
 

@@ -12,8 +12,8 @@ var layers = map[string]layer{
 	".":                   {},
 	"topics":              {},
 	"model":               {},
-	"wire":                {imports: []string{"topics", "model", "internal/secret"}},
-	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/bubble"}},
+	"wire":                {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
+	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":             {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
 	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash", "internal/bubble"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
@@ -31,12 +31,13 @@ var layers = map[string]layer{
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
-	"internal/link":     {imports: []string{"topics", "internal/bubble"}},
+	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
 	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
 	"internal/near":     {},                                     // the word that was meant
 	"internal/secret":   {},                                     // files of keys and passwords
+	"internal/textfile": {},                                     // text files of Windows too, certificates
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 	"internal/bubble":   {}, // tests in virtual time

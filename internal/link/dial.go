@@ -3,12 +3,10 @@ package link
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -86,35 +84,6 @@ func checkHost(u *url.URL) error {
 	return nil
 }
 
-// TLSConfig loads a TLS configuration from PEM files. ca replaces the system's
-// roots; cert and key (both or none) are this party's certificate for mutual
-// TLS. TLS 1.2 is the least; insecure switches the check of the server's
-// certificate off.
-func TLSConfig(ca, cert, key string, insecure bool) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // asked for, and shown by the callers
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, fmt.Errorf("link: CA file: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("link: CA file %s: no PEM certificate in it", ca)
-		}
-	}
-	if (cert == "") != (key == "") {
-		return nil, errors.New("link: a client certificate needs both its file and its key's file")
-	}
-	if cert != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("link: client certificate: %w", err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
-}
-
 // dial opens the byte stream: TCP, TLS or WebSocket, through the proxy that the
 // environment names, if any.
 func (c *Conn) dial(ctx context.Context) (net.Conn, error) {
@@ -152,7 +121,7 @@ func (c *Conn) dialAny(ctx context.Context) (net.Conn, error) {
 	secure := tls.Client(conn, conf)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, handshakeFailed(err)
 	}
 	return secure, nil
 }

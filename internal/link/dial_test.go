@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -233,11 +234,15 @@ func TestTransports(t *testing.T) {
 		})
 	}
 
-	for name, change := range map[string]func(*Config){
-		"unknown CA":   func(c *Config) { c.TLS = nil },
-		"wrong name":   func(c *Config) { c.TLS = conf(true); c.TLS.ServerName = "elsewhere" },
-		"no own cert":  func(c *Config) { c.TLS = conf(false) },
-		"bad password": func(c *Config) { c.Password = "wrong" },
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string // in the error
+	}{
+		"unknown CA":   {func(c *Config) { c.TLS = nil }, "as tls: {ca: FILE} (--ca)"},
+		"wrong name":   {func(c *Config) { c.TLS = conf(true); c.TLS.ServerName = "elsewhere" }, "as tls: {server_name: NAME} (--server-name)"},
+		"no own cert":  {func(c *Config) { c.TLS = conf(false) }, "as tls: {cert: FILE, key: FILE} (--cert, --key)"},
+		"no TLS":       {func(c *Config) { c.Broker = "tcp" + strings.TrimPrefix(c.Broker, "tls"); c.TLS = nil }, "the broker speaks TLS at this port: write tls://127.0.0.1:"},
+		"bad password": {func(c *Config) { c.Password = "wrong" }, "not Authorized"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -246,13 +251,41 @@ func TestTransports(t *testing.T) {
 			l := listen(t)
 			b.serve(t, tls.NewListener(l, mutual))
 			cfg := Config{Broker: "tls://" + l.Addr().String(), TLS: conf(true), Password: "secret", Username: "berlin"}
-			change(&cfg)
+			tc.change(&cfg)
 			c, _ := start(t, cfg)
 			s := next(t, c, func(State) bool { return true })
-			if s.Up || s.Err == nil || name == "bad password" != errors.Is(s.Err, ErrRefused) {
+			if s.Up || s.Err == nil || name == "bad password" != errors.Is(s.Err, ErrRefused) || errors.Is(s.Err, ErrTLS) == errors.Is(s.Err, ErrRefused) {
 				t.Errorf("state %+v", s)
 			}
+			if s.Err != nil && !strings.Contains(s.Err.Error(), tc.want) {
+				t.Errorf("%v, want %s", s.Err, tc.want)
+			}
 		})
+	}
+}
+
+// A port without TLS answers a handshake with its end, or with what is none.
+func TestTLSToPlainPort(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"", "\x20\x02\x00\x00"} {
+		l := listen(t)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = io.ReadFull(c, make([]byte, 100))
+				_, _ = io.WriteString(c, answer)
+				_ = c.Close()
+			}
+		}()
+		t.Cleanup(func() { _ = l.Close() })
+		c, _ := start(t, Config{Broker: "tls://" + l.Addr().String()})
+		s := next(t, c, func(State) bool { return true })
+		if s.Up || s.Err == nil || !strings.Contains(s.Err.Error(), "write tcp://") {
+			t.Errorf("answer %q: state %+v", answer, s)
+		}
 	}
 }
 

@@ -153,6 +153,7 @@ type Conn struct {
 	back     *backoff
 	bytesIn  atomic.Uint64
 	bytesOut atomic.Uint64
+	plain    atomic.Bool // the port was asked and does not speak TLS
 
 	mu       sync.Mutex
 	ran      bool

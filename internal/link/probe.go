@@ -47,7 +47,7 @@ func OpenProbe(ctx context.Context, cfg Config, persistent bool) (*Probe, error)
 	p.reader.Go(p.read)
 	if err := p.connect(ctx, &c.cfg, persistent); err != nil {
 		p.Cut()
-		return nil, err
+		return nil, c.plainRefused(ctx, rejected(err))
 	}
 	return p, nil
 }

@@ -81,7 +81,7 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 		if cause != nil {
 			err = cause
 		}
-		return nil, fmt.Errorf("link: CONNECT: %w", err)
+		return nil, fmt.Errorf("link: CONNECT: %w", c.plainRefused(ctx, rejected(err)))
 	}
 	s.born = time.Now()
 	return s, nil

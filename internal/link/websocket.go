@@ -27,6 +27,8 @@ func dialWebSocket(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn,
 	switch {
 	case err != nil && resp != nil:
 		return nil, fmt.Errorf("%s: %w (HTTP %s)", u.Path, err, resp.Status)
+	case err != nil && conf != nil:
+		return nil, handshakeFailed(err)
 	case err != nil:
 		return nil, err
 	}
