@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -56,7 +57,7 @@ func start(cfg Config, env []string, withInput bool) (*process, error) {
 	}
 	if err != nil {
 		closeAll(pipes...)
-		return nil, fmt.Errorf("%s: %w", cfg.name(), err)
+		return nil, cfg.cure(err)
 	}
 	closeAll(outW, errW)
 	if f, ok := p.cmd.Stdin.(*os.File); ok {
@@ -65,7 +66,7 @@ func start(cfg Config, env []string, withInput bool) (*process, error) {
 	p.follow(out, errs)
 	if err := p.limit(); err != nil {
 		p.end(false)
-		return nil, fmt.Errorf("%s: %w", cfg.name(), err)
+		return nil, err
 	}
 	return p, nil
 }
@@ -175,10 +176,23 @@ func (p *process) endsIn(d time.Duration) bool {
 // epitaph says how the program ended and what it said last.
 func (p *process) epitaph() string {
 	<-p.ended
+	if why := p.unrunnable(); why != "" {
+		return fmt.Sprintf("ended (%s): %s", p.state, why)
+	}
 	if last := p.talk.lastLine(); last != "" {
 		return fmt.Sprintf("ended (%s): %s", p.state, last)
 	}
 	return fmt.Sprintf("ended (%s)", p.state)
+}
+
+// unrunnable says why a program that was not found by what runs it, /usr/bin/env
+// or a shell, cannot be run. What those say last is of little help.
+func (p *process) unrunnable() string {
+	const notExecutable, notFound = 126, 127
+	if code := p.cmd.ProcessState.ExitCode(); code != notExecutable && code != notFound {
+		return ""
+	}
+	return cmp.Or(p.cfg.crlf(), wrongFile(p.cfg.Command[0], p.cfg.path()))
 }
 
 // lastWords is what a program that does not listen any more has said about the
