@@ -48,7 +48,7 @@ func (siteCmd) Help() string {
 
 or, for a program in any language (docs/spec/trainer.md):
 
-  trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, timeout, nice, memory_mb
+  trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, start, timeout, nice, memory_mb
 
 Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, http, audit,
 keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
@@ -85,6 +85,7 @@ type trainerFile struct {
 type execFile struct {
 	Command  []string      `yaml:"command"`
 	Mode     string        `yaml:"mode"`
+	Start    time.Duration `yaml:"start"`
 	Timeout  time.Duration `yaml:"timeout"`
 	Nice     int           `yaml:"nice"`
 	MemoryMB int64         `yaml:"memory_mb"`
@@ -100,7 +101,7 @@ type workplace struct {
 func (f execFile) start(ctx context.Context, p workplace) (*exec.Trainer, error) {
 	return exec.Start(ctx, exec.Config{
 		Command: f.Command, Mode: exec.Mode(f.Mode), Dir: p.dir, Files: filepath.Join(p.data, "trainer-"+p.task),
-		Task: p.task, Member: p.member, Timeout: f.Timeout, Nice: f.Nice, Memory: f.MemoryMB << 20,
+		Task: p.task, Member: p.member, Start: f.Start, Timeout: f.Timeout, Nice: f.Nice, Memory: f.MemoryMB << 20,
 		Log: p.log.With().Str("task", p.task).Logger(),
 	})
 }

@@ -28,6 +28,7 @@ type Config struct {
 
 	Task, Member string // told to the program
 
+	Start   time.Duration // until the program says hello, from its start or its last progress; default 5 minutes
 	Timeout time.Duration // of one request; default 0: none but the request's context
 	Nice    int           // niceness of the program and its children, 1 to 19; default 0: this process's
 	Memory  int64         // bytes of data that each of its processes may have; default 0: no limit
@@ -38,9 +39,11 @@ type Config struct {
 	glued *atomic.Bool // a message without a line of its own was spoken of
 }
 
-// times are the patience of.
+// usualStart is how long a program may load.
+const usualStart = 5 * time.Minute
+
+// times are the patience of.
 type times struct {
-	hello  time.Duration // until the program has said hello
 	cancel time.Duration // until a cancelled request is answered
 	bye    time.Duration // until a program ends whose standard input has ended
 	term   time.Duration // from SIGTERM to SIGKILL
@@ -49,7 +52,7 @@ type times struct {
 }
 
 var usual = times{
-	hello: 2 * time.Minute, cancel: 5 * time.Second, bye: 5 * time.Second, term: 10 * time.Second,
+	cancel: 5 * time.Second, bye: 5 * time.Second, term: 10 * time.Second,
 	first: time.Second, most: 30 * time.Second,
 }
 
@@ -67,6 +70,9 @@ func (c Config) Validate() error {
 	}
 	if c.Files == "" {
 		bad("no directory for files")
+	}
+	if c.Start < 0 {
+		bad("start: %v, want more than 0", c.Start)
 	}
 	if c.Timeout < 0 {
 		bad("timeout: %v, want 0 (none) or more", c.Timeout)
@@ -86,6 +92,9 @@ func (c Config) Validate() error {
 func (c Config) withDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = ModeWorker
+	}
+	if c.Start == 0 {
+		c.Start = usualStart
 	}
 	if c.times == (times{}) {
 		c.times = usual

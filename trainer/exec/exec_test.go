@@ -316,10 +316,29 @@ func TestCloseDeaf(t *testing.T) {
 
 func TestHelloTimeout(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, self(t, "print")...)
-	cfg.times.hello = 20 * time.Millisecond
-	_, err := Start(t.Context(), cfg)
-	wantError(t, err, "no hello within 20ms")
+	for _, mode := range []Mode{ModeWorker, ModePerRound} {
+		cfg := config(t, "sh", "-c", "exec sleep 600")
+		cfg.Start, cfg.Mode = 20*time.Millisecond, mode
+		_, err := Start(t.Context(), cfg)
+		wantError(t, err, "no hello within 20ms", "trainer.exec.start")
+	}
+}
+
+// A program that says how far it is while it loads is waited for.
+func TestLoading(t *testing.T) {
+	t.Parallel()
+	const script = `i=0; while [ $i -lt 15 ]; do sleep 0.1; i=$((i+1)); echo '{"type":"progress","done":'$i',"total":15}'; done
+		echo '{"type":"hello","version":1,"samples":3}'`
+	for _, mode := range []Mode{ModeWorker, ModePerRound} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			cfg := config(t, "sh", "-c", script)
+			cfg.Start, cfg.Mode = time.Second, mode
+			if tr := launch(t, cfg); tr.Samples() != 3 {
+				t.Errorf("%d samples", tr.Samples())
+			}
+		})
+	}
 }
 
 func TestPerRound(t *testing.T) {

@@ -57,9 +57,9 @@ func (t *Trainer) answered(p *process, answer *reply) (reply, error) {
 
 // greetOnce runs the program for its hello.
 func (t *Trainer) greetOnce(ctx context.Context) error {
-	ctx, stop := context.WithTimeoutCause(ctx, t.cfg.times.hello, broken("no hello within %v", t.cfg.times.hello))
+	ctx, progress, stop := t.loading(ctx)
 	defer stop()
-	r, err := t.runOnce(ctx, request{Type: typeHello, Task: t.cfg.Task, Member: t.cfg.Member}, nil)
+	r, err := t.runOnce(ctx, request{Type: typeHello, Task: t.cfg.Task, Member: t.cfg.Member}, progress)
 	if err != nil {
 		return err
 	}

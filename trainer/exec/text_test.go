@@ -54,8 +54,8 @@ func TestTalk(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	t.Parallel()
-	err := Config{Mode: "always", Timeout: -1, Nice: 20, Memory: -1}.Validate()
-	for _, want := range []string{"command: missing", `mode: "always"`, "no directory", "timeout: -1ns", "nice: 20", "memory: -1"} {
+	err := Config{Mode: "always", Start: -1, Timeout: -1, Nice: 20, Memory: -1}.Validate()
+	for _, want := range []string{"command: missing", `mode: "always"`, "no directory", "start: -1ns", "timeout: -1ns", "nice: 20", "memory: -1"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -140,26 +141,66 @@ func (t *Trainer) launch(ctx context.Context) error {
 	if err := p.write(hello.line()); err != nil {
 		return t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
 	}
-	patience := time.NewTimer(t.cfg.times.hello)
-	defer patience.Stop()
-	select {
-	case <-ctx.Done():
-		t.drop()
-		return context.Cause(ctx)
-	case <-patience.C:
-		return t.fail(broken("no hello within %v", t.cfg.times.hello))
-	case h, open := <-p.lines:
-		switch {
-		case !open:
-			return t.fail(nil)
-		case h.err != nil:
-			return t.fail(h.err)
-		}
-		if err := t.greet(h.reply); err != nil {
-			return t.fail(err)
+	ctx, progress, stop := t.loading(ctx)
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			if cause := context.Cause(ctx); errors.Is(cause, ErrProtocol) {
+				return t.fail(cause)
+			}
+			t.drop()
+			return context.Cause(ctx)
+		case h, open := <-p.lines:
+			switch {
+			case !open:
+				return t.fail(nil)
+			case h.err != nil:
+				return t.fail(h.err)
+			case h.reply.kind == typeProgress:
+				progress(int(h.reply.done), int(h.reply.total))
+				continue
+			}
+			if err := t.greet(h.reply); err != nil {
+				return t.fail(err)
+			}
+			return nil
 		}
 	}
-	return nil
+}
+
+// loadingEvery is how often the log says that a hello is waited for.
+const loadingEvery = 30 * time.Second
+
+// loading bounds the time to a program's hello: progress begins it anew.
+func (t *Trainer) loading(ctx context.Context) (_ context.Context, progress func(done, total int), stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(t.cfg.Start, func() {
+		cancel(broken("no hello within %v; a program that loads for longer wants a larger start in its configuration (trainer.exec.start: 15m),"+
+			" or says progress meanwhile (X-5)", t.cfg.Start))
+	})
+	var said sync.WaitGroup
+	said.Go(func() {
+		tick := time.NewTicker(loadingEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				t.cfg.Log.Info().Stringer("start", t.cfg.Start).Msg("the trainer has not said hello yet and is waited for")
+			}
+		}
+	})
+	progress = func(done, total int) {
+		late.Reset(t.cfg.Start)
+		t.cfg.Log.Info().Int("done", done).Int("total", total).Msg("the trainer loads")
+	}
+	return ctx, progress, func() {
+		late.Stop()
+		cancel(nil)
+		said.Wait()
+	}
 }
 
 // greet takes a program's hello.
