@@ -49,6 +49,7 @@ func (t *task) admit(m round.SendAdmit) {
 	t.a.uploads[key] = up
 	t.a.recv.Offer(t.a.nowMS(), transfer.Upload{
 		Key: key, Round: m.Round, Attempt: m.Attempt, Content: up.offer.Content, Blob: up.offer.Blob,
+		Within: int64(t.state.Order.DeadlineMS), Counted: m.Counted, // #nosec G115 -- checked with the settings
 	})
 }
 

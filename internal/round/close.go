@@ -205,6 +205,12 @@ func (m *Machine) committed(ev Committed) {
 	m.s.Attempt, m.s.ValidFrom = 0, 1
 	m.s.Params, m.s.Cohort = nil, nil
 	m.s.Abandons, m.s.RefusalAbandons = 0, 0
+	for i := range m.slots {
+		if m.slots[i].kind == accepted && !m.members[i].Counted {
+			m.members[i].Counted = true
+			m.change(uint32(i)) // #nosec G115 -- an index
+		}
+	}
 	clear(m.slots)
 	clear(m.in)
 	m.sending, m.accepted = nil, 0

@@ -34,6 +34,7 @@ type SendAdmit struct {
 	Round   uint64
 	Attempt uint32
 	Content ID
+	Counted bool // an earlier update of the member is in a model
 }
 
 // SendSettled asks the driver to look up what became of a member's update of

@@ -85,6 +85,7 @@ type Member struct {
 	Superseded  []Instance `json:"superseded,omitempty"` // its former instances, oldest first
 	Disk        Instance   `json:"disk,omitzero"`        // of its process: who starts again on it is the same (R-7)
 	Host        string     `json:"host,omitempty"`       // where that runs
+	Counted     bool       `json:"counted,omitempty"`    // an update of it is in a model
 	AtMS        int64      `json:"-"`                    // when the process was last heard from; a start forgets it
 }
 

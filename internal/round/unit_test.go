@@ -184,7 +184,7 @@ func TestStateJSON(t *testing.T) {
 	}
 	m := round.Member{
 		Path: "a", Samples: math.MaxUint64, Schema: id("s"), Instance: inst("i"),
-		Counter: math.MaxUint64, Digest: id("d"), FromRound: 1, FromAttempt: 2, Silent: 1, Left: true, Superseded: []round.Instance{inst("o")}, Disk: inst("d"), Host: "h",
+		Counter: math.MaxUint64, Digest: id("d"), FromRound: 1, FromAttempt: 2, Silent: 1, Left: true, Superseded: []round.Instance{inst("o")}, Disk: inst("d"), Host: "h", Counted: true,
 	}
 	var again round.Member
 	if b, err = json.Marshal(m); err != nil || json.Unmarshal(b, &again) != nil || !cmp.Equal(m, again) {

@@ -67,7 +67,7 @@ func (m *Machine) judge(i uint32, u Update) {
 			m.refuse(u, s.v.Reason)
 			return
 		}
-		m.send(SendAdmit{Member: u.Member, Round: u.Round, Attempt: u.Attempt, Content: u.Content})
+		m.send(SendAdmit{Member: u.Member, Round: u.Round, Attempt: u.Attempt, Content: u.Content, Counted: m.members[i].Counted})
 		return
 	}
 	if why != verdict.None {

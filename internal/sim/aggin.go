@@ -128,7 +128,7 @@ func (a *agg) admit(m round.SendAdmit) {
 		up.stage, up.told = had.stage, had.told
 	}
 	a.uploads[k] = up
-	a.recv.Offer(a.now(), transfer.Upload{Key: k, Round: m.Round, Attempt: m.Attempt, Content: up.offer.content, Blob: up.offer.blob})
+	a.recv.Offer(a.now(), transfer.Upload{Key: k, Round: m.Round, Attempt: m.Attempt, Content: up.offer.content, Blob: up.offer.blob, Within: int64(a.state.Order.DeadlineMS), Counted: m.Counted}) // #nosec G115 -- of the plan
 }
 
 func (a *agg) part(path string, b *partMsg) {

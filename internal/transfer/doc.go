@@ -55,6 +55,8 @@ type Upload struct {
 	Attempt uint32
 	Content [32]byte // content id
 	Blob    wire.Blob
+	Within  int64 // ms in which all of it should come: its round's deadline; 0: not known
+	Counted bool  // its member was counted before
 }
 
 // Grant is a reply owed to a member.

@@ -33,6 +33,8 @@ type Receiver struct {
 	byKey   map[Key]*upload // looked up only, never ranged over
 	list    []*upload       // in order of their offers; the first cfg.Uploads are admitted
 	waiting int             // bytes of hashes of those that are not
+	paces   []float64       // of the uploads that came complete last
+	down    ms              // since when there is no link
 
 	seq    uint64
 	budget int // parts
@@ -86,9 +88,15 @@ func (r *Receiver) Offer(now int64, o Upload) {
 			r.repeat(old, o)
 			return
 		}
-		r.remove(old, true)
 	}
 	u := &upload{Upload: o, blob: o.Blob.Key(), count: uint32(o.Blob.Count())} // #nosec G115 -- at most topics.MaxParts
+	if old := r.byKey[o.Key]; old != nil {
+		u.slow = old.slow
+		r.remove(old, true)
+	}
+	if o.Counted {
+		r.push(u)
+	}
 	switch {
 	case u.count == 0:
 		return
@@ -97,12 +105,12 @@ func (r *Receiver) Offer(now int64, o Upload) {
 		return
 	}
 	r.byKey[o.Key] = u
-	r.list = append(r.list, u)
-	if len(r.list) > r.cfg.Uploads {
+	if len(r.list) >= r.cfg.Uploads {
 		r.waiting += len(o.Blob.Hashes)
-		r.wait(u, len(r.list)-1)
+		r.wait(u, r.queue(u))
 		return
 	}
+	r.list = append(r.list, u)
 	r.admit(u)
 }
 
@@ -183,14 +191,15 @@ func (r *Receiver) admitNext() {
 	r.admit(next)
 }
 
-// giveUp takes the place of an upload that brings nothing while others wait.
-// It waits from now on, behind them (TR-27).
+// giveUp takes the place of an upload for one that waits. It waits from now on,
+// behind the others of its rank.
 func (r *Receiver) giveUp(u *upload) {
 	r.untell(u, true)
 	r.takeBack(u, u.drop())
 	u.wait()
 	at := slices.Index(r.list, u)
-	r.list = append(slices.Delete(r.list, at, at+1), u)
+	r.list = slices.Delete(r.list, at, at+1)
+	r.queue(u)
 	r.waiting += len(u.Blob.Hashes)
 	r.admitNext()
 }
@@ -229,6 +238,7 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	}
 	if u.left == 0 {
 		u.recall = 0
+		r.paced(u)
 		r.ready.Complete = append(r.ready.Complete, key)
 	}
 	r.settle()
@@ -248,12 +258,17 @@ func (r *Receiver) beat() {
 	r.busy = r.now
 }
 
-// queue is how long what is outstanding may need to cross the link.
-func (r *Receiver) queue() ms { return 2 * r.gap * ms(r.parts) }
+// backlog is how long what is outstanding may need to cross the link.
+func (r *Receiver) backlog() ms { return 2 * r.gap * ms(r.parts) }
 
 // Connected says that the link is up and its subscriptions are granted.
 func (r *Receiver) Connected(now int64) {
 	r.time(now)
+	if !r.connected {
+		for _, u := range r.admitted() {
+			u.since += r.now - max(r.down, u.since)
+		}
+	}
 	r.connected = true
 	r.settle()
 }
@@ -261,6 +276,9 @@ func (r *Receiver) Connected(now int64) {
 // Disconnected says that the link is down: all grants expire (TR-29).
 func (r *Receiver) Disconnected(now int64) {
 	r.time(now)
+	if r.connected {
+		r.down = r.now
+	}
 	r.connected = false
 	for _, u := range r.admitted() {
 		r.takeBack(u, u.drop())
@@ -286,10 +304,12 @@ func (r *Receiver) settle() {
 	for i := 0; i < len(r.admitted()); i++ {
 		u := r.list[i]
 		if r.expire(u); u.expired >= patienceOf && len(r.list) > r.cfg.Uploads {
+			u.slow = true
 			r.giveUp(u)
 			i--
 		}
 	}
+	r.makeRoom()
 	for _, u := range r.admitted() {
 		if n := u.wants(r.room(u)); n > 0 {
 			r.grant(u, n)
@@ -305,7 +325,7 @@ func (r *Receiver) expire(u *upload) {
 		r.takeBack(u, u.drop())
 		u.begin(r.now)
 	}
-	parts, granted := u.expire(r.now, r.queue())
+	parts, granted := u.expire(r.now, r.backlog())
 	r.takeBack(u, parts)
 	if granted > r.halved {
 		r.budget, r.halved = max(r.budget/2, 1), r.now
@@ -338,9 +358,12 @@ func (r *Receiver) Ready() RecvReady {
 		return rd
 	}
 	for _, u := range r.admitted() {
-		if at := u.wake(r.queue()); at > 0 && (rd.Wake == 0 || at < rd.Wake) {
+		if at := u.wake(r.backlog()); at > 0 && (rd.Wake == 0 || at < rd.Wake) {
 			rd.Wake = at
 		}
+	}
+	if at := r.looks(); at > 0 && (rd.Wake == 0 || at < rd.Wake) {
+		rd.Wake = at
 	}
 	return rd
 }

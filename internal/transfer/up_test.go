@@ -23,11 +23,13 @@ func TestUploads(t *testing.T) {
 		w.double = rapid.SampledFrom([]int{0, 100}).Draw(t, "double")
 		w.spoil = rapid.SampledFrom([]int{0, 20}).Draw(t, "spoil")
 		w.broker.part, w.broker.jitter = rapid.Int64Range(0, 20).Draw(t, "broker"), rapid.SampledFrom([]ms{0, 500}).Draw(t, "jitter")
+		w.within = rapid.SampledFrom([]ms{0, 10_000, 100_000, 600_000}).Draw(t, "within")
 		work := ms(0)
 		for i := range rapid.IntRange(1, 12).Draw(t, "sites") {
 			parts := rapid.IntRange(1, 60).Draw(t, "parts")
 			part := rapid.SampledFrom([]ms{0, 1, 10, 100, 1_000, 16_000}).Draw(t, "part")
 			x := w.site(parts, part, rapid.SampledFrom([]ms{0, 30, 300}).Draw(t, "latency"))
+			x.counted = rapid.Bool().Draw(t, "counted")
 			work += ms(parts) * (part + 4*x.link.latency + 100)
 			w.s.after(rapid.Int64Range(0, 60_000).Draw(t, "start"), x.again)
 			w.faults(t, x, i)

@@ -32,11 +32,13 @@ type upload struct {
 	nOwed   int
 	again   bitmap // parts that were granted before and did not come
 	window  int
-	changed ms  // when the window last changed
-	expired int // times in a row
-	took    ms  // the last range
-	granted ms  // the last grant
-	recall  ms  // a repeated offer counts from here on, 0 for none
+	changed ms   // when the window last changed
+	expired int  // times in a row
+	took    ms   // the last range
+	granted ms   // the last grant
+	since   ms   // it has its place
+	slow    bool // it gave its place up for its pace (TR-31)
+	recall  ms   // a repeated offer counts from here on, 0 for none
 }
 
 // span is one range of a grant.
@@ -52,7 +54,7 @@ type span struct {
 func (u *upload) admit(now ms) {
 	n := u.Blob.Count()
 	u.place, u.have, u.owed, u.again = true, newBitmap(n), newBitmap(n), newBitmap(n)
-	u.left = n
+	u.left, u.since = n, now
 	u.begin(now)
 }
 

@@ -26,6 +26,7 @@ type upWorld struct {
 	loss   int          // messages in a thousand
 	double int
 	spoil  int
+	within ms
 	broker pipe // all parts, one after the other
 
 	grants int
@@ -40,19 +41,20 @@ type stage struct {
 }
 
 type upSite struct {
-	w      *upWorld
-	key    Key
-	data   []byte
-	blob   wire.Blob
-	sender *Sender
-	link   pipe
-	on     bool
-	life   int
-	told   string
-	every  ms
-	flying int
-	ended  ms
-	sent   int // parts, every time
+	w       *upWorld
+	key     Key
+	data    []byte
+	blob    wire.Blob
+	sender  *Sender
+	link    pipe
+	on      bool
+	counted bool // before
+	life    int
+	told    string
+	every   ms
+	flying  int
+	ended   ms
+	sent    int // parts, every time
 }
 
 func newUpWorld(t fataler, seed uint64, cfg ReceiverConfig) *upWorld {
@@ -292,7 +294,7 @@ func (w *upWorld) onOffer(x *upSite) {
 	if !w.up || w.answer(x) {
 		return
 	}
-	w.r.Offer(w.s.now, Upload{Key: x.key, Round: 1, Attempt: 1, Content: [32]byte{1}, Blob: x.blob})
+	w.r.Offer(w.s.now, Upload{Key: x.key, Round: 1, Attempt: 1, Content: [32]byte{1}, Blob: x.blob, Within: w.within, Counted: x.counted})
 	w.drive()
 }
 
