@@ -49,6 +49,8 @@ type TaskStats struct {
 
 	Contested int // members that two processes claim
 
+	NeedBytes uint64 // of model parts published again because members asked
+
 	UploadsRunning, UploadsWaiting int // updates that come in parts: with a staging place, and without
 
 	ExportErrors uint64 // records that are in state.db and could not be written to records/
@@ -75,7 +77,7 @@ type tally struct {
 	committed, abandoned, exports uint64
 	seconds                       float64
 	refused                       map[string]uint64
-	up, down                      uint64
+	up, down, needed              uint64
 }
 
 // refusal counts one refused message.
@@ -121,7 +123,7 @@ func (t *task) stats() TaskStats {
 		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
 		Members: t.machine.Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
 		BytesUp: n.up, BytesDown: n.down, ExportErrors: n.exports,
-		Contested: len(t.machine.Contests()),
+		Contested: len(t.machine.Contests()), NeedBytes: n.needed,
 	}
 	if s.Phase == round.Open {
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)

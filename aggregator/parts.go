@@ -6,7 +6,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
@@ -36,7 +35,7 @@ func (t *task) distribution(o round.Order) (wire.Message, error) {
 	}
 	// A manifest on the broker says that its parts were all there.
 	t.shelf, t.shelved = s, t.found == found{s.key, slot}
-	t.mender = transfer.NewMender() // nothing of the version before counts
+	t.mender = t.mender.Next() // nothing of the version before counts
 	t.mender.Hold(s.blob)
 	if t.refill = t.shelved; !t.refill {
 		t.mender.All(t.a.nowMS())
@@ -76,6 +75,10 @@ func (t *task) mend(ctx context.Context, now int64) {
 	t.mendAt = rd.Wake
 	for _, i := range rd.Publish {
 		t.a.parts.carry(ctx, t, t.shelf, i)
+	}
+	for _, i := range rd.Needed {
+		_, n := t.shelf.blob.Span(int(i))
+		t.tally.needed += uint64(n) // #nosec G115 -- of a part
 	}
 	if rd.Done {
 		t.shelved = true
@@ -138,5 +141,5 @@ func (t *task) need(path string, m link.Message) {
 		return
 	}
 	t.step(round.Heard{Now: t.a.nowMS(), Member: path})
-	t.mender.Need(t.a.nowMS(), n)
+	t.mender.Need(t.a.nowMS(), path, n)
 }

@@ -39,6 +39,7 @@ func aggregatorMetrics() []metric[aggregator.Stats] {
 		{"fedmq_aggregator_refused_total", counter, []string{"task", "reason"}, "Messages of members refused, by the reasons of docs/spec/rounds.md.", refused},
 		m("fedmq_aggregator_receive_bytes_total", counter, "Bytes of MQTT payload received of members.", func(t aggregator.TaskStats) float64 { return float64(t.BytesUp) }),
 		m("fedmq_aggregator_transmit_bytes_total", counter, "Bytes of MQTT payload published for members: orders, models, records.", func(t aggregator.TaskStats) float64 { return float64(t.BytesDown) }),
+		m("fedmq_aggregator_need_bytes_total", counter, "Bytes of model parts published again because members asked for them (`need`).", func(t aggregator.TaskStats) float64 { return float64(t.NeedBytes) }),
 		{"fedmq_aggregator_uploads", gauge, []string{"task", "state"}, "Updates that arrive in parts, running or waiting for a place.", uploads},
 		m("fedmq_aggregator_export_errors_total", counter, "Records that could not be written to records/; they are in state.db. Any other failure of the disk ends the process.", func(t aggregator.TaskStats) float64 { return float64(t.ExportErrors) }),
 	}, linkMetrics(func(s aggregator.Stats) aggregator.Link { return s.Link })...)

@@ -50,7 +50,7 @@ func (a *agg) receive(m message) {
 		}
 		if a.machine.Known(path) {
 			a.step(round.Heard{Now: now, Member: path})
-			a.mender.Need(now, b.Need)
+			a.mender.Need(now, path, b.Need)
 		}
 	}
 }

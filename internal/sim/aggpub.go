@@ -178,7 +178,7 @@ func (a *agg) distribution(o round.Order) *modelMsg {
 	blob := cut(a.base, size/2)
 	s := &shelf{blob: blob, key: blob.Key(), slot: uint32(o.Version % slots), bytes: a.base} // #nosec G115 -- small
 	a.shelf, a.shelved = s, a.found == found{s.key, s.slot}
-	a.mender = transfer.NewMender()
+	a.mender = a.mender.Next()
 	a.mender.Hold(blob)
 	a.mender.All(a.now())
 	if a.up {

@@ -8,6 +8,8 @@ const (
 	mendSlow   ms = 4_000 // the same
 	mendPause  ms = 2_000 // between two times that one part is mended
 	retryPause ms = 1_000 // after a publish that failed
+
+	flights = 8 // in which a member may have one model published again (TR-58)
 )
 
 // Mender publishes the parts of one blob on its slot: all of them at first and
@@ -24,22 +26,42 @@ type Mender struct {
 	nFlying int
 	acked   bitmap // since All
 	nAcked  int
-	whole   bool // Done was said, or All never called
-	last    []ms // when each part was handed out
-	pause   ms   // nothing is handed out before
-	window  int  // parts in flight at most
-	changed ms   // when the window last changed
+	whole   bool   // Done was said, or All never called
+	last    []ms   // when each part was handed out
+	needed  bitmap // of due, for members' sake
+	since   ms     // All
+	flight  ms     // from All to the last acknowledgement; 0: not known
+	members map[string]*allowance
+	pause   ms  // nothing is handed out before
+	window  int // parts in flight at most
+	changed ms  // when the window last changed
 }
 
 // MendReady is what a Mender owes.
 type MendReady struct {
 	Publish []uint32 // parts to publish, retained; at most 8 are in flight, on a thin line one
+	Needed  []uint32 // those of them that members asked for
 	Done    bool     // every part has been acknowledged since All; said once
 	Wake    int64    // when the next Tick is wanted, 0 for never
 }
 
 // NewMender returns a mender without a blob.
-func NewMender() *Mender { return &Mender{whole: true, window: 1} }
+func NewMender() *Mender {
+	return &Mender{whole: true, window: 1, members: map[string]*allowance{}}
+}
+
+// Next returns a mender for the next model. What members have had counts on.
+func (m *Mender) Next() *Mender {
+	next := NewMender()
+	next.members = m.members
+	return next
+}
+
+// allowance is what a member may still have published again, in models.
+type allowance struct {
+	left float64
+	at   ms
+}
 
 // Hold sets the blob, and forgets what was owed of another. The same blob
 // changes nothing.
@@ -50,7 +72,7 @@ func (m *Mender) Hold(blob wire.Blob) {
 	}
 	*m = Mender{
 		now: m.now, connected: m.connected, window: m.window, changed: m.changed, key: key, count: uint32(n), // #nosec G115 -- at most topics.MaxParts
-		due: newBitmap(n), flying: newBitmap(n), acked: newBitmap(n), last: make([]ms, n), whole: true,
+		members: m.members, due: newBitmap(n), needed: newBitmap(n), flying: newBitmap(n), acked: newBitmap(n), last: make([]ms, n), whole: true,
 	}
 }
 
@@ -61,23 +83,48 @@ func (m *Mender) All(now int64) {
 		m.due.add(i)
 	}
 	clear(m.acked)
-	m.nAcked, m.whole = 0, m.count == 0
+	clear(m.needed)
+	m.nAcked, m.whole, m.since = 0, m.count == 0, m.now
 }
 
-// Need takes what a member asked for; parts of another blob are not mended,
-// nor those that were published in the last two seconds (TR-51).
-func (m *Mender) Need(now int64, n wire.Need) {
+// Need takes what a member asked for. Parts of another blob are not mended, nor
+// those that may be on their way still (TR-51), nor more than a member's share
+// (TR-58).
+func (m *Mender) Need(now int64, member string, n wire.Need) {
 	m.time(now)
 	if m.count == 0 || n.Blob != m.key {
 		return
 	}
+	share, part := m.share(member), 1/float64(m.count)
 	for _, r := range n.Ranges {
-		for i, end := r.First, clip(r, m.count); i < end; i++ {
-			if !m.flying.has(i) && (m.last[i] == 0 || m.now-m.last[i] >= mendPause) {
-				m.due.add(i)
+		for i, end := r.First, clip(r, m.count); i < end && share.left >= part; i++ {
+			if m.due.has(i) || m.flying.has(i) || m.fresh(i) {
+				continue
 			}
+			m.due.add(i)
+			m.needed.add(i)
+			share.left -= part
 		}
 	}
+}
+
+// fresh reports whether a part was published within the time that the model needs
+// to cross the line, two seconds at least.
+func (m *Mender) fresh(i uint32) bool {
+	return m.last[i] > 0 && (!m.whole || m.now-m.last[i] < max(m.flight, mendPause))
+}
+
+// share is what a member may have published again: one model at first, and one
+// more in eight times the time that it needs.
+func (m *Mender) share(member string) *allowance {
+	a := m.members[member]
+	if a == nil {
+		a = &allowance{left: 1, at: m.now}
+		m.members[member] = a
+	}
+	a.left = min(1, a.left+float64(m.now-a.at)/float64(flights*max(m.flight, mendPause)))
+	a.at = m.now
+	return a
 }
 
 // Sent reports what came of publishing a part; what failed is owed again, a
@@ -153,19 +200,23 @@ func (m *Mender) Ready() MendReady {
 			rd.Wake = m.pause
 			return rd
 		}
-		rd.Publish = m.next()
+		rd.Publish, rd.Needed = m.next()
 	}
 	if !m.whole && m.nAcked == int(m.count) {
-		m.whole, rd.Done = true, true
+		m.whole, rd.Done, m.flight = true, true, m.now-m.since
 	}
 	return rd
 }
 
 // next hands out parts in order of their index.
-func (m *Mender) next() (list []uint32) {
+func (m *Mender) next() (list, needed []uint32) {
 	for i := uint32(0); i < m.count && m.nFlying < m.window; i++ {
 		if !m.due.has(i) || m.flying.has(i) {
 			continue
+		}
+		if m.needed.has(i) {
+			needed = append(needed, i)
+			m.needed.del(i)
 		}
 		m.due.del(i)
 		m.flying.add(i)
@@ -173,7 +224,7 @@ func (m *Mender) next() (list []uint32) {
 		m.last[i] = m.now
 		list = append(list, i)
 	}
-	return list
+	return list, needed
 }
 
 // Progress returns how many parts have been acknowledged since All.

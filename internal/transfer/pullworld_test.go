@@ -260,7 +260,7 @@ func (x *pullSite) drive() {
 		}
 		x.small(func() {
 			if w.up && !w.s.chance(w.loss) {
-				w.m.Need(w.s.now, need)
+				w.m.Need(w.s.now, fmt.Sprintf("%p", x), need)
 				w.drive()
 			}
 		})

@@ -255,7 +255,7 @@ func (s *script) mend(out *strings.Builder, c call) {
 		s.mender.All(s.now)
 	case "need":
 		blob := testBlob(c.text("blob", "a"), s.blob.Count())
-		s.mender.Need(s.now, wire.Need{Blob: blob.Key(), Ranges: c.ranges(0)})
+		s.mender.Need(s.now, c.text("by", "m"), wire.Need{Blob: blob.Key(), Ranges: c.ranges(0)})
 	case "tick":
 		s.mender.Tick(s.now)
 	case "sent", "failed":
