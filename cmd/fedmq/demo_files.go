@@ -70,11 +70,9 @@ func (d *demo) edit(b []byte, broker string) ([]byte, error) {
 	if err := set("$.tasks[0]", fmt.Sprintf("seed: %d", d.Seed)); err != nil {
 		return nil, err
 	}
-	for _, kind := range []string{"mlp", "softmax"} {
-		if strings.Contains(string(b), "model: {"+kind+":") {
-			if err := set("$.tasks[0].model."+kind, fmt.Sprintf("seed: %d", d.Seed)); err != nil {
-				return nil, err
-			}
+	if strings.Contains(string(b), "model: {mlp:") { // the others begin with zeros
+		if err := set("$.tasks[0].model.mlp", fmt.Sprintf("seed: %d", d.Seed)); err != nil {
+			return nil, err
 		}
 	}
 	return []byte(file.String() + "\n"), nil
