@@ -174,6 +174,7 @@ func (b *Broker) serve() {
 		b.wg.Go(func() { l.serve(b) })
 		b.cfg.Log.Info().Str("listener", l.kind).Str("address", l.ln.Addr().String()).Msg("broker listens")
 	}
+	b.wg.Go(func() { b.hook.boundSessions(b.stopping) })
 	close(b.ready)
 }
 

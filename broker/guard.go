@@ -3,6 +3,7 @@ package broker
 import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/mochi-mqtt/server/v2/system"
 )
 
 // guarded is the hook as the library has it: no panic leaves it, because some of
@@ -75,4 +76,26 @@ func (g guarded) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, n int64) {
 // OnRetainedExpired is the hook's.
 func (g guarded) OnRetainedExpired(topic string) {
 	g.guard(nil, func() { g.hook.OnRetainedExpired(topic) })
+}
+
+// OnPublish is the hook's.
+func (g guarded) OnPublish(cl *mqtt.Client, pk packets.Packet) (out packets.Packet, err error) {
+	out, err = pk, packets.ErrRejectPacket
+	g.guard(cl, func() { out, err = g.hook.OnPublish(cl, pk) })
+	return out, err
+}
+
+// OnQosPublish is the hook's.
+func (g guarded) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, again int) {
+	g.guard(cl, func() { g.hook.OnQosPublish(cl, pk, sent, again) })
+}
+
+// OnClientExpired is the hook's.
+func (g guarded) OnClientExpired(cl *mqtt.Client) {
+	g.guard(cl, func() { g.hook.OnClientExpired(cl) })
+}
+
+// OnSysInfoTick is the hook's.
+func (g guarded) OnSysInfoTick(info *system.Info) {
+	g.guard(nil, func() { g.hook.OnSysInfoTick(info) })
 }

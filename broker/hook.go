@@ -34,14 +34,16 @@ type hook struct {
 	limits   Limits
 	accounts *accountant
 	logins   *logins
+	sessions *sessions
 	server   *mqtt.Server
 	retained *store.Retained // nil: in memory only
 
 	begins beginning
 	tally  tally
 
-	keep sync.Mutex // orders what goes to retained
-	subs sync.Map   // *mqtt.Client -> uint16, packet id of the SUBSCRIBE being answered
+	keep      sync.Mutex // orders what goes to retained
+	retention retention
+	subs      sync.Map // *mqtt.Client -> uint16, packet id of the SUBSCRIBE being answered
 }
 
 // access is what one user may do.
@@ -59,7 +61,7 @@ func newHook(cfg Config) (*hook, error) {
 	}
 	h := &hook{
 		open: cfg.Open, users: map[string]*access{}, ns: cfg.Namespace, log: cfg.Log,
-		limits: cfg.Limits, accounts: accounts, logins: newLogins(),
+		limits: cfg.Limits, accounts: accounts, logins: newLogins(), sessions: newSessions(),
 	}
 	if cfg.Open {
 		return h, nil
@@ -110,14 +112,14 @@ func (h *hook) ID() string { return "fedmq" }
 
 // Provides tells the library which methods to call.
 func (h *hook) Provides(b byte) bool {
-	switch b {
-	case mqtt.OnRetainMessage, mqtt.OnRetainedExpired, mqtt.StoredRetainedMessages:
+	if b == mqtt.StoredRetainedMessages {
 		return h.retained != nil
 	}
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnDisconnect,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
-		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
+		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPublish, mqtt.OnRetainMessage, mqtt.OnRetainedExpired,
+		mqtt.OnQosPublish, mqtt.OnClientExpired, mqtt.OnSysInfoTick,
 	}, b) >= 0
 }
 
@@ -128,7 +130,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	if r != 0 && write {
 		h.logDenied(cl, r, "publish", topic)
 	}
-	return r == 0
+	return r == 0 && (write || h.mayQueue(cl, topic))
 }
 
 // mayNot is the access list's answer, 0 for yes. A publish has to be to a topic
@@ -187,11 +189,24 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 
 // OnPacketRead ends a connection that publishes to $-topics: the library
 // would drop the message without an answer and leave the client waiting for
-// its PUBACK for ever (M6). Wildcards in a topic it refuses itself.
+// its PUBACK for ever (M6). Wildcards in a topic it refuses itself. Likewise what
+// is beyond a limit and has no answer that says so.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.FixedHeader.Type == packets.Publish && strings.HasPrefix(pk.TopicName, "$") {
-		h.logDenied(cl, ReasonTopic, "publish", pk.TopicName)
-		return pk, packets.ErrRejectPacket
+	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		if strings.HasPrefix(pk.TopicName, "$") {
+			h.logDenied(cl, ReasonTopic, "publish", pk.TopicName)
+			return pk, packets.ErrRejectPacket
+		}
+		if r := h.tooMuch(cl, &pk); r != 0 && !canAnswer(cl, &pk) && h.mayNot(cl, pk.TopicName, true) == 0 {
+			h.logRetained(cl, r, &pk)
+			return pk, packets.ErrRejectPacket
+		}
+	case packets.Subscribe:
+		if n := len(pk.Filters); n > 0 && cl.State.Subscriptions.Len()+n > h.limitsOf(h.userOf(cl)).Subscriptions {
+			h.logDenied(cl, ReasonSubscriptions, "subscribe", pk.Filters[0].Filter)
+			return pk, packets.ErrRejectPacket
+		}
 	}
 	return pk, nil
 }

@@ -31,7 +31,10 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 }
 
 // OnDisconnect forgets a SUBSCRIBE that was not answered.
-func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.subs.Delete(cl) }
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
+	h.subs.Delete(cl)
+	h.leave(cl)
+}
 
 // OnUnsubscribe does what the library leaves undone when the packet id is
 // among those it sent.

@@ -17,17 +17,29 @@ import (
 // OnRetainMessage queues what the library now holds for the topic, which is
 // not always pk: of two publishers at once, the later one in memory must be
 // the later one on the disk.
-func (h *hook) OnRetainMessage(_ *mqtt.Client, pk packets.Packet, _ int64) {
+func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 	h.keep.Lock()
 	defer h.keep.Unlock()
 	now, ok := h.server.Topics.Retained.Get(pk.TopicName)
 	if !ok {
-		h.retained.DeleteRetained(pk.TopicName)
+		h.dropped(pk.TopicName)
+		return
+	}
+	h.retention.set(h.userOf(cl), pk.TopicName, sizeOf(&now))
+	if h.retained == nil {
 		return
 	}
 	err := h.retained.SetRetained(store.RetainedMessage{Topic: pk.TopicName, Payload: now.Payload, QoS: now.FixedHeader.Qos})
 	if err != nil { // the access list lets no such topic through
 		h.log.Error().Err(err).Msg("retained message is in memory only")
+	}
+}
+
+// dropped notes that nothing is retained on a topic any more; h.keep is locked.
+func (h *hook) dropped(topic string) {
+	h.retention.set("", topic, 0)
+	if h.retained != nil {
+		h.retained.DeleteRetained(topic)
 	}
 }
 
@@ -45,13 +57,25 @@ func (h *hook) reportDisk(err error) {
 func (h *hook) OnRetainedExpired(topic string) {
 	h.keep.Lock()
 	defer h.keep.Unlock()
-	h.retained.DeleteRetained(topic)
+	h.dropped(topic)
 }
 
-// StoredRetainedMessages returns what was kept, at the start.
+// StoredRetainedMessages returns what was kept, at the start: each counts to the
+// user that may write its topic, and what is beyond that user's limits now is
+// dropped.
 func (h *hook) StoredRetainedMessages() ([]storage.Message, error) {
 	var msgs []storage.Message
+	dropped := 0
 	err := h.retained.EachRetained(func(m store.RetainedMessage) error {
+		user := h.writerOf(m.Topic)
+		pk := packets.Packet{TopicName: m.Topic, Payload: m.Payload}
+		if r := h.retention.fits(user, h.limitsOf(user), m.Topic, sizeOf(&pk)); r != 0 {
+			h.tally.refused[r].Add(1)
+			h.retained.DeleteRetained(m.Topic)
+			dropped++
+			return nil
+		}
+		h.retention.set(user, m.Topic, sizeOf(&pk))
 		msgs = append(msgs, storage.Message{
 			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true},
 			TopicName:   m.Topic,
@@ -60,5 +84,8 @@ func (h *hook) StoredRetainedMessages() ([]storage.Message, error) {
 		})
 		return nil
 	})
+	if dropped > 0 {
+		h.log.Warn().Int("messages", dropped).Msg("retained messages beyond limits.*.retained_bytes and retained_topics dropped")
+	}
 	return msgs, err
 }
