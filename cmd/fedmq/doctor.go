@@ -20,9 +20,10 @@ type doctorCmd struct {
 	accessFlags
 	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Node      string `placeholder:"PATH" help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
+	Gentle    bool   `help:"Publish about a tenth: for a broker in use."`
 	Restart   bool   `help:"Also find out what survives a restart of the broker, which you do when asked."`
 	JSON      bool   `help:"Print the report as JSON."`
-	Write     string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker; the file must not exist."`
+	Write     string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker, without a user; the file must not exist."`
 }
 
 func (doctorCmd) Help() string {
@@ -31,6 +32,8 @@ func (doctorCmd) Help() string {
   fedmq doctor tcp://127.0.0.1:1883
   fedmq doctor tls://broker.plant.example -u doctor --password-file doctor.pw --write agg.yaml
 
+It says before how much it will publish; --gentle publishes about a tenth. What each
+line of the report means, and which setting of which broker mends it: docs/ref/doctor.md.
 It publishes below <namespace>/<node>/_fl_v1 only, which the user has to be allowed to
 write and read, sends one message and one Will to topics beside it to see whether an
 access list stops them, and clears what it left, also when interrupted. It needs two
@@ -53,8 +56,9 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	cfg := doctor.Config{
 		Link:      link.Config{Broker: c.URL, Username: c.Username, Password: s.password, TLS: s.tls},
-		Namespace: c.Namespace, Node: c.Node,
+		Namespace: c.Namespace, Node: c.Node, Gentle: c.Gentle,
 	}
+	fmt.Fprintln(os.Stderr, doctor.Plan(c.Namespace, c.Node, c.Gentle))
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		cfg.Step = func(name string) { fmt.Fprintf(os.Stderr, "\r\033[K%s ...", name) }
 		defer fmt.Fprint(os.Stderr, "\r\033[K")
@@ -106,36 +110,31 @@ func (c *doctorCmd) conclude(r *doctor.Report) error {
 	return f.Close()
 }
 
-// fragment is an aggregator's configuration that runs as it is: its task is an
-// example.
+// fragment is an aggregator's configuration that runs as it is where the broker
+// asks for no user: its task is an example, and the examination's user is not the
+// aggregator's.
 func (c *doctorCmd) fragment(r *doctor.Report) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Measured by fedmq doctor. The task is an example: give it your members and model.\nbroker: %q\nnamespace: %s\n", c.URL, c.Namespace)
 	if c.Username != "" {
-		fmt.Fprintf(&b, "username: %q\n", c.Username)
+		b.WriteString("# The aggregator's own user; the examination had another.\n#username: aggregator\n#password_file: aggregator.pw\n")
 	}
-	files := []struct{ key, path string }{{"password_file", c.PasswordFile}, {"ca", c.CA}, {"cert", c.Cert}, {"key", c.Key}}
-	for i, f := range files {
-		if f.path == "" {
-			continue
-		}
-		abs, err := filepath.Abs(f.path)
+	var tls []string
+	if c.CA != "" {
+		ca, err := filepath.Abs(c.CA)
 		if err != nil {
 			return "", err
 		}
-		files[i].path = abs
+		tls = append(tls, fmt.Sprintf("ca: %q", ca))
 	}
-	if p := files[0].path; p != "" {
-		fmt.Fprintf(&b, "password_file: %q\n", p)
-	}
-	var tls []string
-	for _, f := range files[1:] {
-		if f.path != "" {
-			tls = append(tls, fmt.Sprintf("%s: %q", f.key, f.path))
-		}
+	if c.ServerName != "" {
+		tls = append(tls, fmt.Sprintf("server_name: %q", c.ServerName))
 	}
 	if c.Insecure {
 		tls = append(tls, "insecure: true")
+	}
+	if c.Cert != "" {
+		b.WriteString("# It had a certificate too: the aggregator's own is tls: {cert, key}.\n")
 	}
 	if len(tls) > 0 {
 		fmt.Fprintf(&b, "tls: {%s}\n", strings.Join(tls, ", "))

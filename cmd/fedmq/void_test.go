@@ -82,7 +82,7 @@ var siteVoids = map[string][]voidCase{
 	"tasks[].trainer":         {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
 	"tasks[].trainer.tabular": {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
 	"tasks[].trainer.exec":    {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
-	"exec.command":            always("required"), "exec.mode": always("one of a list"), "exec.timeout": always("a time"), "exec.nice": always("a number"), "exec.memory_mb": always("a size"),
+	"exec.command":            always("required"), "exec.mode": always("one of a list"), "exec.start": always("a time"), "exec.timeout": always("a time"), "exec.nice": always("a number"), "exec.memory_mb": always("a size"),
 	"tabular.train":        always("required"),
 	"tabular.test":         {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
 	"tabular.split":        {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
@@ -357,7 +357,7 @@ var alwaysFlags = map[string]string{
 	"wait": "how long", "check": "what", "http": "where", "data-dir": "where", "max-packet": "a size", "part-size": "a size", "sign-key": "watch warns in a pipe",
 	"aggregator-key": "who is believed", "token": "see token-file", "token-file": "dashboard refuses both", "demo example": "what", "demo listen": "where", "demo slow": "how fast",
 	"processes": "how", "init trainer": "what", "up again": "what", "broker listen": "where", "broker ws": "where", "broker tls": "where", "broker wss": "where", "broker open": "see users",
-	"doctor node": "where", "doctor restart": "what", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when",
+	"doctor node": "where", "doctor restart": "what", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when",
 	"bench round params": "a size", "bench round sites": "a number", "bench round rounds": "a number", "bench round profile": "where", "bench fold params": "a size", "bench fold members": "a number",
 	"bench codec params": "a size", "model get follow": "how long", "model put version": "a number", "model put force": "whether",
 }

@@ -76,7 +76,7 @@ func (b *broker) left() (out []string) {
 }
 
 // fewer is enough for most tests.
-var fewer = extent{packet: 1<<20 + 128<<10, wildcard: 100, order: 50, queue: 500}
+var fewer = extent{packet: 1<<20 + 128<<10, wildcard: 100, order: 50, queue: 500, parts: 16}
 
 // examine runs an examination.
 func examine(t *testing.T, prepare func(*broker, *Config, *mochi.Capabilities), check func(*testing.T, *broker, *Report, error)) {

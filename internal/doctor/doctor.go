@@ -32,6 +32,8 @@ type Config struct {
 	// Restart, if set, is called once the broker should be restarted, with a
 	// wait of up to RestartWait for it to go and come back.
 	Restart func()
+	// Gentle sends less: about a tenth of the bytes.
+	Gentle bool
 	// Step is called with the name of each step before it; nil: silence.
 	Step func(name string)
 
@@ -44,11 +46,12 @@ type extent struct {
 	wildcard int // small retained messages under one wildcard
 	order    int // messages to a subscriber that keeps up
 	queue    int // messages to one that does not
+	parts    int // retained ones of part size, asked for by exact topic
 }
 
 // whole tries what fedmq can want: a part of the largest part_size with its
 // topic, and more messages than the 1,000 that brokers like to stop at.
-var whole = extent{packet: 4<<20 + 8<<10, wildcard: 1500, order: 500, queue: 2000}
+var whole = extent{packet: 4<<20 + 8<<10, wildcard: 1500, order: 500, queue: 2000, parts: 16}
 
 // Times of an examination.
 const (
@@ -112,7 +115,11 @@ func newExam(cfg Config) (*exam, error) {
 	if cfg.Node == "" {
 		cfg.Node = "fedmq-doctor/" + random
 	}
-	if cfg.extent == (extent{}) {
+	switch {
+	case cfg.extent != extent{}:
+	case cfg.Gentle:
+		cfg.extent = gentle
+	default:
 		cfg.extent = whole
 	}
 	e := &exam{cfg: cfg, wait: leastWait, dirty: map[string]bool{}}

@@ -29,7 +29,7 @@ func TestGenerousBroker(t *testing.T) {
 			t.Errorf("packet limit %d, at least %t", r.PacketBytes, r.PacketAtLeast)
 		}
 		want := Retained{
-			Of: partsTried, PartBytes: defaultPart, QoS0: partsTried, QoS1: partsTried, Flag: true,
+			Of: whole.parts, PartBytes: defaultPart, QoS0: whole.parts, QoS1: whole.parts, Flag: true,
 			Bytes: whole.packet, AtLeast: true, Wildcard: whole.wildcard, WildcardOf: whole.wildcard,
 		}
 		if r.Retained != want {

@@ -8,10 +8,8 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 )
 
-const (
-	partsTried    = 16 // of part size, asked for by exact topic, 8 filters a SUBSCRIBE
-	filtersPerSub = 8  // as internal/link asks
-)
+// filtersPerSub is how many parts a SUBSCRIBE asks for, as internal/link does.
+const filtersPerSub = 8
 
 // retained asks for retained parts by exact topic, as a site does, at either
 // QoS.
@@ -22,12 +20,12 @@ func (e *exam) retained(ctx context.Context) error {
 	}
 	defer pub.Close()
 	r := &e.report.Retained
-	r.Of, r.PartBytes = partsTried, partSize(e.report.PacketBytes, len(e.owner.ModelPart(0, 0)))
+	r.Of, r.PartBytes = e.cfg.extent.parts, partSize(e.report.PacketBytes, len(e.owner.ModelPart(0, 0)))
 	if r.PartBytes <= 0 {
 		return nil
 	}
 	var parts []link.Message
-	for i := range partsTried {
+	for i := range r.Of {
 		parts = append(parts, link.Message{Topic: e.owner.ModelPart(0, i), Payload: filler(r.PartBytes), QoS: 1, Retained: true})
 	}
 	if _, err := e.publish(ctx, pub, parts...); err != nil {

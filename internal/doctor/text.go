@@ -11,10 +11,18 @@ func (r *Report) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, measured below %s in %.0f s\n\n", r.Broker, r.Node, r.Seconds)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var cures strings.Builder
 	for _, row := range r.rows() {
-		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+		mark, cure := r.judge(row[0])
+		fmt.Fprintf(w, "%s\t%s\t%s\n", mark, row[0], row[1])
+		if cure != "" && mark == markBad {
+			fmt.Fprintf(&cures, "BAD %s: %s\n", row[0], cure)
+		}
 	}
 	_ = w.Flush() // into memory
+	if cures.Len() > 0 {
+		b.WriteString("\n" + cures.String())
+	}
 	if r.Advice.Usable {
 		fmt.Fprintf(&b, "\nadvice: part_size: %d\n", r.Advice.PartSize)
 	} else {
