@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
 
 // Warnings names settings of a valid configuration that will have no effect with
-// these models and members.
+// these models and members, and weights that no round will change.
 func (c Config) Warnings() (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	full := c.withDefaults()
@@ -19,6 +20,9 @@ func (c Config) Warnings() (out []string) {
 		parts = parts || !whole
 		if whole && t.Slots != 0 {
 			warn("tasks[%d] (%s): slots has no effect: the model travels in one message, not in parts", i, t.Name)
+		}
+		if names := kept(t.Init.Schema); len(names) > 0 {
+			warn("tasks[%d] (%s): model: the rule keep leaves as they are, never averaged: %s", i, t.Name, strings.Join(names, ", "))
 		}
 		if a, b, ok := covered(t.Members); ok {
 			warn("tasks[%d] (%s): members: %s has no effect beside %s", i, t.Name, a, b)
@@ -39,6 +43,24 @@ func (c Config) Warnings() (out []string) {
 		}
 	}
 	return out
+}
+
+// kept names the float tensors that stay as they are, those of a z-score aside.
+func kept(s model.Schema) (names []string) {
+	const most = 8
+	n := 0
+	for _, spec := range s {
+		if spec.Rule != model.Keep || spec.DType == model.I64 || spec.Name == model.ZMeanName || spec.Name == model.ZSDName {
+			continue
+		}
+		if n++; n <= most {
+			names = append(names, fmt.Sprintf("%s %v%v", spec.Name, spec.DType, spec.Shape))
+		}
+	}
+	if n > most {
+		names = append(names, fmt.Sprintf("and %d more", n-most))
+	}
+	return names
 }
 
 // takes reports whether a task takes the member of this path.

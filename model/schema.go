@@ -42,6 +42,15 @@ func (s Spec) Elements() int {
 // Bytes returns the size of the tensor's values in a blob.
 func (s Spec) Bytes() int { return s.Elements() * s.DType.Size() }
 
+// Place returns the indices of element i, row-major.
+func (s Spec) Place(i int) []int {
+	at := make([]int, len(s.Shape))
+	for d := len(at) - 1; d >= 0; d-- {
+		at[d], i = i%s.Shape[d], i/s.Shape[d]
+	}
+	return at
+}
+
 // check validates one spec and returns its size in bytes.
 func (s Spec) check() (int, error) {
 	if err := checkName(s.Name); err != nil {

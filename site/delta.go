@@ -41,17 +41,19 @@ func subtract(spec model.Spec, dst, a, b []byte) error {
 	switch spec.DType {
 	case model.F32:
 		for i := 0; i < len(dst); i += 4 {
-			x := math.Float32frombits(le.Uint32(a[i:])) - math.Float32frombits(le.Uint32(b[i:]))
+			trained := math.Float32frombits(le.Uint32(a[i:]))
+			x := trained - math.Float32frombits(le.Uint32(b[i:]))
 			if x-x != 0 {
-				return fmt.Errorf("tensor %s: %w", spec.Name, errNotFinite)
+				return diverged(spec, i/4, float64(trained))
 			}
 			le.PutUint32(dst[i:], math.Float32bits(x))
 		}
 	case model.F64:
 		for i := 0; i < len(dst); i += 8 {
-			x := math.Float64frombits(le.Uint64(a[i:])) - math.Float64frombits(le.Uint64(b[i:]))
+			trained := math.Float64frombits(le.Uint64(a[i:]))
+			x := trained - math.Float64frombits(le.Uint64(b[i:]))
 			if x-x != 0 {
-				return fmt.Errorf("tensor %s: %w", spec.Name, errNotFinite)
+				return diverged(spec, i/8, trained)
 			}
 			le.PutUint64(dst[i:], math.Float64bits(x))
 		}
@@ -63,6 +65,13 @@ func subtract(spec model.Spec, dst, a, b []byte) error {
 		return fmt.Errorf("tensor %s: updates of %v are not supported", spec.Name, spec.DType)
 	}
 	return nil
+}
+
+// diverged says which value of the trained model has no difference from the one
+// received.
+func diverged(spec model.Spec, i int, trained float64) error {
+	return fmt.Errorf("tensor %s: value %v is %g after training: %w; a smaller learning rate, or a limit of the gradients' norm, may help; missing values in the data do this too",
+		spec.Name, spec.Place(i), trained, errNotFinite)
 }
 
 // checkStatistics reports why s is not the answer to a statistics order: the
@@ -78,12 +87,12 @@ func checkStatistics(s *model.Model) error {
 		if err != nil {
 			return err
 		}
-		for _, x := range v {
+		for i, x := range v {
 			if x-x != 0 {
-				return fmt.Errorf("statistics: %s: %w", spec.Name, errNotFinite)
+				return fmt.Errorf("statistics: %s of feature %d is %g: %w", spec.Name, i, x, errNotFinite)
 			}
 			if x < 0 && spec.Name != model.StatMeanName {
-				return fmt.Errorf("statistics: %s is negative", spec.Name)
+				return fmt.Errorf("statistics: %s of feature %d is %g, want 0 or more", spec.Name, i, x)
 			}
 		}
 	}

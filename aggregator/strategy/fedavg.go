@@ -26,7 +26,7 @@ func (f *fedAvg) Begin(base *model.Model, g fold.Grid) error {
 	}
 	shared := base.Schema.Shared()
 	if len(shared) == 0 {
-		return fmt.Errorf("%w: no tensor is shared", ErrUnsupported)
+		return fmt.Errorf("%w: none of its %d tensors is averaged, all have the rule keep: nothing would be trained", ErrUnsupported, len(base.Schema))
 	}
 	for _, spec := range shared {
 		if err := averaged(spec, base.Bytes(spec.Name)); err != nil {
@@ -54,25 +54,6 @@ func (f *fedAvg) sum(i int) *fold.Sum {
 	return f.sums[i]
 }
 
-// averaged reports a tensor that fedavg cannot average, or whose values are no
-// numbers to start from.
-func averaged(spec model.Spec, values []byte) error {
-	switch {
-	case spec.Rule == model.Mean && spec.DType == model.F32:
-		if fold.Finite32(values) {
-			return nil
-		}
-	case spec.Rule == model.Mean && spec.DType == model.F64:
-		if fold.Finite64(values) {
-			return nil
-		}
-	default:
-		return fmt.Errorf("%w: tensor %q is %v with the rule %v; fedavg takes f32 and f64 with the rule mean, others with keep",
-			ErrUnsupported, spec.Name, spec.DType, spec.Rule)
-	}
-	return fmt.Errorf("strategy: tensor %q of the model: %w", spec.Name, fold.ErrNotFinite)
-}
-
 func (f *fedAvg) Check(delta *model.Model, weight uint64) error {
 	if err := delta.Check(); err != nil {
 		return err
@@ -90,7 +71,7 @@ func (f *fedAvg) Check(delta *model.Model, weight uint64) error {
 		}
 		err := check(rest[:n], weight, float64(weight))
 		if rank(err) > rank(worst) {
-			worst = fmt.Errorf("tensor %q: %w", spec.Name, err)
+			worst = f.blame(spec, 0, err)
 		}
 		rest = rest[n:]
 	}
@@ -100,7 +81,7 @@ func (f *fedAvg) Check(delta *model.Model, weight uint64) error {
 func (f *fedAvg) CheckPart(part []byte, off int, weight uint64) error {
 	var worst error
 	for i, spec := range f.shared {
-		x := inside(part, off-f.shared.Offset(i), spec)
+		x, first := inside(part, off-f.shared.Offset(i), spec)
 		if len(x) == 0 {
 			continue
 		}
@@ -109,23 +90,23 @@ func (f *fedAvg) CheckPart(part []byte, off int, weight uint64) error {
 			check = f.sum(i).CheckSome64
 		}
 		if err := check(x, weight, float64(weight)); rank(err) > rank(worst) {
-			worst = fmt.Errorf("tensor %q: %w", spec.Name, err)
+			worst = f.blame(spec, first, err)
 		}
 	}
 	return worst
 }
 
 // inside returns the whole values of a tensor in a part that starts off bytes
-// after the tensor does.
-func inside(part []byte, off int, spec model.Spec) []byte {
+// after the tensor does, and the place of the first of them in the tensor.
+func inside(part []byte, off int, spec model.Spec) (values []byte, first int) {
 	size := spec.DType.Size()
 	from := max(off+size-1, 0) / size * size // of the first whole value, in the tensor
 	to := min(off+len(part), spec.Bytes())
 	to -= to % size
 	if to <= from {
-		return nil
+		return nil, 0
 	}
-	return part[from-off : to-off]
+	return part[from-off : to-off], from / size
 }
 
 // rank orders verdicts, so that which one is told does not depend on the order

@@ -36,7 +36,7 @@ func CheckStatistics(update *model.Model) error {
 	}
 	for i := range m.N {
 		if math.Abs(m.Mean[i]) > maxMean || m.M2[i] > maxM2 {
-			return fmt.Errorf("%w: feature %d has the mean %g, M2 %g", fold.ErrOutOfRange, i, m.Mean[i], m.M2[i])
+			return fmt.Errorf("%w: feature %d has the mean %g, M2 %g; at most %g and %g", fold.ErrOutOfRange, i, m.Mean[i], m.M2[i], maxMean, maxM2)
 		}
 	}
 	return nil

@@ -126,7 +126,7 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 	case len(found) > 1 || len(found) == 1 && m.File != "":
 		return nil, errors.New("model: want one of mlp, softmax, linear and file")
 	case m.File != "":
-		return model.ReadSafetensorsFile(at(dir, m.File), maxModelFile)
+		return readFirst(at(dir, m.File))
 	case len(found) == 0:
 		return nil, errors.New("model: missing; want mlp, softmax, linear or file")
 	}
@@ -297,4 +297,20 @@ func (e *ends) err() error {
 		return context.Canceled
 	}
 	return nil
+}
+
+// readFirst reads the model that a federation begins with. Files that were not
+// made for fedmq have no rules: integers, such as the counters of a batch norm
+// in a state_dict, are kept, as no strategy averages them.
+func readFirst(path string) (*model.Model, error) {
+	m, err := model.ReadSafetensorsFile(path, maxModelFile)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.Schema { // the model is ours alone
+		if s := &m.Schema[i]; s.DType == model.I64 && s.Rule == model.Mean {
+			s.Rule = model.Keep
+		}
+	}
+	return m, nil
 }

@@ -162,6 +162,7 @@ func (u *up) run(ctx context.Context) (err error) {
 		return usageError{err}
 	}
 	cfg.Log = u.log
+	warn(u.log, cfg.Warnings())
 	b, err := u.broker(ctx)
 	if err != nil {
 		return err
@@ -195,6 +196,7 @@ func (u *up) ready(ctx context.Context) ([]site.Config, error) {
 				return // with its trainers closed
 			}
 			cfg.Log = log
+			warn(log, cfg.Warnings())
 			sites[i] = cfg
 		})
 	}

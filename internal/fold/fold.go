@@ -108,7 +108,8 @@ func (s *Sum) Reset(g Grid) {
 
 // Check32 reports whether x, little-endian float32 of weight n and coefficient
 // c (float64(n) for a plain mean), can be added: [ErrNotFinite] before
-// [ErrOutOfRange] before [ErrFull]. It changes nothing. It panics when x has
+// [ErrOutOfRange] before [ErrFull]; a value to blame is named by a [*ValueError].
+// It changes nothing. It panics when x has
 // not 4 bytes a coordinate.
 func (s *Sum) Check32(x []byte, n uint64, c float64) error {
 	s.sized(x, 4)
@@ -118,13 +119,13 @@ func (s *Sum) Check32(x []byte, n uint64, c float64) error {
 // CheckSome32 is [Sum.Check32] for any whole values of an update, as they
 // arrive in parts.
 func (s *Sum) CheckSome32(x []byte, n uint64, c float64) error {
-	limit := uint32(0)
+	limit := uint32(inf32 - 1) // a weight that is out of range is no fault of the values
 	err := s.coefficient(n, c)
 	if !errors.Is(err, ErrOutOfRange) {
 		limit = limit32(s.grid, n, c)
 	}
 	if !each(len(x)/4, func(lo, hi int) bool { return within32(x[4*lo:4*hi], limit) }) {
-		return reason32(x)
+		return outside32(x, limit)
 	}
 	return err
 }
@@ -137,13 +138,13 @@ func (s *Sum) Check64(x []byte, n uint64, c float64) error {
 
 // CheckSome64 is [Sum.CheckSome32] for float64 values.
 func (s *Sum) CheckSome64(x []byte, n uint64, c float64) error {
-	limit := uint64(0)
+	limit := uint64(inf64 - 1) // a weight that is out of range is no fault of the values
 	err := s.coefficient(n, c)
 	if !errors.Is(err, ErrOutOfRange) {
 		limit = limit64(s.grid, n, c)
 	}
 	if !each(len(x)/8, func(lo, hi int) bool { return within64(x[8*lo:8*hi], limit) }) {
-		return reason64(x)
+		return outside64(x, limit)
 	}
 	return err
 }
@@ -196,7 +197,7 @@ func (s *Sum) sized(x []byte, size int) {
 func (s *Sum) coefficient(n uint64, c float64) error {
 	// c * 2^-G must stay finite: it multiplies the values.
 	if n < 1 || n > MaxWeight || !(c >= 0) || math.IsInf(s.scaled(c), 0) {
-		return ErrOutOfRange
+		return fmt.Errorf("%w: the weight %d with the coefficient %g", ErrOutOfRange, n, c)
 	}
 	if n > 1<<s.grid.W-s.weight {
 		return ErrFull
@@ -221,19 +222,4 @@ func (s *Sum) take(n uint64, c float64) (k float64) {
 // pow2 returns 2^e for |e| <= 1022.
 func pow2(e int) float64 {
 	return math.Float64frombits(uint64(e+1023) << 52) // the range is checked by Grid.Check
-}
-
-// reason32 says why some value of x is outside the grid.
-func reason32(x []byte) error {
-	if !Finite32(x) {
-		return ErrNotFinite
-	}
-	return ErrOutOfRange
-}
-
-func reason64(x []byte) error {
-	if !Finite64(x) {
-		return ErrNotFinite
-	}
-	return ErrOutOfRange
 }

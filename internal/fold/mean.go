@@ -67,12 +67,19 @@ func (s *Sum) ApplyMean64(dst, base []byte) {
 	})
 }
 
-// Finite32 and Finite64 report whether all little-endian values are finite.
-func Finite32(x []byte) bool {
-	return each(len(x)/4, func(lo, hi int) bool { return within32(x[4*lo:4*hi], inf32-1) })
+// FirstNotFinite32 returns a [*ValueError] for the first NaN or infinity among
+// little-endian values, nil if there is none (F-12).
+func FirstNotFinite32(x []byte) error {
+	if each(len(x)/4, func(lo, hi int) bool { return within32(x[4*lo:4*hi], inf32-1) }) {
+		return nil
+	}
+	return outside32(x, inf32-1)
 }
 
-// Finite64 is [Finite32] for float64.
-func Finite64(x []byte) bool {
-	return each(len(x)/8, func(lo, hi int) bool { return within64(x[8*lo:8*hi], inf64-1) })
+// FirstNotFinite64 is [FirstNotFinite32] for float64.
+func FirstNotFinite64(x []byte) error {
+	if each(len(x)/8, func(lo, hi int) bool { return within64(x[8*lo:8*hi], inf64-1) }) {
+		return nil
+	}
+	return outside64(x, inf64-1)
 }

@@ -19,10 +19,10 @@ func (m Moments) Check() error {
 	for i, n := range m.N {
 		mean, m2 := m.Mean[i], m.M2[i]
 		if !finite(n) || !finite(mean) || !finite(m2) {
-			return fmt.Errorf("%w: moments of feature %d", ErrNotFinite, i)
+			return fmt.Errorf("%w: feature %d has n %g, mean %g, M2 %g", ErrNotFinite, i, n, mean, m2)
 		}
 		if n < 0 || n > 1<<53 || n != math.Trunc(n) || m2 < 0 {
-			return fmt.Errorf("%w: feature %d has n %g, M2 %g", ErrOutOfRange, i, n, m2)
+			return fmt.Errorf("%w: feature %d has n %g, M2 %g; want a count and 0 or more", ErrOutOfRange, i, n, m2)
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ from . import _safetensors
 from ._safetensors import Array
 
 #: What the aggregator makes of sums, and the sum to send for it.
-_MEANS = {"accuracy": "correct", "macro_f1": "confusion.<i>.<j>", "rmse": "se", "mse": "se", "mae": "ae", "r2": "se, y and yy"}
+_MEANS = {"accuracy": "correct", "macro_f1": "confusion.<i>.<j>", "rmse": "se", "mse": "se", "mae": "ae", "r2": "se, y_mean and y_m2"}
 _MOST = 256  # numbers of one update
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -30,6 +30,24 @@ def arrays(what: str, value: Any) -> Mapping[str, Array]:
         if not isinstance(name, str):
             raise Refused(f"{what} returned a mapping with the key {name!r}: want names of tensors")
     return value
+
+
+def first(tensors: Mapping[str, Array], rules: Mapping[str, str]) -> Dict[str, str]:
+    """The rules of a first model: integers are kept. What cannot be averaged and
+    has no rule is refused, since it would never be trained."""
+    out = {name: "keep" for name, a in tensors.items() if np.asarray(a).dtype.kind == "i"}
+    out.update(rules)
+    for name, value in tensors.items():
+        a = np.asarray(value)
+        if out.get(name, "mean") != "mean" or not _safetensors.carries(a.dtype):
+            continue  # a type that does not travel is refused when it is written
+        cure = f"or leave it as it is, never averaged, with rules={{{name!r}: 'keep'}}"
+        if a.dtype.kind != "f" or a.itemsize < 4:
+            raise Refused(f"{name} is {_safetensors.type_name(a.dtype)}, and what is averaged is float32 or float64: make it one of these, {cure}")
+        if not np.isfinite(a).all():
+            at = np.argwhere(~np.isfinite(a))[0].tolist()
+            raise Refused(f"{name} holds {a[tuple(at)]} at {at}, and a mean of that is no number: begin with finite values, {cure}")
+    return out
 
 
 class Given:
@@ -108,7 +126,9 @@ def explain(e: BaseException) -> str:
         shown.stack = traceback.StackSummary.from_list([f for f in shown.stack if os.path.dirname(os.path.abspath(f.filename)) != _HERE])
         theirs = theirs or len(shown.stack) > 0
         shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
-    if isinstance(e, Refused) or not theirs:
+    if isinstance(e, Refused):
+        return f"fedmq_trainer: {e}\n"
+    if not theirs:
         return "".join(whole.format_exception_only())
     return "".join(whole.format())
 

@@ -28,7 +28,8 @@ VERSION = 1
 
 def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optional[Evaluate] = None,
         statistics: Optional[Statistics] = None, init: Optional[Init] = None,
-        rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None, name: str = "fedmq_trainer") -> None:
+        rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None, name: str = "fedmq_trainer",
+        check: Optional[Callable[[], None]] = None) -> None:
     """Train for a site until the agent ends.
 
     ``train`` gets the global model, arrays by name, and a :class:`Job`, and
@@ -38,7 +39,8 @@ def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optio
     :func:`classification`), ``statistics`` what :func:`moments` gives, ``init`` a
     first model; integer tensors of it get the rule keep, ``rules`` names others.
     ``samples`` is the number of training rows: the site's weight. ``settings``
-    names those that the script reads: an order with another is refused.
+    names those that the script reads: an order with another is refused. ``check``
+    is called first: what it raises keeps the site from starting.
 
     What the script prints goes to the agent's log.
     """
@@ -46,7 +48,7 @@ def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optio
         sys.exit("This program is a trainer: `fedmq site` starts it (see trainer: {exec: ...} of a site's configuration).")
     source, out = _pair or _pipes.own()
     with out:
-        server = _Server(out, samples, train, evaluate, statistics, init, rules or {}, settings, name)
+        server = _Server(out, samples, train, evaluate, statistics, init, rules or {}, settings, name, check)
         if "FEDMQ_WORK" in os.environ:
             sys.exit(server.once(os.environ))
         server.converse(source)
@@ -66,7 +68,8 @@ def progress(done: int, total: int) -> None:
 class _Server:
     def __init__(self, out: IO[bytes], samples: Union[int, Callable[[], int]], train: Train, evaluate: Optional[Evaluate],
                  statistics: Optional[Statistics], init: Optional[Init], rules: Mapping[str, str],
-                 settings: Optional[Sequence[str]], name: str) -> None:
+                 settings: Optional[Sequence[str]], name: str, check: Optional[Callable[[], None]]) -> None:
+        self.check = check
         self.out, self.samples, self.name, self.rules, self.settings = out, samples, name, rules, settings
         self.train, self.evaluate, self.statistics, self.init = train, evaluate, statistics, init
         self.lock = threading.Lock()
@@ -84,6 +87,8 @@ class _Server:
     def hello(self) -> bool:
         """Say what this program is, or why it cannot start (X-4)."""
         try:
+            if self.check is not None:
+                self.check()
             n = _answers.rows(self.samples() if callable(self.samples) else self.samples)
         except Exception as e:
             print(_answers.explain(e), file=sys.stderr, end="")
@@ -161,8 +166,7 @@ class _Server:
             _safetensors.save(request["out"], _answers.arrays("statistics", self.statistics(job)))
         elif job.work == "init" and self.init is not None:
             tensors = _answers.arrays("init", self.init(job))
-            kept = {name: "keep" for name, a in tensors.items() if np.asarray(a).dtype.kind in "iV"}
-            _safetensors.save(request["out"], tensors, {**kept, **self.rules})
+            _safetensors.save(request["out"], tensors, _answers.first(tensors, self.rules))
         else:
             raise ValueError(f"this trainer cannot do {job.work!r}")
         return {}

@@ -110,6 +110,11 @@ def carries(dtype: "np.dtype[Any]") -> bool:
     return dtype.newbyteorder("<") in _NAMES
 
 
+def type_name(dtype: "np.dtype[Any]") -> str:
+    """What people call it."""
+    return "bfloat16" if dtype == BF16 else str(dtype)
+
+
 def _named(name: str) -> str:
     """Refuse what stands for bytes that are no text: two names could fall together."""
     if "\ufffd" in name or any("\ud800" <= c <= "\udfff" for c in name):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.base import clone, is_classifier
 
-from . import _run, metrics
+from . import _answers, _run, metrics
 from ._job import Job
 from ._safetensors import Array
 
@@ -38,7 +38,13 @@ def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tu
         samples=len(rows.y), train=linear.train,
         evaluate=(lambda m, job: linear.evaluate(m, held)) if held else None,
         statistics=(lambda job: metrics.moments(rows.x)) if zscore else None, init=linear.first,
-        rules={_MEAN: "keep", _SD: "keep"} if zscore else None, settings=linear.settings(), name=f"scikit-learn {sklearn.__version__}")
+        rules={_MEAN: "keep", _SD: "keep"} if zscore else None, settings=linear.settings(), check=linear.check,
+        name=f"scikit-learn {sklearn.__version__}")
+
+
+# What a linear model has after partial_fit besides its weights: labels, counters
+# of the call, and what follows from its parameters.
+_USUAL = {"classes_", "n_features_in_", "feature_names_in_", "n_iter_", "t_", "loss_function_", "_loss_function_", "_expanded_class_weight"}
 
 
 class _Rows:
@@ -64,6 +70,7 @@ class Linear:
         """A new estimator with the model's weights."""
         e = clone(self.estimator).set_params(**params)
         self.make_room(e)
+        self.plain(e)
         e.coef_[...], e.intercept_[...] = model["coef"], model["intercept"]
         if hasattr(e, "t_"):
             e.t_ = 1.0  # the schedule of the learning rate begins anew, as the weights do
@@ -76,6 +83,25 @@ class Linear:
     def make_room(self, e: Any) -> None:
         """Have the estimator lay out its weights."""
         e.partial_fit(np.zeros((1, self.rows.x.shape[1])), self.rows.y[:1], **self.first_call)
+
+    def check(self) -> None:
+        """Refuse an estimator of which these tensors are not all."""
+        e = clone(self.estimator)
+        self.make_room(e)
+        self.plain(e)
+
+    def plain(self, e: Any) -> None:
+        name = type(e).__name__
+        if getattr(e, "average", False):
+            raise _answers.Refused(f"{name}(average={e.average!r}) predicts with an average over its own steps, which does not travel:"
+                                   " want average=False; the federation averages")
+        if missing := [a for a in ("coef_", "intercept_") if not isinstance(getattr(e, a, None), np.ndarray)]:
+            raise _answers.Refused(f"{name} has no {' and no '.join(missing)}: want a linear model such as SGDClassifier(loss='log_loss') or SGDRegressor()")
+        usual = _USUAL | {"coef_", "intercept_"} | set(e.get_params(deep=False))
+        state = [a for a, v in vars(e).items() if a not in usual and (isinstance(v, np.ndarray) or a.endswith("_"))]
+        if state:
+            raise _answers.Refused(f"{name} learns {', '.join(sorted(state)[:5])} besides coef_ and intercept_, which would not travel:"
+                                   " want SGDClassifier, SGDRegressor, Perceptron or their like, or fedmq_trainer.run with all its arrays")
 
     def scaled(self, x: Array, model: Dict[str, Array]) -> Array:
         if not self.zscore:

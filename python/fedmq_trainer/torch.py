@@ -2,8 +2,11 @@
 
 The names of the tensors are those of ``state_dict()``, their bits go there and
 back unchanged. Integer buffers, such as the ``num_batches_tracked`` of a batch
-norm, have the rule keep: they are in the model and never averaged. Buffers of a
-type that does not travel (bool, int32 ...) and extra state stay at the site.
+norm, have the rule keep: they are in the model and never averaged; so have
+buffers and frozen parameters of 16 bits, and buffers that hold an infinity, such
+as a causal mask. Parameters of 16 bits that are to be trained are refused.
+Buffers of a type that does not travel (bool, int32 ...) and extra state stay at
+the site.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
     for name, t in module.state_dict().items():
         if not _travels(t):
             print(f"fedmq_trainer: {name} ({getattr(t, 'dtype', type(t).__name__)}) does not travel and stays at the site", file=sys.stderr)
+    all_rules = _rules(module, rules or {})
 
     def fit(weights: Dict[str, Array], job: Job) -> Dict[str, Array]:
         torch.manual_seed(job.seed_int)
@@ -61,8 +65,40 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         torch.manual_seed(job.seed_int)
         return get(module if isinstance(model, torch.nn.Module) else model())
 
-    _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=rules, settings=settings,
-             name=f"PyTorch {torch.__version__}")
+    _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=all_rules, settings=settings,
+             check=lambda: _trainable(module, all_rules), name=f"PyTorch {torch.__version__}")
+
+
+def _rules(module: torch.nn.Module, given: Mapping[str, str]) -> Dict[str, str]:
+    """The rules given, and keep for what is no parameter in training and cannot
+    be averaged. What is kept, integers aside, is said."""
+    out = dict(given)
+    trained = _trained(module)
+    for name, t in module.state_dict().items():
+        if name in out or name in trained or not _travels(t) or not t.is_floating_point():
+            continue
+        if t.dtype not in (torch.float32, torch.float64) or not bool(torch.isfinite(t).all()):
+            out[name] = "keep"
+    kept = [f"{name} ({t.dtype})" for name, t in module.state_dict().items() if out.get(name) == "keep" and t.is_floating_point()]
+    if kept:
+        print(f"fedmq_trainer: kept as they are, never averaged: {', '.join(kept)}", file=sys.stderr)
+    return out
+
+
+def _trained(module: torch.nn.Module) -> Dict[str, torch.dtype]:
+    """The parameters that training changes, shared ones by each of their names."""
+    return {name: t.dtype for name, t in module.state_dict(keep_vars=True).items() if isinstance(t, torch.Tensor) and t.requires_grad}
+
+
+def _trainable(module: torch.nn.Module, rules: Mapping[str, str]) -> None:
+    """Refuse parameters that would be trained here and averaged nowhere."""
+    odd = [(name, dtype) for name, dtype in _trained(module).items()
+           if dtype not in (torch.float32, torch.float64) and rules.get(name) != "keep"]
+    if odd:
+        name, dtype = odd[0]
+        more = f" (and {len(odd) - 1} more parameters)" if odd[1:] else ""
+        raise Refused(f"{name}{more} is {dtype}, and what is averaged is float32 or float64: call .float() on the module and train under"
+                      f" torch.autocast, or leave it as it is, never averaged, with rules={{{name!r}: 'keep'}}")
 
 
 def get(module: torch.nn.Module) -> Dict[str, Array]:

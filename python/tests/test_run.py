@@ -253,3 +253,20 @@ def test_started_by_hand(tmp_path):
     p = subprocess.run(a.command, cwd=tmp_path, env=a.env, stdin=side, capture_output=True, timeout=20, check=False)
     os.close(main), os.close(side)
     assert p.returncode == 1 and b"`fedmq site` starts it" in p.stderr
+
+
+def test_first_model():
+    """Integers are kept; what can be no mean wants a rule."""
+    from fedmq_trainer import _answers
+
+    tensors = {"w": np.zeros(2, np.float32), "big": np.zeros(2, ">f8"), "n": np.int64(3), "h": np.zeros(2, np.float16)}
+    assert _answers.first(tensors, {"h": "keep"}) == {"n": "keep", "h": "keep"}
+    for name, value, text in [
+        ("h", np.zeros(2, np.float16), "h is float16, and what is averaged is float32 or float64"),
+        ("b", np.zeros(2, fm.BF16), "b is bfloat16, and"),
+        ("mask", np.array([[0, -np.inf], [0, 0]]), r"mask holds -inf at \[0, 1\].*rules={'mask': 'keep'}"),
+        ("s", np.float32("nan"), r"s holds nan at \[\]"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            _answers.first({name: value}, {})
+        assert _answers.first({name: value}, {name: "keep"}) == {name: "keep"}

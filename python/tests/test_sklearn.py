@@ -3,7 +3,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from sklearn.linear_model import LinearRegression, SGDClassifier, SGDRegressor  # noqa: E402
+from sklearn.linear_model import LinearRegression, Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor  # noqa: E402
+from sklearn.naive_bayes import GaussianNB  # noqa: E402
+from sklearn.neural_network import MLPRegressor  # noqa: E402
 
 from agent import Agent  # noqa: E402
 from fedmq_trainer import sklearn as helper  # noqa: E402
@@ -49,8 +51,6 @@ def test_weights_are_the_models():
     linear = helper.Linear(SGDRegressor(), rows, None, False)
     model = {"coef": np.array([2.0, -1.0]), "intercept": np.array([0.5])}
     assert linear.evaluate(model, rows)["se"] < 1e-20
-    averaged = helper.Linear(SGDRegressor(average=True), rows, None, False)
-    assert averaged.evaluate(model, rows)["se"] < 1e-20
 
 
 def test_refuses():
@@ -61,3 +61,42 @@ def test_refuses():
         helper.Linear(SGDClassifier(), rows, None, False)
     with pytest.raises(ValueError, match="as many targets"):
         helper._Rows(np.zeros((2, 2)), np.zeros(3))
+
+
+def test_state_besides_the_weights():
+    """Whatever partial_fit learns must be in the model."""
+    rows = helper._Rows(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1]))
+
+    def check(estimator, classes=(0, 1)):
+        helper.Linear(estimator, rows, classes, False).check()
+
+    class Momentum(SGDClassifier):
+        def partial_fit(self, x, y, classes=None):
+            self.velocity = np.zeros(2)
+            return super().partial_fit(x, y, classes)
+
+    for fine in (SGDClassifier(), SGDClassifier(class_weight={0: 2}, loss="log_loss"), Perceptron(), SGDRegressor()):
+        check(fine)
+    for averaged in (SGDRegressor(average=True), SGDClassifier(average=10)):
+        with pytest.raises(ValueError, match="want average=False; the federation averages"):
+            check(averaged)
+    with pytest.raises(ValueError, match="Momentum learns velocity besides"):
+        check(Momentum())
+    for other, lacks in ((MLPRegressor(), "coef_"), (GaussianNB(), "coef_"), (SGDOneClassSVM(), "intercept_")):
+        with pytest.raises(ValueError, match=f"{type(other).__name__} has no {lacks}"):
+            check(other)
+    with pytest.raises(ValueError, match="want average=False"):  # a setting of the order
+        linear = helper.Linear(SGDRegressor(), rows, None, False)
+        linear.load({"coef": np.zeros(2), "intercept": np.zeros(1)}, average=True)
+
+
+def test_refused_at_the_start(tmp_path):
+    script = """
+        import fedmq_trainer.sklearn
+        from sklearn.linear_model import SGDRegressor
+        fedmq_trainer.sklearn.run(SGDRegressor(average=True), [[1.0], [2.0]], [1.0, 2.0])
+    """
+    a = Agent(tmp_path, script)
+    with pytest.raises(AssertionError), a:  # it ends with 1
+        assert a.hello == {"type": "error", "message": a.hello["message"]} and "average=False" in a.hello["message"]
+    assert "Traceback" not in a.stderr()

@@ -132,3 +132,39 @@ def test_loader_with_workers(tmp_path):
         for settings in ({}, {"stream": True}):
             for _ in range(2):
                 assert a.ask("train", first, settings)[1]["file"].tensors["weight"].any()
+
+
+def half(layer):
+    m = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    layer(m)
+    return m
+
+
+def test_parameters_that_would_not_be_averaged():
+    """A layer of 16 bits trains at the sites and is averaged nowhere."""
+    for layer, text in (
+        (lambda m: m.bfloat16(), r"0.weight \(and 3 more parameters\) is torch.bfloat16"),
+        (lambda m: m[1].bfloat16(), r"1.weight \(and 1 more parameters\) is torch.bfloat16"),
+        (lambda m: m.half(), "is torch.float16"),
+        (lambda m: m.to(torch.complex64), "is torch.complex64"),
+    ):
+        m = half(layer)
+        with pytest.raises(ValueError, match=text + ".*call .float\\(\\) on the module.*rules="):
+            helper._trainable(m, helper._rules(m, {}))
+    m = half(lambda m: m[1].bfloat16())
+    helper._trainable(m, helper._rules(m, {"1.weight": "keep", "1.bias": "keep"}))
+    m[1].requires_grad_(False)
+    rules = helper._rules(m, {})
+    helper._trainable(m, rules)
+    assert rules == {"1.weight": "keep", "1.bias": "keep"}
+    helper._trainable(half(lambda m: None), {})
+
+
+def test_mask_of_infinities(capsys):
+    m = torch.nn.Module()
+    m.register_buffer("mask", torch.triu(torch.full((4, 4), float("-inf")), diagonal=1))
+    m.register_buffer("scale", torch.ones(2))
+    m.register_buffer("sixteen", torch.ones(2, dtype=torch.float16))
+    assert helper._rules(m, {}) == {"mask": "keep", "sixteen": "keep"}
+    assert "kept as they are, never averaged: mask (torch.float32), sixteen (torch.float16)" in capsys.readouterr().err
+    assert helper._rules(m, {"mask": "mean"}) == {"mask": "mean", "sixteen": "keep"}
