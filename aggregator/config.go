@@ -85,7 +85,9 @@ type Task struct {
 	Weights   string // samples (default) | uniform | sqrt
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10
-	GridB     *int   // updates lie within 2^GridB; -16..24; default 6 (algorithms A4)
+
+	MaxSamples uint64 // most samples that a member may have; more are refused; default 10^9
+	GridB      *int   // updates lie within 2^GridB; -16..24; default 6 (algorithms A4)
 
 	Init       *model.Model    // version 0
 	Train      json.RawMessage // the trainer's settings, a JSON object, passed on verbatim
@@ -139,6 +141,7 @@ func (t Task) withDefaults() Task {
 	setDefault(&t.Strategy, "fedavg")
 	setDefault(&t.Weights, "samples")
 	setDefault(&t.CapFactor, 10)
+	setDefault(&t.MaxSamples, 1_000_000_000)
 	setDefault(&t.Slots, defaultSlots)
 	setDefault(&t.KeepUpdates, KeepNone)
 	setDefault(&t.KeepModels, 10)

@@ -159,7 +159,7 @@ func (t *task) roundConfig() round.Config {
 		Members: t.members, Rounds: t.cfg.Rounds, Statistics: t.cfg.Statistics,
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // #nosec G115 -- at least 1 s
-		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor,
+		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,
 		GridB: t.cfg.GridB, Base: round.ID(t.cfg.Init.ContentID()), Schema: round.ID(t.schema), Rand: t.a.cfg.Rand,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // result is what a job left: tensors and metrics, or the reason why there are
@@ -115,6 +116,10 @@ func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Mod
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
 			r.metrics[name] = v
 		}
+	}
+	var left []string
+	if r.metrics, left = wire.FitMetrics(r.metrics); len(left) > 0 {
+		r.odd = append(r.odd, fmt.Sprintf("%d numbers are not sent, %.80q first: names are of [A-Za-z0-9_.:/-]{1,64}, and at most 64 of them no counts of classes", len(left), left[0]))
 	}
 	return nil
 }

@@ -108,9 +108,11 @@ func (m Model) Matches(h Header) error {
 // Most bytes that the parts of a body take besides table and blob.
 const (
 	maxMetrics    = 256
-	maxMetricName = 128
-	bodyFrame     = 1 + 8 + 9 + 5                        // array, tag, number, head of the blob
-	metricsFrame  = 3 + maxMetrics*(1+2+maxMetricName+9) // all metrics, longest names
+	maxNamed      = 64 // of them that are no counts of classes
+	maxMetricName = 64
+	bodyFrame     = 1 + 8 + 9 + 5 // array, tag, number, head of the blob
+	maxCount      = len("confusion.99999.99999")
+	metricsFrame  = 3 + maxNamed*(1+2+maxMetricName+9) + (maxMetrics-maxNamed)*(1+1+maxCount+9) // all metrics, longest names
 	ruleSize      = 5
 )
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"testing"
 
@@ -262,7 +263,11 @@ func TestMaxBodies(t *testing.T) {
 	t.Parallel()
 	long := map[string]float64{}
 	for i := range maxMetrics {
-		long[string(rune('a'+i%26))+string(bytes.Repeat([]byte{byte('a' + i/26)}, maxMetricName-1))] = 1
+		if i < maxNamed {
+			long[string(rune('a'+i%26))+string(bytes.Repeat([]byte{byte('a' + i/26)}, maxMetricName-1))] = 1
+		} else {
+			long[fmt.Sprintf("confusion.%05d.99999", i)] = 1
+		}
 	}
 	m := largeModel(t, 100) // an offer of less is larger than the update
 	u := Update{Samples: math.MaxUint64, Metrics: long, Tensors: m}

@@ -19,7 +19,7 @@ type Contribution interface {
 // Update is a site's contribution, inline (W-29).
 type Update struct {
 	Samples uint64             // rows behind it, before any cap
-	Metrics map[string]float64 // sums over rows; finite, at most 256, names of 1..128 printable bytes
+	Metrics map[string]float64 // sums over rows; finite, at most 256, at most 64 of them no counts of classes (W-32)
 	Tensors *model.Model       // the delta (train) or values (statistics); nil for none (evaluate)
 }
 
@@ -44,13 +44,20 @@ func checkMetrics(m map[string]float64) error {
 	if len(m) > maxMetrics {
 		return fmt.Errorf("metrics: want at most %d, got %d", maxMetrics, len(m))
 	}
+	named := 0
 	for name, v := range m {
-		if name == "" || len(name) > maxMetricName || !printable([]byte(name)) {
-			return fmt.Errorf("metrics: name %s is not 1 to %d bytes of printable text", short(name), maxMetricName)
+		if !IsMetric(name) {
+			return fmt.Errorf("metrics: name %s is not of [A-Za-z0-9_.:/-]{1,%d}", short(name), maxMetricName)
 		}
 		if !finite(v) {
 			return fmt.Errorf("metrics: %s is %v, want a finite number", short(name), v)
 		}
+		if !counts.MatchString(name) {
+			named++
+		}
+	}
+	if named > maxNamed {
+		return fmt.Errorf("metrics: want at most %d names beside counts of classes, got %d", maxNamed, named)
 	}
 	return nil
 }
@@ -142,13 +149,22 @@ func appendMetrics(b []byte, m map[string]float64) []byte {
 // finite: that is said at a later step.
 func (r *reader) metrics() (m map[string]float64, bad string) {
 	n := r.count("metrics", maxMetrics)
-	prev := ""
+	prev, named := "", 0
 	for i := 0; i < n && r.err == nil; i++ {
 		r.array("metric", 2)
 		name := r.text("name", maxMetricName)
 		v := r.float("value")
-		if r.err == nil && (name == "" || i > 0 && name <= prev) {
+		if !counts.MatchString(name) {
+			named++
+		}
+		switch {
+		case r.err != nil:
+		case !IsMetric(name):
+			r.malformed("metric %d: name %s, want [A-Za-z0-9_.:/-]{1,%d}", i, short(name), maxMetricName)
+		case i > 0 && name <= prev:
 			r.malformed("metric %d: %s does not come after %s", i, short(name), short(prev))
+		case named > maxNamed:
+			r.malformed("metrics: more than %d names beside counts of classes", maxNamed)
 		}
 		if !finite(v) && bad == "" {
 			bad = name

@@ -129,7 +129,7 @@ func updateCases(t *testing.T) []vector {
 		{name: "update-schema", comment: "An update that has exactly the schema wanted.", op: KindUpdate, schema: `[["a","f32",[2]]]`, expect: accepted, data: zeros},
 		{
 			name: "update-metrics-order", comment: "Metrics by byte order of their names; -0 keeps its sign.", op: KindUpdate, expect: accepted,
-			data: encode(t, Update{Samples: 1, Metrics: map[string]float64{"b": math.Copysign(0, -1), "B": 1, "a.1": math.MaxFloat64}}),
+			data: encode(t, Update{Samples: 1, Metrics: map[string]float64{"actual.12": 3, "loss/valid:1-a_b": 2, "b": math.Copysign(0, -1), "B": 1, "a.1": math.MaxFloat64}}),
 		},
 		bad("form", "An offer of two fields.", appendArray(appendStr(appendArray(nil, 2), tagOffer), 0)),
 		bad("form-unknown", "A form of update this version does not know.", appendArray(appendStr(appendArray(nil, 2), "sketch"), 0)),
@@ -164,6 +164,9 @@ func updateCases(t *testing.T) []vector {
 		metrics(ReasonMalformed, StageDecode, "metric-twice", "One metric twice.", metric("a", 1), metric("a", 1)),
 		metrics(ReasonMalformed, StageDecode, "metric-int", "A metric that is an integer.", []byte("\x92\xa1a\x01")),
 		metrics(ReasonMalformed, StageDecode, "metric-name", "A metric without a name.", metric("", 1)),
+		metrics(ReasonMalformed, StageDecode, "metric-name-html", "A metric whose name is HTML.", metric("<b>x</b>", 1)),
+		metrics(ReasonMalformed, StageDecode, "metric-name-long", "A metric whose name has 65 bytes.", metric(strings.Repeat("m", 65), 1)),
+		metrics(ReasonMalformed, StageDecode, "metric-named", "65 metrics that are no counts of classes.", bytes.Split(manyMetrics(65), []byte("|"))[:65]...),
 		metrics(ReasonMalformed, StageDecode, "metric-many", "257 metrics.", bytes.Split(manyMetrics(257), []byte("|"))[:257]...),
 	}
 }

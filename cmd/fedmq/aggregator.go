@@ -72,6 +72,7 @@ type taskFile struct {
 	Goal        int           `yaml:"goal"`
 	Deadline    time.Duration `yaml:"deadline"`
 	Sample      float64       `yaml:"sample"`
+	MaxSamples  uint64        `yaml:"max_samples"`
 	Strategy    strategyFile  `yaml:"strategy"`
 	Model       modelFile     `yaml:"model"`
 	Train       settings      `yaml:"train"`
@@ -147,7 +148,7 @@ func (f taskFile) task(dir string) (aggregator.Task, error) {
 	}
 	return aggregator.Task{
 		Name: f.Name, Members: f.Members, Rounds: f.Rounds, StartWhen: f.StartWhen, JoinWait: f.JoinWait,
-		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample,
+		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Init: init, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,

@@ -55,7 +55,7 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks":        always("required"), "tasks[].name": always("required"),
 	"tasks[].members": {{task: `members: ["+", plant-1]`, want: "members: plant-1 has no effect beside +"}, {task: `members: [a, a]`, want: "members: a has no effect beside a"}},
 	"tasks[].rounds":  always("required"), "tasks[].start_when": always("a number"), "tasks[].join_wait": always("a time"), "tasks[].quorum": always("a number"),
-	"tasks[].goal": always("the cohort is known later"), "tasks[].deadline": always("a time"), "tasks[].sample": always("a share"),
+	"tasks[].goal": always("the cohort is known later"), "tasks[].deadline": always("a time"), "tasks[].sample": always("a share"), "tasks[].max_samples": always("a limit"),
 	"tasks[].strategy": always("its keys are below"), "tasks[].strategy.name": always("one of a list"), "tasks[].strategy.weights": always("one of a list"),
 	"tasks[].strategy.cap": {{below: "weights: uniform, cap: 5", want: "strategy.cap has no effect with weights: uniform"}},
 	"tasks[].strategy.cap_factor": {

@@ -17,6 +17,7 @@ const (
 
 	defaultGridB      = 6
 	defaultCapFactor  = 10
+	defaultMaxSamples = 1_000_000_000
 	defaultDeadlineMS = 10 * 60 * 1000
 	abandonsUntilWait = 3
 	refusalsUntilStop = 3
@@ -67,7 +68,9 @@ type Config struct {
 	Weights   Weights // default WeightSamples
 	Cap       uint64  // highest weight, 1..MaxCap; default: CapFactor x the lower median of the first cohort
 	CapFactor uint64  // default 10
-	GridB     *int    // values are at most 2^GridB, MinGridB..MaxGridB; default 6
+
+	MaxSamples uint64 // most samples that a member may have; default 10^9
+	GridB      *int   // values are at most 2^GridB, MinGridB..MaxGridB; default 6
 
 	PaceMS *uint64 // spread of the updates; default 0 up to 100 members, then 2 ms a member
 
@@ -137,6 +140,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CapFactor == 0 {
 		c.CapFactor = defaultCapFactor
+	}
+	if c.MaxSamples == 0 {
+		c.MaxSamples = defaultMaxSamples
 	}
 	if c.GridB == nil {
 		b := defaultGridB

@@ -10,7 +10,7 @@ import (
 // is there, not that it works.
 func (m *Machine) join(j Join) {
 	if !m.cfg.member(j.Member) {
-		m.refuseJoin(j, verdict.UnknownMember, 0)
+		m.refuseJoin(j, verdict.UnknownMember, 0, "")
 		return
 	}
 	i, known := m.byPath[j.Member]
@@ -28,12 +28,16 @@ func (m *Machine) join(j Join) {
 			m.standby(mem, j)
 			return
 		case j.Counter <= mem.Counter:
-			m.refuseJoin(j, verdict.OldCounter, mem.Counter)
+			m.refuseJoin(j, verdict.OldCounter, mem.Counter, "")
 			return
 		}
 	}
 	if !m.cfg.Schema.IsZero() && !j.Schema.IsZero() && j.Schema != m.cfg.Schema {
-		m.refuseJoin(j, verdict.SchemaMismatch, 0)
+		m.refuseJoin(j, verdict.SchemaMismatch, 0, "")
+		return
+	}
+	if j.Samples > m.cfg.MaxSamples {
+		m.refuseJoin(j, verdict.OutOfRange, 0, m.tooMany(j.Samples))
 		return
 	}
 	if !known {
@@ -82,10 +86,10 @@ func (m *Machine) welcome(i uint32) {
 	m.reply(mem.Path, Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt})
 }
 
-func (m *Machine) refuseJoin(j Join, r verdict.Reason, counter uint64) {
-	m.reply(j.Member, Refusal{Round: m.s.Round, Attempt: m.s.Attempt, Reason: r, Counter: counter})
+func (m *Machine) refuseJoin(j Join, r verdict.Reason, counter uint64, detail string) {
+	m.reply(j.Member, Refusal{Round: m.s.Round, Attempt: m.s.Attempt, Reason: r, Detail: detail, Counter: counter})
 	if r.Authenticated() {
-		m.tell(Fact{Kind: FactRefused, Member: j.Member, Reason: r})
+		m.tell(Fact{Kind: FactRefused, Member: j.Member, Reason: r, Detail: detail})
 	}
 }
 

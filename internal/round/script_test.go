@@ -119,6 +119,8 @@ func (s *script) task(t testing.TB, d *datadriven.TestData) {
 			s.cfg.Statistics = true
 		case "start_when":
 			s.cfg.StartWhen = int(num(t, v))
+		case "max_samples":
+			s.cfg.MaxSamples = num(t, v)
 		case "join_wait":
 			s.cfg.JoinWaitMS = millis(t, v)
 		case "quorum":

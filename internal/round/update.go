@@ -1,6 +1,7 @@
 package round
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -49,6 +50,9 @@ func (m *Machine) update(u Update) {
 func (m *Machine) judge(i uint32, u Update) {
 	weight := m.s.Params.weigh(u.Samples)
 	why := u.Problem
+	if why == verdict.None && u.Samples > m.cfg.MaxSamples {
+		why, u.Detail = verdict.OutOfRange, m.tooMany(u.Samples)
+	}
 	switch {
 	case why != verdict.None && !why.Refusal():
 		why = verdict.Malformed
@@ -85,6 +89,11 @@ func (m *Machine) judge(i uint32, u Update) {
 	m.r.Fold = append(m.r.Fold, Accepted{Member: u.Member, Index: i, Content: u.Content, Weight: weight})
 	m.reply(u.Member, Receipt{Round: v.Round, Attempt: v.Attempt, Content: v.Content})
 	m.tell(Fact{Kind: FactAccepted, Member: u.Member, Content: u.Content, Count: m.accepted})
+}
+
+// tooMany says why a number of samples is refused.
+func (m *Machine) tooMany(n uint64) string {
+	return fmt.Sprintf("%d samples, want at most %d (max_samples)", n, m.cfg.MaxSamples)
 }
 
 // conflict refuses other content than what holds the member's place, and flags
