@@ -65,7 +65,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, ready: make(chan struct{}), stopping: make(chan struct{}),
-		conns: map[*conn]struct{}{}, patience: writeWithin, queue: defaultQueue,
+		conns: map[*conn]struct{}{}, patience: writeWithin, queue: cfg.Limits.Queue,
 	}
 	if cfg.CertFile != "" {
 		var err error

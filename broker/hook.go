@@ -130,7 +130,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	if r != 0 && write {
 		h.logDenied(cl, r, "publish", topic)
 	}
-	return r == 0 && (write || h.mayQueue(cl, topic))
+	return r == 0
 }
 
 // mayNot is the access list's answer, 0 for yes. A publish has to be to a topic

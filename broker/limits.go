@@ -30,6 +30,10 @@ type Limits struct {
 	// QueuedBytes wait in these sessions, of all users together: 1 or more, by
 	// default 128 MiB. Beyond it the oldest session goes.
 	QueuedBytes int `yaml:"queued_bytes"`
+	// Queue is what waits for one client that is connected, in bytes, sent and not
+	// acknowledged included: 1 or more, by default 4 MiB. Beyond it messages are
+	// dropped. Sixteen parts of a model and 64 KiB should fit.
+	Queue int `yaml:"queue"`
 
 	Site      RoleLimits `yaml:"site"`
 	Watcher   RoleLimits `yaml:"watcher"` // operators too
@@ -46,9 +50,8 @@ type RoleLimits struct {
 	// Sessions are kept for clients that are away: 1 or more, by default 4 for a
 	// site, 64 for a watcher and an owner, 1,000 for anonymous.
 	Sessions int `yaml:"sessions"`
-	// QueuedBytes are unacknowledged, of messages of QoS 1 and 2: of all sessions
-	// that are away together, and of each that is connected. 1 or more, by default
-	// 8 MiB for a site, 16 MiB for a watcher, 64 MiB for an owner and anonymous.
+	// QueuedBytes wait in these sessions, together: 1 or more, by default 8 MiB for
+	// a site, 16 MiB for a watcher, 64 MiB for an owner and anonymous.
 	QueuedBytes int `yaml:"queued_bytes"`
 	// RetainedBytes and RetainedTopics are of retained messages: 1 or more, by
 	// default 32 MiB and 1,000, for an owner and anonymous 1 GiB and 100,000: all
@@ -63,15 +66,15 @@ type RoleLimits struct {
 const mib = 1 << 20
 
 var defaultLimits = Limits{
-	Connections: 10_000, Connecting: 1_024, PerAddress: 256, Sessions: 1_000, QueuedBytes: 128 * mib,
+	Connections: 10_000, Connecting: 1_024, PerAddress: 256, Sessions: 1_000, QueuedBytes: 128 * mib, Queue: 4 * mib,
 	Site:      RoleLimits{Connections: 8, Sessions: 4, QueuedBytes: 8 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
 	Watcher:   RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 16 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
 	Owner:     RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
 	Anonymous: RoleLimits{Connections: 10_000, Sessions: 1_000, QueuedBytes: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
 }
 
-// DefaultLimits are the limits of a broker that is given none.
-func DefaultLimits() Limits { return defaultLimits }
+// Limits returns those in force, with their defaults filled in.
+func (b *Broker) Limits() Limits { return b.cfg.Limits }
 
 // complete fills in defaults and refuses what is out of range.
 func (l *Limits) complete() error {

@@ -10,10 +10,8 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-const (
-	defaultQueue = 4 << 20  // bytes of messages that wait for one client
-	maxAnswers   = 64 << 10 // of answers to it, before it is read on
-)
+// maxAnswers are bytes of answers that wait for a client before it is read on.
+const maxAnswers = 64 << 10
 
 var (
 	errDropped = errors.New("broker: message dropped, the client's queue is full")

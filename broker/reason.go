@@ -28,7 +28,7 @@ const (
 	ReasonRetainedBytes                    // retained message beyond the user's bytes
 	ReasonRetainedTopics                   // retained message beyond the user's topics
 	ReasonSessions                         // more sessions than may be: the oldest goes
-	ReasonQueued                           // more bytes queued than may be: the oldest session goes, or the message
+	ReasonQueued                           // more bytes wait in sessions than may: the oldest goes
 	ReasonMalformed                        // bytes that are no MQTT, or a packet larger than may be; closed
 	ReasonSlow                             // a client that took too little of what it asked for; closed
 	ReasonPanic                            // the broker's library panicked for a client; closed

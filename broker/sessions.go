@@ -30,10 +30,9 @@ type session struct {
 	user   string
 	limits RoleLimits
 
-	bytes  atomic.Int64 // unacknowledged when they were last measured, and all that came since
-	fullAt atomic.Int64 // messages that it was full with when they were last measured
-	left   atomic.Int64 // when its connection ended, in nanoseconds
-	away   bool         // it was measured since; the sweeper's
+	bytes atomic.Int64 // that wait, of a client that is away
+	left  atomic.Int64 // when its connection ended, in nanoseconds
+	away  bool         // it was measured since; the sweeper's
 }
 
 func newSessions() *sessions { return &sessions{wake: make(chan struct{}, 1)} }
@@ -79,57 +78,25 @@ func (h *hook) session(cl *mqtt.Client) *session {
 func (h *hook) OnSysInfoTick(*system.Info) { h.sessions.look() }
 
 // measure adds up what the library keeps for a client.
-func (s *session) measure(cl *mqtt.Client) (n, bytes int64) {
+func (s *session) measure(cl *mqtt.Client) {
+	bytes := int64(0)
 	list := cl.State.Inflight.GetAll(false)
 	for i := range list {
 		bytes += int64(sizeOf(&list[i]))
 	}
 	s.bytes.Store(bytes)
-	return int64(len(list)), bytes
 }
 
-// full tells whether nothing more may be queued for a client. What is noted of it
-// only grows until it is measured again: when that looks full, and while it is,
-// after each acknowledgement.
-func (s *session) full(cl *mqtt.Client) bool {
-	most := int64(s.limits.QueuedBytes)
-	if s.bytes.Load() < most {
-		return false
-	}
-	if n := int64(cl.State.Inflight.Len()); n > 0 && n == s.fullAt.Load() {
-		return true
-	}
-	n, bytes := s.measure(cl)
-	if bytes < most {
-		n = 0
-	}
-	s.fullAt.Store(n)
-	return n > 0
-}
-
-// OnQosPublish is told of each message that waits for its acknowledgement.
+// OnQosPublish is told of each message that waits for its acknowledgement. For a
+// client that is connected its queue bounds them.
 func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) {
-	s := h.sessions.get(cl)
-	if s == nil {
+	if !cl.Closed() {
 		return
 	}
-	s.bytes.Add(int64(sizeOf(&pk)))
-	if cl.Closed() {
+	if s := h.sessions.get(cl); s != nil {
+		s.bytes.Add(int64(sizeOf(&pk)))
 		h.sessions.look()
 	}
-}
-
-// mayQueue tells whether a message may be delivered to a client. The library
-// forgets one of QoS 1 or 2 that is not, as it does beyond 1,024 of them.
-func (h *hook) mayQueue(cl *mqtt.Client, topic string) bool {
-	s := h.sessions.get(cl)
-	if s == nil || !s.full(cl) {
-		return true
-	}
-	h.refuse(ReasonQueued, cl.Net.Remote, "message not queued", func(e *zerolog.Event) {
-		e.Str("client", cut(cl.ID)).Str("topic", cut(topic))
-	})
-	return false
 }
 
 // OnClientExpired ends a session that was away for a day; the library leaves

@@ -113,41 +113,6 @@ func TestQueuedBytesAreBounded(t *testing.T) {
 	}
 }
 
-// A client that is there, and acknowledges nothing, has the same limit; when it
-// acknowledges it gets what comes then.
-func TestUnacknowledgedBytesAreBounded(t *testing.T) {
-	t.Parallel()
-	cfg := plant(t)
-	cfg.Limits.Site.QueuedBytes = 250_000
-	b, _ := run(t, cfg)
-	c := join(t, b.Conn("berlin/line-1"), connectOpts{id: "berlin/line-1"})
-	c.subscribe("acme/_fl_v1/q/order", 1)
-	agg := join(t, b.Conn("aggregator"), connectOpts{id: "aggregator"})
-	for range 20 {
-		agg.publish("acme/_fl_v1/q/order", strings.Repeat("x", 50_000), false)
-	}
-	b.until(t, func() bool { return b.Stats().Refused[ReasonQueued] == 15 })
-	cl, _ := b.server.Clients.Get("berlin/line-1")
-	if n := cl.State.Inflight.Len(); n != 5 {
-		t.Errorf("%d messages wait, want 5", n)
-	}
-	for range 5 {
-		pk, _ := c.await(packets.Publish)
-		ack := packets.Packet{ProtocolVersion: 4, PacketID: pk.PacketID, FixedHeader: packets.FixedHeader{Type: packets.Puback}}
-		c.send(ack.PubackEncode)
-	}
-	b.until(t, func() bool { return cl.State.Inflight.Len() == 0 })
-	for i := range 30 { // many times the limit, one at a time
-		agg.publish("acme/_fl_v1/q/order", fmt.Sprint(i, strings.Repeat("x", 50_000)), false)
-		pk, _ := c.await(packets.Publish)
-		if !strings.HasPrefix(string(pk.Payload), fmt.Sprint(i, "x")) {
-			t.Fatalf("message %d: %.10s", i, pk.Payload)
-		}
-		ack := packets.Packet{ProtocolVersion: 4, PacketID: pk.PacketID, FixedHeader: packets.FixedHeader{Type: packets.Puback}}
-		c.send(ack.PubackEncode)
-	}
-}
-
 // A connection that ends during its CONNACK leaves a client in the library's
 // table, which nobody would ever come back to.
 func TestNoClientIsLeftBehind(t *testing.T) {

@@ -92,7 +92,7 @@ func TestStalledReaderHoldsNobodyUp(t *testing.T) {
 		if d := time.Since(began); d > 0 {
 			t.Errorf("the publisher waited for %v", d)
 		}
-		if n := cl.State.Inflight.Len(); n > defaultQueue/100_000+1 {
+		if n := cl.State.Inflight.Len(); n > defaultLimits.Queue/100_000+1 {
 			t.Errorf("%d messages of 100 KB are kept for the stalled subscriber", n)
 		}
 		time.Sleep(writeWithin + time.Second)
@@ -129,7 +129,7 @@ func TestWhoAcknowledgesNothingIsCutOff(t *testing.T) {
 				n++
 			}
 		}
-		if n != defaultQueue/100_000 {
+		if n != defaultLimits.Queue/100_000 {
 			t.Errorf("%d messages", n)
 		}
 	})

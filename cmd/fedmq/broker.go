@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -18,7 +18,9 @@ import (
 )
 
 type brokerCmd struct {
-	Listen    string   `default:"127.0.0.1:1883" help:"Address for MQTT over TCP; empty for none."`
+	Config    string   `short:"c" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML); flags have the last word."`
+	Check     bool     `help:"Check the configuration, print the limits and exit."`
+	Listen    *string  `placeholder:"ADDR" help:"Address for MQTT over TCP, by default 127.0.0.1:1883; empty for none."`
 	WS        string   `name:"ws" placeholder:"ADDR" help:"Address for MQTT over WebSocket."`
 	TLS       string   `name:"tls" placeholder:"ADDR" help:"Address for MQTT over TLS."`
 	WSS       string   `name:"wss" placeholder:"ADDR" help:"Address for MQTT over secure WebSocket."`
@@ -31,7 +33,7 @@ type brokerCmd struct {
 	Open      bool     `help:"No users, no access list: everybody may do everything. For trying."`
 	DataDir   string   `placeholder:"DIR" help:"Directory for retained messages; without it they are lost at a restart."`
 	httpFlag
-	MaxPacket int `default:"1114112" help:"Largest MQTT packet in bytes."`
+	MaxPacket int `placeholder:"N" help:"Largest MQTT packet in bytes, by default 1114112."`
 }
 
 func (brokerCmd) Help() string {
@@ -47,41 +49,56 @@ The users file says who may connect, and as what; the access list follows from i
     - {name: berlin/line-1, password_file: berlin.pw, role: site}
     - {name: scada, password_hash: "...", role: watcher}
 
-A password_hash is what fedmq hash-password prints. More: docs/howto/broker.md.`
+A password_hash is what fedmq hash-password prints. A configuration file has all of this and
+what one client may cost at most (limits); --check prints the limits:
+
+  fedmq broker -c broker.yaml
+
+Its keys: docs/ref/config.md. More: docs/howto/broker.md.`
 }
 
 type usersFile struct {
 	Users []broker.UserSpec `yaml:"users"`
 }
 
-func (c *brokerCmd) config(log zerolog.Logger) (broker.Config, error) {
+// file reads the configuration file and puts the flags over it.
+func (c *brokerCmd) file() (f brokerFile, err error) {
+	if c.Config != "" {
+		if err := f.load(c.Config); err != nil {
+			return f, err
+		}
+	}
+	if err := c.flags(&f); err != nil {
+		return f, err
+	}
+	if f.Listen == nil {
+		listen := "127.0.0.1:1883"
+		f.Listen = &listen
+	}
+	switch {
+	case f.Open && len(f.Users) > 0:
+		return f, errors.New("--open and --users (or users: in the file) exclude each other")
+	case !f.Open && (len(f.Users) == 0 || f.Namespace == ""):
+		return f, errors.New("want --users FILE and --namespace NS, or --open to try without an access list; or -c FILE, which has any of these")
+	}
+	return f, f.voids()
+}
+
+func (f *brokerFile) config(from string, log zerolog.Logger) (broker.Config, error) {
 	cfg := broker.Config{
-		TCP: c.Listen, WS: c.WS, TLS: c.TLS, WSS: c.WSS, CertFile: c.Cert, KeyFile: c.Key, ClientCA: c.ClientCA,
-		Origins: c.Origin, Open: c.Open, DataDir: c.DataDir, MaxPacket: c.MaxPacket, Log: log,
+		TCP: *f.Listen, WS: f.WS, TLS: f.TLS, WSS: f.WSS, CertFile: f.Cert, KeyFile: f.Key, ClientCA: f.ClientCA,
+		Origins: f.Origins, Open: f.Open, DataDir: f.DataDir, MaxPacket: f.MaxPacket, Limits: f.Limits, Log: log,
 	}
-	if c.Listen+c.WS+c.TLS+c.WSS == "" {
-		return cfg, errors.New("no address to listen on: want --listen, --tls, --ws or --wss")
-	}
-	if c.Open {
+	if f.Open {
 		return cfg, nil
 	}
-	if c.Users == "" || c.Namespace == "" {
-		return cfg, errors.New("want --users FILE and --namespace NS, or --open to try without an access list")
-	}
-	ns, err := topics.New(c.Namespace)
+	ns, err := topics.New(f.Namespace)
 	if err != nil {
-		return cfg, fmt.Errorf("--namespace: %w", err)
-	}
-	var f usersFile
-	if err := loadYAML(c.Users, &f); err != nil {
-		return cfg, err
-	}
-	for i := range f.Users {
-		f.Users[i].PasswordFile = at(filepath.Dir(c.Users), f.Users[i].PasswordFile)
+		return cfg, fmt.Errorf("namespace: %w", err)
 	}
 	users, err := broker.ParseUsers(f.Users)
 	if err != nil {
-		return cfg, fmt.Errorf("%s: %w", c.Users, err)
+		return cfg, fmt.Errorf("%s: %w", from, err)
 	}
 	cfg.Namespace, cfg.Users = ns, users
 	return cfg, nil
@@ -89,7 +106,11 @@ func (c *brokerCmd) config(log zerolog.Logger) (broker.Config, error) {
 
 func (c *brokerCmd) Run(ctx context.Context, logs *logFlags) error {
 	log := logs.logger()
-	cfg, err := c.config(log)
+	f, err := c.file()
+	if err != nil {
+		return usageError{err}
+	}
+	cfg, err := f.config(cmp.Or(c.Users, c.Config), log)
 	if err != nil {
 		return usageError{err}
 	}
@@ -97,15 +118,19 @@ func (c *brokerCmd) Run(ctx context.Context, logs *logFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if c.Check {
+		fmt.Printf("%s: ok, %d users\n", cmp.Or(c.Config, c.Users, "--open"), len(cfg.Users))
+		return tellLimits(os.Stdout, b.Limits(), cfg.Open)
+	}
 	if err := b.Listen(); err != nil {
 		return err
 	}
-	for _, addr := range []string{c.Listen, c.WS, c.TLS, c.WSS} {
-		if c.Open && addr != "" && !loopback(addr) {
+	for _, addr := range []string{cfg.TCP, cfg.WS, cfg.TLS, cfg.WSS} {
+		if cfg.Open && addr != "" && !loopback(addr) {
 			log.Warn().Str("address", addr).Msg("open to everybody who can reach this address: anybody can read and forge models")
 		}
 	}
-	return withHTTP(ctx, c.HTTP, log, metrics.Broker(b), b.Run)
+	return withHTTP(ctx, f.HTTP, log, metrics.Broker(b), b.Run)
 }
 
 func loopback(addr string) bool {

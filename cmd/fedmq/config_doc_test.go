@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
@@ -32,6 +34,9 @@ func TestConfigReference(t *testing.T) {
 		"Site":              keyPaths("yaml", reflect.TypeFor[siteFile](), table, program),
 		"Exec trainer":      keyPaths("yaml", program),
 		"Tabular trainer":   keyPaths("yaml", table),
+		"Broker":            keyPaths("yaml", reflect.TypeFor[brokerFile](), reflect.TypeFor[broker.Limits](), reflect.TypeFor[broker.UserSpec]()),
+		"Limits":            keyPaths("yaml", reflect.TypeFor[broker.Limits](), reflect.TypeFor[broker.RoleLimits]()),
+		"Limits of a role":  keyPaths("yaml", reflect.TypeFor[broker.RoleLimits]()),
 		"Users":             keyPaths("yaml", reflect.TypeFor[usersFile]()),
 	}
 	got := documentedKeys(string(text))
@@ -116,4 +121,43 @@ func documentedKeys(text string) map[string]map[string]string {
 		}
 	}
 	return keys
+}
+
+// The page tells the limits that a broker has by itself.
+func TestDocumentedLimits(t *testing.T) {
+	t.Parallel()
+	b, err := broker.New(broker.Config{Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := b.Limits()
+	for section, of := range map[string][]any{"Limits": {l}, "Limits of a role": {l.Site, l.Watcher, l.Owner, l.Anonymous}} {
+		rows := documentedRows(t, section)
+		if len(rows) == 0 {
+			t.Errorf("no section %s", section)
+		}
+		for _, row := range rows {
+			if row.kind != "whole number" {
+				continue
+			}
+			var want []string
+			for _, v := range of {
+				want = append(want, fmt.Sprint(byKey(reflect.ValueOf(v), row.key)))
+			}
+			got, _, _ := strings.Cut(row.preset, " (")
+			if got != strings.Join(want, "; ") {
+				t.Errorf("%s, %s: default %s, want %s", section, row.key, got, strings.Join(want, "; "))
+			}
+		}
+	}
+}
+
+// byKey is the field of a struct with a key.
+func byKey(v reflect.Value, key string) any {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("yaml") == key {
+			return v.Field(i).Interface()
+		}
+	}
+	return nil
 }

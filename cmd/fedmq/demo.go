@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +22,14 @@ import (
 
 type demoCmd struct {
 	Example   string `default:"turbofan" enum:"turbofan,wells" help:"turbofan (simulated by NASA) or wells (real)."`
-	Dir       string `default:"fedmq-demo" help:"Directory for configurations, data, records, models and the picture; an earlier demo in it is replaced."`
+	Dir       string `default:"fedmq-demo" help:"Directory for configurations, data, records, models and the picture; an earlier demo in it is replaced, but for broker.yaml, the limits of the broker."`
 	Listen    string `default:"127.0.0.1:1883" help:"Address of the embedded broker; if it is taken, a free port."`
 	Seed      uint64 `default:"1" help:"Seed of initial model and training: the same seed gives the same model on the same kind of processor."`
 	Slow      bool   `help:"Take two seconds longer for a round, to watch it."`
 	Processes bool   `help:"Run aggregator and sites as processes of their own."`
 	JSON      bool   `help:"Print one JSON object at the end; the table goes to standard error."`
+
+	broker brokerFile // its limits, of the folder
 }
 
 func (demoCmd) Help() string {
@@ -114,23 +117,27 @@ func terminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// prepare makes an empty directory, replacing an earlier demo but nothing else.
+// prepare makes a directory with nothing in it but the broker's configuration,
+// replacing an earlier demo but nothing else.
 func (c *demoCmd) prepare() error {
 	entries, err := os.ReadDir(c.Dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
-	case len(entries) > 0:
-		if _, err := os.Stat(filepath.Join(c.Dir, demoMarker)); err != nil {
-			return usageError{fmt.Errorf("%s is not empty and holds no earlier demo; want another --dir", c.Dir)}
-		}
-		if err := os.RemoveAll(c.Dir); err != nil {
+	}
+	others := slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == brokerName })
+	if len(others) > 0 && !exists(filepath.Join(c.Dir, demoMarker)) {
+		return usageError{fmt.Errorf("%s is not empty and holds no earlier demo; want another --dir", c.Dir)}
+	}
+	for _, e := range others {
+		if err := os.RemoveAll(filepath.Join(c.Dir, e.Name())); err != nil {
 			return err
 		}
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
+	}
+	if c.broker, err = folderLimits(c.Dir); err != nil {
+		return usageError{err}
 	}
 	return os.WriteFile(filepath.Join(c.Dir, demoMarker), []byte("{}\n"), 0o600)
 }

@@ -71,7 +71,9 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 // startBroker listens on the address asked for, or on a free port.
 func (d *demo) startBroker() (*broker.Broker, error) {
 	open := func(addr string) (*broker.Broker, error) {
-		b, err := broker.New(broker.Config{TCP: addr, Open: true, DataDir: filepath.Join(d.Dir, "broker"), Log: d.logs.logger()})
+		b, err := broker.New(broker.Config{
+			TCP: addr, Open: true, DataDir: filepath.Join(d.Dir, "broker"), MaxPacket: d.broker.MaxPacket, Limits: d.broker.Limits, Log: d.logs.logger(),
+		})
 		if err == nil {
 			err = b.Listen()
 		}

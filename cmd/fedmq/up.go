@@ -31,7 +31,8 @@ type upCmd struct {
 func (upCmd) Help() string {
 	return `A federation on one machine, as its configurations say: aggregator.yaml and every other
 *.yaml with a member. If the broker's address is of this machine, the embedded broker
-listens there (or, if the port is taken, on a free one). A first model (model: {file: ...})
+listens there (or, if the port is taken, on a free one), with the limits of broker.yaml
+where there is one. A first model (model: {file: ...})
 that is not there is asked of a site's trainer. It ends when every task has ended, and leaves
 <task>.safetensors in the folder; three attempts in a row that come to nothing end it with 3.`
 }
@@ -45,6 +46,8 @@ type up struct {
 	agg   aggregatorFile
 	sites []siteFile // in path order
 	names []string   // of their files
+
+	limits brokerFile // of the embedded broker
 }
 
 func (c *upCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -87,7 +90,8 @@ func (u *up) read() error {
 	if len(u.sites) == 0 {
 		return fmt.Errorf("%s: no site; want at least one *.yaml with a member", u.dir)
 	}
-	return nil
+	u.limits, err = folderLimits(u.dir)
+	return err
 }
 
 // hasMember tells a site's configuration from other YAML.

@@ -33,7 +33,9 @@ func (u *up) broker(ctx context.Context) (*upBroker, error) {
 		return &upBroker{url: b, what: "the broker at " + b, stop: func() error { return nil }}, nil
 	}
 	open := func(addr string) (*broker.Broker, error) {
-		b, err := broker.New(broker.Config{TCP: addr, Open: true, DataDir: u.brokerDir(), Log: u.log})
+		b, err := broker.New(broker.Config{
+			TCP: addr, Open: true, DataDir: u.brokerDir(), MaxPacket: u.limits.MaxPacket, Limits: u.limits.Limits, Log: u.log,
+		})
 		if err == nil {
 			err = b.Listen()
 		}

@@ -25,10 +25,11 @@ var flagRules = []flagRule{
 	{flag: "cert", needs: []string{"key"}},
 	{flag: "key", needs: []string{"cert"}},
 
-	{command: "broker", flag: "cert", needs: []string{"tls", "wss"}},
-	{command: "broker", flag: "client-ca", needs: []string{"tls", "wss"}},
+	{command: "broker", flag: "cert", needs: []string{"tls", "wss", "config"}}, // brokerFile.voids looks at both
+	{command: "broker", flag: "client-ca", needs: []string{"tls", "wss", "config"}},
 	{command: "broker", flag: "client-ca", not: "open"},
-	{command: "broker", flag: "origin", needs: []string{"ws", "wss"}},
+	{command: "broker", flag: "origin", needs: []string{"ws", "wss", "config"}},
+	{command: "broker", flag: "http", not: "check"},
 	{command: "broker", flag: "users", not: "open"},
 	{command: "broker", flag: "namespace", not: "open"},
 
