@@ -88,6 +88,7 @@ type summary struct {
 	Verdict string             `json:"verdict"`
 	Reason  string             `json:"reason"`
 	Counted int                `json:"counted"`
+	Kept    int                `json:"kept,omitempty"` // accepted in an attempt that came to nothing, for the next one
 	Members int                `json:"members"`
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
@@ -100,7 +101,7 @@ type summary struct {
 func (t *task) note(r record.Record) {
 	t.last = summary{
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
-		Counted: r.Counts()["counted"], Members: len(r.Entries),
+		Counted: r.Counts()["counted"], Kept: r.Counts()["kept"], Members: len(r.Entries),
 		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000,
 		Metrics: map[string]float64{}, at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown,
 	}

@@ -44,6 +44,7 @@ type task struct {
 	stays    map[uint64]bool        // updates on disk that stay (KeepAll), by the beginnings of their content ids
 	settings settings               // of the open round
 	last     summary                // of the last record
+	waited   waited
 
 	owed   round.Ready // what the machine wants done
 	turned bool        // and it changes what the next message means

@@ -83,6 +83,8 @@ type roundView struct {
 	Cohort      int            `json:"cohort"`
 	Accepted    int            `json:"accepted"`
 	WaitingFor  []string       `json:"waiting_for"`         // the first of them
+	Waiting     *round.Wait    `json:"waiting,omitempty"`   // what for, who, since when, and what helps
+	Away        []round.Away   `json:"away,omitempty"`      // who is not asked, since it left or was silent; the first of them
 	Contested   []contestView  `json:"contested,omitempty"` // the first of them
 	Uploads     *uploadsView   `json:"uploads,omitempty"`
 	Quorum      int            `json:"quorum"`
@@ -137,6 +139,7 @@ func (t *task) view(now int64) {
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Version: s.Version,
 		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
+		Waiting: t.waiting(now), Away: t.machine.Away(named),
 		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type pull struct {
 	own  []float32
 	pace time.Duration // of one training
 	err  error
+	hung *atomic.Bool // while it is set training does not go on; nil: never
 }
 
 func (pull) Samples() int { return 1200 }
@@ -38,6 +40,9 @@ func (p pull) Train(ctx context.Context, job trainer.Job, global *model.Model) (
 			return nil, ctx.Err()
 		case <-time.After(p.pace / steps):
 			job.Report(i+1, steps)
+		}
+		for p.hung != nil && p.hung.Load() && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	if p.err != nil {

@@ -276,6 +276,7 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 		followers = append(followers, f)
 		shown.Go(func() { f.run(look) })
 	}
+	shown.Go(func() { u.sayWhatBlocks(look, b, table) })
 	var err error
 	if u.apart {
 		err = u.asProcesses(runCtx, sites)

@@ -42,6 +42,9 @@ func (t upTable) row(r record.Record) {
 	}
 	t.line(r.Task, fmt.Sprintf("%5d  %-10s  %2d/%2d  %-10s %9s %9s %9s  %7d",
 		r.Round, work, r.Counts()["counted"], len(r.Entries), name, value, best, worst, max(r.CommittedMS, r.ClosedMS)-r.OpenedMS))
+	if kept := r.Counts()["kept"]; kept > 0 {
+		t.line(r.Task, fmt.Sprintf("       %d of %d accepted, and kept for the next attempt", kept, len(r.Entries)))
+	}
 	for _, x := range r.Remarks() {
 		if key := r.Task + " " + x.Key; !t.remarked[key] {
 			t.remarked[key] = true

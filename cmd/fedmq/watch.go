@@ -69,11 +69,12 @@ func followLines(ctx context.Context, w *watching, changed <-chan struct{}, out 
 }
 
 func (l *lines) print(out io.Writer, w *watching) error {
-	v, ok := w.fed.Since(l.seq)
-	if !ok {
-		return nil
+	now := time.Now()
+	var said []string
+	if v, ok := w.fed.Since(l.seq); ok {
+		said = l.take(v, now)
 	}
-	for _, line := range l.take(v, time.Now()) {
+	for _, line := range append(said, l.stands(now)...) {
 		if _, err := fmt.Fprintln(out, line); err != nil {
 			return err
 		}

@@ -45,7 +45,9 @@ func (m *screen) draw() string {
 	if t == nil {
 		rows = append(rows, "", "No task has been seen yet below "+m.view.Owner.Path+".", "")
 	} else {
-		rows = append(rows, m.round(t), m.progress(t), m.curve(t), m.seconds(t), "")
+		rows = append(rows, m.round(t))
+		rows = append(rows, m.headline(t)...)
+		rows = append(rows, m.progress(t), m.curve(t)+cohorts(t), m.seconds(t), "")
 		rows = append(rows, m.table()...)
 	}
 	for len(rows) < m.height-1 {
@@ -95,6 +97,28 @@ func (m *screen) round(t *watch.TaskView) string {
 		s += " · " + age(t.DeadlineMS-m.view.NowMS) + " left"
 	}
 	return s + faint.Render(fmt.Sprintf(" · model v%d", t.Version))
+}
+
+// headline says who blocks, since when and what to do, on two lines at most.
+func (m *screen) headline(t *watch.TaskView) []string {
+	lines := strings.Split(ansi.Wordwrap(watch.Headline(m.view.Link, m.view.Owner, *t, m.view.NowMS), max(m.width, 20), ""), "\n")
+	if len(lines) > 2 {
+		lines = append(lines[:1], strings.Join(lines[1:], " "))
+	}
+	for i := range lines {
+		lines[i] = bold.Render(lines[i])
+	}
+	return lines
+}
+
+// cohorts says when the number of members last changed.
+func cohorts(t *watch.TaskView) string {
+	for i := len(t.Rounds) - 1; i > 0; i-- {
+		if was, is := t.Rounds[i-1].Members, t.Rounds[i].Members; was != is && t.Rounds[i-1].Work == t.Rounds[i].Work {
+			return faint.Render(fmt.Sprintf(" · %d members since round %d, %d before", is, t.Rounds[i].Round, was))
+		}
+	}
+	return ""
 }
 
 func (m *screen) progress(t *watch.TaskView) string {

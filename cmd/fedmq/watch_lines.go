@@ -18,10 +18,11 @@ type lines struct {
 	rounds map[string]string // task -> what was said of its round
 	sites  map[string]string // task and path -> standing and reason
 	told   map[string]bool   // records, by their text
+	still  *standstills
 }
 
 func newLines() *lines {
-	return &lines{rounds: map[string]string{}, sites: map[string]string{}, told: map[string]bool{}}
+	return &lines{rounds: map[string]string{}, sites: map[string]string{}, told: map[string]bool{}, still: newStandstills()}
 }
 
 // take returns what is new in a view.
@@ -30,6 +31,7 @@ func (l *lines) take(v watch.View, at time.Time) (out []string) {
 		out = append(out, at.UTC().Format(time.RFC3339)+" "+fmt.Sprintf(format, args...))
 	}
 	l.seq = v.Seq
+	l.still.take(v)
 	link := "broker down"
 	if v.Link.Up {
 		link = "broker up"
@@ -73,6 +75,14 @@ func (l *lines) take(v watch.View, at time.Time) (out []string) {
 	return out
 }
 
+// stands returns why tasks stand that have stood for a while.
+func (l *lines) stands(at time.Time) (out []string) {
+	for _, s := range l.still.say(at) {
+		out = append(out, at.UTC().Format(time.RFC3339)+" "+s[0]+" stands: "+s[1])
+	}
+	return out
+}
+
 func presence(o watch.OwnerView) string {
 	switch {
 	case !o.Known:
@@ -99,6 +109,9 @@ func roundText(t watch.TaskView) string {
 
 func recordText(r watch.RoundView) string {
 	s := fmt.Sprintf("round=%d attempt=%d work=%s verdict=%s counted=%d/%d", r.Round, r.Attempt, r.Work, r.Verdict, r.Counted, r.Members)
+	if r.Kept > 0 {
+		s += fmt.Sprintf(" kept=%d", r.Kept)
+	}
 	return s + fmt.Sprintf(" chain=%s sig=%s head=%s", r.Chain, r.Sig, r.Hash)
 }
 

@@ -221,3 +221,43 @@ func TestSparkline(t *testing.T) {
 		t.Error(meter(.5, 30))
 	}
 }
+
+// A task that stands says so once, when it has stood for a while, and again
+// when it waits for something else.
+func TestStandstills(t *testing.T) {
+	t.Parallel()
+	ms := int64(1_800_000_000_000)
+	waiting := func(why string, here int, members ...string) watch.View {
+		w := &watch.WaitView{Why: why, Here: here, Want: 2, SinceMS: ms}
+		for _, m := range members {
+			w.Members = append(w.Members, watch.WhoView{Path: m})
+		}
+		return watch.View{Link: watch.LinkView{Up: true}, Tasks: []watch.TaskView{{Name: "wear", Phase: "idle", Round: 1, Waiting: w}}}
+	}
+	s := newStandstills()
+	at := func(seconds int) time.Time { return time.UnixMilli(ms).Add(time.Duration(seconds) * time.Second) }
+	for _, c := range []struct {
+		seconds int
+		view    watch.View
+		want    string
+	}{
+		{0, waiting("sites", 0), "[]"},
+		{9, waiting("sites", 0), "[]"},
+		{10, waiting("sites", 0), "[[wear Waiting for 2 more sites for 10 s: 0 of 2 here. Start them, or lower quorum.]]"},
+		{60, waiting("sites", 0), "[]"},
+		{61, waiting("sites", 1), "[]"},
+		{71, waiting("sites", 1), "[[wear Waiting for 1 more site for 1 min 11 s: 1 of 2 here. Start it, or lower quorum.]]"},
+		{72, waiting("updates", 1, "a"), "[]"},
+		{101, waiting("updates", 1, "a"), "[]"},
+		{102, waiting("updates", 1, "a"), "[[wear Waiting for 1 of 0 sites for 1 min 42 s: a. 1 more must come, or the attempt is given up at the deadline.]]"},
+		{200, waiting("store", 2), "[]"},
+		{300, waiting("store", 2), "[]"},
+		{301, watch.View{}, "[]"},
+		{311, watch.View{}, "[[wear Not connected to the broker. Shown is what was last heard.]]"},
+	} {
+		s.take(c.view)
+		if got := fmt.Sprint(s.say(at(c.seconds))); got != c.want {
+			t.Errorf("after %d s: %s\nwant %s", c.seconds, got, c.want)
+		}
+	}
+}

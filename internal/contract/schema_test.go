@@ -120,7 +120,7 @@ func infer(t *testing.T, typ reflect.Type) *jsonschema.Schema {
 		reflect.TypeFor[record.Bitmap]():   {Types: []string{"string", "null"}, ContentEncoding: "base64"},
 	}
 	for _, w := range []reflect.Type{
-		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Work](), reflect.TypeFor[round.Op](), reflect.TypeFor[member.Phase](),
+		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Work](), reflect.TypeFor[round.Op](), reflect.TypeFor[round.Why](), reflect.TypeFor[round.Do](), reflect.TypeFor[member.Phase](),
 	} {
 		special[w] = words(w)
 	}

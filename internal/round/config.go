@@ -20,6 +20,7 @@ const (
 	defaultMaxSamples = 1_000_000_000
 	defaultDeadlineMS = 10 * 60 * 1000
 	abandonsUntilWait = 3
+	droppedAfter      = 2 // attempts of silence
 	refusalsUntilStop = 3
 	firstWaitMS       = 30_000
 	paceFree          = 100 // members that need no pace

@@ -14,10 +14,7 @@ func (m *Machine) tryOpen() {
 	if m.s.Phase != Idle {
 		m.s.Phase, m.dirty = Idle, true
 	}
-	begun, need := m.s.Round > 1 || m.s.Params != nil || m.s.StartAsked, m.cfg.StartWhen
-	if begun {
-		need = m.cfg.Quorum
-	}
+	begun, need := m.need()
 	if len(m.members) < need {
 		m.openAt = 0
 		return
@@ -46,7 +43,7 @@ func (m *Machine) eligible() []uint32 {
 	var can []uint32
 	for _, i := range m.sorted {
 		mem := &m.members[i]
-		if m.slots[i].kept() || m.allowed[i] && !mem.Left && mem.Silent < 2 {
+		if m.slots[i].kept() || m.allowed[i] && !mem.Left && mem.Silent < droppedAfter {
 			can = append(can, i)
 		}
 	}

@@ -50,6 +50,8 @@ type (
 		Cohort      int            `json:"cohort"`
 		Accepted    int            `json:"accepted"`
 		WaitingFor  []string       `json:"waiting_for"`
+		Waiting     *waitJSON      `json:"waiting"`
+		Away        []awayJSON     `json:"away"`
 		Contested   []ContestView  `json:"contested"`
 		Quorum      int            `json:"quorum"`
 		OpenedMS    int64          `json:"opened_ms"`
@@ -58,6 +60,20 @@ type (
 		Refusals    map[string]int `json:"refusals"`
 		Security    string         `json:"security"`
 	}
+	waitJSON struct {
+		Why     string   `json:"why"`
+		Members []string `json:"members"`
+		Here    int      `json:"here"`
+		Want    int      `json:"want"`
+		SinceMS int64    `json:"since_ms"`
+		UntilMS int64    `json:"until_ms"`
+		Do      string   `json:"do"`
+	}
+	awayJSON struct {
+		Member  string `json:"member"`
+		SinceMS int64  `json:"since_ms"`
+		Left    bool   `json:"left"`
+	}
 	lastJSON struct {
 		Round   uint64             `json:"round"`
 		Attempt uint64             `json:"attempt"`
@@ -65,6 +81,7 @@ type (
 		Verdict string             `json:"verdict"`
 		Reason  string             `json:"reason"`
 		Counted int                `json:"counted"`
+		Kept    int                `json:"kept"`
 		Members int                `json:"members"`
 		Seconds float64            `json:"seconds"`
 		Metrics map[string]float64 `json:"metrics"`

@@ -65,7 +65,7 @@ func (f *Federation) last(t *task, l lastJSON) {
 		return
 	}
 	r.Work, r.Verdict, r.Reason = clip(l.Work, maxWord), clip(l.Verdict, maxWord), clip(l.Reason, maxText)
-	r.Counted, r.Members, r.Seconds, r.Metrics = l.Counted, l.Members, l.Seconds, metrics
+	r.Counted, r.Kept, r.Members, r.Seconds, r.Metrics = l.Counted, l.Kept, l.Members, l.Seconds, metrics
 	f.spread(t, r)
 	f.gather(t)
 }

@@ -54,7 +54,7 @@ func (f *Federation) head(t *task, m Message) error {
 		return nil // older than all that is kept
 	}
 	r.Work, r.Verdict, r.Reason = clip(h.Work, maxWord), clip(h.Verdict, maxWord), clip(h.Reason, maxText)
-	r.Members, r.Counts, r.Counted = h.Members, clipNames(h.Counts), h.Counts["counted"]
+	r.Members, r.Counts, r.Counted, r.Kept = h.Members, clipNames(h.Counts), h.Counts["counted"], h.Counts["kept"]
 	r.Version, r.ClosedMS = h.Version, h.CommittedMS
 	r.Hash, r.Prev, r.Model = h.Hash.String(), h.Prev.String(), h.Model.String()
 	r.Chain, r.Sig = state, f.signature(m.Payload, h)

@@ -47,15 +47,20 @@ func (t *task) silence() int64 {
 }
 
 func (f *Federation) standing(s *site) (Standing, string, int64) {
-	t, now := s.task, f.now
+	t, now := s.task, f.at()
 	open := t.view.Phase == "open"
 	mine := s.verdict.round == t.view.Round && (s.verdict.kind == "accepted" || s.verdict.attempt == t.view.Attempt)
+	dropped, since := t.dropped(s.view.Path)
 	switch {
+	case t.view.Reason == "finished" && s.view.Round+1 >= t.view.Round && s.said.error == "":
+		return Done, "it ended with the task", 0
 	case s.node.known && !s.node.online:
 		return Lost, "offline", s.node.since
+	case dropped:
+		return Lost, "not responding", since
 	case s.heard == 0:
 		return Idle, "no status yet", 0
-	case now-s.heard > t.silence():
+	case now-max(s.heard, f.upSince()) > t.silence():
 		return Lost, "nothing heard", s.heard
 	case open && mine && s.verdict.kind == "accepted":
 		return Done, "accepted", 0
@@ -95,8 +100,36 @@ func (f *Federation) overdue(t *task) bool {
 	if v.OpenedMS == 0 {
 		return false
 	}
-	passed := f.now - v.OpenedMS
+	passed := f.at() - v.OpenedMS
 	return passed > (v.DeadlineMS-v.OpenedMS)/2 || t.half > 0 && passed > max(2*(t.half-v.OpenedMS), 5000)
+}
+
+// dropped reports whether the aggregator does not ask a member any more since it
+// was silent, and since when it was.
+func (t *task) dropped(path string) (bool, int64) {
+	for _, a := range t.away {
+		if a.Member == path && !a.Left {
+			return true, t.here(a.SinceMS)
+		}
+	}
+	return false, 0
+}
+
+// at is the time until which things were seen: while the broker is gone nobody
+// can be called late or lost.
+func (f *Federation) at() int64 {
+	if !f.link.Up && f.link.SinceMS > 0 {
+		return f.link.SinceMS
+	}
+	return f.now
+}
+
+// upSince is when the connection came up, 0 without one.
+func (f *Federation) upSince() int64 {
+	if f.link.Up {
+		return f.link.SinceMS
+	}
+	return 0
 }
 
 // doing says what a site does, as a person would.

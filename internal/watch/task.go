@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -14,7 +15,9 @@ type task struct {
 	view       TaskView // without its lists
 	seq        uint64
 	waitingFor []string
-	skew       int64 // this machine's clock less the aggregator's, and the least delay
+	waiting    *waitJSON  // as the aggregator says
+	away       []awayJSON // likewise, those with a path
+	skew       int64      // this machine's clock less the aggregator's, and the least delay
 	skewKnown  bool
 	deadline   int64 // of a round, the last that was seen, in milliseconds
 	half       int64 // when half of the cohort was accepted, 0 before
@@ -71,12 +74,12 @@ func (f *Federation) round(t *task, m Message) error {
 		Version: r.Version, Model: clip(r.Model, 64), Members: r.Members, Cohort: r.Cohort, Accepted: r.Accepted, Quorum: r.Quorum,
 		Refusals: clipNames(r.Refusals), Security: clip(r.Security, maxWord), HeardMS: f.now,
 	}
+	if l := r.Last; l.Verdict == record.Abandoned && l.Round == r.Round {
+		v.Abandoned = &AbandonedView{Attempt: l.Attempt, Reason: clip(l.Reason, maxText), Kept: l.Kept, Members: l.Members}
+	}
+	t.waits(r)
 	if r.OpenedMS > 0 && v.Phase == "open" {
-		shift := int64(0)
-		if t.skew < -2000 || t.skewKnown && t.skew > 2000 {
-			shift = t.skew
-		}
-		v.OpenedMS = r.OpenedMS + shift
+		v.OpenedMS = t.here(r.OpenedMS)
 		t.deadline = int64(min(r.DeadlineMS, mostDeadline))
 		v.DeadlineMS = v.OpenedMS + t.deadline
 	}
@@ -131,6 +134,7 @@ func (f *Federation) advance(t *task, e EventView) {
 	case e.Kind == "opened" && (e.Round > v.Round || e.Round == v.Round && e.Attempt > v.Attempt):
 		t.half, t.waitingFor, v.WaitingFor = 0, nil, nil
 		v.Round, v.Attempt, v.Phase, v.Reason = e.Round, e.Attempt, "open", ""
+		t.waiting, v.Abandoned = nil, nil
 		v.Work, v.Cohort, v.Accepted, v.OpenedMS, v.DeadlineMS = e.Work, e.Count, 0, f.now, 0
 		if t.deadline > 0 {
 			v.DeadlineMS = f.now + t.deadline

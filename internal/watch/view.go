@@ -56,6 +56,9 @@ type TaskView struct {
 	Accepted    int              `json:"accepted"`
 	Quorum      int              `json:"quorum"`
 	WaitingFor  []string         `json:"waiting_for,omitempty"`
+	Waiting     *WaitView        `json:"waiting,omitempty"`   // nil once it has ended, and before it is known
+	Away        []WhoView        `json:"away,omitempty"`      // who is not asked
+	Abandoned   *AbandonedView   `json:"abandoned,omitempty"` // the attempt of this round before this one
 	Contested   []ContestView    `json:"contested,omitempty"`
 	OpenedMS    int64            `json:"opened_ms"`
 	DeadlineMS  int64            `json:"deadline_ms"` // a point in time, 0 if none runs
@@ -65,6 +68,34 @@ type TaskView struct {
 	Standings   map[Standing]int `json:"standings"`
 	Rounds      []RoundView      `json:"rounds,omitempty"`
 	Events      []EventView      `json:"events,omitempty"`
+}
+
+// WaitView is what a task waits for (round.Wait), in this machine's time, with
+// what is known of each member.
+type WaitView struct {
+	Why     string    `json:"why"`
+	Members []WhoView `json:"members,omitempty"`
+	More    int       `json:"more,omitempty"` // members that are not named
+	Here    int       `json:"here"`
+	Want    int       `json:"want"`
+	SinceMS int64     `json:"since_ms"`
+	UntilMS int64     `json:"until_ms,omitempty"`
+	Do      string    `json:"do"`
+}
+
+// WhoView is a member, what it does instead, and since when.
+type WhoView struct {
+	Path    string `json:"path"`
+	Why     string `json:"why,omitempty"`
+	SinceMS int64  `json:"since_ms,omitempty"`
+}
+
+// AbandonedView is an attempt that came to nothing.
+type AbandonedView struct {
+	Attempt uint64 `json:"attempt"`
+	Reason  string `json:"reason"`
+	Kept    int    `json:"kept"` // updates that the next attempt has
+	Members int    `json:"members"`
 }
 
 // ContestView is a member that two processes claim.
@@ -88,6 +119,7 @@ type RoundView struct {
 	Verdict   string                `json:"verdict"`
 	Reason    string                `json:"reason,omitempty"`
 	Counted   int                   `json:"counted"`
+	Kept      int                   `json:"kept,omitempty"` // accepted in an attempt that came to nothing, for the next one
 	Members   int                   `json:"members"`
 	Counts    map[string]int        `json:"counts,omitempty"` // members by verdict
 	Seconds   float64               `json:"seconds"`
@@ -170,15 +202,16 @@ func (f *Federation) Since(seq uint64) (v View, ok bool) {
 	}
 	for _, t := range f.order {
 		if t.seq > seq {
-			v.Tasks = append(v.Tasks, t.since(seq, counts[t]))
+			v.Tasks = append(v.Tasks, t.since(f, seq, counts[t]))
 		}
 	}
 	return v, full || f.seq > seq
 }
 
-func (t *task) since(seq uint64, counts map[Standing]int) TaskView {
+func (t *task) since(f *Federation, seq uint64, counts map[Standing]int) TaskView {
 	v := t.view
 	v.Refusals, v.Standings = maps.Clone(v.Refusals), counts
+	v.Waiting, v.Away = t.wait(f), t.gone(f)
 	for _, r := range t.rounds {
 		if r.seq > seq {
 			v.Rounds = append(v.Rounds, r.RoundView)

@@ -1,7 +1,7 @@
 // The page: one stream of views in, one frame out.
 
 import { $, text } from "./dom.js";
-import { apply, metrics, store } from "./store.js";
+import { apply, metrics, store, wall } from "./store.js";
 import { renderNow, tickNow } from "./now.js";
 import { renderCharts, themeCharts } from "./charts.js";
 import { initSites, renderSites, tickSites } from "./sites.js";
@@ -32,7 +32,7 @@ function frame() {
     renderRecords();
   }
   if (dirty.has("link") || dirty.has("tasks") || dirty.has("task") || dirty.has("rounds") || dirty.has("events")) renderNow();
-  if (dirty.has("task") || dirty.has("events")) renderCommands();
+  if (dirty.has("link") || dirty.has("task") || dirty.has("events")) renderCommands();
   if (dirty.has("sites") || dirty.has("task") || dirty.has("compared") || dirty.has("metric")) renderSites();
   if (dirty.has("events")) renderEvents();
   const end = performance.now();
@@ -69,6 +69,9 @@ function connect() {
   stream.onerror = () => {
     text($("banner"), "The dashboard does not answer; what is shown may be old. Trying again.");
     $("banner").hidden = false;
+    store.deaf ||= wall();
+    for (const d of ["link", "task", "sites"]) store.dirty.add(d);
+    schedule();
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 5000); // refused: too many pages, say
   };
 }

@@ -9,6 +9,7 @@ const hues = ["#e69f00", "#cc79a7", "#009e73", "#d55e00", "#b8a800", "#7a68d8"];
 const plots = new Map(); // id -> {plot, key}
 const series = new Map(); // path -> history of a site
 const captions = new Map(); // caption id -> text without a cursor
+let changes = []; // rounds whose cohort is not that of the round before: [round, was, is]
 
 // draw makes a chart, or gives it new data if its shape is the same.
 function draw(id, key, lines, bands, data, fmt, caption) {
@@ -31,7 +32,7 @@ function draw(id, key, lines, bands, data, fmt, caption) {
     },
     axes: [axis({ size: 30, values: (_, v) => v.map((x) => (Number.isInteger(x) ? x : "")), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 1e6] }), axis({ size: 62, values: (_, v) => v.map(fmt) })],
     series: [{}, ...lines], bands,
-    hooks: { setCursor: [(u) => hover(u, caption, fmt)] },
+    hooks: { setCursor: [(u) => hover(u, caption, fmt)], draw: caption.marks ? [marks] : [] },
   }, data, box);
   plots.set(id, { plot, key });
 }
@@ -42,6 +43,24 @@ function hover(u, caption, fmt) {
   if (i === null || i === undefined) return text($(caption.id), captions.get(caption.id));
   const parts = u.series.slice(1).map((s, k) => [s.label, u.data[k + 1][i]]).filter(([, v]) => v !== null && v !== undefined);
   text($(caption.id), `Round ${u.data[0][i]}: ${parts.map(([l, v]) => `${l} ${fmt(v)}`).join(", ")}`);
+}
+
+// marks draws a dashed line before each round with another cohort.
+function marks(u) {
+  const g = u.ctx;
+  g.save();
+  g.strokeStyle = colour("--late");
+  g.lineWidth = 1.5 * devicePixelRatio;
+  g.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+  for (const [round] of changes) {
+    const x = Math.round(u.valToPos(round - 0.5, "x", true));
+    if (x < u.bbox.left) continue;
+    g.beginPath();
+    g.moveTo(x, u.bbox.top);
+    g.lineTo(x, u.bbox.top + u.bbox.height);
+    g.stroke();
+  }
+  g.restore();
 }
 
 new ResizeObserver((entries) => {
@@ -101,8 +120,11 @@ function metricChart() {
   });
   const bands = [{ series: [1, 2], fill: fill("--accent", 11) }, { series: [3, 4], fill: fill("--accent", 20) }];
   const name = store.metric || "metric";
-  const said = rs.length ? `${name} by round: federated (line), middle half of the sites (band), least to greatest (pale). Now ${number(data[5].at(-1))}.` : "No round has been measured yet";
-  draw("chart-metric", `metric ${store.metric} ${store.compared.join(" ")}`, lines, bands, data, (v) => number(v), { id: "cap-metric", text: said });
+  changes = rs.flatMap((r, i) => (i > 0 && r.members !== rs[i - 1].members ? [[r.round, rs[i - 1].members, r.members]] : []));
+  const last = changes.at(-1);
+  const changed = last ? ` Dashed: the cohort changed, last in round ${last[0]}, from ${last[1]} to ${last[2]} sites.` : "";
+  const said = rs.length ? `${name} by round: federated (line), middle half of the sites (band), least to greatest (pale). Now ${number(data[5].at(-1))}.${changed}` : "No round has been measured yet";
+  draw("chart-metric", `metric ${store.metric} ${store.compared.join(" ")}`, lines, bands, data, (v) => number(v), { id: "cap-metric", text: said, marks: true });
   compare();
 }
 

@@ -1,19 +1,19 @@
 // Commands: asked twice, and sent with the token.
 
 import { $, el, text, toast } from "./dom.js";
-import { pausing, store, task } from "./store.js";
+import { asOf, pausing, store, task } from "./store.js";
 
 const commands = [
   ["start", "Start", "Open a round as soon as there is a quorum, without waiting for more sites; or go on after a stop."],
-  ["pause", "Pause", "Pause at the end of the current round. Nothing is lost."],
-  ["pause_now", "Pause now", "Give the current attempt up. What was accepted is kept for the next one."],
+  ["pause", "Pause", "Pause at the end of the current round. Nothing is lost; Resume goes on."],
+  ["pause_now", "Pause now", "Give the current attempt up and pause. Updates that have arrived count in the next attempt; sites stop training. Resume goes on."],
   ["resume", "Resume", "Go on after a pause, or take a pause back that has not come yet."],
-  ["stop", "Stop", "Give the current attempt up and stop the task. Only a start goes on."],
+  ["stop", "Stop", "Give the current attempt up and end the task's work for everybody. Sites stop training; a pause would not. Only Start goes on."],
 ];
 
 // fits says which commands make sense; the aggregator decides.
 function fits(op, t) {
-  if (!t?.phase || t.reason === "finished") return false;
+  if (!t?.phase || t.reason === "finished" || asOf() || (store.owner.known && !store.owner.online)) return false;
   const halted = t.phase === "halted";
   const paused = halted && t.reason === "paused";
   switch (op) {
@@ -30,7 +30,7 @@ let opener = null;
 
 export function initCommands() {
   for (const [op, name] of commands) {
-    const b = el("button", { type: "button", "data-op": op }, name);
+    const b = el("button", { type: "button", "data-op": op, class: op === "stop" ? "danger" : null }, name);
     b.addEventListener("click", () => open(op, b));
     $("commands").append(b);
   }
@@ -50,6 +50,7 @@ function open(op, button) {
   text($("ask-title"), `${name} ${asked.task}?`);
   text($("ask-text"), what);
   text($("ask-yes"), name);
+  $("ask-yes").className = op === "stop" ? "primary danger" : "primary";
   $("ask-error").hidden = true;
   const token = sessionStorage.getItem("fedmq-token");
   $("ask-token-label").hidden = Boolean(token);

@@ -1,7 +1,8 @@
 // The top of the page: connections, tasks, the current round, key figures.
 
 import { $, attr, bytes, clock, el, number, span, text } from "./dom.js";
-import { choose, lower, measured, now, pausing, sites, store, task } from "./store.js";
+import { headline } from "./headline.js";
+import { asOf, choose, lower, measured, now, pausing, sites, store, task, wall } from "./store.js";
 
 export function renderNow() {
   pills();
@@ -15,7 +16,8 @@ function pills() {
   const list = [];
   const { link, owner } = store;
   list.push([link.up ? "good" : "off", link.up ? "broker connected" : "broker not connected", link.reason]);
-  if (owner.known) list.push([owner.online ? "good" : "off", owner.online ? "aggregator online" : "aggregator offline", owner.agent]);
+  if (asOf()) list.push(["", "aggregator not known now", "Nothing is heard without the broker"]);
+  else if (owner.known) list.push([owner.online ? "good" : "off", owner.online ? "aggregator online" : "aggregator offline", owner.agent]);
   else list.push(["", "aggregator unknown", "No presence has arrived"]);
   if (task()?.security) list.push([task().security === "signed" ? "good" : "", task().security, ""]);
   const key = JSON.stringify(list);
@@ -53,10 +55,10 @@ const phases = {
 };
 
 function title(t) {
-  if (!store.link.up) return "Not connected to the broker";
+  if (!store.link.up && !t?.phase) return "Not connected to the broker";
   if (!t) return "No task has been seen yet";
   if (!t.phase) return `Nothing has been heard of ${t.name}`;
-  if (t.reason === "finished") return `Finished after ${t.round - 1} rounds`;
+  if (t.reason === "finished") return t.name;
   const of = t.train_rounds ? ` of ${t.train_rounds}` : "";
   return `Round ${t.round}${t.work === "train" ? of : ""}`;
 }
@@ -64,22 +66,18 @@ function title(t) {
 function round() {
   const t = task();
   text($("now-title"), title(t));
-  document.title = t ? `${title(t)} · ${t.name} · fedmq` : "fedmq";
   const finished = t?.reason === "finished";
+  document.title = t ? `${finished ? "finished" : title(t)} · ${t.name} · fedmq` : "fedmq";
   text($("phase"), !t?.phase ? "" : finished ? "finished" : t.phase);
   attr($("phase"), "class", `chip ${finished ? "finished" : t?.phase ?? ""}`);
   const words = [];
   if (t?.phase) {
-    const phase = finished ? "" : phases[t.phase] ?? t.phase;
-    if (phase) words.push(phase);
+    if (!t.waiting && !finished && phases[t.phase]) words.push(phases[t.phase]);
     if (t.work && t.work !== "none") words.push(works[t.work] ?? t.work);
     if (pausing(t)) words.push("pausing at the end of the round");
     if (t.attempt > 1) words.push(`attempt ${t.attempt}`);
-    if (t.reason && !finished) words.push(t.reason);
+    if (t.reason && !finished && !t.waiting) words.push(t.reason);
     for (const c of t.contested ?? []) words.push(`${c.member}: two processes since ${clock(c.since_ms).slice(0, 5)}, hosts ${c.hosts[0]} and ${c.hosts[1]}`);
-    const n = t.waiting_for?.length ?? 0;
-    const more = t.cohort - t.accepted - n;
-    if (n) words.push(`waiting for ${t.waiting_for.slice(0, 4).join(", ")}${n > 4 || more > 0 ? ` and ${n - Math.min(n, 4) + Math.max(more, 0)} more` : ""}`);
     for (const [k, v] of Object.entries(t.refusals ?? {})) words.push(`${v} messages refused: ${k}`);
   }
   text($("now-text"), words.join(" · "));
@@ -88,7 +86,12 @@ function round() {
 // tickNow moves what moves with the clock.
 export function tickNow() {
   const t = task();
+  const old = asOf();
+  document.body.classList.toggle("stale", Boolean(old));
+  text($("asof"), old ? `as of ${clock(old)}` : "");
+  text($("headline"), t ? headline(store.link, store.owner, t, wall()) : "");
   const open = t?.phase === "open";
+  $("meters").hidden = $("commands").hidden = t?.reason === "finished";
   text($("accepted-text"), open ? `${number(t.accepted)} of ${number(t.cohort)}, quorum ${number(t.quorum)}` : "no round is open");
   bar($("accepted"), open && t.cohort ? t.accepted / t.cohort : 0, open ? t.cohort : 0, open ? t.accepted : 0);
   const mark = $("accepted").querySelector("u");
@@ -118,17 +121,19 @@ function facts() {
     const v = latest.metrics[store.metric];
     const d = m.length > 1 ? v - m[0].metrics[store.metric] : 0;
     const good = d === 0 ? "" : (d < 0) === lower(store.metric) ? "better" : "worse";
-    list.push([store.metric, number(v), good ? `${good} by ${number(Math.abs(d))}` : `round ${latest.round}`]);
+    list.push([store.metric, number(v), good ? `${number(Math.abs(d))} ${good} than in round ${m[0].round}` : `round ${latest.round}`]);
   } else list.push(["metric", "–", "no round has been measured"]);
   const all = [...sites().values()];
   const online = all.filter((s) => s.standing !== "lost").length;
-  list.push(["sites", `${number(online)} / ${number(all.length)}`, "heard of / seen"]);
+  const dropped = t?.away?.length ?? 0;
+  const note = t?.reason === "finished" ? "went through to the end" : dropped ? `${dropped} not asked any more` : "online and responding";
+  list.push(["sites", `${number(online)} of ${number(all.length)}`, note]);
   const last = t?.rounds.at(-1);
-  list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members}` : ""]);
+  list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members} counted` : ""]);
   list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
-  list.push(["updates in", bytes(up), "payloads since shown"], ["models out", bytes(down), "published since shown"]);
+  list.push(["updates in", bytes(up), "payload of all rounds below"], ["models out", bytes(down), "published, all rounds below"]);
   const box = $("facts");
   while (box.children.length < list.length) box.append(el("div", { class: "fact" }, el("small"), el("b"), el("small")));
   list.forEach(([name, value, note], i) => {

@@ -7,8 +7,8 @@ import { freshen } from "./charts.js";
 const shown = 60; // rows of each list
 
 const chains = {
-  first: ["first seen", "The first head that this dashboard has seen"],
-  linked: ["linked", "Its prev is the hash of a head that was seen before"],
+  first: ["first seen", "The first record that this dashboard has seen"],
+  linked: ["linked", "It names the hash of a record that was seen before"],
   gap: ["gap", "Records between this one and the last one seen have not been seen here"],
   broken: ["broken", "It does not follow from the records that were seen: the aggregator was restored, or somebody writes in its place"],
 };
@@ -26,7 +26,7 @@ export function renderRecords() {
   $("records").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: 6, class: "empty" }, "No record has been seen yet"))]));
   const bad = rounds.filter((r) => r.chain === "broken" || r.sig === "bad").length;
   const heads = rounds.filter((r) => r.hash).length;
-  text($("chain"), bad ? `${bad} of ${heads} heads do not fit` : `${heads} heads seen, none contradicts another`);
+  text($("chain"), bad ? `${bad} of ${heads} records do not fit together` : `${number(heads)} records seen, none contradicts another`);
   attr($("chain"), "class", bad ? "bad" : "dim");
   const last = rounds.at(-1);
   const key = last ? `${store.current} ${last.round}/${last.attempt}` : "";
@@ -38,14 +38,14 @@ export function renderRecords() {
 
 function record(r) {
   const verdict = { committed: "ok", abandoned: "bad" }[r.verdict] ?? "";
-  const [chain, why] = chains[r.chain] ?? ["", "Its head has not been seen"];
+  const [chain, why] = chains[r.chain] ?? ["", "Only its numbers were seen"];
   const [sig, sigWhy] = sigs[r.sig] ?? ["", ""];
   const cls = r.chain === "broken" || r.sig === "bad" ? "bad" : r.chain === "gap" ? "warn" : r.chain === "linked" ? "ok" : "dim";
   const counts = Object.entries(r.counts ?? {}).map(([k, v]) => `${k} ${v}`).join(", ");
   return el("tr", {},
     el("td", {}, `${r.round}${r.attempt > 1 ? "/" + r.attempt : ""} `, el("span", { class: "dim" }, r.work)),
     el("td", { class: verdict, title: r.reason }, r.verdict),
-    el("td", { class: "num", title: counts }, `${r.counted}/${r.members}`),
+    el("td", { class: "num", title: counts }, r.kept ? `${r.kept}/${r.members} for the next attempt` : `${r.counted}/${r.members}`),
     el("td", { class: "num" }, r.metrics && Object.hasOwn(r.metrics, store.metric) ? number(r.metrics[store.metric]) : "–"),
     el("td", { class: "mono", title: r.hash }, r.hash ? r.hash.slice(0, 12) : "–"),
     el("td", { class: cls, title: [why, sigWhy].filter(Boolean).join(". ") }, [chain, sig].filter(Boolean).join(", ")));

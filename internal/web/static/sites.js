@@ -1,6 +1,6 @@
 // The table of sites: only the rows in sight are elements, whatever their number.
 
-import { $, attr, colour, el, number, span, text } from "./dom.js";
+import { $, attr, clock, colour, el, number, span, text } from "./dom.js";
 import { now, signs, sites, standings, store, task } from "./store.js";
 import { toggle } from "./charts.js";
 
@@ -9,11 +9,11 @@ const spare = 4; // rows above and below those in sight
 const columns = [
   { name: "Site", cls: "w-path", key: (s) => s.path },
   { name: "Standing, and why", cls: "w-why", key: (s) => standings.indexOf(s.standing) },
-  { name: "Progress", cls: "w-bar", key: (s) => s.progress ?? -1 },
+  { name: "Progress", cls: "w-bar opt", key: (s) => s.progress ?? -1 },
   { name: "Round", cls: "w-n num opt", key: (s) => s.round },
   { name: "Rows", cls: "w-n num opt", key: (s) => s.samples },
   { name: "metric", cls: "w-n num opt", key: (s) => s.metrics?.[store.metric] ?? -Infinity },
-  { name: "Heard", cls: "w-n num opt", key: (s) => -s.heard_ms },
+  { name: "Silent", title: "Time since its last status", cls: "w-n num opt", key: (s) => -s.heard_ms },
 ];
 
 const view = { sort: 1, down: false, only: "", needle: "", rows: [], active: 0 };
@@ -28,7 +28,7 @@ export function initSites(schedule) {
       view.sort = i;
       ask();
     });
-    $("sites-head").append(el("th", { scope: "col", class: c.cls }, b));
+    $("sites-head").append(el("th", { scope: "col", class: c.cls, title: c.title }, b));
   });
   for (const s of standings) {
     const b = el("button", { type: "button", "aria-pressed": "false" }, el("span", { class: `s ${s}` }, `${signs[s]} ${s}`), " ", el("span"));
@@ -128,7 +128,7 @@ function fill(tr, s, i, at) {
   attr(path, "title", s.path);
   attr(why.firstElementChild, "class", `s ${s.standing}`);
   text(why.firstElementChild, `${signs[s.standing] ?? "?"} ${s.standing}`);
-  const reason = s.why + (s.since_ms ? `, ${span(at - s.since_ms)}` : "");
+  const reason = s.why + (s.since_ms ? ` since ${clock(s.since_ms)}, ${span(at - s.since_ms)}` : "");
   text(why.lastElementChild, reason === s.standing ? "" : reason);
   attr(why, "title", reason);
   const p = s.progress ?? null;

@@ -15,10 +15,14 @@ export const store = {
   metric: "", // its metric that is shown
   compared: [], // paths in the chart
   offset: 0, // the server's clock less ours
+  deaf: 0, // since when this page's server does not answer
   dirty: new Set(),
 };
 
-export const now = () => Date.now() + store.offset;
+// wall is the server's time; now stands still while nothing is heard.
+export const wall = () => Date.now() + store.offset;
+export const asOf = () => store.deaf || (store.link.up || !store.link.since_ms ? 0 : store.link.since_ms);
+export const now = () => asOf() || wall();
 export const task = () => store.tasks.get(store.current);
 export const sites = () => store.sites.get(store.current) ?? new Map();
 
@@ -30,6 +34,7 @@ export function apply(v) {
   }
   Object.assign(store, { link: v.link, owner: v.owner, ignored: v.ignored, crowded: v.crowded });
   store.offset = v.now_ms - Date.now();
+  store.deaf = 0;
   store.dirty.add("link");
   for (const t of v.tasks ?? []) applyTask(t);
   for (const s of v.sites ?? []) {
@@ -49,7 +54,7 @@ function applyTask(v) {
     store.dirty.add("tasks");
   }
   const { rounds = [], events = [], ...rest } = v;
-  for (const k of ["reason", "waiting_for", "contested", "refusals"]) delete t[k]; // left out when empty
+  for (const k of ["reason", "waiting_for", "waiting", "away", "abandoned", "contested", "refusals"]) delete t[k]; // left out when empty
   Object.assign(t, rest);
   for (const r of rounds) mergeRound(t.rounds, r);
   for (const e of events) if (e.id > (t.events.at(-1)?.id ?? 0)) t.events.push(e);
