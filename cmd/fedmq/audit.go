@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -41,9 +42,12 @@ func (a auditLog) with(ctx context.Context, run func(context.Context, *audit.Log
 		return err
 	}
 	writing, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
 	written := make(chan error, 1)
 	go func() { written <- l.Run(writing) }()
+	var hung sync.WaitGroup
+	hung.Go(func() { onHangup(writing, l.Reopen) })
+	defer hung.Wait()
+	defer end()
 	sum := sha256.Sum256(config)
 	l.Write(audit.Entry{Event: audit.Start, Program: "fedmq " + version, Config: a.config, SHA256: hex.EncodeToString(sum[:])})
 	err = run(ctx, l)

@@ -8,8 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+	"sync"
 
 	"github.com/alecthomas/kong"
 )
@@ -56,6 +55,7 @@ type cli struct {
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
 	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`
 	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
+	Audit      auditCmd        `cmd:"" help:"Check the files of an audit log."`
 	Report     reportCmd       `cmd:"" help:"Write what came of a federation as one HTML file."`
 	Completion completionCmd   `cmd:"" help:"Print a completion script for bash, zsh or fish."`
 	Man        manCmd          `cmd:"" help:"Write the man pages into a directory."`
@@ -96,11 +96,19 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "fedmq: %v\nTry \"fedmq --help\".\n", err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, goesOn, stop := listen(k.Command())
+	log := c.Log.logger()
+	var hung sync.WaitGroup
+	if goesOn {
+		hung.Go(func() { onHangup(ctx, func() { log.Info().Msg("SIGHUP: goes on") }) })
+	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	err = k.Run(&c.Log)
-	return exitCode(ctx, err)
+	lastLine(ctx, k.Command(), log)
+	code = exitCode(ctx, err)
+	stop()
+	hung.Wait()
+	return code
 }
 
 // exitCode maps a command's outcome. A long-running command that a signal ended

@@ -82,7 +82,7 @@ func TestScript(t *testing.T) {
 		},
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "unhex": cmdUnhex, "genkey": cmdGenkey,
+			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "hup": cmdHup, "unhex": cmdUnhex, "genkey": cmdGenkey,
 			"page": cmdPage, "gencert": cmdGencert,
 			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport, "auditlines": cmdAuditlines,
 		},
@@ -247,9 +247,18 @@ func answerOf(url string) string {
 // cmdTerm sends SIGTERM to a background command whose arguments begin with
 // these: term site -c a.yaml.
 func cmdTerm(ts *testscript.TestScript, neg bool, args []string) {
+	signalTo(ts, neg, args, syscall.SIGTERM)
+}
+
+// cmdHup tells a command that a terminal has hung up.
+func cmdHup(ts *testscript.TestScript, neg bool, args []string) {
+	signalTo(ts, neg, args, syscall.SIGHUP)
+}
+
+func signalTo(ts *testscript.TestScript, neg bool, args []string, sig syscall.Signal) {
 	for _, cmd := range ts.BackgroundCmds() {
 		if !neg && len(cmd.Args) > len(args) && slices.Equal(cmd.Args[1:len(args)+1], args) {
-			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+			ts.Check(cmd.Process.Signal(sig))
 			return
 		}
 	}

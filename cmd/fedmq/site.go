@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -185,14 +186,24 @@ func parseBandwidth(s string) (int64, error) {
 	return int64(v * factor), nil
 }
 
-// closeTrainers ends the programs that train.
-func closeTrainers(cfg site.Config) error {
-	errs := make([]error, 0, len(cfg.Tasks))
-	for _, t := range cfg.Tasks {
-		if c, ok := t.Trainer.(io.Closer); ok {
-			errs = append(errs, c.Close())
+// closeTrainers ends the programs that train, all at once.
+func closeTrainers(sites ...site.Config) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	for _, cfg := range sites {
+		for _, t := range cfg.Tasks {
+			if c, ok := t.Trainer.(io.Closer); ok {
+				wg.Go(func() {
+					err := c.Close()
+					mu.Lock()
+					defer mu.Unlock()
+					errs = append(errs, err)
+				})
+			}
 		}
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

@@ -147,11 +147,7 @@ func inside(dir, path string) bool {
 // run readies the sites, then everything runs until the tasks have ended.
 func (u *up) run(ctx context.Context) (err error) {
 	sites, err := u.ready(ctx)
-	defer func() {
-		for _, cfg := range sites {
-			err = errors.Join(err, closeTrainers(cfg))
-		}
-	}()
+	defer func() { err = errors.Join(err, closeTrainers(sites...)) }()
 	if err != nil {
 		return usageError{err}
 	}
@@ -309,11 +305,11 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 // asProcesses ends the trainers that this process has, and runs aggregator and
 // sites as the commands that anybody would start.
 func (u *up) asProcesses(ctx context.Context, sites []site.Config) error {
+	if err := closeTrainers(sites...); err != nil {
+		return err
+	}
 	parties := make([]party, 0, len(sites))
-	for i, cfg := range sites {
-		if err := closeTrainers(cfg); err != nil {
-			return err
-		}
+	for i := range sites {
 		name := strings.TrimSuffix(filepath.Base(u.names[i]), ".yaml")
 		parties = append(parties, party{name: name, args: []string{"site", "-c", u.names[i]}})
 	}

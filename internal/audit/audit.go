@@ -27,10 +27,12 @@ type Log struct {
 	path, node string
 	trouble    func(error)
 	file       *os.File // Run's
+	last       string   // SHA-256 of the last line in it, hex; "" before the first
 
 	mu    sync.Mutex
 	queue [][]byte
-	lost  int // lines since the queue became full
+	lost  int  // lines since the queue became full
+	look  bool // for whether the file was renamed
 	stats Stats
 	wake  chan struct{}
 }
@@ -51,7 +53,22 @@ func Open(path, node string, trouble func(error)) (*Log, error) {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	l.file = f
+	if l.last, err = lastHash(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("audit: %w", err), f.Close())
+	}
 	return l, nil
+}
+
+// Reopen looks now, and not with the next line, for whether the file was
+// renamed. A nil log has none.
+func (l *Log) Reopen() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	l.look = true
+	l.mu.Unlock()
+	l.ring()
 }
 
 func (l *Log) open() (*os.File, error) {
@@ -143,9 +160,9 @@ func (l *Log) flush() error {
 	if lost > 0 {
 		lines = append(lines, l.line(Entry{Event: Lost, Count: lost}))
 	}
-	text := bytes.Join(lines, nil)
+	text, look := bytes.Join(lines, nil), l.look
 	l.mu.Unlock()
-	if len(lines) == 0 {
+	if len(lines) == 0 && !look {
 		return nil
 	}
 	if err := l.append(text); err != nil {
@@ -154,6 +171,7 @@ func (l *Log) flush() error {
 	l.mu.Lock()
 	l.queue = l.queue[n:]
 	l.lost -= lost
+	l.look = false
 	l.stats.Written += uint64(len(lines))
 	l.mu.Unlock()
 	return nil
@@ -170,6 +188,12 @@ func (l *Log) append(text []byte) error {
 		return err
 	}
 	size := info.Size()
+	if size == 0 && l.last != "" {
+		text = append(l.line(Entry{Event: Goes, SHA256: l.last}), text...)
+	}
+	if len(text) == 0 {
+		return nil
+	}
 	if size > 0 { // the process before may have died within a line
 		var last [1]byte
 		if _, err := l.file.ReadAt(last[:], size-1); err == nil && last[0] != '\n' {
@@ -181,8 +205,10 @@ func (l *Log) append(text []byte) error {
 	}
 	if err != nil {
 		_ = l.file.Truncate(size) // if that fails too, the next line begins anew
+		return err
 	}
-	return err
+	l.last = hashLast(text)
+	return nil
 }
 
 // follow opens the file again if somebody has renamed it: that is how logs are

@@ -154,9 +154,53 @@ func TestRotation(t *testing.T) {
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
+		l = open(t, path, quiet) // another process, which is told at once
+		end = run(t, l)
+		synctest.Wait()
+		if err := os.Rename(path, path+".2"); err != nil {
+			t.Fatal(err)
+		}
+		l.Reopen()
+		synctest.Wait()
+		same(t, path, Goes)
+		l.Reopen() // nothing was renamed
+		synctest.Wait()
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
 	})
 	same(t, path+".1", Start)
-	same(t, path, Stop)
+	same(t, path+".2", Goes, Stop)
+	same(t, path, Goes)
+	chain(t, "", path+".1", path+".2", path)
+	chain(t, "it goes on from a line with SHA-256", path+".1", path)
+	chain(t, "it does not go on from another", path, path+".1")
+}
+
+// chain verifies files one after the other.
+func chain(t *testing.T, want string, paths ...string) {
+	t.Helper()
+	var before *Checked
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Verify(f, before)
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if err != nil {
+			if want == "" || !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v", paths, err)
+			}
+			return
+		}
+		before = &c
+	}
+	if want != "" {
+		t.Errorf("%v was taken", paths)
+	}
 }
 
 // A full disk: nobody waits, it is told once, lines wait, and what is more than

@@ -9,6 +9,7 @@ type Event string
 const (
 	Start   Event = "start"   // of the process
 	Stop    Event = "stop"    // of the process, as it should
+	Goes    Event = "goes_on" // of the file before, which was renamed; SHA256 is that of its last line
 	Lost    Event = "lost"    // Count lines could not be written, because the disk refused them for long
 	Refused Event = "refused" // messages that nobody is proven to have sent, or that a site does not believe; Count of them
 
@@ -65,6 +66,6 @@ type Entry struct {
 
 	Program  string `json:"program,omitempty"`  // name and version
 	Config   string `json:"config,omitempty"`   // file
-	SHA256   string `json:"sha256,omitempty"`   // of the configuration file's bytes
+	SHA256   string `json:"sha256,omitempty"`   // of the configuration file's bytes; of a line without its line feed
 	Security string `json:"security,omitempty"` // signed or unsigned
 }

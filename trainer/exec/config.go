@@ -35,8 +35,10 @@ type Config struct {
 
 	Log zerolog.Logger // what the program prints, starts and ends; default: silent
 
-	times times        // tests
-	glued *atomic.Bool // a message without a line of its own was spoken of
+	times    times         // tests
+	extra    []string      // environment of the program
+	stopping chan struct{} // closed: the trainer ends
+	glued    *atomic.Bool  // a message without a line of its own was spoken of
 }
 
 // usualStart is how long a program may load.
@@ -45,7 +47,9 @@ const usualStart = 5 * time.Minute
 // times are the patience of.
 type times struct {
 	cancel time.Duration // until a cancelled request is answered
-	bye    time.Duration // until a program ends whose standard input has ended
+	bye    time.Duration // until a program ends that has closed its output
+	ask    time.Duration // until an idle program ends whose standard input has ended, at the end of the trainer
+	last   time.Duration // from the end of the trainer to SIGKILL
 	term   time.Duration // from SIGTERM to SIGKILL
 	first  time.Duration // least pause before a start after a failure; doubles
 	most   time.Duration // largest such pause
@@ -53,6 +57,7 @@ type times struct {
 
 var usual = times{
 	cancel: 5 * time.Second, bye: 5 * time.Second, term: 10 * time.Second,
+	ask: 2 * time.Second, last: 5 * time.Second,
 	first: time.Second, most: 30 * time.Second,
 }
 
@@ -99,7 +104,7 @@ func (c Config) withDefaults() Config {
 	if c.times == (times{}) {
 		c.times = usual
 	}
-	c.glued = new(atomic.Bool)
+	c.glued, c.stopping = new(atomic.Bool), make(chan struct{})
 	return c
 }
 

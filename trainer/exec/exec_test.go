@@ -257,7 +257,7 @@ func TestDeaf(t *testing.T) {
 	t.Parallel()
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	cfg := config(t, self(t, "deaf", pidFile)...)
-	cfg.times.cancel, cfg.times.bye, cfg.times.term = 1, 1, 1
+	cfg.times.cancel, cfg.times.ask, cfg.times.term, cfg.times.last = 1, 1, 1, 1
 	tr := launch(t, cfg)
 	text, err := os.ReadFile(pidFile)
 	if err != nil {
@@ -303,7 +303,7 @@ func wantGone(t *testing.T, pid int) {
 func TestCloseDeaf(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, self(t, "deaf", filepath.Join(t.TempDir(), "pid"))...)
-	cfg.times.bye, cfg.times.term = 1, 1
+	cfg.times.ask, cfg.times.last = 1, 1
 	tr, err := Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -311,6 +311,47 @@ func TestCloseDeaf(t *testing.T) {
 	p := tr.running
 	if err := tr.Close(); err != nil || !p.gone() {
 		t.Errorf("close: %v", err)
+	}
+}
+
+// A request under way ends with the trainer: SIGTERM at once, which this program
+// obeys after its cancel alone would not have ended it.
+func TestStopBusy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		command []string
+		mode    Mode
+	}{
+		"worker":    {[]string{"sh", "-c", `read hello; echo '{"type":"hello","version":1,"samples":3}'; read train; echo '{"type":"progress","id":1,"done":1,"total":2}'; exec sleep 600`}, ModeWorker},
+		"per_round": {self(t, "once", "train", "wait"), ModePerRound},
+		"deaf":      {[]string{"sh", "-c", `trap '' TERM; read hello; echo '{"type":"hello","version":1,"samples":3}'; read train; echo '{"type":"progress","id":1,"done":1,"total":2}'; sleep 600; sleep 600`}, ModeWorker},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(t, c.command...)
+			cfg.Mode = c.mode
+			if name == "deaf" {
+				cfg.times.last = 1
+			}
+			ctx, end := context.WithCancel(t.Context())
+			tr, err := Start(ctx, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := job("")
+			j.Progress = func(int, int) { end() }
+			began := time.Now()
+			_, err = tr.Train(context.Background(), j, global())
+			wantError(t, err, "the site ends")
+			if err := tr.Close(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > cfg.times.cancel {
+				t.Errorf("ended after %v", took)
+			}
+			_, err = tr.Train(context.Background(), job(""), global())
+			wantError(t, err, "the site ends")
+		})
 	}
 }
 
@@ -441,7 +482,10 @@ func TestFiles(t *testing.T) {
 	if err != nil || !bytes.Equal(back.Blob, m.Blob) || back.Schema[0].Rule != model.Keep {
 		t.Errorf("read back %v, %v", back, err)
 	}
-	if left, err := os.ReadDir(f.dir); err != nil || len(left) != 1 {
+	if left, err := filepath.Glob(filepath.Join(f.dir, "*.*")); err != nil || len(left) != 1 {
 		t.Errorf("files left: %v, %v", left, err)
+	}
+	if err := errors.Join(f.clear(true), f.release()); err != nil {
+		t.Error(err)
 	}
 }

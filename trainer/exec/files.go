@@ -13,6 +13,7 @@ import (
 
 // files is the directory in which models change hands.
 type files struct {
+	*claim
 	dir  string
 	seed maphash.Seed
 	held uint64 // hash of the values in modelFile
@@ -37,11 +38,17 @@ func openFiles(dir string) (*files, error) {
 		return nil, err
 	}
 	f := &files{dir: dir, seed: maphash.MakeSeed()}
+	if f.claim, err = take(dir); err != nil {
+		return nil, err
+	}
 	left, err := filepath.Glob(filepath.Join(dir, "model-*.part")) // of a process that was killed
 	for _, path := range append(left, f.model(), f.out()) {
 		err = errors.Join(err, remove(path))
 	}
-	return f, err
+	if err != nil {
+		return nil, errors.Join(err, f.release())
+	}
+	return f, nil
 }
 
 func (f *files) model() string { return filepath.Join(f.dir, modelFile) }

@@ -12,12 +12,15 @@ func (t *Trainer) runOnce(ctx context.Context, req request, progress func(done, 
 	if err != nil {
 		return reply{}, err
 	}
-	defer p.end(false)
+	defer p.end()
 	var answer *reply
 	for {
 		select {
 		case <-ctx.Done():
 			return reply{}, context.Cause(ctx)
+		case <-t.cfg.stopping:
+			<-p.ended // obey sees to that
+			return reply{}, errStopping
 		case h, open := <-p.lines:
 			switch {
 			case !open:

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	osexec "os/exec"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +21,7 @@ type process struct {
 	talk  *talk
 	deaf  chan struct{} // closed: nobody wants lines any more
 	hush  sync.Once
+	busy  atomic.Bool   // with a request
 	ended chan struct{} // closed when the process and its readers have ended
 	state string        // how it ended; valid after ended
 }
@@ -33,7 +36,7 @@ func start(cfg Config, env []string, withInput bool) (*process, error) {
 		cfg: cfg, cmd: osexec.Command(cfg.Command[0], cfg.Command[1:]...), // #nosec G204 -- what the configuration names
 		lines: make(chan heard, 16), talk: newTalk(cfg.Log), deaf: make(chan struct{}), ended: make(chan struct{}),
 	}
-	p.cmd.Dir, p.cmd.Env = cfg.Dir, append(os.Environ(), env...)
+	p.cmd.Dir, p.cmd.Env = cfg.Dir, slices.Concat(os.Environ(), cfg.extra, env)
 	apart(p.cmd)
 	var pipes []*os.File // ends of the program's, closed here once it runs
 	pipe := func() (r, w *os.File, err error) {
@@ -64,8 +67,9 @@ func start(cfg Config, env []string, withInput bool) (*process, error) {
 		closeAll(f)
 	}
 	p.follow(out, errs)
+	go p.obey() // ends with the process
 	if err := p.limit(); err != nil {
-		p.end(false)
+		p.end()
 		return nil, err
 	}
 	return p, nil
@@ -125,15 +129,8 @@ func (p *process) write(line []byte) error {
 }
 
 // end ends the program and what it has started, and returns when all are gone.
-// A polite end begins with the end of standard input.
-func (p *process) end(polite bool) {
+func (p *process) end() {
 	p.hush.Do(func() { close(p.deaf) })
-	if polite && p.in != nil {
-		closeAll(p.in)
-		if p.endsIn(p.cfg.times.bye) {
-			return
-		}
-	}
 	if !p.gone() {
 		_ = terminate(p.cmd.Process.Pid)
 		if p.endsIn(p.cfg.times.term) {

@@ -300,7 +300,7 @@ func config(t testing.TB, command ...string) Config {
 	return Config{
 		Command: command, Files: filepath.Join(t.TempDir(), "files"), Task: "t", Member: "a/b",
 		times: times{
-			cancel: usual.cancel, bye: usual.bye, term: usual.term,
+			cancel: usual.cancel, bye: usual.bye, term: usual.term, ask: usual.ask, last: usual.last,
 			first: 1, most: 1,
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ type Trainer struct {
 	running *process              // of ModeWorker; nil: none
 	nextID  uint64
 
+	once    sync.Once   // of Stop
+	unwatch func() bool // of the context of Start
+
 	failures int       // since the last request that was answered
 	resume   time.Time // not started again before
 }
@@ -34,8 +38,10 @@ var (
 	_ trainer.Configured = (*Trainer)(nil)
 )
 
-// Start starts the program and waits for its hello. The program runs on when
-// ctx has ended; Close ends it.
+// Start starts the program and waits for its hello. When ctx ends the program
+// does, as by [Trainer.Stop]; [Trainer.Close] is due all the same. On Linux the
+// directory of files is this process's alone, and what a process that was killed
+// has left of its program is ended first.
 func Start(ctx context.Context, cfg Config) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -45,7 +51,12 @@ func Start(ctx context.Context, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, cfg.describe(err)
 	}
+	if f.left > 0 {
+		cfg.Log.Warn().Int("processes", f.left).Msg("an earlier run of the trainer was left by a site that was killed, and is ended")
+	}
+	cfg.extra = f.environ()
 	t := &Trainer{cfg: cfg, files: f}
+	t.unwatch = context.AfterFunc(ctx, t.Stop)
 	if cfg.Mode == ModePerRound {
 		err = t.greetOnce(ctx)
 	} else {
@@ -55,15 +66,6 @@ func Start(ctx context.Context, cfg Config) (*Trainer, error) {
 		return nil, cfg.describe(errors.Join(err, t.Close()))
 	}
 	return t, nil
-}
-
-// Close ends the program, politely at first, and removes the files.
-func (t *Trainer) Close() error {
-	if t.running != nil {
-		t.running.end(true)
-		t.running = nil
-	}
-	return t.files.clear(true)
 }
 
 // Samples is the number of training rows that the program has.
@@ -174,6 +176,9 @@ func (t *Trainer) ask(ctx context.Context, req request, progress func(done, tota
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeoutCause(ctx, t.cfg.Timeout, fmt.Errorf("%w of %v", errTimeout, t.cfg.Timeout))
 		defer stop()
+	}
+	if t.cfg.stopped() {
+		return reply{}, errStopping
 	}
 	ask := t.converse
 	if t.cfg.Mode == ModePerRound {

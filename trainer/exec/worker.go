@@ -16,13 +16,17 @@ func (t *Trainer) converse(ctx context.Context, req request, progress func(done,
 		return reply{}, err
 	}
 	p := t.running
+	p.busy.Store(true)
+	defer p.busy.Store(false)
 	if err := p.write(req.line()); err != nil {
 		return reply{}, t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			return reply{}, t.cancel(ctx, p, req.ID)
+			return reply{}, t.cancel(context.Cause(ctx), p, req.ID)
+		case <-t.cfg.stopping:
+			return reply{}, t.cancel(errStopping, p, req.ID)
 		case h, open := <-p.lines:
 			switch {
 			case !open:
@@ -50,8 +54,7 @@ func (t *Trainer) converse(ctx context.Context, req request, progress func(done,
 
 // cancel ends a request that is not wanted any more: the program is told, and
 // ended if it does not answer.
-func (t *Trainer) cancel(ctx context.Context, p *process, id uint64) error {
-	cause := context.Cause(ctx)
+func (t *Trainer) cancel(cause error, p *process, id uint64) error {
 	_ = p.write(request{Type: typeCancel, ID: id}.line()) // what cannot be told is ended below
 	patience := time.NewTimer(p.cfg.times.cancel)
 	defer patience.Stop()
@@ -79,7 +82,7 @@ func (t *Trainer) cancel(ctx context.Context, p *process, id uint64) error {
 
 // drop ends the program without counting it as a failure.
 func (t *Trainer) drop() {
-	t.running.end(false)
+	t.running.end()
 	t.running = nil
 }
 
@@ -93,7 +96,10 @@ func (t *Trainer) fail(err error) error {
 		p.endsIn(orphanTime)
 	}
 	ended := p.gone()
-	p.end(false)
+	p.end()
+	if t.cfg.stopped() {
+		return errStopping
+	}
 	t.failures++
 	pause := t.cfg.times.first << min(t.failures-1, 16)
 	t.resume = time.Now().Add(min(pause, t.cfg.times.most))
@@ -122,6 +128,8 @@ func (t *Trainer) revive(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-t.cfg.stopping:
+			return errStopping
 		case <-timer.C:
 		}
 	}

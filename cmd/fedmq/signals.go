@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+)
+
+// services run until they are ended. One that nobody sits before goes on when
+// it is told that a terminal hung up: that is how logrotate says that it has
+// renamed a file.
+var services = []string{"aggregator", "site", "broker", "dashboard"}
+
+// listen returns a context that ends with SIGINT and SIGTERM, and with SIGHUP unless
+// the command goes on.
+func listen(command string) (ctx context.Context, goesOn bool, stop func()) {
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	goesOn = slices.Contains(services, command) && !term.IsTerminal(int(os.Stdin.Fd()))
+	if !goesOn {
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop = signal.NotifyContext(context.Background(), ends...)
+	return ctx, goesOn, stop
+}
+
+// onHangup calls f for every SIGHUP until ctx ends, and returns when that is
+// over.
+func onHangup(ctx context.Context, f func()) {
+	hung := make(chan os.Signal, 1)
+	signal.Notify(hung, syscall.SIGHUP)
+	defer signal.Stop(hung)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hung:
+			f()
+		}
+	}
+}
+
+// lastLine says which signal ended a service.
+func lastLine(ctx context.Context, command string, log zerolog.Logger) {
+	if slices.Contains(services, command) && ctx.Err() != nil {
+		log.Info().AnErr("cause", context.Cause(ctx)).Msg(command + " ended")
+	}
+}
