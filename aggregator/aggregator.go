@@ -191,25 +191,32 @@ func clientID(c Config) string {
 	return string(id)
 }
 
+// reach is the aggregator's way to the broker.
+func (c Config) reach(log zerolog.Logger) link.Config {
+	return link.Config{
+		Broker: c.Broker, ClientID: c.ClientID, Username: c.Username, Password: c.Password,
+		TLS: c.TLS, Headers: c.Headers, Dial: c.Dial, Log: log,
+	}
+}
+
 func (a *aggregator) connect() error {
-	conn, err := link.New(link.Config{
-		Broker: a.cfg.Broker, ClientID: a.cfg.ClientID, Username: a.cfg.Username, Password: a.cfg.Password,
-		TLS: a.cfg.TLS, Dial: a.cfg.Dial, Log: a.log, MaxPacket: max(a.cfg.PartSize, 1<<20) + 64<<10,
-		Will: &link.Message{Topic: a.self.State(), Payload: a.stateJSON(false), QoS: 1, Retained: true},
-		Coalesce: func(topic string, _ []byte) string {
-			// Commands are kept whole, and parts share a topic. The presence stays
-			// behind the retained orders that came before it: its echo says that
-			// they were seen.
-			if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || t.Kind == topics.Part || topic == a.self.State() {
-				return ""
-			}
-			return topic
-		},
-		Bulk: func(topic string) bool { // parts are granted again, and never crowd out the rest
-			t, err := a.ns.Parse(topic)
-			return err != nil || t.Kind == topics.Part
-		},
-	})
+	cfg := a.cfg.reach(a.log)
+	cfg.MaxPacket, cfg.Deepest = max(a.cfg.PartSize, 1<<20)+64<<10, a.cfg.deepest(a.ns)
+	cfg.Will = &link.Message{Topic: a.self.State(), Payload: a.stateJSON(false), QoS: 1, Retained: true}
+	cfg.Coalesce = func(topic string, _ []byte) string {
+		// Commands are kept whole, and parts share a topic. The presence stays
+		// behind the retained orders that came before it: its echo says that
+		// they were seen.
+		if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || t.Kind == topics.Part || topic == a.self.State() {
+			return ""
+		}
+		return topic
+	}
+	cfg.Bulk = func(topic string) bool { // parts are granted again, and never crowd out the rest
+		t, err := a.ns.Parse(topic)
+		return err != nil || t.Kind == topics.Part
+	}
+	conn, err := link.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ type Config struct {
 	Username, Password string      // MQTT credentials
 	ClientID           string      // default: Username + ":aggregator", or a path-derived name without user
 	TLS                *tls.Config // for tls and wss brokers; nil: the system's roots
+	Headers            http.Header // of the request for a WebSocket; default none
 
 	Signer *wire.Signer // signs what the aggregator says; nil: unsigned
 	Keys   []wire.Key   // of the members; required with Signer

@@ -17,11 +17,9 @@ import (
 // does, over a connection of its own. Parts that are not there end it: nobody
 // else has them.
 func (t *task) fetch(ctx context.Context, mf wire.Manifest) (*model.Model, error) {
-	cfg := t.a.cfg
-	conn, err := link.New(link.Config{
-		Broker: cfg.Broker, ClientID: cfg.ClientID, Username: cfg.Username, Password: cfg.Password,
-		TLS: cfg.TLS, Dial: cfg.Dial, Log: t.a.log, MaxPacket: wire.MaxPart + 64<<10,
-	})
+	way := t.a.cfg.reach(t.a.log)
+	way.MaxPacket = wire.MaxPart + 64<<10
+	conn, err := link.New(way)
 	if err != nil {
 		return nil, err
 	}

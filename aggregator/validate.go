@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
@@ -63,7 +64,26 @@ func (c Config) Validate() error {
 			bad("tasks[%d]: %w", i, err)
 		}
 	}
+	if len(errs) == 0 {
+		if err := link.CheckLevels(c.Broker, c.deepest(ns)); err != nil {
+			bad("%w", err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// deepest is the topic with the most levels that the aggregator uses.
+func (c Config) deepest(ns topics.Namespace) string {
+	var list []string
+	for _, t := range c.Tasks {
+		owner, _ := ns.Owner(c.Owner, t.Name) // checked
+		list = append(list, owner.ModelPart(0, 0))
+		for _, m := range t.Members {
+			f, _ := topics.ParseMemberFilter(m) // checked
+			list = append(list, ns.MemberFilterTopic(f, t.Name, topics.Update), owner.Reply(f.String()))
+		}
+	}
+	return topics.Deepest(list...)
 }
 
 func (t Task) problems(partSize int) (errs []error) {

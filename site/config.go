@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -32,6 +34,7 @@ type Config struct {
 	ClientID           string      // MQTT client id; default Member + ":site"
 	Username, Password string      // MQTT credentials; default none
 	TLS                *tls.Config // for tls and wss brokers; nil: the system's roots
+	Headers            http.Header // of the request for a WebSocket; default none
 
 	Signer      *wire.Signer // signs what the site says; nil: unsigned
 	Keys        []wire.Key   // keys of the aggregators; required with Signer, and the other way round
@@ -121,6 +124,11 @@ func (c Config) Validate() error {
 	if err == nil {
 		errs = append(errs, c.checkTasks(ns)...)
 	}
+	if len(errs) == 0 {
+		if err := link.CheckLevels(c.Broker, c.deepest(ns)); err != nil {
+			bad("%w", err)
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -144,6 +152,17 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// deepest is the topic with the most levels that the site uses.
+func (c Config) deepest(ns topics.Namespace) string {
+	var list []string
+	for _, t := range c.Tasks {
+		owner, _ := ns.Owner(t.Owner, t.Name)    // checked
+		member, _ := ns.Member(c.Member, t.Name) // checked
+		list = append(list, owner.ModelPart(0, 0), owner.Reply(c.Member), member.Update())
+	}
+	return topics.Deepest(list...)
 }
 
 // withDefaults returns c with every default filled in.

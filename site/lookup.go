@@ -74,10 +74,9 @@ func (c Config) lookup(ctx context.Context) ([]neighbour, error) {
 
 // lookLink is the site's own way to the broker, under another client id.
 func (c Config) lookLink() link.Config {
-	return link.Config{
-		Broker: c.Broker, ClientID: strings.TrimSuffix(c.ClientID, ":site") + ":look", Username: c.Username, Password: c.Password,
-		TLS: c.TLS, Dial: c.Dial, MaxPacket: maxState + 4<<10,
-	}
+	cfg := c.reach()
+	cfg.ClientID, cfg.MaxPacket = strings.TrimSuffix(c.ClientID, ":site")+":look", maxState+4<<10
+	return cfg
 }
 
 func receiveWithin(ctx context.Context, p *link.Probe, d time.Duration) (link.Message, error) {

@@ -12,6 +12,7 @@ import (
 func TestInstead(t *testing.T) {
 	t.Parallel()
 	on := func(node string, tasks ...string) neighbour { return neighbour{node: node, tasks: tasks} }
+	many := []neighbour{on("a"), on("b"), on("c"), on("d"), on("e"), on("f"), on("g")}
 	for _, c := range []struct {
 		name string
 		list []neighbour
@@ -22,10 +23,7 @@ func TestInstead(t *testing.T) {
 		{"the node's own first", []neighbour{on("Acme", "t"), on("acme", "T")}, "acme has T, Acme has t"},
 		{"off line last", []neighbour{{node: "acm", tasks: []string{"t"}, off: true}, on("zzz", "t")}, "zzz has t, acm has t (off line)"},
 		{"none", []neighbour{on("acme")}, "acme has no task"},
-		{
-			"many", []neighbour{on("a"), on("b"), on("c"), on("d"), on("e"), on("f"), on("g")},
-			"a has no task, b has no task, c has no task, d has no task, e has no task and 2 more",
-		},
+		{"many", many, "a has no task, b has no task, c has no task, d has no task, e has no task and 2 more"},
 	} {
 		if got := instead(c.list, "acme", "t"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
@@ -39,7 +37,8 @@ func TestLikeness(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"acme", "acme", 0}, {"acme", "ACME", 1}, {"acme", "acne", 2}, {"acme", "acm", 2}, {"acme", "acmee", 2},
+		{"acme", "acme", 0}, {"acme", "ACME", 1}, {"acme", "acne", 2},
+		{"acme", "acm", 2}, {"acme", "acmee", 2},
 		{"acme", "Xacme", 2}, {"acme", "came", 3}, {"", "a", 2}, {"", "", 0}, {"acme", "acmexx", 3}, {"ab", "ba", 3},
 	} {
 		if got := likeness(c.a, c.b); got != c.want {

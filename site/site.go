@@ -188,11 +188,10 @@ func (s *site) setUp() error {
 		s.stateTopic = t.member.State()
 	}
 	will := s.state(false)
-	conn, err := link.New(link.Config{
-		Broker: s.cfg.Broker, ClientID: s.cfg.ClientID, Username: s.cfg.Username, Password: s.cfg.Password,
-		TLS: s.cfg.TLS, Will: &will, Dial: s.cfg.Dial, Log: s.cfg.Log,
-		MaxPacket: wire.MaxPart + 64<<10, QueueBytes: queueBytes, Coalesce: s.coalesce, Bulk: s.bulk,
-	})
+	cfg := s.cfg.reach()
+	cfg.Will, cfg.Log, cfg.Deepest = &will, s.cfg.Log, s.cfg.deepest(s.ns)
+	cfg.MaxPacket, cfg.QueueBytes, cfg.Coalesce, cfg.Bulk = wire.MaxPart+64<<10, queueBytes, s.coalesce, s.bulk
+	conn, err := link.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -201,6 +200,14 @@ func (s *site) setUp() error {
 		s.subscribe(t)
 	}
 	return nil
+}
+
+// reach is the site's way to the broker.
+func (c Config) reach() link.Config {
+	return link.Config{
+		Broker: c.Broker, ClientID: c.ClientID, Username: c.Username, Password: c.Password,
+		TLS: c.TLS, Headers: c.Headers, Dial: c.Dial,
+	}
 }
 
 func (s *site) newTask(ct Task) (*task, error) {

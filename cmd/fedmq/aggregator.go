@@ -184,7 +184,7 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 	}
 	cfg := aggregator.Config{
 		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Owner: f.Owner, DataDir: at(dir, f.Connection.DataDir),
-		Username: f.Connection.Username, Password: s.password, ClientID: f.Connection.ClientID, TLS: s.tls,
+		Username: f.Connection.Username, Password: s.password, ClientID: f.Connection.ClientID, TLS: s.tls, Headers: s.headers,
 		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize, StageMemory: f.StageMem, Uploads: f.Uploads,
 	}
 	for i, t := range f.Tasks {

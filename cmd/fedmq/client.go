@@ -16,13 +16,14 @@ import (
 
 // accessFlags are what a broker may ask of a client.
 type accessFlags struct {
-	Username     string `short:"u" placeholder:"NAME" help:"MQTT user name."`
-	PasswordFile string `type:"existingfile" placeholder:"FILE" help:"File whose first line is the password."`
-	CA           string `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the broker's certificate (PEM)."`
-	Cert         string `type:"existingfile" placeholder:"FILE" help:"Client certificate (PEM)."`
-	Key          string `type:"existingfile" placeholder:"FILE" help:"Key of the client certificate (PEM)."`
-	ServerName   string `placeholder:"NAME" help:"Name in the broker's certificate, where it is not the host of the URL."`
-	Insecure     bool   `help:"Do not verify the broker's certificate."`
+	Username     string            `short:"u" placeholder:"NAME" help:"MQTT user name."`
+	PasswordFile string            `type:"existingfile" placeholder:"FILE" help:"File whose first line is the password."`
+	CA           string            `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the broker's certificate (PEM)."`
+	Cert         string            `type:"existingfile" placeholder:"FILE" help:"Client certificate (PEM)."`
+	Key          string            `type:"existingfile" placeholder:"FILE" help:"Key of the client certificate (PEM)."`
+	ServerName   string            `placeholder:"NAME" help:"Name in the broker's certificate, where it is not the host of the URL."`
+	Insecure     bool              `help:"Do not verify the broker's certificate."`
+	WSHeader     map[string]string `name:"ws-header" placeholder:"NAME=FILE" help:"Header of the request for a WebSocket; its text is the first line of the file. May be repeated."`
 }
 
 // clientFlags are how a short-lived command reaches the broker.
@@ -48,6 +49,14 @@ func (f *clientFlags) takeFrom(c connection, dir string) {
 		f.CA, f.Cert, f.Key = at(dir, c.TLS.CA), at(dir, c.TLS.Cert), at(dir, c.TLS.Key)
 		f.ServerName, f.Insecure = c.TLS.ServerName, c.TLS.Insecure
 	}
+	for name, h := range c.WSHeaders {
+		if f.WSHeader == nil {
+			f.WSHeader = map[string]string{}
+		}
+		if _, given := f.WSHeader[name]; !given {
+			f.WSHeader[name] = at(dir, h.File)
+		}
+	}
 }
 
 // tls is what the flags say of certificates; nil if nothing.
@@ -71,6 +80,12 @@ type client struct {
 // secrets reads the files that the flags name.
 func (f clientFlags) secrets() (secrets, error) {
 	c := connection{Broker: f.url(), Username: f.Username, PasswordFile: f.PasswordFile, TLS: f.tls()}
+	for name, file := range f.WSHeader {
+		if c.WSHeaders == nil {
+			c.WSHeaders = map[string]headerFile{}
+		}
+		c.WSHeaders[name] = headerFile{File: file}
+	}
 	return c.load("")
 }
 
@@ -84,7 +99,7 @@ func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*l
 	if name == "" {
 		name = "fedmq"
 	}
-	more.Broker, more.Username, more.Password, more.TLS, more.Log = f.url(), f.Username, s.password, s.tls, log
+	more.Broker, more.Username, more.Password, more.TLS, more.Headers, more.Log = f.url(), f.Username, s.password, s.tls, s.headers, log
 	more.ClientID = fmt.Sprintf("%s:%s-%d", name, role, os.Getpid())
 	conn, err := link.New(more)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -16,16 +17,17 @@ import (
 // connection is how a configuration file says where the broker is. Paths in a
 // configuration file are relative to the file.
 type connection struct {
-	Broker       string    `yaml:"broker"`
-	Namespace    string    `yaml:"namespace"`
-	ClientID     string    `yaml:"client_id"`
-	Username     string    `yaml:"username"`
-	PasswordFile string    `yaml:"password_file"`
-	TLS          *tlsFiles `yaml:"tls"`
-	DataDir      string    `yaml:"data_dir"`
-	Keys         *keyFiles `yaml:"keys"`
-	HTTP         string    `yaml:"http"`
-	Audit        string    `yaml:"audit"`
+	Broker       string                `yaml:"broker"`
+	Namespace    string                `yaml:"namespace"`
+	ClientID     string                `yaml:"client_id"`
+	Username     string                `yaml:"username"`
+	PasswordFile string                `yaml:"password_file"`
+	TLS          *tlsFiles             `yaml:"tls"`
+	WSHeaders    map[string]headerFile `yaml:"ws_headers"`
+	DataDir      string                `yaml:"data_dir"`
+	Keys         *keyFiles             `yaml:"keys"`
+	HTTP         string                `yaml:"http"`
+	Audit        string                `yaml:"audit"`
 }
 
 // tlsFiles are PEM files: the authority of the broker's certificate, and the
@@ -36,6 +38,28 @@ type tlsFiles struct {
 	Key        string `yaml:"key"`
 	ServerName string `yaml:"server_name"` // of the broker's certificate, if not the URL's host
 	Insecure   bool   `yaml:"insecure"`
+}
+
+// headerFile is the text of a header of a WebSocket's request, the first line of a
+// file: it may be a secret.
+type headerFile struct {
+	File string `yaml:"file"`
+}
+
+// readHeaders reads the texts of headers.
+func readHeaders(dir string, files map[string]headerFile) (http.Header, error) {
+	headers := http.Header{}
+	for name, f := range files {
+		if f.File == "" {
+			return nil, fmt.Errorf("%s: want {file: FILE}, whose first line is the header's text", name)
+		}
+		text, err := firstLine(at(dir, f.File))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		headers.Add(name, text)
+	}
+	return headers, nil
 }
 
 // keyFiles are Ed25519 keys as PEM files (openssl genpkey -algorithm ed25519).
@@ -61,6 +85,7 @@ func at(dir, path string) string {
 // secrets are what the files of a connection hold.
 type secrets struct {
 	password string
+	headers  http.Header
 	tls      *tls.Config
 	signer   *wire.Signer
 	keys     []wire.Key
@@ -70,13 +95,16 @@ func (c connection) load(dir string) (s secrets, err error) {
 	if err := c.voids(); err != nil {
 		return s, err
 	}
+	if s.headers, err = readHeaders(dir, c.WSHeaders); err != nil {
+		return s, fmt.Errorf("ws_headers: %w", err)
+	}
 	if c.Broker != "" { // a connection that is never run: the URL is checked
-		if _, err := link.New(link.Config{Broker: c.Broker, ClientID: "check"}); err != nil {
+		if _, err := link.New(link.Config{Broker: c.Broker, ClientID: "check", Headers: s.headers}); err != nil {
 			return s, fmt.Errorf("broker: %w", err)
 		}
 	}
 	if c.PasswordFile != "" {
-		if s.password, err = readPassword(at(dir, c.PasswordFile)); err != nil {
+		if s.password, err = firstLine(at(dir, c.PasswordFile)); err != nil {
 			return s, fmt.Errorf("password_file: %w", err)
 		}
 	}
@@ -121,8 +149,8 @@ func (k keyFiles) load(dir string) (*wire.Signer, []wire.Key, error) {
 	return signer, keys, nil
 }
 
-// readPassword returns the first line of a file.
-func readPassword(path string) (string, error) {
+// firstLine returns the first line of a file.
+func firstLine(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", err

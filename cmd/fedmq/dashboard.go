@@ -62,7 +62,7 @@ func (c *dashboardCmd) token() (token string, own bool, err error) {
 	case c.Token != "":
 		return c.Token, false, nil
 	case c.TokenFile != "":
-		token, err = readPassword(c.TokenFile)
+		token, err = firstLine(c.TokenFile)
 		return token, false, err
 	}
 	return rand.Text(), true, nil

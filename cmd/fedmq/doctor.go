@@ -55,7 +55,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		return usageError{err}
 	}
 	cfg := doctor.Config{
-		Link:      link.Config{Broker: c.URL, Username: c.Username, Password: s.password, TLS: s.tls},
+		Link:      link.Config{Broker: c.URL, Username: c.Username, Password: s.password, TLS: s.tls, Headers: s.headers},
 		Namespace: c.Namespace, Node: c.Node, Gentle: c.Gentle,
 	}
 	fmt.Fprintln(os.Stderr, doctor.Plan(c.Namespace, c.Node, c.Gentle))

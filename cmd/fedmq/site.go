@@ -147,7 +147,7 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 	}
 	cfg := site.Config{
 		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(dir, f.Connection.DataDir),
-		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls,
+		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls, Headers: s.headers,
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}
 	if cfg.Bandwidth, err = parseBandwidth(f.Bandwidth); err != nil {

@@ -22,10 +22,8 @@ func (e *exam) openAs(ctx context.Context, id string, will *link.Message, persis
 		e.opened++
 		id = fmt.Sprintf("%s%d", e.prefix, e.opened)
 	}
-	cfg := link.Config{
-		Broker: e.cfg.Link.Broker, Username: e.cfg.Link.Username, Password: e.cfg.Link.Password, TLS: e.cfg.Link.TLS,
-		Dial: e.cfg.Link.Dial, ClientID: id, Will: will, MaxPacket: e.cfg.extent.packet + 64<<10,
-	}
+	cfg := e.cfg.Link
+	cfg.ClientID, cfg.Will, cfg.MaxPacket = id, will, e.cfg.extent.packet+64<<10
 	return link.OpenProbe(ctx, cfg, persistent)
 }
 

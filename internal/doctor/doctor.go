@@ -21,8 +21,8 @@ import (
 
 // Config says what to examine. Link's Broker and Namespace are required.
 type Config struct {
-	// Link is how to reach the broker; of its fields Broker, Username,
-	// Password, TLS and Dial count.
+	// Link is how to reach the broker; client id, Will and MaxPacket are the
+	// examination's own.
 	Link link.Config
 	// Namespace is the enterprise's prefix of the UNS.
 	Namespace string
@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = e.steps(ctx, began)
+	err = e.explain(ctx, e.steps(ctx, began))
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
 	err = errors.Join(err, e.clean(clean))
@@ -150,6 +150,7 @@ type step struct {
 
 func (e *exam) steps(ctx context.Context, began time.Time) error {
 	steps := []step{
+		{"what it announces", e.announced},
 		{"messages", e.meet},
 		{"packet limit", e.packets},
 		{"retained", e.retained},

@@ -17,6 +17,8 @@ type Report struct {
 	Seconds float64  `json:"seconds"`
 	Skipped []string `json:"skipped,omitempty"` // steps for which no time was left
 
+	Announced Announced `json:"announced"`
+
 	RoundTripMS float64 `json:"round_trip_ms"` // one small message, there and back
 
 	PacketBytes   int  `json:"packet_bytes"`    // largest PUBLISH that came through
@@ -114,6 +116,7 @@ func (r *Report) advise(topic int) {
 
 func (a *Advice) problems(r *Report) {
 	bad := func(format string, args ...any) { a.Problems = append(a.Problems, fmt.Sprintf(format, args...)) }
+	a.Problems = append(a.Problems, r.Announced.problems()...)
 	switch {
 	case r.PacketBytes == 0:
 		bad("no packet of 4 KiB comes through: raise the broker's packet limit")

@@ -73,7 +73,8 @@ var libraries = []library{
 	{"github.com/eclipse/paho.mqtt.golang", []string{"internal/link"}},
 	{"github.com/mochi-mqtt/server", []string{"broker"}},
 	{"github.com/gorilla/websocket", []string{"internal/link", "broker"}},
-	{"golang.org/x/net/proxy", []string{"internal/link"}}, // dialling as paho does, through the proxy of the environment
+	{"golang.org/x/net/http/httpguts", []string{"internal/link"}}, // what a header may be
+	{"golang.org/x/net/proxy", []string{"internal/link"}},         // dialling as paho does, through the proxy of the environment
 	{"github.com/vmihailenco/msgpack", []string{"wire"}},
 	{"github.com/klauspost/compress", []string{"wire"}},
 	{"go.etcd.io/bbolt", []string{"internal/store"}},

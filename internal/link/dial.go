@@ -112,7 +112,7 @@ func (c *Conn) dialAny(ctx context.Context) (net.Conn, error) {
 		}
 	}
 	if c.addr.ws {
-		return dialWebSocket(ctx, u, conf)
+		return dialWebSocket(ctx, u, conf, c.cfg.Headers)
 	}
 	conn, err := proxy.Dial(ctx, "tcp", u.Host)
 	if err != nil || conf == nil {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/rs/zerolog"
 )
 
 func TestParseBroker(t *testing.T) {
@@ -313,6 +314,72 @@ func TestWebSocketRefused(t *testing.T) {
 	c, _ := start(t, Config{Broker: "ws" + strings.TrimPrefix(srv.URL, "http")})
 	if s := next(t, c, isDown); !strings.Contains(s.Err.Error(), "404") {
 		t.Errorf("reason %v", s.Err)
+	}
+}
+
+// A proxy before the broker gets the headers that it wants, and no log does.
+func TestWebSocketHeaders(t *testing.T) {
+	t.Parallel()
+	got := make(chan http.Header, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case got <- r.Header:
+		default:
+		}
+	}))
+	t.Cleanup(srv.Close)
+	var log syncBuffer
+	c, _ := start(t, Config{
+		Broker: "ws" + strings.TrimPrefix(srv.URL, "http"), Log: zerolog.New(&log),
+		Headers: http.Header{"X-Api-Key": {"k-123"}, "x-lower": {"two words"}},
+	})
+	s := next(t, c, isDown)
+	if h := <-got; h.Get("X-Api-Key") != "k-123" || h.Get("X-Lower") != "two words" {
+		t.Errorf("headers %v", h)
+	}
+	if strings.Contains(log.String()+s.Err.Error(), "k-123") {
+		t.Error("the secret is in the log")
+	}
+}
+
+// What cannot be a header is refused by its name, and never shown.
+func TestHeaderErrors(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		broker string
+		header http.Header
+		want   string
+	}{
+		"no WebSocket": {"tcp://h", http.Header{"X": {"secret"}}, "ws:// and wss:// only"},
+		"bad name":     {"ws://h", http.Header{"a b": {"secret"}}, `"a b" is no header`},
+		"own header":   {"ws://h", http.Header{"sec-websocket-protocol": {"secret"}}, "is no header that can be added"},
+		"line break":   {"ws://h", http.Header{"X": {"secret\r\nY: z"}}, "header X: the text"},
+		"empty":        {"wss://h", http.Header{"X": {""}}, "header X: the text is empty"},
+	} {
+		_, err := New(Config{Broker: c.broker, ClientID: "a", Headers: c.header})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// Levels are counted before connecting where the broker's name says that it counts.
+func TestCheckLevels(t *testing.T) {
+	t.Parallel()
+	deep := "a/b/c/d/e/f/g/h/i"
+	for _, c := range []struct {
+		broker, topic, want string
+	}{
+		{"tls://x-ats.iot.eu-west-1.amazonaws.com", deep, "has 8 slashes, AWS IoT Core takes 7"},
+		{"wss://x-ats.iot.eu-west-1.amazonaws.com/mqtt", deep, "has 8 slashes"},
+		{"tls://x-ats.iot.eu-west-1.amazonaws.com", "a/b/c/d/e/f/g/h", ""},
+		{"tls://broker.example", deep, ""},
+		{"no url", deep, ""},
+	} {
+		err := CheckLevels(c.broker, c.topic)
+		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, %s: %v, want %q", c.broker, c.topic, err, c.want)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,9 +117,15 @@ type Config struct {
 	// TLS is the configuration for tls and wss brokers; nil means the
 	// system's roots. The server's name is taken from Broker when not set.
 	TLS *tls.Config
+	// Headers go with the request for a WebSocket, such as the key that a proxy
+	// wants; they are secrets, and in no log.
+	Headers http.Header
 	// Will is the Last Will, sent by the broker when the link is lost but not
 	// when Run ends politely (C-17). nil means none.
 	Will *Message
+	// Deepest is the topic with the most levels that this party uses, for the word
+	// on brokers that count them; "" says nothing.
+	Deepest string
 	// Dial replaces the way to open the byte stream (tests, in-process
 	// brokers); no TLS or WebSocket is put on it.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -155,6 +162,10 @@ type Conn struct {
 	bytesOut atomic.Uint64
 	plain    atomic.Bool // the port was asked and does not speak TLS
 
+	reached bool      // the last attempt found a listener; of Run alone, as are
+	noes    int       // how often in a row the broker said no, and
+	asked   time.Time // when it was asked why
+
 	mu       sync.Mutex
 	ran      bool
 	closing  bool     // Run is ending: nothing new is taken
@@ -177,6 +188,12 @@ func New(cfg Config) (*Conn, error) {
 	if cfg.Dial == nil {
 		var err error
 		if c.addr, err = parseBroker(cfg.Broker); err != nil {
+			return nil, err
+		}
+		if err = checkHeaders(c.addr, cfg.Headers); err != nil {
+			return nil, err
+		}
+		if err = checkLevels(c.addr, cfg.Deepest); err != nil {
 			return nil, err
 		}
 	}

@@ -56,6 +56,9 @@ func (c *Conn) live(ctx context.Context) time.Duration {
 		}
 		wait := c.back.failed()
 		c.down(err, wait)
+		if c.reached {
+			c.explain(ctx)
+		}
 		return wait
 	}
 	c.begin(s)
@@ -74,7 +77,31 @@ func (c *Conn) live(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
-	return c.mourn(s, err, cut)
+	wait := c.mourn(s, err, cut)
+	if time.Since(s.born) >= shortLife {
+		c.noes = 0
+	} else if cut {
+		c.explain(ctx)
+	}
+	return wait
+}
+
+// explain asks the broker for its reasons after the second no in a row, and every
+// whyEvery while it goes on: a CONNECT that failed, or a link that was cut right
+// after it (C-20).
+func (c *Conn) explain(ctx context.Context) {
+	c.noes++
+	if c.noes < 2 || c.noes > 2 && time.Since(c.asked) < whyEvery {
+		return
+	}
+	c.asked = time.Now()
+	_, causes := Why(ctx, c.cfg)
+	c.mu.Lock()
+	c.stats.Causes = causes
+	c.mu.Unlock()
+	if len(causes) > 0 && ctx.Err() == nil {
+		c.log.Warn().Strs("causes", causes).Msg("likely causes why the broker says no")
+	}
 }
 
 // begin makes s the current session and starts it.
@@ -92,7 +119,7 @@ func (c *Conn) begin(s *session) {
 func (c *Conn) mourn(s *session, err error, cut bool) time.Duration {
 	now := time.Now()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
-		err = errors.New("the broker closed it")
+		err = errClosed
 	}
 	err = fmt.Errorf("link: connection %d lost: %w", s.epoch, err)
 	c.mu.Lock()

@@ -52,6 +52,7 @@ type session struct {
 // open dials and connects. The error of a refusal wraps ErrRefused.
 func (c *Conn) open(ctx context.Context) (*session, error) {
 	raw, err := c.dial(ctx)
+	c.reached = err == nil
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +81,9 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 		}
 		if cause != nil {
 			err = cause
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
+			err = fmt.Errorf("%w (%w)", errClosed, err)
 		}
 		return nil, fmt.Errorf("link: CONNECT: %w", c.plainRefused(ctx, rejected(err)))
 	}
@@ -181,5 +185,8 @@ func (s *session) accuse(now time.Time) bool {
 	}
 	return len(topics)+len(filters) > 0
 }
+
+// errClosed: the broker ended the connection without a word.
+var errClosed = errors.New("the broker closed it")
 
 var errSilent = errors.New("link: connection ended without a reason")

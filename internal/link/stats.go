@@ -30,6 +30,7 @@ type Stats struct {
 
 	LastError   string    // of the last loss or failed attempt
 	LastErrorAt time.Time // zero: none so far
+	Causes      []string  // why the broker may say no, since the second no in a row
 }
 
 // Stats returns the counters now.
@@ -37,6 +38,9 @@ func (c *Conn) Stats() Stats {
 	c.mu.Lock()
 	s := c.stats
 	s.Up = c.up != nil
+	if s.Up {
+		s.Causes = nil
+	}
 	s.Denied, _ = c.table.denials()
 	s.Quarantined = c.suspects.list(time.Now())
 	if c.cur != nil {

@@ -9,18 +9,20 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/net/http/httpguts"
 )
 
 // dialWebSocket opens MQTT over WebSocket (ws without conf, wss with).
-func dialWebSocket(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn, error) {
+func dialWebSocket(ctx context.Context, u *url.URL, conf *tls.Config, headers http.Header) (net.Conn, error) {
 	d := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf,
 		HandshakeTimeout: ConnectTimeout, Subprotocols: []string{"mqtt"},
 	}
-	ws, resp, err := d.DialContext(ctx, u.String(), nil)
+	ws, resp, err := d.DialContext(ctx, u.String(), headers)
 	if resp != nil {
 		defer func() { _ = resp.Body.Close() }()
 	}
@@ -33,6 +35,28 @@ func dialWebSocket(ctx context.Context, u *url.URL, conf *tls.Config) (net.Conn,
 		return nil, err
 	}
 	return &webSocket{Conn: ws}, nil
+}
+
+// ownHeaders are those of the handshake itself.
+var ownHeaders = []string{"Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions", "Sec-Websocket-Protocol"}
+
+// checkHeaders says what is wrong with the names or the texts of headers, without
+// the texts: they are secrets.
+func checkHeaders(a address, headers http.Header) error {
+	if len(headers) > 0 && a.url != nil && !a.ws {
+		return fmt.Errorf("link: headers go with ws:// and wss:// only, the broker is %s://", a.url.Scheme)
+	}
+	for name, values := range headers {
+		if !httpguts.ValidHeaderFieldName(name) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
+			return fmt.Errorf("link: %q is no header that can be added to a WebSocket's request", name)
+		}
+		for _, v := range values {
+			if v == "" || !httpguts.ValidHeaderFieldValue(v) {
+				return fmt.Errorf("link: header %s: the text is empty, or has characters that no header may have", name)
+			}
+		}
+	}
+	return nil
 }
 
 // webSocket makes a byte stream of the binary messages of a WebSocket. Packets
