@@ -22,6 +22,8 @@ type aggregatorCmd struct {
 	Check     bool   `help:"Check the configuration and exit."`
 	UntilDone bool   `help:"Exit when every task has ended: 0 when all finished, 3 when one stopped."`
 	httpFlag
+	Broker string `hidden:"" help:"Broker instead of that of the configuration."` // of up --processes, whose port is taken
+
 	Adopt bool `name:"adopt-epoch" help:"The data directory is an older copy: go on above what the broker and the members have seen."`
 }
 
@@ -230,27 +232,36 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		return nil
 	}
 	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt
+	if c.Broker != "" {
+		cfg.Broker = c.Broker
+	}
 	limitMemory(cfg)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ends := newEnds(cfg, cancel, c.UntilDone)
 	cfg.OnEnd = ends.on
-	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
-	cfg.Monitor = new(aggregator.Monitor)
-	log := auditLog{file: file.Connection.Audit, config: c.Config, namespace: cfg.Namespace, path: cfg.Owner, log: cfg.Log}
-	if err := log.with(ctx, func(ctx context.Context, l *audit.Log) error {
-		if l != nil {
-			cfg.Audit = l.Write
-		}
-		run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
-		return withHTTP(ctx, c.or(file.Connection.HTTP), cfg.Log, metrics.WithAudit(metrics.Aggregator(cfg.Monitor), l), run)
-	}); err != nil {
+	if err := file.run(ctx, cfg, c.Config, c.or(file.Connection.HTTP)); err != nil {
 		return err
 	}
 	if c.UntilDone {
 		return ends.err()
 	}
 	return nil
+}
+
+// run is the aggregator of the configuration file at path, with its audit log and
+// its numbers, until ctx ends.
+func (f aggregatorFile) run(ctx context.Context, cfg aggregator.Config, path, http string) error {
+	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
+	cfg.Monitor = new(aggregator.Monitor)
+	lines := auditLog{file: f.Connection.Audit, config: path, namespace: cfg.Namespace, path: cfg.Owner, log: cfg.Log}
+	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
+		if l != nil {
+			cfg.Audit = l.Write
+		}
+		run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
+		return withHTTP(ctx, http, cfg.Log, metrics.WithAudit(metrics.Aggregator(cfg.Monitor), l), run)
+	})
 }
 
 // programMemory is what the program itself takes, which the limit of the

@@ -188,7 +188,7 @@ func (d *demo) asProcesses(ctx context.Context) error {
 		}
 		sites = append(sites, p)
 	}
-	return asProcesses(ctx, d.Dir, sites)
+	return asProcesses(ctx, d.Dir, nil, sites)
 }
 
 // watchLine is the command that shows a running demo.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,9 +21,10 @@ type party struct {
 }
 
 // asProcesses runs the aggregator of a folder and its sites until the tasks
-// have ended, each with its log in the folder. A site that fails ends all, as it
-// does in one process; one that somebody kills does not.
-func asProcesses(ctx context.Context, dir string, sites []party) error {
+// have ended, each with its log in the folder, the aggregator with more arguments.
+// A site that fails ends all, as it does in one process; one that somebody kills
+// does not.
+func asProcesses(ctx context.Context, dir string, more []string, sites []party) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -41,7 +44,7 @@ func asProcesses(ctx context.Context, dir string, sites []party) error {
 			}
 		}()
 	}
-	p := party{name: "aggregator", args: []string{"aggregator", "--until-done", "-c", filepath.Join(dir, aggregatorName)}}
+	p := party{name: "aggregator", args: append([]string{"aggregator", "--until-done", "-c", filepath.Join(dir, aggregatorName)}, more...)}
 	aggregator, err := p.spawn(self, dir)
 	if err != nil {
 		return errors.Join(err, stopAll(all))
@@ -112,10 +115,67 @@ func (r *running) stop() error {
 		err := r.process.Kill()
 		return errors.Join(fmt.Errorf("%s did not end within %s", r.name, stopWait), err)
 	}
-	if r.err != nil && (err != nil || !interrupted(r.err)) {
-		return fmt.Errorf("%s: %w; its log is %s", r.name, r.err, r.log)
+	if err != nil && r.err != nil { // it had ended by itself
+		return r.failure()
 	}
-	return nil
+	return r.failed()
+}
+
+// failed is the error of a process that has ended, nil if it did as it was asked.
+func (r *running) failed() error {
+	if r.err == nil || interrupted(r.err) {
+		return nil
+	}
+	return r.failure()
+}
+
+// failure is the error that a process has ended with, in the words and with the
+// exit code that it has in one process; where its log is goes before.
+func (r *running) failure() error {
+	exit, ok := errors.AsType[*exec.ExitError](r.err)
+	said, err := lastWords(r.log)
+	if !ok || err != nil || said == "" {
+		return errors.Join(fmt.Errorf("%s: %w; its log is %s", r.name, r.err, r.log), err)
+	}
+	fmt.Fprintf(os.Stderr, "The log of %s: %s\n", r.name, r.log)
+	dir := filepath.Dir(r.log)
+	if whole, err := filepath.Abs(dir); err == nil { // as the folder was named
+		said = strings.ReplaceAll(said, whole+string(filepath.Separator), dir+string(filepath.Separator))
+	}
+	switch rest, below := strings.CutPrefix(said, errBelowQuorum.Error()); {
+	case exit.ExitCode() == exitBelowQuorum && below:
+		return fmt.Errorf("%w%s", errBelowQuorum, rest)
+	case exit.ExitCode() == exitUsage:
+		return usageError{fmt.Errorf("%s: %s", r.name, said)}
+	}
+	return fmt.Errorf("%s: %s", r.name, said)
+}
+
+// maxWords bounds the end of a log that is searched for them.
+const maxWords = 64 << 10
+
+// lastWords is the error that a command of this program has ended with: what
+// follows the last "fedmq: " at the beginning of a line of its log.
+func lastWords(log string) (string, error) {
+	f, err := os.Open(log) // #nosec G304 -- our own log
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	b := make([]byte, min(info.Size(), maxWords))
+	if _, err := f.ReadAt(b, info.Size()-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	const said = "\nfedmq: "
+	text := "\n" + string(b)
+	if i := strings.LastIndex(text, said); i >= 0 {
+		return strings.TrimSpace(text[i+len(said):]), nil
+	}
+	return "", nil
 }
 
 // interrupted reports that a process ended before its work because of SIGTERM,

@@ -26,6 +26,8 @@ type siteCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
 	Check  bool   `help:"Check the configuration, read the data and exit."`
 	httpFlag
+	Broker string `hidden:"" help:"Broker instead of that of the configuration."` // of up --processes, whose port is taken
+
 	Slow bool `help:"Take two seconds longer for a round of training, so that people can follow."`
 }
 
@@ -235,14 +237,23 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 		return nil
 	}
 	cfg.Log = log
+	if c.Broker != "" {
+		cfg.Broker = c.Broker
+	}
+	return f.run(ctx, cfg, c.Config, c.or(f.Connection.HTTP))
+}
+
+// run is the site of the configuration file at path, with its audit log and its
+// numbers, until ctx ends.
+func (f siteFile) run(ctx context.Context, cfg site.Config, path, http string) error {
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
 	cfg.Monitor = new(site.Monitor)
-	lines := auditLog{file: f.Connection.Audit, config: c.Config, namespace: cfg.Namespace, path: cfg.Member, log: log}
+	lines := auditLog{file: f.Connection.Audit, config: path, namespace: cfg.Namespace, path: cfg.Member, log: cfg.Log}
 	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
 		if l != nil {
 			cfg.Audit = l.Write
 		}
 		run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
-		return withHTTP(ctx, c.or(f.Connection.HTTP), log, metrics.WithAudit(metrics.Site(cfg.Monitor), l), run)
+		return withHTTP(ctx, http, cfg.Log, metrics.WithAudit(metrics.Site(cfg.Monitor), l), run)
 	})
 }

@@ -167,9 +167,6 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if u.apart && b.moved {
-		return errors.Join(usageError{fmt.Errorf("%s is taken, and --processes wants it: name another in the configurations", u.agg.Connection.Broker)}, b.stop())
-	}
 	cfg.Broker = b.url
 	for i := range sites {
 		sites[i].Broker = b.url
@@ -275,9 +272,9 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	shown.Go(func() { u.sayWhatBlocks(look, b, table) })
 	var err error
 	if u.apart {
-		err = u.asProcesses(runCtx, sites)
+		err = u.asProcesses(runCtx, sites, b)
 	} else {
-		err = together(runCtx, cfg, sites, b)
+		err = u.together(runCtx, cfg, sites, b)
 	}
 	stopLooking()
 	shown.Wait()
@@ -302,24 +299,30 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	return err
 }
 
+// partyName is what a site is called: its file's name.
+func (u *up) partyName(i int) string { return strings.TrimSuffix(filepath.Base(u.names[i]), ".yaml") }
+
 // asProcesses ends the trainers that this process has, and runs aggregator and
 // sites as the commands that anybody would start.
-func (u *up) asProcesses(ctx context.Context, sites []site.Config) error {
+func (u *up) asProcesses(ctx context.Context, sites []site.Config, b *upBroker) error {
 	if err := closeTrainers(sites...); err != nil {
 		return err
 	}
+	more := u.logs.args()
+	if b.moved {
+		more = append(more, "--broker", b.url)
+	}
 	parties := make([]party, 0, len(sites))
 	for i := range sites {
-		name := strings.TrimSuffix(filepath.Base(u.names[i]), ".yaml")
-		parties = append(parties, party{name: name, args: []string{"site", "-c", u.names[i]}})
+		parties = append(parties, party{name: u.partyName(i), args: append([]string{"site", "-c", u.names[i]}, more...)})
 	}
-	return asProcesses(ctx, u.dir, parties)
+	return asProcesses(ctx, u.dir, more, parties)
 }
 
 // together runs aggregator and sites in this process, each with its own
 // connection, until every task has ended. The sites begin when the aggregator
 // hears them, so that their first words are not lost.
-func together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker) error {
+func (u *up) together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker) error {
 	hears, err := b.watch(ctx, cfg)
 	if err != nil {
 		return err
@@ -335,12 +338,15 @@ func together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b
 	for i, c := range sites {
 		wg.Go(func() {
 			hears(siteCtx)
-			if errs[i] = site.Run(siteCtx, c); errs[i] != nil {
+			if err := u.sites[i].run(siteCtx, c, u.names[i], u.sites[i].Connection.HTTP); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", u.partyName(i), err)
 				endAggregator()
 			}
 		})
 	}
-	errs[len(sites)] = aggregator.Run(aggCtx, cfg)
+	if err := u.agg.run(aggCtx, cfg, filepath.Join(u.dir, aggregatorName), u.agg.Connection.HTTP); err != nil {
+		errs[len(sites)] = fmt.Errorf("aggregator: %w", err)
+	}
 	endSites()
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
