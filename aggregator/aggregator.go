@@ -130,7 +130,7 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 		recv:  transfer.NewReceiver(transfer.ReceiverConfig{Uploads: cfg.Uploads}),
 		begun: cfg.Now(), startBy: stoppedTimer(), heartbeat: stoppedTimer(),
 		own:    &wire.Opener{NS: ns, Keys: own, Limits: wire.Limits{Part: wire.MaxPart}},
-		opener: &wire.Opener{NS: ns, Keys: members, Limits: wire.Limits{Part: cfg.PartSize}},
+		opener: &wire.Opener{NS: ns, Keys: members, Owner: ns.Node(cfg.Owner), Limits: wire.Limits{Part: cfg.PartSize}},
 	}
 	if cfg.Rand == nil {
 		a.cfg.Rand = func(p []byte) { _, _ = rand.Read(p) } // crypto/rand never fails

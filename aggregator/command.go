@@ -19,11 +19,12 @@ import (
 // Command is what an operator publishes on a task's command topic, never
 // retained.
 type Command struct {
-	Schema      string   `json:"schema"`       // "fedmq.command.v1"
-	ID          string   `json:"id"`           // 1..64 bytes, new for each command: it is done once
-	Command     round.Op `json:"command"`      // start, pause, pause_now, resume or stop
-	AtRound     uint64   `json:"at_round"`     // the current round; any for pause
-	TimestampMS int64    `json:"timestamp_ms"` // information
+	Schema      string   `json:"schema"`          // "fedmq.command.v1"
+	ID          string   `json:"id"`              // 1..64 bytes, new for each command: it is done once
+	Command     round.Op `json:"command"`         // start, pause, pause_now, resume or stop
+	AtRound     uint64   `json:"at_round"`        // the current round; any for pause
+	TimestampMS int64    `json:"timestamp_ms"`    // information
+	Topic       string   `json:"topic,omitempty"` // where it is published; required where it is signed
 }
 
 // CommandSchema is the value of Command.Schema.
@@ -88,13 +89,16 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"timestamp_ms\"}: %w", err)
+		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"timestamp_ms\",\"topic\"}: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || c.Schema != CommandSchema {
 		return c, fmt.Errorf("schema %.64q, want %q", c.Schema, CommandSchema)
 	}
 	if c.ID == "" || len(c.ID) > 64 {
 		return c, fmt.Errorf("id of %d bytes, want 1 to 64", len(c.ID))
+	}
+	if c.Topic != m.Topic && (c.Topic != "" || t.a.cfg.Signer != nil) {
+		return c, fmt.Errorf("made for the topic %.300q, arrived on %s: \"topic\" is part of what is signed", c.Topic, m.Topic)
 	}
 	switch c.Command {
 	case round.OpStart, round.OpPause, round.OpPauseNow, round.OpResume, round.OpStop:

@@ -144,7 +144,7 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 		}
 		// The site's own topics carry the task's name only.
 		if slices.Contains(seen, t.Name) {
-			errs = append(errs, fmt.Errorf("site: two tasks are named %s", t.Name))
+			errs = append(errs, fmt.Errorf("site: two tasks are named %s: a site's own topics carry the task's name, not its owner; one of the owners has to name its task otherwise", t.Name))
 		}
 		seen = append(seen, t.Name)
 		if t.Trainer == nil {

@@ -257,7 +257,7 @@ func (h *hub) update() (wire.Header, wire.Contribution, []byte) {
 func (h *hub) open(leaf string, b []byte) (wire.Header, []byte) {
 	h.t.Helper()
 	ns, _ := topics.New(testNS)
-	o := wire.Opener{NS: ns}
+	o := wire.Opener{NS: ns, Owner: testNS}
 	if h.keys != nil {
 		var err error
 		if o.Keys, err = wire.NewKeys(h.keys...); err != nil {

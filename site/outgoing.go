@@ -14,7 +14,7 @@ import (
 // header fills what all messages of a task's member have in common.
 func (s *site) header(t *task, kind, topic string, st member.Stamp) wire.Header {
 	return wire.Header{
-		Task: t.Name, Kind: kind, Sender: t.member.Node(), Topic: topic,
+		Task: t.Name, Kind: kind, Sender: t.member.Node(), Topic: topic, Owner: t.owner.Node(),
 		Epoch: st.Epoch, Round: st.Round, Attempt: st.Attempt, CreatedMS: uint64(max(s.now(), 0)),
 	}
 }

@@ -62,6 +62,8 @@ func Seal(h Header, body []byte, s *Signer) ([]byte, error) {
 		return nil, fmt.Errorf("wire: seal %s: %w", h.Kind, topics.CheckTask(h.Task))
 	case !h.topicOK():
 		return nil, fmt.Errorf("wire: seal %s: topic %s is not of sender %s and task %s", h.Kind, short(h.Topic), short(h.Sender), h.Task)
+	case s != nil && info.member && h.Owner == "":
+		return nil, fmt.Errorf("wire: seal %s: the owner it is for is missing", h.Kind)
 	case !info.encodingOK(h.Encoding):
 		return nil, fmt.Errorf("wire: seal %s: encoding %s", h.Kind, short(h.Encoding))
 	}
@@ -88,20 +90,20 @@ func Seal(h Header, body []byte, s *Signer) ([]byte, error) {
 	if s == nil {
 		return appendBin(out, nil), nil
 	}
-	sig, err := s.Sign(nil, preauth(h.Kind, header, h.BodyHash[:]), noHash)
+	sig, err := s.Sign(nil, preauth(h.Kind, header, h.BodyHash[:], h.signedTo()), noHash)
 	if err != nil {
 		return nil, fmt.Errorf("wire: seal %s: %w", h.Kind, err)
 	}
 	return appendBin(out, sig), nil
 }
 
-// SignedHash returns the SHA-256 of the bytes that a message signs, or would
-// sign (W-12): the hash by which an order is named in records and by members
+// SignedHash returns the SHA-256 of the bytes that an owner's message signs, or
+// would sign (W-12): the hash by which an order is named in records and by members
 // comparing what they were sent. It checks the structure, not the signature.
 func SignedHash(payload []byte) (Digest, error) {
 	p, h, err := parse(payload)
 	if err != nil {
 		return Digest{}, err
 	}
-	return sha256.Sum256(preauth(h.Kind, p.header, h.BodyHash[:])), nil
+	return sha256.Sum256(preauth(h.Kind, p.header, h.BodyHash[:], "")), nil
 }

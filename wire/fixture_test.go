@@ -125,7 +125,7 @@ func header(tb testing.TB, kind string) Header {
 	tb.Helper()
 	m := testModel(tb)
 	h := Header{
-		Task: testTask, Epoch: 3, Kind: kind, Round: 7, Attempt: 1, Sender: aggNode,
+		Owner: aggNode, Task: testTask, Epoch: 3, Kind: kind, Round: 7, Attempt: 1, Sender: aggNode,
 		Base: m.ContentID(), Schema: m.Schema.Hash(), CreatedMS: 1_700_000_000_000,
 	}
 	switch kind {

@@ -77,7 +77,7 @@ func FuzzOpen(f *testing.F) {
 	})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		topics := []string{upTopic, orderTopic, modelTopic, joinTopic, replyTopic, needTopic}
-		for _, o := range []*Opener{{NS: testNamespace(t)}, {NS: testNamespace(t), Keys: testKeys(t)}} {
+		for _, o := range []*Opener{{NS: testNamespace(t)}, {NS: testNamespace(t), Keys: testKeys(t), Owner: aggNode}} {
 			for _, topic := range topics {
 				var h Header
 				var body []byte

@@ -40,6 +40,18 @@ type Header struct {
 	Encoding  string          // "dense" or "dense+zstd"; "" for kinds without tensors
 	Schema    model.Hash      // of the global model's schema; zero = absent
 	CreatedMS uint64          // milliseconds; in a join a counter
+
+	// Owner is the node, namespace included, of the task's owner. It is not sent:
+	// a member's message signs it, since its topic does not name it (W-11).
+	Owner string
+}
+
+// signedTo is the node that a signature is for beside what the header says.
+func (h Header) signedTo() string {
+	if info, _ := kindOf(h.Kind); info.member {
+		return h.Owner
+	}
+	return "" // the sender is the owner
 }
 
 // appendHeader writes the canonical form.

@@ -129,8 +129,16 @@ func TestPreauth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("DSSEv1 15 fedmq/v1/update %d %s%s", len(p.header)+32, p.header, h.BodyHash[:])
+	text := fmt.Sprintf("DSSEv1 15 fedmq/v1/update %d %s%sacme", len(p.header)+32+4, p.header, h.BodyHash[:])
 	if !ed25519.Verify(public(2), []byte(text), p.signature) {
+		t.Error("the signature is not over the pre-authentication encoding")
+	}
+	payload = seal(t, header(t, KindOrder), encode(t, testOrder()), testSigner(t, 1))
+	if p, h, err = parse(payload); err != nil {
+		t.Fatal(err)
+	}
+	text = fmt.Sprintf("DSSEv1 14 fedmq/v1/order %d %s%s", len(p.header)+32, p.header, h.BodyHash[:])
+	if !ed25519.Verify(public(1), []byte(text), p.signature) {
 		t.Error("the signature is not over the pre-authentication encoding")
 	}
 	if got, err := SignedHash(payload); err != nil || got != sha256.Sum256([]byte(text)) {

@@ -17,6 +17,7 @@ const noHash = crypto.Hash(0) // pure Ed25519
 type Opener struct {
 	NS     topics.Namespace
 	Keys   *Keys
+	Owner  string // node of the task's owner, namespace included, which members' signatures are for
 	Limits Limits
 
 	trace func(stage int) // tests: called before each step
@@ -147,8 +148,13 @@ func (x *opening) signature() error {
 	if x.o.Keys == nil {
 		return nil
 	}
-	if !ed25519.Verify(x.key.Public, preauth(x.h.Kind, x.parts.header, x.h.BodyHash[:]), x.parts.signature) {
-		return refuse(ReasonBadSignature, StageSignature, "%s of %s: the signature does not hold", x.h.Kind, x.h.Sender)
+	x.h.Owner = x.o.Owner
+	if !ed25519.Verify(x.key.Public, preauth(x.h.Kind, x.parts.header, x.h.BodyHash[:], x.h.signedTo()), x.parts.signature) {
+		why := ""
+		if x.info.member {
+			why = ", or is for another owner than " + short(x.o.Owner)
+		}
+		return refuse(ReasonBadSignature, StageSignature, "%s of %s: the signature does not hold%s", x.h.Kind, x.h.Sender, why)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func wrong(t *testing.T, f faults) (payload []byte, o *Opener, bound Bound) {
 		h.BodyHash[0] ^= 1 // claimed and signed, but not the body's
 	}
 	head := appendHeader(nil, h)
-	sig, err := signer.Sign(nil, preauth(h.Kind, head, h.BodyHash[:]), noHash)
+	sig, err := signer.Sign(nil, preauth(h.Kind, head, h.BodyHash[:], h.signedTo()), noHash)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func wrong(t *testing.T, f faults) (payload []byte, o *Opener, bound Bound) {
 		version = 2
 	}
 	payload = appendBin(appendBin(appendBin(appendUint(appendArray(nil, 4), version), head), body), sig)
-	o = &Opener{NS: testNamespace(t), Keys: testKeys(t)}
+	o = &Opener{NS: testNamespace(t), Keys: testKeys(t), Owner: aggNode}
 	if f.has(StageSize) {
 		o.Limits.Part = len(payload) - 1
 	}

@@ -180,7 +180,7 @@ func sameMessage(a, b Message) string {
 // everybody uses reads the same array.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	o := &Opener{NS: testNamespace(t), Keys: testKeys(t)}
+	o := &Opener{NS: testNamespace(t), Keys: testKeys(t), Owner: aggNode}
 	rapid.Check(t, func(rt *rapid.T) {
 		m := messages.Draw(rt, "message")
 		h := header(t, kindOfMessage(m))

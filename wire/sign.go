@@ -57,19 +57,19 @@ func keyID(suite byte, pub []byte) [keyIDSize]byte {
 	return [keyIDSize]byte(sum[:keyIDSize])
 }
 
-// preauth is the DSSE pre-authentication encoding of a header and the body
-// hash it claims (W-11): what is signed, and what is verified, are the bytes
-// as they travel, never a re-encoding.
-func preauth(kind string, header, bodyHash []byte) []byte {
+// preauth is the DSSE pre-authentication encoding of a header, the body hash it
+// claims, and in a member's message the owner's node (W-11): what is signed, and
+// what is verified, are the bytes as they travel, never a re-encoding.
+func preauth(kind string, header, bodyHash []byte, owner string) []byte {
 	typ := "fedmq/v1/" + kind
-	b := make([]byte, 0, 64+len(header)+len(bodyHash))
+	b := make([]byte, 0, 64+len(header)+len(bodyHash)+len(owner))
 	b = append(b, "DSSEv1 "...)
 	b = strconv.AppendInt(b, int64(len(typ)), 10)
 	b = append(b, ' ')
 	b = append(b, typ...)
 	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(len(header)+len(bodyHash)), 10)
+	b = strconv.AppendInt(b, int64(len(header)+len(bodyHash)+len(owner)), 10)
 	b = append(b, ' ')
 	b = append(b, header...)
-	return append(b, bodyHash...)
+	return append(append(b, bodyHash...), owner...)
 }

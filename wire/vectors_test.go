@@ -268,7 +268,7 @@ func (v vector) decode(t *testing.T) (Message, error) {
 
 func (v vector) open(t *testing.T) (string, error) {
 	t.Helper()
-	o := &Opener{NS: testNamespace(t)}
+	o := &Opener{NS: testNamespace(t), Owner: aggNode}
 	if v.signed {
 		o.Keys = testKeys(t)
 	}

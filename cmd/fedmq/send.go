@@ -76,7 +76,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 		at = view.Round
 	}
 	id := rand.Text()
-	payload, err := commandPayload(id, c.Command, at, c.SignKey)
+	payload, err := commandPayload(o.Command(), id, c.Command, at, c.SignKey)
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,9 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 }
 
 // commandPayload is a command as it travels, signed if there is a key file.
-func commandPayload(id, op string, at uint64, signKey string) ([]byte, error) {
+func commandPayload(topic, id, op string, at uint64, signKey string) ([]byte, error) {
 	payload, err := json.Marshal(aggregator.Command{
-		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at, TimestampMS: time.Now().UnixMilli(),
+		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at, TimestampMS: time.Now().UnixMilli(), Topic: topic,
 	})
 	if err != nil || signKey == "" {
 		return payload, err

@@ -90,8 +90,11 @@ func (m *screen) round(t *watch.TaskView) string {
 	if t.Reason != "" {
 		s += " · " + t.Reason
 	}
-	for _, c := range t.Contested {
-		s += " · " + paint("1").Render(c.String())
+	if n := len(t.Contested); n > 0 {
+		s += " · " + paint("1").Render(t.Contested[0].String())
+		if n > 1 {
+			s += fmt.Sprintf(" and %d more", n-1)
+		}
 	}
 	if t.DeadlineMS > 0 {
 		s += " · " + age(t.DeadlineMS-m.view.NowMS) + " left"

@@ -182,7 +182,7 @@ func TestOneClaimStopsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	topic := "acme/liar/_fl_v1/" + task + "/join"
-	p, err := wire.Seal(wire.Header{Task: task, Kind: wire.KindJoin, Sender: "acme/liar", Topic: topic, CreatedMS: 1}, body, w.keys.signer(t, "liar"))
+	p, err := wire.Seal(wire.Header{Task: task, Kind: wire.KindJoin, Sender: "acme/liar", Owner: "acme", Topic: topic, CreatedMS: 1}, body, w.keys.signer(t, "liar"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package federation
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/json"
 	"testing"
 
 	"github.com/fedmq/fedmq/aggregator"
@@ -59,15 +60,25 @@ func TestSigned(t *testing.T) {
 		return v.Refusals["unknown_member"] > 0 && v.Accepted == 1
 	})
 	unsigned := []byte(`{"schema":"fedmq.command.v1","id":"1","command":"stop","at_round":1,"timestamp_ms":1}`)
+	command := func(op, topic string, k ed25519.PrivateKey) []byte {
+		b, err := json.Marshal(aggregator.Command{Schema: aggregator.CommandSchema, ID: "for " + topic, Command: round.Op(op), AtRound: 1, TimestampMS: 1, Topic: topic})
+		if err == nil {
+			b, err = record.SignCommand(b, k)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
 	events := w.client(t, "operator", "acme/_fl_v1/"+task+"/event")
 	waitFresh(t, w)
 	events.publish("acme/_fl_v1/"+task+"/command", unsigned, false)
 	events.next("the unsigned command is refused", isEvent(round.FactCommand, "refused: this task is signed"))
-	signed, err := record.SignCommand([]byte(`{"schema":"fedmq.command.v1","id":"2","command":"pause","at_round":1,"timestamp_ms":1}`), key("operator"))
-	if err != nil {
-		t.Fatal(err)
+	for _, place := range []string{"", "acme/_fl_v1/other/command", "acme/plant/_fl_v1/" + task + "/command", "acme2/_fl_v1/" + task + "/command"} {
+		events.publish("acme/_fl_v1/"+task+"/command", command("pause", place, key("operator")), false)
+		events.next("a command that was signed for "+place, isEvent(round.FactCommand, "refused: made for the topic"))
 	}
-	events.publish("acme/_fl_v1/"+task+"/command", signed, false)
+	events.publish("acme/_fl_v1/"+task+"/command", command("pause", "acme/_fl_v1/"+task+"/command", key("operator")), false)
 	events.next("the signed command is done", isEvent(round.FactCommand, "pause"))
 	close(gate)
 	r := a.until(t, 1)

@@ -204,7 +204,7 @@ func (w *world) seal(member, kind string, h wire.Header, m wire.Message, key *wi
 	w.t.Helper()
 	body, err := wire.Encode(m)
 	check(w.t, err)
-	h.Task, h.Kind, h.Sender = taskName, kind, namespace+"/"+member
+	h.Task, h.Kind, h.Sender, h.Owner = taskName, kind, namespace+"/"+member, namespace
 	if h.Topic == "" {
 		h.Topic = memberTopic(member, kind)
 	}
