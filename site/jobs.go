@@ -108,6 +108,9 @@ func (s *site) onResult(jobs context.Context, r result) error {
 		t.latest = nil
 		ev = member.ModelLost{}
 	default:
+		if r.samples > 0 {
+			t.samples, t.data = r.samples, r.data
+		}
 		if r.scored {
 			t.metrics = r.metrics.Scores()
 			s.oddMetrics(t, r.odd)

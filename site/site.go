@@ -76,6 +76,7 @@ type task struct {
 	wake    ms
 	view    member.View
 	samples int
+	data    *Data              // what the rows are from, after the last job
 	metrics map[string]float64 // pooled, of the last evaluation here
 	odd     []string           // what was wrong with its numbers
 	latest  *arrived           // a verified model that no order has asked for yet
@@ -226,7 +227,7 @@ func (s *site) newTask(ct Task) (*task, error) {
 	_, statistics := ct.Trainer.(trainer.Statistician)
 	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Rand: s.rand}
 	t := &task{
-		Task: ct, owner: owner, member: own, samples: ct.Trainer.Samples(), sending: map[uint64]bool{},
+		Task: ct, owner: owner, member: own, samples: ct.Trainer.Samples(), data: dataOf(ct.Trainer), sending: map[uint64]bool{},
 		pull: pull{puller: transfer.NewPuller()},
 		m:    member.New(cfg, had.State, had.Entries, had.Model),
 		nudge: func() {

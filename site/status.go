@@ -8,6 +8,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // Schemas of the JSON that people read.
@@ -26,10 +27,28 @@ type Status struct {
 	Attempt     uint32             `json:"attempt"`
 	Progress    *float64           `json:"progress,omitempty"` // 0..1, of the trainer's work, the parts of the model received, or those of the update sent
 	Samples     int                `json:"samples"`            // training rows
+	Data        *Data              `json:"data,omitempty"`     // where the rows come from files
 	Message     string             `json:"message,omitempty"`
 	Error       string             `json:"error,omitempty"`
 	Warning     string             `json:"warning,omitempty"` // what is wrong with the metrics
 	Metrics     map[string]float64 `json:"metrics,omitempty"` // of the last model evaluated here
+}
+
+// Data is what a trainer has read.
+type Data struct {
+	Rows     int    `json:"rows"`
+	TestRows int    `json:"test_rows"`
+	ReadMS   int64  `json:"read_ms"` // when
+	SHA256   string `json:"sha256"`  // of the file; of several, of their hashes
+}
+
+// dataOf is what t has read, if it says so.
+func dataOf(t trainer.Trainer) *Data {
+	s := trainer.SourceOf(t)
+	if s.Read.IsZero() {
+		return nil
+	}
+	return &Data{Rows: s.Rows, TestRows: s.TestRows, ReadMS: s.Read.UnixMilli(), SHA256: s.SHA256}
 }
 
 // State is the JSON on M/_fl_v1/state, and, with online false, the Last Will:
@@ -101,7 +120,7 @@ func (s *site) publishStatus(t *task, qos byte) {
 	v := t.view
 	st := Status{
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
-		Samples: t.samples, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(strings.Join(t.odd, "; ")), Metrics: t.metrics,
+		Samples: t.samples, Data: t.data, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(strings.Join(t.odd, "; ")), Metrics: t.metrics,
 	}
 	for _, s := range []string{t.denied, t.trouble, t.lost} {
 		if st.Error == "" {

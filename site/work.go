@@ -22,6 +22,8 @@ type result struct {
 	id      uint64
 	tensors *model.Model
 	metrics trainer.Metrics
+	samples int      // training rows
+	data    *Data    // that they are from
 	scored  bool     // the trainer has evaluated
 	odd     []string // what is wrong with the metrics
 	reason  string
@@ -67,6 +69,10 @@ func (r *result) do(ctx context.Context, d disk, j member.Job, path string) erro
 			t.nudge()
 		},
 	}
+	if err := trainer.Refresh(ctx, t.Trainer, tj); err != nil {
+		return err
+	}
+	r.samples, r.data = t.Trainer.Samples(), dataOf(t.Trainer)
 	if j.Work == member.WorkStatistics {
 		s, err := t.Trainer.(trainer.Statistician).Statistics(ctx, tj)
 		if err != nil {

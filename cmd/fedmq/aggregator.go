@@ -315,6 +315,9 @@ func (e *ends) err() error {
 // made for fedmq have no rules: integers, such as the counters of a batch norm
 // in a state_dict, are kept, as no strategy averages them.
 func readFirst(path string) (*model.Model, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // opening a pipe waits for a writer
+		return nil, fmt.Errorf("model.file: %s is no regular file", path)
+	}
 	m, err := model.ReadSafetensorsFile(path, maxModelFile)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,9 @@ func TestFirstModelFromFile(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := readFirst(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("a directory: %v", err)
+	}
 	m, err := readFirst(path)
 	if err != nil {
 		t.Fatal(err)

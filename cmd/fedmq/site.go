@@ -123,13 +123,18 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	case f.Tabular == nil:
 		return nil, errors.New("trainer: missing; want tabular or exec")
 	}
-	d, err := tabular.Load(tabular.Dir(p.dir), *f.Tabular)
+	t, err := tabular.Open(tabular.Dir(p.dir), *f.Tabular, p.loaded)
 	if err != nil {
 		return nil, fmt.Errorf("trainer.tabular: %w", err)
 	}
-	t, err := tabular.New(d)
-	if err != nil {
-		return nil, fmt.Errorf("trainer.tabular: %w", err)
+	return slowed(t, slow), nil
+}
+
+// loaded logs what a trainer has read.
+func (p workplace) loaded(d *tabular.Data) {
+	for _, f := range d.Files {
+		p.log.Info().Str("task", p.task).Str("file", f.Name).Hex("sha256", f.SHA256[:]).
+			Int("rows", d.Train.N).Int("test_rows", d.Test.N).Msg("data read")
 	}
 	if c := d.Constant(); len(c) > 0 {
 		p.log.Warn().Str("task", p.task).Strs("columns", c).Msg("these columns are the same in every training row, or missing: a z-score only centres them, and they teach nothing here")
@@ -137,7 +142,6 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	for _, note := range d.Notes {
 		p.log.Warn().Str("task", p.task).Msg(note)
 	}
-	return slowed(t, slow), nil
 }
 
 // config readies the trainer of every task; closeTrainers ends what it has

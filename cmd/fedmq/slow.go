@@ -47,6 +47,14 @@ func (s slowTrainer) Close() error {
 // Settings are those of the trainer.
 func (s slowTrainer) Settings() []string { return trainer.SettingsOf(s.measuring) }
 
+// Refresh reads the rows again, where the trainer can.
+func (s slowTrainer) Refresh(ctx context.Context, job trainer.Job) error {
+	return trainer.Refresh(ctx, s.measuring, job)
+}
+
+// Source is that of the trainer.
+func (s slowTrainer) Source() trainer.Source { return trainer.SourceOf(s.measuring) }
+
 // Train waits, then trains.
 func (s slowTrainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	const steps = 20

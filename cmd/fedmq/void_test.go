@@ -103,6 +103,7 @@ var siteVoids = map[string][]voidCase{
 	"tabular.features[].log1p":        {{below: "features: [{columns: [x], slog: 2, log1p: true}]", want: "not together with slog"}},
 	"tabular.features[].missing_flag": {{below: "derive: {group: [u], window: 2, stats: [mean]}, features: [{columns: [x], missing_flag: true}]", want: "not together with derive"}},
 	"tabular.zclip":                   always("0 is no limit"),
+	"tabular.reload":                  always("a word of two"),
 }
 
 const newKey = "%s: the key %q is new, and nobody has said with which values or beside which keys it has no effect: " +

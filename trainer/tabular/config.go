@@ -19,6 +19,9 @@ type Config struct {
 	Test string `yaml:"test"`
 	// Split takes training and test rows from one file, instead of Test.
 	Split *Split `yaml:"split"`
+	// Reload says when files that have changed are read again: task (default),
+	// when a task begins; round, also before each round.
+	Reload string `yaml:"reload"`
 	// Where keeps the rows whose columns have one of the values given: a
 	// value, a list of values, or a range of whole numbers "1..20". A value
 	// matches letter by letter ("1.0" is not "1"), a range by number, exactly.
@@ -102,6 +105,12 @@ type Feature struct {
 	MissingFlag bool `yaml:"missing_flag"`
 }
 
+// Values of Config.Reload.
+const (
+	reloadTask  = "task"
+	reloadRound = "round"
+)
+
 // MaxClasses bounds a classification: its metrics have to fit an update.
 const MaxClasses = 80
 
@@ -131,6 +140,8 @@ func (c *Config) Validate() error {
 		return bad("derive.test", "has no effect without test rows: give test or split")
 	case c.Target.RowsLeft != nil && c.Target.RowsLeft.Truth != "" && !c.tests():
 		return bad("target.rows_left.truth", "has no effect without test rows: give test or split")
+	case c.Reload != "" && c.Reload != reloadTask && c.Reload != reloadRound:
+		return bad("reload", "want task or round, not %q", c.Reload)
 	case !(c.ZClip >= 0) || math.IsInf(c.ZClip, 0):
 		return bad("zclip", "want a number of standard deviations, 0 for no limit, not %v", c.ZClip)
 	}

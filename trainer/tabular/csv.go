@@ -20,11 +20,19 @@ import (
 // Opener opens a file named in a Config.
 type Opener func(name string) (io.ReadCloser, error)
 
-// Dir opens files relative to a directory on disk; absolute names as they are.
+// Dir opens regular files relative to a directory on disk; absolute names as
+// they are.
 func Dir(dir string) Opener {
 	return func(name string) (io.ReadCloser, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
+		}
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := regular(info); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		return os.Open(name) // #nosec G304 -- the operator's own config names it
 	}
@@ -47,6 +55,7 @@ type table struct {
 	header map[string]int
 	row    []string
 	closer io.Closer
+	zipped bool
 }
 
 func openTable(open Opener, name string) (*table, error) {
@@ -68,9 +77,13 @@ func (t *table) start(f io.Reader) error {
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return fmt.Errorf("tabular: %s: %w", t.name, err)
+			return fmt.Errorf("tabular: %s: %w", t.name, cutShort(err))
 		}
-		in = bufio.NewReader(z)
+		in, t.zipped = bufio.NewReader(z), true
+	}
+	head, _ := in.Peek(headBytes) // what is shorter, or broken, the first row finds
+	if what := foreign(head); what != "" {
+		return fmt.Errorf("tabular: %s is %s", t.name, what)
 	}
 	if bom, _ := in.Peek(3); bytes.Equal(bom, []byte("\xef\xbb\xbf")) {
 		_, _ = in.Discard(3)
@@ -106,6 +119,8 @@ func (t *table) next() (bool, error) {
 		return false, nil
 	case errors.As(err, &parse):
 		return false, fmt.Errorf("tabular: %s:%d:%d: %w", t.name, parse.Line, parse.Column, parse.Err)
+	case err != nil && t.zipped:
+		return false, fmt.Errorf("tabular: %s: %w", t.name, cutShort(err))
 	case err != nil:
 		return false, fmt.Errorf("tabular: %s: %w", t.name, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
@@ -22,6 +23,8 @@ type Data struct {
 	Train    Rows
 	Test     Rows
 	Notes    []string // what may not be meant so, for a person
+	Files    []File   // that were read
+	Read     time.Time
 	unit     unit
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Load reads the rows that c describes. Files are read as a stream; only the
@@ -18,7 +19,9 @@ func Load(open Opener, c Config) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := loader{config: &c, open: open, train: sink{}, test: sink{test: true}}
+	var files []File
+	began := time.Now()
+	l := loader{config: &c, open: track(open, &files), train: sink{}, test: sink{test: true}}
 	if l.classes, err = classIndex(c.Target.Classes); err != nil {
 		return nil, err
 	}
@@ -33,10 +36,11 @@ func Load(open Opener, c Config) (*Data, error) {
 		return nil, err
 	}
 	d, err := l.finish()
-	if err == nil {
-		d.Notes = pick.notes()
+	if err != nil {
+		return nil, err
 	}
-	return d, err
+	d.Notes, d.Files, d.Read = pick.notes(), files, began
+	return d, nil
 }
 
 // loader holds what a Load has read.

@@ -1,8 +1,8 @@
 // Package tabular trains on rows of numbers: CSV files in, linear regression,
 // softmax regression or a multilayer perceptron with ReLU out.
 //
-// Describe the rows with a Config, Load them, and give New's Trainer to a
-// site. Its Statistics give the federation the mean and deviation of every
+// Describe the rows with a Config, and give Open's Trainer, or New's on what
+// Load has read, to a site. Its Statistics give the federation the mean and deviation of every
 // feature without a row leaving; the model brings them back as fedmq.mean and
 // fedmq.sd, and every site scales with the same numbers. Fit and Score train
 // and judge outside a federation with the same code.
@@ -12,7 +12,8 @@
 // differ in the last bits, which matters to nobody: what is exact is the
 // average of what the sites send.
 //
-// The package never writes a file and keeps no state between rounds.
+// The package never writes a file and keeps no state between rounds but the
+// rows, and which files they are from.
 package tabular
 
 import (
@@ -30,12 +31,16 @@ import (
 )
 
 // Trainer is a trainer.Trainer, Evaluator and Statistician over one Data.
-type Trainer struct{ data *Data }
+type Trainer struct {
+	data   *Data
+	origin *origin // nil: the rows do not change
+}
 
 var (
 	_ trainer.Trainer      = (*Trainer)(nil)
 	_ trainer.Evaluator    = (*Trainer)(nil)
 	_ trainer.Statistician = (*Trainer)(nil)
+	_ trainer.Sourced      = (*Trainer)(nil)
 )
 
 // New returns a trainer on d, which must have training rows and is not to be
