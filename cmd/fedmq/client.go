@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -50,6 +51,9 @@ func (f *clientFlags) takeFrom(c connection, dir string) {
 		f.ServerName, f.Insecure = c.TLS.ServerName, c.TLS.Insecure
 	}
 	for name, h := range c.WSHeaders {
+		if !strings.HasPrefix(f.Broker, "ws") {
+			break // the flag names another kind of broker
+		}
 		if f.WSHeader == nil {
 			f.WSHeader = map[string]string{}
 		}

@@ -55,6 +55,7 @@ var flagRules = []flagRule{
 	{command: "inspect", flag: "ca", needs: []string{"topic"}},
 	{command: "inspect", flag: "cert", needs: []string{"topic"}},
 	{command: "inspect", flag: "server-name", needs: []string{"topic"}},
+	{command: "inspect", flag: "ws-header", needs: []string{"topic"}},
 	{command: "inspect", flag: "insecure", needs: []string{"topic"}},
 	{command: "inspect", flag: "wait", needs: []string{"topic"}},
 
@@ -66,6 +67,7 @@ var flagRules = []flagRule{
 	{command: "model show", flag: "ca", not: "<file>"},
 	{command: "model show", flag: "cert", not: "<file>"},
 	{command: "model show", flag: "server-name", not: "<file>"},
+	{command: "model show", flag: "ws-header", not: "<file>"},
 	{command: "model show", flag: "insecure", not: "<file>"},
 	{command: "model show", flag: "keys", not: "<file>"},
 	{command: "model show", flag: "timeout", not: "<file>"},

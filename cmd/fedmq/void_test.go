@@ -38,6 +38,7 @@ var aggregatorVoids = map[string][]voidCase{
 	"password_file":     {{top: "password_file: pw", want: "password_file has no effect without username"}},
 	"tls":               {{top: "tls: {}", want: "tls has no effect with tcp://"}},
 	"tls.ca":            {{top: "tls: {ca: ca.pem}", want: "tls has no effect with tcp://"}, {top: "tls: {ca: ca.pem, insecure: true}", want: "ca has no effect with insecure"}},
+	"ws_headers":        {{top: "ws_headers: {X-Key: {file: pw}}", want: "headers go with ws:// and wss:// only"}},
 	"tls.server_name":   {{top: "tls: {server_name: n}", want: "tls has no effect with tcp://"}, {top: "tls: {server_name: n, insecure: true}", want: "server_name has no effect with insecure"}},
 	"tls.cert":          {{top: "tls: {cert: c.pem, key: k.pem}", want: "tls has no effect with tcp://"}},
 	"tls.key":           {{top: "tls: {cert: c.pem, key: k.pem}", want: "tls has no effect with tcp://"}},
@@ -357,7 +358,7 @@ func TestPlainValues(t *testing.T) {
 var alwaysFlags = map[string]string{
 	"log-level": "every command logs", "log-json": "every command logs", "help": "kong",
 	"username": "MQTT", "broker": "where", "config": "what", "namespace": "which topics", "owner": "which topics", "member": "which topics", "task": "which topics",
-	"insecure": "see ca, which it rules out", "json": "how", "seed": "a number", "dir": "where", "output": "where", "out": "where", "keys": "who is believed", "timeout": "how long",
+	"insecure": "see ca, which it rules out", "ws-header": "refused with another URL than ws:// and wss://", "json": "how", "seed": "a number", "dir": "where", "output": "where", "out": "where", "keys": "who is believed", "timeout": "how long",
 	"wait": "how long", "check": "what", "http": "where", "data-dir": "where", "max-packet": "a size", "part-size": "a size", "sign-key": "watch warns in a pipe",
 	"aggregator-key": "who is believed", "token": "see token-file", "token-file": "dashboard refuses both", "demo example": "what", "demo listen": "where", "demo slow": "how fast",
 	"processes": "how", "init trainer": "what", "up again": "what", "broker listen": "where", "broker ws": "where", "broker tls": "where", "broker wss": "where", "broker open": "see users",
@@ -421,6 +422,8 @@ func tryRule(t *testing.T, p *kong.Kong, n *kong.Node, r flagRule, command strin
 				args = append(args, "--"+f.Name)
 			case f.Name == "bridge":
 				args = append(args, "--bridge=mosquitto")
+			case f.Name == "ws-header":
+				args = append(args, "--ws-header=X-Key="+file)
 			case f.Name == "wait" || f.Name == "timeout":
 				args = append(args, "--"+f.Name+"=1s")
 			default:
