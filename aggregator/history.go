@@ -137,6 +137,7 @@ func (t *task) chain(raws [][]byte) error {
 		}
 		t.export(r.Round, r.Attempt, raw)
 		t.note(r)
+		t.course(r)
 	}
 	if r.Owner != t.topics.Node() {
 		return fmt.Errorf("the records in this data directory are of the owner %q, not of %q", r.Owner, t.topics.Node())

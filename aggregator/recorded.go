@@ -38,6 +38,7 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 	t.set(ownHead, t.topics.Record(), head)
 	t.headDue = true // unless the next order's publication takes it along
 	t.note(r)
+	t.course(r)
 	t.auditRecord(r, raw)
 	t.tally.noted(t.last)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
@@ -193,6 +194,7 @@ func (t *task) tend() error {
 			t.viewDue, t.viewAt = false, now
 			t.view(now)
 		}
+		t.publishPast(now)
 	}
 	t.end()
 	return t.forgetStale()

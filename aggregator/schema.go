@@ -15,6 +15,7 @@ func Views() map[topics.Kind][]reflect.Type {
 		topics.State:   {reflect.TypeFor[stateView]()},
 		topics.Round:   {reflect.TypeFor[roundView]()},
 		topics.KPI:     {reflect.TypeFor[kpi]()},
+		topics.History: {reflect.TypeFor[historyView]()},
 		topics.Event:   {reflect.TypeFor[eventView](), reflect.TypeFor[quietView]()},
 		topics.Command: {reflect.TypeFor[Command]()},
 	}

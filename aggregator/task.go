@@ -45,6 +45,7 @@ type task struct {
 	settings settings               // of the open round
 	last     summary                // of the last record
 	waited   waited
+	past     past
 
 	owed   round.Ready // what the machine wants done
 	turned bool        // and it changes what the next message means
@@ -230,6 +231,7 @@ func (t *task) connected() {
 	t.partsConnected(t.a.nowMS())
 	t.step(round.Connected{Now: t.a.nowMS()})
 	t.kpis()
+	t.past.due, t.past.at = len(t.past.list) > 0, 0
 }
 
 func (t *task) tick() {
@@ -245,7 +247,7 @@ func (t *task) due(now int64) time.Duration {
 		if t.viewDue {
 			moments = append(moments, t.viewAt+viewEvery.Milliseconds())
 		}
-		moments = append(moments, t.retryAt(), t.mendAt)
+		moments = append(moments, t.retryAt(), t.mendAt, t.pastDue())
 		for i := range t.own {
 			if !t.flying {
 				moments = append(moments, t.own[i].copy.RepairAt())

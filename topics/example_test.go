@@ -63,6 +63,7 @@ func ExampleNamespace_Rules() {
 	// false acme/_fl_v1/+/kpi/#
 	// false acme/_fl_v1/+/event
 	// false acme/_fl_v1/+/record
+	// false acme/_fl_v1/+/history
 	// false acme/+/press/_fl_v1/state
 	// false acme/+/press/_fl_v1/+/status
 }

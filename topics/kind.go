@@ -12,6 +12,7 @@ const (
 	KPI                          // one number for the historian
 	Event                        // one fact
 	Record                       // head of the last round's record
+	History                      // the course of the task's numbers
 	Order                        // the current order
 	Model                        // the global model, inline or its manifest
 	ModelPart                    // a part of the global model
@@ -63,6 +64,7 @@ var kinds = [...]kindInfo{
 	KPI:          {leaf: "kpi", form: named, json: true, retained: true},
 	Event:        {leaf: "event", json: true},
 	Record:       {leaf: "record", json: true, retained: true},
+	History:      {leaf: "history", json: true, retained: true},
 	Order:        {leaf: "order", retained: true},
 	Model:        {leaf: "model", retained: true},
 	ModelPart:    {leaf: "model", form: parts, retained: true},

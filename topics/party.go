@@ -42,6 +42,9 @@ func (o Owner) Event() string { return o.base + "event" }
 // Record is the head of the last round's record.
 func (o Owner) Record() string { return o.base + "record" }
 
+// History is the course of the task's numbers, for who comes later.
+func (o Owner) History() string { return o.base + "history" }
+
 // Order is the current order.
 func (o Owner) Order() string { return o.base + "order" }
 

@@ -58,7 +58,7 @@ var (
 		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",
 		"+/model", "+/model/+/+", "+/released", "+/released/+/+",
 	}
-	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record"}
+	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history"}
 )
 
 // Rules returns what the party may write and read: the access control list of

@@ -140,11 +140,11 @@ func TestPageLive(t *testing.T) {
 	b.picture("dashboard-phone.png", 390, 1100, "light")
 
 	b.command("pause")
-	b.until("paused", `document.querySelector("#phase").textContent === "halted" && document.querySelector("#now-text").textContent.includes("paused")`)
+	b.until("paused", `document.querySelector("#phase").textContent === "paused" && document.querySelector("#headline").textContent.includes("Resume goes on")`)
 	b.command("resume")
 	b.until("resumed", `document.querySelector("#phase").textContent === "open"`)
 	b.command("stop")
-	b.until("stopped", `document.querySelector("#phase").textContent === "halted" && document.querySelector('button[data-op="start"]').disabled === false`)
+	b.until("stopped", `document.querySelector("#phase").textContent === "stopped" && document.querySelector('button[data-op="start"]').disabled === false`)
 	b.quiet("/api/command") // the browser's own note of the refused token
 }
 

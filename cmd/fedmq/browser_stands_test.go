@@ -152,6 +152,11 @@ func TestPageStands(t *testing.T) {
 	stopLyon()
 	stopGera()
 	b.until("all have ended in order", `[...document.querySelectorAll("#sites-body tr[data-path]")].every((r) => r.innerText.includes("done it ended with the task"))`)
-	b.both("finished")
 	b.quiet("")
+
+	late := openTab(t, serveDashboard(t, "tcp://"+s.addr))
+	late.until("the whole curve, for who comes after the end", `document.querySelectorAll("#records tr").length === 17 && document.querySelector("#cap-metric").textContent.includes("Now ")`)
+	late.until("all have ended in order", `document.querySelectorAll("#sites-body .s.done").length === 3`)
+	late.both("finished")
+	late.quiet("")
 }

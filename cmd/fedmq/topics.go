@@ -75,6 +75,7 @@ func (c *topicsCmd) Run() error {
 		{owner + "<task>/kpi/<name>", "aggregator", "JSON", "yes", "one number each"},
 		{owner + "<task>/event", "aggregator", "JSON", "no", "one fact each"},
 		{owner + "<task>/record", "aggregator", "JSON", "yes", "head of the last round's record"},
+		{owner + "<task>/history", "aggregator", "JSON", "yes", "the course of its numbers"},
 		{owner + "<task>/order", "aggregator", "msgpack", "yes", "what sites are to do"},
 		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},
 		{owner + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},

@@ -50,6 +50,7 @@ func channels(t *testing.T) []channel {
 		{name: "kpi", topic: own(topics.KPI, topics.Topic{Name: "name"}), what: "one number of the last round"},
 		{name: "event", topic: own(topics.Event), what: "one fact", qos: []int{0}},
 		{name: "record", topic: own(topics.Record), what: "head of the last round's record"},
+		{name: "history", topic: own(topics.History), what: "the course of the task's numbers, for who comes later"},
 		{name: "order", topic: own(topics.Order), what: "all a site must know to work"},
 		{name: "model", topic: own(topics.Model), what: "the model, or its manifest"},
 		{name: "modelPart", topic: own(topics.ModelPart, part), what: "a part of the model"},

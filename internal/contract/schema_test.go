@@ -33,6 +33,7 @@ var titles = map[topics.Kind]string{
 	topics.KPI:     "One number of the last round, for historians",
 	topics.Event:   "One fact, or the sum of a second of facts",
 	topics.Record:  "Head of the last round's record (docs/spec/record.md, RC-12)",
+	topics.History: "The course of a task's numbers, in columns",
 	topics.Status:  "What a site does in a task",
 	topics.Command: "An operator's command (docs/spec/rounds.md, R-60 to R-64)",
 }
@@ -40,7 +41,8 @@ var titles = map[topics.Kind]string{
 // names gives the value of the member "schema".
 var names = map[topics.Kind]string{
 	topics.State: site.StateSchema, topics.Round: "fedmq.round.v1", topics.Event: "fedmq.event.v1",
-	topics.Record: record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
+	topics.History: "fedmq.history.v1",
+	topics.Record:  record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
 }
 
 // strict are the kinds whose readers refuse keys they do not know (T-18).

@@ -116,6 +116,8 @@ func (f *Federation) apply(m Message) error {
 		return f.event(tk, m)
 	case topics.Record:
 		return f.head(tk, m)
+	case topics.History:
+		return f.past(tk, m)
 	}
 	return errForeign
 }

@@ -62,7 +62,7 @@ func (d *Feed) Run(ctx context.Context) {
 		case s := <-d.conn.States():
 			reason := ""
 			if s.Err != nil {
-				reason = s.Err.Error()
+				reason = strings.TrimPrefix(s.Err.Error(), "link: ") // it is about the link
 			}
 			d.fed.Link(s.Up, reason, time.Now().UnixMilli())
 		case m := <-d.conn.Messages():

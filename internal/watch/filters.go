@@ -31,7 +31,7 @@ func (f *Federation) exact() []string {
 	return out
 }
 
-// missing are the exact topics of members that a round waits for, or that are
+// missing are the histories of tasks, and the exact topics of members that a round waits for, or that are
 // there, and of which no status has been heard: at most maxAsk at a time.
 func (f *Federation) missing() (out []string) {
 	ask := func(path, task string) {
@@ -40,6 +40,9 @@ func (f *Federation) missing() (out []string) {
 		}
 	}
 	for _, t := range f.order {
+		if !t.past && len(out) < maxAsk {
+			out = append(out, t.topics.History())
+		}
 		for _, p := range t.waitingFor {
 			if f.sites[siteKey{t.name, p}] == nil {
 				ask(p, t.name)

@@ -14,6 +14,7 @@ type task struct {
 	topics     topics.Owner
 	view       TaskView // without its lists
 	seq        uint64
+	past       bool // its history has been heard
 	waitingFor []string
 	waiting    *waitJSON  // as the aggregator says
 	away       []awayJSON // likewise, those with a path

@@ -297,9 +297,10 @@ func TestExact(t *testing.T) {
 	f.must(own+"state", object{"schema": "fedmq.state.v1", "online": true, "tasks": []string{"q", "roster", "Q"}})
 	f.open(1, 0, 1)
 	standing, once := f.Exact()
-	if got := strings.Join(standing, " ") + " | " + strings.Join(once, " "); got != own+"state "+own+"q/round "+own+"q/record | acme/a/x/_fl_v1/state acme/a/x/_fl_v1/q/status" {
+	if got := strings.Join(standing, " ") + " | " + strings.Join(once, " "); got != own+"state "+own+"q/round "+own+"q/record | "+own+"q/history acme/a/x/_fl_v1/state acme/a/x/_fl_v1/q/status" {
 		t.Error(got)
 	}
+	f.must(own+"q/history", object{"schema": "fedmq.history.v1"})
 	f.status("a/x", 1, "training", "", "")
 	f.must("acme/b/y/_fl_v1/state", object{"schema": "fedmq.state.v1", "online": true, "tasks": []string{"q"}})
 	if _, once = f.Exact(); len(once) != 2 || once[1] != "acme/b/y/_fl_v1/q/status" {

@@ -29,7 +29,7 @@ function pills() {
   const foot = [];
   if (store.ignored) foot.push(`${number(store.ignored)} messages were not understood and left out.`);
   if (store.crowded) foot.push("There are more sites than are shown.");
-  foot.push("Shown since this dashboard started; the whole records are on the aggregator's disk.");
+  foot.push("Events and records are shown since this dashboard started; the whole records are on the aggregator's disk.");
   text($("foot"), foot.join(" "));
 }
 
@@ -68,7 +68,7 @@ function round() {
   text($("now-title"), title(t));
   const finished = t?.reason === "finished";
   document.title = t ? `${finished ? "finished" : title(t)} · ${t.name} · fedmq` : "fedmq";
-  text($("phase"), !t?.phase ? "" : finished ? "finished" : t.phase);
+  text($("phase"), !t?.phase ? "" : finished ? "finished" : t.phase === "halted" && ["paused", "stopped"].includes(t.waiting?.why) ? t.waiting.why : t.phase);
   attr($("phase"), "class", `chip ${finished ? "finished" : t?.phase ?? ""}`);
   const words = [];
   if (t?.phase) {
