@@ -42,7 +42,6 @@ type Broker struct {
 	hook     *hook
 	retained *store.Retained
 	patience time.Duration // writeWithin, less in tests
-	queue    int           // bytes that wait for one client
 	ready    chan struct{}
 	stopping chan struct{}
 	listened bool
@@ -53,7 +52,8 @@ type Broker struct {
 	conns   map[*conn]struct{}
 	running bool
 
-	connecting atomic.Int64   // bytes held by connections that are not in yet
+	connecting atomic.Int64 // bytes held by connections that are not in yet
+	queues     pool
 	wg         sync.WaitGroup // accept loops, web servers and connections
 }
 
@@ -65,8 +65,9 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, ready: make(chan struct{}), stopping: make(chan struct{}),
-		conns: map[*conn]struct{}{}, patience: writeWithin, queue: cfg.Limits.Queue,
+		conns: map[*conn]struct{}{}, patience: writeWithin,
 	}
+	b.queues.most = int64(cfg.Limits.Queue)
 	if cfg.CertFile != "" {
 		var err error
 		if b.tls, err = serverTLS(cfg.CertFile, cfg.KeyFile, cfg.ClientCA); err != nil {

@@ -49,7 +49,8 @@ func (c *conn) open(b *Broker) {
 	c.settled, c.gone = make(chan struct{}), make(chan struct{})
 	c.hook = b.hook
 	c.in = screen{r: c.Conn, most: b.cfg.MaxPacket, before: &b.connecting, seen: c.saw}
-	c.out = newQueue(b.queue, c.patience, c.forget)
+	c.out = newQueue(ownQueue, c.patience)
+	c.out.pool, c.out.lost, c.out.kept = &b.queues, c.forget, c.kept
 }
 
 // Read reads what the screen lets pass, but not from a client that does not
@@ -107,6 +108,15 @@ func (c *conn) forget(id uint16) {
 	}
 }
 
+// kept is the payload of a message of QoS 1 or 2 on the library's list.
+func (c *conn) kept(id uint16) []byte {
+	if cl := c.client.Load(); cl != nil {
+		pk, _ := cl.State.Inflight.Get(id)
+		return pk.Payload
+	}
+	return nil
+}
+
 // Write queues one packet of the library's, which passes each in one piece
 // (ClientNetWriteBufferSize).
 func (c *conn) Write(p []byte) (int, error) {
@@ -129,11 +139,15 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) write() {
 	defer c.kill()
 	for {
-		p, more := c.out.take()
+		p, rest, more := c.out.take()
 		if !more {
 			return
 		}
-		if err := c.send(p); err != nil {
+		err := c.send(p)
+		if err == nil {
+			err = c.send(rest)
+		}
+		if err != nil {
 			if c.out.end(true) && errors.Is(err, os.ErrDeadlineExceeded) {
 				c.stalled(fmt.Errorf("less than %d bytes in %v", writeSlice, c.patience))
 			}

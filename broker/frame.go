@@ -15,8 +15,12 @@ import (
 // one of them panics (M12); they see only what passes here. What a packet means is
 // theirs to judge: versions, wildcards, aliases, rights.
 
-// errMalformed is wrapped by what is wrong with a packet.
-var errMalformed = errors.New("broker: packet refused")
+// errMalformed is wrapped by what is wrong with a packet, errShort by what ends
+// too early.
+var (
+	errMalformed = errors.New("broker: packet refused")
+	errShort     = fmt.Errorf("%w: cut short", errMalformed)
+)
 
 // cursor reads a packet from its front. The first fault stays; from then on
 // it yields zeros.
@@ -24,6 +28,8 @@ type cursor struct {
 	b   []byte
 	bad string
 }
+
+const short = "cut short"
 
 func (c *cursor) fail(why string) {
 	if c.bad == "" {
@@ -34,7 +40,7 @@ func (c *cursor) fail(why string) {
 
 func (c *cursor) take(n int) []byte {
 	if len(c.b) < n {
-		c.fail("cut short")
+		c.fail(short)
 		return nil
 	}
 	p := c.b[:n]
@@ -154,10 +160,14 @@ func (p *packet) check(first byte, body []byte) error {
 	if c.bad == "" && len(c.b) > 0 {
 		c.fail("bytes behind its end")
 	}
-	if c.bad != "" {
+	switch c.bad {
+	case "":
+		return nil
+	case short:
+		return fmt.Errorf("%w: type %d", errShort, p.kind)
+	default:
 		return fmt.Errorf("%w: type %d: %s", errMalformed, p.kind, c.bad)
 	}
-	return nil
 }
 
 const (

@@ -30,9 +30,8 @@ type Limits struct {
 	// QueuedBytes wait in these sessions, of all users together: 1 or more, by
 	// default 128 MiB. Beyond it the oldest session goes.
 	QueuedBytes int `yaml:"queued_bytes"`
-	// Queue is what waits for one client that is connected, in bytes, sent and not
-	// acknowledged included: 1 or more, by default 4 MiB. Beyond it messages are
-	// dropped. Sixteen parts of a model and 64 KiB should fit.
+	// Queue is what waits for clients that are connected, beyond 4 MiB of each, of
+	// all users together: 1 or more, by default 128 MiB.
 	Queue int `yaml:"queue"`
 
 	Site      RoleLimits `yaml:"site"`
@@ -53,6 +52,11 @@ type RoleLimits struct {
 	// QueuedBytes wait in these sessions, together: 1 or more, by default 8 MiB for
 	// a site, 16 MiB for a watcher, 64 MiB for an owner and anonymous.
 	QueuedBytes int `yaml:"queued_bytes"`
+	// Queue is what waits for one client that is connected, in bytes, sent and not
+	// acknowledged included: 1 or more, by default 4 MiB for a site and a watcher (16
+	// parts of a model and 64 KiB should fit), 64 MiB for an owner (all parts that it
+	// grants at once, 32 MiB) and anonymous. Beyond it messages are dropped.
+	Queue int `yaml:"queue"`
 	// RetainedBytes and RetainedTopics are of retained messages: 1 or more, by
 	// default 32 MiB and 1,000, for an owner and anonymous 1 GiB and 100,000: all
 	// slots of its largest model have to fit.
@@ -66,11 +70,11 @@ type RoleLimits struct {
 const mib = 1 << 20
 
 var defaultLimits = Limits{
-	Connections: 10_000, Connecting: 1_024, PerAddress: 256, Sessions: 1_000, QueuedBytes: 128 * mib, Queue: 4 * mib,
-	Site:      RoleLimits{Connections: 8, Sessions: 4, QueuedBytes: 8 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
-	Watcher:   RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 16 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
-	Owner:     RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
-	Anonymous: RoleLimits{Connections: 10_000, Sessions: 1_000, QueuedBytes: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
+	Connections: 10_000, Connecting: 1_024, PerAddress: 256, Sessions: 1_000, QueuedBytes: 128 * mib, Queue: 128 * mib,
+	Site:      RoleLimits{Connections: 8, Sessions: 4, QueuedBytes: 8 * mib, Queue: 4 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
+	Watcher:   RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 16 * mib, Queue: 4 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
+	Owner:     RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 64 * mib, Queue: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
+	Anonymous: RoleLimits{Connections: 10_000, Sessions: 1_000, QueuedBytes: 64 * mib, Queue: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
 }
 
 // Limits returns those in force, with their defaults filled in.

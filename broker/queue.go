@@ -5,13 +5,16 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// maxAnswers are bytes of answers that wait for a client before it is read on.
-const maxAnswers = 64 << 10
+const (
+	ownQueue   = 4 << 20  // bytes of messages that may wait for a client, whatever waits for others
+	maxAnswers = 64 << 10 // of answers to a client, before it is read on
+)
 
 var (
 	errDropped = errors.New("broker: message dropped, the client's queue is full")
@@ -30,7 +33,9 @@ var (
 type queue struct {
 	limit    int           // bytes
 	patience time.Duration // without progress while the queue is full
+	pool     *pool
 	lost     func(id uint16)
+	kept     func(id uint16) (payload []byte) // that the library keeps for as long as the message
 
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -47,15 +52,34 @@ type queue struct {
 	ended    bool      // nothing goes out any more
 }
 
-type message struct {
-	b  []byte
-	id uint16 // 0: QoS 0
+// pool is what all queues hold beyond ownQueue of each.
+type pool struct {
+	most int64
+	held atomic.Int64
 }
 
-func newQueue(limit int, patience time.Duration, lost func(uint16)) *queue {
-	q := &queue{limit: limit, patience: patience, lost: lost, window: 1<<16 - 1, flight: map[uint16]int{}}
+type message struct {
+	b    []byte
+	rest []byte // the library's copy of a long payload
+	id   uint16 // 0: QoS 0
+}
+
+func (m message) size() int { return len(m.b) + len(m.rest) }
+
+func newQueue(limit int, patience time.Duration) *queue {
+	q := &queue{
+		limit: limit, patience: patience, pool: &pool{}, window: 1<<16 - 1, flight: map[uint16]int{},
+		lost: func(uint16) {}, kept: func(uint16) []byte { return nil },
+	}
 	q.changed.L = &q.mu
 	return q
+}
+
+// grow sets what may wait for the client, once it is known who that is.
+func (q *queue) grow(limit int) {
+	q.mu.Lock()
+	q.limit = limit
+	q.mu.Unlock()
 }
 
 // takes sets how many messages of QoS 1 and 2 the client takes at once.
@@ -83,13 +107,12 @@ func (q *queue) add(p []byte, now time.Time) error {
 	case !isMessage:
 		q.answers = append(q.answers, bytes.Clone(p))
 		q.waiting += len(p)
-	case q.held == 0 || q.held+len(p) <= q.limit || again: // what a session is owed is bounded elsewhere
+	case q.fits(len(p)) || again: // what a session is owed is bounded elsewhere
 		if len(q.messages) == 0 {
 			q.progress = now
 		}
-		m.b = bytes.Clone(p)
-		q.messages = append(q.messages, m)
-		q.held += len(p)
+		q.messages = append(q.messages, q.copy(m, p))
+		q.hold(len(p))
 	case !q.writing && now.Sub(q.progress) > q.patience: // of a slow reader the writer is the judge
 		return errStalled
 	default:
@@ -102,28 +125,52 @@ func (q *queue) add(p []byte, now time.Time) error {
 	return nil
 }
 
-// take waits for what may be written now, and returns it as a whole; false when
-// nothing comes any more.
-func (q *queue) take() ([]byte, bool) {
+// copy makes p the message's own; a long payload it shares with the library.
+func (q *queue) copy(m message, p []byte) message {
+	if m.id > 0 && len(p) > writeSlice {
+		if rest := q.kept(m.id); len(rest) > 0 && bytes.HasSuffix(p, rest) {
+			m.rest = rest
+		}
+	}
+	m.b = bytes.Clone(p[:len(p)-len(m.rest)])
+	return m
+}
+
+// fits tells whether n bytes more may wait: of one message always.
+func (q *queue) fits(n int) bool {
+	total := q.held + n
+	return q.held == 0 || total <= q.limit && (total <= ownQueue || q.pool.held.Load()+int64(n) <= q.pool.most)
+}
+
+// hold counts bytes that wait, or with a negative n do no more.
+func (q *queue) hold(n int) {
+	before := max(0, q.held-ownQueue)
+	q.held += n
+	q.pool.held.Add(int64(max(0, q.held-ownQueue) - before))
+}
+
+// take waits for what may be written now, in one or two pieces; false when nothing
+// comes any more.
+func (q *queue) take() (p, rest []byte, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		if q.ended {
-			return nil, false
+			return nil, nil, false
 		}
-		if p := q.gather(); p != nil {
+		if p, rest := q.gather(); p != nil {
 			q.writing = true
-			return p, true
+			return p, rest, true
 		}
 		if q.ending {
-			return nil, false
+			return nil, nil, false
 		}
 		q.changed.Wait()
 	}
 }
 
 // gather joins small packets, and gives a large one alone.
-func (q *queue) gather() (out []byte) {
+func (q *queue) gather() (out, rest []byte) {
 	for {
 		var p []byte
 		var m message
@@ -134,8 +181,8 @@ func (q *queue) gather() (out []byte) {
 			m = q.messages[0]
 			p = m.b
 		}
-		if p == nil || out != nil && len(out)+len(p) > writeSlice {
-			return out
+		if p == nil || out != nil && len(out)+m.size() > writeSlice {
+			return out, nil
 		}
 		if m.b == nil {
 			q.answers[0], q.answers = nil, q.answers[1:]
@@ -144,9 +191,12 @@ func (q *queue) gather() (out []byte) {
 			q.messages[0], q.messages = message{}, q.messages[1:]
 			q.depart(m)
 		}
-		if out == nil {
+		switch {
+		case m.rest != nil:
+			return p, m.rest
+		case out == nil:
 			out = p[:len(p):len(p)]
-		} else {
+		default:
 			out = append(out, p...)
 		}
 	}
@@ -158,14 +208,14 @@ func (q *queue) depart(m message) {
 		q.leaving += len(m.b)
 		return
 	}
-	q.held -= q.flight[m.id] // sent again
-	q.flight[m.id] = len(m.b)
+	q.hold(-q.flight[m.id]) // sent again
+	q.flight[m.id] = m.size()
 }
 
 // sent notes that what was taken has been written.
 func (q *queue) sent(now time.Time) {
 	q.mu.Lock()
-	q.held -= q.leaving
+	q.hold(-q.leaving)
 	q.writing, q.leaving, q.progress = false, 0, now
 	q.changed.Broadcast()
 	q.mu.Unlock()
@@ -180,7 +230,7 @@ func (q *queue) acknowledged(id uint16, done bool, now time.Time) {
 	if !ok {
 		return
 	}
-	q.held -= size
+	q.hold(-size)
 	q.flight[id] = 0
 	if done {
 		delete(q.flight, id)
@@ -204,7 +254,9 @@ func (q *queue) end(now bool) (first bool) {
 	q.mu.Lock()
 	first, q.ending = !q.ending, true
 	q.ended = q.ended || now
-	q.messages = nil
+	q.hold(-q.held)
+	q.messages, q.leaving = nil, 0
+	clear(q.flight)
 	q.changed.Broadcast()
 	q.mu.Unlock()
 	return first

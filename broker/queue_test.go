@@ -30,7 +30,7 @@ func pub(t *testing.T, id uint16, again bool, size int) []byte {
 func out(q *queue) (got []string) {
 	for {
 		q.mu.Lock()
-		p := q.gather()
+		p, _ := q.gather()
 		q.mu.Unlock()
 		if p == nil {
 			return got
@@ -58,7 +58,7 @@ func out(q *queue) (got []string) {
 func TestQueueKeepsToTheWindow(t *testing.T) {
 	t.Parallel()
 	var now time.Time
-	q := newQueue(1<<20, writeWithin, nil)
+	q := newQueue(1<<20, writeWithin)
 	q.takes(2)
 	for _, p := range [][]byte{pub(t, 1, false, 9), pub(t, 0, false, 9), pub(t, 2, false, 9), pub(t, 3, false, 9), pub(t, 0, false, 9), {0xd0, 0}, pub(t, 4, false, 9)} {
 		if err := q.add(p, now); err != nil {
@@ -90,7 +90,8 @@ func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	var lost []uint16
-	q := newQueue(1000, writeWithin, func(id uint16) { lost = append(lost, id) })
+	q := newQueue(1000, writeWithin)
+	q.lost = func(id uint16) { lost = append(lost, id) }
 	add := func(id uint16, again bool, size int) error { return q.add(pub(t, id, again, size), now) }
 	if err := errors.Join(add(1, false, 5000), add(2, true, 100)); err != nil {
 		t.Errorf("one alone, whatever its size, and one that is sent again: %v", err)
@@ -121,7 +122,7 @@ func TestQueueIsBounded(t *testing.T) {
 	q.acknowledged(2, true, now)
 	out(q)
 	q.acknowledged(5, true, now)
-	if q.held != 0 || len(q.flight) != 0 {
+	if q.held != 0 || q.pool.held.Load() != 0 || len(q.flight) != 0 {
 		t.Errorf("%d bytes held, %d under way at the end", q.held, len(q.flight))
 	}
 }
@@ -130,7 +131,7 @@ func TestQueueIsBounded(t *testing.T) {
 func TestQueueAfterSilence(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	q := newQueue(1000, writeWithin, func(uint16) {})
+	q := newQueue(1000, writeWithin)
 	_ = q.add(pub(t, 1, false, 100), now)
 	out(q)
 	now = now.Add(time.Hour)
@@ -138,5 +139,50 @@ func TestQueueAfterSilence(t *testing.T) {
 		if err := q.add(pub(t, 0, false, 100), now); errors.Is(err, errStalled) {
 			t.Fatalf("cut off at message %d", i)
 		}
+	}
+}
+
+// What all queues hold beyond a part that is each one's own is bounded.
+func TestQueuesShareWhatIsBeyond(t *testing.T) {
+	t.Parallel()
+	var all [5]*queue
+	shared := pool{most: int64(defaultLimits.Queue)}
+	held := 0
+	for i := range all {
+		q := newQueue(64<<20, writeWithin)
+		q.pool, all[i] = &shared, q
+		for q.add(pub(t, 1, false, 1<<20), time.Time{}) == nil {
+			held++
+		}
+		if q.held < ownQueue-1<<20-99 {
+			t.Errorf("queue %d holds %d bytes", i, q.held)
+		}
+	}
+	if most := (len(all)*ownQueue + defaultLimits.Queue) >> 20; held > most || held < most-2*len(all) {
+		t.Errorf("together they hold %d MiB, want up to %d", held, most)
+	}
+	for i, q := range all {
+		if !q.end(i%2 == 0) || q.end(true) {
+			t.Error("it ends once")
+		}
+	}
+	if shared.held.Load() != 0 {
+		t.Errorf("%d bytes are left", shared.held.Load())
+	}
+}
+
+// A long payload that the library keeps is not kept twice.
+func TestQueueSharesPayloads(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1<<20, writeWithin)
+	whole := pub(t, 7, false, 100_000)
+	payload := bytes.Clone(whole[len(whole)-100_000:])
+	q.kept = func(uint16) []byte { return payload }
+	if err := q.add(whole, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	p, rest, more := q.take()
+	if !more || &rest[0] != &payload[0] || !bytes.Equal(append(p, rest...), whole) || q.flight[7] != len(whole) {
+		t.Errorf("%d and %d bytes, %d under way", len(p), len(rest), q.flight[7])
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -13,6 +14,7 @@ const (
 	freeConnect = 1 << 10  // of it, which no other connection can take away
 	allConnects = 8 << 20  // what all connections hold beyond that before they are in
 	maxHead     = 66 << 10 // any other packet, with the longest topic; of a PUBLISH all but its payload
+	shortHead   = 1 << 10  // where most payloads have begun
 	screenBuf   = 4 << 10  // kept between packets
 )
 
@@ -77,11 +79,7 @@ func (s *screen) next() error {
 	case whole > s.most, kind != packets.Publish && whole > maxHead:
 		return fmt.Errorf("%w: type %d: %d bytes", errMalformed, kind, whole)
 	}
-	part := min(whole, maxHead)
-	if err := s.fill(part); err != nil {
-		return err
-	}
-	if err := s.packet.check(first, s.buf[s.ok+head:s.ok+part]); err != nil {
+	if err := s.look(first, head, whole); err != nil {
 		return err
 	}
 	s.in = true
@@ -89,6 +87,24 @@ func (s *screen) next() error {
 	s.rest = whole - (s.ok - s.pos)
 	s.seen(&s.packet)
 	return nil
+}
+
+// look checks a packet, of a PUBLISH as much as it takes: most have short topics.
+func (s *screen) look(first byte, head, whole int) error {
+	part := min(whole, maxHead)
+	if first>>4 == packets.Publish {
+		part = min(whole, shortHead)
+	}
+	for {
+		if err := s.fill(part); err != nil {
+			return err
+		}
+		err := s.packet.check(first, s.buf[s.ok+head:s.ok+part])
+		if !errors.Is(err, errShort) || part == min(whole, maxHead) {
+			return err
+		}
+		part = min(whole, maxHead)
+	}
 }
 
 // drop forgets what has passed, when that is all.

@@ -71,7 +71,7 @@ func (g *gate) Close() error {
 func TestStalledReaderHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	bubble.Test(t, func(t *testing.T) {
-		b, _ := run(t, Config{Open: true})
+		b, _ := run(t, Config{Open: true, Limits: Limits{Anonymous: RoleLimits{Queue: ownQueue}}})
 		g := newGate(b.Conn(""))
 		bad := join(t, g, connectOpts{id: "bad"})
 		good := join(t, b.Conn(""), connectOpts{id: "good"})
@@ -92,7 +92,7 @@ func TestStalledReaderHoldsNobodyUp(t *testing.T) {
 		if d := time.Since(began); d > 0 {
 			t.Errorf("the publisher waited for %v", d)
 		}
-		if n := cl.State.Inflight.Len(); n > defaultLimits.Queue/100_000+1 {
+		if n := cl.State.Inflight.Len(); n > ownQueue/100_000+1 {
 			t.Errorf("%d messages of 100 KB are kept for the stalled subscriber", n)
 		}
 		time.Sleep(writeWithin + time.Second)
@@ -111,7 +111,7 @@ func TestStalledReaderHoldsNobodyUp(t *testing.T) {
 func TestWhoAcknowledgesNothingIsCutOff(t *testing.T) {
 	t.Parallel()
 	bubble.Test(t, func(t *testing.T) {
-		b, _ := run(t, Config{Open: true})
+		b, _ := run(t, Config{Open: true, Limits: Limits{Anonymous: RoleLimits{Queue: ownQueue}}})
 		bad := join(t, b.Conn(""), connectOpts{id: "bad"})
 		bad.subscribe("t", 1)
 		pub := join(t, b.Conn(""), connectOpts{id: "pub"})
@@ -129,7 +129,7 @@ func TestWhoAcknowledgesNothingIsCutOff(t *testing.T) {
 				n++
 			}
 		}
-		if n != defaultLimits.Queue/100_000 {
+		if n != ownQueue/100_000 {
 			t.Errorf("%d messages", n)
 		}
 	})

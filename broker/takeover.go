@@ -63,6 +63,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	sendAtOnce(cl)
 	c.client.Store(cl)
 	c.in.admitted()
+	c.out.grow(h.limitsOf(h.userOf(cl)).Queue)
 	h.begin(cl)
 	h.begins.enter(cl.ID, c)
 	old, ok := h.server.Clients.Get(cl.ID)

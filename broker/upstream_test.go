@@ -78,7 +78,7 @@ func TestUpstreamFreezesPublisherOfStalledReader(t *testing.T) {
 	sent := make(chan struct{})
 	go func() { // writing to a frozen broker blocks as well
 		defer close(sent)
-		for range 3 {
+		for range 100 {
 			pub.publishAsync("t", strings.Repeat("x", 100_000), 1, false)
 		}
 	}()
@@ -92,7 +92,7 @@ func TestUpstreamFreezesPublisherOfStalledReader(t *testing.T) {
 			late = true
 		}
 	}
-	if acks >= 3 {
+	if acks >= 100 {
 		t.Error("mended: queue.go can go, for a client of MQTT 3.1.1 (M5b)")
 	}
 	_ = g.Close()
