@@ -16,7 +16,9 @@ import (
 )
 
 type doctorCmd struct {
-	URL string `arg:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	URL    string `arg:"" optional:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	Config string `short:"c" type:"existingfile" placeholder:"FILE" help:"Instead, try what the party of this configuration, a site or an aggregator, writes and reads, with its own user, and print the lines that the broker's access list lacks."`
+	As     string `type:"existingfile" placeholder:"FILE" help:"With --config: configuration of the other party, which says what this one is to hear."`
 	accessFlags
 	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Node      string `placeholder:"PATH" help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
@@ -37,7 +39,16 @@ line of the report means, and which setting of which broker mends it: docs/ref/d
 It publishes below <namespace>/<node>/_fl_v1 only, which the user has to be allowed to
 write and read, sends one message and one Will to topics beside it to see whether an
 access list stops them, and clears what it left, also when interrupted. It needs two
-connections at a time. Exit code 1: the broker cannot be used as it is.`
+connections at a time. Exit code 1: the broker cannot be used as it is.
+
+  fedmq doctor -c site.yaml
+  fedmq doctor -c site.yaml --as aggregator.yaml
+
+finds mistakes in the broker's access list: it tries each topic of the party with the
+party's own user and prints the lines that are missing, as Mosquitto writes them. Writes
+are judged by MQTT 5, reads by what comes; for what nobody has retained, --as names the
+other party, which says it. Nothing of it is retained, and nobody acts on it. Exit code
+1: a line is missing.`
 }
 
 func (c *doctorCmd) client() clientFlags {
@@ -45,6 +56,9 @@ func (c *doctorCmd) client() clientFlags {
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
+	if c.Config != "" || c.As != "" || c.URL == "" {
+		return c.list(ctx)
+	}
 	if c.Write != "" {
 		if _, err := os.Stat(c.Write); err == nil {
 			return usageError{fmt.Errorf("--write: %s exists; want the name of a new file", c.Write)}

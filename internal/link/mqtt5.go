@@ -42,6 +42,12 @@ func (r Reason5) Error() string {
 	return name
 }
 
+// Is compares codes: the words are the broker's own.
+func (r Reason5) Is(target error) bool {
+	t, ok := target.(Reason5)
+	return ok && t.Code == r.Code
+}
+
 // Reason codes that are told apart.
 const (
 	Denied5      = 0x87 // not authorized

@@ -118,3 +118,9 @@ func (p *Probe5) Close() {
 
 // Cut ends the connection without a word: the broker sends the Will.
 func (p *Probe5) Cut() { _ = p.conn.Close() }
+
+// NoMQTT5 reports whether OpenProbe5 failed because the broker speaks none.
+func NoMQTT5(err error) bool {
+	r, said := refused5(err)
+	return said && r.Code == noProtocol5
+}

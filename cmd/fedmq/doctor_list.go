@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/doctor"
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// list tries the access list with a party's own user.
+func (c *doctorCmd) list(ctx context.Context) error {
+	if c.Config == "" || c.URL != "" {
+		return usageError{errors.New("want the broker's URL, or --config FILE of a site or an aggregator")}
+	}
+	me, err := readParty(c.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	var other *doctor.Party
+	if c.As != "" {
+		p, err := readParty(c.As)
+		if err != nil {
+			return usageError{err}
+		}
+		other = &p
+	}
+	l, err := doctor.CheckList(ctx, me, other)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Config, err)
+	}
+	if c.JSON {
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(l)
+	} else {
+		_, err = os.Stdout.WriteString(l.Text())
+	}
+	if err == nil && len(l.Missing) > 0 {
+		err = fmt.Errorf("%s: the broker's access list lacks: %s", c.Config, strings.Join(l.Missing, "; "))
+	}
+	return err
+}
+
+// readParty reads the configuration of a site, which has a member, or of an
+// aggregator. Trainers are not started.
+func readParty(path string) (p doctor.Party, err error) {
+	var site siteFile
+	siteErr := loadYAML(path, &site)
+	if siteErr == nil && site.Member != "" {
+		cfg, ns, err := wayOf(path, site.Connection)
+		if err != nil {
+			return p, err
+		}
+		var tasks []doctor.TaskAt
+		for _, t := range site.Tasks {
+			tasks = append(tasks, doctor.TaskAt{Owner: t.Owner, Name: t.Name})
+		}
+		return doctor.Site(cfg, ns, site.Member, tasks)
+	}
+	var agg aggregatorFile
+	if err := loadYAML(path, &agg); err != nil {
+		return p, errors.Join(fmt.Errorf("%s is neither a site's configuration nor an aggregator's", path), siteErr, err)
+	}
+	cfg, ns, err := wayOf(path, agg.Connection)
+	if err != nil {
+		return p, err
+	}
+	var tasks, members []string
+	for _, t := range agg.Tasks {
+		tasks, members = append(tasks, t.Name), append(members, t.Members...)
+	}
+	filters, err := memberFilters(members)
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", path, err)
+	}
+	return doctor.Aggregator(cfg, ns, agg.Owner, tasks, filters)
+}
+
+// wayOf is how a party reaches the broker, and its namespace.
+func wayOf(path string, c connection) (link.Config, topics.Namespace, error) {
+	ns, err := topics.New(c.Namespace)
+	var s secrets
+	if err == nil {
+		s, err = c.load(filepath.Dir(path))
+	}
+	if err != nil {
+		return link.Config{}, ns, fmt.Errorf("%s: %w", path, err)
+	}
+	return link.Config{Broker: c.Broker, Username: c.Username, Password: s.password, TLS: s.tls, Headers: s.headers}, ns, nil
+}

@@ -1,0 +1,88 @@
+package doctor
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Party is an aggregator or a site: its way to the broker, and what it writes and
+// reads there.
+type Party struct {
+	link   link.Config
+	ns     topics.Namespace
+	rules  []topics.Rule // of the whole access list
+	state  string        // where its Last Will goes
+	writes []string      // topics
+	reads  []string      // filters, most of them topics
+}
+
+// TaskAt is a task and the path of the node that owns it.
+type TaskAt struct{ Owner, Name string }
+
+// Site is the site at a path. Of cfg what reaches the broker counts.
+func Site(cfg link.Config, ns topics.Namespace, path string, tasks []TaskAt) (Party, error) {
+	p := Party{link: cfg, ns: ns}
+	for _, t := range tasks {
+		owner, err := ns.Owner(t.Owner, t.Name)
+		if err != nil {
+			return p, err
+		}
+		own, err := ns.Member(path, t.Name)
+		if err != nil {
+			return p, err
+		}
+		p.state = own.State()
+		p.rules = append(p.rules, ns.Rules(topics.Party{Role: topics.RoleSite, Path: path, Owner: t.Owner})...)
+		p.writes = append(p.writes, own.State(), own.Status(), own.Join(), own.Update(), own.Part(), own.Need())
+		p.reads = append(p.reads, owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Model(), owner.ModelPart(0, 0), owner.Reply(path))
+	}
+	p.once()
+	return p, nil
+}
+
+// Aggregator is the aggregator of tasks at the node owner, with their members.
+func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []string, members []topics.MemberFilter) (Party, error) {
+	p := Party{link: cfg, ns: ns, rules: ns.Rules(topics.Party{Role: topics.RoleAggregator, Owner: owner, Members: members})}
+	for _, name := range tasks {
+		own, err := ns.Owner(owner, name)
+		if err != nil {
+			return p, err
+		}
+		p.state = own.State()
+		read := []string{own.State(), own.Command(), own.Order(), own.Model(), own.ModelPart(0, 0), own.Record()}
+		p.writes = append(p.writes, read...)
+		p.writes = append(p.writes, own.Round(), own.Event(), own.KPI("round"))
+		p.reads = append(p.reads, read...)
+		for _, f := range members {
+			for _, k := range []topics.Kind{topics.State, topics.Join, topics.Update, topics.Part, topics.Need} {
+				p.reads = append(p.reads, ns.MemberFilterTopic(f, name, k))
+			}
+		}
+	}
+	p.once()
+	return p, nil
+}
+
+// once leaves each topic in the lists once.
+func (p *Party) once() {
+	for _, list := range []*[]string{&p.writes, &p.reads} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+}
+
+// rule is the line of the access list that allows a party to write or read a topic,
+// or all that a filter has; "" if there is none.
+func (p *Party) rule(write bool, filter string) string {
+	for _, r := range p.rules {
+		if r.Write == write && topics.Contains(r.Filter, filter) {
+			if write {
+				return "topic write " + r.Filter
+			}
+			return "topic read " + r.Filter
+		}
+	}
+	return ""
+}
