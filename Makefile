@@ -33,7 +33,7 @@ TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -112,8 +112,13 @@ fuzz: fuzz-seeds ## fuzz every target for FUZZTIME (5s)
 nets: ## slow and broken networks: toxiproxy, network namespaces, netem (root); NETS=-full for 1 MB over 64 kbit/s
 	cd internal/nettest && $(GO) test -count 1 -timeout 30m -v . $(NETS)
 
-hostile: ## a peer that says all it should not, as often as it can: reasons, rounds, memory, time
+hostile: build ## a peer that says all it should not, and attacks on the built program: rounds, memory, log; writes its table into docs/explain/broker.md (20 minutes)
 	FEDMQ_TEST_HOSTILE=1 $(GO) test -count 1 -v -run '^TestHostile(Crowd)?$$' ./internal/federation
+	FEDMQ_TEST_HOSTILE=long FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_HOSTILE_WRITE='$(CURDIR)/docs/explain/broker.md' \
+	  $(GO) test -count 1 -timeout 40m -v ./internal/hostile
+
+hostile-quick: build ## the attacks on the built program, in two minutes; prints its table
+	FEDMQ_TEST_HOSTILE=short FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' $(GO) test -count 1 -v ./internal/hostile
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

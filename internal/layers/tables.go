@@ -48,6 +48,7 @@ var layers = map[string]layer{
 	// Tests of real processes against real brokers, and of the commands that pages show.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
 	"internal/pages":   {},
+	"internal/hostile": {imports: []string{"topics", "model", "wire"}}, // attacks on the built program
 
 	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
 	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
