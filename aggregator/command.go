@@ -22,7 +22,8 @@ type Command struct {
 	Schema      string   `json:"schema"`          // "fedmq.command.v1"
 	ID          string   `json:"id"`              // 1..64 bytes, new for each command: it is done once
 	Command     round.Op `json:"command"`         // start, pause, pause_now, resume or stop
-	AtRound     uint64   `json:"at_round"`        // the current round; any for pause
+	AtRound     uint64   `json:"at_round"`        // of start and stop: the current round
+	Pause       string   `json:"pause,omitempty"` // of resume: the id of the pause that it ends
 	TimestampMS int64    `json:"timestamp_ms"`    // information
 	Topic       string   `json:"topic,omitempty"` // where it is published; required where it is signed
 }
@@ -52,7 +53,7 @@ func (t *task) command(m link.Message) {
 		return
 	}
 	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
-	t.step(round.Command{Now: t.a.nowMS(), ID: c.ID, Op: c.Command, AtRound: c.AtRound})
+	t.step(round.Command{Now: t.a.nowMS(), ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause})
 }
 
 // operator finds a listed operator's key.
@@ -89,7 +90,7 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"timestamp_ms\",\"topic\"}: %w", err)
+		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"pause\",\"timestamp_ms\",\"topic\"}: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || c.Schema != CommandSchema {
 		return c, fmt.Errorf("schema %.64q, want %q", c.Schema, CommandSchema)

@@ -191,7 +191,6 @@ func (t *task) tend() error {
 			}
 		}
 		if t.viewDue && now-t.viewAt >= viewEvery.Milliseconds() {
-			t.viewDue, t.viewAt = false, now
 			t.view(now)
 		}
 		t.publishPast(now)

@@ -86,8 +86,10 @@ type task struct {
 	settled settledCache
 	quiet   map[round.FactKind]int // facts of large cohorts since the last view
 	viewDue bool
-	viewAt  int64
-	ended   bool // the outcome was reported
+
+	pauseShown string // in the view
+	viewAt     int64
+	ended      bool // the outcome was reported
 }
 
 // contentKey names a decoded contribution until the machine has spoken.

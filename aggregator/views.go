@@ -77,9 +77,10 @@ type roundView struct {
 	Work        round.Work     `json:"work"`
 	TrainRounds uint64         `json:"train_rounds"`
 	Reason      string         `json:"reason,omitempty"`
-	Version     uint64         `json:"version"` // of the base model
-	Model       string         `json:"model"`   // its content id
-	Members     int            `json:"members"` // welcomed
+	Pause       string         `json:"pause,omitempty"` // id of the pause that is asked for or in force: what a resume names
+	Version     uint64         `json:"version"`         // of the base model
+	Model       string         `json:"model"`           // its content id
+	Members     int            `json:"members"`         // welcomed
 	Cohort      int            `json:"cohort"`
 	Accepted    int            `json:"accepted"`
 	WaitingFor  []string       `json:"waiting_for"`         // the first of them
@@ -133,11 +134,12 @@ func (t *task) uploadsView() *uploadsView {
 }
 
 func (t *task) view(now int64) {
+	t.viewDue, t.viewAt, t.pauseShown = false, now, t.state.Pause
 	t.auditUnheard()
 	s := t.state
 	v := roundView{
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
-		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Version: s.Version,
+		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
 		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
 		Waiting: t.waiting(now), Away: t.machine.Away(named),
 		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
@@ -200,6 +202,9 @@ type eventView struct {
 }
 
 func (t *task) event(f round.Fact) {
+	if f.Kind == round.FactCommand && t.pauseShown != t.state.Pause {
+		t.view(t.a.nowMS()) // before the answer: who has it resumes by what is shown
+	}
 	t.auditFact(f)
 	t.tell(f)
 }

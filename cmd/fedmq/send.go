@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -23,14 +24,16 @@ type sendCmd struct {
 	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
 	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
-	AtRound   uint64        `help:"Round the command is meant for; default: the one that the task shows."`
+	AtRound   uint64        `help:"Round that start or stop is meant for; default: the current one."`
+	Pause     string        `placeholder:"ID" help:"Id of the pause that resume ends; default: the one that the task shows."`
 	SignKey   string        `type:"existingfile" placeholder:"FILE" help:"Operator's private key (Ed25519, PEM), for a signed task."`
 	Wait      time.Duration `default:"10s" help:"How long to wait for the aggregator's answer."`
 }
 
 func (sendCmd) Help() string {
-	return `A command names the round it is meant for and is done once. What came of it is printed
-as the aggregator's event; exit code 1 if no answer came or it was refused.
+	return `A command is done once. Start and stop name the round that they are meant for, resume names
+the pause that it ends: none of them does anything when it comes late. What came of it is
+printed as the aggregator's event; exit code 1 if no answer came or it was refused.
 
   fedmq send pause -n acme -t quality`
 }
@@ -60,36 +63,38 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	return errors.Join(err, cl.stop())
 }
 
+// aim is what a command is meant for.
+type aim struct {
+	Round uint64 `json:"round"`
+	Pause string `json:"pause"`
+}
+
+// late is how a command is refused whose round has gone by.
+const late = "refused, at round"
+
 func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
-	at := c.AtRound
-	if at == 0 {
+	at := aim{Round: c.AtRound, Pause: c.Pause}
+	if resume := c.Command == string(round.OpResume); resume && at.Pause == "" || !resume && at.Round == 0 {
 		m, err := cl.next(ctx, c.Wait, func(m link.Message) bool { return m.Topic == o.Round() && len(m.Payload) > 0 })
 		if err != nil {
 			return fmt.Errorf("no view of task %s on %s: %w", c.Task, o.Round(), err)
 		}
-		var view struct {
-			Round uint64 `json:"round"`
-		}
-		if err := json.Unmarshal(m.Payload, &view); err != nil {
+		var shown aim
+		if err := json.Unmarshal(m.Payload, &shown); err != nil {
 			return fmt.Errorf("%s: %w", o.Round(), err)
 		}
-		at = view.Round
+		at = aim{Round: cmp.Or(at.Round, shown.Round), Pause: cmp.Or(at.Pause, shown.Pause)}
 	}
-	id := rand.Text()
-	payload, err := commandPayload(o.Command(), id, c.Command, at, c.SignKey)
+	ev, err := c.ask(ctx, cl, o, at)
+	for range 5 { // rounds may go by faster than they are shown
+		if err != nil || c.AtRound != 0 || !strings.Contains(ev.Detail, late) {
+			break
+		}
+		at.Round = ev.Round
+		ev, err = c.ask(ctx, cl, o, at)
+	}
 	if err != nil {
 		return err
-	}
-	if err := cl.conn.Publish(ctx, link.Message{Topic: o.Command(), Payload: payload, QoS: 1}); err != nil {
-		return err
-	}
-	var ev commandEvent
-	_, err = cl.next(ctx, c.Wait, func(m link.Message) bool {
-		return m.Topic == o.Event() && json.Unmarshal(m.Payload, &ev) == nil && ev.Event == string(round.FactCommand) &&
-			(ev.Member == id || ev.Member == "")
-	})
-	if err != nil {
-		return fmt.Errorf("%s was sent for round %d; no answer from the aggregator: %w", c.Command, at, err)
 	}
 	if strings.Contains(ev.Detail, "refused") {
 		return fmt.Errorf("round %d: %s", ev.Round, ev.Detail)
@@ -98,11 +103,40 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	return nil
 }
 
-// commandPayload is a command as it travels, signed if there is a key file.
-func commandPayload(topic, id, op string, at uint64, signKey string) ([]byte, error) {
-	payload, err := json.Marshal(aggregator.Command{
-		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at, TimestampMS: time.Now().UnixMilli(), Topic: topic,
+// ask sends the command and returns what the aggregator says to it.
+func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at aim) (ev commandEvent, err error) {
+	id := rand.Text()
+	payload, err := commandPayload(o.Command(), id, c.Command, at, c.SignKey)
+	if err != nil {
+		return ev, err
+	}
+	if err := cl.conn.Publish(ctx, link.Message{Topic: o.Command(), Payload: payload, QoS: 1}); err != nil {
+		return ev, err
+	}
+	_, err = cl.next(ctx, c.Wait, func(m link.Message) bool {
+		var e commandEvent
+		mine := m.Topic == o.Event() && json.Unmarshal(m.Payload, &e) == nil && e.Event == string(round.FactCommand) &&
+			(e.Member == id || e.Member == "")
+		if mine {
+			ev = e
+		}
+		return mine
 	})
+	if err != nil {
+		return ev, fmt.Errorf("%s was sent for round %d; no answer from the aggregator: %w", c.Command, at.Round, err)
+	}
+	return ev, nil
+}
+
+// commandPayload is a command as it travels, signed if there is a key file.
+func commandPayload(topic, id, op string, at aim, signKey string) ([]byte, error) {
+	c := aggregator.Command{
+		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at.Round, TimestampMS: time.Now().UnixMilli(), Topic: topic,
+	}
+	if c.Command == round.OpResume {
+		c.Pause = at.Pause
+	}
+	payload, err := json.Marshal(c)
 	if err != nil || signKey == "" {
 		return payload, err
 	}

@@ -29,7 +29,7 @@ func TestCommandSchema(t *testing.T) {
 	}
 	for _, sign := range []string{"", key} {
 		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop"} {
-			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, 7, sign)
+			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, aim{7, "p"}, sign)
 			if err != nil {
 				t.Fatal(err)
 			}

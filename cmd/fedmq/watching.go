@@ -107,14 +107,15 @@ func (w *watching) run(ctx context.Context, more func(context.Context) error) er
 	return errors.Join(err, connErr)
 }
 
-// command sends an operator's command at the task's current round.
+// command sends an operator's command at the task's current round, or for its
+// pause.
 func (w *watching) command(ctx context.Context, task, op, signKey string) (string, error) {
-	o, at, err := w.fed.Task(task)
+	o, current, pause, err := w.fed.Task(task)
 	if err != nil {
 		return "", err
 	}
 	id := rand.Text()
-	payload, err := commandPayload(o.Command(), id, op, at, signKey)
+	payload, err := commandPayload(o.Command(), id, op, aim{current, pause}, signKey)
 	if err != nil {
 		return "", err
 	}

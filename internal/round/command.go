@@ -25,7 +25,7 @@ func (m *Machine) command(c Command) {
 
 // do returns what came of a command: done, or refused and why.
 func (m *Machine) do(c Command) string {
-	if pausing := c.Op == OpPause || c.Op == OpPauseNow; !pausing && c.AtRound != m.s.Round {
+	if aimed := c.Op == OpStart || c.Op == OpStop; aimed && c.AtRound != m.s.Round {
 		return fmt.Sprintf("refused, at round %d of %d", c.AtRound, m.s.Round)
 	}
 	var why string
@@ -33,9 +33,9 @@ func (m *Machine) do(c Command) string {
 	case OpStart:
 		why = m.doStart()
 	case OpPause, OpPauseNow:
-		why = m.doPause(c.Op == OpPauseNow)
+		why = m.doPause(c)
 	case OpResume:
-		why = m.doResume()
+		why = m.doResume(c.Pause)
 	case OpStop:
 		why = m.doStop()
 	default:
@@ -67,37 +67,41 @@ func (m *Machine) doStart() string {
 	return ""
 }
 
-func (m *Machine) doPause(now bool) string {
+// doPause takes the place of an earlier pause: whoever ends that one does not
+// know of this.
+func (m *Machine) doPause(c Command) string {
 	switch {
 	case m.s.Finished:
 		return "finished"
 	case m.s.Stopped:
 		return "stopped"
 	case m.s.Paused:
-	case m.s.Phase == Closing, m.s.Phase == Open && !now:
-		m.s.PauseAsked = true
+		m.s.Pause = c.ID
+	case m.s.Phase == Closing, m.s.Phase == Open && c.Op == OpPause:
+		m.s.PauseAsked, m.s.Pause = true, c.ID
 	case m.s.Phase == Open:
-		m.s.Paused, m.s.PauseAsked = true, false
+		m.s.Paused, m.s.PauseAsked, m.s.Pause = true, false, c.ID
 		m.abandon(ClosePause)
 	default: // idle or waiting
-		m.s.Paused = true
+		m.s.Paused, m.s.Pause = true, c.ID
 		m.halt()
 	}
 	return ""
 }
 
-func (m *Machine) doResume() string {
+func (m *Machine) doResume(pause string) string {
 	switch {
 	case m.s.Finished:
 		return "finished"
-	case m.s.PauseAsked:
-		m.s.PauseAsked = false
-	case !m.s.Paused:
+	case !m.s.Paused && !m.s.PauseAsked:
 		return "not paused"
-	case m.s.Stopped:
-		m.s.Paused = false
-	default:
-		m.s.Paused, m.s.Abandons = false, 0
+	case pause != m.s.Pause:
+		return fmt.Sprintf("it ends the pause %q, the task has the pause %q", pause, m.s.Pause)
+	}
+	asked := m.s.PauseAsked
+	m.s.Paused, m.s.PauseAsked, m.s.Pause = false, false, ""
+	if !asked && !m.s.Stopped {
+		m.s.Abandons = 0
 		m.next()
 	}
 	return ""

@@ -123,12 +123,14 @@ const (
 	OpStop     Op = "stop" // abandon the attempt; only start goes on
 )
 
-// Command is an operator's command, with the round at which it is meant.
+// Command is an operator's command, with the round at which it is meant; a
+// resume has the id of the pause that it ends instead.
 type Command struct {
 	Now     int64
 	ID      string
 	Op      Op
 	AtRound uint64
+	Pause   string
 }
 
 // Fenced says that a verified order of another process of this owner was seen. If it

@@ -154,7 +154,7 @@ func (w *world) command(crash int) {
 	w.serial++
 	ops := []round.Op{round.OpPause, round.OpPauseNow, round.OpResume, round.OpResume, round.OpStop, round.OpStart, round.OpStart}
 	op := ops[w.dice.IntN(len(ops))]
-	w.step(round.Command{Now: w.now, ID: fmt.Sprint("c", w.serial), Op: op, AtRound: w.m.State().Round}, crash)
+	w.step(round.Command{Now: w.now, ID: fmt.Sprint("c", w.serial), Op: op, AtRound: w.m.State().Round, Pause: w.m.State().Pause}, crash)
 }
 
 // finish lets everything work from here on: whatever happened before, the task
@@ -170,7 +170,7 @@ func (w *world) finish() {
 				return
 			}
 			w.serial++
-			w.step(round.Command{Now: w.now, ID: fmt.Sprint("f", w.serial), Op: op, AtRound: st.Round}, crashNot)
+			w.step(round.Command{Now: w.now, ID: fmt.Sprint("f", w.serial), Op: op, AtRound: st.Round, Pause: st.Pause}, crashNot)
 		}
 		for _, s := range w.sites {
 			w.step(w.stamp(w.joinOf(s)), crashNot)

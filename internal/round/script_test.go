@@ -238,7 +238,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 	case "committed":
 		return round.Committed{Now: s.now, Base: id(get("base", fmt.Sprintf("m%d", st.Round))), RecordHash: id(fmt.Sprintf("rec%d", st.Round))}
 	case "command":
-		return round.Command{Now: s.now, ID: get("id", "id"), Op: round.Op(who), AtRound: r}
+		return round.Command{Now: s.now, ID: get("id", "id"), Op: round.Op(who), AtRound: r, Pause: get("pause", st.Pause)}
 	case "fenced":
 		return round.Fenced{Epoch: num(t, get("e", "0")), Instance: inst(get("instance", ""))}
 	}

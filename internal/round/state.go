@@ -51,6 +51,7 @@ type State struct {
 	StopAsked  bool   `json:"stop_asked"`  // likewise, while a commit is under way
 	StartAsked bool   `json:"start_asked"` // do not wait for StartWhen, the quorum is enough
 	Paused     bool   `json:"paused"`
+	Pause      string `json:"pause,omitempty"` // id of the newest pause that is asked for or in force
 	Stopped    bool   `json:"stopped"`
 	Finished   bool   `json:"finished"`
 	Reason     string `json:"reason,omitempty"` // why it is stopped

@@ -168,7 +168,7 @@ func TestStateJSON(t *testing.T) {
 		Epoch: math.MaxUint64, Instance: inst("agg"), Round: 3, Attempt: 2, Phase: round.Open, Base: id("b"), Version: 2, Record: id("r"),
 		ValidFrom: 2, Params: &round.Params{Work: round.WorkTrain, Weights: round.WeightSqrt, GridB: -3, GridW: 9, Cap: 1 << 29, Allowance: 8},
 		Order:  &round.Order{Epoch: 1, CohortHash: id("c"), SampleSeed: inst("s"), SampleThreshold: math.MaxUint64, Reason: "x"},
-		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Stopped: true, Finished: true,
+		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Pause: "p", Stopped: true, Finished: true,
 		Reason: "why", Commands: []string{"1", "2"},
 	}
 	b, err := json.Marshal(s)

@@ -137,7 +137,7 @@ func (w *World) command(a *agg, op round.Op) {
 	}
 	w.commands++
 	a.p.enter(func() {
-		a.step(round.Command{Now: a.now(), ID: fmt.Sprintf("c%d", w.commands), Op: op, AtRound: a.state.Round})
+		a.step(round.Command{Now: a.now(), ID: fmt.Sprintf("c%d", w.commands), Op: op, AtRound: a.state.Round, Pause: a.state.Pause})
 		a.work()
 	})
 }

@@ -110,6 +110,7 @@ type view struct {
 	Phase    string         `json:"phase"`
 	Work     string         `json:"work"`
 	Reason   string         `json:"reason"`
+	Pause    string         `json:"pause"`
 	Accepted int            `json:"accepted"`
 	Members  int            `json:"members"`
 	OpenedMS int64          `json:"opened_ms"`

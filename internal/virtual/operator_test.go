@@ -17,6 +17,12 @@ func (c *client) command(id, op string, round uint64, retained bool) {
 	c.say(own("command"), fmt.Appendf(nil, `{"schema":"fedmq.command.v1","id":%q,"command":%q,"at_round":%d,"timestamp_ms":1}`, id, op, round), retained)
 }
 
+// resume sends a resume for a pause.
+func (c *client) resume(id, pause string) {
+	c.w.t.Helper()
+	c.say(own("command"), fmt.Appendf(nil, `{"schema":"fedmq.command.v1","id":%q,"command":"resume","pause":%q,"timestamp_ms":1}`, id, pause), false)
+}
+
 // answered checks the detail of the newest event about a command.
 func (c *client) answered(want string) {
 	c.w.t.Helper()
@@ -58,9 +64,11 @@ func TestCommands(t *testing.T) {
 			t.Error("a paused task went on")
 		}
 		at := early.awaitView("the round", time.Minute, func(view) bool { return true }).Round
-		c.command("2", "resume", at, false)
+		c.resume("2", "2")
 		c.answered("resume: repeated")
-		c.command("3", "resume", at, false)
+		c.resume("3", "1")
+		c.answered(`resume: refused, it ends the pause "1", the task has the pause "2"`)
+		c.resume("3b", "2")
 		c.answered("resume: done")
 		c.awaitView("running", time.Minute, func(v view) bool { return v.Phase == "open" })
 		c.command("4", "stop", at, false)
@@ -76,6 +84,36 @@ func TestCommands(t *testing.T) {
 		c.command("5", "start", at, false)
 		c.answered("start: done")
 		w.recorded(at, record.Committed, 2*time.Minute)
+	})
+}
+
+// Whoever has the answer to a pause finds its id in the round view at once, so
+// that a resume right after it is not refused; the view is written once a second
+// else.
+func TestPauseIsShownBeforeItsAnswer(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds = 50
+		w.aggregate(task)
+		c := w.client("operator", own("round"), own("event"))
+		for _, m := range three {
+			w.join(m, walker{takes: 10 * time.Second})
+		}
+		c.awaitView("a round is open", time.Minute, func(v view) bool { return v.Phase == "open" })
+		time.Sleep(5 * time.Second)
+		for i := range 20 {
+			id := fmt.Sprint("p", i)
+			c.command(id, "pause", 0, false)
+			w.until("the answer", time.Second, func() bool { e := c.events("command"); return len(e) == 2*i+1 })
+			v := c.awaitView("the view that is there", 0, func(view) bool { return true })
+			if v.Pause != id {
+				t.Fatalf("the view has the pause %q when %s is answered", v.Pause, id)
+			}
+			c.resume(fmt.Sprint("r", i), v.Pause)
+			w.until("the answer", time.Second, func() bool { e := c.events("command"); return len(e) == 2*i+2 })
+			c.answered("resume: done")
+			time.Sleep(137 * time.Millisecond)
+		}
 	})
 }
 

@@ -44,6 +44,7 @@ type (
 		Work        string         `json:"work"`
 		TrainRounds uint64         `json:"train_rounds"`
 		Reason      string         `json:"reason"`
+		Pause       string         `json:"pause"`
 		Version     uint64         `json:"version"`
 		Model       string         `json:"model"`
 		Members     int            `json:"members"`

@@ -188,13 +188,14 @@ func (f *Federation) Tick(now int64) {
 	}
 }
 
-// Task returns the topics of a task that is known.
-func (f *Federation) Task(name string) (topics.Owner, uint64, error) {
+// Task returns the topics of a task that is known, its current round, and the
+// id of its pause.
+func (f *Federation) Task(name string) (o topics.Owner, round uint64, pause string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.tasks[name]
 	if t == nil {
-		return topics.Owner{}, 0, fmt.Errorf("watch: no task %.64q below %s", name, f.cfg.Namespace.Node(f.cfg.Owner))
+		return o, 0, "", fmt.Errorf("watch: no task %.64q below %s", name, f.cfg.Namespace.Node(f.cfg.Owner))
 	}
-	return t.topics, t.view.Round, nil
+	return t.topics, t.view.Round, t.pause, nil
 }

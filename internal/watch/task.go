@@ -14,7 +14,8 @@ type task struct {
 	topics     topics.Owner
 	view       TaskView // without its lists
 	seq        uint64
-	past       bool // its history has been heard
+	past       bool   // its history has been heard
+	pause      string // id of the pause that a resume ends
 	waitingFor []string
 	waiting    *waitJSON  // as the aggregator says
 	away       []awayJSON // likewise, those with a path
@@ -69,6 +70,7 @@ func (f *Federation) round(t *task, m Message) error {
 	if t.half == 0 && r.Cohort > 0 && 2*r.Accepted >= r.Cohort {
 		t.half = f.now
 	}
+	t.pause = clip(r.Pause, maxText)
 	*v = TaskView{
 		Name: t.name, Epoch: r.Epoch, Round: r.Round, Attempt: r.Attempt,
 		Phase: clip(r.Phase, maxWord), Work: clip(r.Work, maxWord), TrainRounds: r.TrainRounds, Reason: clip(r.Reason, maxText),
