@@ -29,6 +29,7 @@ func filters(t testing.TB, list ...string) (fs []topics.MemberFilter) {
 // open runs a task up to its first order, with members announcing samples.
 func open(t testing.TB, cfg round.Config, announced ...uint64) round.Order {
 	cfg.Members, cfg.Quorum, cfg.StartWhen = filters(t, "+"), len(announced), len(announced)
+	cfg.MaxSamples = math.MaxUint64 // the arithmetic has no limit of its own
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
