@@ -228,7 +228,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	warn(logs.quiet(), cfg.Warnings())
 	if c.Check {
 		file.warn(c.Config)
-		fmt.Printf("%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
+		fmt.Fprintf(stdout, "%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil
 	}
 	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt

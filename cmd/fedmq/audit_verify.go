@@ -34,7 +34,7 @@ func (c *auditVerifyCmd) Run() error {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		fmt.Printf("%s: %s%s\n", name, counted(found), from(c.Files, i, found))
+		fmt.Fprintf(stdout, "%s: %s%s\n", name, counted(found), from(c.Files, i, found))
 		before = &found
 	}
 	return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/fedmq/fedmq/model"
@@ -42,6 +41,6 @@ func printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(os.Stdout, string(b))
+	_, err = fmt.Fprintln(stdout, string(b))
 	return err
 }

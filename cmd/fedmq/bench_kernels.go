@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -58,7 +57,7 @@ func (k *kernels) report(asJSON bool) error {
 		return printJSON(k)
 	}
 	for _, l := range k.Kernels {
-		fmt.Fprintf(os.Stdout, "%-10s %10s %8.2f GB/s\n", l.Name, seconds(l.S), l.GBps)
+		fmt.Fprintf(stdout, "%-10s %10s %8.2f GB/s\n", l.Name, seconds(l.S), l.GBps)
 	}
 	return nil
 }

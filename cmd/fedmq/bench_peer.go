@@ -21,7 +21,7 @@ type benchPeerCmd struct{}
 // when a terminal interrupts both.
 func (benchPeerCmd) Run(ctx context.Context, logs *logFlags) error {
 	signal.Ignore(os.Interrupt)
-	return runPeer(ctx, os.Stdin, os.Stdout, logs.logger(), true)
+	return runPeer(ctx, os.Stdin, stdout, logs.logger(), true)
 }
 
 // peerSpec is what a party is told first, one JSON object.

@@ -10,20 +10,20 @@ func (c *benchRoundCmd) report(r *benchResult) error {
 	if c.JSON {
 		return printJSON(r)
 	}
-	fmt.Printf("%d parameters, %d sites, %d rounds after %d to warm up, parts of %d bytes, %s broker\n",
+	fmt.Fprintf(stdout, "%d parameters, %d sites, %d rounds after %d to warm up, parts of %d bytes, %s broker\n",
 		r.Params, r.Sites, r.Rounds, r.WarmUp, r.PartSize, r.Broker)
-	fmt.Printf("round    %s median, %s to %s; the floor is %s\n", seconds(r.Median), seconds(r.Min), seconds(r.Max), seconds(r.Floor))
-	fmt.Printf("train    %s of it, median of a site\n", seconds(r.Train))
-	fmt.Printf("cpu      %s a round%s\n", seconds(r.CPU), roles3(r.CPUByRole, seconds))
+	fmt.Fprintf(stdout, "round    %s median, %s to %s; the floor is %s\n", seconds(r.Median), seconds(r.Min), seconds(r.Max), seconds(r.Floor))
+	fmt.Fprintf(stdout, "train    %s of it, median of a site\n", seconds(r.Train))
+	fmt.Fprintf(stdout, "cpu      %s a round%s\n", seconds(r.CPU), roles3(r.CPUByRole, seconds))
 	mb := func(v float64) string { return fmt.Sprintf("%.0f MB", v) }
 	if r.RSS.Process != nil {
-		fmt.Printf("memory   %s at most, all in one process\n", mb(*r.RSS.Process))
+		fmt.Fprintf(stdout, "memory   %s at most, all in one process\n", mb(*r.RSS.Process))
 	} else {
-		fmt.Printf("memory   at most%s\n", roles3(&r.RSS, mb))
+		fmt.Fprintf(stdout, "memory   at most%s\n", roles3(&r.RSS, mb))
 	}
-	fmt.Printf("traffic  %.1f MB a round\n", r.Wire)
-	fmt.Printf("error    %g at most\n", r.Error)
-	fmt.Printf("model    %s\n", r.Model)
+	fmt.Fprintf(stdout, "traffic  %.1f MB a round\n", r.Wire)
+	fmt.Fprintf(stdout, "error    %g at most\n", r.Error)
+	fmt.Fprintf(stdout, "model    %s\n", r.Model)
 	return nil
 }
 

@@ -119,8 +119,8 @@ func (c *brokerCmd) Run(ctx context.Context, logs *logFlags) error {
 		return usageError{err}
 	}
 	if c.Check {
-		fmt.Printf("%s: ok, %d users\n", cmp.Or(c.Config, c.Users, "--open"), len(cfg.Users))
-		return tellLimits(os.Stdout, b.Limits(), cfg.Open)
+		fmt.Fprintf(stdout, "%s: ok, %d users\n", cmp.Or(c.Config, c.Users, "--open"), len(cfg.Users))
+		return tellLimits(stdout, b.Limits(), cfg.Open)
 	}
 	if err := b.Listen(); err != nil {
 		return err
@@ -159,6 +159,6 @@ func (hashPasswordCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(hash)
+	fmt.Fprintln(stdout, hash)
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -24,12 +23,12 @@ func (completionCmd) Help() string {
 
 func (c *completionCmd) Run(k *kong.Context) error {
 	if c.Shell == "fish" {
-		return fishCompletion(os.Stdout, k.Model.Node)
+		return fishCompletion(stdout, k.Model.Node)
 	}
 	if c.Shell == "zsh" {
-		fmt.Println("autoload -U bashcompinit && bashcompinit")
+		fmt.Fprintln(stdout, "autoload -U bashcompinit && bashcompinit")
 	}
-	return bashCompletion(os.Stdout, k.Model.Node)
+	return bashCompletion(stdout, k.Model.Node)
 }
 
 // shown lists the commands below a node that help shows.

@@ -47,9 +47,9 @@ func (c *dashboardCmd) Run(ctx context.Context, logs *logFlags) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(url)
+	fmt.Fprintln(stdout, url)
 	if own {
-		fmt.Println("token for commands:", token)
+		fmt.Fprintln(stdout, "token for commands:", token)
 	}
 	return w.run(ctx, server.Run)
 }

@@ -86,7 +86,7 @@ func (c *demoCmd) Run(ctx context.Context, logs *logFlags) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	talk := io.Writer(os.Stdout)
+	talk := io.Writer(stdout)
 	if c.JSON {
 		talk = os.Stderr
 	}
@@ -107,7 +107,7 @@ func (c *demoCmd) Run(ctx context.Context, logs *logFlags) error {
 		return err
 	}
 	if c.JSON {
-		fmt.Println(string(out))
+		fmt.Fprintln(stdout, string(out))
 	}
 	return nil
 }

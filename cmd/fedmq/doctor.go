@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ type doctorCmd struct {
 	Gentle    bool   `help:"Publish about a tenth: for a broker in use."`
 	Restart   bool   `help:"Also find out what survives a restart of the broker, which you do when asked."`
 	JSON      bool   `help:"Print the report as JSON."`
-	Write     string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker, without a user; the file must not exist."`
+	Write     string `placeholder:"FILE" help:"Write an aggregator's configuration for this broker, without a user; the file must not exist, - is standard output."`
 }
 
 func (doctorCmd) Help() string {
@@ -60,8 +61,8 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		return c.list(ctx)
 	}
 	if c.Write != "" {
-		if _, err := os.Stat(c.Write); err == nil {
-			return usageError{fmt.Errorf("--write: %s exists; want the name of a new file", c.Write)}
+		if err := checkFresh(c.Write); err != nil {
+			return usageError{fmt.Errorf("--write: %w", err)}
 		}
 	}
 	s, err := c.client().secrets()
@@ -95,14 +96,18 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 
 // conclude prints the report and writes the configuration.
 func (c *doctorCmd) conclude(r *doctor.Report) error {
+	out := io.Writer(stdout)
+	if toStdout(c.Write) {
+		out = os.Stderr
+	}
 	if c.JSON {
-		enc := json.NewEncoder(os.Stdout)
+		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(r); err != nil {
 			return err
 		}
 	} else {
-		fmt.Print(r.Text())
+		fmt.Fprint(out, r.Text())
 	}
 	if !r.Advice.Usable {
 		return fmt.Errorf("%s: %w", c.URL, errors.New(strings.Join(r.Advice.Problems, "; ")))
@@ -114,14 +119,7 @@ func (c *doctorCmd) conclude(r *doctor.Report) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(c.Write, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := f.WriteString(text); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return f.Close()
+	return writeOutput(c.Write, 0o600, true, func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
 }
 
 // fragment is an aggregator's configuration that runs as it is where the broker

@@ -46,7 +46,7 @@ func (c *initCmd) Run() error {
 			return err
 		}
 	}
-	fmt.Printf("%s: a federation of two sites that have seen different handwritten digits (%s/README.md).\n", c.Dir, c.Dir)
-	fmt.Printf("It needs %s.\n\nRun it:  fedmq up %s\n", digits.Needs(c.Trainer), c.Dir)
+	fmt.Fprintf(stdout, "%s: a federation of two sites that have seen different handwritten digits (%s/README.md).\n", c.Dir, c.Dir)
+	fmt.Fprintf(stdout, "It needs %s.\n\nRun it:  fedmq up %s\n", digits.Needs(c.Trainer), c.Dir)
 	return nil
 }

@@ -18,7 +18,7 @@ type initModelCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML) of a site whose trainer is a program."`
 	Task   string `placeholder:"NAME" help:"Name of the task; needed when the site has several."`
 	Seed   uint64 `placeholder:"N" help:"Seed of the weights that the trainer draws; default: 0."`
-	Out    string `arg:"" help:"File to write; it must not exist."`
+	Out    string `arg:"" help:"File to write, which must not exist; - is standard output."`
 }
 
 func (initModelCmd) Help() string {
@@ -36,8 +36,8 @@ func (c *initModelCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if i < 0 {
 		return usageError{fmt.Errorf("%s: no task %q; want --task with the name of one of its %d tasks", c.Config, c.Task, len(f.Tasks))}
 	}
-	if _, err := os.Lstat(c.Out); err == nil {
-		return usageError{fmt.Errorf("%s exists; a federation begins with a model once", c.Out)}
+	if err := checkFresh(c.Out); err != nil {
+		return usageError{err}
 	}
 	p := workplace{dir: filepath.Dir(c.Config), task: f.Tasks[i].Name, member: f.Member, log: logs.quiet()}
 	if p.data, err = os.MkdirTemp("", "fedmq-init-model-"); err != nil {
@@ -55,7 +55,11 @@ func (c *initModelCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Config, err)
 	}
-	fmt.Printf("%s: %d tensors, %d values, from the trainer of %s\n", c.Out, len(m.Schema), m.Schema.Elements(), f.Member)
+	told := io.Writer(stdout)
+	if toStdout(c.Out) {
+		told = os.Stderr
+	}
+	fmt.Fprintf(told, "%s: %d tensors, %d values, from the trainer of %s\n", c.Out, len(m.Schema), m.Schema.Elements(), f.Member)
 	return nil
 }
 
@@ -75,15 +79,8 @@ func firstModel(ctx context.Context, t trainer.Trainer, seed uint64, path string
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) // #nosec G302 -- a model for the aggregator
-	if err != nil {
-		return nil, err
-	}
-	err = m.WriteSafetensors(f, nil)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, errors.Join(err, os.Remove(path))
-	}
-	return m, nil
+	write := func(w io.Writer) error { return m.WriteSafetensors(w, nil) }
+	return m, writeOutput(path, 0o644, true, write) // a model for the aggregator
 }
 
 // missing reports that there is no file at path.

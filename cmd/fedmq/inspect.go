@@ -38,7 +38,7 @@ func (c *inspectCmd) Run(ctx context.Context, logs *logFlags) error {
 		return err
 	}
 	in, problem := wire.Inspect(payload)
-	enc := json.NewEncoder(os.Stdout)
+	enc := json.NewEncoder(stdout)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(in); err != nil {
 		return err

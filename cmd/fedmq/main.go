@@ -73,7 +73,7 @@ func newParser(c *cli, exit func(int)) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("fedmq"), kong.Description(description), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Exit(exit))
+		kong.Writers(stdout, os.Stderr), kong.Exit(exit))
 }
 
 // run is main without the process: it returns the exit code.
@@ -86,8 +86,8 @@ func run(args []string) int {
 		return exitError
 	}
 	k, err := parser.Parse(args)
-	if code >= 0 { // --help has printed and asked to end
-		return code
+	if code >= 0 || stdout.failure() != nil { // --help has printed and asked to end
+		return exitCode(context.Background(), stdout.failure())
 	}
 	if err == nil {
 		err = checkFlags(k)
@@ -103,7 +103,9 @@ func run(args []string) int {
 		hung.Go(func() { onHangup(ctx, func() { log.Info().Msg("SIGHUP: goes on") }) })
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
-	err = k.Run(&c.Log)
+	if err = k.Run(&c.Log); err == nil {
+		err = stdout.failure()
+	}
 	lastLine(ctx, k.Command(), log)
 	code = exitCode(ctx, err)
 	stop()

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"strconv"
 	"time"
 
@@ -106,28 +105,12 @@ type fetched struct {
 	parts  int // 0: inline
 }
 
-// save writes the model to a safetensors file, whole or not at all, with the
-// mode of the file that it replaces.
-func (f *fetched) save(path string) (err error) {
-	mode := os.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	err = f.model.WriteSafetensors(tmp, map[string]string{
-		metaTask: f.header.Task, metaOwner: f.header.Sender, metaVersion: strconv.FormatUint(f.header.Round, 10),
-		metaEpoch: strconv.FormatUint(f.header.Epoch, 10), metaContent: f.header.Base.String(),
+// save writes the model as a safetensors file.
+func (f *fetched) save(path string) error {
+	return writeOutput(path, 0o600, false, func(w io.Writer) error {
+		return f.model.WriteSafetensors(w, map[string]string{
+			metaTask: f.header.Task, metaOwner: f.header.Sender, metaVersion: strconv.FormatUint(f.header.Round, 10),
+			metaEpoch: strconv.FormatUint(f.header.Epoch, 10), metaContent: f.header.Base.String(),
+		})
 	})
-	if err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }

@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 )
 
 type modelGetCmd struct {
 	readFlags
-	Output string `short:"o" placeholder:"FILE" help:"File to write; default: <task>.safetensors. It is replaced as a whole."`
+	Output string `short:"o" placeholder:"FILE" help:"File to write, replaced as a whole; a pipe or a device is written to, - is standard output. Default: <task>.safetensors."`
 	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
 }
 
@@ -44,7 +45,11 @@ func (c *modelGetCmd) get(ctx context.Context, f *fetcher) error {
 		if err := got.save(c.Output); err != nil {
 			return err
 		}
-		fmt.Printf("version %d, %d bytes, content %s: %s\n", got.header.Round, len(got.model.Blob), got.header.Base, c.Output)
+		told := io.Writer(stdout)
+		if toStdout(c.Output) {
+			told = os.Stderr
+		}
+		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.header.Round, len(got.model.Blob), got.header.Base, c.Output)
 		if !c.Follow {
 			return nil
 		}

@@ -123,7 +123,7 @@ func (c *modelPutCmd) put(ctx context.Context, cl *client, p *putting) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("version %d, %d bytes, content %s: %s%s\n", h.Round, len(p.model.Blob), h.Base, h.Topic, parts)
+	fmt.Fprintf(stdout, "version %d, %d bytes, content %s: %s%s\n", h.Round, len(p.model.Blob), h.Base, h.Topic, parts)
 	return nil
 }
 

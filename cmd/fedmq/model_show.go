@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"text/tabwriter"
 
@@ -47,11 +46,11 @@ func (c *modelShowCmd) Run(ctx context.Context, logs *logFlags) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(os.Stdout)
+		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)
 	}
-	return v.print(os.Stdout)
+	return v.print(stdout)
 }
 
 func (c *modelShowCmd) view(ctx context.Context, logs *logFlags) (*modelView, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,20 +51,14 @@ func (c *reportCmd) Run(ctx context.Context) error {
 	return found.err()
 }
 
-func (c *reportCmd) write(p reportPage) (err error) {
-	if c.Out == "-" {
-		return p.render(os.Stdout)
-	}
-	f, err := os.Create(c.Out)
-	if err != nil {
+func (c *reportCmd) write(p reportPage) error {
+	if err := writeOutput(c.Out, 0o644, false, p.render); err != nil { // #nosec G302 -- to be shown
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := p.render(f); err != nil {
-		return err
+	if !toStdout(c.Out) {
+		fmt.Fprintln(os.Stderr, "written:", c.Out)
 	}
-	_, err = fmt.Fprintln(os.Stderr, "written:", c.Out)
-	return err
+	return nil
 }
 
 func (p reportPage) render(w io.Writer) error { return reportHTML.Execute(w, p) }

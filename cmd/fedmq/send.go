@@ -99,7 +99,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	if strings.Contains(ev.Detail, "refused") {
 		return fmt.Errorf("round %d: %s", ev.Round, ev.Detail)
 	}
-	fmt.Printf("round %d: %s\n", ev.Round, ev.Detail)
+	fmt.Fprintf(stdout, "round %d: %s\n", ev.Round, ev.Detail)
 	return nil
 }
 

@@ -236,7 +236,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	warn(log, cfg.Warnings())
 	if c.Check {
 		for _, t := range cfg.Tasks {
-			fmt.Printf("%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())
+			fmt.Fprintf(stdout, "%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())
 		}
 		return nil
 	}

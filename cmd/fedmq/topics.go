@@ -88,7 +88,7 @@ func (c *topicsCmd) Run() error {
 		{member + "<task>/part", "site", "msgpack", "no", "a part of a large update"},
 		{member + "<task>/need", "site", "msgpack", "no", "parts of the model that did not come"},
 	} {
-		fmt.Printf("%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
+		fmt.Fprintf(stdout, "%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (c *topicsCmd) watch(ns topics.Namespace) error {
 		return usageError{err}
 	}
 	for _, f := range filters {
-		fmt.Println(f)
+		fmt.Fprintln(stdout, f)
 	}
 	fmt.Fprintln(os.Stderr, "\n"+mosquittoSub(c.Broker, filters))
 	return nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -35,7 +34,7 @@ func (c *topicsCmd) bridge(ns topics.Namespace) error {
 			}
 		}
 	}
-	return mosquittoBridge(os.Stdout, ns, c.Broker, list)
+	return mosquittoBridge(stdout, ns, c.Broker, list)
 }
 
 // mosquittoBridge writes the configuration of a bridge. Protocol version 5 is what

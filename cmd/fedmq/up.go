@@ -237,7 +237,7 @@ func (u *up) firstModels(ctx context.Context, sites []site.Config) error {
 			if err != nil {
 				return fmt.Errorf("first model of task %s: %w", t.Name, err)
 			}
-			fmt.Printf("%s: %d tensors, %d values, from the trainer of %s\n", path, len(m.Schema), m.Schema.Elements(), cfg.Member)
+			fmt.Fprintf(stdout, "%s: %d tensors, %d values, from the trainer of %s\n", path, len(m.Schema), m.Schema.Elements(), cfg.Member)
 			made = true
 			break
 		}
@@ -288,13 +288,13 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 		if err == nil && restErr == nil && len(recs) > 0 {
 			path := filepath.Join(u.dir, t.Name+".safetensors")
 			if _, restErr = saveModel(cfg.DataDir, t, recs, path); restErr == nil {
-				fmt.Printf("\nModel of %s after round %d: %s\n", t.Name, recs[len(recs)-1].Round, path)
+				fmt.Fprintf(stdout, "\nModel of %s after round %d: %s\n", t.Name, recs[len(recs)-1].Round, path)
 			}
 		}
 		err = errors.Join(err, restErr)
 	}
 	if err == nil && after == before {
-		fmt.Printf("It had ended before. Anew:  fedmq up --again %s\n", u.dir)
+		fmt.Fprintf(stdout, "It had ended before. Anew:  fedmq up --again %s\n", u.dir)
 	}
 	return err
 }
@@ -360,6 +360,6 @@ func (u *up) intro(cfg aggregator.Config, b *upBroker) {
 	for _, f := range u.sites {
 		members = append(members, f.Member)
 	}
-	fmt.Printf("%d sites (%s), %s.\n\n", len(members), strings.Join(members, ", "), b.what)
+	fmt.Fprintf(stdout, "%d sites (%s), %s.\n\n", len(members), strings.Join(members, ", "), b.what)
 	newUpTable(len(cfg.Tasks) > 1).head()
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/fedmq/fedmq/record"
 )
@@ -16,7 +15,7 @@ type upTable struct {
 }
 
 func newUpTable(tasks bool) upTable {
-	return upTable{out: os.Stdout, tasks: tasks, remarked: map[string]bool{}}
+	return upTable{out: stdout, tasks: tasks, remarked: map[string]bool{}}
 }
 
 func (t upTable) head() {

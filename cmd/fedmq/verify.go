@@ -68,9 +68,9 @@ func (c *verifyCmd) Run(ctx context.Context) error {
 		fmt.Fprintln(os.Stderr, "note:", n)
 	}
 	if c.JSON {
-		err = json.NewEncoder(os.Stdout).Encode(out)
+		err = json.NewEncoder(stdout).Encode(out)
 	} else {
-		err = out.print(os.Stdout)
+		err = out.print(stdout)
 	}
 	return errors.Join(err, out.err())
 }

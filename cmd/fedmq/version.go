@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 )
@@ -42,11 +41,11 @@ func currentVersion() versionInfo {
 func (c *versionCmd) Run() error {
 	v := currentVersion()
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(v)
+		return json.NewEncoder(stdout).Encode(v)
 	}
-	fmt.Printf("fedmq %s (protocol %d, %s, %s)\n", v.Version, v.Protocol, v.Go, v.Platform)
+	fmt.Fprintf(stdout, "fedmq %s (protocol %d, %s, %s)\n", v.Version, v.Protocol, v.Go, v.Platform)
 	if v.Commit != "" {
-		fmt.Printf("commit %s\n", v.Commit)
+		fmt.Fprintf(stdout, "commit %s\n", v.Commit)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func (c *watchCmd) Run(ctx context.Context, logs *logFlags) error {
 		if screen {
 			return c.screen(ctx, w)
 		}
-		return followLines(ctx, w, changed, os.Stdout)
+		return followLines(ctx, w, changed, stdout)
 	})
 }
 
