@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"image/color"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -33,18 +34,21 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 		p.Y.Label.Text += " (" + ex.unit + ")"
 	}
 	p.Add(plotter.NewGrid())
-	if ex.lower() { // the untrained model is far off the scale
-		p.Y.Min, p.Y.Max = 0, 2*r.Isolated.Mean
-	} else {
-		p.Y.Min, p.Y.Max = 0, 1
+	p.Y.Min, p.Y.Max = 0, 1
+	if ex.lower() {
+		p.Y.Max = highest(curve, r)
+	}
+	if c := curve[0]; len(curve) > 1 && c.bad > p.Y.Max { // the untrained model is far off the scale: not drawn, told
+		p.X.Label.Text += fmt.Sprintf(" (untrained: %s %.3g)", ex.metric, c.value)
+		curve = curve[1:]
 	}
 	var fed, band plotter.XYs
 	for _, c := range curve {
-		fed = append(fed, plotter.XY{X: c.trained, Y: min(c.value, p.Y.Max)})
-		band = append(band, plotter.XY{X: c.trained, Y: min(c.best, p.Y.Max)})
+		fed = append(fed, plotter.XY{X: c.trained, Y: c.value})
+		band = append(band, plotter.XY{X: c.trained, Y: c.best})
 	}
-	for i := len(curve) - 1; i >= 0; i-- {
-		band = append(band, plotter.XY{X: curve[i].trained, Y: min(curve[i].bad, p.Y.Max)})
+	for _, c := range slices.Backward(curve) {
+		band = append(band, plotter.XY{X: c.trained, Y: c.bad})
 	}
 	area, err := plotter.NewPolygon(band)
 	if err != nil {
@@ -75,5 +79,18 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 	}
 	p.Legend.Top = ex.lower()
 	p.Legend.Padding = vg.Points(3)
+	p.Legend.XOffs = -vg.Points(8) // inside the frame
 	return p.Save(18*vg.Centimeter, 11*vg.Centimeter, path)
+}
+
+// highest is the top of the axis of an error: it holds the worst site of every
+// trained model, and what training alone reaches.
+func highest(curve []curvePoint, r *result) float64 {
+	top := max(r.Isolated.Mean, r.Centralised)
+	for _, c := range curve {
+		if c.trained > 0 {
+			top = max(top, c.bad)
+		}
+	}
+	return 1.05 * top
 }

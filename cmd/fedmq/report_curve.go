@@ -50,17 +50,13 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 // drawCurve makes a picture of numbers that are not all the same, and of numbers
 // alone: nothing in it is a peer's text.
 func drawCurve(ps []reportPoint) template.HTML {
-	lo, hi := math.Inf(1), math.Inf(-1)
-	for _, p := range ps {
-		lo, hi = min(lo, p.value), max(hi, p.value)
-	}
+	axis := axisOf(ps)
 	first, last := ps[0].round, ps[len(ps)-1].round
 	x := func(round float64) float64 {
 		return curveAxis + (curveWidth-curveAxis-curveMargin)*(round-first)/max(last-first, 1)
 	}
 	y := func(v float64) float64 {
-		v = min(max(v, lo), hi) // sites may be far off the scale
-		return curveHeight - 20 - (curveHeight-20-curveMargin)*(v-lo)/(hi-lo)
+		return curveHeight - 20 - (curveHeight-20-curveMargin)*axis.height(v)
 	}
 	var line, band []string
 	for _, p := range ps {
@@ -74,12 +70,27 @@ func drawCurve(ps []reportPoint) template.HTML {
 			band = append(band, fmt.Sprintf("%.1f,%.1f", x(p.round), y(p.worst)))
 		}
 	}
+	var ticks strings.Builder
+	for _, t := range axis.ticks {
+		fmt.Fprintf(&ticks, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" class="axis"/><text x="%d" y="%.1f" class="end">%s</text>`,
+			curveAxis, y(t.Value), curveWidth-curveMargin, y(t.Value), curveAxis-6, y(t.Value)+4, template.HTMLEscapeString(t.Label))
+	}
 	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img">`+ // #nosec G203 -- numbers
-		`<line x1="%d" y1="%d" x2="%d" y2="%d" class="axis"/><polygon points="%s" class="band"/><polyline points="%s" class="line"/>`+
-		`<text x="%d" y="%.1f" class="end">%s</text><text x="%d" y="%.1f" class="end">%s</text>`+
+		`%s<polygon points="%s" class="band"/><polyline points="%s" class="line"/>`+
 		`<text x="%d" y="%d">round %.0f</text><text x="%d" y="%d" class="end">%.0f</text></svg>`,
-		curveWidth, curveHeight, curveAxis, curveHeight-20, curveWidth-curveMargin, curveHeight-20,
-		strings.Join(band, " "), strings.Join(line, " "),
-		curveAxis-6, y(hi)+4, numberText(hi), curveAxis-6, y(lo)+4, numberText(lo),
+		curveWidth, curveHeight, ticks.String(), strings.Join(band, " "), strings.Join(line, " "),
 		curveAxis, curveHeight-5, first, curveWidth-curveMargin, curveHeight-5, last))
+}
+
+// axisOf holds the line, and the band of sites around it.
+func axisOf(ps []reportPoint) curveAxisY {
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for _, p := range ps {
+		for _, v := range []float64{p.value, p.best, p.worst} {
+			if finite(v) {
+				lo, hi = min(lo, v), max(hi, v)
+			}
+		}
+	}
+	return newAxisY(lo, hi)
 }

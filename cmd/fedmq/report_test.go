@@ -58,9 +58,42 @@ func TestReportOf(t *testing.T) {
 		t.Fatalf("%+v", got.Curves)
 	}
 	// The worst of the first round is no number and has no place in the band.
-	for _, want := range []string{`class="line"`, `points="52.0,8.0 552.0,160.0"`, `points="52.0,160.0 552.0,160.0 552.0,84.0"`} {
+	for _, want := range []string{`class="line"`, `points="52.0,8.0 552.0,109.3"`, `points="52.0,109.3 552.0,160.0 552.0,58.7"`, `y="113.3" class="end">1.0<`} {
 		if !strings.Contains(string(got.Curves[0].SVG), want) {
 			t.Errorf("no %s in %s", want, got.Curves[0].SVG)
+		}
+	}
+}
+
+// The axis holds the band of sites, each at its place, and says where that is:
+// also where one is far off.
+func TestReportAxis(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		points []reportPoint
+		places map[float64]float64 // value, height
+		ticks  string
+	}{
+		{[]reportPoint{{1, 0.8, 0.9056, 0.5}, {2, 0.8914, 0.9, 0.7}}, map[float64]float64{0.5: 0, 0.9056: 1, 0.8914: (0.8914 - 0.5) / 0.4056}, "0.5 0.7 0.9"},
+		{[]reportPoint{{1, 40, 2, 1254}, {2, 4, 1.254, 20}}, map[float64]float64{1.254: 0, 1254: 1, 12.54: 1. / 3, 125.4: 2. / 3}, "10 100 1000"},
+		{[]reportPoint{{1, -900, 0.1, -5000}, {2, 0.8, math.NaN(), 0.5}}, map[float64]float64{-5000: 0, 0.8: 1}, "-1 -10 -100 -1000 0"},
+		{[]reportPoint{{1, 1e-12, 1e-12, 1e12}, {2, 1, 1, 1}}, map[float64]float64{1e-12: 0, 1: 0.5, 1e12: 1}, "1e-12 1e-07 0.01 1000 1e+08"},
+	} {
+		a := axisOf(c.points)
+		for v, want := range c.places {
+			if got := a.height(v); math.Abs(got-want) > 1e-9 {
+				t.Errorf("%v: %v stands at %v, want %v", c.points, v, got, want)
+			}
+		}
+		labels := make([]string, 0, len(a.ticks))
+		for _, tick := range a.ticks {
+			labels = append(labels, tick.Label)
+			if h := a.height(tick.Value); h < 0 || h > 1 {
+				t.Errorf("%v: the tick %s stands at %v", c.points, tick.Label, h)
+			}
+		}
+		if got := strings.Join(labels, " "); got != c.ticks {
+			t.Errorf("%v: ticks %q, want %q", c.points, got, c.ticks)
 		}
 	}
 }
