@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -35,6 +36,7 @@ type hook struct {
 	accounts *accountant
 	logins   *logins
 	sessions *sessions
+	delays   delays
 	server   *mqtt.Server
 	retained *store.Retained // nil: in memory only
 
@@ -61,7 +63,7 @@ func newHook(cfg Config) (*hook, error) {
 	}
 	h := &hook{
 		open: cfg.Open, users: map[string]*access{}, ns: cfg.Namespace, log: cfg.Log,
-		limits: cfg.Limits, accounts: accounts, logins: newLogins(), sessions: newSessions(),
+		limits: cfg.Limits, accounts: accounts, logins: newLogins(), sessions: newSessions(), delays: delays{users: map[string]map[string]time.Time{}},
 	}
 	if cfg.Open {
 		return h, nil

@@ -69,6 +69,8 @@ func TestGuessingCostsNobodyElse(t *testing.T) {
 				if n := guesses() - before; name != "random names" && n > 250 {
 					t.Errorf("%d guesses in 10 s", n)
 				}
+				l.mu.Lock()
+				defer l.mu.Unlock()
 				if len(l.pairs) > maxPairs {
 					t.Errorf("%d pairs are known", len(l.pairs))
 				}

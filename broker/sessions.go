@@ -53,7 +53,8 @@ func (s *sessions) get(cl *mqtt.Client) *session {
 
 // begin notes a client whose session begins or goes on.
 func (h *hook) begin(cl *mqtt.Client) {
-	h.session(cl)
+	s := h.session(cl)
+	h.delayWill(cl, s.user, s.limits)
 	h.sessions.look()
 }
 
@@ -61,6 +62,7 @@ func (h *hook) begin(cl *mqtt.Client) {
 func (h *hook) leave(cl *mqtt.Client) {
 	if s := h.sessions.get(cl); s != nil {
 		s.left.Store(time.Now().UnixNano())
+		h.delays.left(s.user, cl.ID, time.Duration(cl.Properties.Will.WillDelayInterval)*time.Second)
 	}
 	h.sessions.look()
 }
