@@ -129,7 +129,7 @@ func TestPageLive(t *testing.T) {
 	b.until("rounds are recorded, each linked to the one before", `document.querySelectorAll("#records tr").length > 3 && document.querySelectorAll("#records .ok").length > 5`)
 
 	runSite(t, url, "porto/press-3", pull{pace: 600 * time.Millisecond})
-	b.until("a curve of fourteen rounds", `document.querySelectorAll("#records tr").length > 14 && document.querySelector("#facts").innerText.includes("better by")`)
+	b.until("a curve of fourteen rounds", `document.querySelectorAll("#records tr").length > 14 && document.querySelector("#facts").innerText.includes("better than in round 1")`)
 	runSite(t, url, "turin/press-4", pull{pace: 30 * time.Second})
 	runSite(t, url, "gdansk/press-5", pull{pace: 200 * time.Millisecond, err: errors.New("sensor 4: no rows since yesterday")})
 	b.until("the one that fails, with its reason", `document.querySelector("#sites-body").innerText.includes("no rows since yesterday")`)

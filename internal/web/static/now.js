@@ -133,7 +133,8 @@ function facts() {
   list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
-  list.push(["updates in", bytes(up), "payload of all rounds below"], ["models out", bytes(down), "published, all rounds below"]);
+  const known = (t?.rounds ?? []).filter((r) => r.bytes_up || r.bytes_down).length;
+  list.push(["updates in", bytes(up), `payload of ${known} rounds`], ["models out", bytes(down), `published in ${known} rounds`]);
   const box = $("facts");
   while (box.children.length < list.length) box.append(el("div", { class: "fact" }, el("small"), el("b"), el("small")));
   list.forEach(([name, value, note], i) => {
