@@ -55,6 +55,9 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if c.Pause != "" && c.Command != string(round.OpResume) {
+		return usageError{fmt.Errorf("--pause has no effect with %s: a resume names the pause that it ends", c.Command)}
+	}
 	cl, err := c.connect(ctx, logs.quiet(), "send", link.Filter{Topic: o.Round(), QoS: 1}, link.Filter{Topic: o.Event()})
 	if err != nil {
 		return err
