@@ -43,6 +43,7 @@ func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
 	t.tally.noted(t.last)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
+	t.sayMissing(r)
 	t.remark(r)
 	if t.a.cfg.OnRecord != nil {
 		t.a.cfg.OnRecord(t.cfg.Name, r)

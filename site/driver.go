@@ -303,6 +303,7 @@ func (s *site) untilNext() time.Duration {
 // of one event is shown once.
 func (s *site) showChanges() {
 	s.foundAgain()
+	s.sayUnheard()
 	for _, t := range s.tasks {
 		if t.changed {
 			s.publishStatus(t, 1)

@@ -37,9 +37,17 @@ func TestLikeness(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"acme", "acme", 0}, {"acme", "ACME", 1}, {"acme", "acne", 2},
-		{"acme", "acm", 2}, {"acme", "acmee", 2},
-		{"acme", "Xacme", 2}, {"acme", "came", 3}, {"", "a", 2}, {"", "", 0}, {"acme", "acmexx", 3}, {"ab", "ba", 3},
+		{"acme", "acme", 0},
+		{"acme", "ACME", 1},
+		{"acme", "acne", 2},
+		{"acme", "acm", 2},
+		{"acme", "acmee", 2},
+		{"acme", "Xacme", 2},
+		{"acme", "came", 3},
+		{"", "a", 2},
+		{"", "", 0},
+		{"acme", "acmexx", 3},
+		{"ab", "ba", 3},
 	} {
 		if got := likeness(c.a, c.b); got != c.want {
 			t.Errorf("%q and %q: %d, want %d", c.a, c.b, got, c.want)

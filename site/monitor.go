@@ -37,6 +37,7 @@ type TaskStats struct {
 	Round    uint64
 	Attempt  uint32
 	Welcomed bool
+	Unheard  string  // nobody answers what the site sends, in words; "" all is well
 	Progress float64 // 0..1 of what the phase names; 0 when that is not known
 	Samples  int     // training rows
 
@@ -127,7 +128,7 @@ func (s *site) show() {
 func (t *task) stats() TaskStats {
 	n := &t.tally
 	v := TaskStats{
-		Task: t.Name, Phase: t.view.Phase, Round: t.view.Round, Attempt: t.view.Attempt, Welcomed: t.m.Welcomed(), Samples: t.samples,
+		Task: t.Name, Phase: t.view.Phase, Round: t.view.Round, Attempt: t.view.Attempt, Welcomed: t.m.Welcomed(), Unheard: t.unheard, Samples: t.samples,
 		Jobs: n.jobs, TrainSeconds: float64(n.took) / 1000, Failed: maps.Clone(n.failed), Refused: maps.Clone(n.refused),
 	}
 	if done, total := t.progress(); total > 0 {

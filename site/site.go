@@ -89,6 +89,7 @@ type task struct {
 	trouble string             // what does not arrive, or not leave
 	heard   bool               // the aggregator has answered, in this life
 	lost    string             // nobody is there, in words
+	unheard string             // nobody answers, in words
 	shared  int                // members of the task, as its order tells
 
 	tally     tally

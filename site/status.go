@@ -122,7 +122,7 @@ func (s *site) publishStatus(t *task, qos byte) {
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
 		Samples: t.samples, Data: t.data, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(strings.Join(t.odd, "; ")), Metrics: t.metrics,
 	}
-	for _, s := range []string{t.denied, t.trouble, t.lost} {
+	for _, s := range []string{t.denied, t.trouble, t.lost, t.unheard} {
 		if st.Error == "" {
 			st.Error = clip(s)
 		}

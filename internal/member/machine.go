@@ -50,8 +50,9 @@ type Machine struct {
 	resealing bool // an entry is being sealed anew
 	jobs      uint64
 	decline   *decline
-	trouble   string // shown until the next round
-	back      ms     // when the aggregator came back last, 0: not in this life
+	trouble   string  // shown until the next round
+	unheard   Unheard // nobody has answered it, 0: all is well
+	back      ms      // when the aggregator came back last, 0: not in this life
 
 	joining  timer
 	asking   timer

@@ -224,6 +224,9 @@ func (s *script) drain() string {
 				fmt.Fprintf(&b, " [%s]", s)
 			}
 		}
+		if v.Unheard != 0 {
+			fmt.Fprintf(&b, " unheard=%d", v.Unheard)
+		}
 		b.WriteByte('\n')
 	}
 	if r.Stop != "" {

@@ -33,6 +33,9 @@ func (m *Machine) onOrder(o Order) {
 		m.trouble = fmt.Sprintf("two different orders %s from one aggregator", o.Stamp)
 		return
 	}
+	if m.order != nil && o.Epoch == m.order.Epoch {
+		m.attemptOver()
+	}
 	m.rejoin(o)
 	m.halted, m.trouble = false, ""
 	m.order = &o

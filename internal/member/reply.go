@@ -12,6 +12,7 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 	if epoch < m.st.Seen.Epoch {
 		return
 	}
+	m.unheard = 0
 	switch r := r.(type) {
 	case Welcome:
 		m.joining = timer{}

@@ -101,6 +101,7 @@ func (m *Machine) act() {
 	deaf := false // an answer is overdue
 	if m.dueNow(m.joining) {
 		deaf = m.joining.again
+		m.missed(m.joining, UnheardJoin)
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
 		m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
@@ -109,12 +110,14 @@ func (m *Machine) act() {
 	for _, e := range m.entries {
 		if m.sendable(e) && !m.held(e) && m.dueNow(e.timer) {
 			deaf = deaf || e.timer.again
+			m.missed(e.timer, UnheardUpdate)
 			m.out.Send = append(m.out.Send, SendEntry{Round: e.Round})
 			e.later(m.now, m.cfg.Rand)
 		}
 	}
 	if d := m.decline; d != nil && !d.answered && m.dueNow(d.timer) {
 		deaf = deaf || d.timer.again
+		m.missed(d.timer, UnheardUpdate)
 		m.out.Send = append(m.out.Send, SendDecline{Stamp: d.Stamp, Base: d.Base, Schema: d.Schema, Reason: d.Reason, Detail: d.Detail})
 		d.later(m.now, m.cfg.Rand)
 	}
@@ -149,6 +152,23 @@ func (m *Machine) beat() {
 		every = min(max(m.order.Heartbeat, leastBeat), mostWait)
 	}
 	m.beating.set(m.now+every*4/5+m.cfg.Rand.Int64N(every*2/5), every)
+}
+
+// missed notes that something is due again that was sent often enough.
+func (m *Machine) missed(t timer, what Unheard) {
+	if t.tries >= unheardAfter {
+		m.unheard = what
+	}
+}
+
+// attemptOver notes that an attempt ends over an update that was sent and has no
+// answer.
+func (m *Machine) attemptOver() {
+	for _, e := range m.entries {
+		if m.order != nil && e.Round == m.order.Round && m.sendable(e) && e.tries > 0 && m.now-e.first >= answerSoon {
+			m.unheard = UnheardUpdate
+		}
+	}
 }
 
 func (m *Machine) dueNow(t timer) bool { return t.on && m.now >= t.due }

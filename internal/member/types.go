@@ -180,6 +180,8 @@ type timer struct {
 	due   ms
 	every ms
 	again bool // it was due before
+	tries int  // how often it was
+	first ms   // when it was first
 }
 
 // set arms the timer for a time, with the pause that follows it.
@@ -196,6 +198,9 @@ func (t *timer) sooner(due, every ms) {
 // at most a minute.
 func (t *timer) later(now ms, r Random) {
 	t.again, t.due = true, now+jitter(r, t.every)
+	if t.tries++; t.tries == 1 {
+		t.first = now
+	}
 	t.every = min(2*t.every, repeatMost)
 }
 

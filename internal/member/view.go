@@ -24,10 +24,28 @@ type View struct {
 	Message   string
 	Error     string
 	Heartbeat ms
+	Unheard   Unheard
 }
 
+// Unheard is what nobody answers, although it was sent twice, or an attempt has
+// ended over it.
+type Unheard uint8
+
+// What may not be answered.
+const (
+	UnheardJoin Unheard = iota + 1
+	UnheardUpdate
+)
+
+// unheardAfter is after how many sends without an answer that is worth a word: the
+// broker may deny them, or the answers, and say nothing (S-43).
+const unheardAfter = 2
+
+// answerSoon is how long an answer may be on its way when an attempt ends.
+const answerSoon ms = 2_000
+
 func (m *Machine) view() View {
-	v := View{Phase: PhaseIdle, Error: m.trouble}
+	v := View{Phase: PhaseIdle, Error: m.trouble, Unheard: m.unheard}
 	if m.order != nil {
 		v.Round, v.Attempt, v.Heartbeat = m.order.Round, m.order.Attempt, m.order.Heartbeat
 	}

@@ -69,6 +69,9 @@ func Site(m *site.Monitor) Source {
 			return false, why
 		}
 		for _, t := range s.Tasks {
+			if t.Unheard != "" {
+				return false, "task " + t.Task + ": " + t.Unheard
+			}
 			if !t.Welcomed {
 				return false, "task " + t.Task + ": no aggregator has welcomed this site"
 			}
