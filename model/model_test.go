@@ -212,3 +212,29 @@ func TestValues(t *testing.T) {
 		t.Errorf("Check of a short blob: %v", err)
 	}
 }
+
+func TestDifference(t *testing.T) {
+	t.Parallel()
+	schema := func(specs ...model.Spec) model.Schema {
+		s, err := model.NewSchema(specs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	want := schema(model.Spec{Name: "b", Shape: []int{2}}, model.Spec{Name: "w", Shape: []int{2, 3}})
+	for text, s := range map[string]model.Schema{
+		"":                                      schema(model.Spec{Name: "b", Shape: []int{2}, Rule: model.Keep}, model.Spec{Name: "w", Shape: []int{2, 3}}),
+		`tensor "b" is missing`:                 schema(model.Spec{Name: "w", Shape: []int{2, 3}}),
+		`tensor "w" is f32[3 2], want f32[2 3]`: schema(model.Spec{Name: "b", Shape: []int{2}}, model.Spec{Name: "w", Shape: []int{3, 2}}),
+		`tensor "b" is f16[2], want f32[2]`:     schema(model.Spec{Name: "b", DType: model.F16, Shape: []int{2}}, model.Spec{Name: "w", Shape: []int{2, 3}}),
+		`tensor "a" is one too many`:            schema(model.Spec{Name: "a"}, model.Spec{Name: "b", Shape: []int{2}}, model.Spec{Name: "w", Shape: []int{2, 3}}),
+	} {
+		if got := s.Difference(want); got != text {
+			t.Errorf("%q, want %q", got, text)
+		}
+	}
+	if got := want[1].Place(4); len(got) != 2 || got[0] != 1 || got[1] != 1 {
+		t.Errorf("the place of element 4 of 2 x 3 is %v", got)
+	}
+}

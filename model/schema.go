@@ -171,6 +171,26 @@ func (s Schema) Equal(o Schema) bool {
 	})
 }
 
+// Difference says in which tensor s is not want, as [Schema.Equal] compares; ""
+// if they are equal.
+func (s Schema) Difference(want Schema) string {
+	for _, w := range want {
+		i := s.Index(w.Name)
+		if i < 0 {
+			return fmt.Sprintf("tensor %q is missing", w.Name)
+		}
+		if g := s[i]; g.DType != w.DType || !slices.Equal(g.Shape, w.Shape) {
+			return fmt.Sprintf("tensor %q is %v%v, want %v%v", w.Name, g.DType, g.Shape, w.DType, w.Shape)
+		}
+	}
+	for _, g := range s {
+		if want.Index(g.Name) < 0 {
+			return fmt.Sprintf("tensor %q is one too many", g.Name)
+		}
+	}
+	return ""
+}
+
 // Shared returns the tensors that an update carries: those whose rule is not
 // [Keep], in schema order.
 func (s Schema) Shared() Schema {

@@ -18,8 +18,8 @@ var errNotFinite = errors.New("not finite")
 // whose values are gone, so that it needs no memory of its own: shared tensors
 // only move to the front.
 func delta(local, global *model.Model) (*model.Model, error) {
-	if !local.Schema.Equal(global.Schema) {
-		return nil, errors.New("the trained model has another schema than the one received")
+	if d := local.Schema.Difference(global.Schema); d != "" {
+		return nil, fmt.Errorf("the trained model is not as the one received: %s", d)
 	}
 	if err := local.Check(); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func TestReload(t *testing.T) {
 		replace(t, path, 3)
 		var read []int
 		tr, err := tabular.Open(tabular.Dir(dir), tabular.Config{
-			Train: "x.csv", Reload: reload, Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{{Columns: []string{"x"}}},
+			Train: "x.csv", Test: "x.csv", Reload: reload, Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{{Columns: []string{"x"}}},
 		}, func(d *tabular.Data) { read = append(read, d.Train.N) })
 		if err != nil {
 			t.Fatal(err)
