@@ -25,7 +25,7 @@ import (
 var ErrSuperseded = errors.New("site: another process has taken over this member path; end one of them. " + onePath)
 
 // onePath is the cure where two processes were meant.
-const onePath = "One member path is one process: several tasks, of several owners too, stand under tasks in one configuration file"
+const onePath = "One member path is one process: several tasks, of several owners too, stand under tasks in one configuration file, each with a name of its own"
 
 // leaveTime is how long the last messages of a site may take.
 const leaveTime = 3 * time.Second

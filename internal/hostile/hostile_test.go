@@ -61,14 +61,14 @@ func TestHostile(t *testing.T) {
 	}
 	program := build(t)
 	var table []line
-	for _, half := range []struct {
-		open bool
+	for _, part := range []struct {
+		kind kind
 		rows []row
-	}{{false, accountRows}, {true, memberRows}} {
+	}{{accounts, accountRows}, {open, memberRows}, {signed, signedRows}} {
 		var s *stage
-		for _, r := range half.rows {
+		for _, r := range part.rows {
 			if s == nil {
-				s = begin(t, program, half.open)
+				s = begin(t, program, part.kind)
 			}
 			t.Run(strings.Fields(r.name)[0], func(t *testing.T) {
 				l := s.play(r)

@@ -13,13 +13,22 @@ import (
 	"time"
 )
 
+// kind is what stands between an attacker and the federation.
+type kind int
+
+const (
+	accounts kind = iota // a user for everybody, a model in one message
+	open                 // nobody has a user, a model in parts
+	signed               // the same, and two tasks, signed
+)
+
 // stage is a broker and a federation of three sites, of the built program.
 type stage struct {
 	program, dir, addr string
-	open               bool   // no accounts, and a model in parts
-	tasks              string // of every site's configuration
-	processes          []*process
-	broker, owner      *process
+	kind
+	tasks         string // of every site's configuration
+	processes     []*process
+	broker, owner *process
 
 	commits atomic.Int64
 	round   atomic.Pointer[[]byte] // the last round view
@@ -37,9 +46,9 @@ var honest = []string{"berlin/line-1", "paris/line-1", "rome/line-1"}
 var others = map[string]string{"scada": "watcher", "op": "operator", "oslo/line-1": "site", "wien/line-1": "site", "late": "watcher", "later": "watcher"}
 
 // begin starts broker, owner and sites, and waits for the third round.
-func begin(t *testing.T, program string, open bool) *stage {
+func begin(t *testing.T, program string, k kind) *stage {
 	t.Helper()
-	s := &stage{program: program, dir: t.TempDir(), open: open, over: make(chan struct{})}
+	s := &stage{program: program, dir: t.TempDir(), kind: k, over: make(chan struct{})}
 	t.Cleanup(s.end)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +59,7 @@ func begin(t *testing.T, program string, open bool) *stage {
 		t.Fatal(err)
 	}
 	args := []string{"broker", "--listen", s.addr, "--data-dir", "broker"}
-	if open {
+	if k != accounts {
 		args = append(args, "--open")
 	} else {
 		s.users(t)
@@ -64,12 +73,17 @@ func begin(t *testing.T, program string, open bool) *stage {
 		}
 		return err == nil
 	})
-	s.owner = s.start(t, "owner", "aggregator", "-c", s.config(t, "aggregator", ownerTask(open)))
+	if k == signed {
+		s.keys(t)
+	}
+	s.owner = s.start(t, "owner", "aggregator", "-c", s.config(t, "aggregator", ownerTasks(k)))
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.tasks = fmt.Sprintf("tasks:\n  - name: q\n    trainer: {exec: {command: [%q]}}\n", self)
+	for _, task := range taskNames(k) {
+		s.tasks += fmt.Sprintf("  - name: %s\n    trainer: {exec: {command: [%q]}}\n", task, self)
+	}
 	for _, m := range honest {
 		s.start(t, strings.ReplaceAll(m, "/", "-"), "site", "-c", s.config(t, m, s.tasks))
 	}
@@ -106,7 +120,7 @@ func password(user string) string { return "pw-" + strings.ReplaceAll(user, "/",
 
 // account is a login of a user, none on an open broker.
 func (s *stage) account(user, id string) login {
-	if s.open {
+	if s.kind != accounts {
 		return login{id: user + ":" + id}
 	}
 	return login{id: user + ":" + id, user: user, password: password(user)}
@@ -146,13 +160,21 @@ func (s *stage) users(t *testing.T) {
 	}
 }
 
-func ownerTask(open bool) string {
+// taskNames are the tasks of a federation; pace is measured of the first.
+func taskNames(k kind) []string {
+	if k == signed {
+		return []string{"q", "r"}
+	}
+	return []string{"q"}
+}
+
+func ownerTasks(k kind) (all string) {
 	hidden, goal := 7000, "" // 112 kB: in one message
-	if open {
+	if k == open {
 		hidden, goal = 60_000, "\n    goal: 2" // 960 kB: eight parts; nobody waits for attackers
 	}
-	return fmt.Sprintf(`tasks:
-  - name: q
+	for _, task := range taskNames(k) {
+		all += fmt.Sprintf(`  - name: %s
     members: ["+/line-1"]
     rounds: 1000000
     quorum: 2
@@ -160,7 +182,9 @@ func ownerTask(open bool) string {
     deadline: 15s%s
     model: {mlp: {inputs: 2, hidden: [%d], outputs: 1, task: regression, seed: 1}}
     train: {}
-`, goal, hidden)
+`, task, goal, hidden)
+	}
+	return all
 }
 
 func (s *stage) config(t *testing.T, user, tasks string) string {
@@ -183,10 +207,13 @@ func (s *stage) write(user, tasks string, dir ...string) (string, error) {
 	if user != "aggregator" {
 		text += "member: " + user + "\n"
 	}
-	if !s.open {
+	if s.kind == accounts {
 		text += fmt.Sprintf("username: %s\npassword_file: %s\n", user, password(user))
 	}
-	return name + ".yaml", os.WriteFile(filepath.Join(s.dir, name+".yaml"), []byte(text+tasks), 0o600)
+	if s.kind == signed {
+		text += keysOf(user)
+	}
+	return name + ".yaml", os.WriteFile(filepath.Join(s.dir, name+".yaml"), []byte(text+"tasks:\n"+tasks), 0o600)
 }
 
 // until waits for something that is seen from outside.

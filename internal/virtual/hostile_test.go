@@ -3,6 +3,8 @@ package virtual
 import (
 	"bytes"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,13 +117,21 @@ func unharmed(w *world, want verdict.Reason) {
 	}
 }
 
-// A weight beyond all bounds is capped, and counts as the cap.
+// A weight beyond the cap counts as the cap; one beyond all bounds is refused
+//
 func TestHugeWeight(t *testing.T) {
 	inBubble(t, func(w *world) {
 		c, h := attack(w)
 		c.update(h, wire.Update{Samples: 1 << 62, Tensors: w.delta(-64, 64)})
+		w.until("it is refused", time.Minute, func() bool {
+			return slices.ContainsFunc(c.replies(evil), func(r wire.Reply) bool {
+				f, ok := r.(wire.RefusalReply)
+				return ok && f.Reason == "out_of_range" && strings.Contains(f.Detail, "max_samples")
+			})
+		})
+		c.update(h, wire.Update{Samples: 1_000_000_000, Tensors: w.delta(-64, 64)})
 		r := w.recorded(1, record.Committed, time.Minute)
-		if e := r.Entries[2]; e.Weight != 1<<20 || e.Samples != 1<<62 || e.Verdict != verdict.Counted {
+		if e := r.Entries[2]; e.Weight != 1<<20 || e.Samples != 1_000_000_000 || e.Verdict != verdict.Counted {
 			t.Errorf("%+v", e)
 		}
 	})
