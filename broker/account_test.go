@@ -212,3 +212,32 @@ func TestLimits(t *testing.T) {
 		t.Errorf("an area: %+v", area)
 	}
 }
+
+// Every way in has its turnstile before a byte is read: connections that say
+// nothing, half a request or half a handshake make room for who comes to work.
+func TestEveryListenerHasATurnstile(t *testing.T) {
+	t.Parallel()
+	cfg, _ := secure(t)
+	cfg.TCP, cfg.WS, cfg.TLS, cfg.WSS = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Limits.Connecting = 10
+	b, _ := run(t, cfg)
+	a := b.Addrs()
+	for _, addr := range []string{a.TCP, a.WS, a.TLS, a.WSS} {
+		for range 25 {
+			c := tcp(t, addr)
+			t.Cleanup(func() { _ = c.Close() })
+			if addr == a.WS {
+				_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n"))
+			}
+		}
+	}
+	join(t, tcp(t, a.TCP), connectOpts{id: "op", user: "op", password: "op"})
+	b.until(t, func() bool {
+		b.hook.accounts.mu.Lock()
+		defer b.hook.accounts.mu.Unlock()
+		return len(b.hook.accounts.waiting) <= 10
+	})
+	if n := b.Stats().Refused[ReasonConnecting]; n < 90 {
+		t.Errorf("%d made room", n)
+	}
+}
