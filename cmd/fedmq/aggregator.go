@@ -227,6 +227,9 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	warn(logs.quiet(), cfg.Warnings())
 	if c.Check {
+		if err := checkDataDir(cfg.DataDir); err != nil {
+			return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+		}
 		file.warn(c.Config)
 		fmt.Fprintf(stdout, "%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
 		return nil

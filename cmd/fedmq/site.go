@@ -160,7 +160,10 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		return cfg, err
 	}
 	if f.Hours != "" {
-		if cfg.Hours, err = site.ParseHours(f.Hours); err != nil {
+		if cfg.Hours, err = site.ParseHours(f.Hours); err == nil && !cfg.Hours.UTC {
+			err = checkZone(os.Getenv("TZ"))
+		}
+		if err != nil {
 			return cfg, err
 		}
 	}
@@ -222,6 +225,9 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if c.Check { // beside a site that may be running
 		log = logs.quiet()
 		if f.Connection.DataDir != "" {
+			if err := checkDataDir(at(filepath.Dir(c.Config), f.Connection.DataDir)); err != nil {
+				return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+			}
 			if f.Connection.DataDir, err = os.MkdirTemp("", "fedmq-check-"); err != nil {
 				return err
 			}
@@ -238,6 +244,9 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 		for _, t := range cfg.Tasks {
 			fmt.Fprintf(stdout, "%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())
 		}
+		if local := f.localHours(); local != "" {
+			fmt.Fprintf(stdout, "%s: ok, %s\n", c.Config, local)
+		}
 		return nil
 	}
 	cfg.Log = log
@@ -247,10 +256,21 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	return f.run(ctx, cfg, c.Config, c.or(f.Connection.HTTP))
 }
 
+// localHours says in which zone the hours are, if they are in local time.
+func (f siteFile) localHours() string {
+	if f.Hours == "" || strings.HasSuffix(f.Hours, " UTC") {
+		return ""
+	}
+	return "hours " + f.Hours + " in " + zone(os.Getenv("TZ"), time.Now())
+}
+
 // run is the site of the configuration file at path, with its audit log and its
 // numbers, until ctx ends.
 func (f siteFile) run(ctx context.Context, cfg site.Config, path, http string) error {
 	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
+	if local := f.localHours(); local != "" {
+		cfg.Log.Info().Msg("parts travel at " + local)
+	}
 	cfg.Monitor = new(site.Monitor)
 	lines := auditLog{file: f.Connection.Audit, config: path, namespace: cfg.Namespace, path: cfg.Member, log: cfg.Log}
 	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
