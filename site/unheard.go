@@ -7,7 +7,7 @@ import (
 )
 
 // unheardText says that nobody answers, and what may be the matter: many brokers
-// acknowledge what their access list denies, and drop it (S-43). It is empty while
+// acknowledge what their access list denies, and drop it (S-44). It is empty while
 // nobody is there who could answer.
 func (s *site) unheardText(t *task) string {
 	o := s.owners[t.owner.State()]

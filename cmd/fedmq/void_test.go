@@ -297,7 +297,11 @@ func textKeys(t reflect.Type) map[string]textKey {
 		return wrapped(t.Elem(), "[]", "[%s]", func(v reflect.Value) reflect.Value { return v.Index(0) })
 	case t.Kind() == reflect.Map:
 		keys := wrapped(t.Elem(), ".value", "{k: %s}", func(v reflect.Value) reflect.Value { return v.MapIndex(v.MapKeys()[0]) })
-		keys[".key"] = textKey{"{TEXT: x}", func(v reflect.Value) any { return v.MapKeys()[0].Interface() }}
+		value := "x"
+		for _, k := range textKeys(t.Elem()) { // whichever gives a value
+			value = strings.Replace(k.doc, "TEXT", "x", 1)
+		}
+		keys[".key"] = textKey{"{TEXT: " + value + "}", func(v reflect.Value) any { return v.MapKeys()[0].Interface() }}
 		return keys
 	case t.Kind() != reflect.Struct || hasOwnReader(t):
 		return nil

@@ -38,7 +38,7 @@ const (
 )
 
 // unheardAfter is after how many sends without an answer that is worth a word: the
-// broker may deny them, or the answers, and say nothing (S-43).
+// broker may deny them, or the answers, and say nothing (S-44).
 const unheardAfter = 2
 
 // answerSoon is how long an answer may be on its way when an attempt ends.

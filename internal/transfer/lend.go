@@ -2,7 +2,7 @@ package transfer
 
 import "slices"
 
-// A place is lent for a pace (TR-31 to TR-33).
+// A place is lent for a pace (TR-31, TR-32).
 const (
 	paceAfter ms = 10_000 // in its place, before an upload is measured
 	paceEvery ms = 1_000  // between two looks, while others wait

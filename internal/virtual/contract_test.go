@@ -23,9 +23,14 @@ type readerConn struct {
 	w    *world
 	name string
 	buf  bytes.Buffer // of a packet that is not whole yet
+
+	other bool // it speaks MQTT 5, as the probe of a broker does
 }
 
 func (c *readerConn) Write(p []byte) (int, error) {
+	if c.other = c.other || bytes.Contains(p, []byte("MQTT\x05")) && p[0] == 0x10; c.other {
+		return c.Conn.Write(p)
+	}
 	c.buf.Write(p)
 	for wholePacket(c.buf.Bytes()) {
 		packet, err := packets.ReadPacket(&c.buf)
