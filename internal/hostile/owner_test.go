@@ -15,9 +15,9 @@ import (
 // memberRows attack an owner, as members that it takes in: an open broker, a model
 // in eight parts.
 var memberRows = []row{
-	{"b04", "a member claims 2^62 samples, and sends names of HTML", .8, claims},
+	{"b04", "a member claims 2^62 samples, and sends names of HTML", .5, claims},
 	{"b07", "64 members offer updates and send a part every ten seconds", .8, dribble},
-	{"b08", "a member needs the whole model, twenty times a second", .8, needs},
+	{"b08", "a member needs the whole model, twenty times a second", .5, needs},
 	{"b10", "a second process of a member's path, from a copied configuration", .5, secondProcess},
 }
 
