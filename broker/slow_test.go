@@ -135,6 +135,41 @@ func TestWhoAcknowledgesNothingIsCutOff(t *testing.T) {
 	})
 }
 
+// An honest client behind 9.6 kbit/s, for which far too much is published, stays,
+// is told that it lives, and gets what its line takes.
+func TestThinLineStays(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		b, _ := run(t, Config{Open: true, Limits: Limits{Anonymous: RoleLimits{Queue: ownQueue}}})
+		g := newGate(b.Conn(""))
+		thin := join(t, g, connectOpts{id: "thin", version: 5, atOnce: 20, keepAlive: 60})
+		thin.subscribe("t", 1)
+		g.slow(600, 500*time.Millisecond)
+		pub := join(t, b.Conn(""), connectOpts{id: "pub", keepAlive: 60})
+		ping := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
+		got, pongs := 0, 0
+		for second := range 1200 {
+			pub.publish("t", strings.Repeat("x", 20_000), false)
+			if second%60 == 0 {
+				thin.send(ping.PingreqEncode)
+			}
+			time.Sleep(time.Second)
+			for len(thin.in) > 0 {
+				switch pk := <-thin.in; pk.FixedHeader.Type {
+				case packets.Publish:
+					got++
+					thin.answer(pk)
+				case packets.Pingresp:
+					pongs++
+				}
+			}
+		}
+		if s := b.Stats(); got < 50 || pongs < 19 || s.Clients != 2 || s.MessagesDropped == 0 {
+			t.Errorf("%d messages, %d answers to 20 pings, %d clients, %d dropped", got, pongs, s.Clients, s.MessagesDropped)
+		}
+	})
+}
+
 // A client that sends and does not read is not read on.
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel()
