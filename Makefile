@@ -137,7 +137,7 @@ soak: ## SITES (50) sites that come and go for SOAK (30m): what grows, what is l
 soak-crash: ## make crash, each point 20 times, 300 random kills
 	$(MAKE) crash COUNT=20 KILLS=300
 
-conformance: build ## the Eclipse Paho tests of MQTT 3.1.1 against bin/fedmq broker; clones them, or PAHO_TESTING=DIR
+conformance: build ## the Eclipse Paho tests of MQTT 3.1.1 and 5 against bin/fedmq broker; clones them, or PAHO_TESTING=DIR
 	scripts/conformance
 
 samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash

@@ -20,12 +20,17 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 }
 
 // OnPacketEncode gives a SUBACK its packet id back. A client's SUBSCRIBE is
-// answered before its next packet is read, so there is one at a time.
+// answered before its next packet is read, so there is one at a time. It leaves the
+// text out of acknowledgements.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if pk.FixedHeader.Type == packets.Suback && pk.PacketID == 0 {
 		if id, ok := h.subs.LoadAndDelete(cl); ok {
 			pk.PacketID = id.(uint16)
 		}
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
+		pk.Properties.ReasonString = "" // the code says it; some clients stumble over a text here
 	}
 	return comeLater(cl, pk)
 }

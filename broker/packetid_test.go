@@ -38,3 +38,17 @@ func TestPacketIDsOfTheTwoDirectionsAreApart(t *testing.T) {
 		t.Errorf("got %q on %q after UNSUBSCRIBE", what, topic)
 	}
 }
+
+// A client of MQTT 5 is told why a publish is refused by a code alone: some stumble
+// over a text.
+func TestAcknowledgementsHaveNoText(t *testing.T) {
+	t.Parallel()
+	cfg := plant(t)
+	b, _ := run(t, cfg)
+	c := join(t, b.Conn("screen"), connectOpts{id: "screen", version: 5})
+	c.publishAsync("acme/_fl_v1/q/order", "x", 1, false)
+	ack, ok := c.await(packets.Puback)
+	if !ok || ack.ReasonCode != packets.ErrNotAuthorized.Code || ack.Properties.ReasonString != "" {
+		t.Errorf("PUBACK %v %#x %q", ok, ack.ReasonCode, ack.Properties.ReasonString)
+	}
+}
