@@ -250,15 +250,18 @@ func TestMoments(t *testing.T) {
 		{5, 0, 0, 1},
 		{4, 0, 36e-40, 3e-20},      // the bound goes with the mean, and this is 0
 		{4, 5e-12, 36e-24, 3e-12},  // amperes
-		{4, -1.7e9, 4, 1},          // a clock, one second to either side
+		{4, -1.7e9, 16, 2},         // a clock, two seconds to either side
 		{4, 1.7e9, 4e-12, 1},       // the same clock standing still: a deviation of 1e-6 is rounding
-		{4, 1e14, 4.0001, 1.00001}, // just beyond the bound, and just within
-		{4, 1e14, 3.9999, 1},
+		{4, 2e14, 16.001, 2.00006}, // just beyond the bound, and just within
+		{4, 2e14, 15.999, 1},
 	} {
 		sd := make([]float64, 1)
 		if part(tc.n, tc.mean, tc.m2).SD(sd); math.Abs(sd[0]-tc.sd) > 1e-5*tc.sd {
 			t.Errorf("n %g, mean %g, M2 %g: sd %g, want %g", tc.n, tc.mean, tc.m2, sd[0], tc.sd)
 		}
+	}
+	if second := part(4, 1.7e9, 4); second.Constant(0) {
+		t.Error("a clock that runs one second to either side is constant")
 	}
 	none := part(9, 9, 9)
 	if MergeMoments(none, part(0, 7, 0)); none.N[0] != 0 || none.Mean[0] != 0 || none.M2[0] != 0 {
