@@ -23,6 +23,9 @@ func (a *aggregator) run(ctx context.Context) error {
 	defer cancel()
 	linkCtx, closeLink := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeLink()
+	if err := a.oneCluster(ctx); err != nil {
+		return err
+	}
 	linkDone, pubDone := make(chan error, 1), make(chan struct{})
 	go func() { linkDone <- a.conn.Run(linkCtx) }()
 	go func() { defer close(pubDone); a.pub.run(ctx) }()

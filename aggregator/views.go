@@ -31,6 +31,7 @@ type stateView struct {
 	Roles       []string `json:"roles"`
 	Tasks       []string `json:"tasks"`
 	Instance    string   `json:"instance"`
+	Broker      string   `json:"broker,omitempty"`       // the address in use, of a cluster
 	ConnectedMS int64    `json:"connected_ms,omitempty"` // since when it listens without a break; not in the Last Will
 	Agent       string   `json:"agent"`
 	Security    string   `json:"security"`
@@ -45,6 +46,9 @@ func (a *aggregator) stateJSON(online bool) []byte {
 	}
 	if online {
 		v.ConnectedMS = a.upSince
+		if len(link.Addresses(a.cfg.Broker)) > 1 {
+			v.Broker = a.conn.Broker()
+		}
 	}
 	for _, t := range a.order {
 		if len(v.Tasks) < loud {

@@ -17,6 +17,7 @@ type owner struct {
 
 // presence is what a site reads of an aggregator's state.
 type presence struct {
+	Schema      string   `json:"schema"`
 	Online      bool     `json:"online"`
 	Instance    string   `json:"instance"`     // of the process
 	ConnectedMS int64    `json:"connected_ms"` // of its connection; 0: one of before does not say
@@ -31,7 +32,7 @@ const maxState = 16 << 10
 // it before the aggregator had subscribed again (S-41).
 func (s *site) onOwner(jobs context.Context, topic string, payload []byte) error {
 	var p presence
-	if len(payload) > maxState || json.Unmarshal(payload, &p) != nil {
+	if len(payload) > maxState || json.Unmarshal(payload, &p) != nil || p.Schema != StateSchema {
 		return nil //nolint:nilerr // of another version, or nobody's: it changes nothing
 	}
 	o := s.owners[topic]

@@ -248,6 +248,9 @@ func (s *site) run(ctx context.Context) error {
 	defer cut()
 	jobs, cancelJobs := context.WithCancel(linkCtx)
 	defer cancelJobs()
+	if err := s.oneCluster(ctx); err != nil {
+		return err
+	}
 	ended := make(chan error, 1)
 	s.goes.Go(func() { ended <- s.conn.Run(linkCtx) })
 	err := s.loop(ctx, jobs, ended)

@@ -30,6 +30,7 @@ type Status struct {
 	Data        *Data              `json:"data,omitempty"`     // where the rows come from files
 	Message     string             `json:"message,omitempty"`
 	Error       string             `json:"error,omitempty"`
+	Broker      string             `json:"broker,omitempty"`  // the address in use, of a cluster
 	Warning     string             `json:"warning,omitempty"` // what is wrong with the metrics
 	Metrics     map[string]float64 `json:"metrics,omitempty"` // of the last model evaluated here
 }
@@ -130,6 +131,9 @@ func (s *site) publishStatus(t *task, qos byte) {
 	if done, total := t.progress(); total > 0 {
 		p := min(max(math.Round(1000*float64(done)/float64(total))/1000, 0), 1)
 		st.Progress = &p
+	}
+	if len(link.Addresses(s.cfg.Broker)) > 1 {
+		st.Broker = s.conn.Broker()
 	}
 	s.conn.Post(jsonMessage(t.member.Status(), qos, st))
 	t.published = s.now()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer/tabular"
@@ -185,7 +186,7 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 		return aggregator.Config{}, err
 	}
 	cfg := aggregator.Config{
-		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Owner: f.Owner, DataDir: at(dir, f.Connection.DataDir),
+		Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Owner: f.Owner, DataDir: at(dir, f.Connection.DataDir),
 		Username: f.Connection.Username, Password: s.password, ClientID: f.Connection.ClientID, TLS: s.tls, Headers: s.headers,
 		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize, StageMemory: f.StageMem, Uploads: f.Uploads,
 	}
@@ -255,7 +256,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 // run is the aggregator of the configuration file at path, with its audit log and
 // its numbers, until ctx ends.
 func (f aggregatorFile) run(ctx context.Context, cfg aggregator.Config, path, http string) error {
-	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
+	cfg.Log.Info().Str("broker", link.Shown(cfg.Broker)).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
 	cfg.Monitor = new(aggregator.Monitor)
 	lines := auditLog{file: f.Connection.Audit, config: path, namespace: cfg.Namespace, path: cfg.Owner, log: cfg.Log}
 	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {

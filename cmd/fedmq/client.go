@@ -29,7 +29,7 @@ type accessFlags struct {
 
 // clientFlags are how a short-lived command reaches the broker.
 type clientFlags struct {
-	Broker string `short:"b" placeholder:"URL" help:"Broker URL: tcp://, tls://, ws://, wss://; default: tcp://127.0.0.1:1883."`
+	Broker string `short:"b" placeholder:"URL" help:"Broker URL: tcp://, tls://, ws://, wss://, or those of one cluster with commas; default: tcp://127.0.0.1:1883."`
 	accessFlags
 }
 
@@ -42,7 +42,7 @@ func (f clientFlags) url() string { return cmp.Or(f.Broker, usualBroker) }
 // takeFrom takes from a configuration file in dir what the flags do not say: the
 // broker, who this client is, and the certificates.
 func (f *clientFlags) takeFrom(c connection, dir string) {
-	f.Broker = cmp.Or(f.Broker, c.Broker)
+	f.Broker = cmp.Or(f.Broker, string(c.Broker))
 	if f.Username == "" {
 		f.Username, f.PasswordFile = c.Username, at(dir, c.PasswordFile)
 	}
@@ -83,7 +83,7 @@ type client struct {
 
 // secrets reads the files that the flags name.
 func (f clientFlags) secrets() (secrets, error) {
-	c := connection{Broker: f.url(), Username: f.Username, PasswordFile: f.PasswordFile, TLS: f.tls()}
+	c := connection{Broker: addresses(f.url()), Username: f.Username, PasswordFile: f.PasswordFile, TLS: f.tls()}
 	for name, file := range f.WSHeader {
 		if c.WSHeaders == nil {
 			c.WSHeaders = map[string]headerFile{}
@@ -124,7 +124,7 @@ func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role strin
 	go func() { done <- conn.Run(runCtx) }()
 	cl := &client{conn: conn, stop: func() error { cancel(); return <-done }}
 	if err := cl.waitUp(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", f.url(), err), cl.stop())
+		return nil, errors.Join(fmt.Errorf("%s: %w", link.Shown(f.url()), err), cl.stop())
 	}
 	return cl, nil
 }

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/textfile"
@@ -17,7 +20,7 @@ import (
 // connection is how a configuration file says where the broker is. Paths in a
 // configuration file are relative to the file.
 type connection struct {
-	Broker       string                `yaml:"broker"`
+	Broker       addresses             `yaml:"broker"`
 	Namespace    string                `yaml:"namespace"`
 	ClientID     string                `yaml:"client_id"`
 	Username     string                `yaml:"username"`
@@ -28,6 +31,35 @@ type connection struct {
 	Keys         *keyFiles             `yaml:"keys"`
 	HTTP         string                `yaml:"http"`
 	Audit        string                `yaml:"audit"`
+}
+
+// addresses are one URL, or those of one cluster with commas between; a
+// configuration file may have them as a list.
+type addresses string
+
+// UnmarshalYAML takes a text or a list of texts.
+func (a *addresses) UnmarshalYAML(n ast.Node) error {
+	v, err := plain(n)
+	if err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case string:
+		*a = addresses(v)
+		return nil
+	case []any:
+		var list []string
+		for _, x := range v {
+			s, ok := x.(string)
+			if !ok {
+				return placed(n, "want URLs")
+			}
+			list = append(list, s)
+		}
+		*a = addresses(strings.Join(list, ","))
+		return nil
+	}
+	return placed(n, "want a URL, or a list of the URLs of one cluster")
 }
 
 // tlsFiles are PEM files: the authority of the broker's certificate, and the
@@ -99,7 +131,7 @@ func (c connection) load(dir string) (s secrets, err error) {
 		return s, fmt.Errorf("ws_headers: %w", err)
 	}
 	if c.Broker != "" { // a connection that is never run: the URL is checked
-		if _, err := link.New(link.Config{Broker: c.Broker, ClientID: "check", Headers: s.headers}); err != nil {
+		if _, err := link.New(link.Config{Broker: string(c.Broker), ClientID: "check", Headers: s.headers}); err != nil {
 			return s, fmt.Errorf("broker: %w", err)
 		}
 	}

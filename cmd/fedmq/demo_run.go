@@ -159,7 +159,7 @@ func (d *demo) inProcess(ctx context.Context) error {
 			return err
 		}
 		c := site.Config{
-			Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(d.Dir, f.Connection.DataDir),
+			Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(d.Dir, f.Connection.DataDir),
 			Log: d.logs.logger(), Tasks: []site.Task{{Name: d.task, Trainer: slowed(tr, d.Slow)}},
 		}
 		wg.Go(func() {

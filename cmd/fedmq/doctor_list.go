@@ -93,5 +93,5 @@ func wayOf(path string, c connection) (link.Config, topics.Namespace, error) {
 	if err != nil {
 		return link.Config{}, ns, fmt.Errorf("%s: %w", path, err)
 	}
-	return link.Config{Broker: c.Broker, Username: c.Username, Password: s.password, TLS: s.tls, Headers: s.headers}, ns, nil
+	return link.Config{Broker: string(c.Broker), Username: c.Username, Password: s.password, TLS: s.tls, Headers: s.headers}, ns, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -152,7 +153,7 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		return site.Config{}, err
 	}
 	cfg := site.Config{
-		Broker: f.Connection.Broker, Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(dir, f.Connection.DataDir),
+		Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(dir, f.Connection.DataDir),
 		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls, Headers: s.headers,
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}
@@ -267,7 +268,7 @@ func (f siteFile) localHours() string {
 // run is the site of the configuration file at path, with its audit log and its
 // numbers, until ctx ends.
 func (f siteFile) run(ctx context.Context, cfg site.Config, path, http string) error {
-	cfg.Log.Info().Str("broker", cfg.Broker).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
+	cfg.Log.Info().Str("broker", link.Shown(cfg.Broker)).Str("namespace", cfg.Namespace).Str("member", cfg.Member).Msg("site starts")
 	if local := f.localHours(); local != "" {
 		cfg.Log.Info().Msg("parts travel at " + local)
 	}

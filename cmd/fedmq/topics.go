@@ -47,7 +47,7 @@ func (c *topicsCmd) Run() error {
 		if err := loadYAML(c.Config, &f); err != nil {
 			return usageError{err}
 		}
-		c.Broker = cmp.Or(c.Broker, f.Connection.Broker)
+		c.Broker = cmp.Or(c.Broker, string(f.Connection.Broker))
 		c.Namespace, c.Owner = f.Connection.Namespace, f.Owner
 		c.fromTasks(f.Tasks)
 	}

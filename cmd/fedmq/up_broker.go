@@ -27,9 +27,9 @@ type upBroker struct {
 // broker starts the embedded broker where the configurations say, or on a free
 // port; one that is on another machine is used as it is.
 func (u *up) broker(ctx context.Context) (*upBroker, error) {
-	addr, here := localAddr(u.agg.Connection.Broker)
+	addr, here := localAddr(string(u.agg.Connection.Broker))
 	if !here {
-		b := u.agg.Connection.Broker
+		b := string(u.agg.Connection.Broker)
 		return &upBroker{url: b, what: "the broker at " + b, stop: func() error { return nil }}, nil
 	}
 	open := func(addr string) (*broker.Broker, error) {

@@ -15,7 +15,7 @@ import (
 func (c connection) voids() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if scheme, _, _ := strings.Cut(c.Broker, "://"); c.TLS != nil && c.Broker != "" && !encrypted(c.Broker) {
+	if scheme, _, _ := strings.Cut(string(c.Broker), "://"); c.TLS != nil && c.Broker != "" && !encrypted(string(c.Broker)) {
 		write := "tls:// and the broker's TLS port (8883 is usual)"
 		if scheme == "ws" {
 			write = "wss:// and the broker's port for it (443 is usual)"

@@ -100,9 +100,9 @@ func (c *Conn) dialAny(ctx context.Context) (net.Conn, error) {
 	if c.cfg.Dial != nil {
 		return c.cfg.Dial(ctx)
 	}
-	u := c.addr.url
+	u := c.current().url
 	var conf *tls.Config
-	if c.addr.secure {
+	if c.current().secure {
 		conf = c.cfg.TLS.Clone()
 		if conf == nil {
 			conf = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -111,7 +111,7 @@ func (c *Conn) dialAny(ctx context.Context) (net.Conn, error) {
 			conf.ServerName = u.Hostname()
 		}
 	}
-	if c.addr.ws {
+	if c.current().ws {
 		return dialWebSocket(ctx, u, conf, c.cfg.Headers)
 	}
 	conn, err := proxy.Dial(ctx, "tcp", u.Host)

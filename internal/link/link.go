@@ -105,7 +105,7 @@ type State struct {
 // Config says how to connect. The zero value of every field but Broker and
 // ClientID is usable.
 type Config struct {
-	// Broker is the address, one of tcp://, mqtt:// (port 1883), ssl://,
+	// Broker is the address, or those of one cluster with a comma between, one of tcp://, mqtt:// (port 1883), ssl://,
 	// tls://, mqtts:// (8883), ws:// (80), wss:// (443). Required unless Dial
 	// is set.
 	Broker string
@@ -151,7 +151,7 @@ type Config struct {
 // Conn is one party's link. All methods are safe for concurrent use.
 type Conn struct {
 	cfg      Config
-	addr     address
+	addrs    []address // one, or those of a cluster
 	log      zerolog.Logger
 	messages chan Message
 	states   chan State
@@ -162,9 +162,11 @@ type Conn struct {
 	bytesOut atomic.Uint64
 	plain    atomic.Bool // the port was asked and does not speak TLS
 
-	reached bool      // the last attempt found a listener; of Run alone, as are
-	noes    int       // how often in a row the broker said no, and
-	asked   time.Time // when it was asked why
+	at      atomic.Int64 // of addrs: the address in use
+	failed  int          // attempts since the last connection, over the list; of Run alone, as are
+	reached bool         // the last attempt found a listener; of Run alone, as are
+	noes    int          // how often in a row the broker said no, and
+	asked   time.Time    // when it was asked why
 
 	mu       sync.Mutex
 	ran      bool
@@ -187,14 +189,13 @@ func New(cfg Config) (*Conn, error) {
 	}
 	if cfg.Dial == nil {
 		var err error
-		if c.addr, err = parseBroker(cfg.Broker); err != nil {
+		if c.addrs, err = parseBrokers(cfg.Broker); err != nil {
 			return nil, err
 		}
-		if err = checkHeaders(c.addr, cfg.Headers); err != nil {
-			return nil, err
-		}
-		if err = checkLevels(c.addr, cfg.Deepest); err != nil {
-			return nil, err
+		for _, a := range c.addrs {
+			if err = errors.Join(checkHeaders(a, cfg.Headers), checkLevels(a, cfg.Deepest)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if cfg.MaxPacket == 0 {

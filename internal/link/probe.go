@@ -39,7 +39,7 @@ func OpenProbe(ctx context.Context, cfg Config, persistent bool) (*Probe, error)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := c.dial(ctx)
+	raw, err := c.dialFirst(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func OpenProbe5(ctx context.Context, cfg Config) (*Probe5, Announced, error) {
 	if err != nil {
 		return nil, Announced{}, err
 	}
-	raw, err := c.dial(ctx)
+	raw, err := c.dialFirst(ctx)
 	if err != nil {
 		return nil, Announced{}, err
 	}

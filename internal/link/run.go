@@ -54,13 +54,19 @@ func (c *Conn) live(ctx context.Context) time.Duration {
 		if ctx.Err() != nil {
 			return 0
 		}
+		reached, before := c.reached, c.current().shown()
+		if c.another() {
+			c.log.Warn().Str("broker", before).Str("next", c.current().shown()).Err(err).Msg("the next address of the broker is tried")
+			return 0
+		}
 		wait := c.back.failed()
 		c.down(err, wait)
-		if c.reached {
+		if reached {
 			c.explain(ctx)
 		}
 		return wait
 	}
+	c.failed = 0
 	c.begin(s)
 	select {
 	case <-s.guard.done:

@@ -5,6 +5,7 @@ import "time"
 // Stats are the counters of a Conn since New and its present state.
 type Stats struct {
 	Up       bool
+	Broker   string // the address in use, or tried next
 	Epoch    uint64 // connections made so far
 	Attempts uint64 // CONNECTs tried
 	Losses   uint64 // connections lost, without the polite end
@@ -37,7 +38,7 @@ type Stats struct {
 func (c *Conn) Stats() Stats {
 	c.mu.Lock()
 	s := c.stats
-	s.Up = c.up != nil
+	s.Up, s.Broker = c.up != nil, c.current().shown()
 	if s.Up {
 		s.Causes = nil
 	}

@@ -115,16 +115,16 @@ const askTLS = 3 * time.Second
 // plainRefused adds to the error of a CONNECT without TLS that the port speaks
 // TLS, if it does: such a broker ends the link without a word.
 func (c *Conn) plainRefused(ctx context.Context, err error) error {
-	if c.cfg.Dial != nil || c.addr.secure || c.addr.ws || !hungUp(err) || c.plain.Load() {
+	if c.cfg.Dial != nil || c.current().secure || c.current().ws || !hungUp(err) || c.plain.Load() {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTLS)
 	defer cancel()
-	if !speaksTLS(ctx, c.addr.url.Host) {
+	if !speaksTLS(ctx, c.current().url.Host) {
 		c.plain.Store(true) // asked once
 		return err
 	}
-	return disagree("the broker speaks TLS at this port: write tls://%s, or the port without TLS (%v)", c.addr.url.Host, err)
+	return disagree("the broker speaks TLS at this port: write tls://%s, or the port without TLS (%v)", c.current().url.Host, err)
 }
 
 // speaksTLS reports whether a port answers a TLS handshake, be it with a refusal.

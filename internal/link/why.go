@@ -22,11 +22,16 @@ const (
 // CheckLevels counts the levels of the deepest topic of a party before anybody
 // connects, where the broker's name says that it counts them.
 func CheckLevels(broker, deepest string) error {
-	a, err := parseBroker(broker)
+	list, err := parseBrokers(broker)
 	if err != nil {
 		return nil //nolint:nilerr // said elsewhere
 	}
-	return checkLevels(a, deepest)
+	for _, a := range list {
+		if err := checkLevels(a, deepest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkLevels(a address, deepest string) error {
