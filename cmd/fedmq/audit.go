@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -44,9 +43,7 @@ func (a auditLog) with(ctx context.Context, run func(context.Context, *audit.Log
 	writing, end := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan error, 1)
 	go func() { written <- l.Run(writing) }()
-	var hung sync.WaitGroup
-	hung.Go(func() { onHangup(writing, l.Reopen) })
-	defer hung.Wait()
+	defer onHangup(writing, l.Reopen)()
 	defer end()
 	sum := sha256.Sum256(config)
 	l.Write(audit.Entry{Event: audit.Start, Program: "fedmq " + version, Config: a.config, SHA256: hex.EncodeToString(sum[:])})

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"github.com/alecthomas/kong"
 )
@@ -47,6 +46,7 @@ type cli struct {
 	Site       siteCmd         `cmd:"" help:"Run the agent of one site."`
 	Doctor     doctorCmd       `cmd:"" help:"Measure what a broker takes, and advise settings."`
 	Topics     topicsCmd       `cmd:"" help:"Show the topic tree, or the subscriptions a watcher wants."`
+	ACL        aclCmd          `cmd:"" name:"acl" help:"Print the access list of a federation for a broker."`
 	Dashboard  dashboardCmd    `cmd:"" help:"Serve a page that shows a federation, live, and takes commands."`
 	Watch      watchCmd        `cmd:"" help:"Show a federation in the terminal, or as lines."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
@@ -98,9 +98,9 @@ func run(args []string) int {
 	}
 	ctx, goesOn, stop := listen(k.Command())
 	log := c.Log.logger()
-	var hung sync.WaitGroup
+	hung := func() {}
 	if goesOn {
-		hung.Go(func() { onHangup(ctx, func() { log.Info().Msg("SIGHUP: goes on") }) })
+		hung = onHangup(ctx, func() { log.Info().Msg("SIGHUP: goes on") })
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err = k.Run(&c.Log); err == nil {
@@ -109,7 +109,7 @@ func run(args []string) int {
 	lastLine(ctx, k.Command(), log)
 	code = exitCode(ctx, err)
 	stop()
-	hung.Wait()
+	hung()
 	return code
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -28,20 +29,24 @@ func listen(command string) (ctx context.Context, goesOn bool, stop func()) {
 	return ctx, goesOn, stop
 }
 
-// onHangup calls f for every SIGHUP until ctx ends, and returns when that is
-// over.
-func onHangup(ctx context.Context, f func()) {
+// onHangup calls f for every SIGHUP from now on until ctx ends; wait returns when
+// that is over.
+func onHangup(ctx context.Context, f func()) (wait func()) {
 	hung := make(chan os.Signal, 1)
 	signal.Notify(hung, syscall.SIGHUP)
-	defer signal.Stop(hung)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hung:
-			f()
+	var goes sync.WaitGroup
+	goes.Go(func() {
+		defer signal.Stop(hung)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hung:
+				f()
+			}
 		}
-	}
+	})
+	return goes.Wait
 }
 
 // lastLine says which signal ended a service.

@@ -366,7 +366,7 @@ var alwaysFlags = map[string]string{
 	"wait": "how long", "check": "what", "http": "where", "data-dir": "where", "max-packet": "a size", "part-size": "a size", "sign-key": "watch warns in a pipe",
 	"aggregator-key": "who is believed", "token": "see token-file", "token-file": "dashboard refuses both", "demo example": "what", "demo listen": "where", "demo slow": "how fast",
 	"processes": "how", "init trainer": "what", "up again": "what", "broker listen": "where", "broker ws": "where", "broker tls": "where", "broker wss": "where", "broker open": "see users",
-	"doctor node": "where", "doctor restart": "what", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when", "send pause": "refused by send but with resume",
+	"doctor node": "where", "doctor restart": "what", "acl for": "required", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when", "send pause": "refused by send but with resume",
 	"bench round params": "a size", "bench round sites": "a number", "bench round rounds": "a number", "bench round profile": "where", "bench fold params": "a size", "bench fold members": "a number",
 	"bench codec params": "a size", "model get follow": "how long", "model put version": "a number", "model put force": "whether",
 }

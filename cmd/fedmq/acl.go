@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/fedmq/fedmq/topics"
+)
+
+type aclCmd struct {
+	For    string   `required:"" enum:"mosquitto,hivemq,emqx,rabbitmq" placeholder:"BROKER" help:"Form of the list: mosquitto, hivemq, emqx or rabbitmq."`
+	Config string   `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML) of the aggregator: its namespace, owner, user and members."`
+	Member []string `short:"m" placeholder:"PATH" help:"Path of a site, which is its user name too; may be repeated. Default: the members of the configuration that have no +."`
+}
+
+func (aclCmd) Help() string {
+	return `Prints who may write and read what, as the configuration of a broker. A site's user name
+is its member path; operator and screen are users of those names.
+
+  fedmq acl --for mosquitto -c aggregator.yaml -m berlin/line-1 -m munich/line-1 >acl
+
+More: docs/howto/existing-broker.md.`
+}
+
+// granted is a user with what it may do.
+type granted struct {
+	user  string
+	role  topics.Role
+	rules []topics.Rule
+}
+
+func (c *aclCmd) Run() error {
+	var f aggregatorFile
+	if err := loadYAML(c.Config, &f); err != nil {
+		return usageError{err}
+	}
+	users, err := c.users(f)
+	if err != nil {
+		return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+	}
+	switch c.For {
+	case "hivemq":
+		hivemqList(stdout, users)
+	case "emqx":
+		emqxList(stdout, users)
+	case "rabbitmq":
+		rabbitmqList(stdout, users)
+	default:
+		mosquittoList(stdout, users)
+	}
+	return nil
+}
+
+// users are the parties of a configuration, the aggregator first.
+func (c *aclCmd) users(f aggregatorFile) ([]granted, error) {
+	ns, err := topics.New(f.Connection.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	var members []string
+	for _, t := range f.Tasks {
+		members = append(members, t.Members...)
+	}
+	filters, err := memberFilters(members)
+	if err != nil {
+		return nil, err
+	}
+	sites := c.Member
+	for _, m := range members {
+		if len(c.Member) == 0 && strings.Contains(m, "+") {
+			return nil, fmt.Errorf("members: %s names no site: name each with --member, as berlin/line-1", m)
+		}
+		if len(c.Member) == 0 {
+			sites = append(sites, m)
+		}
+	}
+	if len(sites) == 0 {
+		return nil, errors.New("no members")
+	}
+	var out []granted
+	add := func(user string, p topics.Party) { out = append(out, granted{user, p.Role, ns.Rules(p)}) }
+	add(cmp.Or(f.Connection.Username, "aggregator"), topics.Party{Role: topics.RoleAggregator, Owner: f.Owner, Members: filters})
+	add("operator", topics.Party{Role: topics.RoleOperator, Owner: f.Owner, Members: filters})
+	add("screen", topics.Party{Role: topics.RoleWatcher, Owner: f.Owner, Members: filters})
+	for _, s := range sites {
+		if err := topics.CheckPath(s); err != nil {
+			return nil, fmt.Errorf("member: %w", err)
+		}
+		add(s, topics.Party{Role: topics.RoleSite, Path: s, Owner: f.Owner})
+	}
+	return out, nil
+}
+
+// mosquittoList writes an acl_file.
+func mosquittoList(w io.Writer, users []granted) {
+	for i, u := range users {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "user %s\n", u.user)
+		for _, r := range u.rules {
+			fmt.Fprintf(w, "topic %s %s\n", map[bool]string{true: "write", false: "read"}[r.Write], r.Filter)
+		}
+	}
+}
+
+// hivemqList writes roles of the file RBAC extension; users and passwords are added
+// to it.
+func hivemqList(w io.Writer, users []granted) {
+	fmt.Fprintln(w, "<roles>")
+	for _, u := range users {
+		fmt.Fprintf(w, "    <role>\n        <id>%s</id>\n        <permissions>\n", u.user)
+		for _, r := range u.rules {
+			fmt.Fprintf(w, "            <permission><topic>%s</topic><activity>%s</activity></permission>\n", r.Filter, map[bool]string{true: "PUBLISH", false: "SUBSCRIBE"}[r.Write])
+		}
+		fmt.Fprintf(w, "        </permissions>\n    </role>\n")
+	}
+	fmt.Fprintln(w, "</roles>")
+}
+
+// emqxList writes an acl.conf, whose last line denies the rest.
+func emqxList(w io.Writer, users []granted) {
+	for _, u := range users {
+		for _, write := range []bool{true, false} {
+			var list []string
+			for _, r := range u.rules {
+				if r.Write == write {
+					list = append(list, fmt.Sprintf("%q", r.Filter))
+				}
+			}
+			if len(list) > 0 {
+				fmt.Fprintf(w, "{allow, {user, %q}, %s, [%s]}.\n", u.user, map[bool]string{true: "publish", false: "subscribe"}[write], strings.Join(list, ", "))
+			}
+		}
+	}
+	fmt.Fprintln(w, "{deny, all}.")
+}
+
+// rabbitmqList writes commands: topics are routing keys there, matched by regular
+// expressions, and / is a dot.
+func rabbitmqList(w io.Writer, users []granted) {
+	for _, u := range users {
+		var write, read []string
+		for _, r := range u.rules {
+			if r.Write {
+				write = append(write, routingKey(r.Filter))
+			} else {
+				read = append(read, routingKey(r.Filter))
+			}
+		}
+		for _, list := range []*[]string{&write, &read} {
+			if len(*list) == 0 {
+				*list = []string{"$^"} // nothing
+			}
+		}
+		fmt.Fprintf(w, "rabbitmqctl set_topic_permissions %s amq.topic '%s' '%s'\n", u.user, strings.Join(write, "|"), strings.Join(read, "|"))
+	}
+}
+
+// routingKey is the regular expression of a filter's routing keys.
+func routingKey(filter string) string {
+	levels := strings.Split(filter, "/")
+	for i, l := range levels {
+		switch l {
+		case "+":
+			levels[i] = `[^.]+`
+		case "#":
+			levels[i] = `.*`
+		default:
+			levels[i] = regexp.QuoteMeta(l)
+		}
+	}
+	return "^" + strings.Join(levels, `\.`) + "$"
+}
