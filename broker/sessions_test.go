@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -114,25 +113,26 @@ func TestQueuedBytesAreBounded(t *testing.T) {
 }
 
 // A connection that ends during its CONNACK leaves a client in the library's
-// table, which nobody would ever come back to.
+// table, with its subscriptions, which nobody would ever come back to.
 func TestNoClientIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	b, _ := run(t, Config{Open: true})
-	for i := range 50 {
-		conn := b.Conn("")
-		pk := packets.Packet{ProtocolVersion: 4, FixedHeader: packets.FixedHeader{Type: packets.Connect}}
-		pk.Connect = packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: fmt.Sprint("gone", i), Keepalive: 60}
-		var buf bytes.Buffer
-		if err := pk.ConnectEncode(&buf); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = conn.Write(buf.Bytes())
-		_ = conn.Close()
+	for _, clean := range []bool{true, false} {
+		cl := b.server.NewClient(nil, "test", fmt.Sprint(clean), false)
+		cl.Properties.Clean = clean
+		cl.State.Subscriptions.Add("t", packets.Subscription{Filter: "t"})
+		b.server.Topics.Subscribe(cl.ID, packets.Subscription{Filter: "t"})
+		b.server.Clients.Add(cl)
+		cl.Stop(nil)
 	}
-	b.until(t, func() bool {
-		b.hook.sessions.look()
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.conns) == 0 && b.server.Clients.Len() == 0
-	})
+	b.hook.sweepSessions()
+	if _, ok := b.server.Clients.Get("true"); ok {
+		t.Error("a client without a session is left")
+	}
+	if _, ok := b.server.Clients.Get("false"); !ok {
+		t.Error("a session is gone with its connection")
+	}
+	if n := len(b.server.Topics.Subscribers("t").Subscriptions); n != 1 {
+		t.Errorf("%d subscriptions, want 1", n)
+	}
 }
