@@ -15,7 +15,6 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 type aggregatorCmd struct {
@@ -208,14 +207,14 @@ func limitMemory(cfg aggregator.Config) {
 	}
 }
 
-// warn names settings that the built-in trainer does not know, where the model
+// warn names settings that the built-in trainer does not take, where the model
 // is one of its kinds. A trainer of the sites' own may know them.
 func (f aggregatorFile) warn(path string) {
 	for _, t := range f.Tasks {
 		if t.Model.File != "" {
 			continue
 		}
-		if err := t.Train.unknown(path, "the trainer tabular", tabular.SettingNames()); err != nil {
+		if err := t.Train.forTabular(path, "the trainer tabular"); err != nil {
 			fmt.Fprintf(os.Stderr, "%v; a site with this trainer will decline\n", err)
 		}
 	}

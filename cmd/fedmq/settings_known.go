@@ -7,6 +7,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 // keysOf are the keys of a mapping.
@@ -20,6 +21,23 @@ func keysOf(n ast.Node) (keys []ast.MapKeyNode) {
 		keys = append(keys, n.Key)
 	}
 	return keys
+}
+
+// forTabular says what the trainer tabular would decline: an unknown setting,
+// or a value out of its range.
+func (s settings) forTabular(file, whose string) error {
+	if err := s.unknown(file, whose, tabular.SettingNames()); err != nil {
+		return err
+	}
+	if _, err := tabular.ParseSettings(s.json); err != nil {
+		for key, p := range s.keys { // the error names one
+			if strings.Contains(err.Error(), " "+key+": ") {
+				return fmt.Errorf("%s:%d:%d: %w", file, p.Line, p.Column, err)
+			}
+		}
+		return fmt.Errorf("%s: train: %w", file, err)
+	}
+	return nil
 }
 
 // unknown says which setting is none of those that a trainer knows, if one is

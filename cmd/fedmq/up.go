@@ -19,6 +19,7 @@ import (
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 type upCmd struct {
@@ -210,7 +211,11 @@ func (u *up) checkSettings(sites []site.Config) error {
 				if s.Name != t.Name {
 					continue
 				}
-				err := t.Train.unknown(filepath.Join(u.dir, aggregatorName), "the trainer of "+cfg.Member, trainer.SettingsOf(s.Trainer))
+				file, whose := filepath.Join(u.dir, aggregatorName), "the trainer of "+cfg.Member
+				err := t.Train.unknown(file, whose, trainer.SettingsOf(s.Trainer))
+				if _, ok := s.Trainer.(*tabular.Trainer); ok {
+					err = t.Train.forTabular(file, whose)
+				}
 				if err != nil {
 					return err
 				}
