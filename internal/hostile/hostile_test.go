@@ -135,8 +135,9 @@ func (s *stage) play(r row) line {
 	check(s.owner.alive(), "the aggregator has ended")
 	check(l.memory <= mostMemory, "%d MiB, want at most %d", l.memory, mostMemory)
 	check(l.log <= mostLog, "%d bytes of log, want at most %d", l.log, mostLog)
-	check(l.after > 0, "no round afterwards")
-	check(l.during > 0 && l.during >= r.share*how.share*l.before, "%.1f rounds a second while it lasts, %.1f before", l.during, l.before)
+	check(l.after > 0 && l.after >= how.share*l.before/2, "%.1f rounds a second afterwards, %.1f before", l.after, l.before)
+	check(l.during > 0 && l.during >= r.share*how.share*min(l.before, l.after), // others may use the machine
+		"%.1f rounds a second while it lasts, %.1f before, %.1f after", l.during, l.before, l.after)
 	return l
 }
 
