@@ -98,7 +98,7 @@ func (c *Conn) dialFirst(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// ErrCluster: the addresses of a broker are not those of one cluster.
+// ErrCluster says that the addresses of a broker are not those of one cluster.
 var ErrCluster = errors.New("link: not one cluster")
 
 // echoWait is how long a message takes through a cluster, at most.
