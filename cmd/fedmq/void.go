@@ -15,12 +15,17 @@ import (
 func (c connection) voids() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if scheme, _, _ := strings.Cut(string(c.Broker), "://"); c.TLS != nil && c.Broker != "" && !encrypted(string(c.Broker)) {
+	for broker := range strings.SplitSeq(string(c.Broker), ",") {
+		if broker = strings.TrimSpace(broker); c.TLS == nil || broker == "" || encrypted(broker) {
+			continue
+		}
+		scheme, _, _ := strings.Cut(broker, "://")
 		write := "tls:// and the broker's TLS port (8883 is usual)"
 		if scheme == "ws" {
 			write = "wss:// and the broker's port for it (443 is usual)"
 		}
 		bad("tls has no effect with %s://: passwords and models would travel in the clear; write %s, or leave tls out", scheme, write)
+		break
 	}
 	if c.TLS != nil && c.TLS.Insecure && c.TLS.CA != "" {
 		bad("tls: ca has no effect with insecure, which takes any certificate: leave insecure out")

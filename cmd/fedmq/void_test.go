@@ -34,7 +34,7 @@ func always(string) []voidCase { return nil }
 
 // aggregatorVoids has every key of an aggregator's file.
 var aggregatorVoids = map[string][]voidCase{
-	"broker": always("required"), "namespace": always("required"), "data_dir": always("required"), "client_id": always("MQTT"), "username": always("MQTT"),
+	"broker": {{top: "tls: {}", want: "tls has no effect with tcp://"}}, "namespace": always("required"), "data_dir": always("required"), "client_id": always("MQTT"), "username": always("MQTT"),
 	"password_file":     {{top: "password_file: pw", want: "password_file has no effect without username"}},
 	"tls":               {{top: "tls: {}", want: "tls has no effect with tcp://"}},
 	"tls.ca":            {{top: "tls: {ca: ca.pem}", want: "tls has no effect with tcp://"}, {top: "tls: {ca: ca.pem, insecure: true}", want: "ca has no effect with insecure"}},
@@ -289,6 +289,8 @@ type textKey struct {
 // textKeys lists the keys of type text, or of any type, also in lists and maps.
 func textKeys(t reflect.Type) map[string]textKey {
 	switch {
+	case hasOwnReader(t):
+		return nil
 	case t.Kind() == reflect.String || t.Kind() == reflect.Interface:
 		return map[string]textKey{"": {"TEXT", func(v reflect.Value) any { return v.Interface() }}}
 	case t.Kind() == reflect.Pointer:
@@ -303,7 +305,7 @@ func textKeys(t reflect.Type) map[string]textKey {
 		}
 		keys[".key"] = textKey{"{TEXT: " + value + "}", func(v reflect.Value) any { return v.MapKeys()[0].Interface() }}
 		return keys
-	case t.Kind() != reflect.Struct || hasOwnReader(t):
+	case t.Kind() != reflect.Struct:
 		return nil
 	}
 	all := map[string]textKey{}
