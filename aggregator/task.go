@@ -45,6 +45,7 @@ type task struct {
 	settings settings               // of the open round
 	last     summary                // of the last record
 	waited   waited
+	cut      id // the attempt that goes on with what the end of the last process cut short
 	past     past
 
 	owed   round.Ready // what the machine wants done
@@ -150,6 +151,9 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	}
 	t.machine = round.New(rc, st, members, verdicts)
 	t.state = t.machine.State()
+	if st != nil && st.Phase == round.Open {
+		t.cut = id{round: st.Round, attempt: st.Attempt + 1}
+	}
 	t.remember(journal)
 	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadLayout()); err != nil {
 		return nil, err

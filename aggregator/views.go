@@ -149,7 +149,7 @@ func (t *task) view(now int64) {
 		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
-		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.issued[orderID(*s.Order)].opened
+		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.openedMS()
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
 		for _, i := range s.Cohort {
 			if p := t.machine.Path(i); t.folded[p] == nil && len(v.WaitingFor) < named {

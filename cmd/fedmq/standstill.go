@@ -82,7 +82,7 @@ func (s *standstills) what(t watch.TaskView) (string, time.Duration) {
 		names = append(names, m.Path)
 	}
 	after := standsAfter
-	if t.Waiting.Why == "updates" {
+	if t.Waiting.Updates() {
 		after = updatesAfter
 	}
 	return fmt.Sprint(t.Round, t.Attempt, t.Waiting.Why, t.Waiting.Here, strings.Join(names, " ")), after

@@ -12,6 +12,7 @@ type Why string
 const (
 	WhySites   Why = "sites"   // too few members are here for an order
 	WhyUpdates Why = "updates" // members that were asked have not delivered
+	WhyAgain   Why = "again"   // likewise, and the broker or the aggregator was away meanwhile: who drives the machine knows
 	WhyStore   Why = "store"   // the round is averaged and stored
 	WhyBackoff Why = "backoff" // attempts in a row came to nothing: the next one is put off
 	WhyPaused  Why = "paused"  // an operator's resume

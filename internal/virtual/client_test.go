@@ -103,17 +103,22 @@ func own(leaf string) string { return namespace + "/_fl_v1/" + taskName + "/" + 
 
 // view is what the tests read of the round view.
 type view struct {
-	Schema   string         `json:"schema"`
-	Epoch    uint64         `json:"epoch"`
-	Round    uint64         `json:"round"`
-	Attempt  uint32         `json:"attempt"`
-	Phase    string         `json:"phase"`
-	Work     string         `json:"work"`
-	Reason   string         `json:"reason"`
-	Pause    string         `json:"pause"`
-	Accepted int            `json:"accepted"`
-	Members  int            `json:"members"`
-	OpenedMS int64          `json:"opened_ms"`
+	Schema   string `json:"schema"`
+	Epoch    uint64 `json:"epoch"`
+	Round    uint64 `json:"round"`
+	Attempt  uint32 `json:"attempt"`
+	Phase    string `json:"phase"`
+	Work     string `json:"work"`
+	Reason   string `json:"reason"`
+	Pause    string `json:"pause"`
+	Accepted int    `json:"accepted"`
+	Members  int    `json:"members"`
+	OpenedMS int64  `json:"opened_ms"`
+	Waiting  struct {
+		Why     string   `json:"why"`
+		Members []string `json:"members"`
+		SinceMS int64    `json:"since_ms"`
+	} `json:"waiting"`
 	Refusals map[string]int `json:"refusals"`
 	Uploads  uploads        `json:"uploads"`
 }

@@ -41,8 +41,8 @@ func (w *WaitView) sentence(t TaskView, now int64) string {
 	switch w.Why {
 	case "sites":
 		return w.sites(now)
-	case "updates":
-		return w.updates(t, now)
+	case "updates", "again":
+		return w.delivery(t, now)
 	case "store":
 		return fmt.Sprintf("Averaging and storing round %d.", t.Round)
 	case "backoff":
@@ -91,12 +91,19 @@ func (w *WaitView) sites(now int64) string {
 	return s + " Start " + who + ", or lower quorum."
 }
 
-func (w *WaitView) updates(t TaskView, now int64) string {
+// Updates tells whether the task waits for updates.
+func (w *WaitView) Updates() bool { return w.Why == "updates" || w.Why == "again" }
+
+func (w *WaitView) delivery(t TaskView, now int64) string {
 	n := len(w.Members) + w.More
 	if n == 0 {
 		return fmt.Sprintf("Round %d: all has been said, it closes.", t.Round)
 	}
-	s := fmt.Sprintf("Waiting for %d of %s%s: %s.", n, plural(t.Cohort, "site"), lasting(w.SinceMS, now), people(w.Members, w.More, now))
+	since := lasting(w.SinceMS, now)
+	if w.Why == "again" {
+		since = ", again since the broker or the aggregator came back " + Span(now-w.SinceMS) + " ago"
+	}
+	s := fmt.Sprintf("Waiting for %d of %s%s: %s.", n, plural(t.Cohort, "site"), since, people(w.Members, w.More, now))
 	when := "at once"
 	if left := t.DeadlineMS - now; left > 0 {
 		when = "in " + Span(left)

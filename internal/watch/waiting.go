@@ -45,7 +45,7 @@ func (t *task) wait(f *Federation) *WaitView {
 	for _, p := range names {
 		v.Members = append(v.Members, t.who(f, p))
 	}
-	if len(w.Members) == maxWaiting && w.Why == "updates" {
+	if len(w.Members) == maxWaiting && v.Updates() {
 		v.More = max(t.view.Cohort-t.view.Accepted-maxWaiting, 0)
 	}
 	return v

@@ -23,7 +23,8 @@ export function headline(link, owner, t, now) {
 function sentence(w, t, now) {
   switch (w.why) {
     case "sites": return sites(w, now);
-    case "updates": return updates(w, t, now);
+    case "updates": return updates(w, t, now, lasting(w.since_ms, now));
+    case "again": return updates(w, t, now, `, again since the broker or the aggregator came back ${span(now - w.since_ms)} ago`);
     case "store": return `Averaging and storing round ${t.round}.`;
     case "backoff": {
       const left = (w.until_ms ?? 0) - now;
@@ -46,14 +47,14 @@ function sites(w, now) {
   return `Waiting for ${plural(n, "more site")}${since}: ${w.here} of ${w.want} here.${missing} Start ${who}, or ${or}.`;
 }
 
-function updates(w, t, now) {
+function updates(w, t, now, since) {
   const n = (w.members?.length ?? 0) + (w.more ?? 0);
   if (!n) return `Round ${t.round}: all has been said, it closes.`;
   const left = t.deadline_ms - now;
   const when = !t.deadline_ms ? "at the deadline" : left > 0 ? `in ${span(left)}` : "at once";
   const need = w.want - w.here;
   const then = need > 0 ? `${need} more must come, or the attempt is given up ${when}.` : `The round goes on without ${n === 1 ? "it" : "them"} ${when}.`;
-  return `Waiting for ${n} of ${plural(t.cohort, "site")}${lasting(w.since_ms, now)}: ${people(w.members, w.more, now)}. ${then}`;
+  return `Waiting for ${n} of ${plural(t.cohort, "site")}${since}: ${people(w.members, w.more, now)}. ${then}`;
 }
 
 // people lists members with what is known of each.
