@@ -10,7 +10,7 @@
 //
 // The package never writes a payload to its log, never follows what a payload
 // says, and gives no client the session of another user. The rules cited as
-// M1..M11 are those for the library in docs/explain/broker.md.
+// M1..M13 are those for the library in docs/explain/broker.md.
 package broker
 
 import (

@@ -33,6 +33,7 @@ type connectOpts struct {
 	stay               bool   // clean session 0, in MQTT 5 for a day
 	version            byte   // 0 is 4
 	atOnce             uint16 // Receive Maximum
+	longest            uint32 // Maximum Packet Size
 }
 
 // dial sends CONNECT on conn and returns the CONNACK's return code.
@@ -46,7 +47,7 @@ func dial(t *testing.T, conn net.Conn, o connectOpts) (*client, byte) {
 	})
 	go c.read()
 	pk := packets.Packet{ProtocolVersion: c.v, FixedHeader: packets.FixedHeader{Type: packets.Connect}}
-	pk.Properties.ReceiveMaximum = o.atOnce
+	pk.Properties.ReceiveMaximum, pk.Properties.MaximumPacketSize = o.atOnce, o.longest
 	if o.stay {
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 86400, true
 	}

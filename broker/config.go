@@ -86,5 +86,6 @@ func capabilities(maxPacket int) *mqtt.Capabilities {
 	c.MinimumProtocolVersion = 4 // MQTT 3.1.1
 	c.TopicAliasMaximum = 0      // the library asks the access list before it resolves an alias
 	c.SharedSubAvailable = 0
+	c.Compatibilities.NoInheritedPropertiesOnAck = true // acknowledgements are kept, for QoS 2 many
 	return c
 }

@@ -88,7 +88,7 @@ func (c *conn) id() string {
 func (c *conn) saw(p *packet) {
 	switch p.kind {
 	case packets.Connect:
-		c.out.takes(int(p.window))
+		c.out.takes(p.window, p.most)
 	case packets.Puback, packets.Pubcomp:
 		c.out.acknowledged(p.id, true, time.Now())
 	case packets.Pubrec:
@@ -125,7 +125,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if err == nil {
 		return len(p), nil
 	}
-	if errors.Is(err, errDropped) {
+	if errors.Is(err, errDropped) || errors.Is(err, errTooLong) {
 		atomic.AddInt64(&c.hook.server.Info.MessagesDropped, 1)
 	}
 	if errors.Is(err, errStalled) {

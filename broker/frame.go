@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -122,7 +123,8 @@ type packet struct {
 	version byte   // 3 is MQTT 3.1, 4 is 3.1.1
 	id      uint16 // of PUBLISH and acknowledgements
 	reason  byte   // of acknowledgements, MQTT 5
-	window  uint16 // Receive Maximum of CONNECT
+	window  int    // Receive Maximum of CONNECT
+	most    int    // Maximum Packet Size of CONNECT
 }
 
 // shapes are the packets a client may send. CONNECT only comes first.
@@ -188,7 +190,7 @@ func (p *packet) connect(c *cursor) {
 		c.fail("connect flags")
 	}
 	c.u16() // keep-alive
-	p.window = ^uint16(0)
+	p.window, p.most = 1<<16-1, math.MaxInt
 	p.properties(c, packets.Connect)
 	c.text() // client id
 	if flags&connectWill != 0 {

@@ -194,6 +194,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 // its PUBACK for ever (M6). Wildcards in a topic it refuses itself. Likewise what
 // is beyond a limit and has no answer that says so.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	detach(&pk)
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		if strings.HasPrefix(pk.TopicName, "$") {

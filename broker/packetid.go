@@ -29,6 +29,8 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		}
 	}
 	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		pk.Mods.MaxSize = 0 // the queue looks: the library would keep what is too long for the client in flight
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
 		pk.Properties.ReasonString = "" // the code says it; some clients stumble over a text here
 	}

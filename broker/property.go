@@ -52,6 +52,10 @@ var properties = [64]property{
 	packets.PropMaximumPacketSize: {valueFour1, []byte{packets.Connect}},
 }
 
+// maxUser is how many user properties a packet may have: each takes 5 bytes to send
+// and 32 to keep.
+const maxUser = 64
+
 // properties takes the properties of a packet, each once, or nothing before MQTT 5.
 func (p *packet) properties(c *cursor, of byte) {
 	if p.version != 5 {
@@ -59,6 +63,7 @@ func (p *packet) properties(c *cursor, of byte) {
 	}
 	in := cursor{b: c.take(c.varint())}
 	var seen uint64
+	user := 0
 	for len(in.b) > 0 {
 		id := in.varint()
 		if id >= len(properties) || bytes.IndexByte(properties[id].of, of) < 0 {
@@ -69,10 +74,18 @@ func (p *packet) properties(c *cursor, of byte) {
 		if seen>>id&1 != 0 && prop.value != valuePair {
 			in.fail("a property twice")
 		}
+		if prop.value == valuePair {
+			if user++; user > maxUser {
+				in.fail("too many user properties")
+			}
+		}
 		seen |= 1 << id
 		n := in.value(prop.value)
-		if id == int(packets.PropReceiveMaximum) {
-			p.window = uint16(n)
+		switch id {
+		case int(packets.PropReceiveMaximum):
+			p.window = int(n)
+		case int(packets.PropMaximumPacketSize):
+			p.most = int(n)
 		}
 	}
 	if in.bad != "" {

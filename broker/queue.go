@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ const (
 
 var (
 	errDropped = errors.New("broker: message dropped, the client's queue is full")
+	errTooLong = errors.New("broker: message dropped, the client takes none of that size")
 	errStalled = errors.New("broker: the client took nothing and its queue is full")
 )
 
@@ -44,6 +46,7 @@ type queue struct {
 	messages []message
 	held     int            // bytes of messages queued, being written and under way
 	window   int            // messages of QoS 1 and 2 under way
+	most     int            // bytes of a message
 	flight   map[uint16]int // their bytes by packet id, which the client has not acknowledged
 	writing  bool
 	leaving  int       // bytes of messages of QoS 0 being written
@@ -68,7 +71,7 @@ func (m message) size() int { return len(m.b) + len(m.rest) }
 
 func newQueue(limit int, patience time.Duration) *queue {
 	q := &queue{
-		limit: limit, patience: patience, pool: &pool{}, window: 1<<16 - 1, flight: map[uint16]int{},
+		limit: limit, patience: patience, pool: &pool{}, window: 1<<16 - 1, most: math.MaxInt, flight: map[uint16]int{},
 		lost: func(uint16) {}, kept: func(uint16) []byte { return nil },
 	}
 	q.changed.L = &q.mu
@@ -82,10 +85,11 @@ func (q *queue) grow(limit int) {
 	q.mu.Unlock()
 }
 
-// takes sets how many messages of QoS 1 and 2 the client takes at once.
-func (q *queue) takes(n int) {
+// takes sets how many messages of QoS 1 and 2 the client takes at once, and how
+// many bytes of a message.
+func (q *queue) takes(n, bytes int) {
 	q.mu.Lock()
-	q.window = n
+	q.window, q.most = n, bytes
 	q.mu.Unlock()
 }
 
@@ -107,6 +111,9 @@ func (q *queue) add(p []byte, now time.Time) error {
 	case !isMessage:
 		q.answers = append(q.answers, bytes.Clone(p))
 		q.waiting += len(p)
+	case len(p) > q.most:
+		q.drop(m.id)
+		return errTooLong
 	case q.fits(len(p)) || again: // what a session is owed is bounded elsewhere
 		if len(q.messages) == 0 {
 			q.progress = now
@@ -116,13 +123,18 @@ func (q *queue) add(p []byte, now time.Time) error {
 	case !q.writing && now.Sub(q.progress) > q.patience: // of a slow reader the writer is the judge
 		return errStalled
 	default:
-		if m.id > 0 {
-			q.lost(m.id)
-		}
+		q.drop(m.id)
 		return errDropped
 	}
 	q.changed.Broadcast()
 	return nil
+}
+
+// drop says that a message does not go out.
+func (q *queue) drop(id uint16) {
+	if id > 0 {
+		q.lost(id)
+	}
 }
 
 // copy makes p the message's own; a long payload it shares with the library.

@@ -59,7 +59,7 @@ func TestQueueKeepsToTheWindow(t *testing.T) {
 	t.Parallel()
 	var now time.Time
 	q := newQueue(1<<20, writeWithin)
-	q.takes(2)
+	q.takes(2, 1000)
 	for _, p := range [][]byte{pub(t, 1, false, 9), pub(t, 0, false, 9), pub(t, 2, false, 9), pub(t, 3, false, 9), pub(t, 0, false, 9), {0xd0, 0}, pub(t, 4, false, 9)} {
 		if err := q.add(p, now); err != nil {
 			t.Fatal(err)

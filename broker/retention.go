@@ -11,12 +11,15 @@ import (
 // messageOverhead is what the library needs for a message besides its bytes.
 const messageOverhead = 1 << 10
 
+// pairOverhead is what two strings need besides theirs.
+const pairOverhead = 32
+
 // sizeOf is what a message costs that is kept, in bytes.
 func sizeOf(pk *packets.Packet) int {
 	p := &pk.Properties
 	n := messageOverhead + len(pk.TopicName) + len(pk.Payload) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
 	for _, u := range p.User {
-		n += len(u.Key) + len(u.Val)
+		n += pairOverhead + len(u.Key) + len(u.Val)
 	}
 	return n
 }

@@ -77,8 +77,8 @@ func TestRetainedPropertiesCount(t *testing.T) {
 	plain := sizeOf(&pk)
 	pk.Properties.User = []packets.UserProperty{{Key: strings.Repeat("k", 1000), Val: strings.Repeat("v", 2000)}}
 	pk.Properties.CorrelationData, pk.Properties.ResponseTopic, pk.Properties.ContentType = make([]byte, 100), "response", "type"
-	if got := sizeOf(&pk) - plain; got != 3112 {
-		t.Errorf("properties of 3112 bytes count %d", got)
+	if got := sizeOf(&pk) - plain; got != 3112+32 {
+		t.Errorf("properties of 3112 bytes and two strings count %d", got)
 	}
 }
 

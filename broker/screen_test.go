@@ -193,6 +193,30 @@ func TestScreenRefuses(t *testing.T) {
 	}
 }
 
+// User properties may come again, but not for ever: they cost more to keep than to send.
+func TestUserPropertiesAreBounded(t *testing.T) {
+	t.Parallel()
+	for n, ok := range map[int]bool{maxUser: true, maxUser + 1: false} {
+		for name, pk := range map[string]packets.Packet{
+			"PUBLISH":   {FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a"},
+			"SUBSCRIBE": {FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1, Filters: packets.Subscriptions{{Filter: "a"}}},
+		} {
+			pk.ProtocolVersion, pk.Properties.User = 5, make([]packets.UserProperty, n)
+			var b bytes.Buffer
+			encode := pk.PublishEncode
+			if name == "SUBSCRIBE" {
+				encode = pk.SubscribeEncode
+			}
+			if err := encode(&b); err != nil {
+				t.Fatal(err)
+			}
+			if made, err := passes(t, 5, b.Bytes()); len(made) == 1 != ok {
+				t.Errorf("%s with %d user properties: %d pass, %v", name, n, len(made), err)
+			}
+		}
+	}
+}
+
 // A CONNECT is checked with the same eyes.
 func TestScreenOfConnect(t *testing.T) {
 	t.Parallel()
