@@ -89,6 +89,7 @@ func (a *accountant) enter(c net.Conn) (p, oldest *pass, r Reason) {
 	a.waiting[p] = struct{}{}
 	if len(a.waiting) > a.limits.Connecting {
 		oldest = a.busiest()
+		a.remove(oldest) // at once: the next one that comes in needs another's place
 	}
 	return p, oldest, 0
 }
@@ -178,6 +179,11 @@ func (a *accountant) remember(u *account, id string) {
 func (a *accountant) leave(p *pass) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.remove(p)
+}
+
+// remove gives a connection's place back, once; mu is held.
+func (a *accountant) remove(p *pass) {
 	h := a.hosts[p.host]
 	if h == nil {
 		return // it was never in
@@ -192,7 +198,7 @@ func (a *accountant) leave(p *pass) {
 		}
 		a.in--
 	default:
-		return // it was refused at the door
+		return // it was refused at the door, or made room
 	}
 	if h.all--; h.all == 0 {
 		delete(a.hosts, p.host)
