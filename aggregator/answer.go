@@ -19,6 +19,7 @@ import (
 type counts struct {
 	bytesUp, bytesDown int64
 	refused            map[string]int // unauthenticated refusals by reason
+	asked              int            // doctors answered
 }
 
 // answers limits what anybody can provoke: one unauthenticated answer and one
@@ -68,6 +69,20 @@ func (t *task) refuse(path string, h wire.Header, err error) {
 		t.answers.answeredMS = now
 		t.reply(path, wire.RefusalReply{Round: h.Round, Attempt: h.Attempt, Reason: reason.String(), Detail: detail})
 	}
+}
+
+// answerDoctor says nothing to a doctor that asked at a member's path whether it is
+// heard, and counts it where people read (W-42): so it knows an answer that the
+// access list keeps from it. Who asks is not proven, as in refuse.
+func (t *task) answerDoctor(path string) {
+	now := t.a.nowMS()
+	if now-t.answers.answeredMS < 1000 {
+		return
+	}
+	t.answers.answeredMS = now
+	t.counts.asked++
+	t.viewDue = true
+	t.a.conn.Post(link.Message{Topic: t.topics.Reply(path), QoS: 1})
 }
 
 // count counts a refusal that nobody is proven to have earned.

@@ -97,6 +97,7 @@ type roundView struct {
 	DeadlineMS  uint64         `json:"deadline_ms"` // duration
 	Last        summary        `json:"last"`
 	Refusals    map[string]int `json:"refusals,omitempty"` // unauthenticated, since the start
+	Asked       int            `json:"asked,omitempty"`    // questions of fedmq doctor that were answered, since the start
 	Security    string         `json:"security"`
 }
 
@@ -146,7 +147,7 @@ func (t *task) view(now int64) {
 		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
 		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
 		Waiting: t.waiting(now), Away: t.machine.Away(named),
-		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Security: t.a.security(),
+		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Asked: t.counts.asked, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.openedMS()

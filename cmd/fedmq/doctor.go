@@ -47,7 +47,8 @@ connections at a time. Exit code 1: the broker cannot be used as it is.
 
 finds mistakes in the broker's access list: it tries each topic of the party with the
 party's own user and prints the lines that are missing, as Mosquitto writes them. Writes
-are judged by MQTT 5, reads by what comes; for what nobody has retained, --as names the
+are judged by MQTT 5, reads by what comes: what is retained, and what an aggregator
+that runs answers a site. Without one, and for an aggregator's own list, --as names the
 other party, which says it. Nothing of it is retained, and nobody acts on it. Exit code
 1: a line is missing.`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // List says which lines of the broker's access list a party lacks, as Mosquitto
@@ -29,10 +30,11 @@ const ListSchema = "fedmq.access.v1"
 const (
 	listTime  = time.Minute     // all of it
 	listQuiet = 1 * time.Second // nothing more comes
+	listMost  = 5 * time.Second // of listening without a break
 )
 
-// CheckList tries what a party writes and reads with its own user, and for what is not
-// retained has another party say something, if there is one. Writes are judged by
+// CheckList tries what a party writes and reads with its own user. What is not retained
+// another party says, if there is one, or the owner that runs, which a site asks. Writes are judged by
 // the PUBACK of MQTT 5, the Last Will by what the other party hears of it, reads by
 // what comes: a broker may grant a subscription and deliver nothing. It publishes
 // empty messages, which every party takes for nothing, and for JSON a word that no
@@ -62,7 +64,7 @@ type access struct {
 	other   *Party
 	verdict map[string]Verdict // by line
 	sub     *link.Probe        // reads as me
-	got     map[string]bool    // topics heard
+	got     map[string][]byte  // by topic, the newest payload heard
 }
 
 // lines are those that the party needs, in the order of the list.
@@ -94,12 +96,12 @@ func (a *access) judge(line string, v Verdict) {
 }
 
 func (a *access) run(ctx context.Context) error {
-	a.got = map[string]bool{}
+	a.got = map[string][]byte{}
 	if err := a.listen(ctx); err != nil {
 		return err
 	}
 	defer func() { a.sub.Close() }()
-	a.gather(ctx) // what is retained
+	a.gather(ctx, listQuiet, nil) // what is retained
 	said := map[string]bool{}
 	if err := a.write(ctx, said); err != nil {
 		return err
@@ -109,7 +111,10 @@ func (a *access) run(ctx context.Context) error {
 			return err
 		}
 	}
-	a.gather(ctx)
+	a.gather(ctx, listQuiet, nil)
+	if err := a.ask(ctx, said); err != nil {
+		return err
+	}
 	a.hear(said)
 	return ctx.Err()
 }
@@ -149,15 +154,16 @@ func (a *access) listen(ctx context.Context) (err error) {
 	return nil
 }
 
-// gather takes in what has come.
-func (a *access) gather(ctx context.Context) {
-	for {
+// gather takes in what comes until nothing more does, or enough is there. A federation
+// at work is never quiet.
+func (a *access) gather(ctx context.Context, quiet time.Duration, enough func() bool) {
+	for end := time.Now().Add(listMost); time.Now().Before(end) && (enough == nil || !enough()); {
 		var m link.Message
-		ok, err := soon(ctx, listQuiet, func(ctx context.Context) (err error) { m, err = a.sub.Receive(ctx); return err })
+		ok, err := soon(ctx, quiet, func(ctx context.Context) (err error) { m, err = a.sub.Receive(ctx); return err })
 		if err != nil || !ok {
 			return
 		}
-		a.got[m.Topic] = true
+		a.got[m.Topic] = m.Payload
 	}
 }
 
@@ -206,7 +212,7 @@ func openWriter(ctx context.Context, p *Party) (*link.Probe5, error) {
 func (p *Party) word(topic string) link.Message {
 	m := link.Message{Topic: topic, QoS: 1}
 	if t, err := p.ns.Parse(topic); err == nil && t.Kind.JSON() && t.Kind != topics.Command {
-		m.Payload = []byte(`{"doctor":true}`)
+		m.Payload = []byte(wire.DoctorWord)
 	}
 	return m
 }
@@ -310,8 +316,8 @@ func (a *access) hear(said map[string]bool) {
 		for t := range a.got {
 			came = came || topics.Match(f, t)
 		}
-		for t := range said {
-			spoken = spoken || topics.Match(f, t)
+		for t, ok := range said {
+			spoken = spoken || ok && topics.Match(f, t)
 		}
 		switch {
 		case came:
@@ -335,7 +341,7 @@ func (l *List) Text() string {
 		lines []string
 	}{
 		{"missing; as Mosquitto writes them:", l.Missing},
-		{"not known: nothing came that could have; name the other party's configuration with --as:", l.Unknown},
+		{"not known: nothing came that could have; start the other party, or name its configuration with --as:", l.Unknown},
 	} {
 		if len(part.lines) > 0 {
 			fmt.Fprintf(&b, "\n%s\n\nuser %s\n%s\n", part.head, user, strings.Join(part.lines, "\n"))

@@ -16,6 +16,13 @@ type Party struct {
 	state  string        // where its Last Will goes
 	writes []string      // topics
 	reads  []string      // filters, most of them topics
+	asks   []ask         // of a site
+}
+
+// ask is how a site asks whether a task's owner hears it (W-42).
+type ask struct {
+	join, reply, round string
+	retained           []string // what an owner that runs has said
 }
 
 // TaskAt is a task and the path of the node that owns it.
@@ -37,6 +44,7 @@ func Site(cfg link.Config, ns topics.Namespace, path string, tasks []TaskAt) (Pa
 		p.rules = append(p.rules, ns.Rules(topics.Party{Role: topics.RoleSite, Path: path, Owner: t.Owner})...)
 		p.writes = append(p.writes, own.State(), own.Status(), own.Join(), own.Update(), own.Part(), own.Need())
 		p.reads = append(p.reads, owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Model(), owner.ModelPart(0, 0), owner.Reply(path))
+		p.asks = append(p.asks, ask{own.Join(), owner.Reply(path), owner.Round(), []string{owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Model()}})
 	}
 	p.once()
 	return p, nil

@@ -32,7 +32,7 @@ var layers = map[string]layer{
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
-	"internal/doctor":   {imports: []string{"topics", "internal/link"}},
+	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
 	"internal/near":     {},                                     // the word that was meant

@@ -120,6 +120,7 @@ type view struct {
 		SinceMS int64    `json:"since_ms"`
 	} `json:"waiting"`
 	Refusals map[string]int `json:"refusals"`
+	Asked    int            `json:"asked"`
 	Uploads  uploads        `json:"uploads"`
 }
 
