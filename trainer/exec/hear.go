@@ -16,19 +16,25 @@ type heard struct {
 }
 
 // maxBraces is how many places of a line are tried as the beginning of a
-// message.
+// message that does not begin with its type.
 const maxBraces = 64
 
-// meant is how a line begins that is meant as a message: damaged, it is an
-// error and no text, or the agent would wait for it for ever.
-var meant = regexp.MustCompile(`^\s*\{\s*"type"\s*:\s*"(hello|progress|done|error)"`)
+// meant is how a message begins: damaged, it is an error and no text, or the
+// agent would wait for it for ever.
+var meant = regexp.MustCompile(`\{\s*"type"\s*:\s*"(hello|progress|done|error)"`)
 
 // messageIn finds the message of a line: an object with a type, alone or
 // behind text that was printed without a line feed. A line without one is
-// text, all of it.
+// text, all of it; so is a JSON value of the program's own, whatever it holds.
 func messageIn(line []byte) (text, message []byte) {
-	if meant.Match(line) || typed(line, "") {
+	if typed(line, "") {
 		return nil, line
+	}
+	if json.Valid(line) {
+		return line, nil
+	}
+	if begin := meant.FindIndex(line); begin != nil {
+		return line[:begin[0]], line[begin[0]:]
 	}
 	at := 0
 	for range maxBraces {
@@ -37,7 +43,7 @@ func messageIn(line []byte) (text, message []byte) {
 			break
 		}
 		at += next
-		if typed(line[at:], typeHello, typeProgress, typeDone, typeError) || at > 0 && meant.Match(line[at:]) {
+		if typed(line[at:], typeHello, typeProgress, typeDone, typeError) {
 			return line[:at], line[at:]
 		}
 		at++
@@ -68,18 +74,23 @@ type ear struct {
 	glued *atomic.Bool // said already
 }
 
-// hear reads one line; there is nothing for the caller in text.
-func (e ear) hear(line []byte, cut bool) (h heard, ok bool) {
+// hear reads one line, or head and tail of one that is longer than a message
+// may be; there is nothing for the caller in text.
+func (e ear) hear(line, tail []byte) (h heard, ok bool) {
 	text, message := messageIn(line)
-	if len(text) > 0 {
-		e.talk.line(text, cut && message == nil)
+	switch {
+	case tail != nil && message != nil:
+		h.err = broken("standard output: a message longer than %d bytes", maxLine)
+		return h, true
+	case tail != nil: // a long text, which a message may end
+		_, message = messageIn(tail)
+	}
+	if text = bytes.TrimSpace(text); len(text) > 0 {
+		e.talk.line(text, tail != nil)
 	}
 	switch {
 	case message == nil:
 		return h, false
-	case cut:
-		h.err = broken("standard output: a message longer than %d bytes", maxLine)
-		return h, true
 	case len(text) > 0 && !e.glued.Swap(true):
 		e.talk.log.Warn().Msg("a message stood behind text that had no line feed and was found there: end what you print with one, or print to standard error")
 	}
@@ -92,14 +103,14 @@ func (p *process) read(out io.Reader) {
 	defer close(p.lines)
 	buf, e := bufio.NewReaderSize(out, 64<<10), ear{talk: p.talk, glued: p.cfg.glued}
 	for {
-		line, cut, err := readLine(buf, maxLine)
+		line, tail, err := readLine(buf, maxLine)
 		if err != nil {
 			return
 		}
 		if len(line) == 0 {
 			continue
 		}
-		h, ok := e.hear(line, cut)
+		h, ok := e.hear(line, tail)
 		if !ok {
 			continue
 		}

@@ -56,13 +56,13 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, t trainer.Trainer) 
 func receive(ctx context.Context, in io.Reader, requests chan<- request) error {
 	buf := bufio.NewReader(in)
 	for {
-		line, cut, err := readLine(buf, maxLine)
+		line, tail, err := readLine(buf, maxLine)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
-		case cut:
+		case tail != nil:
 			return fmt.Errorf("trainer/exec: a request longer than %d bytes", maxLine)
 		case len(line) == 0:
 			continue

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -11,24 +12,26 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// readLine returns the next line without its end, at most limit bytes of it;
-// cut says that there was more, which has been skipped.
-func readLine(r *bufio.Reader, limit int) (line []byte, cut bool, err error) {
+// readLine returns the next line without its end. Of one that is longer than
+// limit it returns two parts of limit bytes, its head and its tail; else tail is
+// nil.
+func readLine(r *bufio.Reader, limit int) (head, tail []byte, err error) {
+	var line []byte
 	for {
 		part, err := r.ReadSlice('\n')
-		if room := limit - len(line); len(part) > room {
-			trimmed := strings.TrimRight(string(part[room:]), "\r\n")
-			cut = cut || trimmed != ""
-			part = part[:room]
+		if line = append(line, part...); len(line) > 4*limit { // what is between head and tail
+			line = append(line[:limit], line[len(line)-2*limit:]...)
 		}
-		line = append(line, part...)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
+			continue
 		case err != nil && len(line) == 0:
-			return nil, cut, err
-		default:
-			return []byte(strings.TrimRight(string(line), "\r\n")), cut, nil
+			return nil, nil, err
 		}
+		if line = bytes.TrimRight(line, "\r\n"); len(line) > limit {
+			return line[:limit], line[len(line)-limit:], nil
+		}
+		return line, nil, nil
 	}
 }
 
@@ -60,14 +63,14 @@ func newTalk(log zerolog.Logger) *talk {
 func (t *talk) drain(r io.Reader) {
 	buf := bufio.NewReader(r)
 	for {
-		line, cut, err := readLine(buf, maxLogLine)
+		line, tail, err := readLine(buf, maxLogLine)
 		if err != nil {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.flush()
 			return
 		}
-		t.line(line, cut)
+		t.line(line, tail != nil)
 	}
 }
 

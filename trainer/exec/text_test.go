@@ -12,15 +12,16 @@ import (
 
 func TestReadLine(t *testing.T) {
 	t.Parallel()
-	in := "short\r\n\n" + strings.Repeat("a", 40) + "\n" + strings.Repeat("b", 41) + "\nlast"
+	in := "short\r\n\n" + strings.Repeat("a", 40) + "\n" + strings.Repeat("b", 41) + "\n" + strings.Repeat("c", 1000) + strings.Repeat("d", 1000) + "end\nlast"
 	r := bufio.NewReaderSize(strings.NewReader(in), 16)
 	for _, want := range []struct {
 		line string
-		cut  bool
-	}{{"short", false}, {"", false}, {strings.Repeat("a", 40), false}, {strings.Repeat("b", 40), true}, {"last", false}} {
-		line, cut, err := readLine(r, 40)
-		if err != nil || string(line) != want.line || cut != want.cut {
-			t.Errorf("%q, %v, %v; want %q, %v", line, cut, err, want.line, want.cut)
+		tail string
+	}{{"short", ""}, {"", ""}, {strings.Repeat("a", 40), ""}, {strings.Repeat("b", 40), strings.Repeat("b", 40)},
+		{strings.Repeat("c", 40), strings.Repeat("d", 37) + "end"}, {"last", ""}} {
+		line, tail, err := readLine(r, 40)
+		if err != nil || string(line) != want.line || string(tail) != want.tail {
+			t.Errorf("%q, %q, %v; want %q, %q", line, tail, err, want.line, want.tail)
 		}
 	}
 	if _, _, err := readLine(r, 40); err == nil {

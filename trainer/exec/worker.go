@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -106,6 +107,8 @@ func (t *Trainer) fail(err error) error {
 	switch {
 	case err == nil:
 		err = errors.New(p.epitaph())
+	case ended && strings.Contains(p.talk.lastLine(), err.Error()): // it has said it twice
+		err = fmt.Errorf("ended (%s): %w", p.state, err)
 	case ended && !errors.Is(err, ErrProtocol):
 		err = fmt.Errorf("%s (%w)", p.epitaph(), err)
 	}
