@@ -25,7 +25,7 @@ class Refused(ValueError):
 def arrays(what: str, value: Any) -> Mapping[str, Array]:
     """A mapping of names to arrays."""
     if not isinstance(value, Mapping):
-        raise Refused(f"{what} returned {_kind(value)}: want arrays by the names of their tensors, such as {{\"coef\": array}}")
+        raise Refused(f"{what} returned {kind(value)}: want arrays by the names of their tensors, such as {{\"coef\": array}}")
     for name in value:
         if not isinstance(name, str):
             raise Refused(f"{what} returned a mapping with the key {name!r}: want names of tensors")
@@ -91,7 +91,7 @@ def numbers(value: Any) -> Dict[str, float]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise Refused(f"evaluate returned {_kind(value)}: want sums by name, such as those of fedmq_trainer.classification or regression")
+        raise Refused(f"evaluate returned {kind(value)}: want sums by name, such as those of fedmq_trainer.classification or regression")
     out = {}
     for name, v in value.items():
         if name in _MEANS:
@@ -99,7 +99,7 @@ def numbers(value: Any) -> Dict[str, float]:
                           " as fedmq_trainer.classification and regression do")
         try:
             out[str(name)] = float(v)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise Refused(f"evaluate returned {name!r} as {v!r:.60}, want a number") from None
     if len(out) > _MOST:
         raise Refused(f"evaluate returned {len(out)} numbers, at most {_MOST} travel")
@@ -138,6 +138,7 @@ def told(e: BaseException) -> str:
     return str(e)[:2000] if isinstance(e, Refused) else f"{type(e).__name__}: {e}"[:2000]
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """What a value is, with its article."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

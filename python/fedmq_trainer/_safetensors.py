@@ -88,8 +88,10 @@ def encode(tensors: Mapping[str, Array], rules: Optional[Mapping[str, str]] = No
     arrays = {name: _carried(name, a) for name, a in tensors.items()}
     special = {name: rule for name, rule in (rules or {}).items() if rule != "mean"}
     for name, rule in special.items():
-        if rule not in _RULES or name not in arrays:
-            raise ValueError(f"rule {rule!r} of tensor {name!r}: want one of {', '.join(_RULES)} for a tensor of the model")
+        if rule not in _RULES:
+            raise ValueError(f"rule {rule!r} of tensor {name!r}: want one of {', '.join(_RULES)}")
+        if name not in arrays:
+            raise ValueError(f"a rule for {name!r}, which is no tensor of the model: {', '.join(sorted(arrays)[:5])}")
     meta = dict(metadata or {})
     if special:
         meta[_RULES_KEY] = _json({name: special[name] for name in sorted(special, key=_order)})
@@ -119,6 +121,8 @@ def _named(name: str) -> str:
     """Refuse what stands for bytes that are no text: two names could fall together."""
     if "\ufffd" in name or any("\ud800" <= c <= "\udfff" for c in name):
         raise BadFile(f"tensor {name!r}: the name is no UTF-8")
+    if name == _META:
+        raise BadFile(f"tensor {name!r}: the name is that of a file's metadata")
     return name
 
 

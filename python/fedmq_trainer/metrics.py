@@ -14,8 +14,7 @@ def classification(actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int
     """Sums for classes numbered from 0: rows, hits, and the confusion matrix
     (with more than 15 classes its diagonal and margins). The aggregator shows
     accuracy and macro F1, and with ``loss_sum`` the mean loss."""
-    a = np.asarray(actual, dtype=np.int64).ravel()
-    p = np.asarray(predicted, dtype=np.int64).ravel()
+    a, p = _classes("actual", actual, classes), _classes("predicted", predicted, classes)
     if a.shape != p.shape:
         raise ValueError(f"{a.size} actual and {p.size} predicted classes")
     cells = np.zeros((classes, classes), dtype=np.int64)
@@ -31,6 +30,17 @@ def classification(actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int
         out.update({f"actual.{i}": float(n) for i, n in enumerate(cells.sum(1)) if n})
         out.update({f"predicted.{j}": float(n) for j, n in enumerate(cells.sum(0)) if n})
     return out
+
+
+def _classes(what: str, values: npt.ArrayLike, classes: int) -> "npt.NDArray[np.int64]":
+    """Numbers of classes. A probability would count as class 0, -1 as the last one."""
+    v = np.asarray(values).ravel()
+    with np.errstate(invalid="ignore"):
+        number = v.astype(np.int64) if v.dtype.kind in "iubf" else np.full(v.shape, -1, np.int64)
+    odd = v[(number != v) | (number < 0) | (number >= classes)]
+    if odd.size:
+        raise ValueError(f"{what} classes: {odd.tolist()[0]!r:.60} is none of 0 to {classes - 1}: want the number of the class of each row")
+    return number
 
 
 def regression(actual: npt.ArrayLike, predicted: npt.ArrayLike, loss_sum: Optional[float] = None) -> Dict[str, float]:

@@ -47,6 +47,11 @@ def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tu
 _USUAL = {"classes_", "n_features_in_", "feature_names_in_", "n_iter_", "t_", "loss_function_", "_loss_function_", "_expanded_class_weight"}
 
 
+# Parameters that partial_fit passes over: one pass over what it is given, and the
+# seed is the round's.
+_VOID = {"random_state", "max_iter", "tol", "early_stopping", "validation_fraction", "n_iter_no_change", "warm_start"}
+
+
 class _Rows:
     def __init__(self, x: Array, y: Array) -> None:
         if x.ndim != 2 or len(x) != len(y):
@@ -60,8 +65,11 @@ class Linear:
     def __init__(self, estimator: Any, rows: _Rows, classes: Optional[Sequence[Any]], zscore: bool) -> None:
         if not hasattr(estimator, "partial_fit"):
             raise ValueError(f"{type(estimator).__name__} has no partial_fit; try SGDClassifier(loss='log_loss') or SGDRegressor()")
-        if is_classifier(estimator) and classes is None:
-            raise ValueError("classes: want the labels of all sites, in one order")
+        if is_classifier(estimator) != (classes is not None):
+            raise _answers.Refused("classes: want the labels of all sites, in one order" if classes is None else
+                                   f"classes has no effect: {type(estimator).__name__} is no classifier")
+        if classes is not None and len(set(classes)) != len(classes):
+            raise _answers.Refused(f"classes: a label stands twice in {list(classes)!r:.200}")
         self.estimator, self.rows, self.zscore = estimator, rows, zscore
         self.classes = np.asarray(classes) if classes is not None else None
         self.first_call = {"classes": self.classes} if is_classifier(estimator) else {}
@@ -77,8 +85,8 @@ class Linear:
         return e
 
     def settings(self) -> Sequence[str]:
-        """The settings that a round may have."""
-        return ["epochs", *(name for name in self.estimator.get_params() if name != "random_state")]
+        """The settings that a round may have: those with an effect on partial_fit."""
+        return ["epochs", *(name for name in self.estimator.get_params() if name not in _VOID)]
 
     def make_room(self, e: Any) -> None:
         """Have the estimator lay out its weights."""
@@ -112,7 +120,9 @@ class Linear:
 
     def train(self, model: Dict[str, Array], job: Job) -> Dict[str, Array]:
         params = dict(job.settings)
-        epochs = int(params.pop("epochs", 1))
+        epochs = params.pop("epochs", 1)
+        if type(epochs) is not int or epochs < 1:
+            raise _answers.Refused(f"epochs is {epochs!r:.60}, want a whole number of passes, 1 or more")
         e = self.load(model, random_state=job.seed_int % 2**32, **params)
         x, rng = self.scaled(self.rows.x, model), job.rng()
         for _ in job.steps(range(epochs)):
@@ -125,6 +135,8 @@ class Linear:
         if self.classes is None:
             return metrics.regression(rows.y, predicted)
         number = {label: i for i, label in enumerate(self.classes.tolist())}
+        if strange := sorted(set(rows.y.tolist()) - set(number), key=str):
+            raise _answers.Refused(f"the test rows have the label {strange[0]!r:.60}, which is none of classes: {list(number)!r:.200}")
         return metrics.classification([number[v] for v in rows.y.tolist()], [number[v] for v in predicted.tolist()], len(number))
 
     def first(self, job: Job) -> Dict[str, Array]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from . import _run
-from ._answers import Refused
+from ._answers import Refused, kind
 from ._job import Job
 from ._safetensors import BF16, Array
 
@@ -33,8 +33,8 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
 
     ``model`` is the module, or better a function that makes one: then a first
     model is drawn from the federation's seed. ``train(module, job)`` trains it
-    where it is, or returns another module of the same tensors; it is in training
-    mode and holds the global weights. ``settings`` names those that the script reads.
+    where it is, or returns another module of the same tensors, or the
+    ``state_dict()`` of one; it is in training mode and holds the global weights. ``settings`` names those that the script reads.
     ``evaluate(module, job)`` returns sums (:func:`fedmq_trainer.classification`);
     the module is in evaluation mode, without gradients.
     """
@@ -50,8 +50,7 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         torch.manual_seed(job.seed_int)
         put(module, weights)
         module.train()
-        other = train(module, job)
-        return get(other if isinstance(other, torch.nn.Module) else module)
+        return _trained_state(module, train(module, job), weights)
 
     def measure(weights: Dict[str, Array], job: Job) -> Optional[Mapping[str, float]]:
         assert evaluate is not None
@@ -67,6 +66,20 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
 
     _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=all_rules, settings=settings,
              check=lambda: _trainable(module, all_rules), name=f"PyTorch {torch.__version__}")
+
+
+def _trained_state(module: torch.nn.Module, returned: Any, before: Mapping[str, Array]) -> Dict[str, Array]:
+    """The weights that a training function means: of the module or the state that
+    it has returned, else of the module that it was given."""
+    if isinstance(returned, torch.nn.Module):
+        return get(returned)
+    if isinstance(returned, Mapping) and any(isinstance(v, torch.Tensor) for v in returned.values()):
+        return {name: _array(t) for name, t in returned.items() if _travels(t)}
+    after = get(module)
+    if before and all(after[name].tobytes() == a.tobytes() for name, a in before.items()):
+        what = "nothing" if returned is None else kind(returned)
+        raise Refused(f"train returned {what} and left the module's weights as they were: train the module that it is given, or return the trained one")
+    return after
 
 
 def _rules(module: torch.nn.Module, given: Mapping[str, str]) -> Dict[str, str]:

@@ -9,6 +9,14 @@ def test_classification():
     assert m == {"n": 4, "correct": 2, "loss": 2.5, "confusion.0.0": 1, "confusion.0.1": 1, "confusion.1.1": 1, "confusion.2.1": 1}
 
 
+def test_what_is_no_class():
+    """Truncated to a whole number, a probability would be class 0; -1 is the last place of an array."""
+    for what in ([0.9, 0.2], [0, -1], [1, 2], [0, np.nan], ["a", "b"], [[0.1, 0.9]]):
+        with pytest.raises(ValueError, match="predicted classes: .* is none of 0 to 1: want the number of the class of each row"):
+            fm.classification([0, 1], what, 2)
+    assert fm.classification([False, True], [0.0, 1.0], 2)["correct"] == 2
+
+
 def test_many_classes_fit_an_update():
     rng = np.random.default_rng(2)
     a, p = rng.integers(0, 80, 5000), rng.integers(0, 80, 5000)

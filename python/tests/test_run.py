@@ -107,7 +107,7 @@ RETURNS = """
 
     def evaluate(m, job):
         return {"tuple": (0.5, 10, {}), "text": {"n": 3, "loss": "low"}, "none": None,
-                "mean": {"n": 10, "accuracy": 0.9}, "many": {f"m{i}": i for i in range(300)}}[job.settings["how"]]
+                "large": {"n": 10, "loss": 10**400}, "mean": {"n": 10, "accuracy": 0.9}, "many": {f"m{i}": i for i in range(300)}}[job.settings["how"]]
 
     fm.run(samples=4.0, train=train, evaluate=evaluate, init=lambda job: [np.zeros(2)], settings=("how",))
 """
@@ -131,6 +131,7 @@ def test_returns(tmp_path):
         for how, why in {
             "tuple": "evaluate returned a tuple: want sums by name, such as those of fedmq_trainer.classification or regression",
             "text": "evaluate returned 'loss' as 'low', want a number",
+            "large": f"evaluate returned 'loss' as {10**400!r:.60}, want a number",
             "mean": "evaluate returned 'accuracy', which cannot be pooled: send n (rows) and correct (a sum over them),"
                     " as fedmq_trainer.classification and regression do",
             "many": "evaluate returned 300 numbers, at most 256 travel",

@@ -48,7 +48,8 @@ def test_refuses_to_write():
     for tensors, rules, text in [
         ({"mask": np.zeros(3, bool)}, None, "'mask' is bool"),
         ({"w": np.zeros(3)}, {"w": "sum"}, "rule 'sum'"),
-        ({"w": np.zeros(3)}, {"v": "keep"}, "tensor 'v'"),
+        ({"w": np.zeros(3)}, {"v": "keep"}, "a rule for 'v', which is no tensor of the model: w"),
+        ({"__metadata__": np.zeros(3)}, None, "the name is that of a file's metadata"),
     ]:
         with pytest.raises(ValueError, match=text):
             st.encode(tensors, rules)

@@ -3,6 +3,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
+from sklearn.base import is_classifier  # noqa: E402
 from sklearn.linear_model import LinearRegression, Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor  # noqa: E402
 from sklearn.naive_bayes import GaussianNB  # noqa: E402
 from sklearn.neural_network import MLPRegressor  # noqa: E402
@@ -28,7 +29,7 @@ CLASSIFIER = """
 def test_classifier(tmp_path):
     with Agent(tmp_path, CLASSIFIER) as a:
         assert a.hello["samples"] == 90 and a.hello["statistics"]
-        assert {"epochs", "alpha"} < set(a.hello["settings"]) and "random_state" not in a.hello["settings"]
+        assert {"epochs", "alpha"} < set(a.hello["settings"]) and not {"random_state", "max_iter", "tol"} & set(a.hello["settings"])
         first = a.ask("init")[1]["file"]
         assert first.tensors["coef"].shape == (3, 2) and not first.tensors["coef"].any()
         assert first.rules == {"fedmq.mean": "keep", "fedmq.sd": "keep"}
@@ -42,6 +43,8 @@ def test_classifier(tmp_path):
         score = a.ask("evaluate", trained)[1]["metrics"]
         assert score["n"] == 90 and score["correct"] > 80
         assert "ValueError" in a.ask("train", model, {"no_such_parameter": 1})[1]["message"]
+        for epochs in (0, -1, 2.5, True, None, "3"):
+            assert a.ask("train", model, {"epochs": epochs})[1]["message"] == f"epochs is {epochs!r}, want a whole number of passes, 1 or more"
 
 
 def test_weights_are_the_models():
@@ -59,6 +62,13 @@ def test_refuses():
         helper.Linear(LinearRegression(), rows, None, False)
     with pytest.raises(ValueError, match="labels of all sites"):
         helper.Linear(SGDClassifier(), rows, None, False)
+    with pytest.raises(ValueError, match="classes: a label stands twice"):
+        helper.Linear(SGDClassifier(), rows, [0, 1, 1], False)
+    with pytest.raises(ValueError, match="classes has no effect: SGDRegressor is no classifier"):
+        helper.Linear(SGDRegressor(), rows, [0, 1], False)
+    with pytest.raises(ValueError, match="the test rows have the label 2, which is none of classes"):
+        linear = helper.Linear(SGDClassifier(), rows, [0, 1], False)
+        linear.evaluate({"coef": np.zeros((1, 2)), "intercept": np.zeros(1)}, helper._Rows(np.zeros((2, 2)), np.array([2, 0])))
     with pytest.raises(ValueError, match="as many targets"):
         helper._Rows(np.zeros((2, 2)), np.zeros(3))
 
@@ -67,8 +77,8 @@ def test_state_besides_the_weights():
     """Whatever partial_fit learns must be in the model."""
     rows = helper._Rows(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1]))
 
-    def check(estimator, classes=(0, 1)):
-        helper.Linear(estimator, rows, classes, False).check()
+    def check(estimator):
+        helper.Linear(estimator, rows, (0, 1) if is_classifier(estimator) else None, False).check()
 
     class Momentum(SGDClassifier):
         def partial_fit(self, x, y, classes=None):

@@ -34,8 +34,9 @@ SCRIPT = NET + """
     y = x.sum(1, keepdim=True)
 
     def train(model, job):
-        if job.settings.get("nothing"):
-            return
+        if "returns" in job.settings:
+            return {"model": model, "nothing": None, "list": [0.5], "losses": {"loss": 0.5},
+                    "state": {name: t + 1 for name, t in model.state_dict().items() if name != "mask" and name[0] != "5"}}[job.settings["returns"]]
         assert model.training
         opt = torch.optim.SGD(model.parameters(), lr=0.1)
         for _ in job.steps(range(job.settings["steps"])):
@@ -89,8 +90,13 @@ def test_site(tmp_path):
         assert a.ask("init", seed="01" * 32)[1]["file"].tensors["0.weight"].tolist() != first.tensors["0.weight"].tolist()
 
         first.tensors["1.num_batches_tracked"] += 41
-        same = a.ask("train", first.tensors, {"nothing": 1}, rules=first.rules)[1]["file"].tensors
+        same = a.ask("train", first.tensors, {"returns": "model"}, rules=first.rules)[1]["file"].tensors
         assert {k: v.tobytes() for k, v in same.items()} == {k: v.tobytes() for k, v in first.tensors.items()}
+        state = a.ask("train", first.tensors, {"returns": "state"}, rules=first.rules)[1]["file"].tensors
+        assert all((state[k] == v + 1).all() for k, v in first.tensors.items()), "the state_dict() that was returned"
+        for how, what in (("nothing", "nothing"), ("list", "a list"), ("losses", "a dict")):
+            message = a.ask("train", first.tensors, {"returns": how})[1]["message"]
+            assert message.startswith(f"train returned {what} and left the module's weights as they were")
 
         trained = [a.ask("train", first.tensors, {"steps": 20})[1]["file"].tensors for _ in range(2)]
         assert all(trained[0][k].tobytes() == trained[1][k].tobytes() for k in first.tensors), "same seed, same bits"
