@@ -32,7 +32,9 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 	case packets.Publish:
 		pk.Mods.MaxSize = 0 // the queue looks: the library would keep what is too long for the client in flight
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
-		pk.Properties.ReasonString = "" // the code says it; some clients stumble over a text here
+		// The code says it. A text, and the sender's own user properties, which the
+		// library sends back to it, are what some clients stumble over.
+		pk.Properties.ReasonString, pk.Properties.User = "", nil
 	}
 	return comeLater(cl, pk)
 }
