@@ -154,12 +154,18 @@ func (h *hook) admit(a *access, name, id string, con packets.ConnectParams) (r R
 	if !h.open && id != name && !strings.HasPrefix(id, name+":") {
 		return ReasonClientID, "client id is neither the user name nor starts with it and a colon"
 	}
+	if len(id) > maxTopic {
+		return ReasonClientID, "client id is longer than 1 KiB"
+	}
 	if !con.WillFlag {
 		return 0, ""
 	}
 	if h.open {
-		if len(con.WillTopic) > maxTopic {
-			return ReasonTopicLength, "Last Will's topic is longer than 1 KiB"
+		switch {
+		case tooLong(con.WillTopic):
+			return ReasonTopicLength, "Last Will's topic is longer than 1 KiB, or has more than 32 levels"
+		case !mqtt.IsValidFilter(con.WillTopic, true), strings.HasPrefix(con.WillTopic, "$"):
+			return ReasonWill, "Last Will's topic begins with $ or has wildcards"
 		}
 		return 0, ""
 	}

@@ -73,6 +73,13 @@ func (g guarded) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, n int64) {
 	g.guard(cl, func() { g.hook.OnRetainMessage(cl, pk, n) })
 }
 
+// OnWill is the hook's.
+func (g guarded) OnWill(cl *mqtt.Client, w mqtt.Will) (out mqtt.Will, err error) {
+	out, err = w, packets.ErrRejectPacket
+	g.guard(cl, func() { out, err = g.hook.OnWill(cl, w) })
+	return out, err
+}
+
 // OnRetainedExpired is the hook's.
 func (g guarded) OnRetainedExpired(topic string) {
 	g.guard(nil, func() { g.hook.OnRetainedExpired(topic) })

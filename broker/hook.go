@@ -21,6 +21,9 @@ const (
 	// maxTopic is the longest topic or filter in bytes: twice the longest of
 	// fedmq's own.
 	maxTopic = 1 << 10
+	// maxLevels is how many levels a topic or filter may have; each costs the
+	// library some 600 bytes. fedmq's own have half as many.
+	maxLevels = 32
 )
 
 // hook is everything this package has to say to the library: who may connect,
@@ -120,7 +123,7 @@ func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnDisconnect,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
-		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPublish, mqtt.OnRetainMessage, mqtt.OnRetainedExpired,
+		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPublish, mqtt.OnRetainMessage, mqtt.OnRetainedExpired, mqtt.OnWill,
 		mqtt.OnQosPublish, mqtt.OnClientExpired, mqtt.OnSysInfoTick,
 	}, b) >= 0
 }
@@ -138,7 +141,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 // mayNot is the access list's answer, 0 for yes. A publish has to be to a topic
 // of fedmq's grammar: nothing else below a party's own node has a reader.
 func (h *hook) mayNot(cl *mqtt.Client, topic string, write bool) Reason {
-	if len(topic) > maxTopic {
+	if tooLong(topic) {
 		return ReasonTopicLength
 	}
 	if h.open {
@@ -158,6 +161,10 @@ func (h *hook) mayNot(cl *mqtt.Client, topic string, write bool) Reason {
 		}
 	}
 	return 0
+}
+
+func tooLong(topic string) bool {
+	return len(topic) > maxTopic || strings.Count(topic, "/") >= maxLevels
 }
 
 func contained(allowed []string, needle string) bool {
@@ -182,7 +189,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 			continue
 		}
 		r := ReasonFilter
-		if len(pk.Filters[i].Filter) > maxTopic {
+		if tooLong(pk.Filters[i].Filter) {
 			r = ReasonTopicLength
 		}
 		h.logDenied(cl, r, "subscribe", pk.Filters[i].Filter)
@@ -206,7 +213,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			return pk, packets.ErrRejectPacket
 		}
 	case packets.Subscribe:
-		if n := len(pk.Filters); n > 0 && cl.State.Subscriptions.Len()+n > h.limitsOf(h.userOf(cl)).Subscriptions {
+		if h.tooManySubscriptions(cl, &pk) {
 			h.logDenied(cl, ReasonSubscriptions, "subscribe", pk.Filters[0].Filter)
 			return pk, packets.ErrRejectPacket
 		}

@@ -62,8 +62,9 @@ type RoleLimits struct {
 	// slots of its largest model have to fit.
 	RetainedBytes  int `yaml:"retained_bytes"`
 	RetainedTopics int `yaml:"retained_topics"`
-	// Subscriptions are of one session: 1 or more, by default 1,000, for an owner
-	// and anonymous 10,000.
+	// Subscriptions are of all its sessions together; the first 16 of each are free: 1
+	// or more, by default 1,000 for a site, 4,000 for a watcher, 10,000 for an owner and
+	// anonymous.
 	Subscriptions int `yaml:"subscriptions"`
 }
 
@@ -72,7 +73,7 @@ const mib = 1 << 20
 var defaultLimits = Limits{
 	Connections: 10_000, Connecting: 1_024, PerAddress: 256, Sessions: 1_000, QueuedBytes: 128 * mib, Queue: 128 * mib,
 	Site:      RoleLimits{Connections: 8, Sessions: 4, QueuedBytes: 8 * mib, Queue: 4 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
-	Watcher:   RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 16 * mib, Queue: 4 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 1_000},
+	Watcher:   RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 16 * mib, Queue: 4 * mib, RetainedBytes: 32 * mib, RetainedTopics: 1_000, Subscriptions: 4_000},
 	Owner:     RoleLimits{Connections: 64, Sessions: 64, QueuedBytes: 64 * mib, Queue: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
 	Anonymous: RoleLimits{Connections: 10_000, Sessions: 1_000, QueuedBytes: 64 * mib, Queue: 64 * mib, RetainedBytes: 1024 * mib, RetainedTopics: 100_000, Subscriptions: 10_000},
 }

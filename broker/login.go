@@ -114,6 +114,7 @@ func wait(gone <-chan struct{}, d time.Duration) {
 func (l *logins) enter(of pairName) (p *pair, short bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	of.user = of.user[:min(len(of.user), maxUserName+1)] // no user has a longer one
 	p = l.pairs[of]
 	if p == nil {
 		l.forget()

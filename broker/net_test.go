@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -179,6 +180,21 @@ func TestWebSocketOrigin(t *testing.T) {
 		if conn != nil {
 			_ = conn.Close()
 		}
+	}
+}
+
+// Who asks the web server for anything else is answered once and goes.
+func TestWebIsForMQTT(t *testing.T) {
+	t.Parallel()
+	b, _ := run(t, Config{Open: true, WS: "127.0.0.1:0"})
+	c := tcp(t, b.Addrs().WS)
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+	got, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400") {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

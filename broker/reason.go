@@ -23,8 +23,8 @@ const (
 	ReasonUser                             // more connections of one user, or with one client id, than may be; not let in
 	ReasonTopic                            // publish outside of the access list
 	ReasonFilter                           // subscription outside of the access list
-	ReasonTopicLength                      // topic or filter of more than 1 KiB
-	ReasonSubscriptions                    // more subscriptions of one session than may be; closed
+	ReasonTopicLength                      // topic or filter of more than 1 KiB, or 32 levels
+	ReasonSubscriptions                    // more subscriptions of one user than may be; closed
 	ReasonRetainedBytes                    // retained message beyond the user's bytes
 	ReasonRetainedTopics                   // retained message beyond the user's topics
 	ReasonSessions                         // more sessions than may be: the oldest goes

@@ -21,6 +21,10 @@ func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 	h.keep.Lock()
 	defer h.keep.Unlock()
 	now, ok := h.server.Topics.Retained.Get(pk.TopicName)
+	if !ok && len(pk.Payload) > 0 { // cleared since, by OnRetainedExpired or somebody at the same time
+		now, ok = pk.Copy(false), true
+		h.server.Topics.RetainMessage(now)
+	}
 	if !ok {
 		h.dropped(pk.TopicName)
 		return
@@ -53,10 +57,27 @@ func (h *hook) reportDisk(err error) {
 	h.log.Info().Msg("retained messages are written again")
 }
 
-// OnRetainedExpired forgets a message of MQTT 5 that has expired.
+// OnWill keeps a Last Will within what its user may retain: beyond it is sent, and
+// not kept.
+func (h *hook) OnWill(cl *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
+	pk := packets.Packet{TopicName: w.TopicName, Payload: w.Payload, Properties: packets.Properties{User: w.User}}
+	pk.FixedHeader.Type, pk.FixedHeader.Retain = packets.Publish, w.Retain
+	if r := h.tooMuch(cl, &pk); r != 0 {
+		h.logRetained(cl, r, &pk)
+		w.Retain = false
+	}
+	return w, nil
+}
+
+// OnRetainedExpired forgets a message of MQTT 5 that has expired, with its topic,
+// which the library leaves in its tree.
 func (h *hook) OnRetainedExpired(topic string) {
 	h.keep.Lock()
 	defer h.keep.Unlock()
+	if _, again := h.server.Topics.Retained.Get(topic); again {
+		return // OnRetainMessage was told, or will be
+	}
+	h.server.Topics.RetainMessage(packets.Packet{TopicName: topic})
 	h.dropped(topic)
 }
 

@@ -81,26 +81,3 @@ func TestRetainedPropertiesCount(t *testing.T) {
 		t.Errorf("properties of 3112 bytes and two strings count %d", got)
 	}
 }
-
-func TestSubscriptionsAreBounded(t *testing.T) {
-	t.Parallel()
-	cfg := plant(t)
-	cfg.Limits.Site.Subscriptions = 10
-	b, _ := run(t, cfg)
-	c := join(t, b.Conn("berlin/line-1"), connectOpts{id: "berlin/line-1"})
-	for i := range 10 {
-		if code := c.subscribe(fmt.Sprintf("acme/_fl_v1/q%d/order", i), 1); code != 1 {
-			t.Fatalf("subscription %d: %#x", i, code)
-		}
-	}
-	c.send((&packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 99, ProtocolVersion: 4,
-		Filters: packets.Subscriptions{{Filter: "acme/_fl_v1/q10/order", Qos: 1}},
-	}).SubscribeEncode)
-	if pk, more := c.next(); more {
-		t.Errorf("the eleventh is answered: type %d", pk.FixedHeader.Type)
-	}
-	if n := b.Stats().Refused[ReasonSubscriptions]; n != 1 {
-		t.Errorf("%d refused", n)
-	}
-}

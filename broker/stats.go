@@ -27,7 +27,7 @@ type tally struct{ refused [reasonEnd]atomic.Uint64 }
 func (b *Broker) Stats() Stats {
 	i := b.server.Info.Clone()
 	s := Stats{
-		Clients: i.ClientsConnected, Subscriptions: i.Subscriptions, Retained: b.hook.retention.count(), InFlight: i.Inflight,
+		Clients: i.ClientsConnected, Subscriptions: int64(b.hook.subscriptions(nil)), Retained: b.hook.retention.count(), InFlight: i.Inflight,
 		MessagesIn: count(i.MessagesReceived), MessagesOut: count(i.MessagesSent), MessagesDropped: count(i.MessagesDropped + i.InflightDropped),
 		BytesIn: count(i.BytesReceived), BytesOut: count(i.BytesSent),
 		Refused: map[Reason]uint64{},

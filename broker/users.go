@@ -135,9 +135,12 @@ func (s UserSpec) party() (p topics.Party, err error) {
 	return p, nil
 }
 
+// maxUserName is how many bytes the name of a user may have.
+const maxUserName = 200
+
 // checkUserName keeps names apart from client ids, where ":" ends the name.
 func checkUserName(name string) error {
-	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ':' || r == 0x7f }) {
+	if name == "" || len(name) > maxUserName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ':' || r == 0x7f }) {
 		return fmt.Errorf("broker: user name %q: want 1 to 200 bytes without colon or control characters", cut(name))
 	}
 	return nil

@@ -24,6 +24,7 @@ func (b *Broker) serveWeb(l bound) {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it quotes what clients sent
 	}
+	srv.SetKeepAlivesEnabled(false) // who asks for anything but MQTT is not let in, and goes
 	ln := l.ln
 	if l.kind == kindWSS {
 		cfg := b.tls.Clone()
