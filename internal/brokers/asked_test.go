@@ -12,9 +12,9 @@ import (
 	"github.com/fedmq/fedmq/internal/doctor"
 )
 
-// listed is a Mosquitto with the list of the page, less one line of one user, and an
-// aggregator that runs there.
-func listed(t *testing.T, user, gone string) (s *server, agg *process, dir string) {
+// listed is a Mosquitto with the list of the page, with other lines instead of one of one
+// user, and an aggregator that runs there.
+func listed(t *testing.T, user, gone string, instead ...string) (s *server, agg *process, dir string) {
 	t.Helper()
 	all, text := blocks(t), ""
 	dir = t.TempDir()
@@ -24,6 +24,9 @@ func listed(t *testing.T, user, gone string) (s *server, agg *process, dir strin
 			if u != user || line != gone {
 				text += line + "\n"
 			}
+		}
+		if u == user {
+			text += strings.Join(instead, "\n") + "\n"
 		}
 	}
 	s = mosquitto(t, "allow_anonymous true\nacl_file "+write(t, dir, "acl", text))

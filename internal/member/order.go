@@ -58,6 +58,8 @@ func (m *Machine) onOrder(o Order) {
 func (m *Machine) rejoin(o Order) {
 	switch {
 	case o.Epoch <= m.st.WelcomeEpoch:
+	case m.joining.on && m.joining.every > 2*joinFirst && o.Epoch == m.st.Seen.Epoch:
+		m.joining.resume(m.now, joinFirst) // the next attempt of whoever did not answer
 	case !m.joining.on || m.joining.every > 2*joinFirst:
 		m.joining.set(m.now, joinFirst)
 	case o.Epoch > m.st.Seen.Epoch:

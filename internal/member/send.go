@@ -161,9 +161,12 @@ func (m *Machine) missed(t timer, what Unheard) {
 	}
 }
 
-// attemptOver notes that an attempt ends over an update that was sent and has no
-// answer.
+// attemptOver notes that an attempt ends over an update or a decline that was sent and
+// has no answer.
 func (m *Machine) attemptOver() {
+	if d := m.decline; d != nil && !d.answered && d.tries > 0 && m.now-d.first >= answerSoon {
+		m.unheard = UnheardUpdate
+	}
 	for _, e := range m.entries {
 		if m.order != nil && e.Round == m.order.Round && m.sendable(e) && e.tries > 0 && m.now-e.first >= answerSoon {
 			m.unheard = UnheardUpdate

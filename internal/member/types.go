@@ -187,6 +187,9 @@ type timer struct {
 // set arms the timer for a time, with the pause that follows it.
 func (t *timer) set(due, every ms) { *t = timer{on: true, due: due, every: every} }
 
+// resume is set that goes on counting what has no answer.
+func (t *timer) resume(due, every ms) { t.due, t.every, t.again = due, every, false }
+
 // sooner moves the timer to a time that comes before, with the pause that follows.
 func (t *timer) sooner(due, every ms) {
 	if due < t.due {

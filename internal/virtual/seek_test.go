@@ -30,12 +30,15 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 
 // lines are those at info that contain a text.
-func (s *sink) lines(text string) (list []string) {
+func (s *sink) lines(text string) []string { return s.at("info", text) }
+
+// at are the lines of a level that contain a text.
+func (s *sink) at(level, text string) (list []string) {
 	synctest.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l := range strings.Lines(s.b.String()) {
-		if strings.Contains(l, `"level":"info"`) && strings.Contains(l, text) {
+		if strings.Contains(l, `"level":"`+level+`"`) && strings.Contains(l, text) {
 			list = append(list, l)
 		}
 	}
