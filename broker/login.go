@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
 	"sync"
@@ -25,7 +26,8 @@ const (
 // logins says when a password is checked and when the answer is given. Who is
 // known to be right does not come here. Attempts of one user from one address
 // wait for each other and for nobody else. Slow hashes take half the cores at
-// most, and those of who was wrong before come last. An unknown name waits as
+// most, and those of who was wrong before come last; of others first those for users
+// that are tried least, so that many addresses buy no more than one. An unknown name waits as
 // long as a known one would, and costs no hash.
 type logins struct {
 	slots int
@@ -49,9 +51,19 @@ type pair struct {
 
 // hasher waits for a slot; start is closed when it has one.
 type hasher struct {
-	wrong int
+	rank
 	seq   uint64
 	start chan struct{}
+}
+
+// rank says who waits for whom.
+type rank struct {
+	wrong int // of that user and address
+	tried int // the user, from anywhere: wrong and under way
+}
+
+func (r rank) compare(o rank) int {
+	return cmp.Or(cmp.Compare(r.wrong, o.wrong), cmp.Compare(r.tried, o.tried))
 }
 
 func newLogins() *logins {
@@ -62,6 +74,7 @@ func newLogins() *logins {
 // turn, and returns when the answer is due, or the connection gone. Busy: it was
 // not checked.
 func (l *logins) attempt(of pairName, gone <-chan struct{}, check func() bool) (right, busy bool) {
+	of.user = of.user[:min(len(of.user), maxUserName+1)] // no user has a longer one
 	p, short := l.enter(of)
 	defer l.leave(p)
 	if !short {
@@ -81,9 +94,9 @@ func (l *logins) attempt(of pairName, gone <-chan struct{}, check func() bool) (
 	began := time.Now()
 	due := answerEvery
 	if check == nil {
-		due = l.asIf(p.wrong)
+		due = l.asIf(of.user, p)
 	} else {
-		if !l.slot(p.wrong, gone, timer.C) {
+		if !l.slot(of.user, p, gone, timer.C) {
 			return false, true
 		}
 		right = l.timed(check)
@@ -114,7 +127,6 @@ func wait(gone <-chan struct{}, d time.Duration) {
 func (l *logins) enter(of pairName) (p *pair, short bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of.user = of.user[:min(len(of.user), maxUserName+1)] // no user has a longer one
 	p = l.pairs[of]
 	if p == nil {
 		l.forget()
@@ -153,11 +165,22 @@ func (l *logins) note(p *pair, wrong int) {
 	p.wrong = wrong
 }
 
+// rank is an attempt's; mu is held.
+func (l *logins) rank(user string, p *pair) rank {
+	r := rank{wrong: p.wrong}
+	for of, other := range l.pairs {
+		if of.user == user {
+			r.tried += other.wrong + other.line
+		}
+	}
+	return r
+}
+
 // slot waits for leave to hash, which timed gives back.
-func (l *logins) slot(wrong int, gone <-chan struct{}, late <-chan time.Time) bool {
+func (l *logins) slot(user string, p *pair, gone <-chan struct{}, late <-chan time.Time) bool {
 	l.mu.Lock()
 	l.seq++
-	h := &hasher{wrong: wrong, seq: l.seq, start: make(chan struct{})}
+	h := &hasher{rank: l.rank(user, p), seq: l.seq, start: make(chan struct{})}
 	l.queue = append(l.queue, h)
 	l.next()
 	l.mu.Unlock()
@@ -176,12 +199,13 @@ func (l *logins) slot(wrong int, gone <-chan struct{}, late <-chan time.Time) bo
 	return true // it got one meanwhile
 }
 
-// next starts who was wrong least often, then who came first.
+// next starts who is lowest in rank, then who came first.
 func (l *logins) next() {
 	for l.hashing < l.slots && len(l.queue) > 0 {
 		best := 0
 		for i, h := range l.queue {
-			if b := l.queue[best]; h.wrong < b.wrong || h.wrong == b.wrong && h.seq < b.seq {
+			b := l.queue[best]
+			if cmp.Or(h.compare(b.rank), cmp.Compare(h.seq, b.seq)) < 0 {
 				best = i
 			}
 		}
@@ -204,12 +228,12 @@ func (l *logins) timed(check func() bool) bool {
 }
 
 // asIf is how long a hash would take, with those that wait before it.
-func (l *logins) asIf(wrong int) time.Duration {
+func (l *logins) asIf(user string, p *pair) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := l.hashing
+	before, r := l.hashing, l.rank(user, p)
 	for _, h := range l.queue {
-		if h.wrong <= wrong {
+		if h.compare(r) <= 0 {
 			before++
 		}
 	}

@@ -13,8 +13,8 @@ func hash(right bool) func() bool {
 	return func() bool { time.Sleep(120 * time.Millisecond); return right }
 }
 
-// flood guesses from one address until the test ends, over n connections.
-func flood(t *testing.T, l *logins, n int, user func(i int) string, check func() bool) (guesses func() int) {
+// flood guesses until the test ends, over n connections.
+func flood(t *testing.T, l *logins, n int, of func(i int) pairName, check func() bool) (guesses func() int) {
 	t.Helper()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -29,7 +29,7 @@ func flood(t *testing.T, l *logins, n int, user func(i int) string, check func()
 					return
 				default:
 				}
-				_, busy := l.attempt(pairName{"192.0.2.1", user(i + n*k)}, stop, check)
+				_, busy := l.attempt(of(i+n*k), stop, check)
 				mu.Lock()
 				if !busy {
 					done++
@@ -41,24 +41,28 @@ func flood(t *testing.T, l *logins, n int, user func(i int) string, check func()
 	return func() int { mu.Lock(); defer mu.Unlock(); return done }
 }
 
-// Whoever guesses, the first login of another user from the same address takes
-// no longer than a second.
+func fromOne(user string) pairName { return pairName{"192.0.2.1", user} }
+
+// Whoever guesses, and from how many addresses, the first login of another user from
+// the same address takes no longer than a second.
 func TestGuessingCostsNobodyElse(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		user  func(int) string
+		of    func(int) pairName
 		check func() bool
 	}{
-		"one user's password": {func(int) string { return "op" }, hash(false)},
-		"random names":        {func(i int) string { return fmt.Sprint("nobody", i) }, nil},
-		"sixty users":         {func(i int) string { return fmt.Sprint("site", i%60) }, hash(false)},
+		"one user's password":     {func(int) pairName { return fromOne("op") }, hash(false)},
+		"random names":            {func(i int) pairName { return fromOne(fmt.Sprint("nobody", i)) }, nil},
+		"sixty users":             {func(i int) pairName { return fromOne(fmt.Sprint("site", i%60)) }, hash(false)},
+		"an address for each":     {func(i int) pairName { return pairName{fmt.Sprint(i), "op"} }, hash(false)},
+		"three users, everywhere": {func(i int) pairName { return pairName{fmt.Sprint(i), fmt.Sprint("site", i%3)} }, hash(false)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l := newLogins()
 				l.slots = 1
-				guesses := flood(t, l, 400, tc.user, tc.check)
+				guesses := flood(t, l, 400, tc.of, tc.check)
 				time.Sleep(30 * time.Second)
 				before, began := guesses(), time.Now()
 				right, busy := l.attempt(pairName{"192.0.2.1", "honest"}, nil, hash(true))
