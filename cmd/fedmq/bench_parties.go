@@ -11,6 +11,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 )
@@ -108,7 +109,7 @@ func (p *peer) namespace() string { return benchNamespace + "/" + filepath.Base(
 func checkBroker(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "tcp" && u.Scheme != "mqtt" || u.Port() == "" {
-		return usageError{fmt.Errorf("--broker %q: want tcp://host:port", s)}
+		return usageError{fmt.Errorf("--broker %q: want tcp://host:port", link.Shown(s))}
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		fmt.Fprintf(os.Stderr, "fedmq: %v\n", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.URL, err)
+		return fmt.Errorf("%s: %w", link.Shown(c.URL), err)
 	}
 	return c.conclude(r)
 }
@@ -111,7 +111,7 @@ func (c *doctorCmd) conclude(r *doctor.Report) error {
 		fmt.Fprint(out, r.Text())
 	}
 	if !r.Advice.Usable {
-		return fmt.Errorf("%s: %w", c.URL, errors.New(strings.Join(r.Advice.Problems, "; ")))
+		return fmt.Errorf("%s: %w", link.Shown(c.URL), errors.New(strings.Join(r.Advice.Problems, "; ")))
 	}
 	if c.Write == "" {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -140,7 +141,7 @@ func memberFilters(members []string) (out []topics.MemberFilter, err error) {
 
 // mosquittoSub is a command line that prints what arrives on filters.
 func mosquittoSub(broker string, filters []string) string {
-	host, port := hostPort(broker)
+	host, port := hostPort(link.Addresses(broker)[0])
 	var b strings.Builder
 	fmt.Fprintf(&b, "mosquitto_sub -h %s -p %s -v", host, port)
 	for _, f := range filters {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -20,7 +21,7 @@ func (c *topicsCmd) bridge(ns topics.Namespace) error {
 		return usageError{err}
 	}
 	if strings.HasPrefix(c.Broker, "ws") {
-		return usageError{fmt.Errorf("broker %s: Mosquitto's bridge speaks TCP and TLS only", c.Broker)}
+		return usageError{fmt.Errorf("%s: Mosquitto's bridge speaks TCP and TLS only", link.Shown(c.Broker))}
 	}
 	tasks := c.tasks
 	if len(tasks) == 0 {
@@ -42,11 +43,15 @@ func (c *topicsCmd) bridge(ns topics.Namespace) error {
 // find order and model at their own broker.
 func mosquittoBridge(w io.Writer, ns topics.Namespace, broker string, list []topics.Crossing) error {
 	name := "fedmq-" + strings.ReplaceAll(ns.String(), "/", "-")
-	host, port := hostPort(broker)
+	var addresses []string
+	for _, a := range link.Addresses(broker) {
+		host, port := hostPort(a)
+		addresses = append(addresses, host+":"+port)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# A part of mosquitto.conf at the sites' broker, by fedmq topics --bridge mosquitto.\n")
 	fmt.Fprintf(&b, "# The aggregator's broker needs no bridge. Give each plant a remote_clientid of its own.\n")
-	fmt.Fprintf(&b, "connection %s\naddress %s:%s\n", name, host, port)
+	fmt.Fprintf(&b, "connection %s\naddress %s\n", name, strings.Join(addresses, " "))
 	b.WriteString("bridge_protocol_version mqttv50\ncleansession false\nnotifications false\n")
 	fmt.Fprintf(&b, "#remote_clientid %s-berlin\n#remote_username bridge-berlin\n#remote_password secret\n", name)
 	if secure(broker) {

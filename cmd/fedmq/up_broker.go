@@ -30,7 +30,7 @@ func (u *up) broker(ctx context.Context) (*upBroker, error) {
 	addr, here := localAddr(string(u.agg.Connection.Broker))
 	if !here {
 		b := string(u.agg.Connection.Broker)
-		return &upBroker{url: b, what: "the broker at " + b, stop: func() error { return nil }}, nil
+		return &upBroker{url: b, what: "the broker at " + link.Shown(b), stop: func() error { return nil }}, nil
 	}
 	open := func(addr string) (*broker.Broker, error) {
 		b, err := broker.New(broker.Config{

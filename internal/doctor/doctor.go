@@ -137,7 +137,7 @@ func newExam(cfg Config) (*exam, error) {
 	if u := cfg.Link.Username; u != "" {
 		e.prefix = fmt.Sprintf("%s:%s-%s-", u, roleName, random)
 	}
-	e.report = &Report{Schema: Schema, Broker: cfg.Link.Broker, Node: ns.Node(cfg.Node)}
+	e.report = &Report{Schema: Schema, Broker: link.Shown(cfg.Link.Broker), Node: ns.Node(cfg.Node)}
 	return e, nil
 }
 

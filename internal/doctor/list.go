@@ -44,7 +44,7 @@ func CheckList(ctx context.Context, me Party, other *Party) (*List, error) {
 	defer cancel()
 	a := &access{me: me, other: other, verdict: map[string]Verdict{}}
 	err := a.run(ctx)
-	l := &List{Schema: ListSchema, Broker: me.link.Broker, User: me.link.Username, There: []string{}, Missing: []string{}, Unknown: []string{}}
+	l := &List{Schema: ListSchema, Broker: link.Shown(me.link.Broker), User: me.link.Username, There: []string{}, Missing: []string{}, Unknown: []string{}}
 	for _, line := range a.lines() {
 		switch a.verdict[line] {
 		case Open:

@@ -53,11 +53,12 @@ func (a address) shown() string {
 	return a.url.Scheme + "://" + a.url.Host + a.url.Path
 }
 
-// Shown are addresses of a broker without what may be a secret in them, for logs.
+// Shown are addresses of a broker without what may be a secret in them, for logs and
+// reports. Of what is no address nothing is.
 func Shown(broker string) string {
 	list, err := parseBrokers(broker)
 	if err != nil {
-		return ""
+		return "the broker"
 	}
 	var out []string
 	for _, a := range list {

@@ -14,14 +14,25 @@ func TestAddresses(t *testing.T) {
 		{"tcp://a", "tcp://a:1883", ""},
 		{"tcp://a,tcp://b:7", "tcp://a:1883, tcp://b:7", ""},
 		{"wss://a/mqtt?sig=x,y, wss://b/mqtt", "wss://a:443/mqtt, wss://b:443/mqtt", ""},
-		{"tcp://a,tcp://a:1883", "", "stands twice"},
-		{"tcp://a,tls://b", "", "all with TLS, or none"},
-		{"tcp://a,http://b", "", `scheme "http"`},
-		{strings.Repeat("tcp://a,", 17) + "tcp://b", "", "18 addresses"},
+		{"tcp://a,tcp://a:1883", "the broker", "stands twice"},
+		{"tcp://a,tls://b", "the broker", "all with TLS, or none"},
+		{"tcp://a,http://b", "the broker", `scheme "http"`},
+		{"wss://a/mqtt?sig=SECRET", "wss://a:443/mqtt", ""},
+		{"tcp://a?sig=SECRET", "the broker", "no effect"},
+		{"tcp://a/mqtt#SECRET", "the broker", "no effect"},
+		{"tcp://me:SECRET@a", "the broker", "user name"},
+		{"wss://a:0/mqtt?sig=SECRET", "the broker", "port 0"},
+		{"wss://a:x/mqtt?sig=SECRET", "the broker", "not a URL"},
+		{"tcp://a/mqtt", "the broker", "ws:// and wss:// only"},
+		{"wss://a?sig=SECRET,wss://a?sig=SECRET", "the broker", "stands twice"},
+		{strings.Repeat("tcp://a,", 17) + "tcp://b", "the broker", "18 addresses"},
 	} {
 		_, err := New(Config{Broker: c.in, ClientID: "x"})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.in, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: the error shows what may be a secret: %v", c.in, err)
 		}
 		if got := Shown(c.in); got != c.shown {
 			t.Errorf("%s is shown as %q, want %q", c.in, got, c.shown)

@@ -49,7 +49,7 @@ func parseBroker(s string) (address, error) {
 		return address{}, fmt.Errorf("link: broker scheme %q: %s", u.Scheme, want)
 	}
 	if err := checkHost(u); err != nil {
-		return address{}, fmt.Errorf("link: broker %q %w", s, err)
+		return address{}, fmt.Errorf("link: broker %q %w", plain(s), err)
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), sc.port)
@@ -58,9 +58,17 @@ func parseBroker(s string) (address, error) {
 	case sc.ws && u.Path == "":
 		u.Path = "/mqtt"
 	case !sc.ws && strings.Trim(u.Path, "/") != "":
-		return address{}, fmt.Errorf("link: broker %q: a path makes sense with ws:// and wss:// only", s)
+		return address{}, fmt.Errorf("link: broker %q: a path makes sense with ws:// and wss:// only", plain(s))
 	}
 	return address{url: u, secure: sc.secure, ws: sc.ws}, nil
+}
+
+// plain is a URL without what may be a secret in it.
+func plain(s string) string {
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		return s[:i]
+	}
+	return s
 }
 
 // checkHost refuses what no address can be.
