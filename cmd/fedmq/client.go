@@ -93,11 +93,11 @@ func (f clientFlags) secrets() (secrets, error) {
 	return c.load("")
 }
 
-// link makes a connection of a client in a role, which the caller runs.
-func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*link.Conn, error) {
+// config completes the configuration of a connection of a client in a role.
+func (f clientFlags) config(log zerolog.Logger, role string, more link.Config) (link.Config, error) {
 	s, err := f.secrets()
 	if err != nil {
-		return nil, usageError{err}
+		return more, usageError{err}
 	}
 	name := f.Username
 	if name == "" {
@@ -105,7 +105,16 @@ func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*l
 	}
 	more.Broker, more.Username, more.Password, more.TLS, more.Headers, more.Log = f.url(), f.Username, s.password, s.tls, s.headers, log
 	more.ClientID = fmt.Sprintf("%s:%s-%d", name, role, os.Getpid())
-	conn, err := link.New(more)
+	return more, nil
+}
+
+// link makes a connection of a client in a role, which the caller runs.
+func (f clientFlags) link(log zerolog.Logger, role string, more link.Config) (*link.Conn, error) {
+	cfg, err := f.config(log, role, more)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := link.New(cfg)
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,13 +23,17 @@ type topicsCmd struct {
 	Member    []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes to, one a line."`
 	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of this broker: mosquitto."`
-	Broker    string   `short:"b" placeholder:"URL" help:"Broker of the aggregator: for the example command of --watch, and for --bridge; default: that of the configuration, or tcp://127.0.0.1:1883."`
+	Clear     string   `placeholder:"TASK" help:"Take off the broker what a task that has ended retained, with the user of the configuration or of --username."`
+	Force     bool     `help:"Clear a task also while it runs."`
+	Broker    string   `short:"b" placeholder:"URL" help:"Broker of the aggregator: for the example command of --watch, for --bridge and --clear; default: that of the configuration, or tcp://127.0.0.1:1883."`
+	accessFlags
 
-	tasks []string // of the configuration
+	tasks   []string // of the configuration
+	dataDir string   // likewise
 }
 
 func (topicsCmd) Help() string {
-	return `Without --watch and --bridge it prints the tree: which topics there are, and who writes them.
+	return `Without --watch, --bridge and --clear it prints the tree: which topics there are, and who writes them.
 
 With --watch it prints the filters of everything that is JSON to standard output, and a
 mosquitto_sub command for them to standard error.
@@ -35,20 +41,27 @@ mosquitto_sub command for them to standard error.
 With --bridge=mosquitto it prints lines for the mosquitto.conf of a plant. --member names the
 plant's sites; without it they are those of the configuration. More: docs/howto/bridge.md.
 
+With --clear=TASK it clears the retained topics of a task that has ended: those of the owner, with
+all parts of models, and the members' status. It prints what is gone, and fails where something
+stays. A task that has not ended, or that an aggregator that is online still serves, is refused. Where
+the broker gives no retained messages through wildcards, members are those of --member, of the
+configuration, and of the records in its data_dir.
+
   fedmq topics -n acme --watch
-  fedmq topics -c aggregator.yaml --bridge=mosquitto -b tls://broker.example:8883`
+  fedmq topics -c aggregator.yaml --bridge=mosquitto -b tls://broker.example:8883
+  fedmq topics -c aggregator.yaml --clear=quality`
 }
 
 // row is one line of the tree: a topic with placeholders, and what it holds.
 type row struct{ topic, by, payload, retained, what string }
 
-func (c *topicsCmd) Run() error {
+func (c *topicsCmd) Run(ctx context.Context, logs *logFlags) error {
 	if c.Config != "" {
 		var f aggregatorFile
 		if err := loadYAML(c.Config, &f); err != nil {
 			return usageError{err}
 		}
-		c.Broker = cmp.Or(c.Broker, string(f.Connection.Broker))
+		c.takeFrom(f.Connection, filepath.Dir(c.Config))
 		c.Namespace, c.Owner = f.Connection.Namespace, f.Owner
 		c.fromTasks(f.Tasks)
 	}
@@ -62,12 +75,28 @@ func (c *topicsCmd) Run() error {
 			return usageError{err}
 		}
 	}
-	if c.Watch {
+	switch {
+	case c.Watch:
 		return c.watch(ns)
-	}
-	if c.Bridge != "" {
+	case c.Bridge != "":
 		return c.bridge(ns)
+	case c.Clear != "":
+		return c.clear(ctx, logs.quiet(), ns)
 	}
+	c.tree(ns)
+	return nil
+}
+
+// takeFrom takes from a configuration in dir how the broker is reached, and where
+// records are.
+func (c *topicsCmd) takeFrom(from connection, dir string) {
+	f := clientFlags{c.Broker, c.accessFlags}
+	f.takeFrom(from, dir)
+	c.Broker, c.accessFlags, c.dataDir = f.Broker, f.accessFlags, at(dir, from.DataDir)
+}
+
+// tree prints which topics there are.
+func (c *topicsCmd) tree(ns topics.Namespace) {
 	owner := ns.Node(c.Owner) + "/" + topics.Marker + "/"
 	member := ns.String() + "/<member>/" + topics.Marker + "/"
 	for _, r := range []row{
@@ -91,16 +120,15 @@ func (c *topicsCmd) Run() error {
 	} {
 		fmt.Fprintf(stdout, "%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)
 	}
-	return nil
 }
 
 // fromTasks takes the names of tasks and their members; those of a plant are given
-// with --bridge.
+// with --bridge, and --clear wants those of one task.
 func (c *topicsCmd) fromTasks(tasks []taskFile) {
-	given := c.Bridge != "" && len(c.Member) > 0
+	given := (c.Bridge != "" || c.Clear != "") && len(c.Member) > 0
 	for _, t := range tasks {
 		c.tasks = append(c.tasks, t.Name)
-		if !given {
+		if !given && (c.Clear == "" || c.Clear == t.Name) {
 			c.Member = append(c.Member, t.Members...)
 		}
 	}
