@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,8 +157,10 @@ func (t Task) strategyProblems() (errs []error) {
 
 func (t Task) payloadProblems(partSize int) (errs []error) {
 	var settings map[string]any
-	if err := json.Unmarshal(t.Train, &settings); err != nil || settings == nil || len(t.Train) > maxSettings {
-		errs = append(errs, fmt.Errorf("train: want a JSON object of at most %d bytes", maxSettings))
+	if len(t.Train) > maxSettings {
+		errs = append(errs, fmt.Errorf("train: %d bytes as JSON, at most %d travel", len(t.Train), maxSettings))
+	} else if err := json.Unmarshal(t.Train, &settings); err != nil || settings == nil {
+		errs = append(errs, fmt.Errorf("train: want settings by name, with numbers that a 64-bit float holds (%w)", cmp.Or(err, errors.New("no object"))))
 	}
 	if t.Init == nil {
 		return append(errs, errors.New("model: missing; want mlp, softmax, linear or file"))

@@ -1,7 +1,9 @@
 package aggregator
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,7 +12,8 @@ import (
 )
 
 // Warnings names settings of a valid configuration that will have no effect with
-// these models and members, and weights that no round will change.
+// these models and members, or another than they say, and weights that no round
+// will change.
 func (c Config) Warnings() (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	full := c.withDefaults()
@@ -23,6 +26,9 @@ func (c Config) Warnings() (out []string) {
 		}
 		if names := kept(t.Init.Schema); len(names) > 0 {
 			warn("tasks[%d] (%s): model: the rule keep leaves as they are, never averaged: %s", i, t.Name, strings.Join(names, ", "))
+		}
+		if key, text := asBool(t.Train); key != "" {
+			warn("tasks[%d] (%s): train: %s is the text %q, which programs take for true: write true or false", i, t.Name, key, text)
 		}
 		if a, b, ok := covered(t.Members); ok {
 			warn("tasks[%d] (%s): members: %s has no effect beside %s", i, t.Name, a, b)
@@ -43,6 +49,22 @@ func (c Config) Warnings() (out []string) {
 		}
 	}
 	return out
+}
+
+// asBool returns a setting whose text some readers of YAML take for true or
+// false, and others, such as this program's, for a text.
+func asBool(settings json.RawMessage) (key, text string) {
+	var set map[string]any
+	if json.Unmarshal(settings, &set) != nil {
+		return "", ""
+	}
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		text, _ := set[key].(string)
+		if slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(text)) {
+			return key, text
+		}
+	}
+	return "", ""
 }
 
 // kept names the float tensors that stay as they are, those of a z-score aside.

@@ -1,8 +1,12 @@
 package trainer
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/near"
@@ -39,4 +43,31 @@ func UnknownSetting(known []string, settings json.RawMessage) (name, nearest str
 		}
 	}
 	return "", ""
+}
+
+// settingProblem says what was wanted of a setting, in words.
+func settingProblem(err error) error {
+	te := new(json.UnmarshalTypeError)
+	if !errors.As(err, &te) {
+		return fmt.Errorf("trainer: settings: %w", err)
+	}
+	want := map[reflect.Kind]string{
+		reflect.Float32: "a number", reflect.Float64: "a number", reflect.String: "text", reflect.Bool: "true or false",
+		reflect.Slice: "a list", reflect.Struct: "a mapping", reflect.Map: "a mapping",
+	}[te.Type.Kind()]
+	return fmt.Errorf("trainer: settings: %s: want %s, not %s", te.Field, cmp.Or(want, "a whole number"), te.Value)
+}
+
+// withoutValue is the first setting that is null; "" if none is.
+func withoutValue(settings json.RawMessage) string {
+	var set map[string]json.RawMessage
+	if json.Unmarshal(settings, &set) != nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if string(set[name]) == "null" {
+			return name
+		}
+	}
+	return ""
 }

@@ -73,8 +73,8 @@ type Job struct {
 	Progress func(done, total int)
 }
 
-// Decode reads Settings into v. It is strict: an unknown key, a wrong type or
-// anything after the object is an error. Missing settings are an empty object.
+// Decode reads Settings into v. It is strict: an unknown key, a wrong type, a
+// key without a value, which would stand for the default, or anything after the object is an error. Missing settings are an empty object.
 func (j Job) Decode(v any) error {
 	raw := bytes.TrimSpace(j.Settings)
 	if len(raw) == 0 {
@@ -86,7 +86,10 @@ func (j Job) Decode(v any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return fmt.Errorf("trainer: settings: %w", err)
+		return settingProblem(err)
+	}
+	if name := withoutValue(raw); name != "" {
+		return fmt.Errorf("trainer: settings: %s: has no value", name)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("trainer: settings: unexpected bytes after the object")

@@ -47,9 +47,10 @@ func (aggregatorCmd) Help() string {
       statistics: zscore           # begin with a federated z-score
       keep_updates: none           # none | round | all
 
-Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, owner, http,
+Further keys: username, password_file, client_id, tls: {ca, cert, key,
+server_name, insecure}, ws_headers, owner, http,
 audit, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; of a task goal,
-join_wait, sample, seed, slots, keep_models. All of them: docs/ref/config.md.
+join_wait, sample, max_samples, seed, slots, keep_models. All of them: docs/ref/config.md.
 
 It runs until SIGTERM; state survives a kill.`
 }
@@ -227,7 +228,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	warn(logs.quiet(), cfg.Warnings())
 	if c.Check {
-		if err := checkDataDir(cfg.DataDir); err != nil {
+		if err := file.Connection.checkPlaces(filepath.Dir(c.Config)); err != nil {
 			return usageError{fmt.Errorf("%s: %w", c.Config, err)}
 		}
 		file.warn(c.Config)

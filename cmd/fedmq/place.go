@@ -32,6 +32,19 @@ func zone(tz string, t time.Time) string {
 	return fmt.Sprintf("%s (%s, UTC%s)", tz, name, offset)
 }
 
+// checkPlaces reports which places of a configuration in dir cannot be written.
+func (c connection) checkPlaces(dir string) error {
+	if c.Audit != "" {
+		if to := filepath.Dir(at(dir, c.Audit)); absent(to) {
+			return fmt.Errorf("audit: the directory %s is not there", to)
+		}
+	}
+	if c.DataDir == "" {
+		return nil
+	}
+	return checkDataDir(at(dir, c.DataDir))
+}
+
 // checkDataDir reports why a data directory cannot be written, without leaving
 // anything: in it, or where it would be made.
 func checkDataDir(dir string) error {

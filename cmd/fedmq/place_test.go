@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,17 @@ func TestZone(t *testing.T) {
 	}
 	if got := zone("Europe/Berlin", time.Date(2026, 1, 1, 0, 0, 0, 0, berlin)); got != "Europe/Berlin (CET, UTC+01:00)" {
 		t.Error(got)
+	}
+}
+
+func TestCheckPlaces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for audit, want := range map[string]string{"": "", "audit.log": "", "logs/audit.log": "audit: the directory " + filepath.Join(dir, "logs") + " is not there"} {
+		err := connection{DataDir: "state", Audit: audit}.checkPlaces(dir)
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
+			t.Errorf("%q: %s, want %q", audit, got, want)
+		}
 	}
 }
 

@@ -61,6 +61,9 @@ func plain(n ast.Node) (any, error) {
 	case *ast.IntegerNode, *ast.FloatNode:
 		return plainText(n)
 	case *ast.NullNode:
+		if n.Token.Type == token.ImplicitNullType {
+			return nil, placed(n, "a setting has no value: write one, or null where the trainer takes it, or leave the line out")
+		}
 		return nil, nil
 	case *ast.BoolNode:
 		return n.Value, nil

@@ -54,7 +54,8 @@ or, for a program in any language (docs/spec/trainer.md):
 
   trainer: {exec: {command: [python3, train.py, data.csv]}}   # mode, start, timeout, nice, memory_mb
 
-Further keys: username, password_file, client_id, tls: {ca, cert, key, insecure}, http, audit,
+Further keys: username, password_file, client_id, tls: {ca, cert, key,
+server_name, insecure}, ws_headers, http, audit,
 keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
 bandwidth: 256 kbit/s and hours: 22:00-06:00; for time series derive, test_where and
 target: {rows_left: {cap, truth}}. All of them: docs/ref/config.md.
@@ -225,10 +226,10 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	log := logs.logger()
 	if c.Check { // beside a site that may be running
 		log = logs.quiet()
+		if err := f.Connection.checkPlaces(filepath.Dir(c.Config)); err != nil {
+			return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+		}
 		if f.Connection.DataDir != "" {
-			if err := checkDataDir(at(filepath.Dir(c.Config), f.Connection.DataDir)); err != nil {
-				return usageError{fmt.Errorf("%s: %w", c.Config, err)}
-			}
 			if f.Connection.DataDir, err = os.MkdirTemp("", "fedmq-check-"); err != nil {
 				return err
 			}

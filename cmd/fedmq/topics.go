@@ -198,5 +198,5 @@ func hostPort(broker string) (host, port string) {
 // secure reports whether a broker's URL asks for TLS.
 func secure(broker string) bool {
 	scheme, _, _ := strings.Cut(broker, "://")
-	return slices.Contains([]string{"tls", "ssl", "mqtts"}, scheme)
+	return slices.Contains([]string{"tls", "ssl", "mqtts"}, strings.ToLower(scheme))
 }

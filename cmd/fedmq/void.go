@@ -21,7 +21,7 @@ func (c connection) voids() error {
 		}
 		scheme, _, _ := strings.Cut(broker, "://")
 		write := "tls:// and the broker's TLS port (8883 is usual)"
-		if scheme == "ws" {
+		if strings.EqualFold(scheme, "ws") {
 			write = "wss:// and the broker's port for it (443 is usual)"
 		}
 		bad("tls has no effect with %s://: passwords and models would travel in the clear; write %s, or leave tls out", scheme, write)
@@ -45,7 +45,9 @@ func (c connection) voids() error {
 }
 
 // encrypted reports whether a broker's URL asks for TLS.
-func encrypted(broker string) bool { return secure(broker) || strings.HasPrefix(broker, "wss://") }
+func encrypted(broker string) bool {
+	return secure(broker) || strings.HasPrefix(strings.ToLower(broker), "wss://")
+}
 
 // checkListen refuses an address that nobody can listen on.
 func checkListen(addr string) error {

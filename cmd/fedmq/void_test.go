@@ -69,7 +69,8 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].model.softmax":   {{model: "{softmax: {inputs: 1, outputs: 2, seed: 4}}", want: "model: softmax: seed has no effect"}, {model: "{softmax: {inputs: 1, outputs: 2, hidden: [3]}}", want: "softmax has no hidden layers"}},
 	"tasks[].model.linear":    {{model: "{linear: {inputs: 1, outputs: 1, seed: 4}}", want: "model: linear: seed has no effect"}, {model: "{linear: {inputs: 1, outputs: 1, task: classification}}", want: "linear is for regression"}},
 	"tasks[].model.file":      {{model: "{linear: {inputs: 1, outputs: 1}, file: m.safetensors}", want: "want one of mlp, softmax, linear and file"}},
-	"tasks[].train":           always("the trainer's own"), "tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
+	"tasks[].train":           {{task: "train: {shuffle: no}", want: `train: shuffle is the text "no", which programs take for true`}},
+	"tasks[].seed":            always("a number"), "tasks[].statistics": always("one of a list"),
 	"tasks[].slots":        {{task: "slots: 3", want: "slots has no effect"}},
 	"tasks[].keep_updates": always("one of a list"), "tasks[].keep_models": always("a number"),
 }
@@ -259,6 +260,15 @@ func usersTold(t *testing.T, dir string, c voidCase) string {
 		_, err = f.config(path, zerolog.Nop())
 	}
 	return fmt.Sprint(err)
+}
+
+func TestEncrypted(t *testing.T) {
+	t.Parallel()
+	for broker, want := range map[string]bool{"tls://h": true, "TLS://h": true, "Mqtts://h": true, "WSS://h": true, "TCP://h": false, "ws://h": false} {
+		if got := encrypted(broker); got != want {
+			t.Errorf("%s: %v", broker, got)
+		}
+	}
 }
 
 // A text keeps its letters, whatever YAML makes of them.

@@ -122,6 +122,8 @@ func kindOf(t reflect.Type) string {
 		return "text"
 	case reflect.Slice:
 		return "a list"
+	case reflect.Interface:
+		return "a value or a list of values"
 	case reflect.Pointer:
 		return kindOf(t.Elem())
 	}

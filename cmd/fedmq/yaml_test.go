@@ -100,6 +100,7 @@ func TestDecodeYAMLErrors(t *testing.T) {
 		{"word for a duration", "wait: long\n", "f:1:7: want a duration such as 90s or 5m, not long"},
 		{"list for text", "name: [a]\n", "f:1:7: want text, not ["},
 		{"key twice", "name: a\nname: b\n", `f:2:1: mapping key "name" already defined at [1:1]`},
+		{"no value for any", "where: {u: ~}\n", "f:1:12: where.u has no value: want a value or a list of values, or leave the line out"},
 		{"settings are no mapping", "free: [1]\n", "f:1:7: want a mapping of settings"},
 		{"two documents", "name: a\n---\nname: b\n", "f: want one YAML document, found 2"},
 		{"no document", "# nothing\n", "f: want one YAML document, found 0"},
@@ -190,6 +191,7 @@ func TestSettingsErrors(t *testing.T) {
 		{"{n: 0x1_0}", `f:1:11: 0x1_0 may be read as more than one number, or as a text: write 0x10, or "0x1_0"`},
 		{"{lr: .nan}", "f:1:12: Nan is no value for a setting"},
 		{"{lr: .inf}", "f:1:12: Infinity is no value for a setting"},
+		{"{lr: }", "f:1:11: a setting has no value: write one, or null where the trainer takes it, or leave the line out"},
 		{"{lr: &x 1}", "f:1:12: Anchor is no value for a setting"},
 		{"5", "f:1:7: want a mapping of settings"},
 	} {

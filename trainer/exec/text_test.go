@@ -17,8 +17,14 @@ func TestReadLine(t *testing.T) {
 	for _, want := range []struct {
 		line string
 		tail string
-	}{{"short", ""}, {"", ""}, {strings.Repeat("a", 40), ""}, {strings.Repeat("b", 40), strings.Repeat("b", 40)},
-		{strings.Repeat("c", 40), strings.Repeat("d", 37) + "end"}, {"last", ""}} {
+	}{
+		{"short", ""},
+		{"", ""},
+		{strings.Repeat("a", 40), ""},
+		{strings.Repeat("b", 40), strings.Repeat("b", 40)},
+		{strings.Repeat("c", 40), strings.Repeat("d", 37) + "end"},
+		{"last", ""},
+	} {
 		line, tail, err := readLine(r, 40)
 		if err != nil || string(line) != want.line || string(tail) != want.tail {
 			t.Errorf("%q, %q, %v; want %q, %q", line, tail, err, want.line, want.tail)
