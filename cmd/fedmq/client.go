@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -104,7 +103,7 @@ func (f clientFlags) config(log zerolog.Logger, role string, more link.Config) (
 		name = "fedmq"
 	}
 	more.Broker, more.Username, more.Password, more.TLS, more.Headers, more.Log = f.url(), f.Username, s.password, s.tls, s.headers, log
-	more.ClientID = fmt.Sprintf("%s:%s-%d", name, role, os.Getpid())
+	more.ClientID = link.UniqueID(name, role)
 	return more, nil
 }
 

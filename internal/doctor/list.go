@@ -22,6 +22,8 @@ type List struct {
 	There   []string `json:"there"`
 	Missing []string `json:"missing"`
 	Unknown []string `json:"unknown"` // nothing came, and nobody said anything that could
+
+	as string // the user of the other party, which was asked to say it; "": nobody was
 }
 
 // ListSchema names the form of a List as JSON.
@@ -44,7 +46,7 @@ func CheckList(ctx context.Context, me Party, other *Party) (*List, error) {
 	defer cancel()
 	a := &access{me: me, other: other, verdict: map[string]Verdict{}}
 	err := a.run(ctx)
-	l := &List{Schema: ListSchema, Broker: link.Shown(me.link.Broker), User: me.link.Username, There: []string{}, Missing: []string{}, Unknown: []string{}}
+	l := &List{as: userName(other), Schema: ListSchema, Broker: link.Shown(me.link.Broker), User: me.link.Username, There: []string{}, Missing: []string{}, Unknown: []string{}}
 	for _, line := range a.lines() {
 		switch a.verdict[line] {
 		case Open:
@@ -126,7 +128,7 @@ func (p *Party) id(what string) link.Config {
 	if name == "" {
 		name = "fedmq"
 	}
-	cfg.ClientID = name + ":doctor-" + what
+	cfg.ClientID = link.UniqueID(name, "doctor-"+what)
 	return cfg
 }
 
@@ -328,12 +330,29 @@ func (a *access) hear(said map[string]bool) {
 	}
 }
 
+// userName is the user of a party for people, "" without a party.
+func userName(p *Party) string {
+	if p == nil {
+		return ""
+	}
+	return named(p.link.Username)
+}
+
+func named(user string) string {
+	if user == "" {
+		return "(without a name)"
+	}
+	return user
+}
+
 // Text is the list for people.
 func (l *List) Text() string {
 	var b strings.Builder
-	user := l.User
-	if user == "" {
-		user = "(without a name)"
+	user := named(l.User)
+	unknown := "not known: nothing came that could have; start the other party, or name its configuration with --as:"
+	if l.as != "" {
+		unknown = "not known: nothing came that could have, and the other party, user " + l.as +
+			", could not say it; mend its lines first (doctor -c with its configuration):"
 	}
 	fmt.Fprintf(&b, "user %s at %s: %d of %d lines of the broker's access list are there\n", user, l.Broker, len(l.There), len(l.There)+len(l.Missing)+len(l.Unknown))
 	for _, part := range []struct {
@@ -341,7 +360,7 @@ func (l *List) Text() string {
 		lines []string
 	}{
 		{"missing; as Mosquitto writes them:", l.Missing},
-		{"not known: nothing came that could have; start the other party, or name its configuration with --as:", l.Unknown},
+		{unknown, l.Unknown},
 	} {
 		if len(part.lines) > 0 {
 			fmt.Fprintf(&b, "\n%s\n\nuser %s\n%s\n", part.head, user, strings.Join(part.lines, "\n"))

@@ -14,6 +14,7 @@ package link
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -100,6 +101,14 @@ type State struct {
 	Up    bool
 	Epoch uint64 // number of the connection, from 1; 0 before the first
 	Err   error
+}
+
+// UniqueID is a client id of its own for a command of a user, of which any number may
+// run, on machines and in containers that count their processes alike (C-14).
+func UniqueID(user, role string) string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%s:%s-%x", user, role, b)
 }
 
 // Config says how to connect. The zero value of every field but Broker and

@@ -499,6 +499,15 @@ func TestBackOffSpread(t *testing.T) {
 	}
 }
 
+// C-14: commands do not throw each other out, on whatever machine they run.
+func TestUniqueID(t *testing.T) {
+	t.Parallel()
+	one, two := UniqueID("screen", "dashboard"), UniqueID("screen", "dashboard")
+	if one == two || !strings.HasPrefix(one, "screen:dashboard-") {
+		t.Errorf("%q and %q, want two of the user screen", one, two)
+	}
+}
+
 // C-14: two clients with one id throw each other out; one says so and gives way.
 func TestClientIDInUse(t *testing.T) {
 	t.Parallel()
@@ -514,7 +523,7 @@ func TestClientIDInUse(t *testing.T) {
 			case s = <-two.States():
 			}
 			told = errors.Is(s.Err, ErrIDInUse)
-			if told && !strings.Contains(s.Err.Error(), `"twin"`) {
+			if told && (!strings.Contains(s.Err.Error(), `"twin"`) || !strings.Contains(s.Err.Error(), "give each a client_id of its own")) {
 				t.Errorf("message %v", s.Err)
 			}
 		}

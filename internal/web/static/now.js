@@ -134,7 +134,8 @@ function facts() {
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
   const known = (t?.rounds ?? []).filter((r) => r.bytes_up || r.bytes_down).length;
-  list.push(["updates in", bytes(up), `payload of ${known} rounds`], ["models out", bytes(down), `published in ${known} rounds`]);
+  const span = known === 1 ? "1 round" : `${known} rounds`;
+  list.push(["updates in", bytes(up), `payload of ${span}`], ["models out", bytes(down), `published in ${span}`]);
   const box = $("facts");
   while (box.children.length < list.length) box.append(el("div", { class: "fact" }, el("small"), el("b"), el("small")));
   list.forEach(([name, value, note], i) => {
