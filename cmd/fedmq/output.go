@@ -42,8 +42,23 @@ func (c *checkedWriter) failure() error {
 // standardOutput is the name of standard output as a file to write.
 const standardOutput = "-"
 
-// toStdout reports whether path names standard output.
-func toStdout(path string) bool { return path == standardOutput || path == "/dev/stdout" }
+// toStdout reports whether path names standard output, also by a descriptor or a link:
+// a second opening would write at its own place, over what the program says.
+func toStdout(path string) bool {
+	if path == standardOutput || path == "/dev/stdout" {
+		return true
+	}
+	end, err := target(path)
+	if err != nil || !special(end) {
+		return false
+	}
+	named, err := os.Stat(end)
+	if err != nil {
+		return false
+	}
+	out, err := os.Stdout.Stat()
+	return err == nil && os.SameFile(named, out)
+}
 
 // errExists is what a file that must be new meets.
 var errExists = errors.New("exists; want the name of a new file")
@@ -64,7 +79,7 @@ func writeOutput(path string, mode fs.FileMode, fresh bool, write func(io.Writer
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%s is a directory, want a file", path)
 	case err == nil && (!info.Mode().IsRegular() || special(path)):
-		return writeThrough(path, write)
+		return writeThrough(path, info.Mode(), write)
 	case err == nil && fresh:
 		return fmt.Errorf("%s %w", path, errExists)
 	case err == nil:
@@ -114,9 +129,14 @@ func target(path string) (string, error) {
 	return "", fmt.Errorf("%s: more than %d links", path, maxLinks)
 }
 
-// writeThrough writes to a pipe or a device.
-func writeThrough(path string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) // #nosec G304 -- the user's own
+// writeThrough writes to a pipe or a device, and to the end of a file that is open as
+// /dev/stderr or /dev/fd/3.
+func writeThrough(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	flags := os.O_WRONLY
+	if mode.IsRegular() {
+		flags |= os.O_APPEND
+	}
+	f, err := os.OpenFile(path, flags, 0) // #nosec G304 -- the user's own
 	if err != nil {
 		return err
 	}
