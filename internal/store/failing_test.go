@@ -36,9 +36,19 @@ func retainedWaits(t *testing.T) {
 	ended := make(chan error, 1)
 	set("old", "there before")
 	go func() { ended <- r.Run(ctx, func(err error) { said = append(said, err) }) }()
+	disk := func(update func(func(*bolt.Tx) error) error) { // read between two turns of the lock
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.update = update
+	}
+	queued := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.pending)
+	}
 	wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 	wait(time.Second)
-	r.update = func(func(*bolt.Tx) error) error { return syscall.ENOSPC }
+	disk(func(func(*bolt.Tx) error) error { return syscall.ENOSPC })
 	set("a", "1")
 	wait(100 * time.Millisecond)
 	set("a", "2")
@@ -51,10 +61,10 @@ func retainedWaits(t *testing.T) {
 	if len(said) < 3 || len(said) > 6 || !errors.Is(said[0], ErrDisk) || !errors.Is(r.Failed(), syscall.ENOSPC) {
 		t.Errorf("reports %v, failed %v", said, r.Failed())
 	}
-	if len(r.pending) != 2 {
-		t.Errorf("%d changes wait, want 2", len(r.pending))
+	if n := queued(); n != 2 {
+		t.Errorf("%d changes wait, want 2", n)
 	}
-	r.update = r.db.Update
+	disk(r.db.Update)
 	wait(2 * retryAtMost)
 	if said[len(said)-1] != nil || r.Failed() != nil {
 		t.Errorf("reports %v, failed %v", said, r.Failed())
