@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -187,9 +188,6 @@ func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
 // loadSettings takes up those of a round that was open when the process ended.
 func (t *task) loadSettings() error {
 	t.settings = settings{Train: t.cfg.Train, Seed: t.cfg.Seed}
-	if t.state.Params == nil {
-		return nil
-	}
 	return t.a.store.View(func(tx *store.Tx) error {
 		raw, err := tx.Get(store.Task, t.settingsKey())
 		if err != nil || raw == nil {
@@ -199,9 +197,24 @@ func (t *task) loadSettings() error {
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return err
 		}
-		if s.Round == t.state.Round {
+		t.compare(s)
+		if t.state.Params != nil && s.Round == t.state.Round {
 			t.settings = s
 		}
 		return nil
 	})
+}
+
+// compare tells which settings are not those of the last round that was ordered: an
+// open round keeps its own, the next one has those of the configuration.
+func (t *task) compare(last settings) {
+	if last.Seed != t.cfg.Seed {
+		t.log.Warn().Uint64("last", last.Seed).Uint64("configured", t.cfg.Seed).Uint64("round", last.Round).
+			Msg("seed: the configuration has another one than that round was ordered with; it counts from the next round on")
+	}
+	var train bytes.Buffer // as it is on disk
+	if err := json.Compact(&train, t.cfg.Train); err == nil && !bytes.Equal(last.Train, train.Bytes()) {
+		t.log.Warn().RawJSON("last", last.Train).RawJSON("configured", train.Bytes()).Uint64("round", last.Round).
+			Msg("train: the configuration has other settings than that round was ordered with; they count from the next round on")
+	}
 }

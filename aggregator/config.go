@@ -92,6 +92,7 @@ type Task struct {
 	GridB      *int   // updates lie within 2^GridB; -16..24; default 6 (algorithms A4)
 
 	Init       *model.Model    // version 0
+	Begun      bool            // Init has the schema alone, as its values are gone: the task must have begun in DataDir
 	Train      json.RawMessage // the trainer's settings, a JSON object, passed on verbatim
 	Seed       uint64          // of the task: sites derive theirs from it
 	Statistics bool            // federated z-score: begin with a statistics round

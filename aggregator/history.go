@@ -16,6 +16,9 @@ const workInit = "init"
 
 // genesis makes record 0: version 0 of the model.
 func (t *task) genesis() error {
+	if t.cfg.Begun {
+		return errors.New("model: its file is not there, and the task has not begun in this data directory")
+	}
 	id := t.cfg.Init.ContentID()
 	if err := t.a.store.PutBlob(id, t.cfg.Init.Blob, true); err != nil {
 		return err
@@ -78,6 +81,10 @@ func (t *task) described(first []byte) error {
 		return errors.New("model: the rules of its tensors are not those which the task in this data directory began with; other rules are a new task")
 	}
 	t.exportDescription(about)
+	if id := t.cfg.Init.ContentID(); r.Work == workInit && r.Round == 0 && id != r.Model && !t.cfg.Begun {
+		t.log.Warn().Stringer("began_with", r.Model).Stringer("configured", id).Msg("model: the configuration has other values than those that this task began with, " +
+			"which have no effect any more: other first values are a new task")
+	}
 	return nil
 }
 

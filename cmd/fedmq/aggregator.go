@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -15,6 +16,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
 )
 
 type aggregatorCmd struct {
@@ -137,15 +139,37 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 	return arch.New(zscore)
 }
 
-// task turns a task of the file into the aggregator's.
-func (f taskFile) task(dir string) (aggregator.Task, error) {
+// first is version 0 of the model. Of a task that has begun in the data directory its
+// file may be gone: then it is what is written there of the schema, without values.
+func (f taskFile) first(dir, data string) (m *model.Model, begun bool, err error) {
+	m, err = f.Model.load(dir, f.Statistics == "zscore")
+	if f.Model.File == "" || !errors.Is(err, fs.ErrNotExist) {
+		return m, false, err
+	}
+	raw, none := os.ReadFile(filepath.Join(data, "records", f.Name+".json")) // #nosec G304 -- below the data directory
+	if none != nil {
+		return nil, false, err
+	}
+	about, err := record.DecodeDescription(raw)
+	if err != nil {
+		return nil, false, err
+	}
+	schema, err := about.Layout()
+	if err != nil {
+		return nil, false, err
+	}
+	return model.New(schema), true, nil
+}
+
+// task turns a task of the file into the aggregator's, whose data directory is data.
+func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if f.Statistics != "" && f.Statistics != "zscore" {
 		return aggregator.Task{}, fmt.Errorf("statistics: %q, want zscore or nothing", f.Statistics)
 	}
 	if err := f.Strategy.voids(); err != nil {
 		return aggregator.Task{}, err
 	}
-	init, err := f.Model.load(dir, f.Statistics == "zscore")
+	init, begun, err := f.first(dir, data)
 	if err != nil {
 		return aggregator.Task{}, err
 	}
@@ -153,7 +177,7 @@ func (f taskFile) task(dir string) (aggregator.Task, error) {
 		Name: f.Name, Members: f.Members, Rounds: f.Rounds, StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
-		GridB: f.Strategy.GridB, Init: init, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
+		GridB: f.Strategy.GridB, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 	}, nil
 }
@@ -191,7 +215,7 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize, StageMemory: f.StageMem, Uploads: f.Uploads,
 	}
 	for i, t := range f.Tasks {
-		task, err := t.task(dir)
+		task, err := t.task(dir, cfg.DataDir)
 		if err != nil {
 			return cfg, fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err)
 		}
@@ -323,6 +347,9 @@ func readFirst(path string) (*model.Model, error) {
 		return nil, fmt.Errorf("model.file: %s is no regular file", path)
 	}
 	m, err := model.ReadSafetensorsFile(path, maxModelFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("model.file: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}

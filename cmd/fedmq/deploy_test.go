@@ -140,7 +140,7 @@ func TestManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, task := range f.Tasks {
-		if _, err := task.task("."); err != nil {
+		if _, err := task.task(".", ""); err != nil {
 			t.Error(err)
 		}
 	}
