@@ -33,6 +33,7 @@ type conn struct {
 	tls      *tls.ConnectionState // of the web server's connection
 	in       screen
 	out      *queue
+	pace     pace
 	hook     *hook
 	client   atomic.Pointer[mqtt.Client] // from OnSessionEstablish on
 
@@ -86,13 +87,21 @@ func (c *conn) id() string {
 
 // saw is told of each packet the client sent.
 func (c *conn) saw(p *packet) {
+	now, cost := time.Now(), 0
 	switch p.kind {
 	case packets.Connect:
 		c.out.takes(p.window, p.most)
-	case packets.Puback, packets.Pubcomp:
-		c.out.acknowledged(p.id, true, time.Now())
-	case packets.Pubrec:
-		c.out.acknowledged(p.id, p.reason >= packets.ErrUnspecifiedError.Code, time.Now())
+	case packets.Publish:
+	case packets.Puback, packets.Pubcomp, packets.Pubrec:
+		done := p.kind != packets.Pubrec || p.reason >= packets.ErrUnspecifiedError.Code
+		if !c.out.acknowledged(p.id, done, now) {
+			cost = 1
+		}
+	default:
+		cost = 1 + p.filters
+	}
+	if cost > 0 {
+		time.Sleep(c.pace.charge(cost, now))
 	}
 }
 

@@ -125,6 +125,7 @@ type packet struct {
 	reason  byte   // of acknowledgements, MQTT 5
 	window  int    // Receive Maximum of CONNECT
 	most    int    // Maximum Packet Size of CONNECT
+	filters int    // of SUBSCRIBE and UNSUBSCRIBE, beyond the first
 }
 
 // shapes are the packets a client may send. CONNECT only comes first.
@@ -148,7 +149,7 @@ var shapes = [16]struct {
 // check tells what is wrong with the packet whose fixed header begins with first
 // and whose rest is body; of a PUBLISH the end of the payload may be missing.
 func (p *packet) check(first byte, body []byte) error {
-	p.kind, p.flags, p.id, p.reason = first>>4, first&0xf, 0, 0
+	p.kind, p.flags, p.id, p.reason, p.filters = first>>4, first&0xf, 0, 0, 0
 	shape := shapes[p.kind]
 	c := cursor{b: body}
 	switch {
@@ -240,7 +241,7 @@ func (p *packet) ending(c *cursor) {
 func (p *packet) subscribe(c *cursor) {
 	c.packetID()
 	p.properties(c, packets.Subscribe)
-	for {
+	for ; ; p.filters++ {
 		c.text()
 		opts := c.u8()
 		if opts&3 == 3 || p.version < 5 && opts > 2 || opts>>4&3 == 3 || opts>>6 != 0 {
@@ -255,7 +256,7 @@ func (p *packet) subscribe(c *cursor) {
 func (p *packet) unsubscribe(c *cursor) {
 	c.packetID()
 	p.properties(c, packets.Unsubscribe)
-	for {
+	for ; ; p.filters++ {
 		if c.text(); len(c.b) == 0 {
 			return
 		}

@@ -234,13 +234,13 @@ func (q *queue) sent(now time.Time) {
 }
 
 // acknowledged notes that the client has a message, of QoS 2 with done when it
-// also knows that we know.
-func (q *queue) acknowledged(id uint16, done bool, now time.Time) {
+// also knows that we know. It reports whether that is news.
+func (q *queue) acknowledged(id uint16, done bool, now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	size, ok := q.flight[id]
-	if !ok {
-		return
+	if !ok || size == 0 && !done {
+		return false
 	}
 	q.hold(-size)
 	q.flight[id] = 0
@@ -249,6 +249,7 @@ func (q *queue) acknowledged(id uint16, done bool, now time.Time) {
 	}
 	q.progress = now
 	q.changed.Broadcast()
+	return true
 }
 
 // wait returns when the client has taken most of what it was answered.

@@ -180,17 +180,18 @@ func TestAnswersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-		ping := []byte(strings.Repeat("\xc0\x00", 1000))
+		const publish, ack = "\x32\x07\x00\x01a\x00\x07hi", 4 // bytes
+		many := []byte(strings.Repeat(publish, 1000))
 		sent := 0
 		for {
-			n, err := c.Write(ping)
+			n, err := c.Write(many)
 			sent += n
 			if err != nil {
 				break
 			}
 		}
-		if sent < maxAnswers || sent > maxAnswers+screenBuf+3*writeSlice {
-			t.Errorf("%d bytes of pings were taken", sent)
+		if answers := sent / len(publish) * ack; answers < maxAnswers || answers > maxAnswers+screenBuf+3*writeSlice {
+			t.Errorf("publishes with %d bytes of answers were taken", answers)
 		}
 	})
 }
