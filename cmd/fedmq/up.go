@@ -163,7 +163,7 @@ func (u *up) run(ctx context.Context) (err error) {
 		return usageError{err}
 	}
 	cfg.Log = u.log
-	warn(u.log, cfg.Warnings())
+	warn(u.log, append(cfg.Warnings(), u.logins()...))
 	b, err := u.broker(ctx)
 	if err != nil {
 		return err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -63,6 +65,29 @@ func (u *up) broker(ctx context.Context) (*upBroker, error) {
 		cancel()
 		return <-done
 	}}, nil
+}
+
+// logins warns of names and passwords that the folder's own broker does not look at.
+func (u *up) logins() (out []string) {
+	if _, here := localAddr(string(u.agg.Connection.Broker)); !here {
+		return nil
+	}
+	say := func(path string, c connection) {
+		what := "username"
+		switch {
+		case c.Username == "":
+			return
+		case c.PasswordFile != "":
+			what = "username and password_file"
+		}
+		out = append(out, fmt.Sprintf("%s: %s: no effect in `fedmq up`, whose embedded broker is open and asks nobody who it is; "+
+			"`fedmq broker --users` checks them, with `fedmq aggregator` and `fedmq site`", path, what))
+	}
+	say(filepath.Join(u.dir, aggregatorName), u.agg.Connection)
+	for i, f := range u.sites {
+		say(u.names[i], f.Connection)
+	}
+	return out
 }
 
 // localAddr returns the address of a plain broker on this machine.

@@ -167,6 +167,27 @@ var userVoids = map[string][]voidCase{
 	"users[].members":       {{top: "{name: a, role: site, members: [b]}", want: "members is not for sites"}},
 }
 
+// up names what the folder's own broker does not look at, and nothing where the broker
+// is somebody else's.
+func TestVoidLogins(t *testing.T) {
+	t.Parallel()
+	folder := func(broker string) *up {
+		u := &up{dir: "d", names: []string{"d/a.yaml", "d/b.yaml", "d/c.yaml"}, sites: make([]siteFile, 3)}
+		u.agg.Connection = connection{Broker: addresses(broker), Username: "agg", PasswordFile: "pw"}
+		u.sites[1].Connection.Username = "b"
+		return u
+	}
+	said := folder("tcp://127.0.0.1:1883").logins()
+	if len(said) != 2 || !strings.HasPrefix(said[0], filepath.Join("d", "aggregator.yaml")+": username and password_file: no effect") || !strings.HasPrefix(said[1], "d/b.yaml: username: no effect") {
+		t.Errorf("%q", said)
+	}
+	for _, broker := range []string{"tcp://broker.example:1883", "tls://127.0.0.1:8883"} {
+		if said := folder(broker).logins(); len(said) > 0 {
+			t.Errorf("%s: %q", broker, said)
+		}
+	}
+}
+
 func complete(t *testing.T, what string, keys map[string]string, table map[string][]voidCase) {
 	t.Helper()
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
@@ -375,7 +396,7 @@ var alwaysFlags = map[string]string{
 	"log-level": "every command logs", "log-json": "every command logs", "help": "kong",
 	"username": "MQTT", "broker": "where", "config": "what", "namespace": "which topics", "owner": "which topics", "member": "which topics", "task": "which topics",
 	"insecure": "see ca, which it rules out", "ws-header": "refused with another URL than ws:// and wss://", "json": "how", "seed": "a number", "dir": "where", "output": "where", "out": "where", "keys": "who is believed", "timeout": "how long",
-	"wait": "how long", "check": "what", "http": "where", "data-dir": "where", "max-packet": "a size", "part-size": "a size", "sign-key": "watch warns in a pipe",
+	"wait": "how long", "check": "what", "http": "where", "data-dir": "where", "max-packet": "a size", "part-size": "a size", "sign-key": "watch refuses it but on a terminal",
 	"aggregator-key": "who is believed", "token": "see token-file", "token-file": "dashboard refuses both", "demo example": "what", "demo listen": "where", "demo slow": "how fast",
 	"processes": "how", "init trainer": "what", "up again": "what", "broker listen": "where", "broker ws": "where", "broker tls": "where", "broker wss": "where", "broker open": "see users",
 	"doctor node": "where", "doctor restart": "what", "acl for": "required", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when", "send pause": "refused by send but with resume",

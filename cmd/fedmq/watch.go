@@ -31,6 +31,9 @@ p pauses and r resumes the task, once y has confirmed it.
 
 func (c *watchCmd) Run(ctx context.Context, logs *logFlags) error {
 	screen := term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd()))
+	if c.SignKey != "" && !screen {
+		return usageError{errors.New("--sign-key has no effect but on a terminal, where keys pause and resume the task: leave it out; fedmq send gives commands from a script")}
+	}
 	log := logs.quiet()
 	if screen {
 		log = zerolog.Nop() // the link's state is on the screen
