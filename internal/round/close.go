@@ -127,7 +127,7 @@ func (m *Machine) unset() {
 		}
 	}
 	if detail != "" && could >= m.cfg.Quorum {
-		m.s.Stopped, m.s.Reason = true, reasonSetting+" ("+detail+")"
+		m.stop(reasonSetting + " (" + detail + ")")
 	}
 }
 
@@ -155,7 +155,7 @@ func (m *Machine) lapse() {
 	m.sending, m.accepted = nil, 0
 	m.r.Fold, m.r.Restart = nil, true
 	if m.s.RefusalAbandons >= refusalsUntilStop {
-		m.s.Stopped, m.s.Reason = true, reasonRefusals
+		m.stop(reasonRefusals)
 	}
 }
 

@@ -73,7 +73,7 @@ func (m *Machine) doPause(c Command) string {
 	switch {
 	case m.s.Finished:
 		return "finished"
-	case m.s.Stopped:
+	case m.s.Stopped, m.s.StopAsked:
 		return "stopped"
 	case m.s.Paused:
 		m.s.Pause = c.ID
@@ -100,7 +100,7 @@ func (m *Machine) doResume(pause string) string {
 	}
 	asked := m.s.PauseAsked
 	m.s.Paused, m.s.PauseAsked, m.s.Pause = false, false, ""
-	if !asked && !m.s.Stopped {
+	if !asked {
 		m.s.Abandons = 0
 		m.next()
 	}
@@ -115,10 +115,10 @@ func (m *Machine) doStop() string {
 	case m.s.Phase == Closing:
 		m.s.StopAsked = true
 	case m.s.Phase == Open:
-		m.s.Stopped, m.s.Reason = true, reasonOperator
+		m.stop(reasonOperator)
 		m.abandon(CloseStop)
 	default: // idle, waiting or paused
-		m.s.Stopped, m.s.Reason = true, reasonOperator
+		m.stop(reasonOperator)
 		m.halt()
 	}
 	return ""

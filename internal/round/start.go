@@ -90,7 +90,8 @@ func (m *Machine) goOn() {
 // endOfAttempt lets what was asked for this moment take effect.
 func (m *Machine) endOfAttempt() {
 	if m.s.StopAsked {
-		m.s.StopAsked, m.s.Stopped, m.s.Reason = false, true, reasonOperator
+		m.s.StopAsked = false
+		m.stop(reasonOperator)
 	}
 	if m.s.PauseAsked {
 		m.s.PauseAsked, m.s.Paused = false, true
@@ -104,6 +105,12 @@ const (
 	reasonSetting  = "trainers do not know a setting"
 	reasonRefusals = "refusals made the quorum unreachable three times"
 )
+
+// stop takes the place of a pause, so that start goes on.
+func (m *Machine) stop(reason string) {
+	m.s.Stopped, m.s.Reason = true, reason
+	m.s.Paused, m.s.PauseAsked, m.s.Pause = false, false, ""
+}
 
 func (m *Machine) halted() bool { return m.s.Paused || m.s.Stopped || m.s.Finished }
 

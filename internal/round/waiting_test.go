@@ -2,6 +2,7 @@ package round_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,4 +75,11 @@ func TestWaiting(t *testing.T) {
 	m.Step(round.Command{Now: now, ID: "2", Op: round.OpStop, AtRound: 1})
 	m.Ready()
 	want("stopped", &round.Wait{Why: round.WhyStopped, Members: []string{}, Here: 1, Want: 2, Do: round.DoMendStart})
+	m.Step(round.Command{Now: now, ID: "3", Op: round.OpResume, Pause: "1"})
+	if got := fmt.Sprint(m.Ready()); !strings.Contains(got, "resume: refused, not paused") {
+		t.Errorf("a resume of what is stopped: %s", got)
+	}
+	m.Step(round.Command{Now: now, ID: "4", Op: round.OpStart, AtRound: 1})
+	m.Ready()
+	want("started", &round.Wait{Why: round.WhySites, Members: []string{"b", "c", "d/line"}, Here: 1, Want: 2, Do: round.DoSites})
 }
