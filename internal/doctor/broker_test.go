@@ -25,6 +25,7 @@ type broker struct {
 	deny   func(user, topic string, write bool) bool
 	onPub  func(cl *mochi.Client, pk packets.Packet) (packets.Packet, error)
 	single bool // a user has one connection
+	full   bool // closes at CONNECT
 
 	interrupt context.CancelFunc // ends the examination
 	mu        sync.Mutex
@@ -41,6 +42,10 @@ func (b *broker) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	user := string(pk.Connect.Username)
+	if b.full {
+		cl.Stop(nil)
+		return false
+	}
 	if old := b.last[user]; old != nil && b.single {
 		old.Stop(nil)
 	}

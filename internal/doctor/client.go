@@ -31,6 +31,9 @@ func (e *exam) openAs(ctx context.Context, id string, will *link.Message, persis
 // is a denial: a broker may lose one that follows its CONNACK at once.
 const subscribeTries = 3
 
+// errSubscribe: it was SUBSCRIBE that failed, and not CONNECT.
+var errSubscribe = errors.New("doctor: SUBSCRIBE")
+
 // subscriber opens a connection and subscribes; codes are the broker's answer.
 func (e *exam) subscriber(ctx context.Context, filters ...link.Filter) (sub *link.Probe, codes []byte, err error) {
 	for range subscribeTries {
@@ -43,6 +46,7 @@ func (e *exam) subscriber(ctx context.Context, filters ...link.Filter) (sub *lin
 		if err == nil {
 			return sub, codes, nil
 		}
+		err = fmt.Errorf("%w: %w", errSubscribe, err)
 		sub.Cut()
 		if !errors.Is(err, link.ErrCut) {
 			break

@@ -177,6 +177,7 @@ func TestImpossible(t *testing.T) {
 		{"writing", func(b *broker, _ *Config, _ *mochi.Capabilities) {
 			b.deny = func(_, _ string, write bool) bool { return write }
 		}, ErrDenied, "cut the link at PUBLISH"},
+		{"full", func(b *broker, _ *Config, _ *mochi.Capabilities) { b.full = true }, link.ErrCut, "CONNECT"},
 		{"one connection", func(b *broker, _ *Config, _ *mochi.Capabilities) { b.single = true }, nil, "needs two"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

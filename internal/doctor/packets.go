@@ -19,7 +19,7 @@ func (e *exam) meet(ctx context.Context) error {
 	topic := e.own.Status()
 	sub, pub, code, err := e.pair(ctx, link.Filter{Topic: topic, QoS: 1})
 	switch {
-	case errors.Is(err, link.ErrCut):
+	case errors.Is(err, errSubscribe) && errors.Is(err, link.ErrCut):
 		return fmt.Errorf("%w: it cut the link at SUBSCRIBE; %s", ErrDenied, e.wanted())
 	case err != nil:
 		return err

@@ -21,6 +21,7 @@ type limited struct {
 	mode string // noretain, qos0max, full, prefix, aws, user, acl; "" says yes
 	old  bool   // speaks MQTT 3.1.1 only
 	mute bool   // closes even where MQTT 5 has a reason
+	code byte   // of MQTT 3.1.1, for every CONNECT; 0: it closes instead
 
 	mu    sync.Mutex
 	dials int
@@ -111,6 +112,10 @@ func (l *limited) serve(conn net.Conn) {
 		_, _ = conn.Write(packet5(typeConnack<<4, []byte{0, 1})) // unacceptable protocol version
 		return
 	}
+	if l.code != 0 {
+		_, _ = conn.Write(packet5(typeConnack<<4, []byte{0, l.code}))
+		return
+	}
 	code := l.no(s)
 	if code != 0 && (s.version == 4 || l.mute) {
 		return
@@ -177,6 +182,7 @@ func TestWhy(t *testing.T) {
 	for _, c := range []struct {
 		name, mode string
 		old, mute  bool
+		code       byte
 		will       string
 		want       []string // parts of the causes, in order; none: all is well
 	}{
@@ -195,6 +201,10 @@ func TestWhy(t *testing.T) {
 		{name: "prefix, mute", mode: "prefix", mute: true, want: []string{`not "me:site": its client ids may want a prefix`}},
 		{name: "prefix, old", mode: "prefix", old: true, want: []string{"clientid_prefixes"}},
 		{name: "user", mode: "user", want: []string{"not authorized", "under any client id: correct username"}},
+		{name: "id, by a code", old: true, code: 2, want: []string{"the broker says: identifier rejected", "clientid_prefixes"}},
+		{name: "unavailable, by a code", old: true, code: 3, want: []string{"the broker says: server Unavailable: it is full, or not ready yet"}},
+		{name: "password, by a code", old: true, code: 4, want: []string{"bad user name or password: correct username and password_file"}},
+		{name: "user, by a code", old: true, code: 5, want: []string{"the broker says: not Authorized", "under any client id: correct username"}},
 		{name: "acl of the Will", mode: "acl", want: []string{"not authorized", `user "u" must be allowed to write acme/a/_fl_v1/state`}},
 		{name: "levels", mode: "aws", will: deep, want: []string{"has 9 slashes", "topic name invalid", "must be allowed to write"}},
 		{name: "levels, old", mode: "aws", old: true, will: deep, want: []string{"has 9 slashes", "must be allowed to write"}},
@@ -202,6 +212,7 @@ func TestWhy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLimited(t, c.mode, c.old, c.mute)
+			l.code = c.code
 			if c.will == "" {
 				c.will = "acme/a/_fl_v1/state"
 			}

@@ -77,11 +77,16 @@ func (p *Probe) connect(ctx context.Context, cfg *Config, persistent bool) error
 	case !ok:
 		return fmt.Errorf("%w: no CONNACK", errPacket)
 	case ack.ReturnCode != packets.Accepted:
-		return fmt.Errorf("%w: %w", ErrRefused, packets.ConnErrors[ack.ReturnCode])
+		return fmt.Errorf("%w: %w", ErrRefused, reason4(ack.ReturnCode))
 	}
 	p.Present = ack.SessionPresent
 	return nil
 }
+
+// reason4 is the return code of a CONNACK of MQTT 3.1.1, of those that the guard lets in.
+type reason4 byte
+
+func (r reason4) Error() string { return packets.ConnErrors[byte(r)].Error() }
 
 func (p *Probe) read() {
 	for {

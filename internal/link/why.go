@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // AWSSlashes is the most slashes that AWS IoT Core takes in a topic or a filter; it
@@ -119,9 +121,14 @@ func (w *why) announced(a Announced) {
 // reason says what the broker said.
 func (w *why) reason(err error) {
 	r, said := refused5(err)
+	old, saidOld := errors.AsType[reason4](err)
 	switch {
-	case !said && errors.Is(err, ErrRefused):
-		w.say("the broker says: %v", errors.Unwrap(err))
+	case saidOld && old == packets.ErrRefusedServerUnavailable:
+		w.say("the broker says: %v: it is full, or not ready yet; raise its limit of connections (Mosquitto: max_connections)", old)
+	case saidOld && old == packets.ErrRefusedBadUsernameOrPassword:
+		w.say("the broker says: %v: correct username and password_file", old)
+	case saidOld:
+		w.say("the broker says: %v", old)
 	case !said:
 	case r.Code == noRetain5:
 		w.say("the broker says: %v: %s", r, retainCure)
@@ -151,6 +158,9 @@ func (w *why) less(ctx context.Context, first error) {
 	}
 	if r, said := refused5(err); said && (r.Code == 0x86 || r.Code == 0x97 || r.Code == 0x89 || r.Code == 0x9f) {
 		return // its word is enough
+	}
+	if r, said := errors.AsType[reason4](err); said && (r == packets.ErrRefusedServerUnavailable || r == packets.ErrRefusedBadUsernameOrPassword) {
+		return
 	}
 	other := plain
 	var b [6]byte
