@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/link"
 )
@@ -9,12 +10,18 @@ import (
 // oneCluster refuses addresses of the broker that are not those of one cluster: what
 // is said at one would never be heard at the other.
 func (a *aggregator) oneCluster(ctx context.Context) error {
-	proven, err := link.OneCluster(ctx, a.cfg.reach(a.log), a.self.State(), a.self.State())
+	proven, err := a.conn.Prove(ctx, link.Proof{Said: a.self.State(), Seen: a.self.State(), Known: a.isOwn})
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // the end of Run
 	}
 	if err == nil && !proven {
-		a.log.Warn().Str("broker", link.Shown(a.cfg.Broker)).Msg("that these addresses are one cluster is not proven: some do not answer, or this user may not read what it writes")
+		a.log.Warn().Str("broker", link.Shown(a.cfg.Broker)).Msg("that these addresses are one cluster is not proven: some do not answer, or this user may not read what it writes; those are used only once they show this aggregator's presence")
 	}
 	return err
+}
+
+// isOwn tells whether a presence is of this process.
+func (a *aggregator) isOwn(payload []byte) bool {
+	var v stateView
+	return json.Unmarshal(payload, &v) == nil && v.Instance == a.instance.String()
 }

@@ -35,6 +35,9 @@ func (s *site) onOwner(jobs context.Context, topic string, payload []byte) error
 	if len(payload) > maxState || json.Unmarshal(payload, &p) != nil || p.Schema != StateSchema {
 		return nil //nolint:nilerr // of another version, or nobody's: it changes nothing
 	}
+	if topic == s.tasks[0].owner.State() {
+		s.heardFrom.Store(&p.Instance)
+	}
 	o := s.owners[topic]
 	anew := p.Online && (!o.heard || p.Instance != o.Instance || p.ConnectedMS != o.ConnectedMS)
 	if p.Online || !o.heard {

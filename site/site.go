@@ -46,7 +46,8 @@ type site struct {
 	tasks      []*task
 	names      []string
 	routes     map[string]route
-	owners     map[string]*owner // by the topic of their state
+	owners     map[string]*owner      // by the topic of their state
+	heardFrom  atomic.Pointer[string] // instance of the first task's aggregator, as last heard
 	stateTopic string
 	stateBeat  ms
 	online     bool

@@ -264,17 +264,23 @@ func start(t *testing.T, cfg Config, filters ...string) (*Conn, func()) {
 	for _, f := range filters {
 		c.Subscribe(Filter{Topic: f, QoS: 1})
 	}
+	return c, run(t, c)
+}
+
+// run keeps a link up until the test, or stop, ends it.
+func run(t *testing.T, c *Conn) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
 	t.Cleanup(stop)
-	return c, stop
+	return stop
 }
 
 // next reads states until one fits.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -105,46 +106,93 @@ var ErrCluster = errors.New("link: not one cluster")
 // echoWait is how long a message takes through a cluster, at most.
 const echoWait = 5 * time.Second
 
-// OneCluster proves that the addresses of a broker are one cluster: what is said at
-// the first that answers is heard at each other one. said is a topic that the party
-// writes and reads; where it may not read what it writes, the retained message of
-// seen must be the same at both. What cannot be reached is not asked, and where
-// neither tells nothing is proven: proven is false then.
-func OneCluster(ctx context.Context, cfg Config, said, seen string) (proven bool, err error) {
-	urls := Addresses(cfg.Broker)
-	if cfg.Dial != nil || len(urls) < 2 {
+// Proof is how a party tells that the addresses of a broker are one cluster.
+type Proof struct {
+	Said  string                     // a topic that it writes, and reads if it may
+	Seen  string                     // where the aggregator's presence is retained
+	Known func(presence []byte) bool // it is of whom the party has heard at another address
+}
+
+// Prove proves, before Run, that the addresses of the broker are one cluster: what is
+// said at the first that answers is heard at each other one; where the party may not
+// read what it writes, the presence must be the same at both. What does not answer, or
+// does not tell, is proven by the presence when it is first to be used, and not used
+// before (C-21): proven is false then. It returns ErrCluster for what is not one.
+func (c *Conn) Prove(ctx context.Context, p Proof) (proven bool, err error) {
+	if c.cfg.Dial != nil || len(c.addrs) < 2 {
 		return true, nil
 	}
-	cfg.Will = nil
+	c.proof, c.trusted = p, make([]bool, len(c.addrs))
 	var first *Probe
-	firstURL, proven := "", true
+	at := 0
 	defer func() {
 		if first != nil {
 			first.Close()
 		}
 	}()
-	for i, u := range urls {
-		one := cfg
-		one.Broker, one.ClientID = u, fmt.Sprintf("%s-echo-%d", cfg.ClientID, i)
-		short, cancel := context.WithTimeout(ctx, echoWait)
-		p, err := OpenProbe(short, one, false)
-		cancel()
-		if err != nil {
-			proven = false
+	for i := range c.addrs {
+		probe, err := c.probe(ctx, i)
+		switch {
+		case err != nil:
+			continue
+		case first == nil:
+			first, at, c.trusted[i] = probe, i, true
 			continue
 		}
-		if first == nil {
-			first, firstURL = p, u
-			continue
-		}
-		told, same := echo(ctx, first, p, said, seen)
-		p.Close()
+		told, same := echo(ctx, first, probe, p.Said, p.Seen)
+		probe.Close()
 		if told && !same {
-			return false, fmt.Errorf("%w: what is said at %s is not heard at %s; list the addresses of one cluster only", ErrCluster, Shown(firstURL), Shown(u))
+			return false, fmt.Errorf("%w: what is said at %s is not heard at %s; list the addresses of one cluster only", ErrCluster, c.addrs[at].shown(), c.addrs[i].shown())
 		}
-		proven = proven && told
+		c.trusted[i] = told
 	}
-	return proven && first != nil, ctx.Err()
+	return !slices.Contains(c.trusted, false), ctx.Err()
+}
+
+// probe connects to one of the addresses.
+func (c *Conn) probe(ctx context.Context, i int) (*Probe, error) {
+	one := c.cfg
+	one.Broker, one.ClientID, one.Will = c.addrs[i].url.String(), fmt.Sprintf("%s-echo-%d", c.cfg.ClientID, i), nil
+	ctx, cancel := context.WithTimeout(ctx, echoWait)
+	defer cancel()
+	return OpenProbe(ctx, one, false)
+}
+
+// openProven opens a session at the current address, if it is proven or nothing is that
+// it could differ from.
+func (c *Conn) openProven(ctx context.Context) (*session, error) {
+	i := int(c.at.Load())
+	if slices.Contains(c.trusted, true) && !c.trusted[i] {
+		c.reached = false
+		if err := c.proveLate(ctx, i); err != nil {
+			return nil, err
+		}
+		c.trusted[i] = true
+	}
+	s, err := c.open(ctx)
+	if err == nil && c.trusted != nil {
+		c.trusted[i] = true
+	}
+	return s, err
+}
+
+// proveLate compares the presence at an address that was not proven at the start.
+func (c *Conn) proveLate(ctx context.Context, i int) error {
+	p, err := c.probe(ctx, i)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	short, cancel := context.WithTimeout(ctx, echoWait)
+	defer cancel()
+	if _, err := p.Subscribe(short, Filter{Topic: c.proof.Seen, QoS: 1}); err != nil {
+		return err
+	}
+	if seen := listenFor(short, p, "", c.proof.Seen, "").seen; seen != "" && c.proof.Known([]byte(seen)) {
+		return nil
+	}
+	return fmt.Errorf("%w, as far as can be told: %s was not proven at the start, and %s does not show there whom this party has heard at the others; it is not used. Start anew when all answer, or list the addresses of one cluster only",
+		ErrCluster, c.addrs[i].shown(), c.proof.Seen)
 }
 
 // echo says something at a, and listens at both. told is false when nothing could be

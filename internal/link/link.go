@@ -171,6 +171,8 @@ type Conn struct {
 	bytesOut atomic.Uint64
 	plain    atomic.Bool // the port was asked and does not speak TLS
 
+	proof   Proof
+	trusted []bool       // of addrs, once Prove was asked: proven to be of one cluster; of Run alone then
 	at      atomic.Int64 // of addrs: the address in use
 	failed  int          // attempts since the last connection, over the list; of Run alone, as are
 	reached bool         // the last attempt found a listener; of Run alone, as are

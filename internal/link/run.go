@@ -49,7 +49,7 @@ func (c *Conn) live(ctx context.Context) time.Duration {
 	c.mu.Lock()
 	c.stats.Attempts++
 	c.mu.Unlock()
-	s, err := c.open(ctx)
+	s, err := c.openProven(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0
