@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // sameID is how many connections may have one client id at once: the one that
@@ -57,6 +58,25 @@ type pass struct {
 	account *account // where it is let in
 	id      string
 	busy    bool // it was refused for now, not for ever
+
+	framed bool // WebSocket: what is read may be frames without a byte in them
+	waste  int  // bytes read since the last one of MQTT's
+	pace   pace
+}
+
+// freeWaste is what WebSocket may need for a byte, and for a day's pings.
+const freeWaste = 64 << 10
+
+// Read reads, but frames that bring nothing at a pace.
+func (p *pass) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	if !p.framed {
+		return n, err
+	}
+	if p.waste += n; p.waste > freeWaste {
+		time.Sleep(p.pace.charge(1+n>>10, time.Now()))
+	}
+	return n, err
 }
 
 // Close closes the connection and gives its place back.

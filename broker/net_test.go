@@ -183,6 +183,35 @@ func TestWebSocketOrigin(t *testing.T) {
 	}
 }
 
+// WebSocket frames may be empty, and pings are answered: neither is read as fast as it
+// comes.
+func TestEmptyFramesHaveAPace(t *testing.T) {
+	t.Parallel()
+	b, _ := run(t, Config{Open: true, WS: "127.0.0.1:0"})
+	for name, frame := range map[string]string{"fragment": "\x00\x80\x00\x00\x00\x00", "message": "\x82\x80\x00\x00\x00\x00"} {
+		conn, err := dialWeb(t, "ws://"+b.Addrs().WS, nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := join(t, conn, connectOpts{id: name})
+		under := conn.(*wsConn).Conn
+		began := time.Now()
+		if name == "fragment" {
+			_, _ = under.Write([]byte("\x02\x80\x00\x00\x00\x00")) // the first
+		}
+		_, _ = under.Write([]byte(strings.Repeat(frame, 3<<20/2/len(frame))))
+		if name == "fragment" {
+			_, _ = under.Write([]byte("\x80\x80\x00\x00\x00\x00")) // the last
+		}
+		if !c.alive() || time.Since(began) < 300*time.Millisecond {
+			t.Errorf("1.5 MiB of empty %ss are read in %v", name, time.Since(began))
+		}
+		if !c.publish("t", strings.Repeat("x", 1<<20), false) {
+			t.Error("no PUBACK after that")
+		}
+	}
+}
+
 // Who asks the web server for anything else is answered once and goes.
 func TestWebIsForMQTT(t *testing.T) {
 	t.Parallel()

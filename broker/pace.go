@@ -7,7 +7,7 @@ import "time"
 // small machine from everybody else's messages.
 
 const (
-	paceUnit  = time.Millisecond // for a PINGREQ, a filter, an acknowledgement of nothing
+	paceUnit  = time.Millisecond // for a PINGREQ, a filter, an acknowledgement of nothing, a KiB of empty frames
 	paceBurst = time.Second      // worth of units without a wait
 )
 

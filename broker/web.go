@@ -55,7 +55,9 @@ func (b *Broker) upgrade(w http.ResponseWriter, r *http.Request, kind string) {
 	if err != nil {
 		return // it has answered
 	}
-	c := &conn{Conn: &wsConn{Conn: ws.NetConn(), ws: ws}, patience: b.patience, tls: r.TLS}
+	web := &wsConn{Conn: ws.NetConn(), ws: ws, pass: passOf(ws.NetConn())}
+	web.pass.framed = true
+	c := &conn{Conn: web, patience: b.patience, tls: r.TLS}
 	if b.track(c) {
 		b.serveConn(c, kind)
 	}
@@ -76,8 +78,9 @@ func originAllowed(r *http.Request, origins []string) bool {
 // borders mean nothing.
 type wsConn struct {
 	net.Conn
-	ws *websocket.Conn
-	r  io.Reader // the message being read, nil between two
+	ws   *websocket.Conn
+	pass *pass
+	r    io.Reader // the message being read, nil between two
 }
 
 var errText = errors.New("broker: WebSocket message is not binary")
@@ -97,6 +100,9 @@ func (c *wsConn) Read(p []byte) (int, error) {
 		n, err := c.r.Read(p)
 		if errors.Is(err, io.EOF) {
 			c.r, err = nil, nil
+		}
+		if n > 0 && c.pass != nil {
+			c.pass.waste = 0
 		}
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, err
