@@ -157,12 +157,33 @@ func (c *Config) Validate() error {
 	if err := c.Target.validate(c.Derive != nil); err != nil {
 		return err
 	}
+	return c.validateFeatures()
+}
+
+func (c *Config) validateFeatures() error {
 	if len(c.Features) == 0 {
 		return bad("features", "want at least one, as in [{columns: [temperature, pressure]}]")
 	}
+	type input struct {
+		column     string
+		clip, slog float64
+		log1p      bool
+	}
+	there := map[input]bool{}
 	for i, f := range c.Features {
-		if err := f.validate("features["+strconv.Itoa(i)+"]", c.Derive != nil); err != nil {
+		key := "features[" + strconv.Itoa(i) + "]"
+		if err := f.validate(key, c.Derive != nil); err != nil {
 			return err
+		}
+		for _, column := range f.Columns {
+			in := input{column, f.Clip, f.SLog, f.Log1p}
+			switch {
+			case column == c.Target.Column && c.Derive == nil:
+				return bad(key, "%s is the target: a model would read what it is to predict", column)
+			case there[in]:
+				return bad(key, "%s is there twice, treated alike", column)
+			}
+			there[in] = true
 		}
 	}
 	return nil

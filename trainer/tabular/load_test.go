@@ -118,7 +118,8 @@ func TestLetters(t *testing.T) {
 		{[]any{"1", "1.0"}, []float64{10, 11}, ""},
 		{"1..1", []float64{10, 11}, ""},
 		{"5..6", nil, ""}, // 5.50 is no whole number
-		{"05", nil, ""},
+		{"05", nil, `where.id: no row has "05"`},
+		{[]any{"8", "9", "11"}, []float64{3}, `where.id: no row has "11" or "9"`},
 		{"0010", nil, `where.id: rows with "010" are left out, since the value is "0010"`},
 	} {
 		d, err := tabular.Load(files("t.csv", codes), tabular.Config{

@@ -176,13 +176,14 @@ type condition struct {
 // out though it is the number of one of its values.
 type seen struct {
 	hit         bool
+	met         map[int]bool // values, by their position
 	cell, value string
 }
 
 // keeps reports whether a cell meets the condition.
 func (c condition) keeps(cell string) bool {
-	if _, ok := c.values.index(cell); ok {
-		c.seen.hit = true
+	if i, ok := c.values.index(cell); ok {
+		c.seen.hit, c.seen.met[i] = true, true
 		return true
 	}
 	if c.seen.cell == "" {
@@ -202,6 +203,25 @@ func (c condition) note() string {
 	}
 	return fmt.Sprintf("%s: rows with %q are left out, since the value is %q: values are compared letter by letter; give both, or a range of numbers such as 1..20",
 		c.key, s.cell, s.value)
+}
+
+// unmet says which texts of a condition no row has. A range counts as its first
+// value, and what notes say of letters needs no second word.
+func (c condition) unmet() string {
+	if len(c.values.ranges) > 0 || c.note() != "" {
+		return ""
+	}
+	var none []string
+	for text, i := range c.values.texts {
+		if !c.seen.met[i] {
+			none = append(none, strconv.Quote(text))
+		}
+	}
+	if len(none) == 0 {
+		return ""
+	}
+	slices.Sort(none)
+	return fmt.Sprintf("%s: no row has %s", c.key, strings.Join(none, " or "))
 }
 
 // selection is what the config says about the rows of each kind.
@@ -237,10 +257,19 @@ func (c *Config) selections() (selection, error) {
 		if err != nil {
 			return s, err
 		}
-		s.train = append(slices.Clip(where), condition{"split.train", c.Split.Column, a, new(seen)})
-		s.test = append(slices.Clip(where), condition{"split.test", c.Split.Column, b, new(seen)})
+		for text := range b.texts {
+			if _, both := a.index(text); both {
+				return s, bad("split", "%s is a value of both train and test: want each row in one of them", text)
+			}
+		}
+		s.train = append(slices.Clip(where), newCondition("split.train", c.Split.Column, a))
+		s.test = append(slices.Clip(where), newCondition("split.test", c.Split.Column, b))
 	}
 	return s, nil
+}
+
+func newCondition(key, column string, set *values) condition {
+	return condition{key, column, set, &seen{met: map[int]bool{}}}
 }
 
 func conditions(key string, where map[string]any) ([]condition, error) {
@@ -250,7 +279,7 @@ func conditions(key string, where map[string]any) ([]condition, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, condition{key + "." + column, column, set, new(seen)})
+		out = append(out, newCondition(key+"."+column, column, set))
 	}
 	return out, nil
 }
@@ -258,8 +287,10 @@ func conditions(key string, where map[string]any) ([]condition, error) {
 // notes of the conditions, each once: training and test rows share some.
 func (s selection) notes() (out []string) {
 	for _, c := range slices.Concat(s.train, s.test) {
-		if n := c.note(); n != "" && !slices.Contains(out, n) {
-			out = append(out, n)
+		for _, n := range []string{c.note(), c.unmet()} {
+			if n != "" && !slices.Contains(out, n) {
+				out = append(out, n)
+			}
 		}
 	}
 	return out
