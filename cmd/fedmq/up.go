@@ -88,11 +88,30 @@ func (u *up) read() error {
 		}
 		u.sites, u.names = append(u.sites, f), append(u.names, path)
 	}
+	if err := u.checkApart(); err != nil {
+		return err
+	}
 	if len(u.sites) == 0 {
 		return fmt.Errorf("%s: no site; want at least one *.yaml with a member", u.dir)
 	}
 	u.limits, err = folderLimits(u.dir)
 	return err
+}
+
+// checkApart refuses two sites that are one: they would answer each other's mail.
+func (u *up) checkApart() error {
+	members, dirs := map[string]string{}, map[string]string{}
+	for i, f := range u.sites {
+		dir := filepath.Clean(f.Connection.DataDir)
+		if other, ok := members[f.Member]; ok {
+			return fmt.Errorf("%s: member %s is that of %s: want one file for each site", u.names[i], f.Member, other)
+		}
+		if other, ok := dirs[dir]; ok {
+			return fmt.Errorf("%s: data_dir %s is that of %s: want one for each site", u.names[i], f.Connection.DataDir, other)
+		}
+		members[f.Member], dirs[dir] = u.names[i], u.names[i]
+	}
+	return nil
 }
 
 // hasMember tells a site's configuration from other YAML.
@@ -285,6 +304,9 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	shown.Wait()
 	if cause := context.Cause(runCtx); cause != nil {
 		err = cause
+		if u.apart && errors.Is(cause, errBelowQuorum) {
+			fmt.Fprintf(os.Stderr, "The warnings are in %s\n", filepath.Join(u.dir, "*.log"))
+		}
 	}
 	after := 0
 	for i, t := range cfg.Tasks {

@@ -81,6 +81,28 @@ func (c Config) notInPath(name string) string {
 	return fmt.Sprintf("is not in the PATH (%s); want its whole path", os.Getenv("PATH"))
 }
 
+// oneItem says that an argument is several words, of which the first is a file
+// that is there; "": none is.
+func (c Config) oneItem() string {
+	for _, arg := range c.Command[1:] {
+		words := strings.Fields(arg)
+		if len(words) < 2 || c.there(arg) || !c.there(words[0]) {
+			continue
+		}
+		return fmt.Sprintf("; %q is one item of command: want one for each word, %s", arg, strings.Join(words, ", "))
+	}
+	return ""
+}
+
+// there reports that a file is there, as the program would find it.
+func (c Config) there(name string) bool {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(c.Dir, name)
+	}
+	_, err := os.Stat(name)
+	return err == nil
+}
+
 // interpreterFor is what runs a script, by its name.
 func interpreterFor(name string) string {
 	for end, by := range map[string]string{".py": "python3", ".pl": "perl", ".R": "Rscript", ".jl": "julia", ".js": "node"} {

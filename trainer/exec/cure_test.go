@@ -40,6 +40,8 @@ func TestCure(t *testing.T) {
 		"./sparc": "is a program for EM_SPARCV9, this machine is " + runtime.GOARCH, "plain.sh": "is ./plain.sh", "./": "is a directory",
 		"./missing": "there is no such file (" + filepath.Join(dir, "missing"), "no-such-program": "is not in the PATH (",
 		"python3 train.py --x 1": "is one item of the list: want one for each word, [python3, train.py, --x, 1]",
+		"./plain.sh":             "ended (exit status 0) (it ended without a hello: want a program that answers requests",
+		"sh|plain.sh --x 1":      `"plain.sh --x 1" is one item of command: want one for each word, plain.sh, --x, 1`,
 		"sh|run.sh":              "run.sh has the line ends of Windows (CR LF)",
 	} {
 		t.Run(command, func(t *testing.T) {

@@ -177,9 +177,20 @@ func (p *process) epitaph() string {
 		return fmt.Sprintf("ended (%s): %s", p.state, why)
 	}
 	if last := p.talk.lastLine(); last != "" {
-		return fmt.Sprintf("ended (%s): %s", p.state, last)
+		return fmt.Sprintf("ended (%s): %s%s", p.state, last, p.cfg.oneItem())
 	}
 	return fmt.Sprintf("ended (%s)", p.state)
+}
+
+// errNoHello is what a script that only trains is told.
+var errNoHello = errors.New("it ended without a hello: want a program that answers requests (docs/spec/trainer.md); in Python, fedmq_trainer.run(...) as its last line")
+
+// silent is err, or of a program that has ended well what it lacks.
+func (p *process) silent(err error) error {
+	if p.endsIn(orphanTime) && p.cmd.ProcessState.Success() {
+		return errNoHello
+	}
+	return err
 }
 
 // unrunnable says why a program that was not found by what runs it, /usr/bin/env

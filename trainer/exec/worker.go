@@ -150,7 +150,7 @@ func (t *Trainer) launch(ctx context.Context) error {
 	t.running = p
 	hello := request{Type: typeHello, Version: Version, Task: t.cfg.Task, Member: t.cfg.Member, Group: p.group()}
 	if err := p.write(hello.line()); err != nil {
-		return t.fail(p.lastWords(fmt.Errorf("standard input: %w", err)))
+		return t.fail(p.lastWords(p.silent(fmt.Errorf("standard input: %w", err))))
 	}
 	ctx, progress, stop := t.loading(ctx)
 	defer stop()
@@ -165,7 +165,7 @@ func (t *Trainer) launch(ctx context.Context) error {
 		case h, open := <-p.lines:
 			switch {
 			case !open:
-				return t.fail(nil)
+				return t.fail(p.silent(nil))
 			case h.err != nil:
 				return t.fail(h.err)
 			case h.reply.kind == typeProgress:
