@@ -31,6 +31,7 @@ type clearing struct {
 
 	denied map[string]bool // filters that this user may not read
 	order  []string        // topics that were cleared
+	unseen []string        // the owner's that were cleared on the mere chance
 	done   map[string]bool
 }
 
@@ -128,8 +129,12 @@ func (x *clearing) tell(left []string) {
 	for _, slot := range slices.Sorted(maps.Keys(parts)) {
 		fmt.Fprintf(stdout, "cleared %s: %d parts\n", slot, parts[slot])
 	}
-	if len(x.denied) > 0 {
-		fmt.Fprintf(stdout, "this user may not read %s: what of it is known by name was cleared unseen\n", strings.Join(slices.Sorted(maps.Keys(x.denied)), ", "))
+	if len(x.unseen) > 0 && len(x.order)+len(x.denied) > 0 {
+		fmt.Fprintf(stdout, "cleared too, if there, as this user was not shown them: %s\n", strings.Join(x.unseen, ", "))
+	}
+	denied := slices.DeleteFunc(slices.Sorted(maps.Keys(x.denied)), func(f string) bool { return slices.Contains(x.unseen, f) })
+	if len(denied) > 0 {
+		fmt.Fprintf(stdout, "this user may not read %s: what else is there was not cleared\n", strings.Join(denied, ", "))
 	}
 	if len(x.order) == 0 && len(left) == 0 && len(x.denied) == 0 {
 		fmt.Fprintf(stdout, "nothing of task %s is retained at %s\n", x.task, x.owner.Node())
@@ -159,7 +164,7 @@ func (x *clearing) remove(ctx context.Context, list []string, blind bool) error 
 	if own := x.owner.Node(); blind {
 		for _, t := range x.owned() {
 			if !slices.Contains(nodes[own], t) {
-				nodes[own] = append(nodes[own], t)
+				nodes[own], x.unseen = append(nodes[own], t), append(x.unseen, t)
 			}
 		}
 	}
