@@ -60,7 +60,7 @@ test-examples: build ## the examples with Telegraf, Node-RED (npm) and HiveMQ it
 	@[ -x '$(FEDMQ_BROKERS_DIR)/start-hivemq' ] || echo 'HiveMQ is skipped: $(FEDMQ_BROKERS_DIR) has no start-hivemq'
 	[ ! -x bin/telegraf-$(TELEGRAF) ] || export FEDMQ_TELEGRAF='$(CURDIR)/bin/telegraf-$(TELEGRAF)'; \
 	  [ ! -e bin/node-red-$(NODE_RED)/ready ] || export FEDMQ_NODE_RED='$(CURDIR)/bin/node-red-$(NODE_RED)'; \
-	  $(GO) test -count=1 -v -run '^Test(Telegraf|Grafana|NodeRED|HiveMQ)' ./examples
+	  $(GO) test -count=1 -v -run '^Test(Telegraf|Grafana|NodeRED)' ./examples
 	FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' $(GO) test -count=1 -run 'TestScript/example-' ./cmd/fedmq
 
 bin/telegraf-$(TELEGRAF):

@@ -153,7 +153,7 @@ func watched(t *testing.T) map[string][]map[string]any {
 	}
 	wait(client.Connect())
 	t.Cleanup(func() { client.Disconnect(100) })
-	for _, r := range rules(t, "watcher", "") {
+	for _, r := range watcherRules(t) {
 		wait(client.Subscribe(r.Filter, 1, func(_ mqtt.Client, m mqtt.Message) {
 			var v map[string]any
 			if err := json.Unmarshal(m.Payload(), &v); err != nil {
@@ -205,10 +205,20 @@ func has(said map[string][]map[string]any, filter, path string) bool {
 // isWatchers wants a filter that a watcher of the example may subscribe to.
 func isWatchers(t *testing.T, filter string) {
 	t.Helper()
-	for _, r := range rules(t, "watcher", "") {
+	for _, r := range watcherRules(t) {
 		if topics.Contains(r.Filter, filter) {
 			return
 		}
 	}
 	t.Errorf("%s is none of the filters of a watcher", filter)
+}
+
+// watcherRules are what a watcher of the namespace acme may do.
+func watcherRules(t *testing.T) []topics.Rule {
+	t.Helper()
+	ns, err := topics.New("acme")
+	check(t, err)
+	filter, err := topics.ParseMemberFilter("+/sensors")
+	check(t, err)
+	return ns.Rules(topics.Party{Role: topics.RoleWatcher, Members: []topics.MemberFilter{filter}})
 }

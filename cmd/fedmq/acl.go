@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func (c *aclCmd) Run() error {
 	}
 	switch c.For {
 	case "hivemq":
-		hivemqList(stdout, users)
+		return hivemqList(stdout, users)
 	case "emqx":
 		emqxList(stdout, users)
 	case "rabbitmq":
@@ -108,18 +109,39 @@ func mosquittoList(w io.Writer, users []granted) {
 	}
 }
 
-// hivemqList writes roles of the file RBAC extension; users and passwords are added
-// to it.
-func hivemqList(w io.Writer, users []granted) {
-	fmt.Fprintln(w, "<roles>")
+// hivemqRole is a role of HiveMQ's file RBAC extension.
+type hivemqRole struct {
+	ID          string             `xml:"id"`
+	Permissions []hivemqPermission `xml:"permissions>permission"`
+}
+
+type hivemqPermission struct {
+	Topic    string `xml:"topic"`
+	Activity string `xml:"activity"`
+}
+
+// hivemqRoles is the part of its credentials.xml that is made here; users and passwords
+// are added to it.
+type hivemqRoles struct {
+	XMLName xml.Name     `xml:"roles"`
+	Roles   []hivemqRole `xml:"role"`
+}
+
+func hivemqList(w io.Writer, users []granted) error {
+	var list hivemqRoles
 	for _, u := range users {
-		fmt.Fprintf(w, "    <role>\n        <id>%s</id>\n        <permissions>\n", u.user)
+		role := hivemqRole{ID: u.user}
 		for _, r := range u.rules {
-			fmt.Fprintf(w, "            <permission><topic>%s</topic><activity>%s</activity></permission>\n", r.Filter, map[bool]string{true: "PUBLISH", false: "SUBSCRIBE"}[r.Write])
+			role.Permissions = append(role.Permissions, hivemqPermission{r.Filter, map[bool]string{true: "PUBLISH", false: "SUBSCRIBE"}[r.Write]})
 		}
-		fmt.Fprintf(w, "        </permissions>\n    </role>\n")
+		list.Roles = append(list.Roles, role)
 	}
-	fmt.Fprintln(w, "</roles>")
+	b, err := xml.MarshalIndent(list, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", b)
+	return err
 }
 
 // emqxList writes an acl.conf, whose last line denies the rest.
@@ -157,9 +179,12 @@ func rabbitmqList(w io.Writer, users []granted) {
 				*list = []string{"$^"} // nothing
 			}
 		}
-		fmt.Fprintf(w, "rabbitmqctl set_topic_permissions %s amq.topic '%s' '%s'\n", u.user, strings.Join(write, "|"), strings.Join(read, "|"))
+		fmt.Fprintf(w, "rabbitmqctl set_topic_permissions %s amq.topic %s %s\n", shellWord(u.user), shellWord(strings.Join(write, "|")), shellWord(strings.Join(read, "|")))
 	}
 }
+
+// shellWord is s as one word of a shell.
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // routingKey is the regular expression of a filter's routing keys.
 func routingKey(filter string) string {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/xml"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +29,9 @@ func TestACL(t *testing.T) {
 	}
 	var mosquitto, hivemq, emqx, rabbit strings.Builder
 	mosquittoList(&mosquitto, users)
-	hivemqList(&hivemq, users)
+	if err := hivemqList(&hivemq, users); err != nil {
+		t.Fatal(err)
+	}
 	emqxList(&emqx, users)
 	rabbitmqList(&rabbit, users)
 	user := ""
@@ -42,21 +46,13 @@ func TestACL(t *testing.T) {
 			t.Errorf("%s: %q is not in the list\n%s", user, line, block)
 		}
 	}
-	var roles struct {
-		Role []struct {
-			ID         string `xml:"id"`
-			Permission []struct {
-				Topic    string `xml:"topic"`
-				Activity string `xml:"activity"`
-			} `xml:"permissions>permission"`
-		} `xml:"role"`
-	}
-	if err := xml.Unmarshal([]byte(hivemq.String()), &roles); err != nil || len(roles.Role) != len(users) {
-		t.Fatalf("%d roles, %v", len(roles.Role), err)
+	var roles hivemqRoles
+	if err := xml.Unmarshal([]byte(hivemq.String()), &roles); err != nil || len(roles.Roles) != len(users) {
+		t.Fatalf("%d roles, %v", len(roles.Roles), err)
 	}
 	for i, u := range users {
-		if len(roles.Role[i].Permission) != len(u.rules) || roles.Role[i].ID != u.user {
-			t.Errorf("hivemq: %s: %d of %d rules", u.user, len(roles.Role[i].Permission), len(u.rules))
+		if len(roles.Roles[i].Permissions) != len(u.rules) || roles.Roles[i].ID != u.user {
+			t.Errorf("hivemq: %s: %d of %d rules", u.user, len(roles.Roles[i].Permissions), len(u.rules))
 		}
 		for _, r := range u.rules {
 			if !strings.Contains(emqx.String(), `"`+r.Filter+`"`) {
@@ -67,7 +63,7 @@ func TestACL(t *testing.T) {
 	if !strings.HasSuffix(emqx.String(), "{deny, all}.\n") || !strings.Contains(emqx.String(), `{allow, {user, "berlin/line-1"}, publish, ["acme/berlin/line-1/_fl_v1/#"]}.`) {
 		t.Error(emqx.String())
 	}
-	if !strings.Contains(rabbit.String(), `rabbitmqctl set_topic_permissions screen amq.topic '$^' '^acme\._fl_v1\.state$|`) {
+	if !strings.Contains(rabbit.String(), `rabbitmqctl set_topic_permissions 'screen' amq.topic '$^' '^acme\._fl_v1\.state$|`) {
 		t.Error(rabbit.String())
 	}
 }
@@ -88,4 +84,78 @@ func TestRoutingKey(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Names go into each form as it wants them.
+func TestACLNames(t *testing.T) {
+	t.Parallel()
+	const name = "R&D's/line 1"
+	users := []granted{{user: name, rules: []topics.Rule{{Write: true, Filter: "acme/" + name + "/_fl_v1/#"}}}}
+	var hivemq, rabbit strings.Builder
+	check(t, hivemqList(&hivemq, users))
+	var roles hivemqRoles
+	check(t, xml.Unmarshal([]byte(hivemq.String()), &roles))
+	if r := roles.Roles[0]; r.ID != name || r.Permissions[0].Topic != users[0].rules[0].Filter {
+		t.Errorf("hivemq: %+v", r)
+	}
+	rabbitmqList(&rabbit, users)
+	if !strings.Contains(rabbit.String(), `set_topic_permissions 'R&D'\''s/line 1' amq.topic '^acme`) {
+		t.Errorf("rabbitmq: %s", rabbit.String())
+	}
+}
+
+// The roles for HiveMQ are those of the topic grammar, and every user has one.
+func TestHiveMQExample(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../examples/hivemq/credentials.xml")
+	check(t, err)
+	var c struct {
+		Users []struct {
+			Name     string   `xml:"name"`
+			Password string   `xml:"password"`
+			Roles    []string `xml:"roles>id"`
+		} `xml:"users>user"`
+		Roles []hivemqRole `xml:"roles>role"`
+	}
+	check(t, xml.Unmarshal(b, &c))
+	const self = "well-01/sensors"
+	var roles []string
+	for _, r := range c.Roles {
+		var has []topics.Rule
+		for _, p := range r.Permissions {
+			if p.Activity != "PUBLISH" && p.Activity != "SUBSCRIBE" {
+				t.Errorf("%s: %s has activity %q", r.ID, p.Topic, p.Activity)
+			}
+			filter := strings.ReplaceAll(p.Topic, "${{username}}", self)
+			has = append(has, topics.Rule{Write: p.Activity == "PUBLISH", Filter: filter})
+		}
+		if want := exampleRules(t, r.ID, self); !slices.Equal(has, want) {
+			t.Errorf("role %s has\n%v\nwant\n%v", r.ID, has, want)
+		}
+		roles = append(roles, r.ID)
+	}
+	if len(roles) != 4 || len(c.Users) != 6 {
+		t.Errorf("roles %v, %d users", roles, len(c.Users))
+	}
+	for _, u := range c.Users {
+		if len(u.Roles) != 1 || !slices.Contains(roles, u.Roles[0]) || strings.Count(u.Password, ":") != 2 {
+			t.Errorf("user %s: roles %v, password %q", u.Name, u.Roles, u.Password)
+		}
+	}
+}
+
+// exampleRules are what a party of the namespace acme may do.
+func exampleRules(t *testing.T, role, self string) []topics.Rule {
+	t.Helper()
+	ns, err := topics.New("acme")
+	check(t, err)
+	r, err := topics.ParseRole(role)
+	check(t, err)
+	filter, err := topics.ParseMemberFilter("+/sensors")
+	check(t, err)
+	p := topics.Party{Role: r, Members: []topics.MemberFilter{filter}}
+	if r == topics.RoleSite {
+		p = topics.Party{Role: r, Path: self}
+	}
+	return ns.Rules(p)
 }

@@ -154,13 +154,7 @@ func TestMosquittoACL(t *testing.T) {
 func TestHiveMQRoles(t *testing.T) {
 	t.Parallel()
 	var file struct {
-		Roles []struct {
-			ID          string `xml:"id"`
-			Permissions []struct {
-				Topic    string `xml:"topic"`
-				Activity string `xml:"activity"`
-			} `xml:"permissions>permission"`
-		} `xml:"roles>role"`
+		Roles []hivemqRole `xml:"roles>role"`
 	}
 	if err := xml.Unmarshal([]byte(pageBlock(t, "docs/howto/hivemq.md", "<!-- acl:hivemq -->")), &file); err != nil {
 		t.Fatal(err)
