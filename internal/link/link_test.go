@@ -523,7 +523,7 @@ func TestClientIDInUse(t *testing.T) {
 			case s = <-two.States():
 			}
 			told = errors.Is(s.Err, ErrIDInUse)
-			if told && (!strings.Contains(s.Err.Error(), `"twin"`) || !strings.Contains(s.Err.Error(), "give each a client_id of its own")) {
+			if told && (!strings.Contains(s.Err.Error(), `"twin"`) || !strings.Contains(s.Err.Error(), "run one for all tasks of a member")) {
 				t.Errorf("message %v", s.Err)
 			}
 		}
