@@ -104,7 +104,7 @@ var siteVoids = map[string][]voidCase{
 	"tabular.features[].slog":         {{below: "features: [{columns: [x], slog: 2, log1p: true}]", want: "not together with slog"}, {below: "features: [{columns: [x], slog: 0}]", want: "slog: 0 would be taken for the default"}},
 	"tabular.features[].log1p":        {{below: "features: [{columns: [x], slog: 2, log1p: true}]", want: "not together with slog"}},
 	"tabular.features[].missing_flag": {{below: "derive: {group: [u], window: 2, stats: [mean]}, features: [{columns: [x], missing_flag: true}]", want: "not together with derive"}},
-	"tabular.zclip":                   always("0 is no limit"),
+	"tabular.zclip":                   always("0 is no limit; without a z-score the trainer refuses it"),
 	"tabular.reload":                  always("a word of two"),
 }
 

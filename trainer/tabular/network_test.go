@@ -3,6 +3,7 @@ package tabular
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/fedmq/fedmq/model"
@@ -137,4 +138,22 @@ func BenchmarkEpoch(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(d.Train.N)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// zclip limits what a z-score has scaled: without one it would cut amperes or
+// seconds.
+func TestClipWantsScaling(t *testing.T) {
+	t.Parallel()
+	d := sample(rand.New(rand.NewPCG(1, 2)), 4, 2, 0)
+	m, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1, Task: "regression"}.New(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newNetwork(m, d, 4); err == nil || !strings.Contains(err.Error(), "statistics: zscore") {
+		t.Errorf("zclip without a z-score: %v", err)
+	}
+	d.ZClip = 0
+	if _, err := newNetwork(m, d, 4); err != nil {
+		t.Error(err)
+	}
 }

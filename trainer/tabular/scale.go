@@ -21,6 +21,10 @@ func (s *scaler) read(m *model.Model, inputs int, clip float64) error {
 		s.clip = clip
 	}
 	if m.Schema.Index(model.ZMeanName) < 0 && m.Schema.Index(model.ZSDName) < 0 {
+		if clip > 0 {
+			return fmt.Errorf("tabular: zclip: %v would cut values in the data's own units: it limits what a z-score has scaled; "+
+				"set statistics: zscore at the aggregator, or clip of the features", clip)
+		}
 		return nil
 	}
 	var err error
