@@ -190,11 +190,12 @@ func TestHostileParts(t *testing.T) {
 		stranger := *p
 		stranger.member = "x/line-1"
 		stranger.part(first, nil) // of another's upload
-		for range 3000 {          // of nothing that was offered
-			p.c.say(memberTopic(evil, "part"), wire.AppendPart(nil, wire.Part{Blob: wire.BlobKey{1}, Count: 4000, Data: other}), false)
-		}
 		p.c.say(memberTopic(evil, "part"), []byte("junk"), false)
 		c.awaitView("bad parts are counted", time.Minute, func(v view) bool { return v.Refusals["malformed"] == 3 })
+		for range 3000 { // of nothing that was offered; who is behind drops some
+			p.c.say(memberTopic(evil, "part"), wire.AppendPart(nil, wire.Part{Blob: wire.BlobKey{1}, Count: 4000, Data: other}), false)
+		}
+		synctest.Wait()
 		if got := p.send(math.MaxInt); len(got) != p.blob.Count() || p.receipts() != 1 {
 			t.Errorf("%d parts sent, want %d; %d receipts", len(got), p.blob.Count(), p.receipts())
 		}
