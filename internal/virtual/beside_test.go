@@ -170,7 +170,6 @@ func TestCrawl(t *testing.T) {
 		w.aggregate(task)
 		w.join(crawler, walker{})
 		w.recorded(1, record.Committed, time.Hour)
-		time.Sleep(time.Second) // as in beside
 		ideal := 2 * transferTime(mb, 64*kbit)
 		took := c.acceptances()[crawler] - time.Second
 		t.Logf("%s, the line alone needs %s", took, ideal)
