@@ -84,10 +84,8 @@ func fastPublisher(s *stage, stop <-chan struct{}) (string, bool) {
 	}
 	answered, load := 0, bytes.Repeat([]byte("x"), 400)
 	for id, out := 1, 0; ; {
-		select {
-		case <-stop:
+		if ended(stop) {
 			return fmt.Sprintf("%d publishes answered", answered), answered > 100
-		default:
 		}
 		for ; out < 60; out++ {
 			if err := k.say(publish("acme/_fl_v1/q/kpi/flood", load, id, false)); err != nil {
@@ -122,10 +120,8 @@ func pings(s *stage, stop <-chan struct{}) (string, bool) {
 		s.goes.Go(k.drain)
 		for k.say(flood) == nil {
 			sent++
-			select {
-			case <-stop:
+			if ended(stop) {
 				return fmt.Sprintf("%d floods of 2,500 packets, %d connections", sent, lives), true
-			default:
 			}
 		}
 		select {
@@ -154,10 +150,8 @@ func retained(s *stage, stop <-chan struct{}) (string, bool) {
 		return err == nil && first>>4 == 4
 	}
 	for i := range 60 * how.many {
-		select {
-		case <-stop:
+		if ended(stop) {
 			return fmt.Sprintf("%d of %d MB taken", taken, i), taken <= 33
-		default:
 		}
 		if try(fmt.Sprintf("acme/oslo/line-1/_fl_v1/x%d/status", i), load) {
 			taken++
@@ -194,12 +188,7 @@ func slowReader(s *stage, stop <-chan struct{}) (string, bool) {
 	var goes sync.WaitGroup
 	for i := range 2 {
 		goes.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !ended(stop) {
 				l := s.account("oslo/line-1", fmt.Sprint("slow", i))
 				k, err := s.dial(&l)
 				if err != nil {

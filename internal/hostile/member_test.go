@@ -150,7 +150,7 @@ func welcomed(r wire.Reply) bool {
 	return ok
 }
 
-// until ends an attacker's loop.
+// ended tells an attacker's loop to end.
 func ended(stop <-chan struct{}) bool {
 	select {
 	case <-stop:

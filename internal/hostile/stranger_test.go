@@ -66,12 +66,7 @@ func guess(s *stage, stop <-chan struct{}, n int, user func(i int) string) (trie
 	var goes sync.WaitGroup
 	for i := range n {
 		goes.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !ended(stop) {
 				c, err := net.DialTimeout("tcp", s.addr, 5*time.Second)
 				if err != nil {
 					<-time.After(50 * time.Millisecond)
@@ -130,12 +125,7 @@ func refusedConnects(s *stage, stop <-chan struct{}) (string, bool) {
 	var goes sync.WaitGroup
 	for range 4 {
 		goes.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !ended(stop) {
 				c, err := net.DialTimeout("tcp", s.addr, 2*time.Second)
 				if err != nil {
 					continue
@@ -203,11 +193,9 @@ func nearlyRight(s *stage, stop <-chan struct{}) (string, bool) {
 			_, _ = c.Read(make([]byte, 4096))
 			_ = c.Close()
 		}
-		select {
-		case <-stop:
+		if ended(stop) {
 			took, err := honestLogin(s, "wien/line-1")
 			return saw(took, err, "%d packets on %d connections", packets, conns)
-		default:
 		}
 	}
 }
