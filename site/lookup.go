@@ -61,7 +61,7 @@ func (c Config) lookup(ctx context.Context) ([]neighbour, error) {
 	}
 	var list []neighbour
 	for n := 0; n < mostLooked && len(list) < mostFound; n++ {
-		m, err := receiveWithin(ctx, p, lookQuiet)
+		m, err := p.ReceiveWithin(ctx, lookQuiet)
 		if err != nil {
 			break // nothing more, or all that may be read
 		}
@@ -77,12 +77,6 @@ func (c Config) lookLink() link.Config {
 	cfg := c.reach()
 	cfg.ClientID, cfg.MaxPacket = strings.TrimSuffix(c.ClientID, ":site")+":look", maxState+4<<10
 	return cfg
-}
-
-func receiveWithin(ctx context.Context, p *link.Probe, d time.Duration) (link.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return p.Receive(ctx)
 }
 
 // neighbourOf reads the presence of an aggregator; names that are none are not

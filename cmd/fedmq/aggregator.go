@@ -283,12 +283,9 @@ func (f aggregatorFile) run(ctx context.Context, cfg aggregator.Config, path, ht
 	cfg.Log.Info().Str("broker", link.Shown(cfg.Broker)).Str("namespace", cfg.Namespace).Int("tasks", len(cfg.Tasks)).Msg("aggregator starts")
 	cfg.Monitor = new(aggregator.Monitor)
 	lines := auditLog{file: f.Connection.Audit, config: path, namespace: cfg.Namespace, path: cfg.Owner, log: cfg.Log}
-	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
-		if l != nil {
-			cfg.Audit = l.Write
-		}
-		run := func(ctx context.Context) error { return aggregator.Run(ctx, cfg) }
-		return withHTTP(ctx, http, cfg.Log, metrics.WithAudit(metrics.Aggregator(cfg.Monitor), l), run)
+	return lines.serve(ctx, http, metrics.Aggregator(cfg.Monitor), func(ctx context.Context, write func(audit.Entry)) error {
+		cfg.Audit = write
+		return aggregator.Run(ctx, cfg)
 	})
 }
 

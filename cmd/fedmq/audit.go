@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -20,6 +21,18 @@ type auditLog struct {
 	config          string
 	namespace, path string // of whose log it is
 	log             zerolog.Logger
+}
+
+// serve runs a party with its audit log and its numbers, until ctx ends. Without a
+// log write is nil.
+func (a auditLog) serve(ctx context.Context, http string, numbers metrics.Source, run func(ctx context.Context, write func(audit.Entry)) error) error {
+	return a.with(ctx, func(ctx context.Context, l *audit.Log) error {
+		var write func(audit.Entry)
+		if l != nil {
+			write = l.Write
+		}
+		return withHTTP(ctx, http, a.log, metrics.WithAudit(numbers, l), func(ctx context.Context) error { return run(ctx, write) })
+	})
 }
 
 // with runs a process between its lines of start and stop. The log outlives what

@@ -275,11 +275,8 @@ func (f siteFile) run(ctx context.Context, cfg site.Config, path, http string) e
 	}
 	cfg.Monitor = new(site.Monitor)
 	lines := auditLog{file: f.Connection.Audit, config: path, namespace: cfg.Namespace, path: cfg.Member, log: cfg.Log}
-	return lines.with(ctx, func(ctx context.Context, l *audit.Log) error {
-		if l != nil {
-			cfg.Audit = l.Write
-		}
-		run := func(ctx context.Context) error { return site.Run(ctx, cfg) }
-		return withHTTP(ctx, http, cfg.Log, metrics.WithAudit(metrics.Site(cfg.Monitor), l), run)
+	return lines.serve(ctx, http, metrics.Site(cfg.Monitor), func(ctx context.Context, write func(audit.Entry)) error {
+		cfg.Audit = write
+		return site.Run(ctx, cfg)
 	})
 }

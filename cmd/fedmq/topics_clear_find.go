@@ -155,9 +155,7 @@ func (x *clearing) lookAt(ctx context.Context, filters []string, found map[strin
 		}
 	}
 	for {
-		short, cancel := context.WithTimeout(ctx, quietTime)
-		m, err := p.Receive(short)
-		cancel()
+		m, err := p.ReceiveWithin(ctx, quietTime)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -160,9 +160,8 @@ func (a *access) listen(ctx context.Context) (err error) {
 // at work is never quiet.
 func (a *access) gather(ctx context.Context, quiet time.Duration, enough func() bool) {
 	for end := time.Now().Add(listMost); time.Now().Before(end) && (enough == nil || !enough()); {
-		var m link.Message
-		ok, err := soon(ctx, quiet, func(ctx context.Context) (err error) { m, err = a.sub.Receive(ctx); return err })
-		if err != nil || !ok {
+		m, err := a.sub.ReceiveWithin(ctx, quiet)
+		if err != nil {
 			return
 		}
 		a.got[m.Topic] = m.Payload

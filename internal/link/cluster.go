@@ -229,9 +229,7 @@ type heard struct {
 func listenFor(ctx context.Context, p *Probe, said, seen, text string) (h heard) {
 	const quiet = time.Second
 	for !h.echo {
-		short, cancel := context.WithTimeout(ctx, quiet)
-		m, err := p.Receive(short)
-		cancel()
+		m, err := p.ReceiveWithin(ctx, quiet)
 		switch {
 		case err != nil:
 			return h

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -144,6 +145,14 @@ func (p *Probe) Receive(ctx context.Context) (Message, error) {
 	p.got = p.got[1:]
 	m := Message{Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.Qos, Retained: pk.Retain}
 	return m, p.acknowledge(ctx, pk)
+}
+
+// ReceiveWithin is Receive for d at most: what a broker keeps comes at once, and
+// then nothing more.
+func (p *Probe) ReceiveWithin(ctx context.Context, d time.Duration) (Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return p.Receive(ctx)
 }
 
 func (p *Probe) acknowledge(ctx context.Context, pk *packets.PublishPacket) error {
