@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -153,12 +151,9 @@ func (p *putting) look(ctx context.Context, cl *client) (there *wire.Header, onl
 	_, _ = cl.next(ctx, lookTime, func(m link.Message) bool { // nothing retained is an answer too
 		switch {
 		case m.Topic == p.owner.State() && len(m.Payload) > 0:
-			var v struct {
-				Online bool     `json:"online"`
-				Roles  []string `json:"roles"`
-			}
-			stateSeen = json.Unmarshal(m.Payload, &v) == nil
-			online = v.Online && slices.Contains(v.Roles, topics.RoleAggregator.String())
+			var s nodeState
+			s, stateSeen = stateOf(m.Payload)
+			online = s.aggregates()
 		case m.Topic == p.owner.Model() && len(m.Payload) > 0:
 			if h, _, err := p.opener.Open(m.Topic, m.Payload, wire.Bound{MaxBody: wire.MaxPart}); err == nil {
 				there = &h

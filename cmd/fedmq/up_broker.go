@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -130,11 +129,8 @@ func (b *upBroker) watch(ctx context.Context, cfg aggregator.Config) (hears func
 	return func(ctx context.Context) {
 		once.Do(func() { // the others wait for it
 			_, _ = cl.next(ctx, hearWait, func(m link.Message) bool {
-				var s struct {
-					Online bool  `json:"online"`
-					At     int64 `json:"timestamp_ms"`
-				}
-				return json.Unmarshal(m.Payload, &s) == nil && s.Online && s.At >= began
+				s, ok := stateOf(m.Payload)
+				return ok && s.Online && s.TimestampMS >= began
 			})
 			_ = cl.stop() // it has only listened
 		})
