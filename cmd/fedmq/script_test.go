@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"fmt"
 	"go/build"
 	"io"
@@ -17,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,22 +24,16 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/fedmq/fedmq/internal/waits"
 )
 
 func TestMain(m *testing.M) {
-	waits()
+	waits.More()
 	testscript.Main(m, map[string]func(){
 		"fedmq":       func() { os.Exit(run(os.Args[1:])) },
 		"linetrainer": func() { os.Exit(lineTrainer(os.Args[1:])) },
 	})
-}
-
-// waits lets twice as many tests run at once as there are processors: most of
-// them wait for something most of the time.
-func waits() {
-	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
-	}
 }
 
 // TestScript runs testdata/*.txtar: the commands as a person types them, each a

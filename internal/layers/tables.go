@@ -41,6 +41,7 @@ var layers = map[string]layer{
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
 	"internal/bubble":   {}, // tests in virtual time
+	"internal/waits":    {}, // tests that wait: more of them at once
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
