@@ -201,7 +201,7 @@ func TestRunner(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, page, want string }{
 		{"all", "```sh\necho 'b: 1883' >a.yaml; grep 4711 a.yaml || echo new >note\n```\n" +
-			"<!-- background b -->\n```sh\nsh -c 'echo port 1883; trap \"exit 0\" INT; while :; do sleep 0.1; done'\n```\n" +
+			"<!-- background b -->\n```sh\nsh -c 'trap \"exit 0\" INT; echo port 1883; while :; do sleep 0.1; done'\n```\n" +
 			"<!-- output of b -->\n```\nport 12\n```\n<!-- expect b: ^port 4711$ -->\n<!-- stop b -->\n" +
 			"```sh\ngrep 4711 a.yaml && grep 188. old.yaml\n```\n<!-- skip: not today -->\n```sh\nfalse\n```\n", ""},
 		{"fails", "```sh\ntrue\nfalse\ntrue\n```\n", "line 1: run line-1: exit status 1"},
