@@ -8,11 +8,11 @@ import (
 )
 
 // committedRecord accounts for a commit.
-func (t *task) committedRecord(c round.Commit, next model.ContentID, closed int64) ([]byte, error) {
+func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) ([]byte, error) {
 	order := t.issued[id{c.Epoch, c.Round, c.Attempt}]
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: string(c.Work),
-		Base: model.ContentID(c.Base), Model: next, Version: c.Round, OrderHash: order.hash,
+		Base: c.Base, Model: next, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: t.metrics(),
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
 	}
@@ -33,7 +33,7 @@ func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]by
 		}
 		r := record.Record{
 			Round: a.Round, Attempt: a.Attempt, Epoch: a.Epoch, Verdict: record.Abandoned, Work: string(a.Work),
-			Base: model.ContentID(a.Base), OrderHash: order.hash, Strategy: t.strategyOf(a.Params), Entries: t.entries(a.Entries),
+			Base: a.Base, OrderHash: order.hash, Strategy: t.strategyOf(a.Params), Entries: t.entries(a.Entries),
 			OpenedMS: order.opened, ClosedMS: now, Reason: string(a.Reason),
 		}
 		r.BytesUp, r.BytesDown = t.traffic()
@@ -49,7 +49,7 @@ func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]by
 
 // encode fills in what every record of the task has in common.
 func (t *task) encode(r record.Record) ([]byte, error) {
-	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, record.Digest(t.prev)
+	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, model.Hash(t.prev)
 	return r.Encode(t.signer())
 }
 
@@ -64,7 +64,7 @@ func (t *task) entries(list []round.Entry) record.Entries {
 	out := make(record.Entries, len(list))
 	for i, e := range list {
 		out[i] = record.Entry{
-			Member: e.Member, Index: e.Index, Content: model.ContentID(e.Content), Samples: e.Samples, Weight: e.Weight,
+			Member: e.Member, Index: e.Index, Content: e.Content, Samples: e.Samples, Weight: e.Weight,
 			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
 		}
 		if s := t.folded[e.Member]; s != nil && s.content == out[i].Content {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -16,7 +15,7 @@ import (
 // shown is what the broker retained of a task when the process began.
 type shown struct {
 	order       wire.Header // the highest own order
-	orderHash   record.Digest
+	orderHash   model.Hash
 	model, head []byte
 }
 
@@ -32,7 +31,7 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 	rnd, now := max(b.seen.round, t.last.Round+1), t.a.nowMS()
 	r := record.Record{
 		Round: rnd, Epoch: max(b.seen.epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
-		Base: model.ContentID(t.state.Base), Model: id, Version: rnd, OrderHash: t.shown.orderHash,
+		Base: t.state.Base, Model: id, Version: rnd, OrderHash: t.shown.orderHash,
 		OpenedMS: now, ClosedMS: now, CommittedMS: now,
 		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who, b.seen.epoch, b.seen.round, b.seen.attempt, from),
 	}
@@ -40,7 +39,7 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 	if err != nil {
 		return err
 	}
-	save := t.state.Adopt(t.machine.Members(), b.seen.epoch, rnd, round.ID(id), round.ID(record.Hash(raw)))
+	save := t.state.Adopt(t.machine.Members(), b.seen.epoch, rnd, id, model.Hash(record.Hash(raw)))
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		if err := tx.PutRecord(t.cfg.Name, rnd, 0, raw); err != nil {
 			return err
@@ -96,7 +95,7 @@ func (t *task) shownModel(ctx context.Context) (*model.Model, error) {
 
 // checkHead checks that the record's head on the broker is this aggregator's
 // and speaks of the model.
-func (t *task) checkHead(id model.ContentID) error {
+func (t *task) checkHead(id model.Hash) error {
 	if err := record.VerifyHeadSig(t.shown.head, t.a.ownKey); err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
@@ -97,7 +96,7 @@ type aggregator struct {
 	tasks    map[string]*task
 	order    []*task         // configuration order
 	absent   map[uint64]bool // what tasks name that are on disk and not configured, by the beginnings of content ids
-	instance round.Instance
+	instance wire.Nonce
 	begun    time.Time // start on the wall clock, with a monotonic reading
 
 	echoBy     int64 // when the presence must have come back, in ms; 0: it has

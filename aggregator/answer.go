@@ -10,7 +10,6 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -128,12 +127,12 @@ func (t *task) sendReply(m round.SendReply) {
 		t.reply(m.Member, wire.Welcome{Index: r.Index, FromRound: r.FromRound, FromAttempt: r.FromAttempt})
 	case round.Receipt:
 		crash.At("receipt.before")
-		t.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content)})
+		t.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: r.Content})
 		crash.At("receipt.after")
 	case round.Superseded:
-		t.reply(m.Member, wire.Superseded{Instance: wire.Nonce(r.Instance)})
+		t.reply(m.Member, wire.Superseded{Instance: r.Instance})
 	case round.Standby:
-		t.reply(m.Member, wire.Standby{Instance: wire.Nonce(r.Instance), WaitMS: r.WaitMS, Host: r.Host})
+		t.reply(m.Member, wire.Standby{Instance: r.Instance, WaitMS: r.WaitMS, Host: r.Host})
 	case round.Refusal:
 		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
 		if !r.Reason.Authenticated() && !judged {
@@ -142,7 +141,7 @@ func (t *task) sendReply(m round.SendReply) {
 		}
 		t.tally.refusal(r.Reason.String())
 		t.reply(m.Member, wire.RefusalReply{
-			Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content),
+			Round: r.Round, Attempt: r.Attempt, Content: r.Content,
 			Reason: r.Reason.String(), Detail: r.Detail, Counter: r.Counter,
 		})
 	}
@@ -172,12 +171,12 @@ func (t *task) sendSettled(m round.SendSettled) error {
 			return err
 		}
 	}
-	v, ok := t.settled.entries[contentKey{m.Member, model.ContentID(m.Content)}]
+	v, ok := t.settled.entries[contentKey{m.Member, m.Content}]
 	if !ok {
 		v = verdict.StaleRound
 	}
 	crash.At("settled.before")
-	t.reply(m.Member, wire.Settled{Round: m.Round, Content: model.ContentID(m.Content), Verdict: v.String()})
+	t.reply(m.Member, wire.Settled{Round: m.Round, Content: m.Content, Verdict: v.String()})
 	return nil
 }
 

@@ -151,8 +151,8 @@ func (t *task) auditRecord(r record.Record, raw []byte) {
 
 // auditPublished tells of a version of the model that the broker has taken.
 func (t *task) auditPublished(o round.Order) {
-	v := version{model.ContentID(o.Base), o.Version}
-	if v == t.audited.published || v.content == (model.ContentID{}) {
+	v := version{o.Base, o.Version}
+	if v == t.audited.published || v.content == (model.Hash{}) {
 		return
 	}
 	t.audited.published = v

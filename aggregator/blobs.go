@@ -21,7 +21,7 @@ func (t *task) keep(s *staged) error {
 	if t.cfg.KeepUpdates == KeepNone || s.delta == nil {
 		return nil
 	}
-	t.kept[round.ID(s.content)] = true
+	t.kept[s.content] = true
 	if s.onDisk {
 		return nil
 	}
@@ -30,9 +30,9 @@ func (t *task) keep(s *staged) error {
 
 // durable puts the model, and the updates that are to stay, on disk. It returns
 // the content id of the model, which is hashed once.
-func (t *task) durable(c round.Commit, next *model.Model) (model.ContentID, error) {
+func (t *task) durable(c round.Commit, next *model.Model) (model.Hash, error) {
 	if next == t.base { // it is there
-		return model.ContentID(c.Base), nil
+		return c.Base, nil
 	}
 	crash.At("model.before-fsync")
 	id, err := t.a.store.AddBlob(next.Blob, true)
@@ -77,16 +77,16 @@ func (t *task) retire(c round.Commit) error {
 }
 
 // stay notes an update that is kept for good.
-func (t *task) stay(content round.ID) { t.stays[beginning(content)] = true }
+func (t *task) stay(content model.Hash) { t.stays[beginning(content)] = true }
 
 // beginning is enough of a content id: who meets another's keeps a blob too many.
-func beginning(content round.ID) uint64 { return binary.BigEndian.Uint64(content[:]) }
+func beginning(content model.Hash) uint64 { return binary.BigEndian.Uint64(content[:]) }
 
 // remove removes a blob, unless any task of this directory has a use for the
 // very same bytes: they are a model that it keeps (one of zeros, and an update
 // that changes nothing), an update of another task's open round, or one that
 // stays; or a task that is not configured now names them.
-func (t *task) remove(content round.ID) error {
+func (t *task) remove(content model.Hash) error {
 	if t.a.absent[beginning(content)] {
 		return nil
 	}

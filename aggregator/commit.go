@@ -31,7 +31,7 @@ func (t *task) commit(c round.Commit) error {
 		return err
 	}
 	hash := record.Hash(raw)
-	t.step(round.Committed{Now: t.a.nowMS(), Base: round.ID(id), RecordHash: round.ID(hash)})
+	t.step(round.Committed{Now: t.a.nowMS(), Base: id, RecordHash: model.Hash(hash)})
 	rd := t.take()
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		return errors.New("a commit led to more than the next order")

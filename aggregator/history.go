@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -135,11 +134,11 @@ func (t *task) chain(raws [][]byte) error {
 			return err
 		}
 		if r.Verdict != record.Abandoned && r.Round > 0 && t.a.store.HasBlob(r.Base) {
-			t.versions = append(t.versions, round.ID(r.Base))
+			t.versions = append(t.versions, r.Base)
 		}
 		if t.cfg.KeepUpdates == KeepAll {
 			for _, e := range r.Entries {
-				t.stay(round.ID(e.Content))
+				t.stay(e.Content)
 			}
 		}
 		t.export(r.Round, r.Attempt, raw)

@@ -33,8 +33,8 @@ func (t *task) join(path string, m link.Message) {
 	t.heard(path, h.KeyID)
 	t.claim(path, j)
 	t.step(round.Join{
-		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: round.ID(j.Schema),
-		Instance: round.Instance(j.Instance), Disk: round.Instance(j.Disk), Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: round.ID(model.ContentIDOf(m.Payload)),
+		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: j.Schema,
+		Instance: j.Instance, Disk: j.Disk, Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: model.HashOf(m.Payload),
 	})
 }
 
@@ -47,7 +47,7 @@ func (t *task) update(path string, m link.Message) {
 	}
 	t.heard(path, h.KeyID)
 	ev := round.Update{
-		Now: t.a.nowMS(), Member: path, Round: h.Round, Attempt: h.Attempt, Base: round.ID(h.Base), Bytes: int64(len(m.Payload)),
+		Now: t.a.nowMS(), Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload)),
 	}
 	if h.Round != t.state.Round {
 		t.otherRound(ev, body)
@@ -67,7 +67,7 @@ func (t *task) update(path string, m link.Message) {
 		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == declinedRefused, Setting: c.Reason == declinedSetting})
 	case wire.Update:
 		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
-		ev.Content, ev.Samples = round.ID(s.content), s.samples
+		ev.Content, ev.Samples = s.content, s.samples
 		if ev.Problem, ev.Detail, ev.Norm, err = t.check(s); err != nil {
 			t.log.Warn().Err(err).Str("member", path).Msg("no room for the update in this round; it waits")
 			return
@@ -104,14 +104,14 @@ func (t *task) otherRound(ev round.Update, body []byte) {
 }
 
 // contentOf names an update, inline or offered.
-func contentOf(c wire.Contribution) (content round.ID, samples uint64, ok bool) {
+func contentOf(c wire.Contribution) (content model.Hash, samples uint64, ok bool) {
 	switch c := c.(type) {
 	case wire.Update:
-		return round.ID(c.Content()), c.Samples, true
+		return c.Content(), c.Samples, true
 	case wire.Offer:
-		return round.ID(c.Content), c.Samples, true
+		return c.Content, c.Samples, true
 	}
-	return round.ID{}, 0, false
+	return model.Hash{}, 0, false
 }
 
 // want is the schema that updates of the open round must have.

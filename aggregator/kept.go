@@ -9,7 +9,6 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -23,7 +22,7 @@ type entry struct {
 // journal encodes a verdict.
 func (t *task) journal(v round.Verdict) ([]byte, error) {
 	e := entry{Verdict: v}
-	if s := t.inbox[contentKey{v.Member, model.ContentID(v.Content)}]; s != nil && t.cfg.KeepUpdates != KeepNone {
+	if s := t.inbox[contentKey{v.Member, v.Content}]; s != nil && t.cfg.KeepUpdates != KeepNone {
 		e.Metrics = s.metrics
 	}
 	return json.Marshal(e)
@@ -53,7 +52,7 @@ func (t *task) acceptAgain() error {
 	for len(t.again) > 0 {
 		e := t.again[0]
 		t.again = t.again[1:]
-		s := &staged{content: model.ContentID(e.Content), samples: e.Samples, metrics: e.Metrics, bytes: e.Bytes, onDisk: true}
+		s := &staged{content: e.Content, samples: e.Samples, metrics: e.Metrics, bytes: e.Bytes, onDisk: true}
 		if err := t.readKept(s); err != nil {
 			t.log.Info().Err(err).Str("member", e.Member).Msg("kept update not usable; its site offers it again")
 			continue

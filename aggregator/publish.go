@@ -6,7 +6,6 @@ import (
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -28,14 +27,14 @@ func orderID(o round.Order) id { return id{o.Epoch, o.Round, o.Attempt} }
 // version names a published model: the same content is another version after
 // a round that changed nothing.
 type version struct {
-	content model.ContentID
+	content model.Hash
 	number  uint64
 }
 
 // issued is what records say about an attempt's order.
 type issued struct {
-	hash   record.Digest // of its signed bytes
-	opened int64         // when it was made
+	hash   model.Hash // of its signed bytes
+	opened int64      // when it was made
 }
 
 // publish puts an order on the broker: model, record head, order. The same
@@ -94,7 +93,7 @@ func (t *task) prepare(o round.Order) error {
 	if t.own[ownOrder].payload != nil && t.orderOf == orderID(o) {
 		return nil
 	}
-	base := model.ContentID(o.Base)
+	base := o.Base
 	order, err := t.seal(wire.Header{
 		Kind: wire.KindOrder, Epoch: o.Epoch, Round: o.Round, Attempt: o.Attempt, Topic: t.topics.Order(), Base: base,
 	}, t.wireOrder(o))
@@ -121,7 +120,7 @@ func (t *task) prepare(o round.Order) error {
 	}
 	t.set(ownOrder, t.topics.Order(), order)
 	t.orderOf = orderID(o)
-	t.issued[t.orderOf] = issued{hash: record.Digest(hash), opened: t.a.nowMS()}
+	t.issued[t.orderOf] = issued{hash: hash, opened: t.a.nowMS()}
 	return nil
 }
 
@@ -135,8 +134,8 @@ func (t *task) wireOrder(o round.Order) wire.Order {
 	return wire.Order{
 		Work: string(o.Work), ValidFrom: o.ValidFrom, DeadlineMS: o.DeadlineMS, PaceMS: o.PaceMS, HeartbeatMS: o.HeartbeatMS,
 		GridB: o.GridB, GridW: o.GridW, Cap: o.Cap, Weights: string(o.Weights), Seed: t.settings.Seed, Settings: t.settings.Train,
-		Instance: wire.Nonce(o.Instance), CohortSize: o.CohortN, CohortHash: wire.Digest(o.CohortHash),
-		SampleSeed: wire.Nonce(o.SampleSeed), SampleThreshold: o.SampleThreshold,
+		Instance: o.Instance, CohortSize: o.CohortN, CohortHash: o.CohortHash,
+		SampleSeed: o.SampleSeed, SampleThreshold: o.SampleThreshold,
 		PartSize: uint32(t.a.cfg.PartSize), // #nosec G115 -- at most 4 MiB
 	}
 }

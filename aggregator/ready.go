@@ -9,7 +9,6 @@ import (
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/model"
 )
 
 // step gives the machine one event and adds what follows to what is owed.
@@ -167,7 +166,7 @@ func (t *task) fold(rd round.Ready) error {
 		}
 	}
 	for _, acc := range rd.Fold {
-		s := t.inbox[contentKey{acc.Member, model.ContentID(acc.Content)}]
+		s := t.inbox[contentKey{acc.Member, acc.Content}]
 		if s == nil {
 			return fmt.Errorf("round %d: accepted %s of %s is not at hand", t.state.Round, acc.Content, acc.Member)
 		}

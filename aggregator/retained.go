@@ -6,7 +6,6 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
-	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -101,14 +100,14 @@ func (t *task) ownOrder(m link.Message) {
 		if s := t.shown.order; h.Epoch > s.Epoch || h.Epoch == s.Epoch && h.Round > s.Round {
 			hash, err := wire.SignedHash(m.Payload)
 			if err == nil {
-				t.shown.order, t.shown.orderHash = h, record.Digest(hash)
+				t.shown.order, t.shown.orderHash = h, hash
 			}
 		}
 		return
 	}
 	if h.Epoch > t.state.Epoch || h.Epoch == t.state.Epoch && bytes.Compare(o.Instance[:], t.a.instance[:]) > 0 {
 		t.fencedBy = h.Epoch
-		t.step(round.Fenced{Epoch: h.Epoch, Instance: round.Instance(o.Instance)})
+		t.step(round.Fenced{Epoch: h.Epoch, Instance: o.Instance})
 	}
 }
 
@@ -117,5 +116,5 @@ func (t *task) ownOrder(m link.Message) {
 // is published.
 func (t *task) seenLater() bool {
 	h := t.shown.order
-	return h.Round > t.state.Round || h.Round == t.state.Round && round.ID(h.Base) != t.state.Base
+	return h.Round > t.state.Round || h.Round == t.state.Round && h.Base != t.state.Base
 }

@@ -38,8 +38,8 @@ type task struct {
 	buffer   []byte                 // for one update, and for the next model
 	folded   map[string]*staged     // in the open round's sum, by member
 	prev     [32]byte               // hash of the last record
-	versions []round.ID             // former bases whose blobs are on disk, oldest first
-	kept     map[round.ID]bool      // updates on disk that go with the round (KeepRound)
+	versions []model.Hash           // former bases whose blobs are on disk, oldest first
+	kept     map[model.Hash]bool    // updates on disk that go with the round (KeepRound)
 	remarked map[string]bool        // remarks on records, logged once each
 	stays    map[uint64]bool        // updates on disk that stay (KeepAll), by the beginnings of their content ids
 	settings settings               // of the open round
@@ -96,12 +96,12 @@ type task struct {
 // contentKey names a decoded contribution until the machine has spoken.
 type contentKey struct {
 	member  string
-	content model.ContentID
+	content model.Hash
 }
 
 // staged is one decoded contribution.
 type staged struct {
-	content model.ContentID
+	content model.Hash
 	samples uint64
 	delta   *model.Model // nil for evaluate, and once it is in the sum
 	metrics map[string]float64
@@ -121,7 +121,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
-		kept: map[round.ID]bool{}, remarked: map[string]bool{}, stays: map[uint64]bool{}, issued: map[id]issued{},
+		kept: map[model.Hash]bool{}, remarked: map[string]bool{}, stays: map[uint64]bool{}, issued: map[id]issued{},
 	}
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
@@ -168,7 +168,7 @@ func (t *task) roundConfig() round.Config {
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // #nosec G115 -- at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,
-		GridB: t.cfg.GridB, Base: round.ID(t.cfg.Init.ContentID()), Schema: round.ID(t.schema), Rand: t.a.cfg.Rand,
+		GridB: t.cfg.GridB, Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
 	}
 }
 

@@ -30,7 +30,7 @@ func (t *task) key(member string) transfer.Key { return transfer.Key{Task: t.cfg
 
 // offered passes an offer to the machine, which admits or refuses it.
 func (t *task) offered(ev round.Update, o wire.Offer) {
-	ev.Content, ev.Samples, ev.Offer = round.ID(o.Content), o.Samples, true
+	ev.Content, ev.Samples, ev.Offer = o.Content, o.Samples, true
 	t.offers[contentKey{ev.Member, o.Content}] = &upload{task: t, offer: o, ev: ev}
 	t.step(ev)
 }
@@ -38,7 +38,7 @@ func (t *task) offered(ev round.Update, o wire.Offer) {
 // admit hands an offer to the receiver. What was offered for a round or an
 // attempt that has ended in the same batch is not wanted any more.
 func (t *task) admit(m round.SendAdmit) {
-	up, key := t.offers[contentKey{m.Member, model.ContentID(m.Content)}], t.key(m.Member)
+	up, key := t.offers[contentKey{m.Member, m.Content}], t.key(m.Member)
 	if up == nil || m.Round != t.state.Round || m.Attempt < t.state.ValidFrom {
 		return
 	}

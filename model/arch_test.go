@@ -26,7 +26,7 @@ func TestInitPinned(t *testing.T) {
 
 func TestInitSeeds(t *testing.T) {
 	t.Parallel()
-	ids := map[model.ContentID]uint64{}
+	ids := map[model.Hash]uint64{}
 	for seed := range uint64(50) {
 		a := mlp
 		a.Seed = seed

@@ -2,7 +2,7 @@
 // tensors and one raw little-endian blob that holds their values.
 //
 // Start with [NewSchema] and [New], with [Arch.New] for a built-in architecture,
-// or with [ReadSafetensorsFile] for a model made elsewhere. A [ContentID] names
+// or with [ReadSafetensorsFile] for a model made elsewhere. A [Hash] names
 // the values, [Schema.Hash] names the layout.
 //
 // The package never does arithmetic on values beyond drawing an initial model,

@@ -8,46 +8,32 @@ import (
 	"math"
 )
 
-// Hash identifies a schema. The zero value means "none".
+// Hash is a SHA-256: of the plain encoded values of a model or an update
+// without any table (their content id), of a schema, of a record. The zero
+// value means "none".
 type Hash [32]byte
+
+// HashOf returns the SHA-256 of plain bytes.
+func HashOf(plain []byte) Hash { return sha256.Sum256(plain) }
+
+// ParseHash reads 64 lower-case hex digits, or "" for the zero value.
+func ParseHash(s string) (Hash, error) {
+	var h Hash
+	err := parseHex((*[32]byte)(&h), s)
+	return h, err
+}
 
 // String returns 64 lower-case hex digits, or "" for the zero value.
 func (h Hash) String() string { return hexOf(h) }
 
-// IsZero reports whether h names no schema.
+// IsZero reports whether h names nothing.
 func (h Hash) IsZero() bool { return h == Hash{} }
 
 // MarshalText writes what String returns.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(hexOf(h)), nil }
 
-// UnmarshalText reads 64 lower-case hex digits, or nothing for the zero value.
-func (h *Hash) UnmarshalText(b []byte) error { return parseHex((*[32]byte)(h), string(b)) }
-
-// ContentID names bytes: SHA-256 of the plain encoded values of a model or an
-// update, without any table. The zero value means "none".
-type ContentID [32]byte
-
-// ContentIDOf returns the id of plain bytes.
-func ContentIDOf(plain []byte) ContentID { return sha256.Sum256(plain) }
-
-// ParseContentID reads 64 lower-case hex digits, or "" for the zero value.
-func ParseContentID(s string) (ContentID, error) {
-	var c ContentID
-	err := parseHex((*[32]byte)(&c), s)
-	return c, err
-}
-
-// String returns 64 lower-case hex digits, or "" for the zero value.
-func (c ContentID) String() string { return hexOf(c) }
-
-// IsZero reports whether c names nothing.
-func (c ContentID) IsZero() bool { return c == ContentID{} }
-
-// MarshalText writes what String returns.
-func (c ContentID) MarshalText() ([]byte, error) { return []byte(hexOf(c)), nil }
-
 // UnmarshalText reads what MarshalText writes.
-func (c *ContentID) UnmarshalText(b []byte) error { return parseHex((*[32]byte)(c), string(b)) }
+func (h *Hash) UnmarshalText(b []byte) error { return parseHex((*[32]byte)(h), string(b)) }
 
 func hexOf(b [32]byte) string {
 	if b == [32]byte{} {

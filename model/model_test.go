@@ -63,7 +63,7 @@ func TestSchemaHash(t *testing.T) {
 			t.Fatal(tc.name, err)
 		}
 		got := mustSchema(t, tc.specs...).Hash()
-		if want := model.ContentIDOf(packed).String(); got.String() != tc.sha || want != tc.sha {
+		if want := model.HashOf(packed).String(); got.String() != tc.sha || want != tc.sha {
 			t.Errorf("%s: hash %v, of the packed bytes %s, want %s", tc.name, got, want, tc.sha)
 		}
 	}
@@ -76,23 +76,23 @@ func TestContentID(t *testing.T) {
 		"":    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 		"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 	} {
-		id := model.ContentIDOf([]byte(plain))
+		id := model.HashOf([]byte(plain))
 		if id.String() != want || id.IsZero() {
-			t.Errorf("ContentIDOf(%q) = %v, want %s", plain, id, want)
+			t.Errorf("HashOf(%q) = %v, want %s", plain, id, want)
 		}
-		back, err := model.ParseContentID(want)
+		back, err := model.ParseHash(want)
 		if err != nil || back != id {
-			t.Errorf("ParseContentID(%s) = %v, %v", want, back, err)
+			t.Errorf("ParseHash(%s) = %v, %v", want, back, err)
 		}
 	}
-	var zero model.ContentID
-	if back, err := model.ParseContentID(""); err != nil || back != zero || zero.String() != "" {
+	var zero model.Hash
+	if back, err := model.ParseHash(""); err != nil || back != zero || zero.String() != "" {
 		t.Errorf("the zero id: %v, %v", back, err)
 	}
-	good := model.ContentIDOf(nil).String()
+	good := model.HashOf(nil).String()
 	for _, bad := range []string{good[1:], good + "0", strings.ToUpper(good), strings.Repeat("0", 64), "g" + good[1:]} {
-		if id, err := model.ParseContentID(bad); err == nil || !id.IsZero() {
-			t.Errorf("ParseContentID(%q) = %v, want an error", bad, id)
+		if id, err := model.ParseHash(bad); err == nil || !id.IsZero() {
+			t.Errorf("ParseHash(%q) = %v, want an error", bad, id)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+)
 
 // ChainError says where a chain breaks first. It wraps [ErrChain].
 type ChainError struct {
@@ -20,15 +24,15 @@ func (e *ChainError) Unwrap() error { return ErrChain }
 // RC-11). The zero value expects the first record of a task.
 type Chain struct {
 	last  Record
-	tip   Digest
-	model Digest // after the last committed round
+	tip   model.Hash
+	model model.Hash // after the last committed round
 	any   bool
 }
 
 // Tip returns the hash of the last record's bytes, to be held against the next
 // record's prev, or against the head on the record topic: nothing in a chain
 // itself can show that its end was cut off.
-func (c *Chain) Tip() Digest { return c.tip }
+func (c *Chain) Tip() model.Hash { return c.tip }
 
 // Next decodes the next record and checks that it follows. Errors wrap
 // [ErrMalformed] or are a [*ChainError], and leave the chain where it was.

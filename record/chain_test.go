@@ -33,15 +33,15 @@ func links(t testing.TB, change func(i int, r *record.Record)) [][]byte {
 		verdict string
 	}{{0, 1, "committed"}, {1, 1, "committed"}, {2, 1, "abandoned"}, {2, 2, "committed"}, {3, 1, "committed"}}
 	var out [][]byte
-	var prev record.Digest
-	var base model.ContentID
+	var prev model.Hash
+	var base model.Hash
 	for i, s := range steps {
 		r := record.Record{
 			Owner: "acme", Task: "quality", Work: "train", Epoch: 1, Prev: prev, Base: base,
 			Round: s.round, Attempt: s.attempt, Verdict: s.verdict,
 		}
 		if s.verdict == record.Committed {
-			r.Model, r.Version = model.ContentIDOf([]byte(fmt.Sprint("model ", s.round))), s.round
+			r.Model, r.Version = model.HashOf([]byte(fmt.Sprint("model ", s.round))), s.round
 		}
 		change(i, &r)
 		b := mustEncode(t, r)
@@ -89,7 +89,7 @@ func TestChain(t *testing.T) {
 		{"round skipped", at(1, func(r *record.Record) { r.Round, r.Version = 2, 2 }), nil, 2, 1, "want round 1"},
 		{"round left after abandon", at(3, func(r *record.Record) { r.Round, r.Version = 3, 3 }), nil, 3, 2, "want round 2"},
 		{"attempt again", at(3, func(r *record.Record) { r.Attempt = 1 }), nil, 2, 1, "attempt above 1"},
-		{"other base", at(4, func(r *record.Record) { r.Base = model.ContentIDOf(nil) }), nil, 3, 1, "base"},
+		{"other base", at(4, func(r *record.Record) { r.Base = model.HashOf(nil) }), nil, 3, 1, "base"},
 		{"adopted below", at(4, func(r *record.Record) { r.Verdict, r.Round, r.Version = record.Adopted, 2, 2 }), nil, 2, 1, "adopted"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestChainTip(t *testing.T) {
 		}
 	}
 	tip := c.Tip()
-	if tip != record.Digest(record.Hash(all[4])) {
+	if tip != model.Hash(record.Hash(all[4])) {
 		t.Errorf("tip %v", tip)
 	}
 	if _, err := c.Next([]byte("{}")); !errors.Is(err, record.ErrMalformed) || c.Tip() != tip {
@@ -142,7 +142,7 @@ func TestHeadOfThousand(t *testing.T) {
 			Index:  999 - i, Verdict: verdict.Missing,
 		}
 		if i%3 == 0 {
-			e.Verdict, e.Content = verdict.Counted, model.ContentIDOf([]byte{byte(i)})
+			e.Verdict, e.Content = verdict.Counted, model.HashOf([]byte{byte(i)})
 		}
 		r.Entries = append(r.Entries, e)
 	}
@@ -166,7 +166,7 @@ func TestHeadOfThousand(t *testing.T) {
 			t.Errorf("index %d, %v: %v", e.Index, e.Verdict, h.Accepted.Has(e.Index))
 		}
 	}
-	if h.Accepted.Has(1000) || h.Accepted.Has(1<<32-1) || h.Counts["counted"] != 334 || h.Members != 1000 || h.Hash != record.Digest(record.Hash(b)) {
+	if h.Accepted.Has(1000) || h.Accepted.Has(1<<32-1) || h.Counts["counted"] != 334 || h.Members != 1000 || h.Hash != model.Hash(record.Hash(b)) {
 		t.Errorf("head %+v", h)
 	}
 }
@@ -210,7 +210,7 @@ func TestHeadRefuses(t *testing.T) {
 func ExampleChain() {
 	genesis, err := record.Record{
 		Owner: "acme", Task: "quality", Verdict: record.Committed, Work: "init",
-		Model: model.ContentIDOf([]byte("weights")),
+		Model: model.HashOf([]byte("weights")),
 	}.Encode(nil)
 	if err != nil {
 		fmt.Println(err)
@@ -219,7 +219,7 @@ func ExampleChain() {
 	round, err := record.Record{
 		Owner: "acme", Task: "quality", Round: 1, Attempt: 1, Epoch: 1,
 		Verdict: record.Abandoned, Work: "train", Prev: record.Hash(genesis), Reason: "deadline",
-		Base: model.ContentIDOf([]byte("weights")),
+		Base: model.HashOf([]byte("weights")),
 	}.Encode(nil)
 	if err != nil {
 		fmt.Println(err)

@@ -17,26 +17,26 @@ const maxIndex = 1 << 16
 // Head is the short form of a record, at most [MaxHead] bytes of JSON, retained
 // on the task's record topic (RC-12).
 type Head struct {
-	Schema      string          `json:"schema"` // SchemaHead
-	Owner       string          `json:"owner"`
-	Task        string          `json:"task"`
-	Round       uint64          `json:"round"`
-	Attempt     uint32          `json:"attempt"`
-	Epoch       uint64          `json:"epoch"`
-	Verdict     string          `json:"verdict"`
-	Work        string          `json:"work"`
-	Prev        Digest          `json:"prev"`
-	Base        model.ContentID `json:"base"`
-	Model       model.ContentID `json:"model"`
-	Version     uint64          `json:"version"`
-	Hash        Digest          `json:"hash"`     // of the whole record's bytes
-	Members     int             `json:"members"`  // of the cohort
-	Counts      map[string]int  `json:"counts"`   // of members by verdict
-	Accepted    Bitmap          `json:"accepted"` // members counted, by index; null if an index is above 65,535
-	CommittedMS int64           `json:"committed_ms"`
-	Reason      string          `json:"reason"`
-	Security    string          `json:"security"`
-	Sig         string          `json:"sig,omitempty"`
+	Schema      string         `json:"schema"` // SchemaHead
+	Owner       string         `json:"owner"`
+	Task        string         `json:"task"`
+	Round       uint64         `json:"round"`
+	Attempt     uint32         `json:"attempt"`
+	Epoch       uint64         `json:"epoch"`
+	Verdict     string         `json:"verdict"`
+	Work        string         `json:"work"`
+	Prev        model.Hash     `json:"prev"`
+	Base        model.Hash     `json:"base"`
+	Model       model.Hash     `json:"model"`
+	Version     uint64         `json:"version"`
+	Hash        model.Hash     `json:"hash"`     // of the whole record's bytes
+	Members     int            `json:"members"`  // of the cohort
+	Counts      map[string]int `json:"counts"`   // of members by verdict
+	Accepted    Bitmap         `json:"accepted"` // members counted, by index; null if an index is above 65,535
+	CommittedMS int64          `json:"committed_ms"`
+	Reason      string         `json:"reason"`
+	Security    string         `json:"security"`
+	Sig         string         `json:"sig,omitempty"`
 }
 
 // Bitmap is a set of member indices: bit i&7 of byte i>>3. In JSON it is

@@ -55,36 +55,33 @@ const (
 	Signed   = "signed"
 )
 
-// Digest is a SHA-256, in JSON 64 lower-case hex digits, or "" for none.
-type Digest = model.ContentID
-
 // Record is one round's account. The order of the fields is the order in the
 // document. Every field is always there, but Sig.
 type Record struct {
-	Schema      string          `json:"schema"` // SchemaRecord; set by Encode
-	Owner       string          `json:"owner"`  // node that owns the task, with the namespace
-	Task        string          `json:"task"`
-	Round       uint64          `json:"round"`
-	Attempt     uint32          `json:"attempt"`
-	Epoch       uint64          `json:"epoch"`
-	Verdict     string          `json:"verdict"`      // Committed, Abandoned or Adopted
-	Work        string          `json:"work"`         // init, train, evaluate, statistics or rollback
-	Prev        Digest          `json:"prev"`         // of the bytes of the record before
-	Base        model.ContentID `json:"base"`         // model that the order named
-	Model       model.ContentID `json:"model"`        // model after the round; none if abandoned
-	Version     uint64          `json:"version"`      // of Model: Round; 0 if abandoned
-	OrderHash   Digest          `json:"order"`        // of the order's signed bytes
-	Strategy    Strategy        `json:"strategy"`     // how updates were folded
-	Entries     Entries         `json:"entries"`      // the cohort, in order of member path
-	Metrics     Metrics         `json:"metrics"`      // of Base, pooled over the sites
-	BytesUp     int64           `json:"bytes_up"`     // payload bytes from members, >= 0
-	BytesDown   int64           `json:"bytes_down"`   // payload bytes to the broker, >= 0
-	OpenedMS    int64           `json:"opened_ms"`    // epoch milliseconds, the aggregator's clock
-	ClosedMS    int64           `json:"closed_ms"`    // when the accepted set was closed
-	CommittedMS int64           `json:"committed_ms"` // when the model was durable; 0 if abandoned
-	Reason      string          `json:"reason"`       // why the attempt ended
-	Security    string          `json:"security"`     // Unsigned or Signed; set by Encode
-	Sig         string          `json:"sig,omitempty"`
+	Schema      string     `json:"schema"` // SchemaRecord; set by Encode
+	Owner       string     `json:"owner"`  // node that owns the task, with the namespace
+	Task        string     `json:"task"`
+	Round       uint64     `json:"round"`
+	Attempt     uint32     `json:"attempt"`
+	Epoch       uint64     `json:"epoch"`
+	Verdict     string     `json:"verdict"`      // Committed, Abandoned or Adopted
+	Work        string     `json:"work"`         // init, train, evaluate, statistics or rollback
+	Prev        model.Hash `json:"prev"`         // of the bytes of the record before
+	Base        model.Hash `json:"base"`         // model that the order named
+	Model       model.Hash `json:"model"`        // model after the round; none if abandoned
+	Version     uint64     `json:"version"`      // of Model: Round; 0 if abandoned
+	OrderHash   model.Hash `json:"order"`        // of the order's signed bytes
+	Strategy    Strategy   `json:"strategy"`     // how updates were folded
+	Entries     Entries    `json:"entries"`      // the cohort, in order of member path
+	Metrics     Metrics    `json:"metrics"`      // of Base, pooled over the sites
+	BytesUp     int64      `json:"bytes_up"`     // payload bytes from members, >= 0
+	BytesDown   int64      `json:"bytes_down"`   // payload bytes to the broker, >= 0
+	OpenedMS    int64      `json:"opened_ms"`    // epoch milliseconds, the aggregator's clock
+	ClosedMS    int64      `json:"closed_ms"`    // when the accepted set was closed
+	CommittedMS int64      `json:"committed_ms"` // when the model was durable; 0 if abandoned
+	Reason      string     `json:"reason"`       // why the attempt ended
+	Security    string     `json:"security"`     // Unsigned or Signed; set by Encode
+	Sig         string     `json:"sig,omitempty"`
 }
 
 // Strategy is how a train round was folded; zero for other work.
@@ -99,17 +96,17 @@ type Strategy struct {
 // Entry says what became of one member of the cohort. Fields that say nothing
 // are left out of the document.
 type Entry struct {
-	Member   string          `json:"member"` // path below the namespace
-	Index    uint32          `json:"index"`  // durable, from its welcome
-	Content  model.ContentID `json:"content,omitzero"`
-	Samples  uint64          `json:"samples,omitzero"`
-	Weight   uint64          `json:"weight,omitzero"` // of the samples, after the cap
-	Norm     Number          `json:"norm,omitzero"`   // L2 over the shared float tensors
-	Bytes    int64           `json:"bytes,omitzero"`
-	Verdict  verdict.Reason  `json:"verdict"`
-	Conflict bool            `json:"conflict,omitzero"` // it also sent other content
-	Detail   string          `json:"detail,omitzero"`   // its own words, at most 256 bytes
-	Metrics  Values          `json:"metrics,omitzero"`  // of Base on the member's own data
+	Member   string         `json:"member"` // path below the namespace
+	Index    uint32         `json:"index"`  // durable, from its welcome
+	Content  model.Hash     `json:"content,omitzero"`
+	Samples  uint64         `json:"samples,omitzero"`
+	Weight   uint64         `json:"weight,omitzero"` // of the samples, after the cap
+	Norm     Number         `json:"norm,omitzero"`   // L2 over the shared float tensors
+	Bytes    int64          `json:"bytes,omitzero"`
+	Verdict  verdict.Reason `json:"verdict"`
+	Conflict bool           `json:"conflict,omitzero"` // it also sent other content
+	Detail   string         `json:"detail,omitzero"`   // its own words, at most 256 bytes
+	Metrics  Values         `json:"metrics,omitzero"`  // of Base on the member's own data
 }
 
 // Entries are the members of a cohort, sorted by path as bytes.

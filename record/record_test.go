@@ -28,13 +28,13 @@ func sample() record.Record {
 	return record.Record{
 		Owner: "acme", Task: "quality", Round: 1, Attempt: 2, Epoch: 3,
 		Verdict: record.Committed, Work: "train",
-		Base: model.ContentIDOf([]byte("base")), Model: model.ContentIDOf([]byte("model")), Version: 1,
+		Base: model.HashOf([]byte("base")), Model: model.HashOf([]byte("model")), Version: 1,
 		OrderHash: record.Hash([]byte("order")),
 		Strategy:  record.Strategy{Name: "fedavg", GridB: 6, GridW: 16, Cap: 5490, Weights: "samples"},
 		Entries: record.Entries{
 			{Member: "oslo/l1", Index: 1, Verdict: verdict.Declined, Detail: `no "data" <yet>`},
 			{
-				Member: "berlin/l1", Index: 0, Content: model.ContentIDOf([]byte("b")), Samples: 602, Weight: 602,
+				Member: "berlin/l1", Index: 0, Content: model.HashOf([]byte("b")), Samples: 602, Weight: 602,
 				Norm: 0.25, Bytes: 900, Verdict: verdict.Counted, Metrics: record.Values{"rmse": 17.5, "loss": math.NaN()},
 			},
 		},
@@ -142,10 +142,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"no owner":        func(r *record.Record) { r.Owner = "" },
 		"no work":         func(r *record.Record) { r.Work = "" },
 		"verdict":         func(r *record.Record) { r.Verdict = "" },
-		"no model":        func(r *record.Record) { r.Model = model.ContentID{} },
+		"no model":        func(r *record.Record) { r.Model = model.Hash{} },
 		"abandoned model": func(r *record.Record) { r.Verdict = record.Abandoned },
 		"abandoned count": func(r *record.Record) {
-			r.Verdict, r.Model, r.Version, r.CommittedMS = record.Abandoned, model.ContentID{}, 0, 0
+			r.Verdict, r.Model, r.Version, r.CommittedMS = record.Abandoned, model.Hash{}, 0, 0
 		},
 		"no member":        func(r *record.Record) { r.Entries[0].Member = "" },
 		"member twice":     func(r *record.Record) { r.Entries[1].Member = r.Entries[0].Member },

@@ -23,7 +23,7 @@ func (s *site) audit(t *task, e Audited) {
 }
 
 // auditModel tells of a model that was verified and is on disk.
-func (s *site) auditModel(t *task, id model.ContentID, size int64) {
+func (s *site) auditModel(t *task, id model.Hash, size int64) {
 	s.audit(t, Audited{Event: audit.Model, Model: id.String(), Bytes: size})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // disk is what a site keeps. Errors that wrap store.ErrMissing or
@@ -18,8 +19,8 @@ import (
 // site.
 type disk interface {
 	// Identity returns what SetIdentity has saved, zero at the first start.
-	Identity() (member.Nonce, error)
-	SetIdentity(id member.Nonce) error
+	Identity() (wire.Nonce, error)
+	SetIdentity(id wire.Nonce) error
 	// Load returns what was saved of a task, zero at the first start.
 	Load(task string) (saved, error)
 	// Save makes the state durable (nil: unchanged) and drops outbox entries,
@@ -27,24 +28,24 @@ type disk interface {
 	Save(task string, st *member.State, drop []uint64) error
 	// PutUpdate makes the bytes of an update durable that will be offered, and
 	// returns their content id. The entry that names them follows.
-	PutUpdate(blob []byte) (model.ContentID, error)
+	PutUpdate(blob []byte) (model.Hash, error)
 	// PutEntry makes an entry and its envelope durable.
 	PutEntry(task string, e member.Entry, envelope []byte) error
 	// Envelope returns the bytes of an entry.
 	Envelope(task string, round uint64) ([]byte, error)
 	// Update returns the bytes of an offered update, whole and checked.
-	Update(id model.ContentID) ([]byte, error)
+	Update(id model.Hash) ([]byte, error)
 	// Part reads len(b) bytes of an offered update from off on, unchecked.
-	Part(id model.ContentID, b []byte, off int64) error
+	Part(id model.Hash, b []byte, off int64) error
 	// PutModel keeps a model in place of the one before.
-	PutModel(task string, id model.ContentID, m *model.Model) error
+	PutModel(task string, id model.Hash, m *model.Model) error
 	// Receive makes room for a model that comes in parts.
 	Receive(size int64) (incoming, error)
 	// KeepModel is PutModel of what was received. Other bytes than id names are
 	// store.ErrCorrupt; in is used up in any case.
-	KeepModel(task string, id model.ContentID, s model.Schema, in incoming) error
+	KeepModel(task string, id model.Hash, s model.Schema, in incoming) error
 	// Model returns the model kept, and its content id, checked.
-	Model(task string) (*model.Model, model.ContentID, error)
+	Model(task string) (*model.Model, model.Hash, error)
 	Close() error
 }
 
@@ -105,7 +106,7 @@ func (d boltDisk) claim(dir, node string) error {
 	})
 }
 
-func (d boltDisk) Identity() (id member.Nonce, err error) {
+func (d boltDisk) Identity() (id wire.Nonce, err error) {
 	err = d.s.View(func(tx *store.Tx) error {
 		b, err := tx.Get(store.Meta, diskKey)
 		if err != nil || b == nil {
@@ -119,7 +120,7 @@ func (d boltDisk) Identity() (id member.Nonce, err error) {
 	return id, err
 }
 
-func (d boltDisk) SetIdentity(id member.Nonce) error {
+func (d boltDisk) SetIdentity(id wire.Nonce) error {
 	return d.s.Update(func(tx *store.Tx) error { return tx.Put(store.Meta, diskKey, id[:]) })
 }
 
@@ -134,8 +135,8 @@ func (d boltDisk) sweep() error {
 
 // kept names the blobs in use: the models of all tasks and the updates offered
 // in their outboxes.
-func (d boltDisk) kept() (map[model.ContentID]bool, error) {
-	kept := map[model.ContentID]bool{}
+func (d boltDisk) kept() (map[model.Hash]bool, error) {
+	kept := map[model.Hash]bool{}
 	err := d.s.View(func(tx *store.Tx) error {
 		err := tx.ForEach(store.Task, "", func(key string, val []byte) error {
 			if _, name, _ := strings.Cut(key, "\x00"); name != modelKey {
@@ -158,7 +159,7 @@ func (d boltDisk) kept() (map[model.ContentID]bool, error) {
 			if err := json.Unmarshal(val, &e); err != nil {
 				return fmt.Errorf("site: outbox of a task: %w", err)
 			}
-			if e.Blob != (member.BlobKey{}) {
+			if e.Blob != (wire.BlobKey{}) {
 				kept[e.Content] = true
 			}
 			return nil
@@ -168,7 +169,7 @@ func (d boltDisk) kept() (map[model.ContentID]bool, error) {
 }
 
 // release removes blobs that nothing names any more.
-func (d boltDisk) release(ids ...model.ContentID) error {
+func (d boltDisk) release(ids ...model.Hash) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -189,9 +190,9 @@ func (d boltDisk) release(ids ...model.ContentID) error {
 
 // layout names a stored model: where its bytes are and how to read them.
 type layout struct {
-	Content model.ContentID `json:"content"`
-	Schema  model.Schema    `json:"schema"`
-	InState bool            `json:"in_state,omitempty"` // under bytesKey; else they are a blob
+	Content model.Hash   `json:"content"`
+	Schema  model.Schema `json:"schema"`
+	InState bool         `json:"in_state,omitempty"` // under bytesKey; else they are a blob
 }
 
 const (
@@ -251,7 +252,7 @@ func (d boltDisk) layout(tx *store.Tx, task string) (l layout, err error) {
 }
 
 func (d boltDisk) Save(task string, st *member.State, drop []uint64) error {
-	var gone []model.ContentID
+	var gone []model.Hash
 	err := d.s.Update(func(tx *store.Tx) error {
 		for _, round := range drop {
 			var err error

@@ -16,7 +16,7 @@ import (
 const inState = 128 << 10
 
 // PutModel writes a blob unsynced: it is fetched again if a power loss takes it.
-func (d boltDisk) PutModel(task string, id model.ContentID, m *model.Model) error {
+func (d boltDisk) PutModel(task string, id model.Hash, m *model.Model) error {
 	l := layout{Content: id, Schema: m.Schema}
 	if l.InState = len(m.Blob) <= inState; l.InState {
 		return d.use(task, l, m.Blob)
@@ -29,7 +29,7 @@ func (d boltDisk) PutModel(task string, id model.ContentID, m *model.Model) erro
 
 func (d boltDisk) Receive(size int64) (incoming, error) { return d.s.NewPartial(size) }
 
-func (d boltDisk) KeepModel(task string, id model.ContentID, s model.Schema, in incoming) error {
+func (d boltDisk) KeepModel(task string, id model.Hash, s model.Schema, in incoming) error {
 	p, ok := in.(*store.Partial)
 	if !ok || p.Size() != int64(s.Bytes()) {
 		return errors.Join(fmt.Errorf("%w: not the size of the schema", store.ErrCorrupt), in.Discard())
@@ -49,25 +49,25 @@ func (d boltDisk) KeepModel(task string, id model.ContentID, s model.Schema, in 
 // read and hashed a moment ago. One is kept, whatever the number of tasks.
 type fresh struct {
 	mu   sync.Mutex
-	id   model.ContentID
+	id   model.Hash
 	blob []byte
 }
 
-func (f *fresh) put(id model.ContentID, b []byte) {
+func (f *fresh) put(id model.Hash, b []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.id, f.blob = id, b
 }
 
 // take returns the bytes if they are id's, once.
-func (f *fresh) take(id model.ContentID) []byte {
+func (f *fresh) take(id model.Hash) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.id != id {
 		return nil
 	}
 	b := f.blob
-	f.id, f.blob = model.ContentID{}, nil
+	f.id, f.blob = model.Hash{}, nil
 	return b
 }
 
@@ -102,7 +102,7 @@ func (d boltDisk) bytesOf(task string, l layout) (b []byte, err error) {
 		return d.s.Blob(l.Content)
 	}
 	err = d.s.View(func(tx *store.Tx) (err error) { b, err = tx.Get(store.Task, store.Key(task, bytesKey)); return err })
-	if err == nil && model.ContentIDOf(b) != l.Content {
+	if err == nil && model.HashOf(b) != l.Content {
 		err = fmt.Errorf("%w: model of task %s", store.ErrCorrupt, task)
 	}
 	return b, err
@@ -117,7 +117,7 @@ func (d boltDisk) has(task string, l layout) bool {
 	return err == nil
 }
 
-func (d boltDisk) Model(task string) (*model.Model, model.ContentID, error) {
+func (d boltDisk) Model(task string) (*model.Model, model.Hash, error) {
 	var l layout
 	if err := d.s.View(func(tx *store.Tx) (err error) { l, err = d.layout(tx, task); return err }); err != nil {
 		return nil, l.Content, err

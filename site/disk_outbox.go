@@ -9,17 +9,18 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // PutUpdate syncs: what is offered can be sent after a power loss (S-22).
-func (d boltDisk) PutUpdate(blob []byte) (model.ContentID, error) { return d.s.AddBlob(blob, true) }
+func (d boltDisk) PutUpdate(blob []byte) (model.Hash, error) { return d.s.AddBlob(blob, true) }
 
 func (d boltDisk) PutEntry(task string, e member.Entry, envelope []byte) error {
 	b, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("site: outbox of task %s: %w", task, err)
 	}
-	var gone []model.ContentID
+	var gone []model.Hash
 	crash.At("outbox.before-fsync")
 	err = d.s.Update(func(tx *store.Tx) error {
 		var err error
@@ -50,7 +51,7 @@ func (d boltDisk) Envelope(task string, round uint64) (b []byte, err error) {
 }
 
 // offered adds what the entry of a round keeps beside its envelope to list.
-func (d boltDisk) offered(tx *store.Tx, task string, round uint64, list []model.ContentID) ([]model.ContentID, error) {
+func (d boltDisk) offered(tx *store.Tx, task string, round uint64, list []model.Hash) ([]model.Hash, error) {
 	b, err := tx.Get(store.Round, roundKey(task, entryKey, round))
 	if err != nil || b == nil {
 		return list, err
@@ -59,15 +60,15 @@ func (d boltDisk) offered(tx *store.Tx, task string, round uint64, list []model.
 	if err := json.Unmarshal(b, &e); err != nil {
 		return list, fmt.Errorf("site: outbox of task %s: %w", task, err)
 	}
-	if e.Blob == (member.BlobKey{}) {
+	if e.Blob == (wire.BlobKey{}) {
 		return list, nil
 	}
 	return append(list, e.Content), nil
 }
 
-func (d boltDisk) Update(id model.ContentID) ([]byte, error) { return d.s.Blob(id) }
+func (d boltDisk) Update(id model.Hash) ([]byte, error) { return d.s.Blob(id) }
 
-func (d boltDisk) Part(id model.ContentID, b []byte, off int64) error {
+func (d boltDisk) Part(id model.Hash, b []byte, off int64) error {
 	r, err := d.s.OpenBlob(id)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/store/storetest"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Both disks keep what they promise; the one of a directory over a restart.
@@ -237,7 +238,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 		if err != nil || id != m.ContentID() {
 			t.Fatalf("%v, %v", id, err)
 		}
-		if err := d.PutEntry(task, member.Entry{Round: round, Content: id, Blob: member.BlobKey{1}}, []byte("offer")); err != nil {
+		if err := d.PutEntry(task, member.Entry{Round: round, Content: id, Blob: wire.BlobKey{1}}, []byte("offer")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,7 +305,7 @@ func TestUpdateIsDurable(t *testing.T) {
 		m := weights(t, float32(seed), 1)
 		id, err := d.PutUpdate(m.Blob)
 		if err == nil {
-			err = d.PutEntry("a", member.Entry{Round: seed, Content: id, Blob: member.BlobKey{1}}, []byte("offer"))
+			err = d.PutEntry("a", member.Entry{Round: seed, Content: id, Blob: wire.BlobKey{1}}, []byte("offer"))
 		}
 		if err = errors.Join(err, d.Close()); err != nil {
 			t.Fatal(err)
@@ -334,7 +335,7 @@ func TestSweepKnowsUpdates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e := member.Entry{Round: 1, Content: named.ContentID(), Blob: member.BlobKey{1}}
+	e := member.Entry{Round: 1, Content: named.ContentID(), Blob: wire.BlobKey{1}}
 	if err := errors.Join(d.PutEntry("a", e, []byte("offer")), d.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +384,7 @@ func TestModelInParts(t *testing.T) {
 	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 12)); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("bytes missing: %v", err)
 	}
-	if err := d.KeepModel("a", model.ContentIDOf(m.Blob[:size-1]), m.Schema, receive(size-1, 0)); !errors.Is(err, store.ErrCorrupt) {
+	if err := d.KeepModel("a", model.HashOf(m.Blob[:size-1]), m.Schema, receive(size-1, 0)); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("not the size of the schema: %v", err)
 	}
 	if _, id, err := d.Model("a"); err != nil || id != old.ContentID() {

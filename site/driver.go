@@ -11,7 +11,6 @@ import (
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // sent tells that the publish of an entry has ended.
@@ -162,7 +161,7 @@ func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Ev
 	}
 	t.wake = r.Wake
 	if r.Stop != "" {
-		s.cfg.Log.Error().Str("instance", wire.Nonce(s.instance).String()).Msg(r.Stop)
+		s.cfg.Log.Error().Str("instance", s.instance.String()).Msg(r.Stop)
 		return nil, errors.Join(ErrSuperseded, s.becomeAnother())
 	}
 	if r.Wait != nil {

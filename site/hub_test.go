@@ -215,12 +215,12 @@ func (h *hub) reply(m wire.Reply) {
 }
 
 // commit publishes the head of a committed record in which the member counts.
-func (h *hub) commit(round uint64, base, next *model.Model, content model.ContentID) {
+func (h *hub) commit(round uint64, base, next *model.Model, content model.Hash) {
 	h.t.Helper()
 	h.commitOf(testTask, round, base, next, content)
 }
 
-func (h *hub) commitOf(task string, round uint64, base, next *model.Model, content model.ContentID) {
+func (h *hub) commitOf(task string, round uint64, base, next *model.Model, content model.Hash) {
 	h.t.Helper()
 	r := record.Record{
 		Owner: testNS, Task: task, Round: round, Attempt: 1, Epoch: h.epoch, Verdict: record.Committed, Work: wire.WorkTrain,

@@ -78,9 +78,9 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 	}
 	o := member.Order{
 		Stamp: member.Stamp{Epoch: h.Epoch, Round: h.Round, Attempt: h.Attempt},
-		Base:  h.Base, Schema: h.Schema, Hash: model.Hash(hash), Instance: member.Nonce(w.Instance),
+		Base:  h.Base, Schema: h.Schema, Hash: hash, Instance: w.Instance,
 		Work: w.Work, ValidFrom: w.ValidFrom, Pace: ms(w.PaceMS), Heartbeat: ms(w.HeartbeatMS), // #nosec G115 -- at most 2^40
-		Sample: member.Nonce(w.SampleSeed), Threshold: w.SampleThreshold, Settings: string(w.Settings), Seed: w.Seed, PartSize: w.PartSize,
+		Sample: w.SampleSeed, Threshold: w.SampleThreshold, Settings: string(w.Settings), Seed: w.Seed, PartSize: w.PartSize,
 	}
 	if o.Compare(t.m.Seen()) >= 0 {
 		t.shared = membersOf(w)
@@ -147,7 +147,7 @@ func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
 }
 
 // keep stores the model that has arrived if it is the base of an order (S-9).
-func (s *site) keep(jobs context.Context, t *task, base model.ContentID) error {
+func (s *site) keep(jobs context.Context, t *task, base model.Hash) error {
 	l := t.latest
 	if l == nil || l.Content != base {
 		return nil
@@ -185,15 +185,15 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 	case wire.Wait:
 		r = member.Waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}
 	case wire.Grant:
-		g := member.Grant{Round: w.Round, Seq: w.Seq, Blob: member.BlobKey(w.Blob)}
+		g := member.Grant{Round: w.Round, Seq: w.Seq, Blob: w.Blob}
 		for _, n := range w.Ranges {
 			g.Ranges = append(g.Ranges, member.Span(n))
 		}
 		r = g
 	case wire.Superseded:
-		r = member.Superseded{Instance: member.Nonce(w.Instance)}
+		r = member.Superseded{Instance: w.Instance}
 	case wire.Standby:
-		r = member.Standby{Instance: member.Nonce(w.Instance), WaitMS: w.WaitMS, Host: cmp.Or(w.Host, "unknown")}
+		r = member.Standby{Instance: w.Instance, WaitMS: w.WaitMS, Host: cmp.Or(w.Host, "unknown")}
 	default:
 		return nil // of a later version
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // memory is a disk for the bubble. It survives the sites that use it.
@@ -18,20 +19,20 @@ type memory struct {
 	state  map[string]member.State
 	box    map[string]map[uint64]member.Entry
 	bytes  map[string]map[uint64][]byte
-	blobs  map[model.ContentID][]byte
+	blobs  map[model.Hash][]byte
 	calls  []string // of what an update needs before it may be sent
 	models map[string]*model.Model
 	fail   error
-	id     member.Nonce
+	id     wire.Nonce
 }
 
-func (d *memory) Identity() (member.Nonce, error) {
+func (d *memory) Identity() (wire.Nonce, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.id, nil
 }
 
-func (d *memory) SetIdentity(id member.Nonce) error {
+func (d *memory) SetIdentity(id wire.Nonce) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.id = id
@@ -82,29 +83,29 @@ func (d *memory) PutEntry(task string, e member.Entry, envelope []byte) error {
 }
 
 // PutUpdate ignores who needs a blob no more: only boltDisk sweeps.
-func (d *memory) PutUpdate(blob []byte) (model.ContentID, error) {
+func (d *memory) PutUpdate(blob []byte) (model.Hash, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id := model.ContentIDOf(blob)
+	id := model.HashOf(blob)
 	if d.blobs == nil {
-		d.blobs = map[model.ContentID][]byte{}
+		d.blobs = map[model.Hash][]byte{}
 	}
 	d.blobs[id] = bytes.Clone(blob)
 	d.calls = append(d.calls, "blob")
 	return id, d.fail
 }
 
-func (d *memory) Update(id model.ContentID) ([]byte, error) {
+func (d *memory) Update(id model.Hash) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.blobs[id]
-	if model.ContentIDOf(b) != id {
+	if model.HashOf(b) != id {
 		return nil, store.ErrCorrupt
 	}
 	return bytes.Clone(b), nil
 }
 
-func (d *memory) Part(id model.ContentID, b []byte, off int64) error {
+func (d *memory) Part(id model.Hash, b []byte, off int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n := copy(b, d.blobs[id][min(int(off), len(d.blobs[id])):]); n < len(b) {
@@ -125,7 +126,7 @@ func (d *memory) Receive(size int64) (incoming, error) {
 	return &piecemeal{make([]byte, size)}, d.fail
 }
 
-func (d *memory) KeepModel(task string, id model.ContentID, s model.Schema, in incoming) error {
+func (d *memory) KeepModel(task string, id model.Hash, s model.Schema, in incoming) error {
 	m := &model.Model{Schema: s, Blob: in.(*piecemeal).b}
 	if m.ContentID() != id {
 		return store.ErrCorrupt
@@ -142,7 +143,7 @@ func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
 	return nil, io.ErrUnexpectedEOF
 }
 
-func (d *memory) PutModel(task string, _ model.ContentID, m *model.Model) error {
+func (d *memory) PutModel(task string, _ model.Hash, m *model.Model) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.models == nil {
@@ -152,13 +153,13 @@ func (d *memory) PutModel(task string, _ model.ContentID, m *model.Model) error 
 	return d.fail
 }
 
-func (d *memory) Model(task string) (*model.Model, model.ContentID, error) {
+func (d *memory) Model(task string) (*model.Model, model.Hash, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m := d.models[task]; m != nil {
 		return m.Clone(), m.ContentID(), nil
 	}
-	return nil, model.ContentID{}, io.ErrUnexpectedEOF
+	return nil, model.Hash{}, io.ErrUnexpectedEOF
 }
 
 func (d *memory) Close() error { return nil }

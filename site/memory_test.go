@@ -79,7 +79,7 @@ func TestMemory(t *testing.T) {
 		}
 		tk.result = &r
 		ev, err := s.seal(tk, member.Seal{ID: j.ID, Stamp: member.Stamp{Epoch: 1, Round: j.Round, Attempt: 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: member.WorkTrain, PartSize: wire.DefaultPart})
-		if e, ok := ev.(member.EntryStored); err != nil || !ok || e.Entry.Blob == (member.BlobKey{}) {
+		if e, ok := ev.(member.EntryStored); err != nil || !ok || e.Entry.Blob == (wire.BlobKey{}) {
 			t.Fatalf("%+v, %v", ev, err)
 		}
 	}

@@ -84,7 +84,7 @@ func TestOffer(t *testing.T) {
 		if !slices.Equal(d.calls, []string{"blob", "entry"}) {
 			t.Fatalf("made durable: %v", d.calls)
 		}
-		if blob := d.blobs[o.Content]; model.ContentIDOf(blob) != o.Content || len(blob) != 80_000 {
+		if blob := d.blobs[o.Content]; model.HashOf(blob) != o.Content || len(blob) != 80_000 {
 			t.Fatalf("%d bytes beside the entry", len(blob))
 		}
 		if n := h.payloads("part"); len(n) != 0 {
@@ -254,7 +254,7 @@ func TestSmallerParts(t *testing.T) {
 			h.model(0, base)
 			h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) { o.PartSize = size })
 			hd, c, _ := h.update()
-			content := model.ContentID{}
+			content := model.Hash{}
 			switch c := c.(type) {
 			case wire.Update:
 				content = c.Content()

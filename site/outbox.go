@@ -85,7 +85,7 @@ func (s *site) put(t *task, e member.Entry, h wire.Header, u wire.Update, partSi
 			return unfit{member.DeclineFailed, err.Error()}
 		}
 		if len(b) <= partSize {
-			e.Content, e.Blob, e.PartSize = u.Content(), member.BlobKey{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
+			e.Content, e.Blob, e.PartSize = u.Content(), wire.BlobKey{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
 			*done = e
 			return s.disk.PutEntry(t.Name, e, b)
 		}
@@ -116,7 +116,7 @@ func (s *site) putOffer(t *task, e member.Entry, h wire.Header, u wire.Update, p
 	if b, err = s.envelope(h, offer); err != nil {
 		return err
 	}
-	e.Content, e.Blob, e.PartSize = offer.Content, member.BlobKey(blob.Key()), uint32(partSize) // #nosec G115 -- at most MaxPart
+	e.Content, e.Blob, e.PartSize = offer.Content, blob.Key(), uint32(partSize) // #nosec G115 -- at most MaxPart
 	*done = e
 	return s.disk.PutEntry(t.Name, e, b)
 }

@@ -34,9 +34,9 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 	switch m := m.(type) {
 	case member.SendJoin:
 		t.joined = s.post(t, wire.KindJoin, t.member.Join(), member.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: t.m.Have().Schema}, wire.Join{
-			Samples: uint64(max(t.samples, 0)), Schema: t.m.Have().Schema, Instance: wire.Nonce(s.instance),
+			Samples: uint64(max(t.samples, 0)), Schema: t.m.Have().Schema, Instance: s.instance,
 			SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
-			Disk: wire.Nonce(s.identity), Host: s.cfg.Host,
+			Disk: s.identity, Host: s.cfg.Host,
 		})
 	case member.SendAgain:
 		s.conn.Post(t.joined)

@@ -18,12 +18,12 @@ import (
 // which parts are asked for, a file takes what arrives.
 type pull struct {
 	puller  *transfer.Puller
-	want    model.ContentID // the base that the order in force waits for, zero: none
-	newest  *manifest       // verified
-	target  *manifest       // the newest of what is wanted, nil: nothing is pulled
-	broken  wire.BlobKey    // its parts have made another content than its manifest said
-	in      incoming        // of the target
-	size    uint64          // of in
+	want    model.Hash   // the base that the order in force waits for, zero: none
+	newest  *manifest    // verified
+	target  *manifest    // the newest of what is wanted, nil: nothing is pulled
+	broken  wire.BlobKey // its parts have made another content than its manifest said
+	in      incoming     // of the target
+	size    uint64       // of in
 	wake    ms
 	began   ms
 	ignored int // parts nobody asked for

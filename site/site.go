@@ -41,8 +41,8 @@ type site struct {
 	rand       *rand.Rand
 	start      time.Time // of the clock of now
 	birth      ms
-	instance   member.Nonce
-	identity   member.Nonce // of the data directory
+	instance   wire.Nonce
+	identity   wire.Nonce // of the data directory
 	tasks      []*task
 	names      []string
 	routes     map[string]route

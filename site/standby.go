@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // standby ends a life of a site while another process, on another disk, speaks
@@ -48,7 +49,7 @@ func (w standby) wait(ctx context.Context, cfg Config, times int) bool {
 
 // identify reads who the data directory is, and draws it at its first start.
 func (s *site) identify() (err error) {
-	if s.identity, err = s.disk.Identity(); err != nil || s.identity != (member.Nonce{}) {
+	if s.identity, err = s.disk.Identity(); err != nil || s.identity != (wire.Nonce{}) {
 		return err
 	}
 	return s.becomeAnother()

@@ -36,7 +36,7 @@ type partSent struct {
 // be for an entry of the outbox, by this aggregator.
 func (s *site) onGrant(t *task, g member.Grant) error {
 	up := t.upload
-	if up == nil || up.round != g.Round || member.BlobKey(up.key) != g.Blob {
+	if up == nil || up.round != g.Round || up.key != g.Blob {
 		offer, err := s.offered(t, g.Round)
 		if err != nil {
 			return err
@@ -171,7 +171,7 @@ func (t *task) dropGrants() {
 
 // stopUpload forgets an upload whose entry is answered or gone.
 func (t *task) stopUpload() {
-	if up := t.upload; up != nil && !t.m.Uploads(up.round, member.BlobKey(up.key)) {
+	if up := t.upload; up != nil && !t.m.Uploads(up.round, up.key) {
 		t.upload = nil
 	}
 }

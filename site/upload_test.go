@@ -96,7 +96,7 @@ func TestLossyUpload(t *testing.T) {
 		now := func() int64 { return time.Now().UnixMilli() }
 		r.Connected(now())
 		key := transfer.Key{Task: testTask, Member: testMember}
-		var content model.ContentID
+		var content model.Hash
 		var got []byte
 		began := time.Now()
 		for second := 0; ; second++ {
@@ -148,7 +148,7 @@ func TestLossyUpload(t *testing.T) {
 			}
 			wait(time.Second)
 		}
-		if model.ContentIDOf(got) != content || tr.trained.Load() != 1 {
+		if model.HashOf(got) != content || tr.trained.Load() != 1 {
 			t.Fatalf("another content, or trained %d times", tr.trained.Load())
 		}
 		t.Logf("%d parts published in %v", lost, time.Since(began))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -35,6 +36,9 @@ func (k BlobKey) String() string { return hex.EncodeToString(k[:]) }
 
 // MarshalText returns lower-case hex.
 func (k BlobKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (k *BlobKey) UnmarshalText(b []byte) error { return fromHex(k[:], b) }
 
 // NewBlob cuts b, at least one byte, into parts of MQTT payloads of partSize
 // bytes, MinPart..MaxPart. An error names what does not fit: more than
@@ -82,14 +86,14 @@ func (b Blob) check() error {
 }
 
 // ID names the blob and the way it is cut.
-func (b Blob) ID() Digest {
+func (b Blob) ID() model.Hash {
 	head := make([]byte, 0, len(blobDomain)+12)
 	head = binary.LittleEndian.AppendUint64(append(head, blobDomain...), b.Length)
 	head = binary.LittleEndian.AppendUint32(head, b.Data)
 	h := sha256.New()
 	h.Write(head)
 	h.Write(b.Hashes)
-	return Digest(h.Sum(nil))
+	return model.Hash(h.Sum(nil))
 }
 
 // Key is the start of the ID.

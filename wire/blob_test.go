@@ -199,7 +199,7 @@ func TestManifestMatches(t *testing.T) {
 		reason string
 		change func(*Header)
 	}{
-		{ReasonWrongBase, func(h *Header) { h.Base = model.ContentID{} }},
+		{ReasonWrongBase, func(h *Header) { h.Base = model.Hash{} }},
 		{ReasonSchemaMismatch, func(h *Header) { h.Schema[0] ^= 1 }},
 		{ReasonMalformed, func(h *Header) { h.Round++ }},
 	} {
@@ -214,7 +214,7 @@ func TestInspectPart(t *testing.T) {
 	t.Parallel()
 	data := testBytes(100)
 	in, text := inspect(t, AppendPart(nil, Part{Blob: BlobKey{7}, Index: 2, Count: 3, Data: data}))
-	if in.Format != "fedmq" || in.Form != "part" || in.Body != (PartView{BlobKey{7}, 2, 3, 100, model.ContentIDOf(data)}) {
+	if in.Format != "fedmq" || in.Form != "part" || in.Body != (PartView{BlobKey{7}, 2, 3, 100, model.HashOf(data)}) {
 		t.Errorf("%s", text)
 	}
 	in, text = inspect(t, AppendPart(nil, Part{Blob: BlobKey{7}, Index: 3, Count: 3, Data: data}))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -100,10 +101,10 @@ func Seal(h Header, body []byte, s *Signer) ([]byte, error) {
 // SignedHash returns the SHA-256 of the bytes that an owner's message signs, or
 // would sign (W-12): the hash by which an order is named in records and by members
 // comparing what they were sent. It checks the structure, not the signature.
-func SignedHash(payload []byte) (Digest, error) {
+func SignedHash(payload []byte) (model.Hash, error) {
 	p, h, err := parse(payload)
 	if err != nil {
-		return Digest{}, err
+		return model.Hash{}, err
 	}
 	return sha256.Sum256(preauth(h.Kind, p.header, h.BodyHash[:], "")), nil
 }

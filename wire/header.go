@@ -25,21 +25,21 @@ const (
 // Header says what a body is and who sends it where (W-7). [Seal] fills Suite,
 // KeyID, BodyHash and BodyLen; what a kind does not use is zero.
 type Header struct {
-	Suite     uint8           // 0 unsigned, 1 Ed25519
-	KeyID     []byte          // 8 bytes, none if unsigned
-	Task      string          // as in the topic
-	Epoch     uint64          // aggregator start; of the order answered in a member's message
-	Kind      string          // the topic's leaf
-	Round     uint64          // of the order; of a model: its version
-	Attempt   uint32          // of the order
-	Sender    string          // full node, namespace included
-	Topic     string          // where it is published
-	Base      model.ContentID // order, update: the base model; model: this model; zero = absent
-	BodyHash  [32]byte        // SHA-256 of the body as sent
-	BodyLen   uint64          // its bytes
-	Encoding  string          // "dense" or "dense+zstd"; "" for kinds without tensors
-	Schema    model.Hash      // of the global model's schema; zero = absent
-	CreatedMS uint64          // milliseconds; in a join a counter
+	Suite     uint8      // 0 unsigned, 1 Ed25519
+	KeyID     []byte     // 8 bytes, none if unsigned
+	Task      string     // as in the topic
+	Epoch     uint64     // aggregator start; of the order answered in a member's message
+	Kind      string     // the topic's leaf
+	Round     uint64     // of the order; of a model: its version
+	Attempt   uint32     // of the order
+	Sender    string     // full node, namespace included
+	Topic     string     // where it is published
+	Base      model.Hash // order, update: the base model; model: this model; zero = absent
+	BodyHash  [32]byte   // SHA-256 of the body as sent
+	BodyLen   uint64     // its bytes
+	Encoding  string     // "dense" or "dense+zstd"; "" for kinds without tensors
+	Schema    model.Hash // of the global model's schema; zero = absent
+	CreatedMS uint64     // milliseconds; in a join a counter
 
 	// Owner is the node, namespace included, of the task's owner. It is not sent:
 	// a member's message signs it, since its topic does not name it (W-11).

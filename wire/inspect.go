@@ -25,35 +25,35 @@ type Inspection struct {
 
 // HeaderView is a Header for people.
 type HeaderView struct {
-	Suite     uint8           `json:"suite"`
-	KeyID     string          `json:"kid"`
-	Task      string          `json:"task"`
-	Epoch     uint64          `json:"epoch"`
-	Kind      string          `json:"kind"`
-	Round     uint64          `json:"round"`
-	Attempt   uint32          `json:"attempt"`
-	Sender    string          `json:"sender"`
-	Topic     string          `json:"topic"`
-	Base      model.ContentID `json:"base"`
-	BodyHash  Digest          `json:"body_hash"`
-	BodyLen   uint64          `json:"body_len"`
-	Encoding  string          `json:"encoding"`
-	Schema    model.Hash      `json:"schema"`
-	CreatedMS uint64          `json:"created_ms"`
+	Suite     uint8      `json:"suite"`
+	KeyID     string     `json:"kid"`
+	Task      string     `json:"task"`
+	Epoch     uint64     `json:"epoch"`
+	Kind      string     `json:"kind"`
+	Round     uint64     `json:"round"`
+	Attempt   uint32     `json:"attempt"`
+	Sender    string     `json:"sender"`
+	Topic     string     `json:"topic"`
+	Base      model.Hash `json:"base"`
+	BodyHash  model.Hash `json:"body_hash"`
+	BodyLen   uint64     `json:"body_len"`
+	Encoding  string     `json:"encoding"`
+	Schema    model.Hash `json:"schema"`
+	CreatedMS uint64     `json:"created_ms"`
 }
 
 // ModelView is the body of a model without its tensors.
 type ModelView struct {
-	Version uint64          `json:"version"`
-	Content model.ContentID `json:"content"`
-	Schema  model.Hash      `json:"schema"`
+	Version uint64     `json:"version"`
+	Content model.Hash `json:"content"`
+	Schema  model.Hash `json:"schema"`
 }
 
 // UpdateView is the body of an update without its tensors.
 type UpdateView struct {
 	Samples uint64             `json:"samples"`
 	Metrics map[string]float64 `json:"metrics"`
-	Content model.ContentID    `json:"content"`
+	Content model.Hash         `json:"content"`
 }
 
 // Inspect decodes one message of any kind, signed or not, without keys, as far

@@ -4,10 +4,10 @@ import "github.com/fedmq/fedmq/model"
 
 // BlobView is a blob for people.
 type BlobView struct {
-	ID     Digest `json:"id"`
-	Length uint64 `json:"length"`
-	Data   uint32 `json:"data"`
-	Parts  int    `json:"parts"`
+	ID     model.Hash `json:"id"`
+	Length uint64     `json:"length"`
+	Data   uint32     `json:"data"`
+	Parts  int        `json:"parts"`
 }
 
 // ManifestView is a manifest without its tensors.
@@ -22,17 +22,17 @@ type ManifestView struct {
 type OfferView struct {
 	Samples uint64             `json:"samples"`
 	Metrics map[string]float64 `json:"metrics"`
-	Content model.ContentID    `json:"content"`
+	Content model.Hash         `json:"content"`
 	Blob    BlobView           `json:"blob"`
 }
 
 // PartView is a part without its data.
 type PartView struct {
-	Blob  BlobKey         `json:"blob"`
-	Index uint32          `json:"index"`
-	Count uint32          `json:"count"`
-	Bytes int             `json:"bytes"`
-	Hash  model.ContentID `json:"hash"` // of the data, whole
+	Blob  BlobKey    `json:"blob"`
+	Index uint32     `json:"index"`
+	Count uint32     `json:"count"`
+	Bytes int        `json:"bytes"`
+	Hash  model.Hash `json:"hash"` // of the data, whole
 }
 
 func (b Blob) view() BlobView {
@@ -42,7 +42,7 @@ func (b Blob) view() BlobView {
 // readPart shows a part, which has no envelope.
 func (in *Inspection) readPart(payload []byte) error {
 	p, err := DecodePart(payload, MaxPart)
-	return in.show("part", PartView{p.Blob, p.Index, p.Count, len(p.Data), model.ContentIDOf(p.Data)}, err)
+	return in.show("part", PartView{p.Blob, p.Index, p.Count, len(p.Data), model.HashOf(p.Data)}, err)
 }
 
 func (in *Inspection) readModel(h Header, body []byte) error {

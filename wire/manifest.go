@@ -73,7 +73,7 @@ func (m Manifest) Matches(h Header) error {
 	if got := m.Schema.Hash(); got != h.Schema {
 		return refuse(ReasonSchemaMismatch, StageSchema, "model: schema %v, the header says %v", got, h.Schema)
 	}
-	if h.Base == (model.ContentID{}) {
+	if h.Base == (model.Hash{}) {
 		return refuse(ReasonWrongBase, StageSchema, "model: the header has no content id")
 	}
 	if m.Version != h.Round {

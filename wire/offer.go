@@ -12,7 +12,7 @@ type Offer struct {
 	Samples uint64             // as in an Update
 	Metrics map[string]float64 // as in an Update
 	Schema  model.Schema       // of the tensors
-	Content model.ContentID    // of all parts together
+	Content model.Hash         // of all parts together
 	Blob    Blob               // of Schema.Bytes() bytes
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // Order is the current order of a task: all that a site must know (W-26). It
@@ -23,7 +25,7 @@ type Order struct {
 	Settings        json.RawMessage `json:"settings"`                // JSON object for the trainer, at most 16 KiB; nil = {}
 	Instance        Nonce           `json:"instance"`                // of the aggregator process
 	CohortSize      uint32          `json:"cohort_n"`                // members this attempt waits for
-	CohortHash      Digest          `json:"cohort_hash"`             // SHA-256 of their sorted paths
+	CohortHash      model.Hash      `json:"cohort_hash"`             // SHA-256 of their sorted paths
 	SampleSeed      Nonce           `json:"sample_seed"`             // zero: no sampling
 	SampleThreshold uint64          `json:"sample_threshold,string"` // SampleAll: everybody
 	PartSize        uint32          `json:"part_size"`               // MQTT payload bytes, MinPart..MaxPart

@@ -20,26 +20,26 @@ type Welcome struct {
 // Receipt answers an update that was accepted: it is journalled and will be in
 // the round's record.
 type Receipt struct {
-	Round   uint64          `json:"round"`
-	Attempt uint32          `json:"attempt"`
-	Content model.ContentID `json:"content"`
+	Round   uint64     `json:"round"`
+	Attempt uint32     `json:"attempt"`
+	Content model.Hash `json:"content"`
 }
 
 // Settled says what became of an update of a round that is over.
 type Settled struct {
-	Round   uint64          `json:"round"`
-	Content model.ContentID `json:"content"`
-	Verdict string          `json:"verdict"` // counted, or why not
+	Round   uint64     `json:"round"`
+	Content model.Hash `json:"content"`
+	Verdict string     `json:"verdict"` // counted, or why not
 }
 
 // RefusalReply answers an update or a join that was refused.
 type RefusalReply struct {
-	Round   uint64          `json:"round"`
-	Attempt uint32          `json:"attempt"`
-	Content model.ContentID `json:"content"` // zero = absent
-	Reason  string          `json:"reason"`  // closed list
-	Detail  string          `json:"detail"`  // for people, at most 256 bytes
-	Counter uint64          `json:"counter"` // old_counter: the highest seen
+	Round   uint64     `json:"round"`
+	Attempt uint32     `json:"attempt"`
+	Content model.Hash `json:"content"` // zero = absent
+	Reason  string     `json:"reason"`  // closed list
+	Detail  string     `json:"detail"`  // for people, at most 256 bytes
+	Counter uint64     `json:"counter"` // old_counter: the highest seen
 }
 
 // Superseded tells a site process that a newer one speaks for the member.
@@ -67,10 +67,10 @@ type Grant struct {
 
 // Wait answers an offer that has no place yet: grants will come unasked.
 type Wait struct {
-	Round   uint64          `json:"round"`
-	Attempt uint32          `json:"attempt"`
-	Content model.ContentID `json:"content"`
-	Ahead   uint32          `json:"ahead"` // offers that came before it
+	Round   uint64     `json:"round"`
+	Attempt uint32     `json:"attempt"`
+	Content model.Hash `json:"content"`
+	Ahead   uint32     `json:"ahead"` // offers that came before it
 }
 
 // The tags of replies.
@@ -210,7 +210,7 @@ func DecodeReply(body []byte) (Reply, error) {
 }
 
 // content reads a content id.
-func (r *reader) content(absent bool) (id model.ContentID) {
+func (r *reader) content(absent bool) (id model.Hash) {
 	r.fixed("content", id[:], absent)
 	return id
 }

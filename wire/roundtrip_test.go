@@ -20,7 +20,7 @@ var (
 		copy(n[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "nonce"))
 		return n
 	})
-	digests = rapid.Custom(func(t *rapid.T) (d Digest) {
+	digests = rapid.Custom(func(t *rapid.T) (d model.Hash) {
 		copy(d[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
 		return d
 	})
@@ -70,7 +70,7 @@ func must(b []byte, err error) []byte {
 }
 
 var messages = rapid.Custom(func(t *rapid.T) Message {
-	content := model.ContentID(digests.Draw(t, "content"))
+	content := digests.Draw(t, "content")
 	switch rapid.IntRange(0, 15).Draw(t, "kind") {
 	case 0:
 		return drawOrder(t)
@@ -78,7 +78,7 @@ var messages = rapid.Custom(func(t *rapid.T) Message {
 		return Model{Version: u64.Draw(t, "version"), Tensors: models.Draw(t, "model")}
 	case 2:
 		return Join{
-			Samples: u64.Draw(t, "samples"), Schema: model.Hash(digests.Draw(t, "schema")), Instance: nonces.Draw(t, "instance"),
+			Samples: u64.Draw(t, "samples"), Schema: digests.Draw(t, "schema"), Instance: nonces.Draw(t, "instance"),
 			SeenEpoch: u64.Draw(t, "epoch"), SeenRound: u64.Draw(t, "round"), SeenAttempt: u32.Draw(t, "attempt"), Agent: texts.Draw(t, "agent"),
 			Disk: nonces.Draw(t, "disk"), Host: texts.Draw(t, "host"),
 		}
@@ -282,11 +282,11 @@ func TestMaxBodies(t *testing.T) {
 func TestContent(t *testing.T) {
 	t.Parallel()
 	u := testUpdate(t)
-	if u.Content() != model.ContentIDOf(u.Tensors.Blob) {
+	if u.Content() != model.HashOf(u.Tensors.Blob) {
 		t.Error("with tensors: not the hash of the blob")
 	}
 	u.Tensors = nil
-	want := model.ContentIDOf([]byte("\x93\x92\xa4loss\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\x92\xa1n\xcb\x40\x44\x00\x00\x00\x00\x00\x00\x92\xa2se\xcb\xbf\xd0\x00\x00\x00\x00\x00\x00"))
+	want := model.HashOf([]byte("\x93\x92\xa4loss\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\x92\xa1n\xcb\x40\x44\x00\x00\x00\x00\x00\x00\x92\xa2se\xcb\xbf\xd0\x00\x00\x00\x00\x00\x00"))
 	if u.Content() != want {
 		t.Error("without tensors: not the hash of the metrics array")
 	}

@@ -74,9 +74,9 @@ func (u Update) appendTo(b []byte) []byte {
 
 // Content is the update's content id (W-30): SHA-256 of the blob, or, without
 // tensors, of the metrics array as encoded.
-func (u Update) Content() model.ContentID {
+func (u Update) Content() model.Hash {
 	if s, blob := tensors(u.Tensors); len(s) > 0 {
-		return model.ContentIDOf(blob)
+		return model.HashOf(blob)
 	}
 	return sha256.Sum256(appendMetrics(nil, u.Metrics))
 }

@@ -214,7 +214,7 @@ func (v vector) run(t *testing.T) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf(`{"bytes":%d,"sha256":%q}`, len(plain), model.ContentIDOf(plain)), nil
+		return fmt.Sprintf(`{"bytes":%d,"sha256":%q}`, len(plain), model.HashOf(plain)), nil
 	case "part":
 		p, err := DecodePart(v.data, v.maxBody)
 		if err != nil {
@@ -223,7 +223,7 @@ func (v vector) run(t *testing.T) (string, error) {
 		if again := AppendPart(nil, p); !bytes.Equal(again, v.data) {
 			t.Errorf("re-encodes to %x", again)
 		}
-		return fmt.Sprintf(`{"blob":%q,"index":%d,"count":%d,"bytes":%d,"sha256":%q}`, p.Blob, p.Index, p.Count, len(p.Data), model.ContentIDOf(p.Data)), nil
+		return fmt.Sprintf(`{"blob":%q,"index":%d,"count":%d,"bytes":%d,"sha256":%q}`, p.Blob, p.Index, p.Count, len(p.Data), model.HashOf(p.Data)), nil
 	case "open":
 		return v.open(t)
 	}

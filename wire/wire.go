@@ -24,6 +24,7 @@ package wire
 
 import (
 	"encoding/hex"
+	"fmt"
 
 	"github.com/fedmq/fedmq/topics"
 )
@@ -110,16 +111,23 @@ func (n Nonce) MarshalText() ([]byte, error) {
 	return []byte(n.String()), nil
 }
 
-// Digest is a SHA-256.
-type Digest [32]byte
+// UnmarshalText reads what MarshalText writes.
+func (n *Nonce) UnmarshalText(b []byte) error { return fromHex(n[:], b) }
 
-// String returns lower-case hex.
-func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+// IsZero reports whether the nonce is absent.
+func (n Nonce) IsZero() bool { return n == Nonce{} }
 
-// MarshalText returns lower-case hex, "" for the zero Digest.
-func (d Digest) MarshalText() ([]byte, error) {
-	if d == (Digest{}) {
-		return []byte{}, nil
+// fromHex reads hex digits that fill dst, or nothing for zeros.
+func fromHex(dst, b []byte) error {
+	clear(dst)
+	if len(b) == 0 {
+		return nil
 	}
-	return []byte(d.String()), nil
+	if len(b) != hex.EncodedLen(len(dst)) {
+		return fmt.Errorf("wire: %d hex digits, want %d", len(b), hex.EncodedLen(len(dst)))
+	}
+	if _, err := hex.Decode(dst, b); err != nil {
+		return fmt.Errorf("wire: %w", err)
+	}
+	return nil
 }

@@ -130,7 +130,7 @@ func TestFetchRefuses(t *testing.T) {
 		}, "the header says"},
 		{"parts of another model", func(f *fetching) {
 			f.manifest(1, vector(t, 3000, 0), func(h *wire.Header, _ int, data []byte) []byte {
-				h.Base = model.ContentIDOf([]byte("other"))
+				h.Base = model.HashOf([]byte("other"))
 				return data
 			})
 		}, "the parts of version 1 have the content"},

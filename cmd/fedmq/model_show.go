@@ -32,7 +32,7 @@ type modelView struct {
 	Task    string            `json:"task,omitempty"`
 	Version *uint64           `json:"version,omitempty"` // where it is known
 	Epoch   *uint64           `json:"epoch,omitempty"`
-	Content model.ContentID   `json:"content"`
+	Content model.Hash        `json:"content"`
 	Schema  model.Hash        `json:"schema"`
 	Bytes   int               `json:"bytes"`
 	Values  int               `json:"values"`

@@ -93,7 +93,7 @@ func checkZScore(t *testing.T, m *model.Model, features []string, near func(stri
 
 // federateWells runs the wells example by full-batch descent and returns its
 // committed records and a way to its models.
-func federateWells(t *testing.T, rounds uint64) (*demo, []record.Record, func(model.ContentID) *model.Model) {
+func federateWells(t *testing.T, rounds uint64) (*demo, []record.Record, func(model.Hash) *model.Model) {
 	t.Helper()
 	dir := t.TempDir()
 	d := &demo{
@@ -155,7 +155,7 @@ func readRecords(t *testing.T, dir string) []record.Record {
 	return recs
 }
 
-func modelsOf(t *testing.T, d *demo) func(model.ContentID) *model.Model {
+func modelsOf(t *testing.T, d *demo) func(model.Hash) *model.Model {
 	t.Helper()
 	st, err := store.Open(d.cfg.DataDir, store.Options{})
 	if err != nil {
@@ -166,7 +166,7 @@ func modelsOf(t *testing.T, d *demo) func(model.ContentID) *model.Model {
 			t.Error(err)
 		}
 	})
-	return func(id model.ContentID) *model.Model {
+	return func(id model.Hash) *model.Model {
 		blob, err := st.Blob(id)
 		if err != nil {
 			t.Fatal(err)

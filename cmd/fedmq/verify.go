@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
 )
@@ -53,7 +54,7 @@ type taskReport struct {
 	Hashed     int                `json:"by_hash"`    // models whose bytes are there, but not the updates
 	Chained    int                `json:"by_chain"`   // of models that were not kept either
 	Signatures string             `json:"signatures"` // verified, not checked, or none
-	Tip        record.Digest      `json:"tip"`        // hash of the last record
+	Tip        model.Hash         `json:"tip"`        // hash of the last record
 	Difference *replay.Difference `json:"difference,omitempty"`
 
 	last uint64 // round of the last record

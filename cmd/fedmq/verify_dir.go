@@ -175,7 +175,7 @@ func limited(path string, n int64) ([]byte, error) {
 }
 
 // blob reads the bytes stored under a content id.
-func (v *verifier) blob(id model.ContentID) ([]byte, error) {
+func (v *verifier) blob(id model.Hash) ([]byte, error) {
 	h := id.String()
 	return os.ReadFile(filepath.Join(v.dir, "blobs", h[:2], h))
 }

@@ -111,7 +111,7 @@ func (o *outcome) take(r record.Record, counted map[receipt]int, named map[recei
 }
 
 // checkBlob holds a model on disk against its name.
-func (c *cluster) checkBlob(o *outcome, id model.ContentID) {
+func (c *cluster) checkBlob(o *outcome, id model.Hash) {
 	name := hex.EncodeToString(id[:])
 	raw, err := os.ReadFile(filepath.Join(c.dir, "agg", "blobs", name[:2], name))
 	if errors.Is(err, fs.ErrNotExist) && c.shape.Keep == "none" {

@@ -41,7 +41,7 @@ type watch struct {
 type receipt struct {
 	member  string
 	round   uint64
-	content model.ContentID
+	content model.Hash
 }
 
 func newWatch(t testing.TB, url string) *watch {

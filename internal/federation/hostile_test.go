@@ -91,7 +91,7 @@ func TestHostileMember(t *testing.T) {
 	send(seal(wire.KindUpdate, future, wire.Update{Samples: 5, Tensors: delta}))
 	refused("a later attempt", verdict.FutureRound)
 	wrong := h
-	wrong.Base = model.ContentID{9}
+	wrong.Base = model.Hash{9}
 	send(seal(wire.KindUpdate, wrong, wire.Update{Samples: 5, Tensors: delta}))
 	refused("another base", verdict.WrongBase)
 	send(seal(wire.KindUpdate, h, wire.Update{Samples: 5, Tensors: bad(float32(math.NaN()))}))

@@ -44,7 +44,7 @@ func TestSameBits(t *testing.T) {
 }
 
 // fixed runs the federation and returns the content id of its last model.
-func fixed(t *testing.T, order string, restart bool) model.ContentID {
+func fixed(t *testing.T, order string, restart bool) model.Hash {
 	t.Helper()
 	w := newWorld(t)
 	w.initial = wide(t)

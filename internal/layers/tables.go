@@ -25,8 +25,8 @@ var layers = map[string]layer{
 	"examples":            {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "aggregator/strategy", "record"}},
 	"cmd":                 {imports: []string{"..."}},
 
-	"internal/round":    {imports: []string{"topics", "internal/verdict"}, pure: true},
-	"internal/member":   {imports: []string{"model"}, pure: true},
+	"internal/round":    {imports: []string{"topics", "model", "wire", "internal/verdict"}, pure: true},
+	"internal/member":   {imports: []string{"model", "wire"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words

@@ -1,6 +1,9 @@
 package member
 
-import "github.com/fedmq/fedmq/model"
+import (
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Event is what happens to a machine. The set is closed.
 type Event interface{ isEvent() }
@@ -90,36 +93,36 @@ type (
 	Receipt struct {
 		Round   uint64
 		Attempt uint32
-		Content model.ContentID
+		Content model.Hash
 	}
 	// Settled says what became of an update of an older round.
 	Settled struct {
 		Round   uint64
-		Content model.ContentID
+		Content model.Hash
 		Verdict string
 	}
 	// Refusal says why not; a zero Content is about no entry.
 	Refusal struct {
 		Round   uint64
 		Attempt uint32
-		Content model.ContentID
+		Content model.Hash
 		Reason  string
 		Detail  string
 		Counter uint64
 	}
 	// Superseded says that this instance must end: a newer one speaks for the member.
-	Superseded struct{ Instance Nonce }
+	Superseded struct{ Instance wire.Nonce }
 	// Standby says that this instance must leave: another process, on another disk,
 	// speaks for the member.
 	Standby struct {
-		Instance Nonce
+		Instance wire.Nonce
 		WaitMS   uint64
 		Host     string
 	}
 	// Waiting says that the offer is known; its turn comes later.
 	Waiting struct {
 		Round   uint64
-		Content model.ContentID
+		Content model.Hash
 		Ahead   uint32
 	}
 	// Grant says that parts of an offered update may be sent. Epoch is that of the
@@ -128,7 +131,7 @@ type (
 		Epoch  uint64
 		Round  uint64
 		Seq    uint64
-		Blob   BlobKey
+		Blob   wire.BlobKey
 		Ranges []Span
 	}
 )
@@ -200,14 +203,14 @@ func (m *Machine) Step(now ms, ev Event) {
 func (m *Machine) onHours(open bool) {
 	m.shut = !open
 	for _, e := range m.entries {
-		if open && e.on && !e.answered && e.Blob != (BlobKey{}) {
+		if open && e.on && !e.answered && e.Blob != (wire.BlobKey{}) {
 			m.arm(e)
 		}
 	}
 }
 
 // held reports whether an entry waits for the hours of parts.
-func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (BlobKey{}) }
+func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (wire.BlobKey{}) }
 
 func (m *Machine) onConnected() {
 	m.connected = true

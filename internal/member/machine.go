@@ -1,6 +1,9 @@
 package member
 
-import "github.com/fedmq/fedmq/model"
+import (
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // ms is a point in time (since the epoch) or a duration, in milliseconds.
 type ms = int64
@@ -62,15 +65,15 @@ type Machine struct {
 	out   Ready
 	dirty bool
 	shown View
-	told  model.ContentID // the model to be pulled, as last told
+	told  model.Hash // the model to be pulled, as last told
 }
 
 // Config is what a machine is told once.
 type Config struct {
-	Path       string // member path below the namespace
-	Instance   Nonce  // drawn at start
-	Statistics bool   // the trainer answers statistics rounds
-	Rand       Random // spreads what is repeated
+	Path       string     // member path below the namespace
+	Instance   wire.Nonce // drawn at start
+	Statistics bool       // the trainer answers statistics rounds
+	Rand       Random     // spreads what is repeated
 }
 
 // Random draws a number of 0 to n-1, as rand.Rand does.
@@ -78,13 +81,13 @@ type Random interface{ Int64N(n int64) int64 }
 
 // Ready is the work owed. The driver does it in the order of the fields.
 type Ready struct {
-	Save   *State           // to be durable, together with Drop, before anything below
-	Drop   []uint64         // rounds whose outbox entries go
-	Cancel uint64           // id of the job to stop, 0: none
-	Seal   *Seal            // put the finished job's result into the outbox, answer EntryStored or Unsealed
-	Reseal *Reseal          // seal an entry anew, answer EntryStored, EntryStuck or EntryLost
-	Pull   *model.ContentID // the one model to be pulled from now on, zero: none
-	Grants []Grant          // parts of entries may be sent
+	Save   *State      // to be durable, together with Drop, before anything below
+	Drop   []uint64    // rounds whose outbox entries go
+	Cancel uint64      // id of the job to stop, 0: none
+	Seal   *Seal       // put the finished job's result into the outbox, answer EntryStored or Unsealed
+	Reseal *Reseal     // seal an entry anew, answer EntryStored, EntryStuck or EntryLost
+	Pull   *model.Hash // the one model to be pulled from now on, zero: none
+	Grants []Grant     // parts of entries may be sent
 	Send   []Send
 	Ask    []Ask // retained topics to be subscribed to once more
 	Start  *Job
@@ -98,7 +101,7 @@ type Ready struct {
 type Seal struct {
 	ID       uint64
 	Stamp    Stamp
-	Base     model.ContentID
+	Base     model.Hash
 	Schema   model.Hash
 	Work     string
 	PartSize uint32
@@ -143,7 +146,7 @@ type (
 	// SendDecline says that nothing will come for an order.
 	SendDecline struct {
 		Stamp  Stamp
-		Base   model.ContentID
+		Base   model.Hash
 		Schema model.Hash
 		Reason string
 		Detail string
@@ -195,9 +198,9 @@ func (m *Machine) Seen() Stamp { return m.st.Seen }
 func (m *Machine) Have() Stored { return m.have }
 
 // Base is the model that the order in force starts from; false without an order.
-func (m *Machine) Base() (model.ContentID, bool) {
+func (m *Machine) Base() (model.Hash, bool) {
 	if m.order == nil {
-		return model.ContentID{}, false
+		return model.Hash{}, false
 	}
 	return m.order.Base, true
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // middle is a source of randomness whose jitter is exactly the value asked for.
@@ -107,7 +108,7 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	case "stored":
 		e := Entry{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", WorkTrain), Content: content(arg(d, "content", "u")), Blob: BlobKey(named(arg(d, "blob", ""))),
+			Work: arg(d, "work", WorkTrain), Content: content(arg(d, "content", "u")), Blob: wire.BlobKey(named(arg(d, "blob", ""))),
 			PartSize: uint32(number(t, d, "part-size", 0)),
 		}
 		s.box[e.Round] = e
@@ -136,12 +137,12 @@ func (s *script) order(t *testing.T, d *datadriven.TestData) Order {
 		Threshold: number(t, d, "threshold", ^uint64(0)), PartSize: uint32(number(t, d, "part-size", 0)),
 	}
 	o.Sample = named(arg(d, "sample", ""))
-	o.Hash = hash(fmt.Sprint(o.Stamp, o.Work, o.Instance, arg(d, "bytes", "")))
+	o.Hash = hash(fmt.Sprint(o.Stamp, o.Work, [16]byte(o.Instance), arg(d, "bytes", "")))
 	return o
 }
 
 func (s *script) reply(t *testing.T, d *datadriven.TestData) Reply {
-	round, attempt, id := number(t, d, "round", 1), uint32(number(t, d, "attempt", 1)), model.ContentID{}
+	round, attempt, id := number(t, d, "round", 1), uint32(number(t, d, "attempt", 1)), model.Hash{}
 	if v := arg(d, "content", "u"); v != "none" {
 		id = content(v)
 	}
@@ -161,7 +162,7 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) Reply {
 		return Waiting{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
 	case "grant":
 		return Grant{
-			Round: round, Seq: number(t, d, "seq", 1), Blob: BlobKey(named(arg(d, "blob", "b"))),
+			Round: round, Seq: number(t, d, "seq", 1), Blob: wire.BlobKey(named(arg(d, "blob", "b"))),
 			Ranges: []Span{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
 		}
 	case "standby":
@@ -253,15 +254,15 @@ func printState(s State) string {
 }
 
 // names of content ids, so that a script can be read.
-var names = func() map[model.ContentID]string {
-	m := map[model.ContentID]string{{}: "-"}
+var names = func() map[model.Hash]string {
+	m := map[model.Hash]string{{}: "-"}
 	for c := 'a'; c <= 'z'; c++ {
 		m[content(string(c))] = string(c)
 	}
 	return m
 }()
 
-func short(id model.ContentID) string {
+func short(id model.Hash) string {
 	if s, ok := names[id]; ok {
 		return s
 	}
@@ -269,8 +270,8 @@ func short(id model.ContentID) string {
 }
 
 func hash(s string) [32]byte                    { return sha256.Sum256([]byte(s)) }
-func content(s string) model.ContentID          { return model.ContentID(hash(s)) }
-func named(s string) (n Nonce)                  { copy(n[:], s); return n }
+func content(s string) model.Hash               { return model.Hash(hash(s)) }
+func named(s string) (n wire.Nonce)             { copy(n[:], s); return n }
 func has(d *datadriven.TestData, k string) bool { return d.HasArg(k) }
 
 func arg(d *datadriven.TestData, k, def string) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
@@ -102,7 +103,7 @@ const drawAll = ^uint64(0)
 
 // drawn reports whether a member is in the sample of an order (R-11, S-8): the
 // first eight bytes, big endian, of SHA-256(seed || path) are below threshold.
-func drawn(seed Nonce, threshold uint64, path string) bool {
+func drawn(seed wire.Nonce, threshold uint64, path string) bool {
 	if threshold == drawAll {
 		return true
 	}
@@ -169,9 +170,9 @@ func (m *Machine) decide() {
 
 // wants is the model that is to be pulled: the base of the order in force, when
 // there is work on it and it is not at hand (S-21).
-func (m *Machine) wants() model.ContentID {
+func (m *Machine) wants() model.Hash {
 	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
-		return model.ContentID{}
+		return model.Hash{}
 	}
 	return m.order.Base
 }

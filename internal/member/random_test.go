@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // TestMachineRandom throws random events at a machine, restarts included, and
@@ -38,7 +39,7 @@ type world struct {
 	box  map[uint64]Entry
 	have Stored
 	job  *Job
-	pull model.ContentID
+	pull model.Hash
 
 	counter uint64
 	seen    Stamp
@@ -56,7 +57,7 @@ func (w *world) restart() {
 		box = append(box, w.box[round])
 	}
 	w.m = New(Config{Path: "a/b", Instance: named("me"), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
-	w.up, w.job, w.pull = false, nil, model.ContentID{}
+	w.up, w.job, w.pull = false, nil, model.Hash{}
 }
 
 func (w *world) pick(s ...string) string { return s[w.r.IntN(len(s))] }
@@ -83,7 +84,7 @@ func (w *world) event() {
 	w.now += ms(w.r.IntN(9000))
 	round, id := 1+w.r.Uint64N(4), content("u")
 	if w.r.IntN(4) == 0 {
-		id = model.ContentID{}
+		id = model.Hash{}
 	}
 	var ev Event = Tick{}
 	switch w.r.IntN(20) {
@@ -208,7 +209,7 @@ func (w *world) take(ev Event) {
 }
 
 // blobOf names the parts of an update at a part size.
-func blobOf(size uint32) BlobKey { return BlobKey(named(string(rune('a' + size/1000)))) }
+func blobOf(size uint32) wire.BlobKey { return wire.BlobKey(named(string(rune('a' + size/1000)))) }
 
 // Reseal seals an entry anew, or says that it cannot be.
 func (w *world) reseal(r Reseal, other Event) Event {
@@ -228,7 +229,7 @@ func (w *world) reseal(r Reseal, other Event) Event {
 }
 
 // pulls judges what is to be pulled after an event.
-func (w *world) pulls(told *model.ContentID) {
+func (w *world) pulls(told *model.Hash) {
 	if told != nil {
 		if *told == w.pull {
 			w.t.Errorf("seed %d: told twice to pull %v", w.seed, *told)

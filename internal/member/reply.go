@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // onReply takes an answer. One of an earlier epoch than that of the order in
@@ -59,7 +60,7 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
 func (m *Machine) onGrant(epoch uint64, g Grant) {
-	if g.Blob == (BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected || m.shut {
+	if g.Blob == (wire.BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected || m.shut {
 		return
 	}
 	e := m.entry(g.Round)
@@ -71,7 +72,7 @@ func (m *Machine) onGrant(epoch uint64, g Grant) {
 
 // Uploads reports whether the entry of a round is still to be sent in these
 // parts.
-func (m *Machine) Uploads(round uint64, blob BlobKey) bool {
+func (m *Machine) Uploads(round uint64, blob wire.BlobKey) bool {
 	e := m.entry(round)
 	return e != nil && e.Blob == blob && m.sendable(e)
 }
@@ -80,7 +81,7 @@ func (m *Machine) Uploads(round uint64, blob BlobKey) bool {
 // its parts are on their way (S-23).
 func (m *Machine) putOff(e *Entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), waitEvery) }
 
-func (m *Machine) answerDecline(round uint64, content model.ContentID) {
+func (m *Machine) answerDecline(round uint64, content model.Hash) {
 	if m.decline != nil && m.decline.Round == round && content.IsZero() {
 		m.decline.answered = true
 	}

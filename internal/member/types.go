@@ -2,35 +2,10 @@ package member
 
 import (
 	"cmp"
-	"encoding/hex"
-	"fmt"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
-
-// Nonce is an instance id.
-type Nonce [16]byte
-
-// MarshalText writes hex digits.
-func (n Nonce) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, n[:]), nil }
-
-// UnmarshalText reads what MarshalText writes.
-func (n *Nonce) UnmarshalText(b []byte) error {
-	if len(b) != hex.EncodedLen(len(n)) {
-		return fmt.Errorf("member: an instance id of %d digits", len(b))
-	}
-	_, err := hex.Decode(n[:], b)
-	return err
-}
-
-// BlobKey names the parts of an offered update; zero: it travels inline.
-type BlobKey [16]byte
-
-// MarshalText writes hex digits.
-func (k BlobKey) MarshalText() ([]byte, error) { return Nonce(k).MarshalText() }
-
-// UnmarshalText reads what MarshalText writes.
-func (k *BlobKey) UnmarshalText(b []byte) error { return (*Nonce)(k).UnmarshalText(b) }
 
 // Stamp orders orders: a site obeys the highest it has seen (S-5).
 type Stamp struct {
@@ -47,7 +22,7 @@ func (s Stamp) Compare(o Stamp) int {
 // Key names a piece of work: an order with the same key asks for nothing new.
 type Key struct {
 	Round uint64
-	Base  model.ContentID
+	Base  model.Hash
 	Work  string
 }
 
@@ -62,17 +37,17 @@ const (
 // Order is a verified order as far as the site acts on it.
 type Order struct {
 	Stamp
-	Base      model.ContentID
+	Base      model.Hash
 	Schema    model.Hash
 	Hash      model.Hash // of what the order signs
-	Instance  Nonce      // of the aggregator
+	Instance  wire.Nonce // of the aggregator
 	Work      string
 	ValidFrom uint32 // updates of earlier attempts have lapsed
 	Pace      ms
 	Heartbeat ms
 	Cohort    uint32
-	Sample    Nonce  // seed of the draw
-	Threshold uint64 // of the draw, drawAll: everybody is in
+	Sample    wire.Nonce // seed of the draw
+	Threshold uint64     // of the draw, drawAll: everybody is in
 	Settings  string
 	Seed      uint64
 	PartSize  uint32
@@ -85,7 +60,7 @@ func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Wor
 type State struct {
 	Seen         Stamp      // highest order obeyed
 	OrderHash    model.Hash // of that order
-	Instance     Nonce      // of the aggregator that gave it
+	Instance     wire.Nonce // of the aggregator that gave it
 	Counter      uint64     // created_ms of the last join
 	Welcomed     bool
 	WelcomeEpoch uint64 // epoch of the last welcome
@@ -105,7 +80,7 @@ type Over struct {
 
 // Stored names a model at hand: content id and schema hash.
 type Stored struct {
-	Content model.ContentID
+	Content model.Hash
 	Schema  model.Hash
 }
 
@@ -113,14 +88,14 @@ type Stored struct {
 type Entry struct {
 	Round    uint64
 	Attempt  uint32
-	Base     model.ContentID
+	Base     model.Hash
 	Work     string
-	Content  model.ContentID
-	Blob     BlobKey `json:",omitzero"`  // of an offer
-	PartSize uint32  `json:",omitempty"` // under which it was sealed; 0: not known
-	answered bool    // nothing more is due before the next order
-	stuck    bool    // it does not fit the part size of the order in force
-	ahead    uint32  // uploads that come first, as the aggregator says
+	Content  model.Hash
+	Blob     wire.BlobKey `json:",omitzero"`  // of an offer
+	PartSize uint32       `json:",omitempty"` // under which it was sealed; 0: not known
+	answered bool         // nothing more is due before the next order
+	stuck    bool         // it does not fit the part size of the order in force
+	ahead    uint32       // uploads that come first, as the aggregator says
 	timer
 }
 
@@ -149,7 +124,7 @@ type Span struct {
 // decline is the answer to an order this site cannot work for.
 type decline struct {
 	Stamp
-	Base     model.ContentID
+	Base     model.Hash
 	Schema   model.Hash
 	Reason   string
 	Detail   string

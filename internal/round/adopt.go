@@ -1,10 +1,12 @@
 package round
 
+import "github.com/fedmq/fedmq/model"
+
 // Adopt returns what to save of a task that goes on above what others have
 // seen: epoch and rnd are the highest anybody saw, base is the model to go on
 // with and record the hash of the adopted record, which takes the number rnd
 // . Members and commands stay as they were, but that nobody is silent.
-func (s *State) Adopt(members []Member, epoch, rnd uint64, base, record ID) Save {
+func (s *State) Adopt(members []Member, epoch, rnd uint64, base, record model.Hash) Save {
 	n := s.clone()
 	n.Epoch, n.Round, n.Attempt, n.Phase = max(s.Epoch, epoch), rnd+1, 0, Idle
 	n.Base, n.Version, n.Record = base, rnd, record

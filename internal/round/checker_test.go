@@ -3,8 +3,8 @@ package round_test
 import (
 	"pgregory.net/rapid"
 
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 )
 
 // The checkers below read only what an outsider sees: the durable records, the
@@ -17,7 +17,7 @@ func checkRecords(t *rapid.T, w *world) {
 	next, base := uint64(1), w.cfg.Base
 	var epoch uint64
 	var last closed
-	counted := map[round.ID]uint64{}
+	counted := map[model.Hash]uint64{}
 	for _, r := range w.log {
 		switch {
 		case r.round != next:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -75,8 +76,8 @@ type Config struct {
 
 	PaceMS *uint64 // spread of the updates; default 0 up to 100 members, then 2 ms a member
 
-	Base   ID // content id of the genesis model (version 0)
-	Schema ID // hash of its schema; zero: joins are not checked against it
+	Base   model.Hash // content id of the genesis model (version 0)
+	Schema model.Hash // hash of its schema; zero: joins are not checked against it
 
 	// Rand fills p with random bytes. It is called only with Sample < 1, once
 	// for each draw of a cohort.

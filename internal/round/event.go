@@ -1,6 +1,10 @@
 package round
 
-import "github.com/fedmq/fedmq/internal/verdict"
+import (
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Event is what a driver tells the machine: one of the types below. Times are
 // milliseconds of any clock that does not fall; a Now of 0 leaves the time as
@@ -13,7 +17,7 @@ type Event interface{ event() }
 type Started struct {
 	Now       int64
 	SeenEpoch uint64
-	Instance  Instance
+	Instance  wire.Nonce
 }
 
 // Connected says that the link is up and its subscriptions are granted. The machine
@@ -42,12 +46,12 @@ type Join struct {
 	Now      int64
 	Member   string
 	Samples  uint64
-	Schema   ID
-	Instance Instance
-	Disk     Instance // of its data directory
+	Schema   model.Hash
+	Instance wire.Nonce
+	Disk     wire.Nonce // of its data directory
 	Host     string
 	Counter  uint64
-	Digest   ID
+	Digest   model.Hash
 }
 
 // Update is a member's contribution, or one that the driver kept on disk and
@@ -58,8 +62,8 @@ type Update struct {
 	Member  string
 	Round   uint64
 	Attempt uint32
-	Base    ID
-	Content ID
+	Base    model.Hash
+	Content model.Hash
 	Samples uint64
 	Problem verdict.Reason // a refusal, or None
 	Detail  string         // for the refusal, from a closed set of the driver's
@@ -107,8 +111,8 @@ type Leave struct {
 // record.
 type Committed struct {
 	Now        int64
-	Base       ID
-	RecordHash ID
+	Base       model.Hash
+	RecordHash model.Hash
 }
 
 // Op is what a command asks for.
@@ -137,7 +141,7 @@ type Command struct {
 // outranks this one, the machine sends nothing any more.
 type Fenced struct {
 	Epoch    uint64
-	Instance Instance
+	Instance wire.Nonce
 }
 
 func (Started) event()      {}

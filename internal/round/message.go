@@ -1,6 +1,10 @@
 package round
 
-import "github.com/fedmq/fedmq/internal/verdict"
+import (
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Message is something to send: SendOrder, SendReply, SendAdmit, SendSettled
 // or SendEvent.
@@ -33,7 +37,7 @@ type SendAdmit struct {
 	Member  string
 	Round   uint64
 	Attempt uint32
-	Content ID
+	Content model.Hash
 	Counted bool // an earlier update of the member is in a model
 }
 
@@ -42,7 +46,7 @@ type SendAdmit struct {
 type SendSettled struct {
 	Member  string
 	Round   uint64
-	Content ID
+	Content model.Hash
 }
 
 // SendEvent publishes one fact for people to read.
@@ -57,26 +61,26 @@ func (SendEvent) message()   {}
 // Order is all of an order that the machine decides; the driver adds trainer
 // settings, seeds, part size and schema. It never changes within an attempt.
 type Order struct {
-	Epoch           uint64   `json:"epoch"`
-	Round           uint64   `json:"round"`
-	Attempt         uint32   `json:"attempt"`
-	Work            Work     `json:"work"`
-	Base            ID       `json:"base"`
-	Version         uint64   `json:"version"` // of the base
-	ValidFrom       uint32   `json:"valid_from"`
-	DeadlineMS      uint64   `json:"deadline_ms"`
-	PaceMS          uint64   `json:"pace_ms"`
-	HeartbeatMS     uint64   `json:"heartbeat_ms"`
-	GridB           int      `json:"grid_b"`
-	GridW           int      `json:"grid_w"`
-	Cap             uint64   `json:"cap"`
-	Weights         Weights  `json:"weights"`
-	Instance        Instance `json:"instance"`
-	CohortN         uint32   `json:"cohort_n"`
-	CohortHash      ID       `json:"cohort_hash"`
-	SampleSeed      Instance `json:"sample_seed"`      // zero without sampling
-	SampleThreshold uint64   `json:"sample_threshold"` // MaxUint64: everybody
-	Reason          string   `json:"reason,omitempty"` // of work none: paused, stopped (with why), finished
+	Epoch           uint64     `json:"epoch"`
+	Round           uint64     `json:"round"`
+	Attempt         uint32     `json:"attempt"`
+	Work            Work       `json:"work"`
+	Base            model.Hash `json:"base"`
+	Version         uint64     `json:"version"` // of the base
+	ValidFrom       uint32     `json:"valid_from"`
+	DeadlineMS      uint64     `json:"deadline_ms"`
+	PaceMS          uint64     `json:"pace_ms"`
+	HeartbeatMS     uint64     `json:"heartbeat_ms"`
+	GridB           int        `json:"grid_b"`
+	GridW           int        `json:"grid_w"`
+	Cap             uint64     `json:"cap"`
+	Weights         Weights    `json:"weights"`
+	Instance        wire.Nonce `json:"instance"`
+	CohortN         uint32     `json:"cohort_n"`
+	CohortHash      model.Hash `json:"cohort_hash"`
+	SampleSeed      wire.Nonce `json:"sample_seed"`      // zero without sampling
+	SampleThreshold uint64     `json:"sample_threshold"` // MaxUint64: everybody
+	Reason          string     `json:"reason,omitempty"` // of work none: paused, stopped (with why), finished
 }
 
 // Reply is the body of an answer: Welcome, Receipt, Refusal, Superseded or
@@ -95,7 +99,7 @@ type Welcome struct {
 type Receipt struct {
 	Round   uint64
 	Attempt uint32
-	Content ID
+	Content model.Hash
 }
 
 // Refusal says why a message does not count. Reasons that are not
@@ -103,19 +107,19 @@ type Receipt struct {
 type Refusal struct {
 	Round   uint64
 	Attempt uint32
-	Content ID // zero for a join or a decline
+	Content model.Hash // zero for a join or a decline
 	Reason  verdict.Reason
 	Detail  string
 	Counter uint64 // with old_counter: the highest seen
 }
 
 // Superseded tells an instance that a newer one of the same member took over.
-type Superseded struct{ Instance Instance }
+type Superseded struct{ Instance wire.Nonce }
 
 // Standby tells an instance that another process, on another disk, speaks for
 // the member, and when to come again.
 type Standby struct {
-	Instance Instance
+	Instance wire.Nonce
 	WaitMS   uint64
 	Host     string // of the other
 }
@@ -134,7 +138,7 @@ type Fact struct {
 	Attempt uint32
 	Member  string
 	Work    Work
-	Content ID
+	Content model.Hash
 	Reason  verdict.Reason
 	Detail  string
 	Count   int // members: of a cohort (opened), accepted (closing, abandoned), welcomed (joined)

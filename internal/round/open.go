@@ -6,6 +6,9 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // tryOpen opens the next attempt if enough members can be asked, else the
@@ -123,9 +126,9 @@ func (m *Machine) pace(n int) uint64 {
 // draw samples the cohort: whoever holds a place in the sum is in, of
 // the others those whose hash with a fresh seed is below the threshold. A draw
 // below the quorum is thrown away; after 64 of those everybody is asked.
-func (m *Machine) draw(can []uint32) (cohort []uint32, seed Instance, threshold uint64) {
+func (m *Machine) draw(can []uint32) (cohort []uint32, seed wire.Nonce, threshold uint64) {
 	if m.cfg.Sample >= 1 {
-		return can, Instance{}, math.MaxUint64
+		return can, wire.Nonce{}, math.MaxUint64
 	}
 	threshold = uint64(math.Ldexp(m.cfg.Sample, 64))
 	for range sampleDraws {
@@ -140,7 +143,7 @@ func (m *Machine) draw(can []uint32) (cohort []uint32, seed Instance, threshold 
 			return cohort, seed, threshold
 		}
 	}
-	return can, Instance{}, math.MaxUint64
+	return can, wire.Nonce{}, math.MaxUint64
 }
 
 // limit keeps a cohort within the allowance of its round: first those
@@ -170,7 +173,7 @@ func (m *Machine) limit(cohort []uint32, allowance uint64) []uint32 {
 
 // Sampled reports whether an order's sample asks path: the first 8 bytes of
 // SHA-256(seed || path), big-endian, are below the threshold.
-func Sampled(seed Instance, threshold uint64, path string) bool {
+func Sampled(seed wire.Nonce, threshold uint64, path string) bool {
 	if threshold == math.MaxUint64 {
 		return true
 	}
@@ -180,7 +183,7 @@ func Sampled(seed Instance, threshold uint64, path string) bool {
 
 // CohortHash returns the SHA-256 of the paths, which are sorted bytewise, each
 // after its length as 4 bytes little-endian.
-func CohortHash(paths []string) ID {
+func CohortHash(paths []string) model.Hash {
 	h := sha256.New()
 	var n [4]byte
 	for _, p := range paths {
@@ -188,10 +191,10 @@ func CohortHash(paths []string) ID {
 		h.Write(n[:])
 		h.Write([]byte(p))
 	}
-	return ID(h.Sum(nil))
+	return model.Hash(h.Sum(nil))
 }
 
-func (m *Machine) cohortHash() ID {
+func (m *Machine) cohortHash() model.Hash {
 	paths := make([]string, len(m.s.Cohort))
 	for k, i := range m.s.Cohort {
 		paths[k] = m.members[i].Path

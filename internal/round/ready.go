@@ -1,6 +1,9 @@
 package round
 
-import "github.com/fedmq/fedmq/internal/verdict"
+import (
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+)
 
 // Ready is what the machine owes since the last Ready, to be done in the order
 // of the fields: all of Save in one transaction, then the fold, then what is
@@ -81,7 +84,7 @@ type Verdict struct {
 	Attempt uint32         `json:"attempt"` // in which the verdict was given
 	Member  string         `json:"member"`
 	Index   uint32         `json:"index"`
-	Content ID             `json:"content"`
+	Content model.Hash     `json:"content"`
 	Samples uint64         `json:"samples"`
 	Weight  uint64         `json:"weight"`
 	Norm    float64        `json:"norm"`
@@ -93,7 +96,7 @@ type Verdict struct {
 type Accepted struct {
 	Member  string
 	Index   uint32
-	Content ID
+	Content model.Hash
 	Weight  uint64
 }
 
@@ -104,7 +107,7 @@ type Commit struct {
 	Round    uint64
 	Attempt  uint32
 	Work     Work
-	Base     ID
+	Base     model.Hash
 	Params   Params
 	Reason   Close
 	Accepted []Accepted // path order; each was in a Fold since the last Restart
@@ -117,7 +120,7 @@ type Record struct {
 	Round   uint64
 	Attempt uint32
 	Work    Work
-	Base    ID
+	Base    model.Hash
 	Params  Params
 	Reason  Close
 	Entries []Entry // every member of the cohort, path order
@@ -128,7 +131,7 @@ type Record struct {
 type Entry struct {
 	Member   string
 	Index    uint32
-	Content  ID
+	Content  model.Hash
 	Samples  uint64
 	Weight   uint64
 	Norm     float64

@@ -14,7 +14,9 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // TestScripts runs testdata/*.txt. Each line below "step" is one event, and
@@ -253,8 +255,8 @@ func (s *script) state() string {
 	return out.String()
 }
 
-func id(s string) (x round.ID)         { copy(x[:], s); return x }
-func inst(s string) (x round.Instance) { copy(x[:], s); return x }
+func id(s string) (x model.Hash)   { copy(x[:], s); return x }
+func inst(s string) (x wire.Nonce) { copy(x[:], s); return x }
 
 func num(t testing.TB, s string) uint64 {
 	if s == "max" {

@@ -1,6 +1,11 @@
 package round
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Work is what an order asks for.
 type Work string
@@ -28,16 +33,16 @@ const (
 // State is all that must survive a restart beside members and journal. It is
 // plain data and goes through JSON without loss.
 type State struct {
-	Epoch    uint64   `json:"epoch"`
-	Instance Instance `json:"instance"` // of the aggregator's process
+	Epoch    uint64     `json:"epoch"`
+	Instance wire.Nonce `json:"instance"` // of the aggregator's process
 
 	Round   uint64 `json:"round"`   // the next to commit
 	Attempt uint32 `json:"attempt"` // of the last order stored in this round; 0: none yet
 	Phase   Phase  `json:"phase"`
 
-	Base    ID     `json:"base"`    // content id of the current model
-	Version uint64 `json:"version"` // number of the round that committed it
-	Record  ID     `json:"record"`  // hash of that round's record, as Committed gave it
+	Base    model.Hash `json:"base"`    // content id of the current model
+	Version uint64     `json:"version"` // number of the round that committed it
+	Record  model.Hash `json:"record"`  // hash of that round's record, as Committed gave it
 
 	ValidFrom uint32   `json:"valid_from"`       // updates of earlier attempts have lapsed
 	Params    *Params  `json:"params,omitempty"` // nil until the round's first attempt
@@ -72,22 +77,22 @@ type Params struct {
 // Member is one path that was welcomed. Its index is its place among the
 // members, for good.
 type Member struct {
-	Path        string     `json:"path"`
-	Samples     uint64     `json:"samples"` // as its last join announced
-	Schema      ID         `json:"schema"`
-	Instance    Instance   `json:"instance"`
-	Counter     uint64     `json:"counter"` // of its last join
-	Digest      ID         `json:"digest"`  // of its last join's bytes
-	FromRound   uint64     `json:"from_round"`
-	FromAttempt uint32     `json:"from_attempt"` // the first order that it may be in
-	Heard       bool       `json:"-"`            // since the current order was stored; not saved
-	Silent      int        `json:"silent"`       // attempts in a row that asked it and heard nothing
-	Left        bool       `json:"left"`
-	Superseded  []Instance `json:"superseded,omitempty"` // its former instances, oldest first
-	Disk        Instance   `json:"disk,omitzero"`        // of its process: who starts again on it is the same (R-7)
-	Host        string     `json:"host,omitempty"`       // where that runs
-	Counted     bool       `json:"counted,omitempty"`    // an update of it is in a model
-	AtMS        int64      `json:"-"`                    // when the process was last heard from; a start forgets it
+	Path        string       `json:"path"`
+	Samples     uint64       `json:"samples"` // as its last join announced
+	Schema      model.Hash   `json:"schema"`
+	Instance    wire.Nonce   `json:"instance"`
+	Counter     uint64       `json:"counter"` // of its last join
+	Digest      model.Hash   `json:"digest"`  // of its last join's bytes
+	FromRound   uint64       `json:"from_round"`
+	FromAttempt uint32       `json:"from_attempt"` // the first order that it may be in
+	Heard       bool         `json:"-"`            // since the current order was stored; not saved
+	Silent      int          `json:"silent"`       // attempts in a row that asked it and heard nothing
+	Left        bool         `json:"left"`
+	Superseded  []wire.Nonce `json:"superseded,omitempty"` // its former instances, oldest first
+	Disk        wire.Nonce   `json:"disk,omitzero"`        // of its process: who starts again on it is the same (R-7)
+	Host        string       `json:"host,omitempty"`       // where that runs
+	Counted     bool         `json:"counted,omitempty"`    // an update of it is in a model
+	AtMS        int64        `json:"-"`                    // when the process was last heard from; a start forgets it
 }
 
 // clone returns a copy that shares nothing with s that Step changes.

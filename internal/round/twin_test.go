@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 )
 
 // twin is the dumb second opinion on a machine: it writes down all that
@@ -26,7 +27,7 @@ type note struct {
 	kind    noteKind
 	now     int64
 	member  string
-	content round.ID
+	content model.Hash
 	round   uint64
 	attempt uint32
 	reason  verdict.Reason
@@ -132,7 +133,7 @@ func (w *twin) welcomed() []string {
 
 // saidBefore reports whether a join has the bytes of the member's last one.
 func (w *twin) saidBefore(j round.Join) bool {
-	last := round.ID{}
+	last := model.Hash{}
 	for _, n := range w.log {
 		if n.kind == joined && n.member == j.Member {
 			last = n.content
@@ -152,7 +153,7 @@ func (w *twin) cohort() []string {
 
 // place says who holds the member's place in the round: the content, and
 // whether this process has folded it.
-func (w *twin) place(member string) (content round.ID, live, ok bool) {
+func (w *twin) place(member string) (content model.Hash, live, ok bool) {
 	_, from := w.last(advanced, lapsed)
 	_, crash := w.last(crashed)
 	for i := from + 1; i < len(w.log); i++ {
@@ -160,7 +161,7 @@ func (w *twin) place(member string) (content round.ID, live, ok bool) {
 		case n.kind == accept && n.member == member:
 			content, live, ok = n.content, i > crash, true
 		case n.kind == givenUp && n.member == member:
-			content, live, ok = round.ID{}, false, false
+			content, live, ok = model.Hash{}, false, false
 		}
 	}
 	return content, live, ok
@@ -183,16 +184,16 @@ func (w *twin) refused(member string) (verdict.Reason, bool) {
 
 // refusedFor reports whether this very content was refused for good, as the
 // first of its member.
-func (w *twin) refusedFor(member string, content round.ID) bool {
+func (w *twin) refusedFor(member string, content model.Hash) bool {
 	_, from := w.last(advanced, lapsed)
-	var of round.ID
+	var of model.Hash
 	for _, n := range w.log[from+1:] {
 		switch {
 		case n.member != member:
 		case n.kind == refuse:
 			of = n.content
 		case n.kind == accept || n.kind == givenUp:
-			of = round.ID{}
+			of = model.Hash{}
 		}
 	}
 	return of == content

@@ -13,6 +13,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 func filters(t testing.TB, list ...string) (fs []topics.MemberFilter) {
@@ -112,7 +113,7 @@ func TestHashes(t *testing.T) {
 		}
 	}
 	// printf '\x01%.0s' {1..16} followed by "berlin": its first 8 bytes.
-	var seed round.Instance
+	var seed wire.Nonce
 	for i := range seed {
 		seed[i] = 1
 	}
@@ -157,7 +158,7 @@ func TestSampleGivesUp(t *testing.T) {
 	draws := 0
 	cfg := round.Config{Sample: 1e-9, Rand: func([]byte) { draws++ }}
 	o := open(t, cfg, 1, 1, 1)
-	if draws != 64 || o.CohortN != 3 || o.SampleThreshold != math.MaxUint64 || o.SampleSeed != (round.Instance{}) {
+	if draws != 64 || o.CohortN != 3 || o.SampleThreshold != math.MaxUint64 || o.SampleSeed != (wire.Nonce{}) {
 		t.Errorf("%d draws, %+v", draws, o)
 	}
 }
@@ -185,7 +186,7 @@ func TestStateJSON(t *testing.T) {
 	}
 	m := round.Member{
 		Path: "a", Samples: math.MaxUint64, Schema: id("s"), Instance: inst("i"),
-		Counter: math.MaxUint64, Digest: id("d"), FromRound: 1, FromAttempt: 2, Silent: 1, Left: true, Superseded: []round.Instance{inst("o")}, Disk: inst("d"), Host: "h", Counted: true,
+		Counter: math.MaxUint64, Digest: id("d"), FromRound: 1, FromAttempt: 2, Silent: 1, Left: true, Superseded: []wire.Nonce{inst("o")}, Disk: inst("d"), Host: "h", Counted: true,
 	}
 	var again round.Member
 	if b, err = json.Marshal(m); err != nil || json.Unmarshal(b, &again) != nil || !cmp.Equal(m, again) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -45,8 +46,8 @@ type closed struct {
 	epoch     uint64
 	round     uint64
 	attempt   uint32
-	base      round.ID
-	next      round.ID // of a committed one: the new base
+	base      model.Hash
+	next      model.Hash // of a committed one: the new base
 	entries   []round.Entry
 }
 
@@ -59,7 +60,7 @@ type seen struct {
 type receipt struct {
 	member  string
 	round   uint64
-	content round.ID
+	content model.Hash
 }
 
 // site is one member as it sees the federation.

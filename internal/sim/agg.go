@@ -8,6 +8,7 @@ import (
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // agg is an aggregator of one task: the round machine, the receiver and the
@@ -23,7 +24,7 @@ type agg struct {
 
 	// of the process
 	p        *process
-	instance round.Instance
+	instance wire.Nonce
 	machine  *round.Machine
 	state    *round.State // as last saved
 	base     []byte
@@ -79,18 +80,18 @@ type member3 struct {
 }
 
 type version struct {
-	content model.ContentID
+	content model.Hash
 	number  uint64
 }
 
 type contentKey struct {
 	member  string
-	content model.ContentID
+	content model.Hash
 }
 
 // staged is one update at hand.
 type staged struct {
-	content model.ContentID
+	content model.Hash
 	samples uint64
 	bytes   []byte
 }
@@ -98,7 +99,7 @@ type staged struct {
 // share is what a member has in the sum: the bytes that were added, and how
 // often.
 type share struct {
-	content model.ContentID
+	content model.Hash
 	weight  uint64
 	times   int
 }
@@ -163,13 +164,13 @@ func (a *agg) load() {
 	last := d.records[len(d.records)-1]
 	a.prev = last.hash
 	a.setHead(last)
-	cfg := a.w.plan.round(round.ID(first), a.rng)
+	cfg := a.w.plan.round(first, a.rng)
 	a.machine = round.New(cfg, d.state, d.members, d.journal)
 	a.state = a.machine.State()
 	if a.w.plan.Keep {
 		a.remember()
 	}
-	b, err := d.blobs.get(model.ContentID(a.state.Base))
+	b, err := d.blobs.get(a.state.Base)
 	if err != nil {
 		a.w.violate("I6", "aggregator %d: base %x is not on the disk", a.n, a.state.Base[:4])
 		return

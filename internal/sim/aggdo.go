@@ -11,7 +11,7 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-func hashOf(b []byte) model.ContentID { return sha256.Sum256(b) }
+func hashOf(b []byte) model.Hash { return sha256.Sum256(b) }
 
 // step gives the machine one event and adds what follows to what is owed.
 func (a *agg) step(ev round.Event) {
@@ -74,7 +74,7 @@ func (a *agg) save(s round.Save) {
 	var recs []*record
 	for _, r := range s.Records {
 		rec := &record{
-			epoch: r.Epoch, round: r.Round, attempt: r.Attempt, work: r.Work, base: model.ContentID(r.Base), params: r.Params,
+			epoch: r.Epoch, round: r.Round, attempt: r.Attempt, work: r.Work, base: r.Base, params: r.Params,
 			reason: r.Reason, entries: r.Entries, prev: prev, order: a.issued[member3{r.Epoch, r.Round, r.Attempt}], at: a.w.now,
 		}
 		rec.seal()
@@ -131,7 +131,7 @@ func (a *agg) fold(rd round.Ready) {
 		a.dropAll()
 	}
 	for _, acc := range rd.Fold {
-		s := a.staged[contentKey{acc.Member, model.ContentID(acc.Content)}]
+		s := a.staged[contentKey{acc.Member, acc.Content}]
 		if s == nil {
 			a.w.violate("fold", "round %d: accepted %x of %s is not at hand", a.state.Round, acc.Content[:4], acc.Member)
 			return
@@ -174,11 +174,11 @@ func (a *agg) commit(c round.Commit) {
 	id := hashOf(next)
 	a.disk.blobs.put(a.p, id, next, !a.w.bugs.ModelUnsynced)
 	rec := &record{
-		epoch: c.Epoch, round: c.Round, attempt: c.Attempt, committed: true, work: c.Work, base: model.ContentID(c.Base), model: id,
+		epoch: c.Epoch, round: c.Round, attempt: c.Attempt, committed: true, work: c.Work, base: c.Base, model: id,
 		params: c.Params, reason: c.Reason, entries: c.Entries, prev: a.prev, order: a.issued[member3{c.Epoch, c.Round, c.Attempt}], at: a.w.now,
 	}
 	rec.seal()
-	a.step(round.Committed{Now: a.now(), Base: round.ID(id), RecordHash: round.ID{byte(rec.hash)}})
+	a.step(round.Committed{Now: a.now(), Base: id, RecordHash: model.Hash{byte(rec.hash)}})
 	rd := a.taken()
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		a.w.violate("commit", "a commit led to more than the next order")
@@ -186,7 +186,7 @@ func (a *agg) commit(c round.Commit) {
 	}
 	finish := func() {
 		a.prev = rec.hash
-		if id != model.ContentID(c.Base) {
+		if id != c.Base {
 			a.shelf = nil
 			a.base = next
 		}
@@ -243,12 +243,12 @@ func (a *agg) finish(c round.Commit) []byte {
 // retire removes the round's updates, and the base before the last.
 func (a *agg) retire(c round.Commit) {
 	for _, acc := range c.Accepted {
-		if model.ContentID(acc.Content) != model.ContentID(a.state.Base) {
-			delete(a.disk.blobs, model.ContentID(acc.Content))
+		if acc.Content != a.state.Base {
+			delete(a.disk.blobs, acc.Content)
 		}
 	}
 	if c.Base != a.state.Base {
-		delete(a.disk.blobs, model.ContentID(c.Base))
+		delete(a.disk.blobs, c.Base)
 	}
 	a.p.effect()
 }
@@ -273,14 +273,14 @@ func (a *agg) acceptAgain() {
 	for len(a.again) > 0 && a.w.fail == nil {
 		v := a.again[0]
 		a.again = a.again[1:]
-		b, err := a.disk.blobs.get(model.ContentID(v.Content))
+		b, err := a.disk.blobs.get(v.Content)
 		if a.w.bugs.KeptUnchecked {
-			b, err = a.disk.blobs[model.ContentID(v.Content)].b, nil
+			b, err = a.disk.blobs[v.Content].b, nil
 		}
 		if err != nil {
 			continue
 		}
-		a.staged[contentKey{v.Member, model.ContentID(v.Content)}] = &staged{content: model.ContentID(v.Content), samples: v.Samples, bytes: b}
+		a.staged[contentKey{v.Member, v.Content}] = &staged{content: v.Content, samples: v.Samples, bytes: b}
 		a.step(round.Update{
 			Now: a.now(), Member: v.Member, Round: v.Round, Attempt: v.Attempt, Base: a.state.Base, Content: v.Content,
 			Samples: v.Samples, Problem: checked(b), Norm: v.Norm, Bytes: v.Bytes,
@@ -294,9 +294,9 @@ func (a *agg) sendReply(m round.SendReply) {
 	case round.Welcome:
 		a.reply(m.Member, member.Welcome(r))
 	case round.Receipt:
-		a.reply(m.Member, member.Receipt{Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content)})
+		a.reply(m.Member, member.Receipt{Round: r.Round, Attempt: r.Attempt, Content: r.Content})
 	case round.Superseded:
-		a.reply(m.Member, member.Superseded{Instance: member.Nonce(r.Instance)})
+		a.reply(m.Member, member.Superseded{Instance: r.Instance})
 	case round.Refusal:
 		a.reply(m.Member, refusalOf(r))
 	}
@@ -337,7 +337,7 @@ func (a *agg) sendSettled(m round.SendSettled) {
 }
 
 func grantReply(g wire.Grant) member.Grant {
-	r := member.Grant{Round: g.Round, Seq: g.Seq, Blob: member.BlobKey(g.Blob)}
+	r := member.Grant{Round: g.Round, Seq: g.Seq, Blob: g.Blob}
 	for _, n := range g.Ranges {
 		r.Ranges = append(r.Ranges, member.Span(n))
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 )
 
 // receive routes one message.
@@ -38,7 +37,7 @@ func (a *agg) receive(m message) {
 	switch b := m.body.(type) {
 	case *joinMsg:
 		a.step(round.Join{
-			Now: now, Member: path, Samples: b.samples, Schema: round.ID(schema), Instance: b.instance, Disk: b.disk, Counter: b.counter, Digest: b.digest,
+			Now: now, Member: path, Samples: b.samples, Schema: schema, Instance: b.instance, Disk: b.disk, Counter: b.counter, Digest: b.digest,
 		})
 	case *updateMsg:
 		a.update(path, b)
@@ -79,8 +78,8 @@ func (a *agg) update(path string, b *updateMsg) {
 		return // refused with the envelope
 	}
 	ev := round.Update{
-		Now: a.now(), Member: path, Round: b.round, Attempt: b.attempt, Base: round.ID(b.base),
-		Content: round.ID(b.content), Samples: b.samples, Bytes: int64(len(b.bytes)),
+		Now: a.now(), Member: path, Round: b.round, Attempt: b.attempt, Base: b.base,
+		Content: b.content, Samples: b.samples, Bytes: int64(len(b.bytes)),
 	}
 	switch {
 	case b.decline != "":
@@ -119,7 +118,7 @@ type agUpload struct {
 func key(member string) transfer.Key { return transfer.Key{Task: task, Member: member} }
 
 func (a *agg) admit(m round.SendAdmit) {
-	up := a.offers[contentKey{m.Member, model.ContentID(m.Content)}]
+	up := a.offers[contentKey{m.Member, m.Content}]
 	if up == nil || m.Round != a.state.Round || m.Attempt < a.state.ValidFrom {
 		return
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -144,7 +143,7 @@ func (a *agg) prepare(o round.Order) {
 	in = binary.LittleEndian.AppendUint64(in, o.Round<<32|uint64(o.Attempt))
 	in = binary.LittleEndian.AppendUint64(in, uint64(a.w.now)) // #nosec G115 -- not negative
 	m.hash = sha256.Sum256(in)
-	if is := (version{model.ContentID(o.Base), o.Version}); a.modelOf != is || a.retained[ownModel].body == nil {
+	if is := (version{o.Base, o.Version}); a.modelOf != is || a.retained[ownModel].body == nil {
 		a.set(ownModel, onModel, a.distribution(o))
 		a.modelOf = is
 	}

@@ -4,9 +4,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // checker is an onlooker. It sees what becomes durable, what leaves and what
@@ -43,14 +43,14 @@ func (s stamp) below(o stamp) bool {
 // made names an update, by who made it.
 type made struct {
 	member  string
-	content model.ContentID
+	content model.Hash
 }
 
 type madeOf struct {
 	round   uint64
 	attempt uint32 // the first
 	latest  uint32 // attempt in which the same was made again
-	base    model.ContentID
+	base    model.Hash
 	samples uint64
 }
 
@@ -59,13 +59,13 @@ type fate struct {
 	site    int
 	round   uint64
 	attempt uint32 // of a refusal
-	content model.ContentID
+	content model.Hash
 }
 
 // granted is a part that a site was asked for.
 type granted struct {
 	site int
-	blob member.BlobKey
+	blob wire.BlobKey
 	part uint32
 }
 
@@ -73,7 +73,7 @@ type granted struct {
 type lineage struct {
 	records  []*record
 	orders   map[stamp]*orderMsg // that left
-	epochs   map[uint64]round.Instance
+	epochs   map[uint64]wire.Nonce
 	counted  map[made]uint64
 	promised map[uint64][]made // receipts that left, by round
 	kept     []round.Entry     // accepted in the last abandoned attempt of the open round
@@ -117,7 +117,7 @@ func (c *checker) begin(w *World) {
 func newLineage() *lineage {
 	return &lineage{
 		counted: map[made]uint64{}, promised: map[uint64][]made{}, grants: map[string]map[uint32]ms{},
-		orders: map[stamp]*orderMsg{}, epochs: map[uint64]round.Instance{}, open: map[stamp]ms{},
+		orders: map[stamp]*orderMsg{}, epochs: map[uint64]wire.Nonce{}, open: map[stamp]ms{},
 	}
 }
 

@@ -20,7 +20,7 @@ func (c *checker) replied(a *agg, path string, reply member.Reply) {
 		c.w.violate("I3", "a receipt of %s for round %d, which is over", path, r.Round)
 	}
 	if !slices.ContainsFunc(a.disk.journal, func(v round.Verdict) bool {
-		return v.Round == r.Round && v.Member == path && v.Content == round.ID(r.Content) && v.Reason == verdict.Counted
+		return v.Round == r.Round && v.Member == path && v.Content == r.Content && v.Reason == verdict.Counted
 	}) {
 		c.w.violate("I3", "a receipt of %s for round %d leaves before it is durable", path, r.Round)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 )
 
 // recorded checks a record in the transaction that makes it durable.
@@ -82,7 +81,7 @@ func (c *checker) entries(l *lineage, r *record) {
 			continue
 		}
 		counted++
-		k := made{e.Member, model.ContentID(e.Content)}
+		k := made{e.Member, e.Content}
 		if was, ok := l.counted[k]; ok {
 			w.violate("I3", "%x of %s is counted in round %d and in round %d", k.content[:4], k.member, was, r.round)
 		}
@@ -96,14 +95,14 @@ func (c *checker) entries(l *lineage, r *record) {
 	case o == nil:
 	case o.CohortN != uint32(len(r.entries)) || !bytes.Equal(o.CohortHash[:], paths.Sum(nil)): // #nosec G115 -- few
 		w.violate("I2", "round %d, attempt %d: the record's members are not the order's cohort", r.round, r.attempt)
-	case o.hash != r.order || o.Base != round.ID(r.base) || o.Work != r.work:
+	case o.hash != r.order || o.Base != r.base || o.Work != r.work:
 		w.violate("I4", "round %d, attempt %d: the record is of another order", r.round, r.attempt)
 	}
 }
 
 // accepted checks one update of a sum.
 func (c *checker) accepted(r *record, o *orderMsg, e round.Entry) {
-	m, ok := c.made[made{e.Member, model.ContentID(e.Content)}]
+	m, ok := c.made[made{e.Member, e.Content}]
 	switch {
 	case !ok:
 		c.w.violate("I2", "round %d holds %x of %s, who never made it", r.round, e.Content[:4], e.Member)
@@ -221,11 +220,11 @@ func (c *checker) recompute(r *record) {
 func (c *checker) promises(l *lineage, r *record) {
 	for _, p := range l.promised[r.round] {
 		ok := l.counted[p] == r.round && slices.ContainsFunc(r.entries, func(e round.Entry) bool {
-			return e.Member == p.member && e.Content == round.ID(p.content) && e.Verdict == verdict.Counted
+			return e.Member == p.member && e.Content == p.content && e.Verdict == verdict.Counted
 		})
 		for _, o := range append(slices.Clone(l.records), r) {
 			ok = ok || o.round == r.round && slices.ContainsFunc(o.entries, func(e round.Entry) bool {
-				return e.Member == p.member && e.Content == round.ID(p.content) && (e.Verdict == verdict.Lost || e.Verdict == verdict.Lapsed)
+				return e.Member == p.member && e.Content == p.content && (e.Verdict == verdict.Lost || e.Verdict == verdict.Lapsed)
 			})
 		}
 		if !ok {

@@ -27,7 +27,7 @@ func (c *checker) leaves(node int, m message) {
 			c.w.violate("S-22", "site %d offers an update of round %d whose bytes are not synced", node, b.round)
 		}
 	case *partMsg:
-		if !c.granted[granted{node, member.BlobKey(b.Blob), b.Index}] {
+		if !c.granted[granted{node, b.Blob, b.Index}] {
 			c.w.violate("S-24", "site %d sends part %d, which nobody asked for", node, b.Index)
 		}
 	case *joinMsg:
@@ -103,7 +103,7 @@ func (c *checker) follows(l *lineage, o *orderMsg) {
 }
 
 // sealed notes an update that was made.
-func (c *checker) sealed(s *site, u *updateMsg, on model.ContentID) {
+func (c *checker) sealed(s *site, u *updateMsg, on model.Hash) {
 	if !on.IsZero() && on != u.base {
 		c.w.violate("S-10", "site %d seals an update for the base %x that it made from %x", s.i, u.base[:4], on[:4])
 	}
@@ -118,7 +118,7 @@ func (c *checker) sealed(s *site, u *updateMsg, on model.ContentID) {
 }
 
 // loaded: a site works on the whole base of its order (I7).
-func (c *checker) loaded(s *site, base model.ContentID, b []byte) {
+func (c *checker) loaded(s *site, base model.Hash, b []byte) {
 	if sha256.Sum256(b) != base {
 		c.w.violate("I7", "site %d trains on a model that is not %x", s.i, base[:4])
 	}

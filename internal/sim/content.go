@@ -23,7 +23,7 @@ func stretch(seed [32]byte, n int) []byte {
 }
 
 // train makes an update: what it is follows from all that is given.
-func train(base model.ContentID, path string, rnd uint64, nonce uint64, n int) []byte {
+func train(base model.Hash, path string, rnd uint64, nonce uint64, n int) []byte {
 	in := slices.Concat(base[:], []byte(path))
 	in = binary.LittleEndian.AppendUint64(in, rnd)
 	in = binary.LittleEndian.AppendUint64(in, nonce)

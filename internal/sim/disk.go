@@ -10,11 +10,12 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // blobs are content-addressed files. What was not synced may be gone or torn
 // after a power loss.
-type blobs map[model.ContentID]blob
+type blobs map[model.Hash]blob
 
 type blob struct {
 	b      []byte
@@ -24,16 +25,16 @@ type blob struct {
 var errGone = errors.New("sim: no such blob, or a torn one")
 
 // put writes a file beside its place and moves it there.
-func (s blobs) put(p *process, id model.ContentID, b []byte, sync bool) {
+func (s blobs) put(p *process, id model.Hash, b []byte, sync bool) {
 	p.effect()
 	s[id] = blob{b, sync}
 	p.effect()
 }
 
 // get reads a file back, whole and checked.
-func (s blobs) get(id model.ContentID) ([]byte, error) {
+func (s blobs) get(id model.Hash) ([]byte, error) {
 	f, ok := s[id]
-	if !ok || model.ContentID(sha256.Sum256(f.b)) != id {
+	if !ok || model.Hash(sha256.Sum256(f.b)) != id {
 		return nil, errGone
 	}
 	return f.b, nil
@@ -41,7 +42,7 @@ func (s blobs) get(id model.ContentID) ([]byte, error) {
 
 // powerLoss takes from what was not synced.
 func (s blobs) powerLoss(w *World) {
-	for _, id := range slices.SortedFunc(maps.Keys(s), func(a, b model.ContentID) int { return bytes.Compare(a[:], b[:]) }) {
+	for _, id := range slices.SortedFunc(maps.Keys(s), func(a, b model.Hash) int { return bytes.Compare(a[:], b[:]) }) {
 		f := s[id]
 		if f.synced {
 			continue
@@ -88,12 +89,12 @@ func (d *siteDisk) tx(p *process, do func()) {
 }
 
 // release removes a blob that nothing names any more.
-func (d *siteDisk) release(id model.ContentID) {
+func (d *siteDisk) release(id model.Hash) {
 	if id == d.has.Content {
 		return
 	}
 	for _, e := range d.entries {
-		if e.Content == id && e.Blob != (member.BlobKey{}) {
+		if e.Content == id && e.Blob != (wire.BlobKey{}) {
 			return
 		}
 	}
@@ -133,8 +134,8 @@ type record struct {
 	committed bool
 	work      round.Work
 	prev      uint64 // hash of the record before
-	base      model.ContentID
-	model     model.ContentID // after the round
+	base      model.Hash
+	model     model.Hash // after the round
 	params    round.Params
 	reason    round.Close
 	order     [32]byte // hash

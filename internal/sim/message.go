@@ -46,7 +46,7 @@ type orderMsg struct {
 
 // modelMsg is a model, whole or as its manifest.
 type modelMsg struct {
-	content model.ContentID
+	content model.Hash
 	version uint64
 	bytes   []byte // inline
 	slot    uint32
@@ -68,11 +68,11 @@ type replyMsg struct {
 
 type joinMsg struct {
 	samples  uint64
-	instance round.Instance
-	disk     round.Instance
+	instance wire.Nonce
+	disk     wire.Nonce
 	counter  uint64
 	seen     member.Stamp
-	digest   round.ID
+	digest   model.Hash
 }
 
 // updateMsg is an update, its offer, or a decline. It is made once: what an
@@ -80,8 +80,8 @@ type joinMsg struct {
 type updateMsg struct {
 	round   uint64
 	attempt uint32
-	base    model.ContentID
-	content model.ContentID
+	base    model.Hash
+	content model.Hash
 	samples uint64
 	bytes   []byte // inline, nil for evaluate
 	blob    wire.Blob
@@ -98,11 +98,11 @@ type stateMsg struct{ by int }
 // refusalOf is what a site is told.
 func refusalOf(r round.Refusal) member.Refusal {
 	return member.Refusal{
-		Round: r.Round, Attempt: r.Attempt, Content: model.ContentID(r.Content), Reason: r.Reason.String(), Counter: r.Counter,
+		Round: r.Round, Attempt: r.Attempt, Content: r.Content, Reason: r.Reason.String(), Counter: r.Counter,
 	}
 }
 
 // settledAs is the verdict of a settled.
-func settledAs(rnd uint64, content round.ID, v verdict.Reason) member.Settled {
-	return member.Settled{Round: rnd, Content: model.ContentID(content), Verdict: v.String()}
+func settledAs(rnd uint64, content model.Hash, v verdict.Reason) member.Settled {
+	return member.Settled{Round: rnd, Content: content, Verdict: v.String()}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -211,11 +212,11 @@ func (p *Plan) genesis() []byte {
 	return stretch(sha256.Sum256(binary.LittleEndian.AppendUint64([]byte("genesis"), p.Seed)), p.Size)
 }
 
-func (p *Plan) round(base round.ID, r *rand.Rand) round.Config {
+func (p *Plan) round(base model.Hash, r *rand.Rand) round.Config {
 	c := round.Config{
 		Members: []topics.MemberFilter{allMembers}, Rounds: p.Rounds, Statistics: p.Statistics,
 		StartWhen: p.StartWhen, JoinWaitMS: p.JoinWait, Quorum: p.Quorum, Goal: p.Goal, DeadlineMS: uint64(p.Deadline), // #nosec G115 -- positive
-		Sample: p.Sample, Weights: p.Weights, Base: base, Schema: round.ID(schema),
+		Sample: p.Sample, Weights: p.Weights, Base: base, Schema: schema,
 		Rand: func(b []byte) { binary.LittleEndian.PutUint64(b, r.Uint64()) },
 	}
 	if p.Pace > 0 {

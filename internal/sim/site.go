@@ -8,6 +8,7 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // site is a member's machine with its driver, in package site's order of
@@ -27,7 +28,7 @@ type site struct {
 	p          *process
 	conn       *client
 	m          *member.Machine
-	inst       member.Nonce
+	inst       wire.Nonce
 	latest     *modelMsg
 	job        *member.Job // the trainer has it
 	jobGone    bool
@@ -35,7 +36,7 @@ type site struct {
 	lost       bool // its base could not be read
 	queue      *member.Job
 	result     []byte
-	trainedOn  model.ContentID // what it was made from
+	trainedOn  model.Hash // what it was made from
 	sending    map[uint64]bool
 	pull       pull
 	up         *upload
@@ -176,12 +177,12 @@ func (s *site) asked(a member.Ask) topic {
 
 func (s *site) save(st *member.State, drop []uint64) {
 	d := s.disk
-	var gone []model.ContentID
+	var gone []model.Hash
 	d.tx(s.p, func() {
 		for _, r := range drop {
 			if e, ok := d.entries[r]; ok {
 				s.w.check.dropped(s, e)
-				if e.Blob != (member.BlobKey{}) {
+				if e.Blob != (wire.BlobKey{}) {
 					gone = append(gone, e.Content)
 				}
 			}
@@ -271,9 +272,9 @@ func (s *site) onOrder(b *orderMsg) {
 	s.w.check.given(s, b)
 	o := member.Order{
 		Stamp: member.Stamp{Epoch: b.Epoch, Round: b.Round, Attempt: b.Attempt},
-		Base:  model.ContentID(b.Base), Schema: schema, Hash: model.Hash(b.hash), Instance: member.Nonce(b.Instance),
+		Base:  b.Base, Schema: schema, Hash: model.Hash(b.hash), Instance: b.Instance,
 		Work: string(b.Work), ValidFrom: b.ValidFrom, Pace: ms(b.PaceMS), Heartbeat: ms(b.HeartbeatMS), // #nosec G115 -- of the plan
-		Sample: member.Nonce(b.SampleSeed), Threshold: b.SampleThreshold, PartSize: uint32(b.partSize), // #nosec G115 -- of the plan
+		Sample: b.SampleSeed, Threshold: b.SampleThreshold, PartSize: uint32(b.partSize), // #nosec G115 -- of the plan
 	}
 	if o.Compare(s.m.Seen()) >= 0 {
 		s.keep(o.Base)
@@ -297,7 +298,7 @@ func (s *site) onModel(b *modelMsg) {
 }
 
 // keep stores the model that has arrived if it is the base of an order.
-func (s *site) keep(base model.ContentID) {
+func (s *site) keep(base model.Hash) {
 	l := s.latest
 	if l == nil || l.content != base {
 		return
@@ -308,7 +309,7 @@ func (s *site) keep(base model.ContentID) {
 }
 
 // keepModel writes a model unsynced and makes it the task's.
-func (s *site) keepModel(id model.ContentID, b []byte) {
+func (s *site) keepModel(id model.Hash, b []byte) {
 	d := s.disk
 	d.blobs.put(s.p, id, b, false)
 	old := d.has.Content

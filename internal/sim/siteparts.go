@@ -12,7 +12,7 @@ import (
 // pull is how a model comes in parts.
 type pull struct {
 	puller *transfer.Puller
-	want   model.ContentID
+	want   model.Hash
 	newest *modelMsg
 	target *modelMsg
 	broken wire.BlobKey
@@ -93,7 +93,7 @@ func (s *site) pulled() {
 	p := &s.pull
 	m, in := p.target, p.in
 	p.in = nil
-	if model.ContentID(sha256.Sum256(in)) != m.content {
+	if model.Hash(sha256.Sum256(in)) != m.content {
 		p.broken = m.blob.Key()
 		s.w.violate("I7", "site %d: the parts of %x are another content", s.i, m.content[:4])
 		s.endPull()
@@ -127,7 +127,7 @@ type upload struct {
 
 func (s *site) onGrant(g member.Grant) {
 	up := s.up
-	if up == nil || up.round != g.Round || member.BlobKey(up.key) != g.Blob {
+	if up == nil || up.round != g.Round || up.key != g.Blob {
 		u := s.disk.envelopes[g.Round]
 		up = &upload{round: g.Round, offer: u, key: u.blob.Key(), sender: transfer.NewSender(u.blob)}
 		s.up = up
@@ -175,7 +175,7 @@ func (s *site) partSent(up *upload, life int, i uint32, ok bool) {
 
 // stopUpload forgets an upload whose entry is answered or gone.
 func (s *site) stopUpload() {
-	if up := s.up; up != nil && !s.m.Uploads(up.round, member.BlobKey(up.key)) {
+	if up := s.up; up != nil && !s.m.Uploads(up.round, up.key) {
 		s.up = nil
 	}
 }

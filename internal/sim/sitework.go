@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // feed gives the trainer the next job, if it is free.
@@ -118,20 +119,20 @@ func (s *site) reseal(r member.Reseal) member.Event {
 	return member.EntryStored{Entry: s.put(e, b, u.samples, int(r.PartSize), e.Base)}
 }
 
-func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on model.ContentID) member.Entry {
+func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on model.Hash) member.Entry {
 	u := &updateMsg{
-		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.ContentID(sha256.Sum256(b)), samples: samples, bytes: b,
+		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.Hash(sha256.Sum256(b)), samples: samples, bytes: b,
 	}
-	e.Content, e.Blob, e.PartSize = u.content, member.BlobKey{}, uint32(min(len(b), partSize)) // #nosec G115 -- a few bytes
+	e.Content, e.Blob, e.PartSize = u.content, wire.BlobKey{}, uint32(min(len(b), partSize)) // #nosec G115 -- a few bytes
 	if e.Work != member.WorkEvaluate && len(b) > partSize {
 		u.bytes, u.offer, u.blob = nil, true, cut(b, partSize/2)
-		e.Blob, e.PartSize = member.BlobKey(u.blob.Key()), uint32(partSize) // #nosec G115 -- a few bytes
+		e.Blob, e.PartSize = u.blob.Key(), uint32(partSize) // #nosec G115 -- a few bytes
 		s.disk.blobs.put(s.p, u.content, b, !s.w.bugs.OutboxUnsynced)
 	}
 	d := s.disk
-	var gone []model.ContentID
+	var gone []model.Hash
 	d.tx(s.p, func() {
-		if had, ok := d.entries[e.Round]; ok && had.Blob != (member.BlobKey{}) {
+		if had, ok := d.entries[e.Round]; ok && had.Blob != (wire.BlobKey{}) {
 			gone = append(gone, had.Content)
 		}
 		stored := e

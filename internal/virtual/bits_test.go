@@ -64,7 +64,7 @@ func TestNoOpFromZero(t *testing.T) {
 // them, give one model.
 func TestArrivalOrder(t *testing.T) {
 	inBubble(t, func(w *world) {
-		var want model.ContentID
+		var want model.Hash
 		for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}} {
 			for restart := range 5 {
 				got := arrive(w, order, restart)
@@ -81,7 +81,7 @@ func TestArrivalOrder(t *testing.T) {
 
 // arrive plays four members whose updates come in the order given, with a
 // restart of the aggregator before the n-th, and returns the model.
-func arrive(parent *world, order []int, restart int) model.ContentID {
+func arrive(parent *world, order []int, restart int) model.Hash {
 	w := newWorld(parent.t)
 	task := w.task()
 	task.Rounds, task.StartWhen, task.Quorum = 1, 4, 4
@@ -193,7 +193,7 @@ func TestSweep(t *testing.T) {
 		st, err := store.Open(dir, store.Options{})
 		check(t, err)
 		orphan := []byte("left behind")
-		check(t, st.PutBlob(model.ContentIDOf(orphan), orphan, true))
+		check(t, st.PutBlob(model.HashOf(orphan), orphan, true))
 		check(t, st.Close())
 		names := func() (n int) {
 			check(t, filepath.WalkDir(filepath.Join(dir, "blobs"), func(p string, d os.DirEntry, err error) error {

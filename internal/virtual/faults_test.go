@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -184,7 +185,7 @@ func TestBelowQuorum(t *testing.T) {
 		w.finished(10 * time.Minute)
 		w.endAll()
 		recs := w.history()
-		var hashes []record.Digest
+		var hashes []model.Hash
 		for _, r := range recs[1:4] {
 			hashes = append(hashes, r.OrderHash)
 		}
@@ -194,7 +195,7 @@ func TestBelowQuorum(t *testing.T) {
 		if recs[1].Counts()["kept"] != 2 || recs[1].Counts()["missing"] != 1 || counted(recs[3]) != 3 || recs[3].Round != 1 || recs[3].Attempt != 3 {
 			t.Error(w.story())
 		}
-		slices.SortFunc(hashes, func(a, b record.Digest) int { return slices.Compare(a[:], b[:]) })
+		slices.SortFunc(hashes, func(a, b model.Hash) int { return slices.Compare(a[:], b[:]) })
 		if len(slices.Compact(hashes)) != 3 {
 			t.Error("attempts share an order")
 		}

@@ -35,14 +35,14 @@ func attack(w *world) (*client, wire.Header) {
 }
 
 // update sends what the played member says of a round.
-func (c *client) update(h wire.Header, u wire.Message) model.ContentID {
+func (c *client) update(h wire.Header, u wire.Message) model.Hash {
 	c.w.t.Helper()
 	c.say(memberTopic(evil, "update"), c.w.seal(evil, wire.KindUpdate, h, u, c.w.siteKey[evil]), false)
 	synctest.Wait()
 	if u, ok := u.(wire.Update); ok {
 		return u.Content()
 	}
-	return model.ContentID{}
+	return model.Hash{}
 }
 
 // Whatever a member sends, it gets the right reason, once a second where the
@@ -72,7 +72,7 @@ func TestHostileMember(t *testing.T) {
 		{"the whole model", same, func(w *world) wire.Message { return wire.Update{Samples: 1, Tensors: weights(w.t, 1, 2)} }, verdict.SchemaMismatch, verdict.SchemaMismatch},
 		{"no tensors", same, func(*world) wire.Message { return wire.Update{Samples: 1} }, verdict.SchemaMismatch, verdict.SchemaMismatch},
 		{"another base", other(func(h *wire.Header) { h.Base[0]++ }), good, verdict.WrongBase, verdict.Missing},
-		{"no base", other(func(h *wire.Header) { h.Base = model.ContentID{} }), good, verdict.WrongBase, verdict.Missing},
+		{"no base", other(func(h *wire.Header) { h.Base = model.Hash{} }), good, verdict.WrongBase, verdict.Missing},
 		{"the next round", other(func(h *wire.Header) { h.Round++ }), good, verdict.FutureRound, verdict.Missing},
 		{"the next attempt", other(func(h *wire.Header) { h.Attempt++ }), good, verdict.FutureRound, verdict.Missing},
 		{"a far round", other(func(h *wire.Header) { h.Round = math.MaxUint64 }), good, verdict.FutureRound, verdict.Missing},

@@ -76,7 +76,7 @@ func TestPublication(t *testing.T) {
 			w.join(m, walker{})
 		}
 		w.finished(5 * time.Minute)
-		models := map[uint64]model.ContentID{}
+		models := map[uint64]model.Hash{}
 		for _, r := range w.all() {
 			models[r.Round] = r.Model
 		}
@@ -105,7 +105,7 @@ func TestPublication(t *testing.T) {
 				}
 				all = append(all, p.Data...)
 			}
-			if model.ContentIDOf(all) != h.Base || h.Base != models[mf.Version] {
+			if model.HashOf(all) != h.Base || h.Base != models[mf.Version] {
 				t.Errorf("version %d: the parts are another model", mf.Version)
 			}
 		}

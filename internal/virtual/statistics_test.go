@@ -104,7 +104,7 @@ func TestStatistics(t *testing.T) {
 }
 
 // zScore reads a model that is on the aggregator's disk.
-func zScore(w *world, s model.Schema, id model.ContentID) (mean, sd []float64) {
+func zScore(w *world, s model.Schema, id model.Hash) (mean, sd []float64) {
 	w.t.Helper()
 	st, err := store.Open(filepath.Join(w.dir, aggregatorName), store.Options{})
 	check(w.t, err)

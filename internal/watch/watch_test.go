@@ -156,11 +156,11 @@ func TestHistory(t *testing.T) {
 }
 
 // head is a head as the aggregator publishes it.
-func head(t *testing.T, round uint64, prev record.Digest, key ed25519.PrivateKey) ([]byte, record.Digest) {
+func head(t *testing.T, round uint64, prev model.Hash, key ed25519.PrivateKey) ([]byte, model.Hash) {
 	t.Helper()
 	r := record.Record{
 		Owner: "acme", Task: "q", Round: round, Attempt: 1, Epoch: 1, Verdict: record.Committed, Work: "evaluate", Prev: prev,
-		Base: model.ContentID{1}, Model: model.ContentID{1}, Version: round, OrderHash: record.Digest{2}, OpenedMS: 1, ClosedMS: 2, CommittedMS: 3, Reason: "all",
+		Base: model.Hash{1}, Model: model.Hash{1}, Version: round, OrderHash: model.Hash{2}, OpenedMS: 1, ClosedMS: 2, CommittedMS: 3, Reason: "all",
 	}
 	var b, h []byte
 	var err error
@@ -184,11 +184,11 @@ func TestRecords(t *testing.T) {
 	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize))
 	pub := mine.Public().(ed25519.PublicKey)
 	f := newFixture(t, func(kid [8]byte) (ed25519.PublicKey, bool) { return pub, kid == record.KeyIDOf(pub) })
-	one, oneHash := head(t, 4, record.Digest{9}, mine)
+	one, oneHash := head(t, 4, model.Hash{9}, mine)
 	two, twoHash := head(t, 5, oneHash, mine)
 	forged, _ := head(t, 6, oneHash, other)
 	after, _ := head(t, 9, twoHash, nil)
-	gap, _ := head(t, 12, record.Digest{3}, nil)
+	gap, _ := head(t, 12, model.Hash{3}, nil)
 	for _, b := range [][]byte{one, two, two, one, forged, after, gap} {
 		f.must(own+"q/record", b)
 	}

@@ -29,14 +29,14 @@ func TestMemory(t *testing.T) {
 		}
 		return m
 	}
-	d := &disk{t: t, blobs: map[model.ContentID][]byte{}}
+	d := &disk{t: t, blobs: map[model.Hash][]byte{}}
 	d.about, err = record.Describe("acme", "quality", s).Encode()
 	must(t, err)
 	d.add(record.Record{Work: "init", OrderHash: record.Hash(d.about)}, base)
 	fedavg, err := strategy.New("fedavg")
 	must(t, err)
 	must(t, fedavg.Begin(base, fold.Grid{B: 6, W: 10}))
-	of := map[model.ContentID]int{}
+	of := map[model.Hash]int{}
 	r := record.Record{Round: 1, Attempt: 1, Work: "train", Strategy: record.Strategy{Name: "fedavg", GridB: 6, GridW: 10, Cap: 1, Weights: "uniform"}}
 	for k := range members {
 		m := update(k)
@@ -54,7 +54,7 @@ func TestMemory(t *testing.T) {
 
 	most, before := uint64(0), heap()
 	first := model.New(s).ContentID()
-	p := replay.New(replay.Config{Description: d.about, Blobs: func(id model.ContentID) ([]byte, error) {
+	p := replay.New(replay.Config{Description: d.about, Blobs: func(id model.Hash) ([]byte, error) {
 		most = max(most, heap())
 		switch k, ok := of[id]; {
 		case ok:

@@ -24,7 +24,7 @@ import (
 // Blobs returns the bytes that are stored under a content id. An error that
 // wraps fs.ErrNotExist means that they were not kept. Whether the bytes have
 // the id is not for it to check.
-type Blobs func(id model.ContentID) ([]byte, error)
+type Blobs func(id model.Hash) ([]byte, error)
 
 // Config says what a replay has at hand.
 type Config struct {
@@ -56,7 +56,7 @@ type Replay struct {
 
 	schema model.Schema // nil: an older task, which names no description
 	model  *model.Model // after the last committed record; nil: not kept
-	models map[model.ContentID]bool
+	models map[model.Hash]bool
 	index  map[string]uint32 // of every member so far
 	member map[uint32]string
 	folds  map[string]strategy.Strategy
@@ -69,7 +69,7 @@ type Replay struct {
 // New returns a replay that expects the genesis.
 func New(cfg Config) *Replay {
 	return &Replay{
-		cfg: cfg, models: map[model.ContentID]bool{}, index: map[string]uint32{}, member: map[uint32]string{},
+		cfg: cfg, models: map[model.Hash]bool{}, index: map[string]uint32{}, member: map[uint32]string{},
 		folds: map[string]strategy.Strategy{},
 	}
 }
@@ -77,7 +77,7 @@ func New(cfg Config) *Replay {
 // Tip returns the hash of the last record's bytes: hold it against hash of the
 // head on the task's record topic, since nothing else shows that the end of a
 // chain was cut off.
-func (p *Replay) Tip() record.Digest { return p.chain.Tip() }
+func (p *Replay) Tip() model.Hash { return p.chain.Tip() }
 
 // Layout returns the schema of the task's models, nil where no description
 // says it: nothing can be replayed then.
@@ -199,14 +199,14 @@ func (p *Replay) Finish() error {
 }
 
 // fetch returns the blob of a content id, nil if it was not kept.
-func (p *Replay) fetch(id model.ContentID, what string) ([]byte, error) {
+func (p *Replay) fetch(id model.Hash, what string) ([]byte, error) {
 	b, err := p.cfg.Blobs(id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", what, id, err)
-	case model.ContentIDOf(b) != id:
+	case model.HashOf(b) != id:
 		return nil, differ("the blob of the %s %s has other bytes than its name says", what, id)
 	}
 	return b, nil

@@ -49,7 +49,7 @@ func TestReplay(t *testing.T) {
 			d.adopted(m)
 		}, []replay.How{hashed, replayed, chained, replayed, replayed, replayed, hashed, replayed}},
 		{"an older task without a description", func(d *disk) {
-			d.records[0].OrderHash = record.Digest{}
+			d.records[0].OrderHash = model.Hash{}
 			d.about = nil
 		}, []replay.How{hashed, hashed, chained, hashed, hashed, replayed}},
 	} {
@@ -92,7 +92,7 @@ func TestDifferences(t *testing.T) {
 			d.records[3].Model = d.put(b)
 		}, "round 2, attempt 2, tensor layers.0.weight[1]: recorded "},
 		{"another model is committed and not kept", func(d *disk) {
-			d.records[3].Model = model.ContentIDOf([]byte("other"))
+			d.records[3].Model = model.HashOf([]byte("other"))
 		}, "round 2, attempt 2: the replay gives the model "},
 		{"other statistics", func(d *disk) {
 			b := slices.Clone(d.blobs[d.records[1].Model])
@@ -182,7 +182,7 @@ func (d *disk) describe(owner, task string) {
 }
 
 // flip changes one byte of a blob that stays under its name.
-func (d *disk) flip(id model.ContentID) {
+func (d *disk) flip(id model.Hash) {
 	b := slices.Clone(d.blobs[id])
 	b[len(b)/2] ^= 0x10
 	d.blobs[id] = b
@@ -236,7 +236,7 @@ func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	d := history(t)
 	cfg := d.config()
-	cfg.Blobs = func(model.ContentID) ([]byte, error) { return nil, fs.ErrPermission }
+	cfg.Blobs = func(model.Hash) ([]byte, error) { return nil, fs.ErrPermission }
 	_, err := d.run(cfg)
 	var found *replay.Difference
 	if !errors.Is(err, fs.ErrPermission) || errors.As(err, &found) || !strings.HasPrefix(err.Error(), "round 0, attempt 0: ") {
@@ -251,7 +251,7 @@ func TestRetentionAtWork(t *testing.T) {
 	d := history(t)
 	entries := d.records[4].Entries
 	cfg := d.config()
-	cfg.Blobs = func(id model.ContentID) ([]byte, error) {
+	cfg.Blobs = func(id model.Hash) ([]byte, error) {
 		b, err := d.blob(id)
 		if id == entries[0].Content { // the first is read, then all are removed
 			d.drop(4)

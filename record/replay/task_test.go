@@ -20,7 +20,7 @@ import (
 type disk struct {
 	t       *testing.T
 	about   []byte
-	blobs   map[model.ContentID][]byte
+	blobs   map[model.Hash][]byte
 	records []record.Record
 	key     ed25519.PrivateKey
 	members int
@@ -30,7 +30,7 @@ type disk struct {
 // abandoned, two rounds of training and an evaluation.
 func history(t *testing.T) *disk {
 	t.Helper()
-	d := &disk{t: t, blobs: map[model.ContentID][]byte{}, members: 3}
+	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3}
 	base, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1}.New(true)
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +54,8 @@ func (d *disk) add(r record.Record, next *model.Model) {
 	d.records = append(d.records, r)
 }
 
-func (d *disk) put(b []byte) model.ContentID {
-	id := model.ContentIDOf(b)
+func (d *disk) put(b []byte) model.Hash {
+	id := model.HashOf(b)
 	d.blobs[id] = b
 	return id
 }
@@ -71,7 +71,7 @@ func (d *disk) entries(update func(k int) *model.Model) record.Entries {
 		if m := update(k); m != nil {
 			e.Content = d.put(m.Blob)
 		} else {
-			e.Content = model.ContentIDOf(nil)
+			e.Content = model.HashOf(nil)
 		}
 		out = append(out, e)
 	}
@@ -137,7 +137,7 @@ func (d *disk) abandoned(base *model.Model) {
 		Owner: "acme", Task: "quality", Round: 2, Attempt: 1, Work: "train", Verdict: record.Abandoned, Base: base.ContentID(), Strategy: grid,
 		Entries: record.Entries{
 			{Member: "a/line-1", Index: 3, Content: d.put(delta.Blob), Samples: 100, Weight: 100, Norm: record.Number(strategy.Norm(delta)), Verdict: verdict.Kept},
-			{Member: "b/line-1", Index: 2, Content: model.ContentIDOf([]byte("lost")), Samples: 7, Weight: 7, Verdict: verdict.Lost},
+			{Member: "b/line-1", Index: 2, Content: model.HashOf([]byte("lost")), Samples: 7, Weight: 7, Verdict: verdict.Lost},
 			{Member: "c/line-1", Index: 1, Verdict: verdict.Missing},
 		},
 	})
@@ -164,7 +164,7 @@ func (d *disk) last() *model.Model {
 // raws encodes the records as a chain, which holds whatever they say.
 func (d *disk) raws() (raws [][]byte) {
 	d.t.Helper()
-	var prev record.Digest
+	var prev model.Hash
 	for i, r := range d.records {
 		r.Prev = prev
 		if i > 0 {
@@ -183,7 +183,7 @@ func (d *disk) raws() (raws [][]byte) {
 	return raws
 }
 
-func lastModel(records []record.Record) (id model.ContentID) {
+func lastModel(records []record.Record) (id model.Hash) {
 	for _, r := range records {
 		if r.Verdict != record.Abandoned {
 			id = r.Model
@@ -192,7 +192,7 @@ func lastModel(records []record.Record) (id model.ContentID) {
 	return id
 }
 
-func (d *disk) blob(id model.ContentID) ([]byte, error) {
+func (d *disk) blob(id model.Hash) ([]byte, error) {
 	b, ok := d.blobs[id]
 	if !ok {
 		return nil, fs.ErrNotExist

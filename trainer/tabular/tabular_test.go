@@ -216,7 +216,7 @@ func TestTrain(t *testing.T) {
 func TestSameBits(t *testing.T) {
 	d := plane(t, 400, true)
 	m := newModel(t, model.Arch{Kind: "mlp", Inputs: 4, Hidden: []int{300, 200}, Outputs: 2, Task: "classification"})
-	train := func(batch int, seed byte) model.ContentID {
+	train := func(batch int, seed byte) model.Hash {
 		out, err := tabular.Fit(t.Context(), m, d, tabular.Settings{Epochs: 1, Batch: batch, LR: 1e-8}, [32]byte{seed}, nil)
 		if err != nil {
 			t.Fatal(err)
