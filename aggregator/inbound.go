@@ -64,7 +64,7 @@ func (t *task) update(path string, m link.Message) {
 	}
 	switch c := c.(type) {
 	case wire.Decline:
-		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == declinedRefused, Setting: c.Reason == declinedSetting})
+		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == wire.DeclineRefused, Setting: c.Reason == wire.DeclineSetting})
 	case wire.Update:
 		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
 		ev.Content, ev.Samples = s.content, s.samples
@@ -171,13 +171,6 @@ func numeric(err error) verdict.Reason {
 func (t *task) cappedWeight(samples uint64) uint64 {
 	return max(1, min(samples, t.state.Params.Cap))
 }
-
-// Reasons of a site that mean more than that it sits out: it was refused for
-// good (S-13), its trainer does not know a setting (S-43).
-const (
-	declinedRefused = "refused"
-	declinedSetting = "unknown_setting"
-)
 
 // declineText is what a record says of a decline.
 func declineText(d wire.Decline) string {

@@ -51,10 +51,10 @@ func checkDisk(t *testing.T, open func() disk) {
 	}
 	base := weights(t, 1, 2)
 	st := member.State{
-		Seen: member.Stamp{Epoch: 1 << 63, Round: 2, Attempt: 3}, OrderHash: model.Hash(hash("o")), Instance: named("x"), Counter: 9, Welcomed: true, WelcomeEpoch: 4, Index: 5,
-		FromRound: 6, FromAttempt: 7, Over: member.Over{Key: member.Key{Round: 2, Base: base.ContentID(), Work: member.WorkTrain}, Attempt: 3, Verdict: "counted", Refused: true},
+		Seen: wire.Stamp{Epoch: 1 << 63, Round: 2, Attempt: 3}, OrderHash: model.Hash(hash("o")), Instance: named("x"), Counter: 9, Welcomed: true, WelcomeEpoch: 4, Index: 5,
+		FromRound: 6, FromAttempt: 7, Over: member.Over{Key: member.Key{Round: 2, Base: base.ContentID(), Work: wire.WorkTrain}, Attempt: 3, Verdict: "counted", Refused: true},
 	}
-	e := member.Entry{Round: 1, Attempt: 2, Base: base.ContentID(), Work: member.WorkTrain, Content: content("u")}
+	e := member.Entry{Round: 1, Attempt: 2, Base: base.ContentID(), Work: wire.WorkTrain, Content: content("u")}
 	e2 := e
 	e2.Round = 300
 	for _, err := range []error{

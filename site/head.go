@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -12,9 +11,9 @@ import (
 
 // openHead verifies and reads the head of a record (S-15). It is JSON, so what
 // is wrong with it is told in the words of the envelope's checks.
-func (s *site) openHead(t *task, b []byte) (member.Head, error) {
-	refuse := func(reason string, stage int, detail string) (member.Head, error) {
-		return member.Head{}, &wire.Refusal{Reason: reason, Stage: stage, Detail: detail}
+func (s *site) openHead(t *task, b []byte) (record.Head, error) {
+	refuse := func(reason string, stage int, detail string) (record.Head, error) {
+		return record.Head{}, &wire.Refusal{Reason: reason, Stage: stage, Detail: detail}
 	}
 	h, err := record.DecodeHead(b)
 	switch {
@@ -28,8 +27,7 @@ func (s *site) openHead(t *task, b []byte) (member.Head, error) {
 			return refuse(wire.ReasonBadSignature, wire.StageSignature, err.Error())
 		}
 	}
-	counted := t.m.Counted(h.Accepted.Has)
-	return member.Head{Round: h.Round, Attempt: h.Attempt, Verdict: h.Verdict, Counted: counted}, nil
+	return h, nil
 }
 
 // keysOf finds the keys of a task's aggregator.

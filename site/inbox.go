@@ -1,7 +1,6 @@
 package site
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -76,12 +75,7 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	o := member.Order{
-		Stamp: member.Stamp{Epoch: h.Epoch, Round: h.Round, Attempt: h.Attempt},
-		Base:  h.Base, Schema: h.Schema, Hash: hash, Instance: w.Instance,
-		Work: w.Work, ValidFrom: w.ValidFrom, Pace: ms(w.PaceMS), Heartbeat: ms(w.HeartbeatMS), // #nosec G115 -- at most 2^40
-		Sample: w.SampleSeed, Threshold: w.SampleThreshold, Settings: string(w.Settings), Seed: w.Seed, PartSize: w.PartSize,
-	}
+	o := member.Order{Stamp: h.Stamp(), Order: w, Base: h.Base, Schema: h.Schema, Hash: hash}
 	if o.Compare(t.m.Seen()) >= 0 {
 		t.shared = membersOf(w)
 		s.share()
@@ -165,40 +159,20 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	w, err := wire.DecodeReply(body)
+	r, err := wire.DecodeReply(body)
 	if err != nil {
 		return err
 	}
-	var r member.Reply
-	switch w := w.(type) {
-	case wire.Welcome:
-		r = member.Welcome(w)
+	switch w := r.(type) {
 	case wire.Receipt:
-		r = member.Receipt(w)
 		crash.At("receipt.seen")
 	case wire.Settled:
-		r = member.Settled(w)
 		crash.At("settled.seen")
 	case wire.RefusalReply:
 		t.tally.refusal(w.Reason)
-		r = member.Refusal(w)
-	case wire.Wait:
-		r = member.Waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}
-	case wire.Grant:
-		g := member.Grant{Round: w.Round, Seq: w.Seq, Blob: w.Blob}
-		for _, n := range w.Ranges {
-			g.Ranges = append(g.Ranges, member.Span(n))
-		}
-		r = g
-	case wire.Superseded:
-		r = member.Superseded{Instance: w.Instance}
-	case wire.Standby:
-		r = member.Standby{Instance: w.Instance, WaitMS: w.WaitMS, Host: cmp.Or(w.Host, "unknown")}
-	default:
-		return nil // of a later version
 	}
 	t.heard = true
-	s.auditReply(t, h, w)
+	s.auditReply(t, h, r)
 	return s.step(jobs, t, member.Replied{Epoch: h.Epoch, Reply: r})
 }
 
@@ -208,7 +182,7 @@ func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
 		return err
 	}
 	crash.At("record.seen")
-	return s.step(jobs, t, member.Recorded{Head: h})
+	return s.step(jobs, t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})
 }
 
 // refused counts what did not verify and says so at most once a second,

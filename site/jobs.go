@@ -8,6 +8,7 @@ import (
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // assignment is a job of a task, waiting or running.
@@ -31,7 +32,7 @@ func (s *site) feed(jobs context.Context) error {
 		t.done.Store(0)
 		t.total.Store(0)
 		if t.samples = t.Trainer.Samples(); t.samples <= 0 {
-			if err := s.step(jobs, t, member.Finished{ID: j.job.ID, Reason: member.DeclineNoData}); err != nil {
+			if err := s.step(jobs, t, member.Finished{ID: j.job.ID, Reason: wire.DeclineNoData}); err != nil {
 				return err
 			}
 			continue
@@ -59,9 +60,9 @@ func (s *site) strange(jobs context.Context, t *task, j member.Job, name, neares
 	if nearest != "" {
 		detail += ", nearest " + nearest
 	}
-	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.Round).Str("reason", member.DeclineSetting).Str("detail", detail).
+	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.Round).Str("reason", wire.DeclineSetting).Str("detail", detail).
 		Msg("no update: below train: of the aggregator's configuration is a setting that this trainer does not know")
-	return s.step(jobs, t, member.Finished{ID: j.ID, Reason: member.DeclineSetting, Detail: detail})
+	return s.step(jobs, t, member.Finished{ID: j.ID, Reason: wire.DeclineSetting, Detail: detail})
 }
 
 // cancelJob takes a job out of the queue, or tells the trainer to stop. The

@@ -72,13 +72,13 @@ func TestMemory(t *testing.T) {
 	s, tk := bench(t, d)
 	peak := watch(t)
 	for round := range uint64(2) {
-		j := member.Job{Key: member.Key{Round: round + 1, Base: base.ContentID(), Work: member.WorkTrain}, ID: round + 1, Attempt: 1}
+		j := member.Job{Key: member.Key{Round: round + 1, Base: base.ContentID(), Work: wire.WorkTrain}, ID: round + 1, Attempt: 1}
 		r := work(t.Context(), tk, d, j, testMember)
 		if r.err != nil || r.reason != "" {
 			t.Fatalf("%+v", r)
 		}
 		tk.result = &r
-		ev, err := s.seal(tk, member.Seal{ID: j.ID, Stamp: member.Stamp{Epoch: 1, Round: j.Round, Attempt: 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: member.WorkTrain, PartSize: wire.DefaultPart})
+		ev, err := s.seal(tk, member.Seal{ID: j.ID, Stamp: wire.Stamp{Epoch: 1, Round: j.Round, Attempt: 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: wire.WorkTrain, PartSize: wire.DefaultPart})
 		if e, ok := ev.(member.EntryStored); err != nil || !ok || e.Entry.Blob == (wire.BlobKey{}) {
 			t.Fatalf("%+v, %v", ev, err)
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/bubble"
-	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -105,7 +105,7 @@ func TestOffer(t *testing.T) {
 		h.reply(wire.Receipt{Round: 1, Attempt: 1, Content: o.Content})
 		h.wantPhase(PhaseWaiting)
 		h.commit(1, base, filled(t, 20_000, 2), o.Content)
-		if s := h.wantPhase(PhaseWaiting); s.Message != member.VerdictCounted {
+		if s := h.wantPhase(PhaseWaiting); s.Message != verdict.Counted.String() {
 			t.Fatalf("status %+v", s)
 		}
 	})

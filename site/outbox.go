@@ -17,7 +17,7 @@ func (s *site) seal(t *task, w member.Seal) (member.Event, error) {
 	r := t.result
 	t.result = nil
 	if r == nil || r.id != w.ID {
-		return member.Unsealed{ID: w.ID, Reason: member.DeclineFailed, Detail: "the result is gone"}, nil
+		return member.Unsealed{ID: w.ID, Reason: wire.DeclineFailed, Detail: "the result is gone"}, nil
 	}
 	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
 	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
@@ -82,7 +82,7 @@ func (s *site) put(t *task, e member.Entry, h wire.Header, u wire.Update, partSi
 	if u.Tensors == nil || len(u.Tensors.Blob) <= partSize {
 		b, err := s.envelope(h, u)
 		if err != nil { // what the trainer calls its metrics, say
-			return unfit{member.DeclineFailed, err.Error()}
+			return unfit{wire.DeclineFailed, err.Error()}
 		}
 		if len(b) <= partSize {
 			e.Content, e.Blob, e.PartSize = u.Content(), wire.BlobKey{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
@@ -90,7 +90,7 @@ func (s *site) put(t *task, e member.Entry, h wire.Header, u wire.Update, partSi
 			return s.disk.PutEntry(t.Name, e, b)
 		}
 		if u.Tensors == nil {
-			return unfit{member.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
+			return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
 		}
 	}
 	return s.putOffer(t, e, h, u, partSize, done)
@@ -100,15 +100,15 @@ func (s *site) put(t *task, e member.Entry, h wire.Header, u wire.Update, partSi
 func (s *site) putOffer(t *task, e member.Entry, h wire.Header, u wire.Update, partSize int, done *member.Entry) error {
 	blob, err := wire.NewBlob(u.Tensors.Blob, partSize)
 	if err != nil {
-		return unfit{member.DeclineTooLarge, err.Error()}
+		return unfit{wire.DeclineTooLarge, err.Error()}
 	}
 	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Blob: blob}
 	b, err := s.envelope(h, offer) // as long as it will be: ids have one length
 	if err != nil {
-		return unfit{member.DeclineFailed, err.Error()}
+		return unfit{wire.DeclineFailed, err.Error()}
 	}
 	if len(b) > partSize {
-		return unfit{member.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
+		return unfit{wire.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
 	}
 	if offer.Content, err = s.disk.PutUpdate(u.Tensors.Blob); err != nil {
 		return err

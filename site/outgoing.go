@@ -12,7 +12,7 @@ import (
 )
 
 // header fills what all messages of a task's member have in common.
-func (s *site) header(t *task, kind, topic string, st member.Stamp) wire.Header {
+func (s *site) header(t *task, kind, topic string, st wire.Stamp) wire.Header {
 	return wire.Header{
 		Task: t.Name, Kind: kind, Sender: t.member.Node(), Topic: topic, Owner: t.owner.Node(),
 		Epoch: st.Epoch, Round: st.Round, Attempt: st.Attempt, CreatedMS: uint64(max(s.now(), 0)),
@@ -33,7 +33,7 @@ func (s *site) envelope(h wire.Header, m wire.Message) ([]byte, error) {
 func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 	switch m := m.(type) {
 	case member.SendJoin:
-		t.joined = s.post(t, wire.KindJoin, t.member.Join(), member.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: t.m.Have().Schema}, wire.Join{
+		t.joined = s.post(t, wire.KindJoin, t.member.Join(), wire.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: t.m.Have().Schema}, wire.Join{
 			Samples: uint64(max(t.samples, 0)), Schema: t.m.Have().Schema, Instance: s.instance,
 			SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
 			Disk: s.identity, Host: s.cfg.Host,
@@ -65,7 +65,7 @@ func (s *site) send(jobs context.Context, t *task, m member.Send) error {
 }
 
 // post seals a small message, hands it to the link and returns it.
-func (s *site) post(t *task, kind, topic string, st member.Stamp, counter uint64, base member.Stored, m wire.Message) link.Message {
+func (s *site) post(t *task, kind, topic string, st wire.Stamp, counter uint64, base member.Stored, m wire.Message) link.Message {
 	h := s.header(t, kind, topic, st)
 	h.Base, h.Schema = base.Content, base.Schema
 	if kind == wire.KindUpdate {

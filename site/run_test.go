@@ -14,7 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/bubble"
-	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -55,7 +55,7 @@ func TestRound(t *testing.T) {
 		next := weights(t, 1.5, 2.5)
 		h.model(1, next)
 		h.commit(1, base, next, u.Content())
-		if s := h.wantPhase(PhaseWaiting); s.Message != member.VerdictCounted || s.Metrics["loss"] != 1 {
+		if s := h.wantPhase(PhaseWaiting); s.Message != verdict.Counted.String() || s.Metrics["loss"] != 1 {
 			t.Fatalf("status %+v", s)
 		}
 		h.forget()
@@ -226,14 +226,14 @@ func TestDecline(t *testing.T) {
 		tr           *fake
 		change       func(*wire.Order)
 	}{
-		{name: "the trainer fails", reason: member.DeclineFailed, tr: &fake{err: errors.New("no memory")}},
-		{name: "the trainer panics", reason: member.DeclineFailed, tr: &fake{panics: true}},
-		{name: "the trainer changes the base", reason: member.DeclineFailed, tr: &fake{spoil: true}},
-		{name: "not finite", reason: member.DeclineNotFinite, tr: &fake{nan: true}},
-		{name: "no data", reason: member.DeclineNoData, tr: &fake{rows: -1}},
-		{name: "unknown setting", reason: member.DeclineSetting, tr: &fake{known: []string{"lr"}}, change: func(o *wire.Order) { o.Settings = []byte(`{"lr":1,"lrr":1}`) }},
-		{name: "bad settings", reason: member.DeclineFailed, tr: &fake{}, change: func(o *wire.Order) { o.Settings = []byte(`{"rate":1}`) }},
-		{name: "unknown work", reason: member.DeclineUnsupported, tr: &fake{}, change: func(o *wire.Order) { o.Work = wire.WorkInit }},
+		{name: "the trainer fails", reason: wire.DeclineFailed, tr: &fake{err: errors.New("no memory")}},
+		{name: "the trainer panics", reason: wire.DeclineFailed, tr: &fake{panics: true}},
+		{name: "the trainer changes the base", reason: wire.DeclineFailed, tr: &fake{spoil: true}},
+		{name: "not finite", reason: wire.DeclineNotFinite, tr: &fake{nan: true}},
+		{name: "no data", reason: wire.DeclineNoData, tr: &fake{rows: -1}},
+		{name: "unknown setting", reason: wire.DeclineSetting, tr: &fake{known: []string{"lr"}}, change: func(o *wire.Order) { o.Settings = []byte(`{"lr":1,"lrr":1}`) }},
+		{name: "bad settings", reason: wire.DeclineFailed, tr: &fake{}, change: func(o *wire.Order) { o.Settings = []byte(`{"rate":1}`) }},
+		{name: "unknown work", reason: wire.DeclineUnsupported, tr: &fake{}, change: func(o *wire.Order) { o.Work = wire.WorkInit }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -252,7 +252,7 @@ func TestDecline(t *testing.T) {
 				if d, ok := m.(wire.Decline); !ok || d.Reason != c.reason || hd.Round != 1 || hd.Base != base.ContentID() {
 					t.Fatalf("%+v %+v, want a decline for %s", hd, m, c.reason)
 				}
-				if d := m.(wire.Decline); d.Reason == member.DeclineSetting && (d.Detail != "lrr, nearest lr" || c.tr.trained.Load() > 0) {
+				if d := m.(wire.Decline); d.Reason == wire.DeclineSetting && (d.Detail != "lrr, nearest lr" || c.tr.trained.Load() > 0) {
 					t.Errorf("%+v, trained %d times", d, c.tr.trained.Load())
 				}
 				h.wantPhase(PhaseError)
@@ -275,7 +275,7 @@ func TestTooLarge(t *testing.T) {
 		h.model(0, base)
 		h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) { o.PartSize = wire.MinPart })
 		_, m, _ := h.update()
-		if d, ok := m.(wire.Decline); !ok || d.Reason != member.DeclineTooLarge || !strings.Contains(d.Detail, "249 parts, a message may have 4096") {
+		if d, ok := m.(wire.Decline); !ok || d.Reason != wire.DeclineTooLarge || !strings.Contains(d.Detail, "249 parts, a message may have 4096") {
 			t.Fatalf("%T %+v", m, m)
 		}
 	})
@@ -295,7 +295,7 @@ func TestStatisticsAndEvaluate(t *testing.T) {
 		if n, err := u.Tensors.Float64s("n"); err != nil || !slices.Equal(n, []float64{10, 9}) || len(u.Metrics) != 0 {
 			t.Fatalf("%+v, %v", u, err)
 		}
-		h.reply(wire.Settled{Round: 1, Content: u.Content(), Verdict: member.VerdictCounted})
+		h.reply(wire.Settled{Round: 1, Content: u.Content(), Verdict: verdict.Counted.String()})
 		h.forget()
 		h.order(2, 1, wire.WorkEvaluate, base)
 		_, m, _ = h.update()

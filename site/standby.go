@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,8 +17,11 @@ import (
 type standby struct{ member.Wait }
 
 func (w standby) Error() string {
-	return "site: another process, on host " + w.Host + ", speaks for this member path"
+	return "site: another process, on host " + w.host() + ", speaks for this member path"
 }
+
+// host is where the other process runs.
+func (w standby) host() string { return cmp.Or(w.Host, "unknown") }
 
 // Times between two looks whether the other process is gone.
 const (
@@ -33,9 +37,9 @@ func (w standby) wait(ctx context.Context, cfg Config, times int) bool {
 	if _, err := io.ReadFull(cfg.Rand, r[:]); err == nil {
 		d += d * time.Duration(r[0]) / 2560 // up to a tenth: two that wait do not come together
 	}
-	cfg.Log.Error().Str("member", cfg.Member).Str("other_host", w.Host).Stringer("wait", d.Round(time.Second)).
+	cfg.Log.Error().Str("member", cfg.Member).Str("other_host", w.host()).Stringer("wait", d.Round(time.Second)).
 		Msg("another process speaks for this member path; this one waits until that one is silent. End one of them. " + onePath)
-	cfg.Monitor.stand(w.Host)
+	cfg.Monitor.stand(w.host())
 	defer cfg.Monitor.stand("")
 	t := time.NewTimer(d)
 	defer t.Stop()

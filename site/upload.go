@@ -34,7 +34,7 @@ type partSent struct {
 
 // onGrant gives a grant to the sender of its upload. The machine has found it to
 // be for an entry of the outbox, by this aggregator.
-func (s *site) onGrant(t *task, g member.Grant) error {
+func (s *site) onGrant(t *task, g member.Granted) error {
 	up := t.upload
 	if up == nil || up.round != g.Round || up.key != g.Blob {
 		offer, err := s.offered(t, g.Round)
@@ -44,11 +44,7 @@ func (s *site) onGrant(t *task, g member.Grant) error {
 		up = &upload{round: g.Round, offer: offer, key: offer.Blob.Key(), sender: transfer.NewSender(offer.Blob)}
 		t.upload = up
 	}
-	ranges := make([]wire.Range, 0, len(g.Ranges))
-	for _, r := range g.Ranges {
-		ranges = append(ranges, wire.Range(r))
-	}
-	if up.sender.Grant(s.now(), g.Epoch, wire.Grant{Round: g.Round, Seq: g.Seq, Blob: up.key, Ranges: ranges}) {
+	if up.sender.Grant(s.now(), g.Epoch, g.Grant) {
 		t.behind = true
 	}
 	return nil

@@ -42,7 +42,7 @@ func work(ctx context.Context, t *task, d disk, j member.Job, path string) (r re
 	defer func() {
 		if p := recover(); p != nil {
 			r.tensors, r.metrics = nil, nil
-			r.reason, r.detail, r.stack = member.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
+			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
 	err := r.do(ctx, d, j, path)
@@ -51,9 +51,9 @@ func work(ctx context.Context, t *task, d disk, j member.Job, path string) (r re
 	case errors.Is(err, errNoModel):
 		r.err = err
 	case errors.Is(err, errNotFinite):
-		r.reason, r.detail = member.DeclineNotFinite, err.Error()
+		r.reason, r.detail = wire.DeclineNotFinite, err.Error()
 	default:
-		r.reason, r.detail = member.DeclineFailed, err.Error()
+		r.reason, r.detail = wire.DeclineFailed, err.Error()
 	}
 	return r
 }
@@ -73,7 +73,7 @@ func (r *result) do(ctx context.Context, d disk, j member.Job, path string) erro
 		return err
 	}
 	r.samples, r.data = t.Trainer.Samples(), dataOf(t.Trainer)
-	if j.Work == member.WorkStatistics {
+	if j.Work == wire.WorkStatistics {
 		s, err := t.Trainer.(trainer.Statistician).Statistics(ctx, tj)
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (r *result) do(ctx context.Context, d disk, j member.Job, path string) erro
 	if id != j.Base {
 		return fmt.Errorf("%w: another is stored", errNoModel)
 	}
-	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == member.WorkEvaluate {
+	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == wire.WorkEvaluate {
 		return err
 	}
 	seed := maphash.MakeSeed()

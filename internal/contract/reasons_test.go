@@ -42,7 +42,7 @@ func TestReasons(t *testing.T) {
 	want := map[string][]string{
 		"Refusals":           refusals,
 		"Verdicts":           verdicts,
-		"Declines":           append(prefixed(t, "internal/member", "Decline"), prefixed(t, "internal/member", "declineSchema")...),
+		"Declines":           prefixed(t, "wire", "Decline"),
 		"Errors of a site":   append(siteErrors(t, "site"), siteErrors(t, "internal/member")...),
 		"Events":             append(texts(wordsOf(t, reflect.TypeFor[round.FactKind]())), "summary"),
 		"Ends of an attempt": texts(wordsOf(t, reflect.TypeFor[round.Close]())),

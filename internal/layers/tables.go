@@ -26,7 +26,7 @@ var layers = map[string]layer{
 	"cmd":                 {imports: []string{"..."}},
 
 	"internal/round":    {imports: []string{"topics", "model", "wire", "internal/verdict"}, pure: true},
-	"internal/member":   {imports: []string{"model", "wire"}, pure: true},
+	"internal/member":   {imports: []string{"model", "wire", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words

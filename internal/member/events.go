@@ -1,7 +1,6 @@
 package member
 
 import (
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -27,10 +26,14 @@ type (
 	// Replied is a verified reply; Epoch is that of its header.
 	Replied struct {
 		Epoch uint64
-		Reply Reply
+		Reply wire.Reply
 	}
-	// Recorded is the head of a record.
-	Recorded struct{ Head Head }
+	// Recorded is the verified head of a record.
+	Recorded struct {
+		Round   uint64
+		Verdict string
+		Counted func(index uint32) bool // whether a member's update is in the sum
+	}
 	// Began says that the job has the trainer.
 	Began struct{ ID uint64 }
 	// Finished says that the job has ended; Reason is "" when its result is at hand,
@@ -79,72 +82,6 @@ func (EntryLost) isEvent()    {}
 func (PartTaken) isEvent()    {}
 func (HoursChanged) isEvent() {}
 
-// Reply is an answer of the aggregator to this member.
-type Reply interface{ isReply() }
-
-type (
-	// Welcome gives the member its index and the first order that it may answer.
-	Welcome struct {
-		Index       uint32
-		FromRound   uint64
-		FromAttempt uint32
-	}
-	// Receipt says that an update is accepted; a zero Content is a decline noted.
-	Receipt struct {
-		Round   uint64
-		Attempt uint32
-		Content model.Hash
-	}
-	// Settled says what became of an update of an older round.
-	Settled struct {
-		Round   uint64
-		Content model.Hash
-		Verdict string
-	}
-	// Refusal says why not; a zero Content is about no entry.
-	Refusal struct {
-		Round   uint64
-		Attempt uint32
-		Content model.Hash
-		Reason  string
-		Detail  string
-		Counter uint64
-	}
-	// Superseded says that this instance must end: a newer one speaks for the member.
-	Superseded struct{ Instance wire.Nonce }
-	// Standby says that this instance must leave: another process, on another disk,
-	// speaks for the member.
-	Standby struct {
-		Instance wire.Nonce
-		WaitMS   uint64
-		Host     string
-	}
-	// Waiting says that the offer is known; its turn comes later.
-	Waiting struct {
-		Round   uint64
-		Content model.Hash
-		Ahead   uint32
-	}
-	// Grant says that parts of an offered update may be sent. Epoch is that of the
-	// reply's header, put in by the machine.
-	Grant struct {
-		Epoch  uint64
-		Round  uint64
-		Seq    uint64
-		Blob   wire.BlobKey
-		Ranges []Span
-	}
-)
-
-func (Welcome) isReply()    {}
-func (Receipt) isReply()    {}
-func (Settled) isReply()    {}
-func (Refusal) isReply()    {}
-func (Superseded) isReply() {}
-func (Standby) isReply()    {}
-func (Waiting) isReply()    {}
-func (Grant) isReply()      {}
-
 // Step takes one event at time now. Time that goes backwards is taken as
 // standing still for what is already armed.
 func (m *Machine) Step(now ms, ev Event) {
@@ -169,7 +106,7 @@ func (m *Machine) Step(now ms, ev Event) {
 	case Replied:
 		m.onReply(e.Epoch, e.Reply)
 	case Recorded:
-		m.onRecord(e.Head)
+		m.onRecord(e)
 	case Began:
 		m.running = m.job != nil && m.job.ID == e.ID
 	case Finished:

@@ -44,7 +44,7 @@ type Machine struct {
 	order     *Order // the order obeyed in this life; nil until one arrived
 	halted    bool   // two orders under one stamp and one instance (S-6)
 	shut      bool   // outside of the hours of parts (S-28)
-	head      Head   // the last record seen
+	head      head   // the last record seen
 	have      Stored // the model at hand
 	entries   []*Entry
 	job       *Job
@@ -87,7 +87,7 @@ type Ready struct {
 	Seal   *Seal       // put the finished job's result into the outbox, answer EntryStored or Unsealed
 	Reseal *Reseal     // seal an entry anew, answer EntryStored, EntryStuck or EntryLost
 	Pull   *model.Hash // the one model to be pulled from now on, zero: none
-	Grants []Grant     // parts of entries may be sent
+	Grants []Granted   // parts of entries may be sent
 	Send   []Send
 	Ask    []Ask // retained topics to be subscribed to once more
 	Start  *Job
@@ -97,10 +97,22 @@ type Ready struct {
 	Wake   ms     // when the next Tick is wanted, 0: never
 }
 
+// Granted is a grant of an aggregator's epoch.
+type Granted struct {
+	Epoch uint64
+	wire.Grant
+}
+
+// head is what is kept of a record's head.
+type head struct {
+	Round   uint64
+	Verdict string
+}
+
 // Seal asks for an envelope around the result of job ID.
 type Seal struct {
 	ID       uint64
-	Stamp    Stamp
+	Stamp    wire.Stamp
 	Base     model.Hash
 	Schema   model.Hash
 	Work     string
@@ -137,7 +149,7 @@ type (
 	// SendJoin is a join with its counter and the highest order seen.
 	SendJoin struct {
 		Counter uint64
-		Seen    Stamp
+		Seen    wire.Stamp
 	}
 	// SendAgain is the last join, the same bytes: the process is there.
 	SendAgain struct{}
@@ -145,7 +157,7 @@ type (
 	SendEntry struct{ Round uint64 }
 	// SendDecline says that nothing will come for an order.
 	SendDecline struct {
-		Stamp  Stamp
+		Stamp  wire.Stamp
 		Base   model.Hash
 		Schema model.Hash
 		Reason string
@@ -192,7 +204,7 @@ func (m *Machine) Ready() Ready {
 func (m *Machine) save() { m.dirty = true }
 
 // Seen is the highest order obeyed.
-func (m *Machine) Seen() Stamp { return m.st.Seen }
+func (m *Machine) Seen() wire.Stamp { return m.st.Seen }
 
 // Have is the model at hand.
 func (m *Machine) Have() Stored { return m.have }
@@ -217,6 +229,3 @@ func (m *Machine) Entry(round uint64) (Entry, bool) {
 	}
 	return *e, true
 }
-
-// Counted reports whether this member is in a set of member indices.
-func (m *Machine) Counted(has func(index uint32) bool) bool { return m.st.Welcomed && has(m.st.Index) }

@@ -95,10 +95,10 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 		s.have = Stored{}
 		return ModelLost{}, true
 	case "record":
-		return Recorded{Head{
-			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)),
-			Verdict: arg(d, "verdict", "committed"), Counted: has(d, "counted"),
-		}}, true
+		return Recorded{
+			Round: number(t, d, "round", 1), Verdict: arg(d, "verdict", "committed"),
+			Counted: func(uint32) bool { return has(d, "counted") },
+		}, true
 	case "began":
 		return Began{number(t, d, "job", 1)}, true
 	case "finished":
@@ -108,7 +108,7 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	case "stored":
 		e := Entry{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", WorkTrain), Content: content(arg(d, "content", "u")), Blob: wire.BlobKey(named(arg(d, "blob", ""))),
+			Work: arg(d, "work", wire.WorkTrain), Content: content(arg(d, "content", "u")), Blob: wire.BlobKey(named(arg(d, "blob", ""))),
 			PartSize: uint32(number(t, d, "part-size", 0)),
 		}
 		s.box[e.Round] = e
@@ -130,45 +130,47 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 
 func (s *script) order(t *testing.T, d *datadriven.TestData) Order {
 	o := Order{
-		Stamp: Stamp{number(t, d, "epoch", 1), number(t, d, "round", 1), uint32(number(t, d, "attempt", 1))},
+		Stamp: wire.Stamp{Epoch: number(t, d, "epoch", 1), Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1))},
 		Base:  content(arg(d, "base", "a")), Schema: model.Hash(hash(arg(d, "schema", "s"))),
-		Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", WorkTrain),
-		ValidFrom: uint32(number(t, d, "valid-from", 1)), Pace: ms(number(t, d, "pace", 0)),
-		Threshold: number(t, d, "threshold", ^uint64(0)), PartSize: uint32(number(t, d, "part-size", 0)),
+		Order: wire.Order{
+			Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", wire.WorkTrain),
+			ValidFrom: uint32(number(t, d, "valid-from", 1)), PaceMS: number(t, d, "pace", 0),
+			SampleThreshold: number(t, d, "threshold", wire.SampleAll), PartSize: uint32(number(t, d, "part-size", 0)),
+			SampleSeed: named(arg(d, "sample", "")),
+		},
 	}
-	o.Sample = named(arg(d, "sample", ""))
 	o.Hash = hash(fmt.Sprint(o.Stamp, o.Work, [16]byte(o.Instance), arg(d, "bytes", "")))
 	return o
 }
 
-func (s *script) reply(t *testing.T, d *datadriven.TestData) Reply {
+func (s *script) reply(t *testing.T, d *datadriven.TestData) wire.Reply {
 	round, attempt, id := number(t, d, "round", 1), uint32(number(t, d, "attempt", 1)), model.Hash{}
 	if v := arg(d, "content", "u"); v != "none" {
 		id = content(v)
 	}
 	switch d.Cmd {
 	case "welcome":
-		return Welcome{Index: 3, FromRound: number(t, d, "from", 1), FromAttempt: attempt}
+		return wire.Welcome{Index: 3, FromRound: number(t, d, "from", 1), FromAttempt: attempt}
 	case "receipt":
-		return Receipt{Round: round, Attempt: attempt, Content: id}
+		return wire.Receipt{Round: round, Attempt: attempt, Content: id}
 	case "settled":
-		return Settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
+		return wire.Settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
 	case "refusal":
-		return Refusal{
+		return wire.RefusalReply{
 			Round: round, Attempt: attempt, Content: id, Reason: arg(d, "reason", ""), Detail: arg(d, "detail", ""),
 			Counter: number(t, d, "counter", 0),
 		}
 	case "waiting":
-		return Waiting{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
+		return wire.Wait{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
 	case "grant":
-		return Grant{
+		return wire.Grant{
 			Round: round, Seq: number(t, d, "seq", 1), Blob: wire.BlobKey(named(arg(d, "blob", "b"))),
-			Ranges: []Span{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
+			Ranges: []wire.Range{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
 		}
 	case "standby":
-		return Standby{Instance: named(arg(d, "instance", "me")), WaitMS: number(t, d, "wait", 90_000), Host: "A"}
+		return wire.Standby{Instance: named(arg(d, "instance", "me")), WaitMS: number(t, d, "wait", 90_000), Host: "A"}
 	case "superseded":
-		return Superseded{Instance: named(arg(d, "instance", "me"))}
+		return wire.Superseded{Instance: named(arg(d, "instance", "me"))}
 	}
 	return nil
 }

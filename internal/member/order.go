@@ -2,8 +2,6 @@ package member
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/fedmq/fedmq/model"
@@ -75,14 +73,10 @@ func (m *Machine) fallen(o Order) {
 	m.trouble = fmt.Sprintf("order %s ignored: round %d was seen; the aggregator runs on an older copy of its data", o.Stamp, m.st.Seen.Round)
 }
 
-func (s Stamp) String() string {
-	return fmt.Sprintf("(epoch %d, round %d, attempt %d)", s.Epoch, s.Round, s.Attempt)
-}
-
 // due reports what the order in force asks of this member, if anything.
 func (m *Machine) due() (Key, bool) {
 	o := m.order
-	if o == nil || m.halted || o.Work == WorkNone || !m.takesPart() || m.roundOver() {
+	if o == nil || m.halted || o.Work == wire.WorkNone || !m.takesPart() || m.roundOver() {
 		return Key{}, false
 	}
 	return o.key(), true
@@ -95,20 +89,7 @@ func (m *Machine) takesPart() bool {
 	if !m.st.Welcomed || o.Round < m.st.FromRound || o.Round == m.st.FromRound && o.Attempt < m.st.FromAttempt {
 		return false
 	}
-	return drawn(o.Sample, o.Threshold, m.cfg.Path)
-}
-
-// drawAll is the threshold that asks every welcomed site.
-const drawAll = ^uint64(0)
-
-// drawn reports whether a member is in the sample of an order (R-11, S-8): the
-// first eight bytes, big endian, of SHA-256(seed || path) are below threshold.
-func drawn(seed wire.Nonce, threshold uint64, path string) bool {
-	if threshold == drawAll {
-		return true
-	}
-	h := sha256.Sum256(append(seed[:], path...))
-	return binary.BigEndian.Uint64(h[:8]) < threshold
+	return wire.Sampled(o.SampleSeed, o.SampleThreshold, m.cfg.Path)
 }
 
 // roundOver reports whether the order's round has been committed.
@@ -116,11 +97,8 @@ func (m *Machine) roundOver() bool {
 	return m.head.Verdict != "" && m.head.Verdict != verdictAbandoned && m.head.Round == m.order.Round
 }
 
-// Verdicts in a record's head and in settled.
-const (
-	verdictAbandoned = "abandoned"
-	VerdictCounted   = "counted"
-)
+// verdictAbandoned is the verdict in the head of a record whose round is opened again.
+const verdictAbandoned = "abandoned"
 
 // decide compares what is wanted with what is under way. It runs after every
 // event, so that no order of events can leave work undone.
@@ -152,16 +130,16 @@ func (m *Machine) decide() {
 		// Done with this work. What was refused for good is said again for
 		// each attempt, so that nobody waits for it.
 		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
-			m.say(DeclineRefused, m.st.Over.Verdict)
+			m.say(wire.DeclineRefused, m.st.Over.Verdict)
 		}
 	case !m.able(o.Work):
-		m.say(DeclineUnsupported, "work "+o.Work)
+		m.say(wire.DeclineUnsupported, "work "+o.Work)
 	case m.have.Content != o.Base:
 		if !m.fetching.on {
 			m.fetching.set(m.now+jitter(m.cfg.Rand, modelFirst), 2*modelFirst)
 		}
 	case m.have.Schema != o.Schema:
-		m.say(declineSchema, "the base model has another schema than the order")
+		m.say(wire.DeclineSchema, "the base model has another schema than the order")
 	default:
 		m.fetching = timer{}
 		m.start()
@@ -180,9 +158,9 @@ func (m *Machine) wants() model.Hash {
 // able reports whether the trainer can do a kind of work.
 func (m *Machine) able(work string) bool {
 	switch work {
-	case WorkTrain, WorkEvaluate: // without an evaluator there are no metrics to tell
+	case wire.WorkTrain, wire.WorkEvaluate: // without an evaluator there are no metrics to tell
 		return true
-	case WorkStatistics:
+	case wire.WorkStatistics:
 		return m.cfg.Statistics
 	}
 	return false
@@ -220,18 +198,6 @@ func (m *Machine) giveUp(reason, detail string) {
 	m.job, m.running, m.sealing = nil, false, false
 	m.say(reason, detail)
 }
-
-// Reasons of a decline.
-const (
-	DeclineRefused     = "refused"         // an update for this work was refused for good
-	DeclineUnsupported = "unsupported"     // the trainer cannot do this work
-	declineSchema      = "schema_mismatch" // order and model do not fit
-	DeclineNoData      = "no_data"         // no training rows
-	DeclineSetting     = "unknown_setting" // the trainer does not know a setting of the order
-	DeclineFailed      = "trainer_failed"  // the trainer returned an error
-	DeclineNotFinite   = "not_finite"      // the trained model is not finite
-	DeclineTooLarge    = "too_large"       // the update's offer does not fit one part
-)
 
 // say declines the order in force.
 func (m *Machine) say(reason, detail string) {

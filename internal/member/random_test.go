@@ -42,7 +42,7 @@ type world struct {
 	pull model.Hash
 
 	counter uint64
-	seen    Stamp
+	seen    wire.Stamp
 	trained map[trainedKey]bool // results that reached the outbox, by the valid_from they were made under
 }
 
@@ -67,14 +67,14 @@ func (w *world) order() Order {
 	// round, rounds and attempts only grow. All follows from the number, as
 	// orders do not change.
 	i := w.r.Uint32N(16)
-	o := Order{Stamp: Stamp{1 + uint64(i)/6, 1 + uint64(i)/4, 1 + i%4}, Threshold: drawAll}
+	o := Order{Stamp: wire.Stamp{Epoch: 1 + uint64(i)/6, Round: 1 + uint64(i)/4, Attempt: 1 + i%4}, Order: wire.Order{SampleThreshold: wire.SampleAll}}
 	o.Base = content(string(rune('a' + o.Round)))
-	o.Work = []string{WorkTrain, WorkTrain, WorkEvaluate, WorkStatistics, WorkNone}[(o.Round+uint64(o.Attempt))%5]
+	o.Work = []string{wire.WorkTrain, wire.WorkTrain, wire.WorkEvaluate, wire.WorkStatistics, wire.WorkNone}[(o.Round+uint64(o.Attempt))%5]
 	if o.Round == 2 {
-		o.Work = WorkTrain // with attempts that differ in nothing else
+		o.Work = wire.WorkTrain // with attempts that differ in nothing else
 	}
 	o.ValidFrom = 1 + o.Attempt/3*2
-	o.Pace = ms(o.Round) * 100
+	o.PaceMS = o.Round * 100
 	o.PartSize = []uint32{9000, 5000, 7000}[i%3]
 	o.Hash = model.Hash(hash(o.String()))
 	return o
@@ -89,9 +89,9 @@ func (w *world) event() {
 	var ev Event = Tick{}
 	switch w.r.IntN(20) {
 	case 16:
-		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Waiting{Round: round, Content: id, Ahead: w.r.Uint32N(3)}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: wire.Wait{Round: round, Content: id, Ahead: w.r.Uint32N(3)}}
 	case 17, 18:
-		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Grant{Round: round, Blob: blobOf(5000 + 2000*w.r.Uint32N(3)), Seq: w.r.Uint64()}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: wire.Grant{Round: round, Blob: blobOf(5000 + 2000*w.r.Uint32N(3)), Seq: w.r.Uint64()}}
 	case 19:
 		ev = PartTaken{round}
 		if w.r.IntN(8) == 0 {
@@ -114,18 +114,19 @@ func (w *world) event() {
 		w.have = Stored{Content: content(string(rune('a' + round)))}
 		ev = ModelStored{w.have}
 	case 8:
-		ev = Replied{Epoch: 3, Reply: Welcome{FromRound: 1, FromAttempt: 1}}
+		ev = Replied{Epoch: 3, Reply: wire.Welcome{FromRound: 1, FromAttempt: 1}}
 	case 9:
-		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Receipt{Round: round, Attempt: 1, Content: id}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: wire.Receipt{Round: round, Attempt: 1, Content: id}}
 	case 10:
-		ev = Replied{Epoch: w.r.Uint64N(4), Reply: Settled{Round: round, Content: id, Verdict: VerdictCounted}}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: wire.Settled{Round: round, Content: id, Verdict: "counted"}}
 	case 11:
-		ev = Replied{Epoch: 3, Reply: Refusal{
+		ev = Replied{Epoch: 3, Reply: wire.RefusalReply{
 			Round: round, Content: id, Counter: w.r.Uint64N(1 << 20),
 			Reason: w.pick("conflict", "not_in_cohort", "bad_signature", "unknown_member", "old_counter", "of_tomorrow"),
 		}}
 	case 12:
-		ev = Recorded{Head{Round: round, Verdict: w.pick("committed", verdictAbandoned), Counted: w.r.IntN(2) == 0}}
+		counted := w.r.IntN(2) == 0
+		ev = Recorded{Round: round, Verdict: w.pick("committed", verdictAbandoned), Counted: func(uint32) bool { return counted }}
 	default:
 		if w.job != nil {
 			ev = w.jobEvent()
@@ -141,7 +142,7 @@ func (w *world) jobEvent() Event {
 		return Began{id}
 	case 1:
 		w.job = nil
-		return Finished{ID: id, Reason: DeclineFailed}
+		return Finished{ID: id, Reason: wire.DeclineFailed}
 	case 2:
 		w.have = Stored{}
 		return ModelLost{}
@@ -239,7 +240,7 @@ func (w *world) pulls(told *model.Hash) {
 	if w.pull.IsZero() {
 		return
 	}
-	if o := w.m.order; o == nil || w.pull != o.Base || w.have.Content == o.Base || o.Work == WorkNone || !w.disk.Welcomed {
+	if o := w.m.order; o == nil || w.pull != o.Base || w.have.Content == o.Base || o.Work == wire.WorkNone || !w.disk.Welcomed {
 		w.t.Errorf("seed %d: pulls %v under %+v", w.seed, w.pull, o)
 	}
 }
@@ -249,7 +250,7 @@ func (w *world) started(j Job) {
 	if w.job != nil {
 		w.t.Errorf("seed %d: two jobs", w.seed)
 	}
-	if j.Base != w.have.Content || o.Work == WorkNone || !w.disk.Welcomed {
+	if j.Base != w.have.Content || o.Work == wire.WorkNone || !w.disk.Welcomed {
 		w.t.Errorf("seed %d: job %+v without model, order or welcome", w.seed, j)
 	}
 	if w.trained[trainedKey{o.key(), o.ValidFrom}] {

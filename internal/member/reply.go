@@ -3,19 +3,20 @@ package member
 import (
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
 // onReply takes an answer. One of an earlier epoch than that of the order in
 // force is a replay, or late: it is ignored (S-12).
-func (m *Machine) onReply(epoch uint64, r Reply) {
+func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 	if epoch < m.st.Seen.Epoch {
 		return
 	}
 	m.unheard = 0
 	switch r := r.(type) {
-	case Welcome:
+	case wire.Welcome:
 		m.joining = timer{}
 		if !m.beating.on {
 			m.beat()
@@ -27,30 +28,30 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 			m.st = now
 			m.save()
 		}
-	case Receipt:
+	case wire.Receipt:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
 			e.answered = true
 		}
 		m.answerDecline(r.Round, r.Content)
-	case Settled:
+	case wire.Settled:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
 			m.settle(e, r.Verdict, false)
 		}
 		m.answerDecline(r.Round, r.Content)
-	case Refusal:
+	case wire.RefusalReply:
 		m.onRefusal(r)
-	case Waiting:
+	case wire.Wait:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content && m.sendable(e) {
 			e.ahead = r.Ahead
 			m.putOff(e)
 		}
-	case Grant:
+	case wire.Grant:
 		m.onGrant(epoch, r)
-	case Superseded:
+	case wire.Superseded:
 		if r.Instance == m.cfg.Instance {
 			m.out.Stop = "another process took over"
 		}
-	case Standby:
+	case wire.Standby:
 		if r.Instance == m.cfg.Instance {
 			m.out.Wait = &Wait{For: ms(min(r.WaitMS, uint64(mostWait))), Host: r.Host} // #nosec G115 -- at most mostWait
 		}
@@ -59,15 +60,14 @@ func (m *Machine) onReply(epoch uint64, r Reply) {
 
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
-func (m *Machine) onGrant(epoch uint64, g Grant) {
+func (m *Machine) onGrant(epoch uint64, g wire.Grant) {
 	if g.Blob == (wire.BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected || m.shut {
 		return
 	}
 	e := m.entry(g.Round)
 	e.ahead = 0
 	m.putOff(e)
-	g.Epoch = epoch
-	m.out.Grants = append(m.out.Grants, g)
+	m.out.Grants = append(m.out.Grants, Granted{epoch, g})
 }
 
 // Uploads reports whether the entry of a round is still to be sent in these
@@ -88,11 +88,12 @@ func (m *Machine) answerDecline(round uint64, content model.Hash) {
 }
 
 // onRefusal sorts a refusal by its reason (S-13).
-func (m *Machine) onRefusal(r Refusal) {
+func (m *Machine) onRefusal(r wire.RefusalReply) {
+	why, _ := verdict.Parse(r.Reason) // None: of a later version
 	e := m.entry(r.Round)
 	about := fmt.Sprintf("round %d", r.Round)
 	switch {
-	case r.Reason == reasonOldCounter:
+	case why == verdict.OldCounter:
 		if r.Counter >= m.st.Counter && m.joining.on {
 			m.st.Counter = r.Counter
 			m.save()
@@ -100,7 +101,7 @@ func (m *Machine) onRefusal(r Refusal) {
 		}
 		return
 	case e != nil && !r.Content.IsZero() && e.Content == r.Content && e.Attempt == r.Attempt:
-		switch refusals[r.Reason] {
+		switch refusals[why] {
 		case refusedForGood:
 			m.settle(e, r.Reason, true)
 		case refusedLapsed:
@@ -119,7 +120,7 @@ func (m *Machine) onRefusal(r Refusal) {
 	default:
 		return
 	}
-	if r.Reason == reasonUnknownMember && !m.joining.on {
+	if why == verdict.UnknownMember && !m.joining.on {
 		m.joining.set(m.now+jitter(m.cfg.Rand, joinFirst), 2*joinFirst)
 	}
 	m.trouble = fmt.Sprintf("%s refused: %s", about, r.Reason)
@@ -127,12 +128,6 @@ func (m *Machine) onRefusal(r Refusal) {
 		m.trouble += ": " + r.Detail
 	}
 }
-
-// Reasons of a refusal that the machine tells apart.
-const (
-	reasonOldCounter    = "old_counter"
-	reasonUnknownMember = "unknown_member"
-)
 
 // What a refusal means for the envelope it is about.
 const (
@@ -142,18 +137,18 @@ const (
 	refusedLapsed         // the order that lets it lapse is on its way, or asks for no work
 )
 
-var refusals = map[string]int{
-	"malformed": refusedForGood, "too_large": refusedForGood, reasonUnknownMember: refusedForNow,
-	"bad_signature": refusedForNow, "wrong_topic": refusedForGood, "future_round": refusedForNow,
-	"stale_round": refusedLapsed, "wrong_base": refusedForGood, "schema_mismatch": refusedForGood,
-	"not_finite": refusedForGood, "out_of_range": refusedForGood, "norm_outlier": refusedForGood,
-	"conflict": refusedForGood, "not_in_cohort": refusedAttempt, "budget_exhausted": refusedForGood,
+var refusals = map[verdict.Reason]int{
+	verdict.Malformed: refusedForGood, verdict.TooLarge: refusedForGood, verdict.UnknownMember: refusedForNow,
+	verdict.BadSignature: refusedForNow, verdict.WrongTopic: refusedForGood, verdict.FutureRound: refusedForNow,
+	verdict.StaleRound: refusedLapsed, verdict.WrongBase: refusedForGood, verdict.SchemaMismatch: refusedForGood,
+	verdict.NotFinite: refusedForGood, verdict.OutOfRange: refusedForGood, verdict.NormOutlier: refusedForGood,
+	verdict.Conflict: refusedForGood, verdict.NotInCohort: refusedAttempt, verdict.BudgetExhausted: refusedForGood,
 }
 
 // onRecord takes a record's head: it settles the entry of its round, unless
 // the round was abandoned and will be opened again (S-15).
-func (m *Machine) onRecord(h Head) {
-	m.head = h
+func (m *Machine) onRecord(h Recorded) {
+	m.head.Round, m.head.Verdict = h.Round, h.Verdict
 	if h.Verdict == verdictAbandoned {
 		return
 	}
@@ -161,9 +156,9 @@ func (m *Machine) onRecord(h Head) {
 	if e == nil {
 		return
 	}
-	verdict := "not counted"
-	if h.Counted {
-		verdict = VerdictCounted
+	said := "not counted"
+	if m.st.Welcomed && h.Counted(m.st.Index) {
+		said = verdict.Counted.String()
 	}
-	m.settle(e, verdict, false)
+	m.settle(e, said, false)
 }

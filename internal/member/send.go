@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/fedmq/fedmq/wire"
 )
 
 // onStored takes an entry that is in the outbox now.
@@ -43,17 +45,17 @@ func (m *Machine) arm(e *Entry) {
 
 // offset spreads the members over the pace: SHA-256(path, order) mod pace.
 func (m *Machine) offset(o *Order) ms {
-	if o.Pace <= 0 {
+	if o.PaceMS == 0 {
 		return 0
 	}
 	h := sha256.New()
 	h.Write([]byte(m.cfg.Path))
 	h.Write(o.Hash[:])
-	return ms(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(o.Pace))
+	return ms(binary.BigEndian.Uint64(h.Sum(nil)) % o.PaceMS)
 }
 
 // patience is the first pause before something unanswered is sent again.
-func (m *Machine) patience(o *Order) ms { return min(max(sendFirst, 2*o.Pace), repeatMost) }
+func (m *Machine) patience(o *Order) ms { return min(max(sendFirst, 2*ms(o.PaceMS)), repeatMost) }
 
 func (m *Machine) entry(round uint64) *Entry {
 	for _, e := range m.entries {
@@ -148,8 +150,8 @@ func (m *Machine) act() {
 // beat puts the next sign of life off by a heartbeat, +-20 %.
 func (m *Machine) beat() {
 	every := beatEvery
-	if m.order != nil && m.order.Heartbeat > 0 {
-		every = min(max(m.order.Heartbeat, leastBeat), mostWait)
+	if m.order != nil && m.order.HeartbeatMS > 0 {
+		every = min(max(ms(m.order.HeartbeatMS), leastBeat), mostWait)
 	}
 	m.beating.set(m.now+every*4/5+m.cfg.Rand.Int64N(every*2/5), every)
 }
@@ -205,7 +207,7 @@ func (m *Machine) onStuck(ev EntryStuck) {
 	}
 	e.stuck = true
 	if k, ok := m.due(); ok && e.usable(m.order) && k.Round == e.Round && m.decline == nil {
-		m.say(DeclineTooLarge, ev.Detail)
+		m.say(wire.DeclineTooLarge, ev.Detail)
 	}
 }
 

@@ -1,23 +1,9 @@
 package member
 
 import (
-	"cmp"
-
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
-
-// Stamp orders orders: a site obeys the highest it has seen (S-5).
-type Stamp struct {
-	Epoch   uint64
-	Round   uint64
-	Attempt uint32
-}
-
-// Compare orders stamps by epoch, then round, then attempt.
-func (s Stamp) Compare(o Stamp) int {
-	return cmp.Or(cmp.Compare(s.Epoch, o.Epoch), cmp.Compare(s.Round, o.Round), cmp.Compare(s.Attempt, o.Attempt))
-}
 
 // Key names a piece of work: an order with the same key asks for nothing new.
 type Key struct {
@@ -26,31 +12,13 @@ type Key struct {
 	Work  string
 }
 
-// Kinds of work in an order.
-const (
-	WorkTrain      = "train"
-	WorkEvaluate   = "evaluate"
-	WorkStatistics = "statistics"
-	WorkNone       = "none"
-)
-
-// Order is a verified order as far as the site acts on it.
+// Order is a verified order: what it says, and what its header does.
 type Order struct {
-	Stamp
-	Base      model.Hash
-	Schema    model.Hash
-	Hash      model.Hash // of what the order signs
-	Instance  wire.Nonce // of the aggregator
-	Work      string
-	ValidFrom uint32 // updates of earlier attempts have lapsed
-	Pace      ms
-	Heartbeat ms
-	Cohort    uint32
-	Sample    wire.Nonce // seed of the draw
-	Threshold uint64     // of the draw, drawAll: everybody is in
-	Settings  string
-	Seed      uint64
-	PartSize  uint32
+	wire.Stamp
+	wire.Order
+	Base   model.Hash
+	Schema model.Hash
+	Hash   model.Hash // of what the order signs
 }
 
 func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Work} }
@@ -58,7 +26,7 @@ func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Wor
 // State is what a member keeps of a task, durable before anything is sent that
 // depends on it.
 type State struct {
-	Seen         Stamp      // highest order obeyed
+	Seen         wire.Stamp // highest order obeyed
 	OrderHash    model.Hash // of that order
 	Instance     wire.Nonce // of the aggregator that gave it
 	Counter      uint64     // created_ms of the last join
@@ -115,15 +83,9 @@ func (e *Entry) over(o *Order) bool {
 	return o != nil && o.PartSize > 0 && e.PartSize > o.PartSize
 }
 
-// Span is a range of parts: N from First on.
-type Span struct {
-	First uint32
-	N     uint32
-}
-
 // decline is the answer to an order this site cannot work for.
 type decline struct {
-	Stamp
+	wire.Stamp
 	Base     model.Hash
 	Schema   model.Hash
 	Reason   string
@@ -137,16 +99,8 @@ type Job struct {
 	Key
 	ID       uint64
 	Attempt  uint32
-	Settings string
+	Settings []byte // JSON
 	Seed     uint64
-}
-
-// Head is a record's head as far as the site reads it.
-type Head struct {
-	Round   uint64
-	Attempt uint32
-	Verdict string
-	Counted bool // this member's bit in the accepted set
 }
 
 // timer is a repeated act: due at a time, then later and later.

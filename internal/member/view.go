@@ -1,6 +1,10 @@
 package member
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Phase is what a site is doing in a task, as its status says.
 type Phase string
@@ -47,7 +51,7 @@ const answerSoon ms = 2_000
 func (m *Machine) view() View {
 	v := View{Phase: PhaseIdle, Error: m.trouble, Unheard: m.unheard}
 	if m.order != nil {
-		v.Round, v.Attempt, v.Heartbeat = m.order.Round, m.order.Attempt, m.order.Heartbeat
+		v.Round, v.Attempt, v.Heartbeat = m.order.Round, m.order.Attempt, ms(m.order.HeartbeatMS)
 	}
 	v.Phase, v.Message = m.phase()
 	return v
@@ -58,7 +62,7 @@ func (m *Machine) phase() (Phase, string) {
 	switch {
 	case m.halted:
 		return PhaseError, "order"
-	case m.job != nil && m.running && m.job.Work == WorkEvaluate:
+	case m.job != nil && m.running && m.job.Work == wire.WorkEvaluate:
 		return PhaseEvaluating, ""
 	case m.job != nil && (m.running || m.sealing):
 		return PhaseTraining, m.job.Work
@@ -70,7 +74,7 @@ func (m *Machine) phase() (Phase, string) {
 		return PhaseJoining, ""
 	case o == nil:
 		return PhaseIdle, "for an order"
-	case o.Work == WorkNone:
+	case o.Work == wire.WorkNone:
 		return PhaseIdle, ""
 	case m.decline != nil:
 		return PhaseError, ""

@@ -135,7 +135,7 @@ func (m *Machine) draw(can []uint32) (cohort []uint32, seed wire.Nonce, threshol
 		m.cfg.Rand(seed[:])
 		cohort = nil
 		for _, i := range can {
-			if m.slots[i].kept() || Sampled(seed, threshold, m.members[i].Path) {
+			if m.slots[i].kept() || wire.Sampled(seed, threshold, m.members[i].Path) {
 				cohort = append(cohort, i)
 			}
 		}
@@ -169,16 +169,6 @@ func (m *Machine) limit(cohort []uint32, allowance uint64) []uint32 {
 		stay[i] = true
 	}
 	return slices.DeleteFunc(slices.Clone(cohort), func(i uint32) bool { return !stay[i] })
-}
-
-// Sampled reports whether an order's sample asks path: the first 8 bytes of
-// SHA-256(seed || path), big-endian, are below the threshold.
-func Sampled(seed wire.Nonce, threshold uint64, path string) bool {
-	if threshold == math.MaxUint64 {
-		return true
-	}
-	h := sha256.Sum256(append(seed[:], path...))
-	return binary.BigEndian.Uint64(h[:8]) < threshold
 }
 
 // CohortHash returns the SHA-256 of the paths, which are sorted bytewise, each

@@ -112,15 +112,6 @@ func TestHashes(t *testing.T) {
 			t.Errorf("CohortHash(%q) = %s, want %s", c.paths, got, c.want)
 		}
 	}
-	// printf '\x01%.0s' {1..16} followed by "berlin": its first 8 bytes.
-	var seed wire.Nonce
-	for i := range seed {
-		seed[i] = 1
-	}
-	const h = 0xba223f3dfe5a17dc
-	if round.Sampled(seed, h, "berlin") || !round.Sampled(seed, h+1, "berlin") || !round.Sampled(seed, math.MaxUint64, "x") {
-		t.Error("Sampled is not: hash below threshold")
-	}
 }
 
 func TestValidate(t *testing.T) {

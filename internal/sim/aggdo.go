@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"slices"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -292,18 +291,18 @@ func (a *agg) acceptAgain() {
 func (a *agg) sendReply(m round.SendReply) {
 	switch r := m.Reply.(type) {
 	case round.Welcome:
-		a.reply(m.Member, member.Welcome(r))
+		a.reply(m.Member, wire.Welcome(r))
 	case round.Receipt:
-		a.reply(m.Member, member.Receipt{Round: r.Round, Attempt: r.Attempt, Content: r.Content})
+		a.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: r.Content})
 	case round.Superseded:
-		a.reply(m.Member, member.Superseded{Instance: r.Instance})
+		a.reply(m.Member, wire.Superseded{Instance: r.Instance})
 	case round.Refusal:
 		a.reply(m.Member, refusalOf(r))
 	}
 }
 
 // reply posts one answer.
-func (a *agg) reply(path string, r member.Reply) {
+func (a *agg) reply(path string, r wire.Reply) {
 	a.w.check.replied(a, path, r)
 	a.conn.post(message{topic: topic{kind: onReply, a: int32(a.w.index[path])}, body: &replyMsg{epoch: a.state.Epoch, reply: r}}) // #nosec G115 -- few sites
 }
@@ -334,16 +333,4 @@ func (a *agg) sendSettled(m round.SendSettled) {
 		}
 	}
 	a.reply(m.Member, settledAs(m.Round, m.Content, v))
-}
-
-func grantReply(g wire.Grant) member.Grant {
-	r := member.Grant{Round: g.Round, Seq: g.Seq, Blob: g.Blob}
-	for _, n := range g.Ranges {
-		r.Ranges = append(r.Ranges, member.Span(n))
-	}
-	return r
-}
-
-func waitReply(w wire.Wait) member.Waiting {
-	return member.Waiting{Round: w.Round, Content: w.Content, Ahead: w.Ahead}
 }

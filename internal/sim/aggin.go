@@ -3,10 +3,10 @@ package sim
 import (
 	"bytes"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // receive routes one message.
@@ -84,7 +84,7 @@ func (a *agg) update(path string, b *updateMsg) {
 	switch {
 	case b.decline != "":
 		if b.round == a.state.Round {
-			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == member.DeclineRefused, Setting: b.decline == member.DeclineSetting})
+			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == wire.DeclineRefused, Setting: b.decline == wire.DeclineSetting})
 		}
 	case b.round != a.state.Round:
 		a.step(ev)
@@ -205,10 +205,10 @@ func (a *agg) receiveParts() {
 		}
 		for _, g := range rd.Grants {
 			a.w.check.grants(a, g)
-			a.reply(g.Key.Member, grantReply(g.Reply))
+			a.reply(g.Key.Member, g.Reply)
 		}
 		for _, w := range rd.Waits {
-			a.reply(w.Key.Member, waitReply(w.Reply))
+			a.reply(w.Key.Member, w.Reply)
 		}
 		for _, k := range rd.Complete {
 			a.take(k)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -252,10 +251,9 @@ func (p *publisher) send(pub *publication, i int) {
 
 // setHead takes over a record that has become durable.
 func (a *agg) setHead(r *record) {
-	h := &headMsg{hash: r.hash, counted: map[uint32]bool{}, by: a.n}
-	h.Head = member.Head{Round: r.round, Attempt: r.attempt, Verdict: "abandoned"}
+	h := &headMsg{round: r.round, attempt: r.attempt, verdict: "abandoned", hash: r.hash, counted: map[uint32]bool{}, by: a.n}
 	if r.committed {
-		h.Verdict = "committed"
+		h.verdict = "committed"
 	}
 	for _, e := range r.entries {
 		if e.Verdict == verdict.Counted {

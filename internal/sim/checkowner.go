@@ -3,15 +3,15 @@ package sim
 import (
 	"slices"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // replied notes what leaves for a member.
-func (c *checker) replied(a *agg, path string, reply member.Reply) {
-	r, ok := reply.(member.Receipt)
+func (c *checker) replied(a *agg, path string, reply wire.Reply) {
+	r, ok := reply.(wire.Receipt)
 	if !ok || r.Content.IsZero() {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // leaves checks what is about to be sent by a process.
@@ -141,9 +142,9 @@ func (c *checker) given(s *site, o *orderMsg) {
 }
 
 // shown notes a record's head that a site has got.
-func (c *checker) shown(s *site, h member.Head) {
-	if h.Verdict != "abandoned" {
-		c.closed[fate{site: s.i, round: h.Round}] = true
+func (c *checker) shown(s *site, h *headMsg) {
+	if h.verdict != "abandoned" {
+		c.closed[fate{site: s.i, round: h.round}] = true
 	}
 }
 
@@ -164,15 +165,15 @@ func (c *checker) restored(s *site) {
 // heard notes what a site is told of its updates.
 func (c *checker) heard(s *site, b *replyMsg) {
 	switch r := b.reply.(type) {
-	case member.Grant:
+	case wire.Grant:
 		for _, n := range r.Ranges {
 			for i := range n.N {
 				c.granted[granted{s.i, r.Blob, n.First + i}] = true
 			}
 		}
-	case member.Settled:
+	case wire.Settled:
 		c.told[fate{s.i, r.Round, 0, r.Content}] = true
-	case member.Refusal:
+	case wire.RefusalReply:
 		if r.Reason != "not_in_cohort" && r.Reason != "unknown_member" && r.Reason != "future_round" {
 			c.told[fate{s.i, r.Round, r.Attempt, r.Content}] = true
 		}

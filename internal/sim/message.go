@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -55,7 +54,9 @@ type modelMsg struct {
 
 // headMsg is the head of a record.
 type headMsg struct {
-	member.Head
+	round   uint64
+	attempt uint32
+	verdict string
 	hash    uint64
 	counted map[uint32]bool // by index
 	by      int
@@ -63,7 +64,7 @@ type headMsg struct {
 
 type replyMsg struct {
 	epoch uint64
-	reply member.Reply
+	reply wire.Reply
 }
 
 type joinMsg struct {
@@ -71,7 +72,7 @@ type joinMsg struct {
 	instance wire.Nonce
 	disk     wire.Nonce
 	counter  uint64
-	seen     member.Stamp
+	seen     wire.Stamp
 	digest   model.Hash
 }
 
@@ -96,13 +97,13 @@ type needMsg struct{ wire.Need }
 type stateMsg struct{ by int }
 
 // refusalOf is what a site is told.
-func refusalOf(r round.Refusal) member.Refusal {
-	return member.Refusal{
+func refusalOf(r round.Refusal) wire.RefusalReply {
+	return wire.RefusalReply{
 		Round: r.Round, Attempt: r.Attempt, Content: r.Content, Reason: r.Reason.String(), Counter: r.Counter,
 	}
 }
 
 // settledAs is the verdict of a settled.
-func settledAs(rnd uint64, content model.Hash, v verdict.Reason) member.Settled {
-	return member.Settled{Round: rnd, Content: content, Verdict: v.String()}
+func settledAs(rnd uint64, content model.Hash, v verdict.Reason) wire.Settled {
+	return wire.Settled{Round: rnd, Content: content, Verdict: v.String()}
 }

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Failure is an invariant that did not hold.
@@ -162,7 +162,7 @@ func (w *World) unfinished(a *agg) string {
 			return fmt.Sprintf("site %d is down", s.i)
 		case len(s.disk.entries) > 0:
 			return fmt.Sprintf("site %d does not know what became of rounds %v", s.i, sortedRounds(s.disk.entries))
-		case s.m.Seen() != member.Stamp{Epoch: st.Order.Epoch, Round: st.Order.Round, Attempt: st.Order.Attempt}:
+		case s.m.Seen() != wire.Stamp{Epoch: st.Order.Epoch, Round: st.Order.Round, Attempt: st.Order.Attempt}:
 			return fmt.Sprintf("site %d has seen order %v", s.i, s.m.Seen())
 		case len(s.conn.parts) > 0:
 			return fmt.Sprintf("site %d is still subscribed to %d parts", s.i, len(s.conn.parts))

@@ -256,10 +256,8 @@ func (s *site) got(m message) {
 	case *modelMsg:
 		s.onModel(b)
 	case *headMsg:
-		s.w.check.shown(s, b.Head)
-		h := b.Head
-		h.Counted = s.m.Counted(func(i uint32) bool { return b.counted[i] })
-		s.step(member.Recorded{Head: h})
+		s.w.check.shown(s, b)
+		s.step(member.Recorded{Round: b.round, Verdict: b.verdict, Counted: func(i uint32) bool { return b.counted[i] }})
 	case *replyMsg:
 		s.w.check.heard(s, b)
 		s.step(member.Replied{Epoch: b.epoch, Reply: b.reply})
@@ -271,10 +269,12 @@ func (s *site) got(m message) {
 func (s *site) onOrder(b *orderMsg) {
 	s.w.check.given(s, b)
 	o := member.Order{
-		Stamp: member.Stamp{Epoch: b.Epoch, Round: b.Round, Attempt: b.Attempt},
-		Base:  b.Base, Schema: schema, Hash: model.Hash(b.hash), Instance: b.Instance,
-		Work: string(b.Work), ValidFrom: b.ValidFrom, Pace: ms(b.PaceMS), Heartbeat: ms(b.HeartbeatMS), // #nosec G115 -- of the plan
-		Sample: b.SampleSeed, Threshold: b.SampleThreshold, PartSize: uint32(b.partSize), // #nosec G115 -- of the plan
+		Stamp: wire.Stamp{Epoch: b.Epoch, Round: b.Round, Attempt: b.Attempt},
+		Order: wire.Order{
+			Instance: b.Instance, Work: string(b.Work), ValidFrom: b.ValidFrom, PaceMS: b.PaceMS, HeartbeatMS: b.HeartbeatMS,
+			SampleSeed: b.SampleSeed, SampleThreshold: b.SampleThreshold, PartSize: uint32(b.partSize), // #nosec G115 -- of the plan
+		},
+		Base: b.Base, Schema: schema, Hash: model.Hash(b.hash),
 	}
 	if o.Compare(s.m.Seen()) >= 0 {
 		s.keep(o.Base)

@@ -125,18 +125,14 @@ type upload struct {
 	sender *transfer.Sender
 }
 
-func (s *site) onGrant(g member.Grant) {
+func (s *site) onGrant(g member.Granted) {
 	up := s.up
 	if up == nil || up.round != g.Round || up.key != g.Blob {
 		u := s.disk.envelopes[g.Round]
 		up = &upload{round: g.Round, offer: u, key: u.blob.Key(), sender: transfer.NewSender(u.blob)}
 		s.up = up
 	}
-	ranges := make([]wire.Range, 0, len(g.Ranges))
-	for _, r := range g.Ranges {
-		ranges = append(ranges, wire.Range(r))
-	}
-	up.sender.Grant(s.now(), g.Epoch, wire.Grant{Round: g.Round, Seq: g.Seq, Blob: up.key, Ranges: ranges})
+	up.sender.Grant(s.now(), g.Epoch, g.Grant)
 }
 
 // uploadOn publishes the parts that may go now.

@@ -16,11 +16,11 @@ func (s *site) feed() {
 	j := s.queue
 	s.queue = nil
 	if s.plan.Samples == 0 {
-		s.step(member.Finished{ID: j.ID, Reason: member.DeclineNoData})
+		s.step(member.Finished{ID: j.ID, Reason: wire.DeclineNoData})
 		return
 	}
 	s.job, s.jobGone, s.lost = j, false, false
-	if j.Work != member.WorkStatistics {
+	if j.Work != wire.WorkStatistics {
 		b, err := s.disk.blobs.get(s.disk.has.Content)
 		if err != nil && s.w.bugs.LoadUnchecked {
 			b, err = s.disk.blobs[s.disk.has.Content].b, nil
@@ -63,7 +63,7 @@ func (s *site) trained(j *member.Job) {
 		s.latest = nil
 		ev = member.ModelLost{}
 	case !s.w.quiet && s.w.chance(s.plan.Fails):
-		ev = member.Finished{ID: j.ID, Reason: member.DeclineFailed}
+		ev = member.Finished{ID: j.ID, Reason: wire.DeclineFailed}
 	default:
 		s.result, s.trainedOn = s.learn(j), j.Base
 	}
@@ -80,7 +80,7 @@ func (s *site) learn(j *member.Job) []byte {
 		nonce = s.made
 	}
 	n := s.w.plan.Size
-	if j.Work == member.WorkEvaluate {
+	if j.Work == wire.WorkEvaluate {
 		n = 8
 	}
 	b := train(j.Base, s.path, j.Round, nonce, n)
@@ -98,7 +98,7 @@ func (s *site) seal(r member.Seal) member.Event {
 	b := s.result
 	s.result = nil
 	if b == nil {
-		return member.Unsealed{ID: r.ID, Reason: member.DeclineFailed}
+		return member.Unsealed{ID: r.ID, Reason: wire.DeclineFailed}
 	}
 	e := member.Entry{Round: r.Stamp.Round, Attempt: r.Stamp.Attempt, Base: r.Base, Work: r.Work}
 	return member.EntryStored{Entry: s.put(e, b, s.plan.Samples, int(r.PartSize), s.trainedOn)}
@@ -124,7 +124,7 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.Hash(sha256.Sum256(b)), samples: samples, bytes: b,
 	}
 	e.Content, e.Blob, e.PartSize = u.content, wire.BlobKey{}, uint32(min(len(b), partSize)) // #nosec G115 -- a few bytes
-	if e.Work != member.WorkEvaluate && len(b) > partSize {
+	if e.Work != wire.WorkEvaluate && len(b) > partSize {
 		u.bytes, u.offer, u.blob = nil, true, cut(b, partSize/2)
 		e.Blob, e.PartSize = u.blob.Key(), uint32(partSize) // #nosec G115 -- a few bytes
 		s.disk.blobs.put(s.p, u.content, b, !s.w.bugs.OutboxUnsynced)

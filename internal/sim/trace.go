@@ -86,7 +86,7 @@ func (w *World) noteMessage(kind noteKind, node int, m message) {
 	case *orderMsg:
 		a, b = x.Epoch<<32|x.Round, uint64(x.Attempt)
 	case *headMsg:
-		a, b = x.Round, x.hash
+		a, b = x.round, x.hash
 	case *modelMsg:
 		a, b = x.version, short(x.content)
 	case *updateMsg:
@@ -109,7 +109,7 @@ func (m message) text() string {
 	case *orderMsg:
 		return fmt.Sprintf("order (%d, %d, %d) %s from %d", b.Epoch, b.Round, b.Attempt, b.Work, b.ValidFrom)
 	case *headMsg:
-		return fmt.Sprintf("record (%d, %d) %s", b.Round, b.Attempt, b.Verdict)
+		return fmt.Sprintf("record (%d, %d) %s", b.round, b.attempt, b.verdict)
 	case *modelMsg:
 		return fmt.Sprintf("model %d %x in %d parts", b.version, b.content[:4], b.blob.Count())
 	case *replyMsg:
