@@ -25,8 +25,10 @@ func sleeper(t *testing.T, env ...string) (pid int, wait func() error) {
 
 // What a killed process has left is ended by the next in the directory, and
 // nothing else; two at once there cannot be.
+//
+// Not in parallel: a process that another test forks holds this one's lock
+// until it executes its program, and so a directory just given back.
 func TestLeft(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	first, err := take(dir)
 	if err != nil {
