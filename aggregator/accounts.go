@@ -5,13 +5,14 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // committedRecord accounts for a commit.
 func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) ([]byte, error) {
-	order := t.issued[id{c.Epoch, c.Round, c.Attempt}]
+	order := t.issued[c.Stamp]
 	r := record.Record{
-		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: string(c.Work),
+		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: t.metrics(),
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
@@ -26,13 +27,13 @@ func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]by
 	saved := t.prev
 	defer func() { t.prev = saved }()
 	for _, a := range list {
-		order, known := t.issued[id{a.Epoch, a.Round, a.Attempt}]
+		order, known := t.issued[a.Stamp]
 		now := t.a.nowMS()
 		if !known { // it never left
 			order.opened = now
 		}
 		r := record.Record{
-			Round: a.Round, Attempt: a.Attempt, Epoch: a.Epoch, Verdict: record.Abandoned, Work: string(a.Work),
+			Round: a.Round, Attempt: a.Attempt, Epoch: a.Epoch, Verdict: record.Abandoned, Work: a.Work,
 			Base: a.Base, OrderHash: order.hash, Strategy: t.strategyOf(a.Params), Entries: t.entries(a.Entries),
 			OpenedMS: order.opened, ClosedMS: now, Reason: string(a.Reason),
 		}
@@ -54,7 +55,7 @@ func (t *task) encode(r record.Record) ([]byte, error) {
 }
 
 func (t *task) strategyOf(p round.Params) record.Strategy {
-	if p.Work != round.WorkTrain {
+	if p.Work != wire.WorkTrain {
 		return record.Strategy{}
 	}
 	return record.Strategy{Name: t.strategy.Name(), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}

@@ -28,18 +28,18 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 	if err := t.a.store.PutBlob(id, base.Blob, true); err != nil {
 		return err
 	}
-	rnd, now := max(b.seen.round, t.last.Round+1), t.a.nowMS()
+	rnd, now := max(b.seen.Round, t.last.Round+1), t.a.nowMS()
 	r := record.Record{
-		Round: rnd, Epoch: max(b.seen.epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
+		Round: rnd, Epoch: max(b.seen.Epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
 		Base: t.state.Base, Model: id, Version: rnd, OrderHash: t.shown.orderHash,
 		OpenedMS: now, ClosedMS: now, CommittedMS: now,
-		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who, b.seen.epoch, b.seen.round, b.seen.attempt, from),
+		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who, b.seen.Epoch, b.seen.Round, b.seen.Attempt, from),
 	}
 	raw, err := t.encode(r)
 	if err != nil {
 		return err
 	}
-	save := t.state.Adopt(t.machine.Members(), b.seen.epoch, rnd, id, model.Hash(record.Hash(raw)))
+	save := t.state.Adopt(t.machine.Members(), b.seen.Epoch, rnd, id, model.Hash(record.Hash(raw)))
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		if err := tx.PutRecord(t.cfg.Name, rnd, 0, raw); err != nil {
 			return err

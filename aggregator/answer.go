@@ -119,31 +119,27 @@ func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
 	return wire.Seal(h, body, t.a.cfg.Signer)
 }
 
-// sendReply translates an answer of the machine.
+// sendReply passes on an answer of the machine.
 func (t *task) sendReply(m round.SendReply) {
 	switch r := m.Reply.(type) {
-	case round.Welcome:
+	case wire.Welcome:
 		crash.At("welcome.after-tx")
-		t.reply(m.Member, wire.Welcome{Index: r.Index, FromRound: r.FromRound, FromAttempt: r.FromAttempt})
-	case round.Receipt:
+		t.reply(m.Member, r)
+	case wire.Receipt:
 		crash.At("receipt.before")
-		t.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: r.Content})
+		t.reply(m.Member, r)
 		crash.At("receipt.after")
-	case round.Superseded:
-		t.reply(m.Member, wire.Superseded{Instance: r.Instance})
-	case round.Standby:
-		t.reply(m.Member, wire.Standby{Instance: r.Instance, WaitMS: r.WaitMS, Host: r.Host})
-	case round.Refusal:
-		judged := r.Reason == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
-		if !r.Reason.Authenticated() && !judged {
-			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason.String(), Detail: r.Detail})
+	case wire.RefusalReply:
+		why, _ := verdict.Parse(r.Reason)
+		judged := why == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
+		if !why.Authenticated() && !judged {
+			t.refuse(m.Member, wire.Header{Round: r.Round, Attempt: r.Attempt}, &wire.Refusal{Reason: r.Reason, Detail: r.Detail})
 			return
 		}
-		t.tally.refusal(r.Reason.String())
-		t.reply(m.Member, wire.RefusalReply{
-			Round: r.Round, Attempt: r.Attempt, Content: r.Content,
-			Reason: r.Reason.String(), Detail: r.Detail, Counter: r.Counter,
-		})
+		t.tally.refusal(r.Reason)
+		t.reply(m.Member, r)
+	default:
+		t.reply(m.Member, r)
 	}
 }
 

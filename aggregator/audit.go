@@ -54,7 +54,7 @@ func (t *task) auditFact(f round.Fact) {
 		return
 	}
 	e := Audited{
-		Round: f.Round, Attempt: f.Attempt, Work: string(f.Work), Member: f.Member,
+		Round: f.Round, Attempt: f.Attempt, Work: f.Work, Member: f.Member,
 		Detail: f.Detail, Count: f.Count,
 	}
 	if f.Reason != verdict.None {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -16,29 +15,29 @@ import (
 // disk before it leaves.
 type behindError struct {
 	task *task
-	seen id     // the highest order seen
-	who  string // where
-	disk id     // what the task has on disk
+	seen wire.Stamp // the highest order seen
+	who  string     // where
+	disk wire.Stamp // what the task has on disk
 }
 
 func (e *behindError) Error() string {
 	return fmt.Sprintf("%v: %s is epoch %d, round %d, attempt %d; on disk the task is at epoch %d, round %d. "+
 		"The data directory is an older copy: restore the newer one, or go on above what was seen with --adopt-epoch",
-		ErrBehind, e.who, e.seen.epoch, e.seen.round, e.seen.attempt, e.disk.epoch, e.disk.round)
+		ErrBehind, e.who, e.seen.Epoch, e.seen.Round, e.seen.Attempt, e.disk.Epoch, e.disk.Round)
 }
 
 func (e *behindError) Unwrap() error { return ErrBehind }
 
 // later reports whether an order is beyond what the task has on disk.
-func (t *task) later(o id) bool { return o.epoch > t.state.Epoch || o.round > t.state.Round }
+func (t *task) later(o wire.Stamp) bool { return o.Epoch > t.state.Epoch || o.Round > t.state.Round }
 
 // behind reports what ends the task's work: the own order on the broker, once,
 // and what joins claim, whenever one has come.
 func (t *task) behind() error {
-	own := id{t.shown.order.Epoch, t.shown.order.Round, t.shown.order.Attempt}
+	own := t.shown.order.Stamp()
 	if !t.begun {
 		if t.seenLater() {
-			return &behindError{t, own, "the task's own order on the broker", orderOfState(t.state)}
+			return &behindError{t, own, "the task's own order on the broker", t.state.Stamp()}
 		}
 		t.begun = true
 	}
@@ -51,22 +50,19 @@ func (t *task) behind() error {
 		return nil
 	}
 	all := append(slices.Collect(maps.Values(t.claims)), own)
-	high := slices.MaxFunc(all, compareIDs)
+	high := slices.MaxFunc(all, furthest)
 	for _, o := range all {
-		high.epoch = max(high.epoch, o.epoch)
+		high.Epoch = max(high.Epoch, o.Epoch)
 	}
 	who := fmt.Sprintf("the highest order that %s claim to have seen", someOf(t.claims))
-	return &behindError{t, high, who, orderOfState(t.state)}
+	return &behindError{t, high, who, t.state.Stamp()}
 }
 
-func orderOfState(s *round.State) id { return id{s.Epoch, s.Round, s.Attempt} }
-
-func compareIDs(a, b id) int {
-	return cmp.Or(cmp.Compare(a.round, b.round), cmp.Compare(a.epoch, b.epoch), cmp.Compare(a.attempt, b.attempt))
-}
+// furthest orders stamps by round first.
+func furthest(a, b wire.Stamp) int { return cmp.Or(cmp.Compare(a.Round, b.Round), a.Compare(b)) }
 
 // someOf names the first few members of a set of claims.
-func someOf(claims map[string]id) string {
+func someOf(claims map[string]wire.Stamp) string {
 	paths := slices.Sorted(maps.Keys(claims))
 	if n := len(paths); n > 5 {
 		return fmt.Sprintf("%s and %d others", strings.Join(paths[:5], ", "), n-5)
@@ -82,18 +78,18 @@ const mostClaimed = 1 << 53
 // proof: it stops a task only when those who do not make one are fewer than
 // the quorum, so that no single member can stop the others.
 func (t *task) claim(path string, j wire.Join) {
-	seen := id{j.SeenEpoch, j.SeenRound, j.SeenAttempt}
+	seen := wire.Stamp{Epoch: j.SeenEpoch, Round: j.SeenRound, Attempt: j.SeenAttempt}
 	if !t.later(seen) || j.SeenEpoch >= mostClaimed || j.SeenRound >= mostClaimed {
 		delete(t.claims, path)
 		return
 	}
 	if t.mayLog() {
-		t.log.Warn().Str("member", path).Uint64("seen_epoch", seen.epoch).Uint64("seen_round", seen.round).
+		t.log.Warn().Str("member", path).Uint64("seen_epoch", seen.Epoch).Uint64("seen_round", seen.Round).
 			Uint64("epoch", t.state.Epoch).Uint64("round", t.state.Round).
 			Msg("a member has seen a later order and will not obey: is this data directory an old copy?")
 	}
 	if t.claims == nil {
-		t.claims = map[string]id{}
+		t.claims = map[string]wire.Stamp{}
 	}
 	if len(t.claims) < maxMembers {
 		t.claims[path], t.claimed = seen, true
@@ -102,7 +98,7 @@ func (t *task) claim(path string, j wire.Join) {
 
 // obeying counts the members that have not claimed to have seen more.
 func (t *task) obeying() int {
-	maps.DeleteFunc(t.claims, func(_ string, seen id) bool { return !t.later(seen) })
+	maps.DeleteFunc(t.claims, func(_ string, seen wire.Stamp) bool { return !t.later(seen) })
 	n := 0
 	for _, m := range t.machine.Members() {
 		if _, claims := t.claims[m.Path]; !claims && !m.Left {

@@ -10,6 +10,7 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // commit closes a round: fold, model and record durable, one transaction with
@@ -75,9 +76,9 @@ func (t *task) replaceBase(next *model.Model) {
 // finish computes the model after the round, in the task's buffer.
 func (t *task) finish(c round.Commit) (*model.Model, error) {
 	switch c.Work {
-	case round.WorkTrain:
+	case wire.WorkTrain:
 		return t.strategy.ResultInto(t.room(len(t.base.Blob)))
-	case round.WorkStatistics:
+	case wire.WorkStatistics:
 		pool, err := t.pooled(c)
 		if err != nil {
 			return nil, err

@@ -117,17 +117,17 @@ func contentOf(c wire.Contribution) (content model.Hash, samples uint64, ok bool
 // want is the schema that updates of the open round must have.
 func (t *task) want() model.Schema {
 	switch t.openWork() {
-	case round.WorkStatistics:
+	case wire.WorkStatistics:
 		return strategy.StatisticsOf(t.base.Schema)
-	case round.WorkEvaluate:
+	case wire.WorkEvaluate:
 		return model.Schema{}
 	}
 	return t.base.Schema.Shared()
 }
 
-func (t *task) openWork() round.Work {
+func (t *task) openWork() string {
 	if t.state.Params == nil {
-		return round.WorkNone
+		return wire.WorkNone
 	}
 	return t.state.Params.Work
 }
@@ -143,11 +143,11 @@ func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm flo
 		return verdict.None, "", 0, nil
 	}
 	switch t.openWork() {
-	case round.WorkTrain:
+	case wire.WorkTrain:
 		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
 			norm = strategy.Norm(s.delta)
 		}
-	case round.WorkStatistics:
+	case wire.WorkStatistics:
 		err = strategy.CheckStatistics(s.delta)
 	}
 	switch {

@@ -62,5 +62,5 @@ func (t *task) passMessage(topic string) {
 
 // newOrder reports whether a transaction brings an order.
 func (t *task) newOrder(s round.Save) bool {
-	return s.State != nil && s.State.Order != nil && (t.state.Order == nil || orderID(*s.State.Order) != orderID(*t.state.Order))
+	return s.State != nil && s.State.Order != nil && (t.state.Order == nil || s.State.Order.Stamp != t.state.Order.Stamp)
 }

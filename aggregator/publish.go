@@ -16,14 +16,6 @@ const (
 	ownOrder
 )
 
-// id names an order.
-type id struct {
-	epoch, round uint64
-	attempt      uint32
-}
-
-func orderID(o round.Order) id { return id{o.Epoch, o.Round, o.Attempt} }
-
 // version names a published model: the same content is another version after
 // a round that changed nothing.
 type version struct {
@@ -75,7 +67,7 @@ func (t *task) publishedOrder(p publication) {
 		crash.At("order.after-publish")
 		t.orderOut()
 		t.auditPublished(p.order)
-		t.step(round.Published{Now: t.a.nowMS(), Epoch: p.order.Epoch, Round: p.order.Round, Attempt: p.order.Attempt})
+		t.step(round.Published{Now: t.a.nowMS(), Order: p.order.Stamp})
 	}
 }
 
@@ -90,7 +82,7 @@ func (t *task) retryAt() int64 {
 
 // prepare encodes what a new order needs.
 func (t *task) prepare(o round.Order) error {
-	if t.own[ownOrder].payload != nil && t.orderOf == orderID(o) {
+	if t.own[ownOrder].payload != nil && t.orderOf == o.Stamp {
 		return nil
 	}
 	base := o.Base
@@ -119,7 +111,7 @@ func (t *task) prepare(o round.Order) error {
 		t.modelOf = of
 	}
 	t.set(ownOrder, t.topics.Order(), order)
-	t.orderOf = orderID(o)
+	t.orderOf = o.Stamp
 	t.issued[t.orderOf] = issued{hash: hash, opened: t.a.nowMS()}
 	return nil
 }
@@ -131,13 +123,10 @@ func (t *task) set(i int, topic string, payload []byte) {
 
 // wireOrder adds to the machine's order what the machine does not know.
 func (t *task) wireOrder(o round.Order) wire.Order {
-	return wire.Order{
-		Work: string(o.Work), ValidFrom: o.ValidFrom, DeadlineMS: o.DeadlineMS, PaceMS: o.PaceMS, HeartbeatMS: o.HeartbeatMS,
-		GridB: o.GridB, GridW: o.GridW, Cap: o.Cap, Weights: string(o.Weights), Seed: t.settings.Seed, Settings: t.settings.Train,
-		Instance: o.Instance, CohortSize: o.CohortN, CohortHash: o.CohortHash,
-		SampleSeed: o.SampleSeed, SampleThreshold: o.SampleThreshold,
-		PartSize: uint32(t.a.cfg.PartSize), // #nosec G115 -- at most 4 MiB
-	}
+	w := o.Order
+	w.Seed, w.Settings = t.settings.Seed, t.settings.Train
+	w.PartSize = uint32(t.a.cfg.PartSize) // #nosec G115 -- at most 4 MiB
+	return w
 }
 
 // jsonOf marshals a view; the types of views cannot fail.

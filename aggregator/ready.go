@@ -9,6 +9,7 @@ import (
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // step gives the machine one event and adds what follows to what is owed.
@@ -159,7 +160,7 @@ func (t *task) saved(s round.Save) {
 func (t *task) fold(rd round.Ready) error {
 	if rd.Restart {
 		t.forget()
-		if p := t.state.Params; p != nil && p.Work == round.WorkTrain {
+		if p := t.state.Params; p != nil && p.Work == wire.WorkTrain {
 			if err := t.strategy.Begin(t.base, fold.Grid{B: p.GridB, W: p.GridW}); err != nil {
 				return err
 			}
@@ -173,7 +174,7 @@ func (t *task) fold(rd round.Ready) error {
 		if err := t.keep(s); err != nil {
 			return err
 		}
-		if t.openWork() == round.WorkTrain {
+		if t.openWork() == wire.WorkTrain {
 			t.strategy.Add(s.delta, acc.Weight)
 			crash.At("fold.mid")
 			s.delta = nil // its sum is all that is needed

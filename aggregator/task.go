@@ -16,6 +16,7 @@ import (
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // task drives the round machine of one task.
@@ -45,7 +46,7 @@ type task struct {
 	settings settings               // of the open round
 	last     summary                // of the last record
 	waited   waited
-	cut      id // the attempt that goes on with what the end of the last process cut short
+	cut      wire.Stamp // the attempt that goes on with what the end of the last process cut short
 	past     past
 
 	owed   round.Ready // what the machine wants done
@@ -53,13 +54,13 @@ type task struct {
 	wakeAt int64       // the machine's next tick, in ms
 	begun  bool        // the broker was found not to be ahead of the disk
 
-	shown    shown         // what the broker retained at the start
-	claims   map[string]id // members that say they have seen more than the disk knows
-	claimed  bool          // one of them is new
-	fencedBy uint64        // epoch of the order that fenced this process
-	own      [3]retained   // what should be retained: model, record head, order
-	orderOf  id            // the order whose bytes are in own
-	modelOf  version       // the model whose bytes are in own
+	shown    shown                 // what the broker retained at the start
+	claims   map[string]wire.Stamp // members that say they have seen more than the disk knows
+	claimed  bool                  // one of them is new
+	fencedBy uint64                // epoch of the order that fenced this process
+	own      [3]retained           // what should be retained: model, record head, order
+	orderOf  wire.Stamp            // the order whose bytes are in own
+	modelOf  version               // the model whose bytes are in own
 
 	mender  *transfer.Mender
 	shelf   *shelf       // the model's parts; nil: it is inline
@@ -72,7 +73,7 @@ type task struct {
 	stale   []string    // topics of an earlier layout, to be cleared
 	cleared atomic.Bool // they are
 
-	issued map[id]issued // the orders of the open round
+	issued map[wire.Stamp]issued // the orders of the open round
 
 	publications uint64 // so far
 	flying       bool   // the newest one is with the publisher
@@ -121,7 +122,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
-		kept: map[model.Hash]bool{}, remarked: map[string]bool{}, stays: map[uint64]bool{}, issued: map[id]issued{},
+		kept: map[model.Hash]bool{}, remarked: map[string]bool{}, stays: map[uint64]bool{}, issued: map[wire.Stamp]issued{},
 	}
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
@@ -152,7 +153,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t.machine = round.New(rc, st, members, verdicts)
 	t.state = t.machine.State()
 	if st != nil && st.Phase == round.Open {
-		t.cut = id{round: st.Round, attempt: st.Attempt + 1}
+		t.cut = wire.Stamp{Round: st.Round, Attempt: st.Attempt + 1}
 	}
 	t.remember(journal)
 	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadLayout()); err != nil {

@@ -96,7 +96,7 @@ func (up *upload) complete(now int64) round.Update {
 
 // checkPart runs those numeric checks that a part allows.
 func (t *task) checkPart(up *upload, data []byte, off int) error {
-	if t.openWork() != round.WorkTrain {
+	if t.openWork() != wire.WorkTrain {
 		return nil
 	}
 	err := t.strategy.CheckPart(data, off, t.cappedWeight(up.offer.Samples))

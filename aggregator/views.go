@@ -6,6 +6,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // loud is the number of members up to which every fact is an event.
@@ -78,7 +79,7 @@ type roundView struct {
 	Round       uint64         `json:"round"`
 	Attempt     uint32         `json:"attempt"`
 	Phase       round.Phase    `json:"phase"`
-	Work        round.Work     `json:"work"`
+	Work        string         `json:"work"`
 	TrainRounds uint64         `json:"train_rounds"`
 	Reason      string         `json:"reason,omitempty"`
 	Pause       string         `json:"pause,omitempty"` // id of the pause that is asked for or in force: what a resume names
@@ -144,7 +145,7 @@ func (t *task) view(now int64) {
 	s := t.state
 	v := roundView{
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
-		Phase: s.Phase, Work: round.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
+		Phase: s.Phase, Work: wire.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
 		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
 		Waiting: t.waiting(now), Away: t.machine.Away(named),
 		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Asked: t.counts.asked, Security: t.a.security(),
@@ -198,7 +199,7 @@ type eventView struct {
 	Event       round.FactKind `json:"event"`
 	Round       uint64         `json:"round"`
 	Attempt     uint32         `json:"attempt"`
-	Work        round.Work     `json:"work,omitempty"`
+	Work        string         `json:"work,omitempty"`
 	Member      string         `json:"member,omitempty"`
 	Content     string         `json:"content,omitempty"`
 	Reason      string         `json:"reason,omitempty"`

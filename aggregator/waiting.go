@@ -37,7 +37,7 @@ func (t *task) waiting(now int64) *round.Wait {
 // broken tells whether the connection or this process began in the open round.
 func (t *task) broken(opened int64) bool {
 	s := t.state
-	return opened > 0 && opened < t.a.upSince || s.Round == t.cut.round && s.Attempt == t.cut.attempt
+	return opened > 0 && opened < t.a.upSince || s.Round == t.cut.Round && s.Attempt == t.cut.Attempt
 }
 
 // openedMS is when the current order was made, 0 if this process did not.
@@ -45,5 +45,5 @@ func (t *task) openedMS() int64 {
 	if t.state.Order == nil {
 		return 0
 	}
-	return t.issued[orderID(*t.state.Order)].opened
+	return t.issued[t.state.Order.Stamp].opened
 }

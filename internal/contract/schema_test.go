@@ -23,6 +23,7 @@ import (
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 var update = flag.Bool("update", false, "write docs/ref/schema and docs/ref/asyncapi.yaml anew")
@@ -122,7 +123,7 @@ func infer(t *testing.T, typ reflect.Type) *jsonschema.Schema {
 		reflect.TypeFor[record.Bitmap](): {Types: []string{"string", "null"}, ContentEncoding: "base64"},
 	}
 	for _, w := range []reflect.Type{
-		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Work](), reflect.TypeFor[round.Op](), reflect.TypeFor[round.Why](), reflect.TypeFor[round.Do](), reflect.TypeFor[member.Phase](),
+		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Op](), reflect.TypeFor[round.Why](), reflect.TypeFor[round.Do](), reflect.TypeFor[member.Phase](),
 	} {
 		special[w] = words(w)
 	}
@@ -217,11 +218,13 @@ func refine(s *jsonschema.Schema, k topics.Kind) {
 	case topics.State:
 		s.Properties["roles"].Items.Enum = []any{"aggregator", "site"}
 	case topics.Round:
+		put("work", words(wire.WorkNone, wire.WorkStatistics, wire.WorkTrain, wire.WorkEvaluate))
 		s.Properties["refusals"].PropertyNames = words(refusals...)
 	case topics.Event:
 		e := s.Properties["event"]
 		e.Enum = append(e.Enum, "summary")
 		put("reason", words(refusals...))
+		put("work", words(wire.WorkNone, wire.WorkStatistics, wire.WorkTrain, wire.WorkEvaluate))
 		s.Properties["count"].Description = "members, or with waiting milliseconds"
 		s.Properties["counts"].Description = "with summary: facts by kind"
 	case topics.Record:

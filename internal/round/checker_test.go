@@ -1,6 +1,8 @@
 package round_test
 
 import (
+	"reflect"
+
 	"pgregory.net/rapid"
 
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -103,7 +105,7 @@ func checkOrders(t *rapid.T, w *world) {
 			t.Fatalf("I1: order e%d %d.%d after e%d %d.%d", o.Epoch, o.Round, o.Attempt, last.Epoch, last.Round, last.Attempt)
 		case o.boot != last.boot && o.Epoch == last.Epoch:
 			t.Fatalf("I1: two processes sent orders of epoch %d", o.Epoch)
-		case o.Round == last.Round && o.Attempt == last.Attempt && o.Order != last.Order:
+		case o.Round == last.Round && o.Attempt == last.Attempt && !reflect.DeepEqual(o.Order, last.Order):
 			t.Fatalf("two orders for %d.%d: %+v, %+v", o.Round, o.Attempt, last, o)
 		}
 		last = o

@@ -47,7 +47,7 @@ func (m *Machine) connect() {
 // published starts the attempt's clock; later publishes of the same order do
 // not start it again.
 func (m *Machine) published(ev Published) {
-	if m.s.Phase != Open || ev.Epoch != m.s.Epoch || ev.Round != m.s.Round || ev.Attempt != m.s.Attempt {
+	if m.s.Phase != Open || ev.Order != m.s.Stamp() {
 		return
 	}
 	m.clock.published = true

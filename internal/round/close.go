@@ -43,7 +43,7 @@ func (m *Machine) close(why Close) {
 	}
 	m.s.Phase = Closing
 	c := &Commit{
-		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: m.s.Params.Work,
+		Stamp: m.s.Stamp(), Work: m.s.Params.Work,
 		Base: m.s.Base, Params: *m.s.Params, Reason: why,
 		Entries: m.entries(why, verdict.Counted),
 	}
@@ -69,7 +69,7 @@ func (m *Machine) abandon(why Close) {
 		fate = verdict.Lapsed
 	}
 	m.r.Save.Records = append(m.r.Save.Records, Record{
-		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: m.s.Params.Work,
+		Stamp: m.s.Stamp(), Work: m.s.Params.Work,
 		Base: m.s.Base, Params: *m.s.Params, Reason: why,
 		Entries: m.entries(why, fate),
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Limits of a task's settings.
@@ -164,19 +165,19 @@ func (c Config) member(path string) bool {
 }
 
 // work returns what round r is for.
-func (c Config) work(r uint64) Work {
+func (c Config) work(r uint64) string {
 	first := uint64(1)
 	if c.Statistics {
 		if r == 1 {
-			return WorkStatistics
+			return wire.WorkStatistics
 		}
 		first = 2
 	}
 	switch trained := r - first; {
 	case trained < c.Rounds:
-		return WorkTrain
+		return wire.WorkTrain
 	case trained == c.Rounds:
-		return WorkEvaluate
+		return wire.WorkEvaluate
 	}
-	return WorkNone
+	return wire.WorkNone
 }

@@ -1,6 +1,10 @@
 package round
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Contest is a member that a second process claims.
 type Contest struct {
@@ -28,7 +32,7 @@ func (m *Machine) contested(mem *Member, j Join) bool {
 
 // standby has a second process wait, and says that there are two.
 func (m *Machine) standby(mem *Member, j Join) {
-	m.reply(mem.Path, Standby{Instance: j.Instance, WaitMS: uint64(mem.AtMS + m.silence() - m.now), Host: mem.Host}) // #nosec G115 -- it is contested
+	m.reply(mem.Path, wire.Standby{Instance: j.Instance, WaitMS: uint64(mem.AtMS + m.silence() - m.now), Host: mem.Host}) // #nosec G115 -- it is contested
 	m.contests = slices.DeleteFunc(m.contests, m.settled)
 	at := slices.IndexFunc(m.contests, func(c Contest) bool { return c.Member == mem.Path })
 	if at < 0 {

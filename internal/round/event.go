@@ -34,10 +34,8 @@ type Tick struct{ Now int64 }
 // PUBACK has come), model and parts before it. The deadline starts with the
 // first one.
 type Published struct {
-	Now     int64
-	Epoch   uint64
-	Round   uint64
-	Attempt uint32
+	Now   int64
+	Order wire.Stamp
 }
 
 // Join is a member's join that passed the driver's checks. Digest is the

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // join answers a join. The same bytes again say that the process
@@ -18,7 +19,7 @@ func (m *Machine) join(j Join) {
 		mem := &m.members[i]
 		switch {
 		case slices.Contains(mem.Superseded, j.Instance):
-			m.reply(j.Member, Superseded{Instance: j.Instance})
+			m.reply(j.Member, wire.Superseded{Instance: j.Instance})
 			return
 		case j.Digest == mem.Digest:
 			m.alive(i)
@@ -77,17 +78,17 @@ func (m *Machine) supersede(mem *Member) {
 	if n := len(mem.Superseded); n > maxSuperseded {
 		mem.Superseded = slices.Clone(mem.Superseded[n-maxSuperseded:])
 	}
-	m.reply(mem.Path, Superseded{Instance: old})
+	m.reply(mem.Path, wire.Superseded{Instance: old})
 	m.tell(Fact{Kind: FactSuperseded, Member: mem.Path})
 }
 
 func (m *Machine) welcome(i uint32) {
 	mem := &m.members[i]
-	m.reply(mem.Path, Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt})
+	m.reply(mem.Path, wire.Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt})
 }
 
 func (m *Machine) refuseJoin(j Join, r verdict.Reason, counter uint64, detail string) {
-	m.reply(j.Member, Refusal{Round: m.s.Round, Attempt: m.s.Attempt, Reason: r, Detail: detail, Counter: counter})
+	m.reply(j.Member, wire.RefusalReply{Round: m.s.Round, Attempt: m.s.Attempt, Reason: r.String(), Detail: detail, Counter: counter})
 	if r.Authenticated() {
 		m.tell(Fact{Kind: FactRefused, Member: j.Member, Reason: r, Detail: detail})
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Machine is the round machine of one task. It is not safe for concurrent use.
@@ -286,7 +287,7 @@ func (m *Machine) time(now int64) { m.now = max(m.now, now) }
 
 func (m *Machine) send(msg Message) { m.r.Send = append(m.r.Send, msg) }
 
-func (m *Machine) reply(member string, r Reply) { m.send(SendReply{Member: member, Reply: r}) }
+func (m *Machine) reply(member string, r wire.Reply) { m.send(SendReply{Member: member, Reply: r}) }
 
 // tell sends a fact about the current attempt.
 func (m *Machine) tell(f Fact) {

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // What is owed twice is owed in order, the newer state alone, and nothing of a
@@ -26,12 +27,12 @@ func TestMerge(t *testing.T) {
 	}
 	var rd round.Ready
 	rd.Merge(round.Ready{Save: round.Save{State: older, Verdicts: verdict("a"), Members: []round.Place{place(0, "a")}}, Fold: fold("a"), Send: send("a"), Wake: 5})
-	rd.Merge(round.Ready{Save: round.Save{Verdicts: verdict("b"), Members: []round.Place{place(1, "b")}}, Fold: fold("b"), Send: send("b"), Commit: &round.Commit{Round: 1}})
+	rd.Merge(round.Ready{Save: round.Save{Verdicts: verdict("b"), Members: []round.Place{place(1, "b")}}, Fold: fold("b"), Send: send("b"), Commit: &round.Commit{Stamp: wire.Stamp{Round: 1}}})
 	want := round.Ready{
 		Save:   round.Save{State: older, Verdicts: append(verdict("a"), verdict("b")...), Members: []round.Place{place(0, "a"), place(1, "b")}},
 		Fold:   append(fold("a"), fold("b")...),
 		Send:   send("a", "b"),
-		Commit: &round.Commit{Round: 1},
+		Commit: &round.Commit{Stamp: wire.Stamp{Round: 1}},
 	}
 	if d := cmp.Diff(want, rd); d != "" {
 		t.Error(d)

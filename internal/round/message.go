@@ -1,6 +1,8 @@
 package round
 
 import (
+	"encoding/json"
+
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
@@ -25,10 +27,11 @@ func NewestOrder(msgs []Message) int {
 	return -1
 }
 
-// SendReply answers one member.
+// SendReply answers one member. A refusal whose reason is not Authenticated is the
+// driver's to count, and to answer once a second.
 type SendReply struct {
 	Member string
-	Reply  Reply
+	Reply  wire.Reply
 }
 
 // SendAdmit says that an offered update may be uploaded: complete and checked
@@ -58,77 +61,43 @@ func (SendAdmit) message()   {}
 func (SendSettled) message() {}
 func (SendEvent) message()   {}
 
-// Order is all of an order that the machine decides; the driver adds trainer
-// settings, seeds, part size and schema. It never changes within an attempt.
+// Order is an order with its stamp, and what its header says of the base. The
+// machine decides all but trainer settings, seed and part size, which the driver
+// adds. It never changes within an attempt.
 type Order struct {
-	Epoch           uint64     `json:"epoch"`
-	Round           uint64     `json:"round"`
-	Attempt         uint32     `json:"attempt"`
-	Work            Work       `json:"work"`
-	Base            model.Hash `json:"base"`
-	Version         uint64     `json:"version"` // of the base
-	ValidFrom       uint32     `json:"valid_from"`
-	DeadlineMS      uint64     `json:"deadline_ms"`
-	PaceMS          uint64     `json:"pace_ms"`
-	HeartbeatMS     uint64     `json:"heartbeat_ms"`
-	GridB           int        `json:"grid_b"`
-	GridW           int        `json:"grid_w"`
-	Cap             uint64     `json:"cap"`
-	Weights         Weights    `json:"weights"`
-	Instance        wire.Nonce `json:"instance"`
-	CohortN         uint32     `json:"cohort_n"`
-	CohortHash      model.Hash `json:"cohort_hash"`
-	SampleSeed      wire.Nonce `json:"sample_seed"`      // zero without sampling
-	SampleThreshold uint64     `json:"sample_threshold"` // MaxUint64: everybody
-	Reason          string     `json:"reason,omitempty"` // of work none: paused, stopped (with why), finished
+	wire.Stamp
+	Base    model.Hash `json:"base"`
+	Version uint64     `json:"version"` // of the base
+	wire.Order
+	Reason string `json:"reason,omitempty"` // of work none: paused, stopped (with why), finished
 }
 
-// Reply is the body of an answer: Welcome, Receipt, Refusal, Superseded or
-// Standby.
-type Reply interface{ reply() }
-
-// Welcome gives a member its index and the first order that it may be in.
-type Welcome struct {
-	Index       uint32
-	FromRound   uint64
-	FromAttempt uint32
+// order is Order as the disk has it: numbers are numbers, and what the driver adds
+// is not there.
+type order struct {
+	plain
+	Cap             uint64    `json:"cap"`
+	SampleThreshold uint64    `json:"sample_threshold"`
+	Seed            *struct{} `json:"seed,omitempty"`
+	Settings        *struct{} `json:"settings,omitempty"`
+	PartSize        *struct{} `json:"part_size,omitempty"`
 }
 
-// Receipt says that an update was accepted and journalled. For a decline
-// that was noted, Content is zero.
-type Receipt struct {
-	Round   uint64
-	Attempt uint32
-	Content model.Hash
+type plain Order
+
+// MarshalJSON writes the order as it lies on the disk.
+func (o Order) MarshalJSON() ([]byte, error) {
+	return json.Marshal(order{plain: plain(o), Cap: o.Cap, SampleThreshold: o.SampleThreshold})
 }
 
-// Refusal says why a message does not count. Reasons that are not
-// Authenticated are the driver's to count, and to answer once a second.
-type Refusal struct {
-	Round   uint64
-	Attempt uint32
-	Content model.Hash // zero for a join or a decline
-	Reason  verdict.Reason
-	Detail  string
-	Counter uint64 // with old_counter: the highest seen
+// UnmarshalJSON reads what MarshalJSON writes.
+func (o *Order) UnmarshalJSON(b []byte) error {
+	var d order
+	err := json.Unmarshal(b, &d)
+	*o = Order(d.plain)
+	o.Cap, o.SampleThreshold = d.Cap, d.SampleThreshold
+	return err
 }
-
-// Superseded tells an instance that a newer one of the same member took over.
-type Superseded struct{ Instance wire.Nonce }
-
-// Standby tells an instance that another process, on another disk, speaks for
-// the member, and when to come again.
-type Standby struct {
-	Instance wire.Nonce
-	WaitMS   uint64
-	Host     string // of the other
-}
-
-func (Welcome) reply()    {}
-func (Receipt) reply()    {}
-func (Refusal) reply()    {}
-func (Superseded) reply() {}
-func (Standby) reply()    {}
 
 // Fact is one line on the event topic. Fields that a kind does not use are
 // zero.
@@ -137,7 +106,7 @@ type Fact struct {
 	Round   uint64
 	Attempt uint32
 	Member  string
-	Work    Work
+	Work    string
 	Content model.Hash
 	Reason  verdict.Reason
 	Detail  string

@@ -82,8 +82,8 @@ func (m *Machine) open(can []uint32) {
 	o.DeadlineMS = m.cfg.DeadlineMS
 	o.PaceMS = m.pace(len(cohort))
 	o.GridB, o.GridW, o.Cap = m.s.Params.GridB, m.s.Params.GridW, m.s.Params.Cap
-	o.Weights = m.s.Params.Weights
-	o.CohortN, o.CohortHash = uint32(len(cohort)), m.cohortHash()
+	o.Weights = string(m.s.Params.Weights)
+	o.CohortSize, o.CohortHash = uint32(len(cohort)), m.cohortHash()
 	o.SampleSeed, o.SampleThreshold = seed, threshold
 	m.store(o)
 	m.tell(Fact{Kind: FactOpened, Work: o.Work, Count: len(cohort)})
@@ -91,15 +91,14 @@ func (m *Machine) open(can []uint32) {
 }
 
 // newOrder takes the next attempt; the caller fills in the rest and stores it.
-func (m *Machine) newOrder(w Work) Order {
+func (m *Machine) newOrder(w string) Order {
 	m.s.Attempt++
 	return Order{
-		Epoch: m.s.Epoch, Round: m.s.Round, Attempt: m.s.Attempt, Work: w,
-		Base: m.s.Base, Version: m.s.Version, ValidFrom: m.s.ValidFrom,
-		HeartbeatMS: m.heartbeat(),
-		Weights:     WeightUniform,
-		Instance:    m.s.Instance,
-		CohortHash:  sha256.Sum256(nil),
+		Stamp: m.s.Stamp(), Base: m.s.Base, Version: m.s.Version,
+		Order: wire.Order{
+			Work: w, ValidFrom: m.s.ValidFrom, HeartbeatMS: m.heartbeat(), Weights: string(WeightUniform),
+			Instance: m.s.Instance, CohortHash: sha256.Sum256(nil),
+		},
 	}
 }
 

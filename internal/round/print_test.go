@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // printReady writes all of a Ready, a line each thing owed, in the order owed.
@@ -89,11 +90,11 @@ func showMessage(msg round.Message) string {
 
 func showOrder(o round.Order) string {
 	s := fmt.Sprintf("order e%d %d.%d %s base=%s v%d", o.Epoch, o.Round, o.Attempt, o.Work, text(o.Base[:]), o.Version)
-	if o.Work == round.WorkNone {
+	if o.Work == wire.WorkNone {
 		return s + " (" + o.Reason + ")"
 	}
-	s += fmt.Sprintf(" valid_from=%d deadline=%d cohort=%d:%x", o.ValidFrom, o.DeadlineMS, o.CohortN, o.CohortHash[:4])
-	if o.Work == round.WorkTrain {
+	s += fmt.Sprintf(" valid_from=%d deadline=%d cohort=%d:%x", o.ValidFrom, o.DeadlineMS, o.CohortSize, o.CohortHash[:4])
+	if o.Work == wire.WorkTrain {
 		s += fmt.Sprintf(" grid=%d/%d cap=%d %s", o.GridB, o.GridW, o.Cap, o.Weights)
 	}
 	if o.PaceMS != 0 {
@@ -105,24 +106,24 @@ func showOrder(o round.Order) string {
 	return s
 }
 
-func showReply(r round.Reply) string {
+func showReply(r wire.Reply) string {
 	switch r := r.(type) {
-	case round.Welcome:
+	case wire.Welcome:
 		return fmt.Sprintf("welcome #%d from %d.%d", r.Index, r.FromRound, r.FromAttempt)
-	case round.Receipt:
+	case wire.Receipt:
 		if r.Content.IsZero() {
 			return fmt.Sprintf("receipt %d.%d of a decline", r.Round, r.Attempt)
 		}
 		return fmt.Sprintf("receipt %d.%d %s", r.Round, r.Attempt, text(r.Content[:]))
-	case round.Refusal:
+	case wire.RefusalReply:
 		s := fmt.Sprintf("refusal %d.%d %s %v", r.Round, r.Attempt, text(r.Content[:]), r.Reason)
 		if r.Counter != 0 {
 			s += fmt.Sprintf(" counter=%d", r.Counter)
 		}
 		return s
-	case round.Superseded:
+	case wire.Superseded:
 		return "superseded " + text(r.Instance[:])
-	case round.Standby:
+	case wire.Standby:
 		return fmt.Sprintf("standby %s for %d ms, host %s", text(r.Instance[:]), r.WaitMS, r.Host)
 	}
 	return fmt.Sprintf("%#v", r)
@@ -130,7 +131,7 @@ func showReply(r round.Reply) string {
 
 func showFact(f round.Fact) string {
 	s := fmt.Sprintf("%s %d.%d", f.Kind, f.Round, f.Attempt)
-	for _, part := range []string{f.Member, string(f.Work), text(f.Content[:]), f.Reason.String(), f.Detail} {
+	for _, part := range []string{f.Member, f.Work, text(f.Content[:]), f.Reason.String(), f.Detail} {
 		if part != "" && part != "-" {
 			s += " " + part
 		}

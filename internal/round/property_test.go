@@ -8,6 +8,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // TestRandomSchedules runs federations with losses, duplicates, reorderings,
@@ -140,7 +141,7 @@ func (w *world) publish(crash int) bool {
 	if !w.up || w.order.Round == 0 {
 		return true
 	}
-	return w.step(round.Published{Now: w.now, Epoch: w.order.Epoch, Round: w.order.Round, Attempt: w.order.Attempt}, crash)
+	return w.step(round.Published{Now: w.now, Order: w.order.Stamp}, crash)
 }
 
 func (w *world) commitDone(crash int) {
@@ -177,7 +178,7 @@ func (w *world) finish() {
 		}
 		w.publish(crashNot)
 		for _, s := range w.sites {
-			if w.order.Work != round.WorkNone {
+			if w.order.Work != wire.WorkNone {
 				w.step(w.stamp(w.train(s)), crashNot)
 			}
 		}

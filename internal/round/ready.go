@@ -3,6 +3,7 @@ package round
 import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Ready is what the machine owes since the last Ready, to be done in the order
@@ -103,10 +104,8 @@ type Accepted struct {
 // Commit closes the sum of a round. Params and the order of the attempt are in
 // the state saved last.
 type Commit struct {
-	Epoch    uint64
-	Round    uint64
-	Attempt  uint32
-	Work     Work
+	wire.Stamp
+	Work     string
 	Base     model.Hash
 	Params   Params
 	Reason   Close
@@ -116,10 +115,8 @@ type Commit struct {
 
 // Record is an abandoned attempt.
 type Record struct {
-	Epoch   uint64
-	Round   uint64
-	Attempt uint32
-	Work    Work
+	wire.Stamp
+	Work    string
 	Base    model.Hash
 	Params  Params
 	Reason  Close

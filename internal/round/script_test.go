@@ -215,7 +215,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 		s.now += millis(t, who)
 		return round.Tick{Now: s.now}
 	case "published":
-		return round.Published{Now: s.now, Epoch: num(t, get("e", fmt.Sprint(st.Epoch))), Round: r, Attempt: a}
+		return round.Published{Now: s.now, Order: wire.Stamp{Epoch: num(t, get("e", fmt.Sprint(st.Epoch))), Round: r, Attempt: a}}
 	case "join":
 		c := get("counter", "1")
 		return round.Join{

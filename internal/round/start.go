@@ -3,6 +3,8 @@ package round
 import (
 	"bytes"
 	"math"
+
+	"github.com/fedmq/fedmq/wire"
 )
 
 // start takes the next epoch and opens the next attempt. Nobody
@@ -82,7 +84,7 @@ func (m *Machine) goOn() {
 	if m.s.Phase != Idle {
 		return
 	}
-	if o := m.s.Order; o == nil || o.Epoch != m.s.Epoch || o.Round != m.s.Round || o.Work == WorkNone {
+	if o := m.s.Order; o == nil || o.Epoch != m.s.Epoch || o.Round != m.s.Round || o.Work == wire.WorkNone {
 		m.none(reasonMembers)
 	}
 }
@@ -96,7 +98,7 @@ func (m *Machine) endOfAttempt() {
 	if m.s.PauseAsked {
 		m.s.PauseAsked, m.s.Paused = false, true
 	}
-	m.s.Finished = m.work() == WorkNone
+	m.s.Finished = m.work() == wire.WorkNone
 }
 
 const (
@@ -132,7 +134,7 @@ func (m *Machine) halt() {
 // attempt. Members whose joins nobody heard see its epoch and join at once
 // instead of at their next repetition.
 func (m *Machine) greet() {
-	o := m.newOrder(WorkNone)
+	o := m.newOrder(wire.WorkNone)
 	o.Attempt, o.Reason = 0, reasonMembers
 	m.s.Attempt = 0
 	m.store(o)
@@ -141,10 +143,10 @@ func (m *Machine) greet() {
 
 // none stores and sends an order with work none.
 func (m *Machine) none(why string) {
-	o := m.newOrder(WorkNone)
+	o := m.newOrder(wire.WorkNone)
 	o.Reason = why
 	m.store(o)
-	m.tell(Fact{Kind: FactHalted, Work: WorkNone, Detail: why})
+	m.tell(Fact{Kind: FactHalted, Work: wire.WorkNone, Detail: why})
 	m.sendOrder()
 }
 
@@ -160,7 +162,7 @@ func (m *Machine) wait() {
 
 // work returns what the current round is for; it is fixed with the round's
 // first attempt.
-func (m *Machine) work() Work {
+func (m *Machine) work() string {
 	if m.s.Params != nil {
 		return m.s.Params.Work
 	}

@@ -7,17 +7,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// Work is what an order asks for.
-type Work string
-
-// The kinds of work.
-const (
-	WorkNone       Work = "none" // paused, stopped or finished
-	WorkStatistics Work = "statistics"
-	WorkTrain      Work = "train"
-	WorkEvaluate   Work = "evaluate"
-)
-
 // Phase is where the current round is.
 type Phase string
 
@@ -66,7 +55,7 @@ type State struct {
 
 // Params is what every attempt of one round shares (R-30).
 type Params struct {
-	Work      Work    `json:"work"`
+	Work      string  `json:"work"`
 	Weights   Weights `json:"weights"`
 	GridB     int     `json:"grid_b"` // 0 unless Work is train, and so the next three
 	GridW     int     `json:"grid_w"`
@@ -93,6 +82,11 @@ type Member struct {
 	Host        string       `json:"host,omitempty"`       // where that runs
 	Counted     bool         `json:"counted,omitempty"`    // an update of it is in a model
 	AtMS        int64        `json:"-"`                    // when the process was last heard from; a start forgets it
+}
+
+// Stamp is that of the open attempt, or of the last order.
+func (s *State) Stamp() wire.Stamp {
+	return wire.Stamp{Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt}
 }
 
 // clone returns a copy that shares nothing with s that Step changes.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // event writes down what an event changes, before the machine sees it, but
@@ -21,7 +22,7 @@ func (w *twin) event(ev round.Event, now int64) {
 	case round.Disconnected:
 		w.note(note{kind: linkDown, now: now})
 	case round.Published:
-		if w.isOpen() && ev.Round == w.round() && ev.Attempt == w.attempt() {
+		if w.isOpen() && ev.Order.Round == w.round() && ev.Order.Attempt == w.attempt() {
 			w.note(note{kind: publishd, now: now})
 		}
 	case round.Uploading:
@@ -53,7 +54,7 @@ func (w *twin) event(ev round.Event, now int64) {
 
 // ready compares a Ready with what the log says should be in it.
 func (w *twin) ready(ev round.Event, rd round.Ready, now int64) {
-	var reply round.Reply
+	var reply wire.Reply
 	settled := false
 	admitted := false
 	for _, msg := range rd.Send {
@@ -70,7 +71,7 @@ func (w *twin) ready(ev round.Event, rd round.Ready, now int64) {
 	case round.Update:
 		w.updated(ev, reply, settled, admitted, now)
 	case round.Join:
-		if _, ok := reply.(round.Welcome); ok && !w.saidBefore(ev) {
+		if _, ok := reply.(wire.Welcome); ok && !w.saidBefore(ev) {
 			w.note(note{kind: joined, member: ev.Member, content: ev.Digest, now: now})
 		}
 	}
@@ -89,9 +90,9 @@ func (w *twin) ready(ev round.Event, rd round.Ready, now int64) {
 		if s.Round != w.round() || s.Attempt != w.attempt() {
 			w.t.Fatalf("state at %d.%d, the log says %d.%d", s.Round, s.Attempt, w.round(), w.attempt())
 		}
-		if o := s.Order; o != nil && o.Work != round.WorkNone {
+		if o := s.Order; o != nil && o.Work != wire.WorkNone {
 			if got, want := o.CohortHash, round.CohortHash(w.cohort()); o.Round == w.round() && o.Attempt == w.opening() && got != want {
-				w.t.Fatalf("order %d.%d for a cohort of %d, want %v", o.Round, o.Attempt, o.CohortN, w.cohort())
+				w.t.Fatalf("order %d.%d for a cohort of %d, want %v", o.Round, o.Attempt, o.CohortSize, w.cohort())
 			}
 		}
 	}
@@ -103,17 +104,17 @@ func (w *twin) opening() uint32 {
 }
 
 // updated compares the answer to an update.
-func (w *twin) updated(u round.Update, reply round.Reply, settled, admitted bool, now int64) {
+func (w *twin) updated(u round.Update, reply wire.Reply, settled, admitted bool, now int64) {
 	want := w.answer(u)
 	got := ""
 	switch r := reply.(type) {
-	case round.Receipt:
+	case wire.Receipt:
 		got = "counted"
 		if want == "again" {
 			got = "again"
 		}
-	case round.Refusal:
-		got = r.Reason.String()
+	case wire.RefusalReply:
+		got = r.Reason
 	}
 	if settled {
 		got = "settled"

@@ -10,6 +10,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // twin is the dumb second opinion on a machine: it writes down all that
@@ -328,7 +329,7 @@ func (w *twin) answer(u round.Update) string {
 		return "wrong_base"
 	case u.Problem != verdict.None:
 		return u.Problem.String()
-	case u.Samples == 0 && w.work() == round.WorkTrain:
+	case u.Samples == 0 && w.work() == wire.WorkTrain:
 		return "out_of_range"
 	case u.Offer && !holds && w.refusedFor(u.Member, u.Content):
 		why, _ := w.refused(u.Member)
@@ -339,21 +340,21 @@ func (w *twin) answer(u round.Update) string {
 	return "counted"
 }
 
-func (w *twin) work() round.Work {
+func (w *twin) work() string {
 	r, train := w.round(), w.cfg.Rounds
 	if w.cfg.Statistics {
 		if r == 1 {
-			return round.WorkStatistics
+			return wire.WorkStatistics
 		}
 		r--
 	}
 	if r <= train {
-		return round.WorkTrain
+		return wire.WorkTrain
 	}
 	if r == train+1 {
-		return round.WorkEvaluate
+		return wire.WorkEvaluate
 	}
-	return round.WorkNone
+	return wire.WorkNone
 }
 
 // String shows the log, for a failure.

@@ -149,7 +149,7 @@ func TestSampleGivesUp(t *testing.T) {
 	draws := 0
 	cfg := round.Config{Sample: 1e-9, Rand: func([]byte) { draws++ }}
 	o := open(t, cfg, 1, 1, 1)
-	if draws != 64 || o.CohortN != 3 || o.SampleThreshold != math.MaxUint64 || o.SampleSeed != (wire.Nonce{}) {
+	if draws != 64 || o.CohortSize != 3 || o.SampleThreshold != math.MaxUint64 || o.SampleSeed != (wire.Nonce{}) {
 		t.Errorf("%d draws, %+v", draws, o)
 	}
 }
@@ -159,8 +159,8 @@ func TestStateJSON(t *testing.T) {
 	t.Parallel()
 	s := &round.State{
 		Epoch: math.MaxUint64, Instance: inst("agg"), Round: 3, Attempt: 2, Phase: round.Open, Base: id("b"), Version: 2, Record: id("r"),
-		ValidFrom: 2, Params: &round.Params{Work: round.WorkTrain, Weights: round.WeightSqrt, GridB: -3, GridW: 9, Cap: 1 << 29, Allowance: 8},
-		Order:  &round.Order{Epoch: 1, CohortHash: id("c"), SampleSeed: inst("s"), SampleThreshold: math.MaxUint64, Reason: "x"},
+		ValidFrom: 2, Params: &round.Params{Work: wire.WorkTrain, Weights: round.WeightSqrt, GridB: -3, GridW: 9, Cap: 1 << 29, Allowance: 8},
+		Order:  &round.Order{Stamp: wire.Stamp{Epoch: 1}, Order: wire.Order{CohortHash: id("c"), SampleSeed: inst("s"), SampleThreshold: math.MaxUint64, Cap: math.MaxUint64}, Reason: "x"},
 		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Pause: "p", Stopped: true, Finished: true,
 		Reason: "why", Commands: []string{"1", "2"},
 	}
@@ -196,8 +196,8 @@ func TestJournalOfAnotherRound(t *testing.T) {
 	cfg := round.Config{Members: filters(t, "+"), Quorum: 1, Base: id("m1")}
 	st := &round.State{
 		Round: 2, Attempt: 1, Phase: round.Open, Base: id("m1"), ValidFrom: 1, Cohort: []uint32{0},
-		Params: &round.Params{Work: round.WorkTrain, Weights: round.WeightSamples, GridB: 6, GridW: 9, Cap: 100, Allowance: 2},
-		Order:  &round.Order{Round: 2, Attempt: 1},
+		Params: &round.Params{Work: wire.WorkTrain, Weights: round.WeightSamples, GridB: 6, GridW: 9, Cap: 100, Allowance: 2},
+		Order:  &round.Order{Stamp: wire.Stamp{Round: 2, Attempt: 1}},
 	}
 	old := round.Verdict{Round: 1, Attempt: 1, Member: "a", Content: id("A1"), Weight: 1, Reason: verdict.Counted}
 	m := round.New(cfg, st, []round.Member{{Path: "a"}}, []round.Verdict{old})
@@ -236,7 +236,7 @@ func ExampleMachine() {
 	fmt.Println("save first:", rd.Save.State.Phase, "of", hex.EncodeToString(rd.Save.State.Base[:2]))
 	for _, msg := range rd.Send {
 		if o, ok := msg.(round.SendOrder); ok {
-			fmt.Printf("then send: order %d.%d, %s, %d member\n", o.Order.Round, o.Order.Attempt, o.Order.Work, o.Order.CohortN)
+			fmt.Printf("then send: order %d.%d, %s, %d member\n", o.Order.Round, o.Order.Attempt, o.Order.Work, o.Order.CohortSize)
 		}
 	}
 	// Output:

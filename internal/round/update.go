@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // update answers an update, in the order of R-33: what it is about, then what
@@ -29,7 +30,7 @@ func (m *Machine) update(u Update) {
 	s := &m.slots[i]
 	switch {
 	case s.kind == accepted && s.v.Content == u.Content:
-		m.reply(u.Member, Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: u.Content})
+		m.reply(u.Member, wire.Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: u.Content})
 	case s.kept() && s.v.Content != u.Content && u.Attempt >= m.s.ValidFrom:
 		m.conflict(i, u)
 	case m.s.Phase == Closing:
@@ -87,7 +88,7 @@ func (m *Machine) judge(i uint32, u Update) {
 	m.accepted++
 	m.journal(v)
 	m.r.Fold = append(m.r.Fold, Accepted{Member: u.Member, Index: i, Content: u.Content, Weight: weight})
-	m.reply(u.Member, Receipt{Round: v.Round, Attempt: v.Attempt, Content: v.Content})
+	m.reply(u.Member, wire.Receipt{Round: v.Round, Attempt: v.Attempt, Content: v.Content})
 	m.tell(Fact{Kind: FactAccepted, Member: u.Member, Content: u.Content, Count: m.accepted})
 }
 
@@ -113,7 +114,7 @@ func (m *Machine) conflict(i uint32, u Update) {
 func (m *Machine) journal(v Verdict) { m.r.Save.Verdicts = append(m.r.Save.Verdicts, v) }
 
 func (m *Machine) refuse(u Update, why verdict.Reason) {
-	m.reply(u.Member, Refusal{Round: u.Round, Attempt: u.Attempt, Content: u.Content, Reason: why, Detail: u.Detail})
+	m.reply(u.Member, wire.RefusalReply{Round: u.Round, Attempt: u.Attempt, Content: u.Content, Reason: why.String(), Detail: u.Detail})
 	if why.Authenticated() {
 		m.tell(Fact{Kind: FactRefused, Member: u.Member, Content: u.Content, Reason: why, Detail: u.Detail})
 	}
@@ -147,7 +148,7 @@ func (m *Machine) decline(d Decline) {
 	case d.Round < m.s.Round:
 		m.send(SendSettled{Member: d.Member, Round: d.Round})
 	case s.kind == accepted:
-		m.reply(d.Member, Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: s.v.Content})
+		m.reply(d.Member, wire.Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: s.v.Content})
 	case !m.in[i]:
 		m.refuse(declined(d), verdict.NotInCohort)
 	default:
@@ -155,7 +156,7 @@ func (m *Machine) decline(d Decline) {
 			s.declined, s.detail, s.barred, s.unset = true, d.Reason, d.Refused, d.Setting
 			m.tell(Fact{Kind: FactDeclined, Member: d.Member, Detail: d.Reason})
 		}
-		m.reply(d.Member, Receipt{Round: d.Round, Attempt: d.Attempt})
+		m.reply(d.Member, wire.Receipt{Round: d.Round, Attempt: d.Attempt})
 	}
 }
 

@@ -28,7 +28,7 @@ func TestWaiting(t *testing.T) {
 		m.Step(round.Tick{Now: now})
 		m.Ready()
 		if o := m.State().Order; m.State().Phase == round.Open {
-			m.Step(round.Published{Now: now, Epoch: o.Epoch, Round: o.Round, Attempt: o.Attempt})
+			m.Step(round.Published{Now: now, Order: o.Stamp})
 			m.Ready()
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"github.com/fedmq/fedmq/wire"
 )
 
 // params fixes what all attempts of the round share, from its first cohort
@@ -14,7 +16,7 @@ func (m *Machine) params(cohort []uint32) *Params {
 		n := uint64(len(cohort))
 		p.Allowance = min(uint64(1)<<bits.Len64(2*n-1), MaxAllowance)
 	}
-	if p.Work != WorkTrain {
+	if p.Work != wire.WorkTrain {
 		return p
 	}
 	p.Weights, p.GridB, p.Cap = m.cfg.Weights, *m.cfg.GridB, m.cfg.Cap
@@ -57,7 +59,7 @@ func (w Weights) of(n uint64) uint64 {
 // weigh returns the weight of an update of n samples, 0 for one that cannot
 // count. Only train rounds weigh.
 func (p *Params) weigh(n uint64) uint64 {
-	if p.Work != WorkTrain {
+	if p.Work != wire.WorkTrain {
 		return 1
 	}
 	return p.Weights.Weigh(n, p.Cap)

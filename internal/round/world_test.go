@@ -11,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // world is a federation around one machine: sites that train, a network that
@@ -200,10 +201,10 @@ func (w *world) send(msg round.Message) {
 		w.order = msg.Order
 		w.orders = append(w.orders, seen{msg.Order, w.boots})
 	case round.SendReply:
-		if r, ok := msg.Reply.(round.Receipt); ok && !r.Content.IsZero() {
+		if r, ok := msg.Reply.(wire.Receipt); ok && !r.Content.IsZero() {
 			w.receipts = append(w.receipts, receipt{msg.Member, r.Round, r.Content})
 		}
-		if r, ok := msg.Reply.(round.Welcome); ok {
+		if r, ok := msg.Reply.(wire.Welcome); ok {
 			if i, had := w.welcomed[msg.Member]; had && i != r.Index {
 				w.t.Fatalf("%s is welcomed as #%d, and was as #%d", msg.Member, r.Index, i)
 			}

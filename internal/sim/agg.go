@@ -55,11 +55,11 @@ type agg struct {
 	folded  map[string]*staged
 	sum     map[string]share
 	prev    uint64
-	issued  map[member3][32]byte // hashes of the open round's orders
+	issued  map[wire.Stamp][32]byte // hashes of the open round's orders
 	settled map[string]ms
 
 	retained [3]retained // model, head, order
-	orderOf  member3
+	orderOf  wire.Stamp
 	modelOf  version
 	shelf    *shelf
 	shelved  bool
@@ -71,12 +71,6 @@ type agg struct {
 	landed   bool // the current order has its PUBACK
 	triedAt  ms
 	headDue  bool
-}
-
-// member3 names an order.
-type member3 struct {
-	epoch, round uint64
-	attempt      uint32
 }
 
 type version struct {
@@ -136,7 +130,7 @@ func (a *agg) start() {
 	binary.BigEndian.PutUint64(a.instance[:], a.rng.Uint64()|1)
 	a.staged, a.offers = map[contentKey]*staged{}, map[contentKey]*agUpload{}
 	a.uploads, a.folded, a.sum = map[transfer.Key]*agUpload{}, map[string]*staged{}, map[string]share{}
-	a.issued, a.settled = map[member3][32]byte{}, map[string]ms{}
+	a.issued, a.settled = map[wire.Stamp][32]byte{}, map[string]ms{}
 	a.recv = transfer.NewReceiver(transfer.ReceiverConfig{Uploads: w.plan.Uploads})
 	a.mender = transfer.NewMender()
 	a.pub.a = a

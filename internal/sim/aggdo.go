@@ -74,7 +74,7 @@ func (a *agg) save(s round.Save) {
 	for _, r := range s.Records {
 		rec := &record{
 			epoch: r.Epoch, round: r.Round, attempt: r.Attempt, work: r.Work, base: r.Base, params: r.Params,
-			reason: r.Reason, entries: r.Entries, prev: prev, order: a.issued[member3{r.Epoch, r.Round, r.Attempt}], at: a.w.now,
+			reason: r.Reason, entries: r.Entries, prev: prev, order: a.issued[r.Stamp], at: a.w.now,
 		}
 		rec.seal()
 		prev = rec.hash
@@ -156,7 +156,7 @@ func (a *agg) send(msgs []round.Message) {
 				a.publish(m.Order)
 			}
 		case round.SendReply:
-			a.sendReply(m)
+			a.reply(m.Member, m.Reply)
 		case round.SendAdmit:
 			a.admit(m)
 		case round.SendSettled:
@@ -174,7 +174,7 @@ func (a *agg) commit(c round.Commit) {
 	a.disk.blobs.put(a.p, id, next, !a.w.bugs.ModelUnsynced)
 	rec := &record{
 		epoch: c.Epoch, round: c.Round, attempt: c.Attempt, committed: true, work: c.Work, base: c.Base, model: id,
-		params: c.Params, reason: c.Reason, entries: c.Entries, prev: a.prev, order: a.issued[member3{c.Epoch, c.Round, c.Attempt}], at: a.w.now,
+		params: c.Params, reason: c.Reason, entries: c.Entries, prev: a.prev, order: a.issued[c.Stamp], at: a.w.now,
 	}
 	rec.seal()
 	a.step(round.Committed{Now: a.now(), Base: id, RecordHash: model.Hash{byte(rec.hash)}})
@@ -221,7 +221,7 @@ func (a *agg) commit(c round.Commit) {
 
 // finish computes the model after the round.
 func (a *agg) finish(c round.Commit) []byte {
-	if c.Work == round.WorkEvaluate {
+	if c.Work == wire.WorkEvaluate {
 		return a.base
 	}
 	in := slices.Clone(c.Base[:])
@@ -285,19 +285,6 @@ func (a *agg) acceptAgain() {
 			Samples: v.Samples, Problem: checked(b), Norm: v.Norm, Bytes: v.Bytes,
 		})
 		a.owes()
-	}
-}
-
-func (a *agg) sendReply(m round.SendReply) {
-	switch r := m.Reply.(type) {
-	case round.Welcome:
-		a.reply(m.Member, wire.Welcome(r))
-	case round.Receipt:
-		a.reply(m.Member, wire.Receipt{Round: r.Round, Attempt: r.Attempt, Content: r.Content})
-	case round.Superseded:
-		a.reply(m.Member, wire.Superseded{Instance: r.Instance})
-	case round.Refusal:
-		a.reply(m.Member, refusalOf(r))
 	}
 }
 

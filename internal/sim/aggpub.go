@@ -126,14 +126,14 @@ func (a *agg) published(p *publication, ok bool) {
 	a.flying, a.landed = false, ok
 	if ok {
 		a.w.check.landed(a, p.order)
-		a.step(round.Published{Now: a.now(), Epoch: p.order.Epoch, Round: p.order.Round, Attempt: p.order.Attempt})
+		a.step(round.Published{Now: a.now(), Order: p.order.Stamp})
 	}
 	a.work()
 }
 
 // prepare makes the messages of a new order.
 func (a *agg) prepare(o round.Order) {
-	of := member3{o.Epoch, o.Round, o.Attempt}
+	of := o.Stamp
 	if a.retained[ownOrder].body != nil && a.orderOf == of {
 		return
 	}

@@ -93,7 +93,7 @@ func (c *checker) entries(l *lineage, r *record) {
 	case !r.committed && counted > 0:
 		w.violate("I2", "round %d, attempt %d is abandoned and counts %d", r.round, r.attempt, counted)
 	case o == nil:
-	case o.CohortN != uint32(len(r.entries)) || !bytes.Equal(o.CohortHash[:], paths.Sum(nil)): // #nosec G115 -- few
+	case o.CohortSize != uint32(len(r.entries)) || !bytes.Equal(o.CohortHash[:], paths.Sum(nil)): // #nosec G115 -- few
 		w.violate("I2", "round %d, attempt %d: the record's members are not the order's cohort", r.round, r.attempt)
 	case o.hash != r.order || o.Base != r.base || o.Work != r.work:
 		w.violate("I4", "round %d, attempt %d: the record is of another order", r.round, r.attempt)

@@ -187,7 +187,7 @@ func (c *checker) dropped(s *site, e member.Entry) {
 	switch {
 	case c.closed[fate{site: s.i, round: e.Round}], c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) > 16, s.unreadable:
 		return
-	case o != nil && o.Round == e.Round && (o.ValidFrom > e.Attempt || !bytes.Equal(o.Base[:], e.Base[:]) || string(o.Work) != e.Work):
+	case o != nil && o.Round == e.Round && (o.ValidFrom > e.Attempt || !bytes.Equal(o.Base[:], e.Base[:]) || o.Work != e.Work):
 		return
 	}
 	c.w.violate("I3", "site %d drops its update of round %d, attempt %d, whose fate nobody has told", s.i, e.Round, e.Attempt)

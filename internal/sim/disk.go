@@ -132,7 +132,7 @@ type record struct {
 	round     uint64
 	attempt   uint32
 	committed bool
-	work      round.Work
+	work      string
 	prev      uint64 // hash of the record before
 	base      model.Hash
 	model     model.Hash // after the round

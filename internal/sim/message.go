@@ -96,13 +96,6 @@ type needMsg struct{ wire.Need }
 
 type stateMsg struct{ by int }
 
-// refusalOf is what a site is told.
-func refusalOf(r round.Refusal) wire.RefusalReply {
-	return wire.RefusalReply{
-		Round: r.Round, Attempt: r.Attempt, Content: r.Content, Reason: r.Reason.String(), Counter: r.Counter,
-	}
-}
-
 // settledAs is the verdict of a settled.
 func settledAs(rnd uint64, content model.Hash, v verdict.Reason) wire.Settled {
 	return wire.Settled{Round: rnd, Content: content, Verdict: v.String()}

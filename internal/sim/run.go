@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // Failure is an invariant that did not hold.
@@ -162,7 +161,7 @@ func (w *World) unfinished(a *agg) string {
 			return fmt.Sprintf("site %d is down", s.i)
 		case len(s.disk.entries) > 0:
 			return fmt.Sprintf("site %d does not know what became of rounds %v", s.i, sortedRounds(s.disk.entries))
-		case s.m.Seen() != wire.Stamp{Epoch: st.Order.Epoch, Round: st.Order.Round, Attempt: st.Order.Attempt}:
+		case s.m.Seen() != st.Order.Stamp:
 			return fmt.Sprintf("site %d has seen order %v", s.i, s.m.Seen())
 		case len(s.conn.parts) > 0:
 			return fmt.Sprintf("site %d is still subscribed to %d parts", s.i, len(s.conn.parts))

@@ -269,13 +269,9 @@ func (s *site) got(m message) {
 func (s *site) onOrder(b *orderMsg) {
 	s.w.check.given(s, b)
 	o := member.Order{
-		Stamp: wire.Stamp{Epoch: b.Epoch, Round: b.Round, Attempt: b.Attempt},
-		Order: wire.Order{
-			Instance: b.Instance, Work: string(b.Work), ValidFrom: b.ValidFrom, PaceMS: b.PaceMS, HeartbeatMS: b.HeartbeatMS,
-			SampleSeed: b.SampleSeed, SampleThreshold: b.SampleThreshold, PartSize: uint32(b.partSize), // #nosec G115 -- of the plan
-		},
-		Base: b.Base, Schema: schema, Hash: model.Hash(b.hash),
+		Stamp: b.Stamp, Order: b.Order.Order, Base: b.Base, Schema: schema, Hash: model.Hash(b.hash),
 	}
+	o.PartSize = uint32(b.partSize) // #nosec G115 -- of the plan
 	if o.Compare(s.m.Seen()) >= 0 {
 		s.keep(o.Base)
 	}

@@ -14,9 +14,9 @@ import (
 // Kinds of work.
 const (
 	workInit       = "init"
-	workTrain      = string(round.WorkTrain)
-	workEvaluate   = string(round.WorkEvaluate)
-	workStatistics = string(round.WorkStatistics)
+	workTrain      = "train"
+	workEvaluate   = "evaluate"
+	workStatistics = "statistics"
 )
 
 // sane reports what the numbers of a record cannot be (RC-20).
