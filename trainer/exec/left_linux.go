@@ -77,27 +77,27 @@ func (c *claim) release() error {
 // meanwhile.
 const sweeps = 5
 
-// endRun kills the processes of a run. A process is held by a descriptor before its
-// environment is read: a number that is given anew never hits another.
-func endRun(run string) (ended int) {
+// endRun kills the processes of a run and returns how many. A process is held by
+// a descriptor before its environment is read: a number that is given anew never
+// hits another. One that is still dying in the next sweep counts once.
+func endRun(run string) int {
 	if len(run) != 2*16 {
 		return 0
 	}
-	mark := []byte(runVar + "=" + run)
+	mark, ended := []byte(runVar+"="+run), map[int]bool{}
 	for range sweeps {
-		n := 0
+		before := len(ended)
 		paths, _ := filepath.Glob("/proc/[1-9]*/environ") // no error but that of a pattern
 		for _, path := range paths {
 			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && endMarked(pid, path, mark) {
-				n++
+				ended[pid] = true
 			}
 		}
-		if n == 0 {
+		if len(ended) == before {
 			break
 		}
-		ended += n
 	}
-	return ended
+	return len(ended)
 }
 
 func endMarked(pid int, path string, mark []byte) bool {
