@@ -54,6 +54,8 @@ func TestPulls(t *testing.T) {
 		for _, x := range w.sites {
 			x.connect()
 		}
+		// Two windows of 120 s on the slowest link, 60 s until the QoS is right, 60 s
+		// since the last need, and what the owner needs to publish again.
 		w.s.run(end+400_000+3*work, w.pulled)
 		if !w.pulled() {
 			t.Fatalf("not all is pulled %d s after the last fault", (w.s.now-end)/1000)

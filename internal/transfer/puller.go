@@ -49,14 +49,15 @@ type Puller struct {
 	room int // parts that may still be asked for, -1 for no bound
 
 	qos    byte
-	since  ms   // of the last progress
-	gap    ms   // what a part needs, a maximum that fades
-	other  bool // asked at the other QoS since then
-	again  ms   // when that was
-	dry    int  // windows that brought nothing since then
-	tried  ms   // when the last of them began
-	needAt ms   // no need before
-	pause  ms   // between two needs
+	since  ms     // of the last progress
+	gap    ms     // what a part needs, a maximum that fades
+	other  bool   // asked at the other QoS since then
+	again  ms     // when that was
+	silent bitmap // parts that were given up, and have not come since
+	dry    int    // windows that brought nothing since there were none
+	tried  ms     // when the last of them began
+	needAt ms     // no need before
+	pause  ms     // between two needs
 
 	spoilt      bitmap // parts outstanding that came as other bytes, since the last need
 	spoiltAt    ms     // when that was
@@ -67,8 +68,9 @@ type Puller struct {
 
 // batch is parts that were asked for at once.
 type batch struct {
-	parts []uint32 // that have not come
-	asked ms
+	parts  []uint32 // that have not come
+	asked  ms
+	spoilt bool // some came as other bytes: how long it takes says nothing of the link
 }
 
 // PullReady is what a Puller owes, in the order of the fields.
@@ -104,7 +106,7 @@ func (p *Puller) Want(now int64, blob wire.Blob, slot uint32) {
 	n := blob.Count()
 	p.wanted, p.blob, p.key, p.slot = n > 0, blob, blob.Key(), slot
 	p.count, p.left = uint32(n), n // #nosec G115 -- at most topics.MaxParts
-	p.have, p.asked, p.spoilt = newBitmap(n), newBitmap(n), newBitmap(n)
+	p.have, p.asked, p.spoilt, p.silent = newBitmap(n), newBitmap(n), newBitmap(n), newBitmap(n)
 	p.begin()
 }
 
@@ -116,7 +118,7 @@ func (p *Puller) Drop(now int64) {
 
 func (p *Puller) drop() {
 	p.unask()
-	p.wanted, p.blob, p.have, p.asked, p.spoilt, p.count, p.left = false, wire.Blob{}, nil, nil, nil, 0, 0
+	p.wanted, p.blob, p.have, p.asked, p.spoilt, p.silent, p.count, p.left = false, wire.Blob{}, nil, nil, nil, nil, 0, 0
 	p.ready.Need, p.ready.Done = nil, false
 }
 
@@ -139,6 +141,7 @@ func (p *Puller) Disconnected(now int64) {
 func (p *Puller) begin() {
 	p.window, p.changed, p.next = 1, p.now, 0
 	p.spoiltPause = 0
+	clear(p.silent)
 	p.progress()
 	p.fill()
 }
@@ -163,6 +166,7 @@ func (p *Puller) Part(now int64, part wire.Part, slot, index uint32) (off int, o
 		return 0, false
 	}
 	p.have.add(index)
+	p.silent.del(index)
 	p.left--
 	if p.asked.has(index) {
 		p.came(index)
@@ -188,10 +192,15 @@ func (p *Puller) Spoilt(now int64, slot, index uint32) {
 // spoil notes that the broker has other bytes of a part that was asked for.
 // Waiting brings no better ones: the owner is asked (TR-16).
 func (p *Puller) spoil(index uint32) {
-	if p.asked.has(index) {
-		p.spoilt.add(index)
-		p.needSpoilt()
+	if !p.asked.has(index) {
+		return
 	}
+	p.spoilt.add(index)
+	for i := range p.out {
+		b := &p.out[i]
+		b.spoilt = b.spoilt || slices.Contains(b.parts, index)
+	}
+	p.needSpoilt()
 }
 
 // needSpoilt asks the owner for what came as other bytes, if it is time. The
@@ -205,12 +214,16 @@ func (p *Puller) needSpoilt() {
 	p.spoiltAt, p.spoiltPause = p.now, min(max(2*p.spoiltPause, spoiltLeast), needFirst)
 }
 
-// progress starts the times of TR-14 over.
+// progress starts the times of TR-14 over. While a part is silent that was given
+// up, the broker may lack more of them, and a dry window counts on: else one part
+// that comes between two that are not there keeps the owner from being asked.
 func (p *Puller) progress() {
-	p.since, p.tried, p.other, p.dry = p.now, p.now, false, 0
-	p.needAt, p.pause = 0, needFirst
+	p.since, p.tried, p.other = p.now, p.now, false
 	p.spoiltPause = min(p.spoiltPause, spoiltLeast)
-	p.ready.Need = nil
+	if p.silent.count() == 0 {
+		p.dry, p.needAt, p.pause = 0, 0, needFirst
+		p.ready.Need = nil
+	}
 }
 
 // came takes a part out of its batch, and measures it, and the batch that it
@@ -224,7 +237,9 @@ func (p *Puller) came(index uint32) {
 			continue
 		}
 		b.parts = slices.Delete(b.parts, at, at+1)
-		p.gap = max(min(p.now-max(p.since, b.asked, p.again), gapMost), p.gap-p.gap/8)
+		if !b.spoilt {
+			p.gap = max(min(p.now-max(p.since, b.asked, p.again), gapMost), p.gap-p.gap/8)
+		}
 		if len(b.parts) > 0 {
 			return
 		}
@@ -307,6 +322,9 @@ func (p *Puller) dryWindow() {
 	p.dry++
 	p.tried, p.other = p.now, false
 	p.window, p.changed = max(p.window/2, 1), p.now
+	for i := range p.silent {
+		p.silent[i] |= p.asked[i]
+	}
 	p.unask()
 	p.fill()
 	if p.dry >= 2 && p.now >= p.needAt {
