@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -174,20 +175,13 @@ func memberKeys(cfg Config) (*wire.Keys, error) {
 	return wire.NewKeys(cfg.Keys...)
 }
 
+// clientID names the user and the node (C-14): whoever owns the node is one party.
 func clientID(c Config) string {
-	if c.Username != "" {
-		return c.Username + ":aggregator"
-	}
-	id := []byte("fedmq-aggregator-" + c.Namespace)
+	node := c.Namespace
 	if c.Owner != "" {
-		id = append(id, "-"+c.Owner...)
+		node += "/" + c.Owner
 	}
-	for i, b := range id {
-		if b == '/' {
-			id[i] = '-'
-		}
-	}
-	return string(id)
+	return link.PartyID(cmp.Or(c.Username, "fedmq"), "aggregator", node)
 }
 
 // reach is the aggregator's way to the broker.

@@ -25,7 +25,7 @@ type Config struct {
 	DataDir   string // directory of state, records and models; made when missing; required
 
 	Username, Password string      // MQTT credentials
-	ClientID           string      // default: Username + ":aggregator", or a path-derived name without user
+	ClientID           string      // default: of the user and the node (C-14)
 	TLS                *tls.Config // for tls and wss brokers; nil: the system's roots
 	Headers            http.Header // of the request for a WebSocket; default none
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/near"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -18,7 +19,9 @@ func (c Config) Warnings() (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	full := c.withDefaults()
 	parts := false
+	paths := []string{c.Owner}
 	for i, t := range c.Tasks {
+		paths = append(paths, t.Members...)
 		whole := fitsInline(t.Init.Schema, full.PartSize)
 		parts = parts || !whole
 		if whole && t.Slots != 0 {
@@ -41,6 +44,7 @@ func (c Config) Warnings() (out []string) {
 		warn("uploads has no effect: no task's updates travel in parts")
 	}
 	for _, k := range c.Keys {
+		paths = append(paths, k.Path)
 		switch {
 		case k.Role == topics.RoleAggregator:
 			warn("keys.allow: the key of the aggregator at %q has no effect: an aggregator hears sites and operators", k.Path)
@@ -48,7 +52,7 @@ func (c Config) Warnings() (out []string) {
 			warn("keys.allow: the key of %s has no effect: no task's members have this path", k.Path)
 		}
 	}
-	return out
+	return append(append(out, near.Warnings(c.Namespace)...), near.Warnings(paths...)...)
 }
 
 // asBool returns a setting whose text some readers of YAML take for true or

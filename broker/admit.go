@@ -8,6 +8,8 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/topics"
 )
 
 // door counts a connection in, or closes it and returns nil.
@@ -151,8 +153,8 @@ func (h *hook) login(p *pass, user string, password []byte) (r Reason, why strin
 // admit checks the client id, so that nobody takes over another user's
 // session, and the Will, which the library would publish unasked.
 func (h *hook) admit(a *access, name, id string, con packets.ConnectParams) (r Reason, why string) {
-	if !h.open && id != name && !strings.HasPrefix(id, name+":") {
-		return ReasonClientID, "client id is neither the user name nor starts with it and a colon"
+	if name := topics.Escape(name); !h.open && id != name && !strings.HasPrefix(id, name+":") {
+		return ReasonClientID, "client id is neither the user name, percent-encoded, nor starts with it and a colon"
 	}
 	if len(id) > maxTopic {
 		return ReasonClientID, "client id is longer than 1 KiB"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/secret"
@@ -17,7 +18,7 @@ import (
 // hash the user has to present a client certificate, or a pipe of
 // [Broker.Conn].
 type User struct {
-	Name         string         // 1 to 200 bytes, without ":"
+	Name         string         // 1 to 200 bytes, without control characters
 	PasswordHash string         `json:"-"` // as HashPassword returns it
 	Password     string         `json:"-"` // in the clear, from a file
 	Parties      []topics.Party // none: may connect and do nothing
@@ -138,10 +139,10 @@ func (s UserSpec) party() (p topics.Party, err error) {
 // maxUserName is how many bytes the name of a user may have.
 const maxUserName = 200
 
-// checkUserName keeps names apart from client ids, where ":" ends the name.
+// checkUserName refuses what MQTT or a log does not take.
 func checkUserName(name string) error {
-	if name == "" || len(name) > maxUserName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ':' || r == 0x7f }) {
-		return fmt.Errorf("broker: user name %q: want 1 to 200 bytes without colon or control characters", cut(name))
+	if name == "" || len(name) > maxUserName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("broker: user name %q: want 1 to 200 bytes of UTF-8 without control characters", cut(name))
 	}
 	return nil
 }

@@ -33,8 +33,9 @@ func TestParseUsers(t *testing.T) {
 		"area in two roles":        {[]UserSpec{{Name: "berlin", Role: "site", PasswordFile: good}, {Name: "berlin", Role: "aggregator", Path: "berlin", Members: []string{"berlin/+"}}}, ""},
 		"two passwords":            {[]UserSpec{{Name: "berlin", Role: "site", PasswordFile: good}, {Name: "berlin", Role: "watcher", PasswordFile: good}}, "has a password already"},
 		"unknown role":             {[]UserSpec{{Name: "x", Role: "admin"}}, "aggregator, site, operator or watcher"},
-		"site name is no path":     {[]UserSpec{{Name: "Line 1", Role: "site"}}, "topics:"},
-		"colon":                    {[]UserSpec{{Name: "a:b", Role: "watcher"}}, "without colon"},
+		"site as plants name them": {[]UserSpec{{Name: "Werk Köln/Linie 1: A", Role: "site", PasswordFile: good}}, ""},
+		"site name is no path":     {[]UserSpec{{Name: "Line#1", Role: "site"}}, "topics:"},
+		"control character":        {[]UserSpec{{Name: "a\u009bb", Role: "watcher"}}, "without control characters"},
 		"no name":                  {[]UserSpec{{Role: "watcher"}}, "user 1"},
 		"aggregator for nobody":    {[]UserSpec{{Name: "agg", Role: "aggregator"}}, "needs members"},
 		"bad filter":               {[]UserSpec{{Name: "agg", Role: "aggregator", Members: []string{"#"}}}, "topics:"},
@@ -159,6 +160,50 @@ func TestBadPasswordHashes(t *testing.T) {
 	}
 }
 
+// A name that a plant has is percent-encoded in the client id, so that no user speaks
+// for another: not "a" for "a:b", and not "a%20b" for "a b".
+func TestNamesOfPlants(t *testing.T) {
+	t.Parallel()
+	const site = "Werk Köln/Linie 1: A"
+	specs := []UserSpec{
+		{Name: site, Role: "site"},
+		{Name: "Werk Köln/Linie 1", Role: "site"},
+		{Name: "Werk%20K%C3%B6ln/Linie%201%3A%20A", Role: "site", Path: "other"},
+		{Name: "aggregator", Role: "aggregator", Members: []string{"Werk Köln/+"}},
+	}
+	users, err := ParseUsers(specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range users {
+		users[i].Password = "x"
+	}
+	ns, err := topics.New("spBv1.0/Ü & Co")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := run(t, Config{Namespace: ns, Users: users, TCP: "127.0.0.1:0"})
+	const id = "Werk%20K%C3%B6ln/Linie%201%3A%20A"
+	for user, want := range map[string]byte{site: 0, specs[1].Name: 5, specs[2].Name: 5} {
+		for _, id := range []string{id, id + ":site"} {
+			if _, code := dial(t, tcp(t, b.Addrs().TCP), connectOpts{id: id, user: user, password: "x"}); code != want {
+				t.Errorf("%q as %q: CONNACK %d, want %d", id, user, code, want)
+			}
+		}
+	}
+	agg := join(t, tcp(t, b.Addrs().TCP), connectOpts{id: "aggregator", user: "aggregator", password: "x"})
+	if code := agg.subscribe("spBv1.0/Ü & Co/Werk Köln/+/_fl_v1/q/update", 1); code != 1 {
+		t.Errorf("SUBSCRIBE: %#x", code)
+	}
+	c := join(t, tcp(t, b.Addrs().TCP), connectOpts{id: id, user: site, password: "x"})
+	if !c.publish("spBv1.0/Ü & Co/"+site+"/_fl_v1/q/update", "x", false) {
+		t.Error("cannot publish its update")
+	}
+	if c.publish("spBv1.0/Ü & Co/Werk Köln/Linie 1/_fl_v1/q/update", "x", false) {
+		t.Error("publishes another's update")
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	ok := plant(t)
@@ -167,7 +212,7 @@ func TestNewRefuses(t *testing.T) {
 		"no namespace": func(c *Config) { c.Namespace = topics.Namespace{} },
 		"listed twice": func(c *Config) { c.Users = append(c.Users[:len(c.Users):len(c.Users)], c.Users[0]) },
 		"may do nothing": func(c *Config) {
-			c.Users = []User{{Name: "x", Parties: []topics.Party{{Role: topics.RoleSite, Path: "no path"}}}}
+			c.Users = []User{{Name: "x", Parties: []topics.Party{{Role: topics.RoleSite, Path: "no/+/path"}}}}
 		},
 		"needs a certificate": func(c *Config) { c.TLS = "127.0.0.1:0" },
 		"none.pem":            func(c *Config) { c.CertFile, c.KeyFile = "none.pem", "none.key" },

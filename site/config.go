@@ -31,7 +31,7 @@ type Config struct {
 	DataDir   string // directory of state, outbox and models, one for each site; made when missing; required
 	Tasks     []Task // at least one
 
-	ClientID           string      // MQTT client id; default Member + ":site"
+	ClientID           string      // MQTT client id; default: of the user, the namespace and the member (C-14)
 	Username, Password string      // MQTT credentials; default none
 	TLS                *tls.Config // for tls and wss brokers; nil: the system's roots
 	Headers            http.Header // of the request for a WebSocket; default none
@@ -165,10 +165,18 @@ func (c Config) deepest(ns topics.Namespace) string {
 	return topics.Deepest(list...)
 }
 
+// clientID says only once what is both user and member (C-14).
+func clientID(c Config) string {
+	if c.Username == "" || c.Username == c.Member {
+		return link.PartyID(c.Member, "site", c.Namespace)
+	}
+	return link.PartyID(c.Username, "site", c.Namespace, c.Member)
+}
+
 // withDefaults returns c with every default filled in.
 func (c Config) withDefaults() Config {
 	if c.ClientID == "" {
-		c.ClientID = c.Member + ":site"
+		c.ClientID = clientID(c)
 	}
 	if c.MinSecurity == "" {
 		c.MinSecurity = SecurityOpen

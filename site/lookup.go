@@ -75,7 +75,7 @@ func (c Config) lookup(ctx context.Context) ([]neighbour, error) {
 // lookLink is the site's own way to the broker, under another client id.
 func (c Config) lookLink() link.Config {
 	cfg := c.reach()
-	cfg.ClientID, cfg.MaxPacket = strings.TrimSuffix(c.ClientID, ":site")+":look", maxState+4<<10
+	cfg.ClientID, cfg.MaxPacket = c.ClientID+":look", maxState+4<<10
 	return cfg
 }
 

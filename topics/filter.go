@@ -69,15 +69,8 @@ type MemberFilter struct{ s string }
 
 // ParseMemberFilter checks s, for example "+/press-shop/+".
 func ParseMemberFilter(s string) (MemberFilter, error) {
-	const want = "1 to 5 levels, each [A-Za-z0-9_-]{1,64} not starting with _, or +"
-	if len(s) > MaxNode || strings.Count(s, "/") >= MaxDepth {
-		return MemberFilter{}, refuse("member filter", s, want)
-	}
-	for rest, more := s, true; more; {
-		var l string
-		if l, rest, more = strings.Cut(rest, "/"); l != "+" && !level(l) {
-			return MemberFilter{}, refuse("member filter", s, want)
-		}
+	if f := levelsFault(s, MaxDepth, true); f != "" {
+		return MemberFilter{}, refuse("member filter", s, "1 to 5 levels, each + or "+levelWant, f)
 	}
 	return MemberFilter{s: s}, nil
 }

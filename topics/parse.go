@@ -4,8 +4,8 @@ import "strings"
 
 // Parse takes a topic of this namespace apart. It accepts exactly what
 // [Namespace.Build] builds; everything else is an error that wraps
-// [ErrTopic]. What it returns may be used in file names: every level has been
-// checked.
+// [ErrTopic]. What it returns has been checked, and can be printed; in the name of
+// a file it wants [Escape].
 func (n Namespace) Parse(s string) (Topic, error) {
 	const want = "<ns>[/<path>]/_fl_v1/..."
 	below, ok := strings.CutPrefix(s, n.prefix+"/")

@@ -32,7 +32,7 @@ func (o Owner) Roster() string { return o.node + "/" + Marker + "/" + leafRoster
 func (o Owner) Round() string { return o.base + "round" }
 
 // KPI is the topic of one number. A name may come from a member, so whatever
-// it is the result is a topic: bytes that a level name cannot have become
+// it is the result is a topic: bytes that such a name cannot have become
 // "-", as does a leading "_", and the name ends after 64 bytes (T-8).
 func (o Owner) KPI(name string) string { return o.base + "kpi/" + kpiName(name) }
 
@@ -103,12 +103,12 @@ func (m Member) Part() string { return m.base + "part" }
 func (m Member) Need() string { return m.base + "need" }
 
 func kpiName(name string) string {
-	if level(name) {
+	if word(name) {
 		return name
 	}
 	b := []byte(name[:min(len(name), MaxLevel)])
 	for i, c := range b {
-		if !nameByte(c) || i == 0 && c == '_' {
+		if !wordByte(c) || i == 0 && c == '_' {
 			b[i] = '-'
 		}
 	}

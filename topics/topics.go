@@ -13,7 +13,6 @@ package topics
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Marker is the level that marks fedmq's data contract, version 1, below a
@@ -33,11 +32,17 @@ const (
 // topic that the grammar does not have.
 var ErrTopic = errors.New("topics: not in the grammar")
 
-func refuse(what, got, want string) error {
+// refuse says what is no name or topic, what it has that it must not, if that is
+// known, and what was wanted. Quoted, it can be printed whatever it holds.
+func refuse(what, got, want string, faults ...string) error {
 	if len(got) > 2*MaxNode {
 		got = got[:2*MaxNode] + "..."
 	}
-	return fmt.Errorf("%w: %s %q: want %s", ErrTopic, what, got, want)
+	has := ""
+	if len(faults) > 0 {
+		has = " has " + faults[0]
+	}
+	return fmt.Errorf("%w: %s %q%s: want %s", ErrTopic, what, got, has, want)
 }
 
 // Namespace is the enterprise's prefix, one or more levels ("acme",
@@ -47,8 +52,8 @@ type Namespace struct{ prefix string }
 
 // New checks ns (T-2) and returns its namespace.
 func New(ns string) (Namespace, error) {
-	if !levels(ns, MaxNode) {
-		return Namespace{}, refuse("namespace", ns, "levels of [A-Za-z0-9_-]{1,64} not starting with _, at most 200 bytes in all")
+	if f := levelsFault(ns, MaxNode, false); f != "" {
+		return Namespace{}, refuse("namespace", ns, "one or more levels, each "+levelWant+", at most 200 bytes in all", f)
 	}
 	return Namespace{prefix: ns}, nil
 }
@@ -88,11 +93,10 @@ func (n Namespace) checkMember(path string) error {
 	return nil
 }
 
-// CheckPath reports why path is not a member path: 1 to 5 levels of
-// [A-Za-z0-9_-]{1,64} not starting with "_" (T-2, T-3).
+// CheckPath reports why path is not a member path: 1 to 5 levels (T-2, T-3).
 func CheckPath(path string) error {
-	if !levels(path, MaxNode) || strings.Count(path, "/") >= MaxDepth {
-		return refuse("path", path, "1 to 5 levels of [A-Za-z0-9_-]{1,64} not starting with _")
+	if f := levelsFault(path, MaxDepth, false); f != "" {
+		return refuse("path", path, "1 to 5 levels, each "+levelWant, f)
 	}
 	return nil
 }
@@ -113,45 +117,10 @@ func CheckTask(task string) error {
 	return nil
 }
 
-// CheckName reports why name is not the name of a kpi: one level (T-2, T-8).
+// CheckName reports why name is not the name of a kpi (T-8).
 func CheckName(name string) error {
-	if !level(name) {
-		return refuse("name", name, "[A-Za-z0-9_-]{1,64} not starting with _")
+	if !word(name) {
+		return refuse("name", name, wordWant)
 	}
 	return nil
-}
-
-// levels reports whether s is one or more levels joined by "/", at most limit
-// bytes in all.
-func levels(s string, limit int) bool {
-	if len(s) > limit {
-		return false
-	}
-	for {
-		head, rest, more := strings.Cut(s, "/")
-		if !level(head) {
-			return false
-		}
-		if !more {
-			return true
-		}
-		s = rest
-	}
-}
-
-// level reports whether s is a level name (T-2).
-func level(s string) bool {
-	if s == "" || len(s) > MaxLevel || s[0] == '_' {
-		return false
-	}
-	for i := range len(s) {
-		if !nameByte(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func nameByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
 }

@@ -103,8 +103,8 @@ func TestParseRefuses(t *testing.T) {
 		"path with a wildcard":         "acme/+/_fl_v1/q/join",
 		"join of the namespace":        "acme/_fl_v1/q/join",
 		"status of the namespace":      "acme/_fl_v1/q/status",
-		"path with a space":            "acme/a b/_fl_v1/q/join",
-		"path outside ASCII":           "acme/m\u00fcnchen/_fl_v1/q/join",
+		"path with a tab":              "acme/a\tb/_fl_v1/q/join",
+		"path that is not UTF-8":       "acme/m\xfcnchen/_fl_v1/q/join",
 		"marker twice":                 "acme/_fl_v1/_fl_v1/q/order",
 		"part alone":                   "acme/_fl_v1/q/model/1",
 		"slot 8":                       "acme/_fl_v1/q/model/8/0",
@@ -168,13 +168,13 @@ func TestNames(t *testing.T) {
 	}{
 		{
 			"namespace", func(s string) error { _, err := topics.New(s); return err },
-			[]string{"acme", "umh/v1/acme", "A-b_c/9"},
-			[]string{"", "/acme", "acme/", "a//b", "_acme", "$SYS", "a/+", "#", "a b", long + "/" + long + "/" + long + "/" + long},
+			[]string{"acme", "umh/v1/acme", "A-b_c/9", "Werk Köln", "spBv1.0"},
+			[]string{"", "/acme", "acme/", "a//b", "_acme", "$SYS", "a/+", "#", " a", "a\xff", "a/..", long + "/" + long + "/" + long + "/" + long},
 		},
 		{
 			"path", topics.CheckPath,
 			[]string{"a", "a/b/c/d/e", long, "9", "-", "a_"},
-			[]string{"", "a/b/c/d/e/f", "a/", "/a", "a//b", "_a", "a/_b", "$a", "a/+", long + "x", "a\x00"},
+			[]string{"", "a/b/c/d/e/f", "a/", "/a", "a//b", "_a", "a/_b", "$a", "a/+", long + "x", "a\x00", "a/ b"},
 		},
 		{
 			"task", topics.CheckTask,
@@ -184,11 +184,11 @@ func TestNames(t *testing.T) {
 		{
 			"name", topics.CheckName,
 			[]string{"rmse", "RMSE_test-1", long},
-			[]string{"", "_x", "a/b", "a.b", long + "x", "#"},
+			[]string{"", "_x", "a/b", "a.b", "é", long + "x", "#"},
 		},
 		{
 			"member filter", func(s string) error { _, err := topics.ParseMemberFilter(s); return err },
-			[]string{"+", "+/line-1", "a/b/c/d/e", "+/+/+/+/+"},
+			[]string{"+", "+/line-1", "a/b/c/d/e", "+/+/+/+/+", "+/Linie 1", "+/.x"},
 			[]string{"", "#", "+/#", "a/+b", "+/+/+/+/+/+", "_a/+", "$a", "a/", "/", "+/", strings.Repeat(long+"/", 4) + "a"},
 		},
 	} {

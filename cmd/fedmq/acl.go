@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/fedmq/fedmq/topics"
 )
@@ -42,6 +43,11 @@ func (c *aclCmd) Run() error {
 	users, err := c.users(f)
 	if err != nil {
 		return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+	}
+	for _, u := range users {
+		if err := sayable(c.For, u); err != nil {
+			return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+		}
 	}
 	switch c.For {
 	case "hivemq":
@@ -96,7 +102,24 @@ func (c *aclCmd) users(f aggregatorFile) ([]granted, error) {
 	return out, nil
 }
 
-// mosquittoList writes an acl_file.
+// sayable refuses a name that the list of a broker has no way to say, or that means
+// something else there.
+func sayable(broker string, u granted) error {
+	for _, r := range u.rules {
+		switch {
+		case (broker == "hivemq" || broker == "emqx") && strings.Contains(r.Filter, "${"):
+			return fmt.Errorf("%q: this broker takes ${ for a variable: want other names", r.Filter)
+		case broker == "emqx" && strings.HasPrefix(r.Filter, "eq "):
+			return fmt.Errorf("%q: EMQX takes eq at the beginning for a word of its own: want another namespace", r.Filter)
+		case broker == "rabbitmq" && strings.ContainsAny(r.Filter, ".*"):
+			return fmt.Errorf("%q: RabbitMQ delivers . as / and * as +: want names without", r.Filter)
+		}
+	}
+	return nil
+}
+
+// mosquittoList writes an acl_file. User and topic go to the end of their lines, blanks
+// and all.
 func mosquittoList(w io.Writer, users []granted) {
 	for i, u := range users {
 		if i > 0 {
@@ -151,15 +174,25 @@ func emqxList(w io.Writer, users []granted) {
 			var list []string
 			for _, r := range u.rules {
 				if r.Write == write {
-					list = append(list, fmt.Sprintf("%q", r.Filter))
+					list = append(list, erlang(r.Filter))
 				}
 			}
 			if len(list) > 0 {
-				fmt.Fprintf(w, "{allow, {user, %q}, %s, [%s]}.\n", u.user, map[bool]string{true: "publish", false: "subscribe"}[write], strings.Join(list, ", "))
+				fmt.Fprintf(w, "{allow, {user, %s}, %s, [%s]}.\n", erlang(u.user), map[bool]string{true: "publish", false: "subscribe"}[write], strings.Join(list, ", "))
 			}
 		}
 	}
 	fmt.Fprintln(w, "{deny, all}.")
+}
+
+// erlang writes s as Erlang reads it: a string has numbers of characters there, which
+// not every EMQX takes for UTF-8.
+func erlang(s string) string {
+	q := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	if strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return "<<" + q + "/utf8>>"
+	}
+	return q
 }
 
 // rabbitmqList writes commands: topics are routing keys there, matched by regular

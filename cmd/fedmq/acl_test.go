@@ -89,9 +89,9 @@ func TestRoutingKey(t *testing.T) {
 // Names go into each form as it wants them.
 func TestACLNames(t *testing.T) {
 	t.Parallel()
-	const name = "R&D's/line 1"
+	const name = `R&D's "Köln"/line 1`
 	users := []granted{{user: name, rules: []topics.Rule{{Write: true, Filter: "acme/" + name + "/_fl_v1/#"}}}}
-	var hivemq, rabbit strings.Builder
+	var mosquitto, hivemq, emqx, rabbit strings.Builder
 	check(t, hivemqList(&hivemq, users))
 	var roles hivemqRoles
 	check(t, xml.Unmarshal([]byte(hivemq.String()), &roles))
@@ -99,8 +99,35 @@ func TestACLNames(t *testing.T) {
 		t.Errorf("hivemq: %+v", r)
 	}
 	rabbitmqList(&rabbit, users)
-	if !strings.Contains(rabbit.String(), `set_topic_permissions 'R&D'\''s/line 1' amq.topic '^acme`) {
+	if !strings.Contains(rabbit.String(), `set_topic_permissions 'R&D'\''s "Köln"/line 1' amq.topic '^acme`) {
 		t.Errorf("rabbitmq: %s", rabbit.String())
+	}
+	emqxList(&emqx, users)
+	if want := `{allow, {user, <<"R&D's \"Köln\"/line 1"/utf8>>}, publish, [<<"acme/R&D's \"Köln\"/line 1/_fl_v1/#"/utf8>>]}.`; !strings.HasPrefix(emqx.String(), want+"\n") {
+		t.Errorf("emqx: %s", emqx.String())
+	}
+	mosquittoList(&mosquitto, users)
+	if want := "user " + name + "\ntopic write acme/" + name + "/_fl_v1/#\n"; mosquitto.String() != want {
+		t.Errorf("mosquitto: %s", mosquitto.String())
+	}
+}
+
+// What a form has no way to say is refused.
+func TestACLRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ broker, filter, want string }{
+		{"hivemq", "acme/x${{username}}/_fl_v1/#", "variable"},
+		{"emqx", "acme/x${username}/_fl_v1/#", "variable"},
+		{"emqx", "eq acme/_fl_v1/#", "word of its own"},
+		{"rabbitmq", "spBv1.0/_fl_v1/#", ". as /"},
+		{"rabbitmq", "acme/a*/_fl_v1/#", "* as +"},
+		{"rabbitmq", "acme/Werk Köln/+/_fl_v1/#", ""},
+		{"mosquitto", "eq acme/x${username}.*/_fl_v1/#", ""},
+	} {
+		err := sayable(c.broker, granted{rules: []topics.Rule{{Filter: c.filter}}})
+		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %s: %v, want %q", c.broker, c.filter, err, c.want)
+		}
 	}
 }
 

@@ -173,7 +173,7 @@ func mosquittoSub(broker string, filters []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "mosquitto_sub -h %s -p %s -v", host, port)
 	for _, f := range filters {
-		fmt.Fprintf(&b, " -t '%s'", f)
+		b.WriteString(" -t " + shellWord(f))
 	}
 	return b.String()
 }

@@ -42,7 +42,12 @@ func (c *topicsCmd) bridge(ns topics.Namespace) error {
 // keeps the retain flag of messages as they come, so that sites that start later
 // find order and model at their own broker.
 func mosquittoBridge(w io.Writer, ns topics.Namespace, broker string, list []topics.Crossing) error {
-	name := "fedmq-" + strings.ReplaceAll(ns.String(), "/", "-")
+	name := "fedmq-" + strings.ReplaceAll(topics.Escape(ns.String()), "/", "-")
+	for _, x := range list {
+		if strings.Contains(x.Filter, " ") {
+			return usageError{fmt.Errorf("%s: Mosquitto's bridge ends a topic at a blank: want names without, or + in place of the member's level", x.Filter)}
+		}
+	}
 	var addresses []string
 	for _, a := range link.Addresses(broker) {
 		host, port := hostPort(a)

@@ -196,7 +196,7 @@ func (m *screen) table() []string {
 	top := max(0, min(m.top, len(all)-m.room()))
 	path := 4
 	for _, s := range all {
-		path = max(path, len(s.Path))
+		path = max(path, ansi.StringWidth(s.Path))
 	}
 	path = min(path, max(m.width/3, 12))
 	out := []string{faint.Render(fmt.Sprintf("%-*s  %-8s %5s %6s %7s  %s", path, "SITE", "STANDING", "DONE", "ROUND", "HEARD", "WHY"))}
@@ -208,7 +208,8 @@ func (m *screen) table() []string {
 		if s.HeardMS > 0 {
 			heard = age(m.view.NowMS - s.HeardMS)
 		}
-		out = append(out, fmt.Sprintf("%-*s  %s %5s %6d %7s  %s", path, ansi.Truncate(s.Path, path, "…"),
+		name := ansi.Truncate(s.Path, path, "…")
+		out = append(out, fmt.Sprintf("%s%*s  %s %5s %6d %7s  %s", name, path-ansi.StringWidth(name), "",
 			tones[s.Standing].Render(fmt.Sprintf("%s %-6s", marks[s.Standing], s.Standing)), done, s.Round, heard, s.Why))
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,11 +116,19 @@ func recordText(r watch.RoundView) string {
 	return s + fmt.Sprintf(" chain=%s sig=%s head=%s", r.Chain, r.Sig, r.Hash)
 }
 
+// oneWord is a name as one word of a line.
+func oneWord(name string) string {
+	if strings.ContainsAny(name, " \"='") {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
 func eventText(e watch.EventView) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s round=%d attempt=%d", e.Kind, e.Round, e.Attempt)
 	if e.Member != "" && e.Kind != "command" {
-		b.WriteString(" member=" + e.Member)
+		b.WriteString(" member=" + oneWord(e.Member))
 	}
 	if e.Count != 0 {
 		fmt.Fprintf(&b, " count=%d", e.Count)

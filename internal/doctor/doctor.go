@@ -8,6 +8,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -133,10 +134,7 @@ func newExam(cfg Config) (*exam, error) {
 		return nil, err
 	}
 	e.beside = ns.Node("+/"+random) + "/" + topics.Marker + "/" + task + "/status"
-	e.prefix = fmt.Sprintf("fedmq:%s-%s-", roleName, random)
-	if u := cfg.Link.Username; u != "" {
-		e.prefix = fmt.Sprintf("%s:%s-%s-", u, roleName, random)
-	}
+	e.prefix = link.PartyID(cmp.Or(cfg.Link.Username, "fedmq"), fmt.Sprintf("%s-%s-", roleName, random))
 	e.report = &Report{Schema: Schema, Broker: link.Shown(cfg.Link.Broker), Node: ns.Node(cfg.Node)}
 	return e, nil
 }

@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":                {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
 	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":             {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/crash", "internal/bubble"}},
+	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":        {imports: []string{"model", "trainer"}},
 	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
 	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
@@ -35,7 +35,7 @@ var layers = map[string]layer{
 	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
 	"internal/store":    {imports: []string{"internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
-	"internal/near":     {},                                     // the word that was meant
+	"internal/near":     {},                                     // the word that was meant, names that look alike
 	"internal/secret":   {},                                     // files of keys and passwords
 	"internal/textfile": {},                                     // text files of Windows too, certificates
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
@@ -89,6 +89,7 @@ var libraries = []library{
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},
+	{"golang.org/x/text/unicode/norm", []string{"internal/near"}},
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch
 	{"charm.land/lipgloss", []string{"cmd"}},

@@ -20,11 +20,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/topics"
 )
 
 // Errors of the package; they arrive wrapped with the topic, filter or broker
@@ -103,12 +106,22 @@ type State struct {
 	Err   error
 }
 
+// PartyID is the client id of a party: who it logs in as, its role, and what it is
+// there (C-14).
+func PartyID(user, role string, of ...string) string {
+	parts := []string{topics.Escape(user), role}
+	for _, name := range of {
+		parts = append(parts, topics.Escape(name))
+	}
+	return strings.Join(parts, ":")
+}
+
 // UniqueID is a client id of its own for a command of a user, of which any number may
 // run, on machines and in containers that count their processes alike (C-14).
 func UniqueID(user, role string) string {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return fmt.Sprintf("%s:%s-%x", user, role, b)
+	return PartyID(user, fmt.Sprintf("%s-%x", role, b))
 }
 
 // Config says how to connect. The zero value of every field but Broker and
@@ -118,8 +131,8 @@ type Config struct {
 	// tls://, mqtts:// (8883), ws:// (80), wss:// (443). Required unless Dial
 	// is set.
 	Broker string
-	// ClientID is the MQTT client id, unique at the broker: the user name, or
-	// the user name, ":" and a role (C-14). Required.
+	// ClientID is the MQTT client id, unique at the broker, such as PartyID makes
+	// (C-14). Required.
 	ClientID string
 	// Username and Password; empty means none.
 	Username, Password string

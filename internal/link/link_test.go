@@ -823,3 +823,30 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+
+// No two parties have one client id, whatever their names, and what a broker may dislike
+// in one is encoded (C-14).
+func TestPartyID(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	names := []string{"a", "a:b", "a:site", "a/b", "Werk Köln", "Werk%20K", "..", "site", "aggregator"}
+	for _, user := range names {
+		for _, role := range []string{"site", "aggregator"} {
+			for _, ns := range names {
+				for _, of := range [][]string{{ns}, {ns, "a"}, {ns, "b:a"}} {
+					id, what := PartyID(user, role, of...), fmt.Sprintf("%q %s %q", user, role, of)
+					if other, twice := seen[id]; twice {
+						t.Fatalf("%s and %s are %s", what, other, id)
+					}
+					seen[id] = what
+					if strings.ContainsAny(id, " .ö") {
+						t.Fatalf("%s: %s", what, id)
+					}
+				}
+			}
+		}
+	}
+	if id := PartyID("berlin/line-1", "site", "acme"); id != "berlin/line-1:site:acme" {
+		t.Error(id)
+	}
+}
