@@ -35,13 +35,13 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 		OpenedMS: now, ClosedMS: now, CommittedMS: now,
 		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who, b.seen.Epoch, b.seen.Round, b.seen.Attempt, from),
 	}
-	raw, err := t.encode(r)
+	sealed, err := t.sealed(r, t.keeping.tip)
 	if err != nil {
 		return err
 	}
-	save := t.state.Adopt(t.machine.Members(), b.seen.Epoch, rnd, id, model.Hash(record.Hash(raw)))
+	save := t.state.Adopt(t.machine.Members(), b.seen.Epoch, rnd, id, sealed.Hash)
 	if err := t.a.store.Update(func(tx *store.Tx) error {
-		if err := tx.PutRecord(t.cfg.Name, rnd, 0, raw); err != nil {
+		if err := t.keeping.write(tx, sealed); err != nil {
 			return err
 		}
 		return t.saveState(tx, save)
@@ -49,7 +49,7 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 		return err
 	}
 	crash.At("adopt.after-tx")
-	t.auditRecord(r, raw)
+	t.auditRecord(sealed)
 	t.log.Warn().Uint64("round", rnd).Uint64("epoch", save.State.Epoch).Str("model", id.String()).Str("from", from).
 		Msg("adopted: the task goes on above what was seen")
 	return nil

@@ -95,8 +95,8 @@ type aggregator struct {
 	staging  *store.Staging
 	uploads  map[transfer.Key]*upload
 	tasks    map[string]*task
-	order    []*task         // configuration order
-	absent   map[uint64]bool // what tasks name that are on disk and not configured, by the beginnings of content ids
+	order    []*task  // configuration order
+	holdings holdings // blobs that tasks have a use for
 	instance wire.Nonce
 	begun    time.Time // start on the wall clock, with a monotonic reading
 
@@ -125,7 +125,7 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 		return nil, err
 	}
 	a := &aggregator{
-		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{}, absent: map[uint64]bool{},
+		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{}, holdings: holdings{store: st},
 		uploads: map[transfer.Key]*upload{}, staging: st.NewStaging(cfg.StageMemory),
 		recv:  transfer.NewReceiver(transfer.ReceiverConfig{Uploads: cfg.Uploads}),
 		begun: cfg.Now(), startBy: stoppedTimer(), heartbeat: stoppedTimer(),
@@ -152,7 +152,11 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	}
 	a.self = a.order[0].topics
 	a.state.topic = a.self.State()
-	return a, errors.Join(a.sweep(), a.connect())
+	n, err := a.holdings.sweep()
+	if n > 0 {
+		a.log.Info().Int("blobs", n).Msg("removed what no record names")
+	}
+	return a, errors.Join(err, a.connect())
 }
 
 // ownKeys is the allow-list that only this aggregator's orders pass.

@@ -2,13 +2,11 @@ package aggregator
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
@@ -181,28 +179,11 @@ func (t *task) sendSettled(m round.SendSettled) error {
 // lost or has lapsed.
 func (t *task) lookUp(rnd uint64) error {
 	t.settled.round, t.settled.entries = rnd, map[contentKey]verdict.Reason{}
-	err := t.a.store.View(func(tx *store.Tx) error {
-		return tx.RecordsOf(t.cfg.Name, rnd, func(at uint64, _ uint32, raw []byte) error {
-			if at != rnd {
-				return errEnough
+	return t.keeping.read(rnd, func(r record.Record) {
+		for _, e := range r.Entries {
+			if !e.Content.IsZero() {
+				t.settled.entries[contentKey{e.Member, e.Content}] = e.Verdict
 			}
-			r, err := record.Decode(raw)
-			if err != nil {
-				return fmt.Errorf("record of round %d: %w", rnd, err)
-			}
-			for _, e := range r.Entries {
-				if !e.Content.IsZero() {
-					t.settled.entries[contentKey{e.Member, e.Content}] = e.Verdict
-				}
-			}
-			return nil
-		})
+		}
 	})
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
 }
-
-// errEnough ends a walk over records.
-var errEnough = errors.New("enough")

@@ -134,14 +134,10 @@ func (t *task) heard(path string, kid []byte) {
 }
 
 // auditRecord tells of an attempt that has ended.
-func (t *task) auditRecord(r record.Record, raw []byte) {
-	if t.a.cfg.Audit == nil { // no need to hash all of it
-		return
-	}
-	hash := record.Hash(raw)
+func (t *task) auditRecord(r record.Sealed) {
 	e := Audited{
 		Event: audit.Round, Epoch: r.Epoch, Round: r.Round, Attempt: r.Attempt, Work: r.Work, Outcome: r.Verdict,
-		Detail: r.Reason, Count: r.Counts()["counted"], Record: hex.EncodeToString(hash[:]), Security: t.a.security(),
+		Detail: r.Reason, Count: r.Counts()["counted"], Record: r.Hash.String(), Security: t.a.security(),
 	}
 	if r.Verdict != record.Abandoned {
 		e.Version, e.Model = &r.Version, r.Model.String()

@@ -9,7 +9,6 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -23,23 +22,22 @@ func (t *task) commit(c round.Commit) error {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
 	crash.At("optimiser.after")
-	id, err := t.durable(c, next)
+	id, err := t.keeping.durable(c, t.base, next)
 	if err != nil {
 		return err
 	}
-	raw, err := t.committedRecord(c, id, closed)
+	r, err := t.committedRecord(c, id, closed)
 	if err != nil {
 		return err
 	}
-	hash := record.Hash(raw)
-	t.step(round.Committed{Now: t.a.nowMS(), Base: id, RecordHash: model.Hash(hash)})
+	t.step(round.Committed{Now: t.a.nowMS(), Base: id, RecordHash: r.Hash})
 	rd := t.take()
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		return errors.New("a commit led to more than the next order")
 	}
 	crash.At("commit.before-tx")
 	if err := t.a.store.Update(func(tx *store.Tx) error {
-		if err := tx.PutRecord(t.cfg.Name, c.Round, c.Attempt, raw); err != nil {
+		if err := t.keeping.write(tx, r); err != nil {
 			return err
 		}
 		return t.saveState(tx, rd.Save)
@@ -47,16 +45,15 @@ func (t *task) commit(c round.Commit) error {
 		return err
 	}
 	crash.At("commit.after-tx")
-	t.prev = hash
 	t.replaceBase(next)
 	t.forget()
 	clear(t.issued)
 	t.saved(rd.Save)
-	t.recorded(c.Round, c.Attempt, raw)
+	t.recorded(r)
 	if err := t.fold(rd); err != nil { // Restart: the next round's empty sum
 		return err
 	}
-	if err := t.retire(c); err != nil {
+	if err := t.keeping.retire(); err != nil {
 		return err
 	}
 	return t.send(rd.Send)

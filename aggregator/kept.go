@@ -32,7 +32,7 @@ func (t *task) journal(v round.Verdict) ([]byte, error) {
 // again from disk, once the machine has started.
 func (t *task) remember(journal []entry) {
 	for _, e := range journal {
-		t.kept[e.Content] = true
+		t.keeping.kept[e.Content] = true
 		if e.Round != t.state.Round || e.Attempt < t.state.ValidFrom || t.cfg.KeepUpdates == KeepNone {
 			continue
 		}

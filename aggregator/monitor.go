@@ -74,10 +74,10 @@ func (m *Monitor) Stats() Stats {
 
 // tally is what a task counts for its Stats.
 type tally struct {
-	committed, abandoned, exports uint64
-	seconds                       float64
-	refused                       map[string]uint64
-	up, down, needed              uint64
+	committed, abandoned uint64
+	seconds              float64
+	refused              map[string]uint64
+	up, down, needed     uint64
 }
 
 // refusal counts one refused message.
@@ -122,7 +122,7 @@ func (t *task) stats() TaskStats {
 	v := TaskStats{
 		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
 		Members: t.machine.Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
-		BytesUp: n.up, BytesDown: n.down, ExportErrors: n.exports,
+		BytesUp: n.up, BytesDown: n.down, ExportErrors: t.keeping.failures,
 		Contested: len(t.machine.Contests()), NeedBytes: n.needed,
 	}
 	if s.Phase == round.Open {

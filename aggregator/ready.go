@@ -92,14 +92,14 @@ func (t *task) save(s round.Save) error {
 	if s.Empty() {
 		return nil
 	}
-	raws, prev, err := t.abandonedRecords(s.Records)
+	records, err := t.abandonedRecords(s.Records)
 	if err != nil {
 		return err
 	}
 	t.beforeSave(s)
 	if err := t.a.store.Update(func(tx *store.Tx) error {
-		for i, raw := range raws {
-			if err := tx.PutRecord(t.cfg.Name, s.Records[i].Round, s.Records[i].Attempt, raw); err != nil {
+		for _, r := range records {
+			if err := t.keeping.write(tx, r); err != nil {
 				return err
 			}
 		}
@@ -108,9 +108,8 @@ func (t *task) save(s round.Save) error {
 		return err
 	}
 	t.afterSave(s)
-	t.prev = prev
-	for i, raw := range raws {
-		t.recorded(s.Records[i].Round, s.Records[i].Attempt, raw)
+	for _, r := range records {
+		t.recorded(r)
 	}
 	t.saved(s)
 	return nil
@@ -171,7 +170,7 @@ func (t *task) fold(rd round.Ready) error {
 		if s == nil {
 			return fmt.Errorf("round %d: accepted %s of %s is not at hand", t.state.Round, acc.Content, acc.Member)
 		}
-		if err := t.keep(s); err != nil {
+		if err := t.keeping.keep(s); err != nil {
 			return err
 		}
 		if t.openWork() == wire.WorkTrain {

@@ -1,12 +1,8 @@
 package aggregator
 
 import (
-	"bytes"
 	"crypto"
-	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
@@ -23,63 +19,35 @@ func (t *task) signer() crypto.Signer {
 
 // recorded follows a record that has become durable: its file, its head on the
 // broker, the numbers for people.
-func (t *task) recorded(rnd uint64, attempt uint32, raw []byte) {
-	t.export(rnd, attempt, raw)
-	head, err := record.HeadOf(raw, t.signer())
-	if err != nil {
+func (t *task) recorded(r record.Sealed) {
+	t.keeping.took(r)
+	if err := t.showHead(r); err != nil {
 		t.log.Error().Err(err).Msg("record head")
 		return
 	}
-	r, err := record.Decode(raw)
-	if err != nil {
-		t.log.Error().Err(err).Msg("record")
-		return
-	}
-	t.set(ownHead, t.topics.Record(), head)
 	t.headDue = true // unless the next order's publication takes it along
-	t.note(r)
-	t.course(r)
-	t.auditRecord(r, raw)
+	t.curve.due = t.curve.due || r.Verdict == record.Committed && r.Round > 0
+	t.auditRecord(r)
 	t.tally.noted(t.last)
 	t.log.Info().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Str("work", r.Work).Str("verdict", r.Verdict).
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
-	t.sayMissing(r)
-	t.remark(r)
+	t.sayMissing(r.Record)
+	t.remark(r.Record)
 	if t.a.cfg.OnRecord != nil {
-		t.a.cfg.OnRecord(t.cfg.Name, r)
+		t.a.cfg.OnRecord(t.cfg.Name, r.Record)
 	}
 	t.kpis()
 }
 
-// export writes a record's exact bytes to records/<task>/<round>-<attempt>.json
-// for people and their tools; state.db holds the record, so a failure is only
-// told.
-func (t *task) export(rnd uint64, attempt uint32, raw []byte) {
-	t.exportFile(filepath.Join(t.cfg.Name, fmt.Sprintf("%06d-%d.json", rnd, attempt)), raw)
-}
-
-// exportDescription writes records/<task>.json, without which the blobs say
-// nothing of shapes.
-func (t *task) exportDescription(about []byte) { t.exportFile(t.cfg.Name+".json", about) }
-
-// exportFile writes a file below records/, whole or not at all.
-func (t *task) exportFile(name string, b []byte) {
-	name = filepath.Join(t.a.cfg.DataDir, "records", name)
-	if had, err := os.ReadFile(name); err == nil && bytes.Equal(had, b) { // #nosec G304 -- below the data directory
-		return
-	}
-	tmp := name + ".tmp"
-	err := os.MkdirAll(filepath.Dir(name), 0o700)
-	if err == nil {
-		err = os.WriteFile(tmp, b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(tmp, name)
-	}
+// showHead has the last record's head on the broker, and its numbers in views.
+func (t *task) showHead(r record.Sealed) error {
+	head, err := r.Head(t.signer())
 	if err != nil {
-		t.tally.exports++
-		t.log.Warn().Err(err).Str("file", name).Msg("record not exported; it is safe in state.db")
+		return err
 	}
+	t.set(ownHead, t.topics.Record(), head)
+	t.last = summarize(r.Record)
+	return nil
 }
 
 // summary is what is shown of the last record.
@@ -100,21 +68,22 @@ type summary struct {
 	bytesUp, bytesDown int64
 }
 
-func (t *task) note(r record.Record) {
-	t.last = summary{
+func summarize(r record.Record) summary {
+	s := summary{
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
 		Counted: r.Counts()["counted"], Kept: r.Counts()["kept"], Members: len(r.Entries),
 		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000,
 		Metrics: map[string]float64{}, at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown,
 	}
 	for name, m := range r.Metrics {
-		if v := float64(m.Value); !math.IsNaN(v) {
-			t.last.Metrics[name] = v
+		if v := float64(m.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
+			s.Metrics[name] = v
 		}
 	}
 	for _, x := range r.Remarks() {
-		t.last.Remarks = append(t.last.Remarks, x.Text)
+		s.Remarks = append(s.Remarks, x.Text)
 	}
+	return s
 }
 
 // remark logs what a record's numbers do not show, each matter once: it is in
@@ -194,7 +163,7 @@ func (t *task) tend() error {
 		if t.viewDue && now-t.viewAt >= viewEvery.Milliseconds() {
 			t.view(now)
 		}
-		t.publishPast(now)
+		t.publishCurve(now)
 	}
 	t.end()
 	return t.forgetStale()

@@ -38,16 +38,13 @@ type task struct {
 	decoded  int                    // bytes of tensors in inbox
 	buffer   []byte                 // for one update, and for the next model
 	folded   map[string]*staged     // in the open round's sum, by member
-	prev     [32]byte               // hash of the last record
-	versions []model.Hash           // former bases whose blobs are on disk, oldest first
-	kept     map[model.Hash]bool    // updates on disk that go with the round (KeepRound)
-	remarked map[string]bool        // remarks on records, logged once each
-	stays    map[uint64]bool        // updates on disk that stay (KeepAll), by the beginnings of their content ids
-	settings settings               // of the open round
-	last     summary                // of the last record
+	keeping  *keeping
+	remarked map[string]bool // remarks on records, logged once each
+	settings settings        // of the open round
+	last     summary         // of the last record
 	waited   waited
 	cut      wire.Stamp // the attempt that goes on with what the end of the last process cut short
-	past     past
+	curve    curveShown
 
 	owed   round.Ready // what the machine wants done
 	turned bool        // and it changes what the next message means
@@ -122,8 +119,9 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
-		kept: map[model.Hash]bool{}, remarked: map[string]bool{}, stays: map[uint64]bool{}, issued: map[wire.Stamp]issued{},
+		remarked: map[string]bool{}, issued: map[wire.Stamp]issued{},
 	}
+	t.keeping = a.newKeeping(cfg, t.log)
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
@@ -209,7 +207,7 @@ func (t *task) load() (st *round.State, members []round.Member, journal []entry,
 	if st == nil {
 		return nil, nil, nil, t.genesis()
 	}
-	return st, members, journal, t.loadRecords()
+	return st, members, journal, t.loadRecords(journal)
 }
 
 // filters are the standing subscriptions of the task.
@@ -238,7 +236,7 @@ func (t *task) connected() {
 	t.partsConnected(t.a.nowMS())
 	t.step(round.Connected{Now: t.a.nowMS()})
 	t.kpis()
-	t.past.due, t.past.at = len(t.past.list) > 0, 0
+	t.curve.due, t.curve.at = t.keeping.curve.last != nil, 0
 }
 
 func (t *task) tick() {
@@ -254,7 +252,7 @@ func (t *task) due(now int64) time.Duration {
 		if t.viewDue {
 			moments = append(moments, t.viewAt+viewEvery.Milliseconds())
 		}
-		moments = append(moments, t.retryAt(), t.mendAt, t.pastDue())
+		moments = append(moments, t.retryAt(), t.mendAt, t.curveDue())
 		for i := range t.own {
 			if !t.flying {
 				moments = append(moments, t.own[i].copy.RepairAt())

@@ -51,6 +51,21 @@ func (c *Chain) Next(b []byte) (Record, error) {
 	return r, nil
 }
 
+// Resume begins the chain in its middle, with a record that is taken as it is:
+// what came before was checked before, or is checked elsewhere. Errors wrap
+// [ErrMalformed].
+func (c *Chain) Resume(b []byte) (Record, error) {
+	r, err := Decode(b)
+	if err != nil {
+		return Record{}, err
+	}
+	*c = Chain{last: r, tip: Hash(b), model: r.Model, any: true}
+	if r.Verdict == Abandoned {
+		c.model = r.Base
+	}
+	return r, nil
+}
+
 // follows returns why r does not follow, or "".
 func (c *Chain) follows(r Record) string {
 	last := c.last

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 )
 
 const (
@@ -17,11 +18,19 @@ const (
 	maxMetric = 64  // bytes of a metric's name
 )
 
-// Encode returns the record's bytes, signed by an Ed25519 key, or unsigned for
-// a nil key. It sorts the entries, makes texts of members and operators valid
+// Sealed is a record with its bytes and their hash, so that nobody needs to
+// decode or hash again what was just written or read.
+type Sealed struct {
+	Record
+	Bytes []byte
+	Hash  model.Hash // the Prev of the next record
+}
+
+// Seal makes the record's bytes, signed by an Ed25519 key, or unsigned for a
+// nil key. It sorts the entries, makes texts of members and operators valid
 // UTF-8 of at most 256 bytes, and sets Schema, Security and Sig. Other faults
 // are errors that wrap [ErrMalformed].
-func (r Record) Encode(key crypto.Signer) ([]byte, error) {
+func (r Record) Seal(key crypto.Signer) (Sealed, error) {
 	r.Schema, r.Security, r.Sig = SchemaRecord, Unsigned, ""
 	r.Reason = clean(r.Reason)
 	r.Entries = sorted(r.Entries)
@@ -29,24 +38,39 @@ func (r Record) Encode(key crypto.Signer) ([]byte, error) {
 		r.Security = Signed
 	}
 	if err := r.check(); err != nil {
-		return nil, err
+		return Sealed{}, err
 	}
 	b, err := compact(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return Sealed{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if key != nil {
 		if r.Sig, err = sign(typeRecord, b, key); err != nil {
-			return nil, err
+			return Sealed{}, err
 		}
 		if b, err = compact(r); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+			return Sealed{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 	}
 	if len(b) > MaxRecord {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxRecord)
+		return Sealed{}, fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), MaxRecord)
 	}
-	return b, nil
+	return Sealed{r, b, Hash(b)}, nil
+}
+
+// Encode returns the bytes that [Record.Seal] makes.
+func (r Record) Encode(key crypto.Signer) ([]byte, error) {
+	s, err := r.Seal(key)
+	return s.Bytes, err
+}
+
+// Unseal is [Decode] with the bytes and their hash.
+func Unseal(b []byte) (Sealed, error) {
+	r, err := Decode(b)
+	if err != nil {
+		return Sealed{}, err
+	}
+	return Sealed{r, b, Hash(b)}, nil
 }
 
 // Decode reads a record that is exactly what [Record.Encode] would write; other

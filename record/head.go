@@ -69,14 +69,19 @@ func bitmapOf(entries Entries) Bitmap {
 // HeadOf returns the head of a record's bytes, signed as [Record.Encode] signs.
 // Errors wrap [ErrMalformed].
 func HeadOf(b []byte, key crypto.Signer) ([]byte, error) {
-	r, err := Decode(b)
+	s, err := Unseal(b)
 	if err != nil {
 		return nil, err
 	}
+	return s.Head(key)
+}
+
+// Head is [HeadOf] for a record at hand.
+func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 	h := Head{
 		Schema: SchemaHead, Owner: r.Owner, Task: r.Task,
 		Round: r.Round, Attempt: r.Attempt, Epoch: r.Epoch, Verdict: r.Verdict, Work: r.Work,
-		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: Hash(b),
+		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: r.Hash,
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
 		CommittedMS: r.CommittedMS, Reason: r.Reason, Security: Unsigned,
 	}

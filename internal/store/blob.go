@@ -186,6 +186,12 @@ func (s *Store) HasBlob(id [32]byte) bool {
 	return errors.Join(err, r.Close()) == nil && got == id
 }
 
+// FindBlob reports whether a blob is there, whatever its bytes are.
+func (s *Store) FindBlob(id [32]byte) bool {
+	r, err := s.OpenBlob(id)
+	return err == nil && r.Close() == nil
+}
+
 // RemoveBlob deletes a blob; one that is not there is no error.
 func (s *Store) RemoveBlob(id [32]byte) error {
 	_, name := blobName(id)

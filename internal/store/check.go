@@ -8,9 +8,12 @@ import (
 	"slices"
 )
 
-// checkedRecords is how many of a task's last records are checked at the
-// start; older ones are checked when they are read.
-const checkedRecords = 100
+// What is checked of a task's records at the start: the last ones, by number and
+// by bytes. Older ones are checked when they are read.
+const (
+	checkedRecords = 100
+	checkedBytes   = 16 << 20
+)
 
 // guard runs fn and turns a panic or a memory fault inside it (bbolt reads its
 // pages through a memory map and trusts them) into ErrCorrupt.
@@ -24,7 +27,8 @@ func guard(path string, fn func() error) (err error) {
 	return fn()
 }
 
-// check reads every value. A broken one is fatal, but at the end of a task's
+// check reads every value but those of Records, of which it reads the last, and
+// Held. A broken one is fatal, but at the end of a task's
 // journal: that one is cut and reported, because its receipt may not have
 // left.
 func (s *Store) check() error {
@@ -61,8 +65,11 @@ func (s *Store) checkBucket(tx *Tx, b Bucket) (cut []string, err error) {
 	if bk == nil {
 		return nil, fmt.Errorf("%w: %s has no bucket %s", ErrCorrupt, s.path, b)
 	}
-	if b == Records {
+	switch b {
+	case Records:
 		return nil, s.checkRecords(tx)
+	case Held:
+		return nil, nil
 	}
 	c := bk.Cursor()
 	for k, raw := c.First(); k != nil; k, raw = c.Next() {
@@ -89,16 +96,17 @@ func (s *Store) checkBucket(tx *Tx, b Bucket) (cut []string, err error) {
 // checkRecords checks the last records of every task, newest first.
 func (s *Store) checkRecords(tx *Tx) error {
 	c := tx.bucket(Records).Cursor()
-	task, n := "", 0
+	task, n, size := "", 0, 0
 	for k, raw := c.Last(); k != nil; k, raw = c.Prev() {
 		t, _, _, err := ParseRecordKey(string(k))
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrCorrupt, s.path, err)
 		}
 		if t != task {
-			task, n = t, 0
+			task, n, size = t, 0, 0
 		}
-		if n++; n > checkedRecords {
+		n, size = n+1, size+len(raw)
+		if n > checkedRecords || n > 1 && size > checkedBytes {
 			continue
 		}
 		if _, err := tx.open(Records, k, raw); err != nil {

@@ -62,12 +62,13 @@ const (
 	SecAgg  Bucket = "secagg"  // state of secure aggregation
 	Budget  Bucket = "budget"  // privacy budget spent
 	Outbox  Bucket = "outbox"  // a site's envelopes not yet settled
+	Held    Bucket = "held"    // blobs that a task's records have a use for; checked as it is read
 )
 
 // bucketTypes gives every bucket the type byte of its values.
 var bucketTypes = map[Bucket]byte{
 	Meta: 1, Task: 2, Round: 3, Journal: 4, Records: 5,
-	Members: 6, Command: 7, SecAgg: 8, Budget: 9, Outbox: 10,
+	Members: 6, Command: 7, SecAgg: 8, Budget: 9, Outbox: 10, Held: 12,
 }
 
 const (
@@ -237,7 +238,7 @@ func (s *Store) checkSchema() error {
 	if len(have) == 1 && have[0] > schemaVersion {
 		return fmt.Errorf("%w: %s has layout %d, this fedmq knows up to %d", ErrVersion, s.path, have[0], schemaVersion)
 	}
-	if bytes.Equal(have, want) {
+	if bytes.Equal(have, want) && s.complete() {
 		return nil
 	}
 	return s.Update(func(tx *Tx) error {
@@ -248,4 +249,18 @@ func (s *Store) checkSchema() error {
 		}
 		return tx.Put(Meta, schemaKey, want)
 	})
+}
+
+// complete reports whether every bucket is there: an older fedmq of the same
+// layout knew fewer.
+func (s *Store) complete() bool {
+	err := s.View(func(tx *Tx) error {
+		for b := range bucketTypes {
+			if tx.tx.Bucket([]byte(b)) == nil {
+				return ErrMissing
+			}
+		}
+		return nil
+	})
+	return err == nil
 }

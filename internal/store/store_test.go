@@ -120,7 +120,7 @@ func TestRecords(t *testing.T) {
 		return nil
 	})
 	err := s.View(func(tx *store.Tx) error {
-		last, err := tx.LastRecords("q", 3)
+		last, err := tx.LastRecords("q", 3, 1<<20)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func TestRecords(t *testing.T) {
 		if d := cmp.Diff(want, last); d != "" {
 			t.Errorf("last records (-want +got):\n%s", d)
 		}
-		if none, err := tx.LastRecords("b", 3); len(none) != 0 || err != nil {
+		if none, err := tx.LastRecords("b", 3, 1<<20); len(none) != 0 || err != nil {
 			t.Errorf("records of a task without any: %q, %v", none, err)
 		}
 		var rounds []uint64

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -196,23 +197,76 @@ func (tx *Tx) RecordsOf(task string, from uint64, fn func(round uint64, attempt 
 	return nil
 }
 
-// LastRecords returns the last n records of task, oldest first.
-func (tx *Tx) LastRecords(task string, n int) ([][]byte, error) {
+// LastRecords returns the last records of task, oldest first: at most n, and
+// but for the last one no more than size bytes.
+func (tx *Tx) LastRecords(task string, n, size int) ([][]byte, error) {
 	prefix := []byte(Key(task, ""))
 	c := tx.bucket(Records).Cursor()
 	var recs [][]byte
-	step := c.Prev
-	if after, _ := c.Seek([]byte(task + "\x01")); after == nil { // the first key behind the task's
-		step = c.Last
-	}
-	for k, raw := step(); k != nil && bytes.HasPrefix(k, prefix) && len(recs) < n; k, raw = c.Prev() {
+	for k, raw := lastOf(c, task); k != nil && bytes.HasPrefix(k, prefix) && len(recs) < n; k, raw = c.Prev() {
+		if size -= len(raw); size < 0 && len(recs) > 0 {
+			break
+		}
 		val, err := tx.open(Records, k, raw)
 		if err != nil {
 			return nil, err
 		}
-		recs = append([][]byte{val}, recs...)
+		recs = append(recs, val)
 	}
+	slices.Reverse(recs)
 	return recs, nil
+}
+
+// lastOf steps to the last key before those behind the task's.
+func lastOf(c *bolt.Cursor, task string) (k, raw []byte) {
+	if after, _ := c.Seek([]byte(task + "\x01")); after == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+// LastRecordPlace is the place of the last record of task, if it has any.
+func (tx *Tx) LastRecordPlace(task string) (round uint64, attempt uint32, found bool, err error) {
+	k, _ := lastOf(tx.bucket(Records).Cursor(), task)
+	if !bytes.HasPrefix(k, []byte(Key(task, ""))) {
+		return 0, 0, false, nil
+	}
+	_, round, attempt, err = ParseRecordKey(string(k))
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return round, attempt, true, err
+}
+
+// RecordPlaces calls fn for the places of the records of task, in order. It reads
+// none of them.
+func (tx *Tx) RecordPlaces(task string, fn func(round uint64, attempt uint32) error) error {
+	prefix := []byte(Key(task, ""))
+	c := tx.bucket(Records).Cursor()
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		_, round, attempt, err := ParseRecordKey(string(k))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+		if err := fn(round, attempt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tasks are the tasks that have records, sorted.
+func (tx *Tx) Tasks() (names []string, err error) {
+	c := tx.bucket(Records).Cursor()
+	for k, _ := c.First(); k != nil; {
+		task, _, _, err := ParseRecordKey(string(k))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+		names = append(names, task)
+		k, _ = c.Seek([]byte(task + "\x01"))
+	}
+	return names, nil
 }
 
 // PutOutbox keeps an envelope before its first send. Keys are the site's own;

@@ -22,26 +22,21 @@ func (t *task) genesis() error {
 	if err := t.a.store.PutBlob(id, t.cfg.Init.Blob, true); err != nil {
 		return err
 	}
-	raws, err := t.rawRecords()
-	if err != nil {
-		return err
-	}
-	if len(raws) > 0 { // a crash before the first state was saved
-		first, err := record.Decode(raws[0])
+	if first, found, err := t.keeping.first(); found || err != nil { // a crash before the first state was saved
 		if err == nil && first.Model != id {
 			err = fmt.Errorf("model: %s is not %s, which the task in this data directory began with", id, first.Model)
 		}
-		return errors.Join(err, t.chain(raws))
+		return errors.Join(err, t.loadRecords(nil))
 	}
 	about, err := t.describe()
 	if err != nil {
 		return err
 	}
 	now := t.a.nowMS()
-	raw, err := t.encode(record.Record{
+	r, err := t.sealed(record.Record{
 		Verdict: record.Committed, Work: workInit, Model: id, Epoch: 0, OrderHash: record.Hash(about),
 		OpenedMS: now, ClosedMS: now, CommittedMS: now, Reason: "init",
-	})
+	}, model.Hash{})
 	if err != nil {
 		return err
 	}
@@ -50,13 +45,12 @@ func (t *task) genesis() error {
 		if err := tx.Put(store.Task, t.schemaKey(), schema[:]); err != nil {
 			return err
 		}
-		return tx.PutRecord(t.cfg.Name, 0, 0, raw)
+		return t.keeping.write(tx, r)
 	}); err != nil {
 		return err
 	}
-	t.prev = record.Hash(raw)
-	t.exportDescription(about)
-	t.recorded(0, 0, raw)
+	t.keeping.exportDescription(about)
+	t.recorded(r)
 	return nil
 }
 
@@ -67,10 +61,9 @@ func (t *task) describe() ([]byte, error) {
 
 // described holds the configured model against the description that record 0
 // names: rules are no part of a schema's hash. Older tasks name none.
-func (t *task) described(first []byte) error {
-	r, err := record.Decode(first)
-	if err != nil || r.OrderHash.IsZero() {
-		return err
+func (t *task) described(r record.Record) error {
+	if r.OrderHash.IsZero() {
+		return nil
 	}
 	about, err := t.describe()
 	if err != nil {
@@ -79,7 +72,7 @@ func (t *task) described(first []byte) error {
 	if record.Hash(about) != r.OrderHash {
 		return errors.New("model: the rules of its tensors are not those which the task in this data directory began with; other rules are a new task")
 	}
-	t.exportDescription(about)
+	t.keeping.exportDescription(about)
 	if id := t.cfg.Init.ContentID(); r.Work == workInit && r.Round == 0 && id != r.Model && !t.cfg.Begun {
 		t.log.Warn().Stringer("began_with", r.Model).Stringer("configured", id).Msg("model: the configuration has other values than those that this task began with, " +
 			"which have no effect any more: other first values are a new task")
@@ -102,62 +95,20 @@ func (t *task) checkSchema() error {
 	})
 }
 
-// rawRecords reads all records of the task.
-func (t *task) rawRecords() (raws [][]byte, err error) {
-	err = t.a.store.View(func(tx *store.Tx) error {
-		return tx.RecordsOf(t.cfg.Name, 0, func(_ uint64, _ uint32, raw []byte) error {
-			raws = append(raws, raw)
-			return nil
-		})
-	})
-	return raws, err
-}
-
-// loadRecords checks the chain and takes up where it ends.
-func (t *task) loadRecords() error {
-	raws, err := t.rawRecords()
+// loadRecords takes up where the records end.
+func (t *task) loadRecords(journal []entry) error {
+	open := map[model.Hash]bool{}
+	for _, e := range journal {
+		open[e.Content] = true
+	}
+	first, last, err := t.keeping.load(open)
 	if err != nil {
 		return err
 	}
-	return t.chain(raws)
-}
-
-func (t *task) chain(raws [][]byte) error {
-	if len(raws) == 0 {
-		return errors.New("there is a state, but no record")
+	if last.Owner != t.topics.Node() {
+		return fmt.Errorf("the records in this data directory are of the owner %q, not of %q", last.Owner, t.topics.Node())
 	}
-	var c record.Chain
-	var r record.Record
-	for _, raw := range raws {
-		var err error
-		if r, err = c.Next(raw); err != nil {
-			return err
-		}
-		if r.Verdict != record.Abandoned && r.Round > 0 && t.a.store.HasBlob(r.Base) {
-			t.versions = append(t.versions, r.Base)
-		}
-		if t.cfg.KeepUpdates == KeepAll {
-			for _, e := range r.Entries {
-				t.stay(e.Content)
-			}
-		}
-		t.export(r.Round, r.Attempt, raw)
-		t.note(r)
-		t.course(r)
-	}
-	if r.Owner != t.topics.Node() {
-		return fmt.Errorf("the records in this data directory are of the owner %q, not of %q", r.Owner, t.topics.Node())
-	}
-	if err := t.described(raws[0]); err != nil {
-		return err
-	}
-	t.prev = c.Tip()
-	head, err := record.HeadOf(raws[len(raws)-1], t.signer())
-	if err != nil {
-		return err
-	}
-	t.set(ownHead, t.topics.Record(), head)
-	return nil
+	return errors.Join(t.described(first), t.showHead(last))
 }
 
 // loadBase reads the open round's base model from its blob.

@@ -9,7 +9,7 @@ import (
 )
 
 // committedRecord accounts for a commit.
-func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) ([]byte, error) {
+func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) (record.Sealed, error) {
 	order := t.issued[c.Stamp]
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
@@ -18,14 +18,12 @@ func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) ([
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
 	}
 	r.BytesUp, r.BytesDown = t.traffic()
-	return t.encode(r)
+	return t.sealed(r, t.keeping.tip)
 }
 
-// abandonedRecords accounts for attempts that were given up, in order, and
-// returns the hash that the next record has to name.
-func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]byte, err error) {
-	saved := t.prev
-	defer func() { t.prev = saved }()
+// abandonedRecords accounts for attempts that were given up, in order.
+func (t *task) abandonedRecords(list []round.Record) (out []record.Sealed, err error) {
+	prev := t.keeping.tip
 	for _, a := range list {
 		order, known := t.issued[a.Stamp]
 		now := t.a.nowMS()
@@ -38,20 +36,19 @@ func (t *task) abandonedRecords(list []round.Record) (raws [][]byte, prev [32]by
 			OpenedMS: order.opened, ClosedMS: now, Reason: string(a.Reason),
 		}
 		r.BytesUp, r.BytesDown = t.traffic()
-		raw, err := t.encode(r)
+		s, err := t.sealed(r, prev)
 		if err != nil {
-			return nil, saved, err
+			return nil, err
 		}
-		raws = append(raws, raw)
-		t.prev = record.Hash(raw)
+		out, prev = append(out, s), s.Hash
 	}
-	return raws, t.prev, nil
+	return out, nil
 }
 
-// encode fills in what every record of the task has in common.
-func (t *task) encode(r record.Record) ([]byte, error) {
-	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, model.Hash(t.prev)
-	return r.Encode(t.signer())
+// sealed fills in what every record of the task has in common.
+func (t *task) sealed(r record.Record, prev model.Hash) (record.Sealed, error) {
+	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, prev
+	return r.Seal(t.signer())
 }
 
 func (t *task) strategyOf(p round.Params) record.Strategy {

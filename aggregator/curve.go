@@ -1,0 +1,160 @@
+package aggregator
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/record"
+)
+
+// What the retained history holds at most, and how often it is published.
+const (
+	curvePoints = 96
+	curveBytes  = 15 << 10
+	curveNames  = 12
+	curveEvery  = 10 * time.Second
+)
+
+// curve is the course of a task's numbers for who comes later: its committed
+// rounds, thinned out evenly as they become many. The disk has all of them.
+type curve struct {
+	drawn drawn
+	last  *point // nil before the first round
+}
+
+// drawn is what changes only with every step-th round.
+type drawn struct {
+	Points []point `json:"points"`
+	Step   uint64  `json:"step"` // least distance of two rounds in Points
+}
+
+// point is one committed round.
+type point struct {
+	Round   uint64             `json:"round"`
+	Attempt uint32             `json:"attempt"`
+	Work    string             `json:"work"`
+	Counted int                `json:"counted"`
+	Members int                `json:"members"`
+	Seconds float64            `json:"seconds"`
+	Metrics map[string]float64 `json:"metrics"`
+}
+
+func pointOf(r record.Record) point {
+	s := summarize(r)
+	return point{s.Round, s.Attempt, s.Work, s.Counted, s.Members, brief(s.Seconds), s.Metrics}
+}
+
+// add takes a committed round in, and reports whether it is drawn.
+func (c *curve) add(p point) bool {
+	c.last = &p
+	d := &c.drawn
+	if n := len(d.Points); n > 0 && p.Round < d.Points[n-1].Round+d.Step {
+		return false
+	}
+	d.Points = append(d.Points, p)
+	if len(d.Points) > curvePoints {
+		for i := range len(d.Points)/2 + 1 {
+			d.Points[i] = d.Points[2*i]
+		}
+		d.Points, d.Step = d.Points[:len(d.Points)/2+1], max(2*d.Step, 2)
+	}
+	return true
+}
+
+// points are those to publish: the last round is always among them.
+func (c *curve) points() []point {
+	list := c.drawn.Points
+	if n := len(list); n == 0 || list[n-1].Round == c.last.Round {
+		return list
+	}
+	return append(slices.Clone(list), *c.last)
+}
+
+// historyView is the course of a task in columns, one place for each round.
+type historyView struct {
+	Schema      string                `json:"schema"`
+	TimestampMS int64                 `json:"timestamp_ms"`
+	Task        string                `json:"task"`
+	Rounds      []uint64              `json:"rounds"` // committed; of a long task some, evenly, and the last
+	Attempts    []uint32              `json:"attempts"`
+	Works       []string              `json:"works"`
+	Counted     []int                 `json:"counted"` // members in the sum
+	Members     []int                 `json:"members"` // in the cohort
+	Seconds     []float64             `json:"seconds"` // from the order to the record
+	Metrics     map[string][]*float64 `json:"metrics"` // of the model that the round began with; null where there is none
+}
+
+// view is what is published: below 16 kB, whatever the metrics are called.
+func (c *curve) view(task string, now int64) []byte {
+	list := c.points()
+	v := historyView{Schema: "fedmq.history.v1", TimestampMS: now, Task: task, Rounds: []uint64{}, Attempts: []uint32{}, Works: []string{}, Counted: []int{}, Members: []int{}, Seconds: []float64{}}
+	names := map[string]bool{}
+	for _, r := range list {
+		v.Rounds, v.Attempts, v.Works = append(v.Rounds, r.Round), append(v.Attempts, r.Attempt), append(v.Works, r.Work)
+		v.Counted, v.Members, v.Seconds = append(v.Counted, r.Counted), append(v.Members, r.Members), append(v.Seconds, r.Seconds)
+		for name := range r.Metrics {
+			names[name] = true
+		}
+	}
+	shown := slices.Sorted(maps.Keys(names))
+	for n := min(len(shown), curveNames); ; n-- {
+		v.Metrics = map[string][]*float64{}
+		for _, name := range shown[:n] {
+			column := make([]*float64, len(list))
+			for i, r := range list {
+				if x, ok := r.Metrics[name]; ok {
+					column[i] = new(brief(x))
+				}
+			}
+			v.Metrics[name] = column
+		}
+		if b := jsonOf(v); len(b) <= curveBytes || n == 0 {
+			return b
+		}
+	}
+}
+
+// brief keeps five digits: enough for a curve.
+func brief(x float64) float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return x
+	}
+	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 5, 64), 64)
+	if err != nil {
+		return x
+	}
+	return y
+}
+
+// curveDue is when the curve wants to be published, 0 for never. It is not more
+// often than every 10 s, but at once when the task halts.
+func (t *task) curveDue() int64 {
+	switch {
+	case !t.curve.due || !t.a.up:
+		return 0
+	case t.state.Phase == round.Halted:
+		return 1
+	}
+	return t.curve.at + curveEvery.Milliseconds()
+}
+
+func (t *task) publishCurve(now int64) {
+	c := &t.keeping.curve
+	if at := t.curveDue(); at == 0 || now < at || c.last == nil {
+		return
+	}
+	t.curve.due, t.curve.at = false, now
+	t.a.conn.Post(link.Message{Topic: t.topics.History(), Payload: c.view(t.cfg.Name, now), QoS: 1, Retained: true})
+}
+
+// curveShown is when the curve was published, in ms, and whether it has changed
+// since.
+type curveShown struct {
+	due bool
+	at  int64
+}

@@ -1,0 +1,67 @@
+package aggregator
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+)
+
+// settings are what sites are told to train with. They are frozen with the
+// first attempt of a round, so that no update of a round was made by others.
+type settings struct {
+	Round uint64          `json:"round"`
+	Train json.RawMessage `json:"train"`
+	Seed  uint64          `json:"seed"`
+}
+
+func (t *task) settingsKey() string { return store.Key(t.cfg.Name, "settings") }
+
+// saveSettings freezes the configured settings when a round gets its first
+// order.
+func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
+	if s.Params == nil || t.settings.Round == s.Round {
+		return nil
+	}
+	t.settings = settings{Round: s.Round, Train: t.cfg.Train, Seed: t.cfg.Seed}
+	raw, err := json.Marshal(t.settings)
+	if err != nil {
+		return err
+	}
+	return tx.Put(store.Task, t.settingsKey(), raw)
+}
+
+// loadSettings takes up those of a round that was open when the process ended.
+func (t *task) loadSettings() error {
+	t.settings = settings{Train: t.cfg.Train, Seed: t.cfg.Seed}
+	return t.a.store.View(func(tx *store.Tx) error {
+		raw, err := tx.Get(store.Task, t.settingsKey())
+		if err != nil || raw == nil {
+			return err
+		}
+		var s settings
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return err
+		}
+		t.compare(s)
+		if t.state.Params != nil && s.Round == t.state.Round {
+			t.settings = s
+		}
+		return nil
+	})
+}
+
+// compare tells which settings are not those of the last round that was ordered: an
+// open round keeps its own, the next one has those of the configuration.
+func (t *task) compare(last settings) {
+	if last.Seed != t.cfg.Seed {
+		t.log.Warn().Uint64("last", last.Seed).Uint64("configured", t.cfg.Seed).Uint64("round", last.Round).
+			Msg("seed: the configuration has another one than that round was ordered with; it counts from the next round on")
+	}
+	var train bytes.Buffer // as it is on disk
+	if err := json.Compact(&train, t.cfg.Train); err == nil && !bytes.Equal(last.Train, train.Bytes()) {
+		t.log.Warn().RawJSON("last", last.Train).RawJSON("configured", train.Bytes()).Uint64("round", last.Round).
+			Msg("train: the configuration has other settings than that round was ordered with; they count from the next round on")
+	}
+}

@@ -1,0 +1,87 @@
+package aggregator
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
+)
+
+// keep writes an accepted update to disk if the task asks for it.
+func (k *keeping) keep(s *staged) error {
+	if k.updates == KeepNone || s.delta == nil {
+		return nil
+	}
+	k.kept[s.content] = true
+	if s.onDisk {
+		return nil
+	}
+	return k.store.PutBlob(s.content, s.delta.Blob, false)
+}
+
+// durable puts the model, and the updates that are to stay, on disk. It returns
+// the content id of the model, which is hashed once.
+func (k *keeping) durable(c round.Commit, base, next *model.Model) (model.Hash, error) {
+	if next == base { // it is there
+		return c.Base, nil
+	}
+	crash.At("model.before-fsync")
+	id, err := k.store.AddBlob(next.Blob, true)
+	crash.At("model.after-dirsync")
+	if err != nil || k.updates != KeepAll {
+		return id, err
+	}
+	ids := make([][32]byte, len(c.Accepted))
+	for i, acc := range c.Accepted {
+		ids[i] = acc.Content
+	}
+	return id, k.store.SyncBlobs(ids...)
+}
+
+// retire removes what is not to be kept any longer after a commit: the round's
+// updates, and versions of the model beyond the retention.
+func (k *keeping) retire() error {
+	if k.updates != KeepAll {
+		for content := range k.kept {
+			if err := k.all.remove(k, content); err != nil {
+				return err
+			}
+		}
+	}
+	clear(k.kept)
+	if k.models < 0 {
+		return nil
+	}
+	for first := k.firstToGo(); len(k.versions)-1-first > k.models; { // the last one is the base
+		old := k.versions[first]
+		k.versions = slices.Delete(k.versions, first, first+1)
+		k.gone = append(k.gone, old.number)
+		if err := k.all.remove(k, old.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstToGo is the place of the oldest version that need not stay: replay of
+// updates begins at version 0.
+func (k *keeping) firstToGo() int {
+	if k.updates == KeepAll {
+		return 1
+	}
+	return 0
+}
+
+// loadVersions reads which versions are on disk; of the oldest ones a crash has
+// removed some.
+func (k *keeping) loadVersions() (err error) {
+	if k.versions, err = k.versionsOnDisk(); err != nil {
+		return err
+	}
+	for first := k.firstToGo(); first < len(k.versions)-1 && !k.store.FindBlob(k.versions[first].content); {
+		k.gone = append(k.gone, k.versions[first].number)
+		k.versions = slices.Delete(k.versions, first, first+1)
+	}
+	return nil
+}
