@@ -90,7 +90,7 @@ mod: ## fail if go.mod or go.sum is not what the imports want
 	@out=$$($(GO) mod tidy -diff 2>&1) || { echo "$$out"; exit 1; }
 
 lint: $(LINT) ## golangci-lint, pinned (.golangci.yml)
-	GOLANGCI_LINT_CACHE="$(CURDIR)/bin/lint-cache" $(LINT) run
+	GOLANGCI_LINT_CACHE="$(CURDIR)/bin/lint-cache" $(LINT) run --allow-parallel-runners
 
 lint-tool: $(LINT)
 
