@@ -10,7 +10,7 @@
 //   - topics: the topic tree, and the access rules that follow from it
 //   - model: tensors, schemas, content ids, safetensors, built-in models
 //   - wire: the messages, their signatures and their limits
-//   - aggregator and aggregator/strategy: the rounds, and how updates combine
+//   - aggregator and strategy: the rounds, and how updates combine
 //   - record: the hash-chained record of every round
 //   - broker: an embedded MQTT broker, for trying and for small plants
 //

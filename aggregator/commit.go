@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // commit closes a round: fold, model and record durable, one transaction with
@@ -67,43 +65,14 @@ func (t *task) replaceBase(next *model.Model) {
 	}
 	t.shelf.withdraw()
 	t.shelf = nil
-	t.base, t.buffer = next, t.base.Blob
+	t.base, t.sum.buffer = next, t.base.Blob
 }
 
-// finish computes the model after the round, in the task's buffer.
+// finish computes the model after the round.
 func (t *task) finish(c round.Commit) (*model.Model, error) {
-	switch c.Work {
-	case wire.WorkTrain:
-		return t.strategy.ResultInto(t.room(len(t.base.Blob)))
-	case wire.WorkStatistics:
-		pool, err := t.pooled(c)
-		if err != nil {
-			return nil, err
-		}
-		if c := pool.Constant(); len(c) > 0 {
-			t.log.Warn().Ints("features", c).Msg("these features, counted from 0, are the same in every row of every site, or missing: the z-score only centres them. The sites name their columns")
-		}
-		return pool.ResultInto(t.room(len(t.base.Blob)))
+	r, err := t.sum.finish(c.Accepted)
+	for _, note := range r.Notes {
+		t.log.Warn().Msg(note)
 	}
-	return t.base, nil
-}
-
-// pooled merges the statistics of all members.
-func (t *task) pooled(c round.Commit) (*strategy.Statistics, error) {
-	pool, err := strategy.NewStatistics(t.base)
-	if err != nil {
-		return nil, err
-	}
-	for _, acc := range c.Accepted { // path order
-		s := t.folded[acc.Member]
-		if s.delta == nil {
-			if err := t.borrow(s, strategy.StatisticsOf(t.base.Schema)); err != nil {
-				return nil, err
-			}
-		}
-		if err := pool.Add(s.delta); err != nil {
-			return nil, err
-		}
-	}
-	return pool, nil
+	return r.Model, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	Now  func() time.Time                            // default: time.Now
 	Dial func(ctx context.Context) (net.Conn, error) // replaces the network connection, for tests and in-process brokers
 	Rand func([]byte)                                // default: crypto/rand
+
+	Strategies strategy.Registry // strategies of this program's own, beside fedmq's; replay.Config wants the same
 
 	// OnRecord is called from the driver's goroutine, which it must not hold up,
 	// with every record that has become durable.
@@ -83,7 +86,7 @@ type Task struct {
 	Deadline  time.Duration // of one attempt; 1 s and up; default 60 s
 	Sample    float64       // share of members drawn each attempt, (0, 1]; default 1
 
-	Strategy  string // default "fedavg"
+	Strategy  string // default "fedavg"; one of Config.Strategies
 	Weights   string // samples (default) | uniform | sqrt
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10

@@ -119,7 +119,7 @@ func (a *aggregator) drain(m link.Message, more <-chan link.Message) error {
 			if t.turned {
 				return nil
 			}
-			decoded += t.decoded
+			decoded += t.sum.decoded
 		}
 		if decoded > maxDecoded || taken == batch { // what is taken out of the queue is received
 			return nil

@@ -2,15 +2,12 @@ package aggregator
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -67,15 +64,15 @@ func (t *task) update(path string, m link.Message) {
 		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == wire.DeclineRefused, Setting: c.Reason == wire.DeclineSetting})
 	case wire.Update:
 		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
+		if s.delta != nil {
+			s.raw = s.delta.Blob
+		}
 		ev.Content, ev.Samples = s.content, s.samples
-		if ev.Problem, ev.Detail, ev.Norm, err = t.check(s); err != nil {
+		if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
 			t.log.Warn().Err(err).Str("member", path).Msg("no room for the update in this round; it waits")
 			return
 		}
-		t.inbox[contentKey{path, s.content}] = s
-		if s.delta != nil {
-			t.decoded += len(s.delta.Blob)
-		}
+		t.sum.await(path, s)
 		t.step(ev)
 	case wire.Offer:
 		if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
@@ -115,61 +112,16 @@ func contentOf(c wire.Contribution) (content model.Hash, samples uint64, ok bool
 }
 
 // want is the schema that updates of the open round must have.
-func (t *task) want() model.Schema {
-	switch t.openWork() {
-	case wire.WorkStatistics:
-		return strategy.StatisticsOf(t.base.Schema)
-	case wire.WorkEvaluate:
-		return model.Schema{}
-	}
-	return t.base.Schema.Shared()
-}
+func (t *task) want() model.Schema { return t.sum.schema(t.base) }
 
-func (t *task) openWork() string {
-	if t.state.Params == nil {
-		return wire.WorkNone
-	}
-	return t.state.Params.Work
-}
-
+// maxBody bounds an update of any kind of work: one that comes late is of
+// another round.
 func (t *task) maxBody() int {
-	return max(wire.MaxUpdateBody(t.base.Schema.Shared()), wire.MaxUpdateBody(strategy.StatisticsOf(t.base.Schema)))
-}
-
-// check runs the numeric checks of a decoded update (algorithms A3). An error
-// means that the sum has no room for it: no verdict, its sender tries again.
-func (t *task) check(s *staged) (problem verdict.Reason, detail string, norm float64, err error) {
-	if s.delta == nil {
-		return verdict.None, "", 0, nil
+	n := wire.MaxUpdateBody(t.want())
+	for _, w := range strategy.Works() {
+		n = max(n, wire.MaxUpdateBody(w.Schema(t.base.Schema)))
 	}
-	switch t.openWork() {
-	case wire.WorkTrain:
-		if err = t.strategy.Check(s.delta, t.cappedWeight(s.samples)); err == nil {
-			norm = strategy.Norm(s.delta)
-		}
-	case wire.WorkStatistics:
-		err = strategy.CheckStatistics(s.delta)
-	}
-	switch {
-	case err == nil:
-		return verdict.None, "", norm, nil
-	case errors.Is(err, fold.ErrFull):
-		return verdict.None, "", 0, err
-	}
-	return numeric(err), detailOf(err), 0, nil
-}
-
-// numeric is the refusal for values that cannot be added.
-func numeric(err error) verdict.Reason {
-	if errors.Is(err, fold.ErrNotFinite) {
-		return verdict.NotFinite
-	}
-	return verdict.OutOfRange
-}
-
-// cappedWeight is a weight for checks: at least 1, at most the round's cap.
-func (t *task) cappedWeight(samples uint64) uint64 {
-	return max(1, min(samples, t.state.Params.Cap))
+	return n
 }
 
 // declineText is what a record says of a decline.

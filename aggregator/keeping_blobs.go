@@ -10,14 +10,14 @@ import (
 
 // keep writes an accepted update to disk if the task asks for it.
 func (k *keeping) keep(s *staged) error {
-	if k.updates == KeepNone || s.delta == nil {
+	if k.updates == KeepNone || s.raw == nil {
 		return nil
 	}
 	k.kept[s.content] = true
 	if s.onDisk {
 		return nil
 	}
-	return k.store.PutBlob(s.content, s.delta.Blob, false)
+	return k.store.PutBlob(s.content, s.raw, false)
 }
 
 // durable puts the model, and the updates that are to stay, on disk. It returns

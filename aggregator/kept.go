@@ -7,7 +7,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -22,7 +21,7 @@ type entry struct {
 // journal encodes a verdict.
 func (t *task) journal(v round.Verdict) ([]byte, error) {
 	e := entry{Verdict: v}
-	if s := t.inbox[contentKey{v.Member, v.Content}]; s != nil && t.cfg.KeepUpdates != KeepNone {
+	if s := t.sum.inbox[contentKey{v.Member, v.Content}]; s != nil && t.cfg.KeepUpdates != KeepNone {
 		e.Metrics = s.metrics
 	}
 	return json.Marshal(e)
@@ -57,11 +56,11 @@ func (t *task) acceptAgain() error {
 			t.log.Info().Err(err).Str("member", e.Member).Msg("kept update not usable; its site offers it again")
 			continue
 		}
-		problem, detail, norm, err := t.check(s)
+		problem, detail, norm, err := t.sum.check(s)
 		if err != nil {
 			continue
 		}
-		t.inbox[contentKey{e.Member, s.content}] = s
+		t.sum.await(e.Member, s)
 		t.step(round.Update{
 			Now: t.a.nowMS(), Member: e.Member, Round: e.Round, Attempt: e.Attempt, Base: t.state.Base, Content: e.Content,
 			Samples: e.Samples, Problem: problem, Detail: detail, Norm: norm, Bytes: e.Bytes,
@@ -80,11 +79,7 @@ var errOther = errors.New("other content than the journal says")
 // the metrics in the journal.
 func (t *task) readKept(s *staged) error {
 	if schema := t.want(); len(schema) > 0 {
-		err := t.borrow(s, schema)
-		if err == nil && len(s.delta.Blob) != schema.Bytes() {
-			err = store.ErrCorrupt
-		}
-		return err
+		return t.sum.borrow(s, schema)
 	}
 	if (wire.Update{Samples: s.samples, Metrics: s.metrics}).Content() != s.content {
 		return errOther

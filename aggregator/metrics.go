@@ -13,11 +13,11 @@ import (
 // exact sums over the rows of those who report a metric, and beside them the
 // best and the worst site.
 func (t *task) metrics() record.Metrics {
-	paths := slices.Sorted(maps.Keys(t.folded))
+	paths := slices.Sorted(maps.Keys(t.sum.in))
 	sites := make([]trainer.Metrics, len(paths))
 	out := record.Metrics{}
 	for i, p := range paths {
-		sites[i] = t.folded[p].metrics
+		sites[i] = t.sum.in[p].metrics
 		for name, v := range sites[i].Scores() {
 			out[name] = extend(out[name], name, p, v)
 		}

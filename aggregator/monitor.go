@@ -126,7 +126,7 @@ func (t *task) stats() TaskStats {
 		Contested: len(t.machine.Contests()), NeedBytes: n.needed,
 	}
 	if s.Phase == round.Open {
-		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
+		v.Cohort, v.Accepted = len(s.Cohort), len(t.sum.in)
 	}
 	for key, up := range t.a.uploads {
 		switch {

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/fedmq/fedmq/internal/crash"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // step gives the machine one event and adds what follows to what is owed.
@@ -46,9 +43,8 @@ func (t *task) work() error {
 		}
 		t.viewDue = t.viewDue || shows(rd)
 	}
-	clear(t.inbox)
+	t.sum.judged()
 	clear(t.offers)
-	t.decoded = 0
 	return t.tend()
 }
 
@@ -159,30 +155,23 @@ func (t *task) saved(s round.Save) {
 func (t *task) fold(rd round.Ready) error {
 	if rd.Restart {
 		t.forget()
-		if p := t.state.Params; p != nil && p.Work == wire.WorkTrain {
-			if err := t.strategy.Begin(t.base, fold.Grid{B: p.GridB, W: p.GridW}); err != nil {
+		if p := t.state.Params; p != nil {
+			if err := t.sum.begin(t.base, *p); err != nil {
 				return err
 			}
 		}
 	}
 	for _, acc := range rd.Fold {
-		s := t.inbox[contentKey{acc.Member, acc.Content}]
+		s := t.sum.inbox[contentKey{acc.Member, acc.Content}]
 		if s == nil {
 			return fmt.Errorf("round %d: accepted %s of %s is not at hand", t.state.Round, acc.Content, acc.Member)
 		}
 		if err := t.keeping.keep(s); err != nil {
 			return err
 		}
-		if t.openWork() == wire.WorkTrain {
-			t.strategy.Add(s.delta, acc.Weight)
-			crash.At("fold.mid")
-			s.delta = nil // its sum is all that is needed
-			t.letGo(s)
+		if err := t.sum.add(acc); err != nil {
+			return err
 		}
-		if s.borrowed {
-			s.delta = nil // it is read again
-		}
-		t.folded[acc.Member] = s
 		t.drop(t.key(acc.Member)) // of other content, or the same that came inline
 	}
 	return nil
@@ -190,10 +179,7 @@ func (t *task) fold(rd round.Ready) error {
 
 // forget empties the sum, and ends what was on its way to it.
 func (t *task) forget() {
-	for _, s := range t.folded {
-		t.letGo(s)
-	}
-	clear(t.folded)
+	t.sum.forget()
 	t.dropAll()
 }
 

@@ -4,8 +4,8 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // committedRecord accounts for a commit.
@@ -52,10 +52,10 @@ func (t *task) sealed(r record.Record, prev model.Hash) (record.Sealed, error) {
 }
 
 func (t *task) strategyOf(p round.Params) record.Strategy {
-	if p.Work != wire.WorkTrain {
+	if !strategy.WorkOf(p.Work).Weighs {
 		return record.Strategy{}
 	}
-	return record.Strategy{Name: t.strategy.Name(), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+	return record.Strategy{Name: t.cfg.Strategy, GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
 }
 
 func (t *task) entries(list []round.Entry) record.Entries {
@@ -65,7 +65,7 @@ func (t *task) entries(list []round.Entry) record.Entries {
 			Member: e.Member, Index: e.Index, Content: e.Content, Samples: e.Samples, Weight: e.Weight,
 			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
 		}
-		if s := t.folded[e.Member]; s != nil && s.content == out[i].Content {
+		if s := t.sum.in[e.Member]; s != nil && s.content == out[i].Content {
 			out[i].Metrics = record.Values(trainer.Metrics(s.metrics).Scores())
 		}
 	}

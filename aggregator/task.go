@@ -9,7 +9,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -31,13 +30,9 @@ type task struct {
 
 	schema   model.Hash
 	base     *model.Model // of the open round
-	strategy strategy.Strategy
-	inbox    map[contentKey]*staged // decoded since the last Ready
+	sum      *sum
 	offers   map[contentKey]*upload // likewise, of updates in parts
 	again    []entry                // updates accepted before the restart, to be accepted again
-	decoded  int                    // bytes of tensors in inbox
-	buffer   []byte                 // for one update, and for the next model
-	folded   map[string]*staged     // in the open round's sum, by member
 	keeping  *keeping
 	remarked map[string]bool // remarks on records, logged once each
 	settings settings        // of the open round
@@ -97,19 +92,6 @@ type contentKey struct {
 	content model.Hash
 }
 
-// staged is one decoded contribution.
-type staged struct {
-	content model.Hash
-	samples uint64
-	delta   *model.Model // nil for evaluate, and once it is in the sum
-	metrics map[string]float64
-	bytes   int64
-
-	stage    *store.Stage // of one that came in parts
-	borrowed bool         // delta lies in the task's buffer
-	onDisk   bool         // it was kept before
-}
-
 // loadTask reads a task back from disk, or makes its genesis.
 func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	o, err := a.ns.Owner(a.cfg.Owner, cfg.Name)
@@ -118,7 +100,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	}
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
-		inbox: map[contentKey]*staged{}, offers: map[contentKey]*upload{}, mender: transfer.NewMender(), folded: map[string]*staged{}, quiet: map[round.FactKind]int{},
+		offers: map[contentKey]*upload{}, mender: transfer.NewMender(), quiet: map[round.FactKind]int{},
 		remarked: map[string]bool{}, issued: map[wire.Stamp]issued{},
 	}
 	t.keeping = a.newKeeping(cfg, t.log)
@@ -129,9 +111,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 		}
 		t.members = append(t.members, f)
 	}
-	if t.strategy, err = strategy.New(cfg.Strategy); err != nil {
-		return nil, err
-	}
+	t.sum = newSum(a.cfg.Strategies, cfg.Strategy, a.store, a.release)
 	t.schema = cfg.Init.Schema.Hash()
 	if err := t.checkSchema(); err != nil {
 		return nil, err

@@ -2,11 +2,9 @@ package aggregator
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/crash"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
@@ -76,10 +74,10 @@ func (t *task) part(path string, m link.Message) error {
 	if up.told != t.state.Attempt {
 		t.uploading(up, true)
 	}
-	if err := t.checkPart(up, p.Data, off); err != nil {
+	if problem, detail := t.sum.checkPart(up.offer.Samples, p.Data, off); problem != verdict.None {
 		t.drop(key)
 		ev := up.complete(t.a.nowMS())
-		ev.Problem, ev.Detail = numeric(err), detailOf(err)
+		ev.Problem, ev.Detail = problem, detail
 		t.step(ev)
 		return nil
 	}
@@ -92,18 +90,6 @@ func (up *upload) complete(now int64) round.Update {
 	ev := up.ev
 	ev.Now, ev.Offer = now, false
 	return ev
-}
-
-// checkPart runs those numeric checks that a part allows.
-func (t *task) checkPart(up *upload, data []byte, off int) error {
-	if t.openWork() != wire.WorkTrain {
-		return nil
-	}
-	err := t.strategy.CheckPart(data, off, t.cappedWeight(up.offer.Samples))
-	if errors.Is(err, fold.ErrFull) {
-		return nil // the whole is checked when it is there
-	}
-	return err
 }
 
 // uploading tells the machine of an upload.
@@ -222,55 +208,27 @@ func (a *aggregator) take(key transfer.Key) error {
 	t := up.task
 	delete(a.uploads, key)
 	s := &staged{content: up.offer.Content, samples: up.offer.Samples, metrics: up.offer.Metrics, stage: up.stage}
-	if err := t.borrow(s, up.offer.Schema); err != nil {
+	if err := t.sum.borrow(s, up.offer.Schema); err != nil {
 		return err
 	}
 	ev := up.complete(a.nowMS())
-	if got := s.delta.ContentID(); got != s.content {
+	if got := model.HashOf(s.raw); got != s.content {
 		ev.Problem, ev.Detail = verdict.Malformed, "the parts together are not the content that the offer names"
 	} else {
 		var err error
-		if ev.Problem, ev.Detail, ev.Norm, err = t.check(s); err != nil {
+		if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
 			t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
 			a.release(s.stage)
 			t.uploading(up, false)
 			return t.work()
 		}
 	}
-	t.inbox[contentKey{ev.Member, s.content}] = s
+	t.sum.await(ev.Member, s)
 	t.step(ev)
 	t.uploading(up, false)
 	err := t.work()
-	if t.folded[ev.Member] != s {
-		t.letGo(s)
+	if t.sum.in[ev.Member] != s {
+		t.sum.letGo(s)
 	}
 	return err
-}
-
-// borrow reads a staged update into the task's buffer, until the next one.
-func (t *task) borrow(s *staged, schema model.Schema) error {
-	buf := t.room(schema.Bytes())
-	var err error
-	if s.stage != nil {
-		buf, err = s.stage.Read(buf)
-	} else {
-		buf, err = t.a.store.BlobInto(s.content, buf)
-	}
-	s.delta, s.borrowed = &model.Model{Schema: schema, Blob: buf}, true
-	return err
-}
-
-// room returns n bytes of the task's buffer, which is made large enough for
-// the next model too.
-func (t *task) room(n int) []byte {
-	if cap(t.buffer) < n {
-		t.buffer = make([]byte, max(n, len(t.base.Blob)))
-	}
-	return t.buffer[:n]
-}
-
-// letGo gives back what an update holds besides memory.
-func (t *task) letGo(s *staged) {
-	t.a.release(s.stage)
-	s.stage = nil
 }

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -49,6 +49,9 @@ func (c Config) Validate() error {
 	if c.Uploads < 1 || c.Uploads > maxUploads {
 		bad("uploads: %d, want 1 to %d", c.Uploads, maxUploads)
 	}
+	if err := c.Strategies.Check(); err != nil {
+		bad("strategies: %w", err)
+	}
 	if len(c.Tasks) == 0 {
 		bad("tasks: none; want at least one")
 	}
@@ -58,7 +61,7 @@ func (c Config) Validate() error {
 			bad("tasks[%d]: name %q stands twice", i, t.Name)
 		}
 		seen[t.Name] = true
-		for _, err := range t.problems(c.PartSize) {
+		for _, err := range t.problems(c.PartSize, c.Strategies) {
 			bad("tasks[%d] (%s): %w", i, t.Name, err)
 		}
 		if _, err := ns.Owner(c.Owner, t.Name); err != nil && c.Namespace != "" {
@@ -87,7 +90,7 @@ func (c Config) deepest(ns topics.Namespace) string {
 	return topics.Deepest(list...)
 }
 
-func (t Task) problems(partSize int) (errs []error) {
+func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(t.Members) == 0 {
 		bad("members: none; want UNS filters such as \"+/line-1\"")
@@ -130,16 +133,15 @@ func (t Task) problems(partSize int) (errs []error) {
 	if t.KeepModels < -1 {
 		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
 	}
-	return slices.Concat(errs, t.strategyProblems(), t.payloadProblems(partSize))
+	return slices.Concat(errs, t.strategyProblems(r), t.payloadProblems(partSize))
 }
 
-func (t Task) strategyProblems() (errs []error) {
+func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	s, err := strategy.New(t.Strategy)
-	if err != nil {
-		bad("strategy: %w", err)
+	if !slices.Contains(r.Names(), t.Strategy) {
+		bad("strategy: %.64q, want %s", t.Strategy, strings.Join(r.Names(), ", "))
 	} else if t.Init != nil && t.Init.Check() == nil {
-		if err := s.Begin(t.Init, fold.Grid{B: 6, W: 10}); err != nil {
+		if _, err := r.Begin(strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Round: strategy.Round{Base: t.Init, GridB: 6, GridW: 10}}, nil); err != nil {
 			bad("model: %w", err)
 		}
 	}

@@ -152,9 +152,9 @@ func (t *task) view(now int64) {
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.openedMS()
-		v.Cohort, v.Accepted = len(s.Cohort), len(t.folded)
+		v.Cohort, v.Accepted = len(s.Cohort), len(t.sum.in)
 		for _, i := range s.Cohort {
-			if p := t.machine.Path(i); t.folded[p] == nil && len(v.WaitingFor) < named {
+			if p := t.machine.Path(i); t.sum.in[p] == nil && len(v.WaitingFor) < named {
 				v.WaitingFor = append(v.WaitingFor, p)
 			}
 		}

@@ -12,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // The floor is what a round cannot beat: the model from the folder through the
@@ -167,9 +166,6 @@ func (p *peer) folder(ctx context.Context) error {
 	for range floorFull {
 		f.free <- base.Clone()
 	}
-	if f.strategy, err = strategy.New("fedavg"); err != nil {
-		return err
-	}
 	p.ready("")
 	for {
 		select {
@@ -186,13 +182,13 @@ func (p *peer) folder(ctx context.Context) error {
 }
 
 type floorFolder struct {
-	down     net.Conn
-	ups      []net.Conn
-	base     *model.Model
-	series   benchSeries
-	free     chan *model.Model // room for updates
-	mu       sync.Mutex        // for the strategy
-	strategy strategy.Strategy
+	down   net.Conn
+	ups    []net.Conn
+	base   *model.Model
+	series benchSeries
+	free   chan *model.Model // room for updates
+	mu     sync.Mutex        // for the fold
+	fold   *strategy.Aggregation
 }
 
 // lap sends the model, and folds what comes back.
@@ -202,7 +198,8 @@ func (f *floorFolder) lap() (float64, error) {
 	if _, err := f.down.Write(f.base.Blob); err != nil {
 		return 0, err
 	}
-	if err := f.strategy.Begin(f.base, benchGrid(f.series.weight)); err != nil {
+	var err error
+	if f.fold, err = benchFold(f.base, f.series.weight, f.fold); err != nil {
 		return 0, err
 	}
 	errs := make([]error, len(f.ups))
@@ -214,7 +211,7 @@ func (f *floorFolder) lap() (float64, error) {
 	if err := errors.Join(errs...); err != nil {
 		return 0, err
 	}
-	if _, err := f.strategy.Result(); err != nil {
+	if _, err := f.fold.Result(nil, nil); err != nil {
 		return 0, err
 	}
 	return time.Since(began).Seconds(), nil
@@ -229,18 +226,19 @@ func (f *floorFolder) take(c net.Conn, weight uint64) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.strategy.Check(m, weight); err != nil {
+	u := strategy.Update{Samples: weight, Weight: weight, Tensors: m}
+	if err := f.fold.Check(u); err != nil {
 		return err
 	}
-	f.strategy.Add(m, weight)
+	f.fold.Add(u)
 	return nil
 }
 
-// benchGrid has room for a total weight.
-func benchGrid(weight int) fold.Grid {
-	g := fold.Grid{B: 6}
-	for 1<<g.W < weight {
-		g.W++
+// benchFold begins FedAvg with room for a total weight.
+func benchFold(base *model.Model, weight int, before *strategy.Aggregation) (*strategy.Aggregation, error) {
+	s := strategy.Setup{Work: strategy.Train, Round: strategy.Round{Base: base, GridB: 6}}
+	for 1<<s.GridW < weight {
+		s.GridW++
 	}
-	return g
+	return strategy.Registry{}.Begin(s, before)
 }

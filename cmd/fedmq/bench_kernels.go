@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -82,32 +82,30 @@ func (c *benchFoldCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	st, err := strategy.New("fedavg")
-	if err != nil {
-		return err
-	}
 	series := newBenchSeries(1, c.Members)
 	delta := base.Clone()
 	series.train(delta.Blob, 0, 1)
 	k := &kernels{Params: c.Params, Members: c.Members, Versions: thisMachine()}
 	all := len(base.Blob) * c.Members
-	each := func(f func(weight uint64) error) func() error {
+	each := func(f func(u strategy.Update) error) func() error {
 		return func() error {
 			for i := range c.Members {
-				if err := f(uint64(series.samples(i))); err != nil { // #nosec G115 -- 1 or 2
+				n := uint64(series.samples(i)) // #nosec G115 -- 1 or 2
+				if err := f(strategy.Update{Samples: n, Weight: n, Tensors: delta}); err != nil {
 					return err
 				}
 			}
 			return nil
 		}
 	}
-	begin := func() error { return st.Begin(base, benchGrid(series.weight)) }
-	add := each(func(w uint64) error { st.Add(delta, w); return nil })
+	var st *strategy.Aggregation
+	begin := func() (err error) { st, err = benchFold(base, series.weight, st); return err }
+	add := each(func(u strategy.Update) error { st.Add(u); return nil })
 	return errors.Join(
 		k.time(ctx, "begin", len(base.Blob), begin),
-		k.time(ctx, "check", all, each(func(w uint64) error { return st.Check(delta, w) })),
+		k.time(ctx, "check", all, each(func(u strategy.Update) error { return st.Check(u) })),
 		k.time(ctx, "add", all, func() error { return errors.Join(begin(), add()) }),
-		k.time(ctx, "result", len(base.Blob), func() error { _, err := st.Result(); return err }),
+		k.time(ctx, "result", len(base.Blob), func() error { _, err := st.Result(nil, nil); return err }),
 		k.report(c.JSON))
 }
 

@@ -7,8 +7,8 @@ import (
 	"math/big"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // TestBenchSeries plays sites and aggregator with rationals: no step of a bench
@@ -124,11 +124,8 @@ func TestBenchNoticesTheFold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := strategy.New("fedavg")
+		st, err := benchFold(base, s.weight, nil)
 		if err != nil {
-			t.Fatal(err)
-		}
-		if err := st.Begin(base, benchGrid(s.weight)); err != nil {
 			t.Fatal(err)
 		}
 		for site, w := range weights {
@@ -137,13 +134,13 @@ func TestBenchNoticesTheFold(t *testing.T) {
 			}
 			delta := &model.Model{Schema: base.Schema, Blob: append([]byte{}, base.Blob...)}
 			s.train(delta.Blob, site, 1)
-			st.Add(delta, w)
+			st.Add(strategy.Update{Samples: w, Weight: w, Tensors: delta})
 		}
-		next, err := st.Result()
+		next, err := st.Result(nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := s.errorOf(next.Blob, 1)
+		got, err := s.errorOf(next.Model.Blob, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

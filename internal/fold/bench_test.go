@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 var sizes = []int{10_000, 1_000_000, 10_000_000}
@@ -26,12 +28,12 @@ func BenchmarkCopy(b *testing.B) {
 func BenchmarkAdd32(b *testing.B) {
 	for _, d := range sizes {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {
-			x, s := random(1, d), NewSum(Grid{B: 6, W: 29}, d)
+			x, s := random(1, d), NewSum(Grid{B: 6, W: 29}, model.F32, d)
 			b.SetBytes(int64(4 * d))
 			b.ReportAllocs()
 			for b.Loop() {
 				s.weight = 0
-				s.Add32(x, 100, 100)
+				s.Add(x, 100, 100)
 			}
 		})
 	}
@@ -40,28 +42,13 @@ func BenchmarkAdd32(b *testing.B) {
 func BenchmarkCheck32(b *testing.B) {
 	for _, d := range sizes {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {
-			x, s := random(1, d), NewSum(Grid{B: 6, W: 20}, d)
+			x, s := random(1, d), NewSum(Grid{B: 6, W: 20}, model.F32, d)
 			b.SetBytes(int64(4 * d))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := s.Check32(x, 100, 100); err != nil {
+				if err := s.Check(x, 100, 100); err != nil {
 					b.Fatal(err)
 				}
-			}
-		})
-	}
-}
-
-func BenchmarkApplyMean32(b *testing.B) {
-	for _, d := range sizes {
-		b.Run(fmt.Sprint(d), func(b *testing.B) {
-			x, s := random(1, d), NewSum(Grid{B: 6, W: 20}, d)
-			s.Add32(x, 100, 100)
-			dst := make([]byte, 4*d)
-			b.SetBytes(int64(4 * d))
-			b.ReportAllocs()
-			for b.Loop() {
-				s.ApplyMean32(dst, x)
 			}
 		})
 	}
@@ -73,11 +60,11 @@ func BenchmarkAdd64(b *testing.B) {
 	for i := range d {
 		x = binary.LittleEndian.AppendUint64(x, math.Float64bits(float64(i)*1e-6))
 	}
-	s := NewSum(Grid{B: 6, W: 20}, d)
+	s := NewSum(Grid{B: 6, W: 20}, model.F64, d)
 	b.SetBytes(8 * d)
 	b.ReportAllocs()
 	for b.Loop() {
 		s.weight = 0
-		s.Add64(x, 100, 100)
+		s.Add(x, 100, 100)
 	}
 }

@@ -11,9 +11,12 @@
 package fold
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 var (
@@ -67,22 +70,85 @@ func (g Grid) Check() error {
 	return nil
 }
 
+// CheckValues reports whether x, whole little-endian values of type d from an
+// update of weight n and coefficient c (float64(n) for a plain mean), may be
+// added on this grid: [ErrNotFinite] before [ErrOutOfRange]; a value to blame is
+// named by a [*ValueError]. It panics on a type that is not summed.
+func (g Grid) CheckValues(x []byte, d model.DType, n uint64, c float64) error {
+	// A weight that is out of range is no fault of the values: they have to be finite.
+	err := g.coefficient(n, c)
+	if kernelOf(d); d == model.F64 {
+		limit := uint64(inf64 - 1)
+		if err == nil {
+			limit = limit64(g, n, c)
+		}
+		if !Each(len(x)/8, func(lo, hi int) bool { return within64(x[8*lo:8*hi], limit) }) {
+			return outside64(x, limit)
+		}
+		return err
+	}
+	limit := uint32(inf32 - 1)
+	if err == nil {
+		limit = limit32(g, n, c)
+	}
+	if !Each(len(x)/4, func(lo, hi int) bool { return within32(x[4*lo:4*hi], limit) }) {
+		return outside32(x, limit)
+	}
+	return err
+}
+
+// coefficient checks what does not depend on the values: c * 2^-G must stay
+// finite, since it multiplies them.
+func (g Grid) coefficient(n uint64, c float64) error {
+	if n < 1 || n > MaxWeight || !(c >= 0) || math.IsInf(g.scaled(c), 0) {
+		return fmt.Errorf("%w: the weight %d with the coefficient %g", ErrOutOfRange, n, c)
+	}
+	return nil
+}
+
+// scaled returns c * 2^-G. A power of two commutes with rounding, so that
+// x * scaled(c) has the bits of (x * c) * 2^-G wherever that is 1 or more, and
+// both are truncated to 0 below.
+func (g Grid) scaled(c float64) float64 { return float64(c * pow2(-g.G())) }
+
 // Sum is the exact weighted sum of one tensor's updates, with the weights and
 // the number of members in it. It is not safe for concurrent use.
 type Sum struct {
 	grid    Grid
+	kernel  kernel
+	dtype   model.DType
 	acc     []int64
 	weight  uint64
 	members int
 }
 
-// NewSum returns an empty sum of n coordinates. It panics on a grid that does
-// not [Grid.Check].
-func NewSum(g Grid, n int) *Sum {
+// NewSum returns an empty sum of n coordinates of type d. It panics on a grid
+// that does not [Grid.Check], and on a type that is not summed: neither f32 nor
+// f64.
+func NewSum(g Grid, d model.DType, n int) *Sum {
 	if err := g.Check(); err != nil {
 		panic(err)
 	}
-	return &Sum{grid: g, acc: make([]int64, n)}
+	return &Sum{grid: g, kernel: kernelOf(d), dtype: d, acc: make([]int64, n)}
+}
+
+// SumOf reads a sum that members of this weight together have made elsewhere:
+// its coordinates in steps of 2^G, 8 little-endian bytes each. Errors wrap
+// [ErrOutOfRange]: no such members give such a sum (F-7).
+func SumOf(g Grid, d model.DType, acc []byte, weight, members uint64) (*Sum, error) {
+	s := NewSum(g, d, len(acc)/8)
+	if weight > 1<<g.W || members > weight || (weight == 0) != (members == 0) {
+		return nil, fmt.Errorf("%w: a sum of %d members with the weight %d, at most 2^%d", ErrOutOfRange, members, weight, g.W)
+	}
+	s.weight, s.members = weight, int(members) // #nosec G115 -- at most 2^53
+	most := int64(weight << (62 - g.W))
+	for i := range s.acc {
+		s.acc[i] = int64(binary.LittleEndian.Uint64(acc[8*i:])) // #nosec G115 -- its bits
+		if s.acc[i] > most || s.acc[i] < -most {
+			return nil, fmt.Errorf("%w: coordinate %d of a sum is %d steps, at most %d", ErrOutOfRange, i, s.acc[i], most)
+		}
+	}
+	return s, nil
 }
 
 // Weight returns the total weight in the sum.
@@ -106,77 +172,51 @@ func (s *Sum) Reset(g Grid) {
 	s.grid, s.weight, s.members = g, 0, 0
 }
 
-// Check32 reports whether x, little-endian float32 of weight n and coefficient
-// c (float64(n) for a plain mean), can be added: [ErrNotFinite] before
-// [ErrOutOfRange] before [ErrFull]; a value to blame is named by a [*ValueError].
-// It changes nothing. It panics when x has
-// not 4 bytes a coordinate.
-func (s *Sum) Check32(x []byte, n uint64, c float64) error {
-	s.sized(x, 4)
-	return s.CheckSome32(x, n, c)
-}
-
-// CheckSome32 is [Sum.Check32] for any whole values of an update, as they
-// arrive in parts.
-func (s *Sum) CheckSome32(x []byte, n uint64, c float64) error {
-	limit := uint32(inf32 - 1) // a weight that is out of range is no fault of the values
-	err := s.coefficient(n, c)
-	if !errors.Is(err, ErrOutOfRange) {
-		limit = limit32(s.grid, n, c)
+// Check reports whether the values x of an update of weight n and coefficient c
+// can be added: what [Grid.CheckValues] says, then [ErrFull]. It changes
+// nothing. It panics when x has not the sum's length.
+func (s *Sum) Check(x []byte, n uint64, c float64) error {
+	s.sized(x)
+	if err := s.grid.CheckValues(x, s.dtype, n, c); err != nil {
+		return err
 	}
-	if !each(len(x)/4, func(lo, hi int) bool { return within32(x[4*lo:4*hi], limit) }) {
-		return outside32(x, limit)
+	return s.room(n)
+}
+
+// room reports a weight that does not fit (F-5).
+func (s *Sum) room(n uint64) error {
+	if n > 1<<s.grid.W-s.weight {
+		return ErrFull
 	}
-	return err
+	return nil
 }
 
-// Check64 is [Sum.Check32] for float64 values, 8 bytes a coordinate.
-func (s *Sum) Check64(x []byte, n uint64, c float64) error {
-	s.sized(x, 8)
-	return s.CheckSome64(x, n, c)
-}
-
-// CheckSome64 is [Sum.CheckSome32] for float64 values.
-func (s *Sum) CheckSome64(x []byte, n uint64, c float64) error {
-	limit := uint64(inf64 - 1) // a weight that is out of range is no fault of the values
-	err := s.coefficient(n, c)
-	if !errors.Is(err, ErrOutOfRange) {
-		limit = limit64(s.grid, n, c)
+// Add adds x with weight n and coefficient c (F-2). The same arguments must
+// have passed [Sum.Check]: values outside the grid would give bits that depend
+// on the CPU. It panics when the weight does not fit.
+func (s *Sum) Add(x []byte, n uint64, c float64) {
+	s.sized(x)
+	if err := s.room(n); err != nil {
+		panic(err)
 	}
-	if !each(len(x)/8, func(lo, hi int) bool { return within64(x[8*lo:8*hi], limit) }) {
-		return outside64(x, limit)
-	}
-	return err
-}
-
-// Add32 adds x with weight n and coefficient c (F-2). The same arguments
-// must have passed [Sum.Check32]: values outside the grid would give bits that
-// depend on the CPU. It panics when the weight does not fit.
-func (s *Sum) Add32(x []byte, n uint64, c float64) {
-	s.sized(x, 4)
-	k := s.take(n, c)
-	each(len(s.acc), func(lo, hi int) bool { add32(s.acc[lo:hi], x[4*lo:4*hi], k); return true })
-}
-
-// Add64 is [Sum.Add32] for float64 values. The product with c is rounded once.
-func (s *Sum) Add64(x []byte, n uint64, c float64) {
-	s.sized(x, 8)
-	k := s.take(n, c)
-	each(len(s.acc), func(lo, hi int) bool { add64(s.acc[lo:hi], x[8*lo:8*hi], k); return true })
+	s.weight += n
+	s.members++
+	k, size := s.grid.scaled(c), s.kernel.size
+	Each(len(s.acc), func(lo, hi int) bool { s.kernel.add(s.acc[lo:hi], x[size*lo:size*hi], k); return true })
 }
 
 // Merge adds the partial sum o, which keeps its value. Errors wrap [ErrGrid] or
 // [ErrFull] and leave s unchanged (F-8).
 func (s *Sum) Merge(o *Sum) error {
-	if s.grid != o.grid || len(s.acc) != len(o.acc) {
-		return fmt.Errorf("%w: sums on %v and %v with %d and %d coordinates", ErrGrid, s.grid, o.grid, len(s.acc), len(o.acc))
+	if s.grid != o.grid || s.dtype != o.dtype || len(s.acc) != len(o.acc) {
+		return fmt.Errorf("%w: sums on %v and %v with %d and %d coordinates of %v and %v", ErrGrid, s.grid, o.grid, len(s.acc), len(o.acc), s.dtype, o.dtype)
 	}
-	if o.weight > 1<<s.grid.W-s.weight {
-		return ErrFull
+	if err := s.room(o.weight); err != nil {
+		return err
 	}
 	s.weight += o.weight
 	s.members += o.members
-	each(len(s.acc), func(lo, hi int) bool {
+	Each(len(s.acc), func(lo, hi int) bool {
 		from := o.acc[lo:hi]
 		for i := range s.acc[lo:hi] {
 			s.acc[lo+i] += from[i]
@@ -186,37 +226,20 @@ func (s *Sum) Merge(o *Sum) error {
 	return nil
 }
 
+// Mean writes sum * 2^G / W for the coordinates from at on (F-9), 0 for an empty
+// sum. It panics when dst goes beyond the sum.
+func (s *Sum) Mean(dst []float64, at int) {
+	step, weight := pow2(s.grid.G()), float64(max(s.weight, 1))
+	for i, v := range s.acc[at : at+len(dst)] {
+		dst[i] = float64(float64(float64(v)*step) / weight)
+	}
+}
+
 // sized panics on a caller's bug.
-func (s *Sum) sized(x []byte, size int) {
-	if len(x) != size*len(s.acc) {
-		panic(fmt.Sprintf("fold: %d bytes for %d coordinates of %d", len(x), len(s.acc), size))
+func (s *Sum) sized(x []byte) {
+	if len(x) != s.kernel.size*len(s.acc) {
+		panic(fmt.Sprintf("fold: %d bytes for %d coordinates of %v", len(x), len(s.acc), s.dtype))
 	}
-}
-
-// coefficient checks what does not depend on the values.
-func (s *Sum) coefficient(n uint64, c float64) error {
-	// c * 2^-G must stay finite: it multiplies the values.
-	if n < 1 || n > MaxWeight || !(c >= 0) || math.IsInf(s.scaled(c), 0) {
-		return fmt.Errorf("%w: the weight %d with the coefficient %g", ErrOutOfRange, n, c)
-	}
-	if n > 1<<s.grid.W-s.weight {
-		return ErrFull
-	}
-	return nil
-}
-
-// scaled returns c * 2^-G. A power of two commutes with rounding, so that
-// x * scaled(c) has the bits of (x * c) * 2^-G wherever that is 1 or more, and
-// both are truncated to 0 below.
-func (s *Sum) scaled(c float64) float64 { return float64(c * pow2(-s.grid.G())) }
-
-func (s *Sum) take(n uint64, c float64) (k float64) {
-	if n > 1<<s.grid.W-s.weight {
-		panic(ErrFull)
-	}
-	s.weight += n
-	s.members++
-	return s.scaled(c)
 }
 
 // pow2 returns 2^e for |e| <= 1022.

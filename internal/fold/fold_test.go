@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 func TestNewGrid(t *testing.T) {
@@ -46,23 +48,23 @@ func TestNewGrid(t *testing.T) {
 func TestFull(t *testing.T) {
 	t.Parallel()
 	x := func(v float32) []byte { return binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)) }
-	s := NewSum(Grid{B: 6, W: 4}, 1)
-	s.Add32(x(64), 10, 10)
-	other := NewSum(Grid{B: 6, W: 4}, 1)
-	other.Add32(x(-64), 7, 7)
+	s := NewSum(Grid{B: 6, W: 4}, model.F32, 1)
+	s.Add(x(64), 10, 10)
+	other := NewSum(Grid{B: 6, W: 4}, model.F32, 1)
+	other.Add(x(-64), 7, 7)
 	before := *s
 	for v, want := range map[float32]error{1: ErrFull, 0: ErrFull, 65: ErrOutOfRange, float32(math.Inf(-1)): ErrNotFinite} {
-		if err := s.Check32(x(v), 7, 7); !errors.Is(err, want) {
+		if err := s.Check(x(v), 7, 7); !errors.Is(err, want) {
 			t.Errorf("%g of weight 7: %v, want %v", v, err, want)
 		}
 	}
-	if err := s.Check32(x(1), 6, 6); err != nil {
+	if err := s.Check(x(1), 6, 6); err != nil {
 		t.Error("the last place:", err)
 	}
 	if err := s.Merge(other); !errors.Is(err, ErrFull) {
 		t.Error("merge over the bound:", err)
 	}
-	for _, o := range []*Sum{NewSum(Grid{B: 5, W: 4}, 1), NewSum(Grid{B: 6, W: 4}, 2)} {
+	for _, o := range []*Sum{NewSum(Grid{B: 5, W: 4}, model.F32, 1), NewSum(Grid{B: 6, W: 4}, model.F32, 2)} {
 		if err := s.Merge(o); !errors.Is(err, ErrGrid) {
 			t.Error("merge of another shape:", err)
 		}
@@ -78,14 +80,14 @@ func TestFull(t *testing.T) {
 
 func TestPanicsOnCallersBug(t *testing.T) {
 	t.Parallel()
-	s := NewSum(Grid{B: 6, W: 4}, 2)
+	s := NewSum(Grid{B: 6, W: 4}, model.F32, 2)
 	for name, fn := range map[string]func(){
-		"short x":     func() { s.Add32(make([]byte, 4), 1, 1) },
-		"short check": func() { _ = s.Check64(make([]byte, 8), 1, 1) },
-		"weight":      func() { s.Add32(make([]byte, 8), 17, 17) },
-		"mean":        func() { s.Mean(make([]float64, 1)) },
-		"base":        func() { s.ApplyMean32(make([]byte, 8), make([]byte, 4)) },
-		"grid":        func() { NewSum(Grid{W: 54}, 1) },
+		"short x":     func() { s.Add(make([]byte, 4), 1, 1) },
+		"short check": func() { _ = s.Check(make([]byte, 4), 1, 1) },
+		"weight":      func() { s.Add(make([]byte, 8), 17, 17) },
+		"mean":        func() { s.Mean(make([]float64, 2), 1) },
+		"integers":    func() { NewSum(Grid{}, model.I64, 1) },
+		"grid":        func() { NewSum(Grid{W: 54}, model.F32, 1) },
 		"step":        func() { NewScalar(901) },
 	} {
 		func() {
@@ -101,17 +103,17 @@ func TestPanicsOnCallersBug(t *testing.T) {
 
 func TestCoefficients(t *testing.T) {
 	t.Parallel()
-	s := NewSum(Grid{B: 6, W: 40}, 1)
+	s := NewSum(Grid{B: 6, W: 40}, model.F32, 1)
 	zero := make([]byte, 4)
 	for _, c := range []float64{math.NaN(), -1, math.Inf(1), math.MaxFloat64} {
-		if err := s.Check32(zero, 1, c); !errors.Is(err, ErrOutOfRange) {
+		if err := s.Check(zero, 1, c); !errors.Is(err, ErrOutOfRange) {
 			t.Errorf("c %g: %v", c, err)
 		}
 	}
-	if err := s.Check32(zero, MaxWeight+1, MaxWeight+1); !errors.Is(err, ErrOutOfRange) {
+	if err := s.Check(zero, MaxWeight+1, MaxWeight+1); !errors.Is(err, ErrOutOfRange) {
 		t.Error("a weight above 2^29:", err)
 	}
-	if err := s.Check32(zero, 1, 1e290); err != nil {
+	if err := s.Check(zero, 1, 1e290); err != nil {
 		t.Error("nothing to scale:", err)
 	}
 }
@@ -158,38 +160,38 @@ func TestLarge(t *testing.T) {
 	t.Parallel()
 	const d = 3*parallelFrom + 5
 	x := random(2, d)
-	s := NewSum(Grid{B: 6, W: 20}, d)
-	if err := s.Check32(x, 100, 100); err != nil {
+	s := NewSum(Grid{B: 6, W: 20}, model.F32, d)
+	if err := s.Check(x, 100, 100); err != nil {
 		t.Fatal(err)
 	}
-	s.Add32(x, 100, 100)
+	s.Add(x, 100, 100)
 	want := make([]int64, d)
-	add32(want, x, s.scaled(100))
+	add32(want, x, s.grid.scaled(100))
 	if !slices.Equal(s.acc, want) {
 		t.Error("other bits in parallel")
 	}
+	mean := make([]float64, d)
+	s.Mean(mean, 0)
 	dst := make([]byte, len(x))
-	s.ApplyMean32(dst, make([]byte, len(x)))
-	if !bytes.Equal(dst, x) {
+	if PutValues(dst, model.F32, mean); !bytes.Equal(dst, x) {
 		t.Error("the mean of one is not itself")
 	}
 	binary.LittleEndian.PutUint32(x[4*(d-1):], 0x7f800001)
-	if err := s.Check32(x, 1, 1); !errors.Is(err, ErrNotFinite) {
+	if err := s.Check(x, 1, 1); !errors.Is(err, ErrNotFinite) {
 		t.Error("the last value:", err)
 	}
 }
 
-// A no-op round keeps every bit of the base, zeros of both signs and NaN too.
-func TestNoOpKeepsBits(t *testing.T) {
+// What is read and written again keeps its bits, zeros of both signs and
+// subnormals too.
+func TestValues(t *testing.T) {
 	t.Parallel()
-	base := []byte{0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0xc0, 0x7f, 0xcd, 0xcc, 0xcc, 0x3d}
-	s32, s64 := NewSum(Grid{B: 6, W: 20}, 4), NewSum(Grid{B: 6, W: 20}, 2)
-	s32.Add32(make([]byte, 16), 5, 5)
-	s64.Add64(make([]byte, 16), 5, 5)
-	dst := make([]byte, 16)
-	for name, apply := range map[string]func(dst, base []byte){"32": s32.ApplyMean32, "64": s64.ApplyMean64} {
-		if apply(dst, base); !bytes.Equal(dst, base) {
-			t.Errorf("%s: %x, want %x", name, dst, base)
+	x := []byte{0, 0, 0, 0x80, 1, 0, 0, 0, 0xff, 0xff, 0x7f, 0x7f, 0xcd, 0xcc, 0xcc, 0x3d}
+	for _, d := range []model.DType{model.F32, model.F64} {
+		v, got := make([]float64, len(x)/d.Size()), make([]byte, len(x))
+		Values(v, x, d)
+		if PutValues(got, d, v); !bytes.Equal(got, x) {
+			t.Errorf("%v: %x, want %x", d, got, x)
 		}
 	}
 }
@@ -313,20 +315,20 @@ func ExampleSum() {
 		fmt.Println(err)
 		return
 	}
-	s := NewSum(grid, 1)
+	s := NewSum(grid, model.F32, 1)
 	for _, site := range []struct {
 		delta   float32
 		samples uint64
 	}{{0.5, 10}, {-0.5, 30}} {
 		x := binary.LittleEndian.AppendUint32(nil, math.Float32bits(site.delta))
-		if err := s.Check32(x, site.samples, float64(site.samples)); err != nil {
+		if err := s.Check(x, site.samples, float64(site.samples)); err != nil {
 			fmt.Println(err)
 			return
 		}
-		s.Add32(x, site.samples, float64(site.samples))
+		s.Add(x, site.samples, float64(site.samples))
 	}
 	mean := make([]float64, 1)
-	s.Mean(mean)
+	s.Mean(mean, 0)
 	fmt.Println(mean[0], s.Weight())
 	// Output: -0.25 40
 }

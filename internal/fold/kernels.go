@@ -2,11 +2,14 @@ package fold
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"runtime"
 	"sort"
 	"sync"
 	"sync/atomic"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 const (
@@ -20,10 +23,10 @@ const (
 // below it starting workers costs more than it gains.
 const parallelFrom = 1 << 16
 
-// each calls fn over [0, n) cut into one range a worker and reports whether all
+// Each calls fn over [0, n) cut into one range a worker and reports whether all
 // calls did. Coordinates do not depend on each other, so that the cut changes
 // no bit.
-func each(n int, fn func(lo, hi int) bool) bool {
+func Each(n int, fn func(lo, hi int) bool) bool {
 	workers := min(runtime.GOMAXPROCS(0), n/(parallelFrom/2))
 	if n < parallelFrom || workers < 2 {
 		return fn(0, n)
@@ -44,6 +47,26 @@ func share(n, workers int, fn func(lo, hi int) bool) bool {
 	}
 	wg.Wait()
 	return !failed.Load()
+}
+
+// kernel is how the values of one type are added.
+type kernel struct {
+	size int // bytes of a value
+	add  func(acc []int64, x []byte, k float64)
+}
+
+// Summed reports whether there are sums of a type: of f32 and f64.
+func Summed(d model.DType) bool { return d == model.F32 || d == model.F64 }
+
+// kernelOf panics on a caller's bug.
+func kernelOf(d model.DType) kernel {
+	if !Summed(d) {
+		panic(fmt.Sprintf("fold: no sums of %v", d))
+	}
+	if d == model.F64 {
+		return kernel{8, add64}
+	}
+	return kernel{4, add32}
 }
 
 // limit32 returns the bits of the largest float32 x with x <= 2^B and

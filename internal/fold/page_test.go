@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // worked is the example of docs/explain/exact-fold.md: three sites, one value each.
@@ -24,16 +26,16 @@ func worked(t *testing.T) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "grid: b %d, w %d, step 2^%d\n", grid.B, grid.W, grid.G())
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
-		s, float := NewSum(grid, 1), float32(0)
+		s, float := NewSum(grid, model.F32, 1), float32(0)
 		names := ""
 		for _, i := range order {
 			site := sites[i]
 			x := binary.LittleEndian.AppendUint32(nil, math.Float32bits(site.update))
-			if err := s.Check32(x, site.samples, float64(site.samples)); err != nil {
+			if err := s.Check(x, site.samples, float64(site.samples)); err != nil {
 				t.Fatal(err)
 			}
 			before := s.At(0)
-			s.Add32(x, site.samples, float64(site.samples))
+			s.Add(x, site.samples, float64(site.samples))
 			float += site.update * float32(site.samples)
 			names += " " + site.name
 			if order[0] == 0 {
@@ -41,7 +43,7 @@ func worked(t *testing.T) string {
 			}
 		}
 		mean := make([]float64, 1)
-		s.Mean(mean)
+		s.Mean(mean, 0)
 		fmt.Fprintf(&b, "%s: sum %d, mean %.17g; in float32 %.9g\n", names[1:], s.At(0), mean[0], float/float32(s.Weight()))
 	}
 	return b.String()

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // update is one member's values as float64, weight and coefficient.
@@ -72,6 +74,13 @@ func drawUpdates(t *rapid.T, g Grid, d int, wide bool) []update {
 	return us
 }
 
+func dtypeOf(wide bool) model.DType {
+	if wide {
+		return model.F64
+	}
+	return model.F32
+}
+
 func encode(x []float64, wide bool) []byte {
 	var b []byte
 	for _, v := range x {
@@ -86,14 +95,10 @@ func encode(x []float64, wide bool) []byte {
 
 func (s *Sum) checkAdd(t *rapid.T, u update, wide bool) {
 	b := encode(u.x, wide)
-	check, add := s.Check32, s.Add32
-	if wide {
-		check, add = s.Check64, s.Add64
-	}
-	if err := check(b, u.n, u.c); err != nil {
+	if err := s.Check(b, u.n, u.c); err != nil {
 		t.Fatalf("%v refused: %v", u, err)
 	}
-	add(b, u.n, u.c)
+	s.Add(b, u.n, u.c)
 }
 
 // Any arrival order, any tree and the twin give the same integers; the mean and
@@ -104,7 +109,7 @@ func TestSumTwin(t *testing.T) {
 		g, wide := drawGrid(t), rapid.Bool().Draw(t, "f64")
 		d := rapid.IntRange(0, 19).Draw(t, "d")
 		us := drawUpdates(t, g, d, wide)
-		s, left, right := NewSum(g, d), NewSum(g, d), NewSum(g, d)
+		s, left, right := NewSum(g, dtypeOf(wide), d), NewSum(g, dtypeOf(wide), d), NewSum(g, dtypeOf(wide), d)
 		for _, u := range us {
 			s.checkAdd(t, u, wide)
 		}
@@ -122,7 +127,7 @@ func TestSumTwin(t *testing.T) {
 			t.Fatalf("tree: weight %d of %d members", left.Weight(), left.Members())
 		}
 		mean := make([]float64, d)
-		s.Mean(mean)
+		s.Mean(mean, 0)
 		for i := range d {
 			want := new(big.Int)
 			exact := new(big.Float).SetPrec(400)
@@ -193,12 +198,7 @@ func TestCheckTwin(t *testing.T) {
 				want = ErrOutOfRange
 			}
 		}
-		s := NewSum(g, d)
-		check := s.Check32
-		if wide {
-			check = s.Check64
-		}
-		if got := check(encode(u.x, wide), n, c); !errors.Is(got, want) {
+		if got := g.CheckValues(encode(u.x, wide), dtypeOf(wide), n, c); !errors.Is(got, want) {
 			t.Fatalf("%v, want %v for %v", got, want, u)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
 )
 
 // vectors is what this package needs of testdata/vectors/strategies.json.
@@ -137,17 +138,17 @@ func TestFoldVectors(t *testing.T) {
 				t.Errorf("g %d, want %d", grid.G(), tc.G)
 			}
 			sumOf := func(members []int) *fold.Sum {
-				s := fold.NewSum(grid, len(tc.Base))
+				s := fold.NewSum(grid, model.F32, len(tc.Base))
 				for _, k := range members {
 					m := tc.Members[k]
 					x, c := f32(t, m.X), coefficient(m.C, m.N)
 					if m.C != nil && math.Float64bits(c) != bits(t, m.CBits) {
 						t.Fatalf("member %d: c reads %g", k, c)
 					}
-					if err := s.Check32(x, m.N, c); err != nil {
+					if err := s.Check(x, m.N, c); err != nil {
 						t.Fatalf("member %d: %v", k, err)
 					}
-					s.Add32(x, m.N, c)
+					s.Add(x, m.N, c)
 				}
 				return s
 			}
@@ -172,9 +173,16 @@ func TestFoldVectors(t *testing.T) {
 func wantModel(t *testing.T, s *fold.Sum, tc foldCase) {
 	t.Helper()
 	mean := make([]float64, s.Len())
-	s.Mean(mean)
+	s.Mean(mean, 0)
 	base := f32(t, tc.Base)
-	s.ApplyMean32(base, base)
+	next := make([]float64, s.Len())
+	fold.Values(next, base, model.F32)
+	for i := range mean { // F-10
+		if mean[i] != 0 {
+			next[i] += mean[i]
+		}
+	}
+	fold.PutValues(base, model.F32, next)
 	for i := range mean {
 		if got, want := math.Float64bits(mean[i]), bits(t, tc.Expected.MeanF64[i]); got != want {
 			t.Errorf("mean %d is %016x, want %016x", i, got, want)
@@ -193,7 +201,7 @@ func wantTree(t *testing.T, tc foldCase, sumOf func([]int) *fold.Sum) {
 	if tc.Tree == nil {
 		return
 	}
-	root := fold.NewSum(fold.Grid{B: tc.B, W: tc.W}, len(tc.Base))
+	root := fold.NewSum(fold.Grid{B: tc.B, W: tc.W}, model.F32, len(tc.Base))
 	for _, area := range tc.Tree {
 		part := sumOf(area.Members)
 		wantSums(t, "area", part, area.Sums, area.W)
@@ -214,15 +222,15 @@ func TestFoldReject(t *testing.T) {
 	for _, tc := range append(v.Reject, v.Accept...) {
 		t.Run(tc.ID, func(t *testing.T) {
 			t.Parallel()
-			s := fold.NewSum(fold.Grid{B: tc.B, W: tc.W}, len(tc.X))
+			s := fold.NewSum(fold.Grid{B: tc.B, W: tc.W}, model.F32, len(tc.X))
 			one := make([]byte, 4*len(tc.X))
 			for i := range tc.X {
 				binary.LittleEndian.PutUint32(one[4*i:], math.Float32bits(0.125))
 			}
-			s.Add32(one, 1, 1)
+			s.Add(one, 1, 1)
 			before := s.At(0)
 			x, c := f32(t, tc.X), coefficient(tc.C, tc.N)
-			if err := s.Check32(x, tc.N, c); !errors.Is(err, reasons[tc.Reason]) {
+			if err := s.Check(x, tc.N, c); !errors.Is(err, reasons[tc.Reason]) {
 				t.Errorf("%v, want %q", err, tc.Reason)
 			}
 			for i := range tc.X {

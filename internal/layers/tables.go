@@ -9,21 +9,21 @@ type layer struct {
 // A package below a listed one ("trainer/tabular" below "trainer", but for
 // lines of its own) belongs to it.
 var layers = map[string]layer{
-	".":                   {},
-	"topics":              {},
-	"model":               {},
-	"wire":                {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
-	"broker":              {imports: []string{"topics", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
-	"trainer":             {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
-	"site":                {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
-	"trainer/exec":        {imports: []string{"model", "trainer"}},
-	"aggregator":          {imports: []string{"topics", "model", "wire", "trainer", "record", "aggregator/strategy", "internal/..."}},
-	"aggregator/strategy": {imports: []string{"model", "internal/fold"}},
-	"record":              {imports: []string{"model", "aggregator/strategy", "internal/fold", "internal/verdict"}},
-	"record/replay":       {imports: []string{"model", "record", "aggregator/strategy", "internal/fold", "internal/round", "internal/verdict"}},
-	"python":              {},
-	"examples":            {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "aggregator/strategy", "record"}},
-	"cmd":                 {imports: []string{"..."}},
+	".":             {},
+	"topics":        {},
+	"model":         {},
+	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
+	"broker":        {imports: []string{"topics", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
+	"trainer":       {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
+	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
+	"trainer/exec":  {imports: []string{"model", "trainer"}},
+	"aggregator":    {imports: []string{"topics", "model", "wire", "trainer", "record", "strategy", "internal/..."}},
+	"strategy":      {imports: []string{"model", "internal/fold"}}, // how updates become a model, for aggregator and replay
+	"record":        {imports: []string{"model", "internal/verdict"}},
+	"record/replay": {imports: []string{"model", "record", "strategy", "internal/fold", "internal/round", "internal/verdict"}},
+	"python":        {},
+	"examples":      {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "record/replay"}},
+	"cmd":           {imports: []string{"..."}},
 
 	"internal/round":    {imports: []string{"topics", "model", "wire", "internal/verdict"}, pure: true},
 	"internal/member":   {imports: []string{"model", "wire", "internal/transfer", "internal/verdict"}, pure: true},

@@ -105,6 +105,22 @@ func (st *Stage) Read(buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
+// ReadAt fills p with the bytes from an offset on; it panics when p would lie
+// outside. A failure is [ErrDisk].
+func (st *Stage) ReadAt(p []byte, off int) error {
+	if off < 0 || len(p) > st.length-off {
+		panic(fmt.Sprintf("store: %d bytes at %d of a stage of %d", len(p), off, st.length))
+	}
+	if st.file == nil {
+		copy(p, st.mem[off:])
+		return nil
+	}
+	if _, err := io.ReadFull(io.NewSectionReader(st.file, int64(off), int64(len(p))), p); err != nil {
+		return st.staging.store.diskError("read the staging file "+st.name, err)
+	}
+	return nil
+}
+
 // Release gives the room back; the stage must not be used any more.
 func (st *Stage) Release() error {
 	if st.file != nil {

@@ -7,12 +7,11 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // A replay holds a few models, whatever the number of members: base, sums of 8
@@ -33,9 +32,8 @@ func TestMemory(t *testing.T) {
 	d.about, err = record.Describe("acme", "quality", s).Encode()
 	must(t, err)
 	d.add(record.Record{Work: "init", OrderHash: record.Hash(d.about)}, base)
-	fedavg, err := strategy.New("fedavg")
+	fedavg, err := strategy.Registry{}.Begin(strategy.Setup{Work: "train", Round: strategy.Round{Base: base, GridB: 6, GridW: 10}}, nil)
 	must(t, err)
-	must(t, fedavg.Begin(base, fold.Grid{B: 6, W: 10}))
 	of := map[model.Hash]int{}
 	r := record.Record{Round: 1, Attempt: 1, Work: "train", Strategy: record.Strategy{Name: "fedavg", GridB: 6, GridW: 10, Cap: 1, Weights: "uniform"}}
 	for k := range members {
@@ -45,12 +43,12 @@ func TestMemory(t *testing.T) {
 			Member: string(rune('0'+k)) + "/line-1", Index: uint32(k), Content: m.ContentID(), Samples: 5, Weight: 1,
 			Norm: record.Number(strategy.Norm(m)), Verdict: verdict.Counted,
 		})
-		fedavg.Add(m, 1)
+		fedavg.Add(strategy.Update{Samples: 5, Weight: 1, Tensors: m})
 	}
-	next, err := fedavg.Result()
+	made, err := fedavg.Result(nil, nil)
 	must(t, err)
-	d.add(r, next)
-	raws, result := d.raws(), next.ContentID()
+	d.add(r, made.Model)
+	raws, result := d.raws(), made.Model.ContentID()
 
 	most, before := uint64(0), heap()
 	first := model.New(s).ContentID()

@@ -1,11 +1,12 @@
 package replay
 
 import (
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
+	"errors"
+
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // remake makes the model of a record again from its base and the updates that
@@ -13,84 +14,50 @@ import (
 // that are there are checked, those of abandoned attempts too.
 func (p *Replay) remake(r record.Record) (*model.Model, error) {
 	f := folding{p: p, r: r}
-	switch {
-	case r.Verdict == record.Committed && r.Work == workEvaluate:
-		return p.model, nil
-	case r.Verdict == record.Abandoned || p.model == nil:
-	case r.Work == workTrain:
-		if err := f.train(); err != nil {
-			return nil, err
-		}
-	case r.Work == workStatistics:
-		if err := f.statistics(); err != nil {
-			return nil, err
-		}
-	}
-	whole, err := f.updates()
-	if err != nil || !whole || f.result == nil {
+	if err := f.begin(); err != nil {
 		return nil, err
 	}
-	next, err := f.result()
-	if err != nil {
+	whole, err := f.updates()
+	if err != nil || !whole || f.fold == nil {
+		return nil, err
+	}
+	made, err := f.fold.Result(f.all(), nil)
+	switch {
+	case errors.Is(f.unread, errGone):
+		return nil, nil
+	case f.unread != nil:
+		return nil, f.unread
+	case err != nil:
 		return nil, differ("%v", err)
 	}
-	return next, nil
+	return made.Model, nil
 }
+
+// errGone: what was there before has been removed by a retention at work.
+var errGone = errors.New("replay: an update is not there any more")
 
 // folding is one round that is folded again.
 type folding struct {
-	p      *Replay
-	r      record.Record
-	schema model.Schema // of an update
-	add    func(record.Entry, *model.Model) error
-	result func() (*model.Model, error)
+	p       *Replay
+	r       record.Record
+	fold    *strategy.Aggregation // nil: nothing is made again
+	counted []record.Entry        // that the fold has, in path order
+	unread  error                 // why the fold could not read one again
 }
 
-// train folds with the strategy that the record names.
-func (f *folding) train() error {
-	name := f.r.Strategy.Name
-	s := f.p.folds[name]
-	if s == nil {
-		var err error
-		if s, err = strategy.New(name); err != nil {
-			return differ("%v", err)
-		}
-		f.p.folds[name] = s
-	}
-	if err := s.Begin(f.p.model, fold.Grid{B: f.r.Strategy.GridB, W: f.r.Strategy.GridW}); err != nil {
-		return differ("%v", err)
-	}
-	f.schema, f.result = f.p.schema.Shared(), s.Result
-	f.add = func(e record.Entry, delta *model.Model) error {
-		if err := s.Check(delta, e.Weight); err != nil {
-			return differ("its update cannot be counted: %v", err)
-		}
-		if norm := record.Number(strategy.Norm(delta)); norm != e.Norm {
-			return differ("the norm of its update is %v, the record says %v", norm, e.Norm)
-		}
-		s.Add(delta, e.Weight)
+// begin begins what the record says was done, if its base is at hand.
+func (f *folding) begin() (err error) {
+	if f.r.Verdict == record.Abandoned || f.p.model == nil || !strategy.WorkOf(f.r.Work).Folds() {
 		return nil
 	}
-	return nil
-}
-
-// statistics merges moments in the order of the entries, which is that of the
-// paths.
-func (f *folding) statistics() error {
-	s, err := strategy.NewStatistics(f.p.model)
+	f.fold, err = f.p.cfg.Strategies.Begin(strategy.Setup{
+		Work: f.r.Work, Strategy: f.r.Strategy.Name,
+		Round: strategy.Round{Base: f.p.model, GridB: f.r.Strategy.GridB, GridW: f.r.Strategy.GridW},
+	}, f.p.before)
 	if err != nil {
 		return differ("%v", err)
 	}
-	f.schema, f.result = strategy.StatisticsOf(f.p.schema), s.Result
-	f.add = func(_ record.Entry, update *model.Model) error {
-		if err := strategy.CheckStatistics(update); err != nil {
-			return differ("its statistics cannot be merged: %v", err)
-		}
-		if err := s.Add(update); err != nil {
-			return differ("%v", err)
-		}
-		return nil
-	}
+	f.p.before = f.fold
 	return nil
 }
 
@@ -99,7 +66,7 @@ func (f *folding) statistics() error {
 func (f *folding) updates() (whole bool, err error) {
 	var there, missing []record.Entry
 	for _, e := range f.r.Entries {
-		if e.Content.IsZero() {
+		if e.Content.IsZero() || strategy.WorkOf(f.r.Work).Keeps { // of numbers alone: there is no blob
 			continue
 		}
 		b, err := f.p.fetch(e.Content, "update")
@@ -125,13 +92,69 @@ func (f *folding) updates() (whole bool, err error) {
 
 // one adds one update, unless the round cannot be made again anyway.
 func (f *folding) one(e record.Entry, b []byte, whole bool) error {
-	if f.add == nil || !whole {
+	if f.fold == nil || !whole {
 		return nil
 	}
-	if len(b) != f.schema.Bytes() {
-		return differ("its update has %d bytes, want %d", len(b), f.schema.Bytes())
+	u, err := f.update(e, b)
+	if err != nil {
+		return err
 	}
-	return f.add(e, &model.Model{Schema: f.schema, Blob: b})
+	if err := f.fold.Check(u); err != nil {
+		return differ("its update cannot be counted: %v", err)
+	}
+	if norm := record.Number(f.fold.Norm(u)); norm != e.Norm {
+		return differ("the norm of its update is %v, the record says %v", norm, e.Norm)
+	}
+	f.fold.Add(u)
+	f.counted = append(f.counted, e)
+	return nil
+}
+
+// update is what an entry and the bytes of its update say.
+func (f *folding) update(e record.Entry, b []byte) (strategy.Update, error) {
+	schema := f.fold.Schema()
+	if len(b) != schema.Bytes() {
+		return strategy.Update{}, differ("its update has %d bytes, want %d", len(b), schema.Bytes())
+	}
+	m, err := f.p.cfg.Strategies.Decode(strategy.Dense, b, schema, nil)
+	if err != nil {
+		return strategy.Update{}, differ("its update: %v", err)
+	}
+	return strategy.Update{Samples: e.Samples, Weight: e.Weight, Tensors: m}, nil
+}
+
+// all reads the counted updates once more, one at a time.
+func (f *folding) all() *strategy.Updates {
+	all := &strategy.Updates{Schema: f.fold.Schema()}
+	for _, e := range f.counted {
+		all.List = append(all.List, strategy.Update{Samples: e.Samples, Weight: e.Weight})
+	}
+	at, blob := -1, []byte(nil)
+	all.ReadAt = func(p []byte, i, off int) error {
+		if i != at {
+			u, err := f.again(f.counted[i])
+			if err != nil {
+				f.unread = ofMember(err, f.counted[i].Member)
+				return err
+			}
+			at, blob = i, u.Tensors.Blob
+		}
+		copy(p, blob[off:])
+		return nil
+	}
+	return all
+}
+
+// again reads an update that was read before.
+func (f *folding) again(e record.Entry) (strategy.Update, error) {
+	b, err := f.p.fetch(e.Content, "update")
+	if err == nil && b == nil {
+		err = errGone
+	}
+	if err != nil {
+		return strategy.Update{}, err
+	}
+	return f.update(e, b)
 }
 
 // partly reports whether some updates were kept: those that are no model's

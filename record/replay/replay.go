@@ -16,9 +16,9 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // Blobs returns the bytes that are stored under a content id. An error that
@@ -29,8 +29,9 @@ type Blobs func(id model.Hash) ([]byte, error)
 // Config says what a replay has at hand.
 type Config struct {
 	Blobs       Blobs
-	Description []byte      // the task's, nil if there is none
-	Keys        record.Keys // public keys of the aggregator; nil: signatures are not checked
+	Description []byte            // the task's, nil if there is none
+	Keys        record.Keys       // public keys of the aggregator; nil: signatures are not checked
+	Strategies  strategy.Registry // strategies of the aggregator's own, beside fedmq's
 }
 
 // How says what the model of a record was found to rest on.
@@ -59,7 +60,7 @@ type Replay struct {
 	models map[model.Hash]bool
 	index  map[string]uint32 // of every member so far
 	member map[uint32]string
-	folds  map[string]strategy.Strategy
+	before *strategy.Aggregation // whose memory is used again
 
 	newest record.Record // the last with a model
 	kept   bool          // the newest model's blob is there
@@ -70,7 +71,6 @@ type Replay struct {
 func New(cfg Config) *Replay {
 	return &Replay{
 		cfg: cfg, models: map[model.Hash]bool{}, index: map[string]uint32{}, member: map[uint32]string{},
-		folds: map[string]strategy.Strategy{},
 	}
 }
 
@@ -168,19 +168,20 @@ func (p *Replay) settle(r record.Record, made *model.Model) (How, error) {
 	if made != nil && made.ContentID() != r.Model {
 		return Chained, p.tensorDifference(stored, made)
 	}
+	keeps := strategy.WorkOf(r.Work).Keeps
 	p.models[r.Model] = true
 	p.newest, p.kept = r, stored != nil
 	switch {
 	case made != nil:
 		p.model = made
-	case r.Work == workEvaluate: // sane: it keeps its base, which is not at hand
+	case keeps: // sane: it keeps its base, which is not at hand
 	case stored != nil && p.schema != nil:
 		p.model = &model.Model{Schema: p.schema, Blob: stored}
 	default:
 		p.model = nil
 	}
 	switch {
-	case made != nil || r.Work == workEvaluate:
+	case made != nil || keeps:
 		return Replayed, nil
 	case stored != nil:
 		return Hashed, nil

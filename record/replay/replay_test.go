@@ -133,7 +133,7 @@ func TestDifferences(t *testing.T) {
 		{"no cap", func(d *disk) { d.records[4].Strategy.Cap = 0 }, "round 3, attempt 1: the cap is 0"},
 		{"no grid", func(d *disk) { d.records[4].Strategy.GridW = 64 }, "round 3, attempt 1: the grid b 6, w 64 is none"},
 		{"unknown weights", func(d *disk) { d.records[4].Strategy.Weights = "luck" }, `round 3, attempt 1: weights "luck", want `},
-		{"unknown strategy", func(d *disk) { d.records[4].Strategy.Name = "luck" }, `round 3, attempt 1: strategy: unknown: "luck"`},
+		{"unknown strategy", func(d *disk) { d.records[4].Strategy.Name = "luck" }, `round 3, attempt 1: strategy: unknown: strategy "luck"`},
 		{"a strategy without training", func(d *disk) { d.records[5].Strategy = grid }, `round 4, attempt 1: a round of evaluate names the strategy "fedavg"`},
 		{"an index twice", func(d *disk) { d.records[4].Entries[1].Index = 3 }, "member b/line-1: index 3 is also that of a/line-1"},
 		{"another index", func(d *disk) { d.records[4].Entries[1].Index = 9 }, "member b/line-1: index 9, in an earlier record 2"},

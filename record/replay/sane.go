@@ -9,20 +9,17 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 )
 
-// Kinds of work.
-const (
-	workInit       = "init"
-	workTrain      = "train"
-	workEvaluate   = "evaluate"
-	workStatistics = "statistics"
-)
+// workInit is the work of the genesis, and of an adoption.
+const workInit = "init"
 
 // sane reports what the numbers of a record cannot be (RC-20).
 func (p *Replay) sane(r record.Record) error {
-	if r.Work == workEvaluate && r.Verdict == record.Committed && r.Model != r.Base {
-		return differ("an evaluate round keeps its base, %s, but has the model %s", r.Base, r.Model)
+	work := strategy.WorkOf(r.Work)
+	if work.Keeps && r.Verdict == record.Committed && r.Model != r.Base {
+		return differ("an %s round keeps its base, %s, but has the model %s", r.Work, r.Base, r.Model)
 	}
 	if err := strategySane(r); err != nil {
 		return err
@@ -41,7 +38,7 @@ func (p *Replay) sane(r record.Record) error {
 			total += e.Weight
 		}
 	}
-	if r.Work == workTrain && total > 1<<r.Strategy.GridW {
+	if work.Weighs && total > 1<<r.Strategy.GridW {
 		return differ("the weights sum up to %d, more than the grid's 2^%d", total, r.Strategy.GridW)
 	}
 	return metricsSane(r)
@@ -50,7 +47,7 @@ func (p *Replay) sane(r record.Record) error {
 // strategySane checks how the record says that updates were folded.
 func strategySane(r record.Record) error {
 	s := r.Strategy
-	if r.Work != workTrain {
+	if !strategy.WorkOf(r.Work).Weighs {
 		if s != (record.Strategy{}) {
 			return differ("a round of %s names the strategy %q", r.Work, s.Name)
 		}
@@ -81,7 +78,7 @@ func (p *Replay) entrySane(r record.Record, e record.Entry) error {
 		return nil
 	}
 	want := uint64(1)
-	if r.Work == workTrain {
+	if strategy.WorkOf(r.Work).Weighs {
 		want = round.Weights(r.Strategy.Weights).Weigh(e.Samples, r.Strategy.Cap)
 	}
 	switch {

@@ -8,12 +8,11 @@ import (
 	"math"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
-	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // disk is a task's records and blobs, as an aggregator writes them.
@@ -24,6 +23,8 @@ type disk struct {
 	records []record.Record
 	key     ed25519.PrivateKey
 	members int
+
+	registry strategy.Registry
 }
 
 // history is a task of three members: genesis, statistics, an attempt that was
@@ -79,19 +80,15 @@ func (d *disk) entries(update func(k int) *model.Model) record.Entries {
 }
 
 func (d *disk) statistics(base *model.Model) *model.Model {
-	pool, err := strategy.NewStatistics(base)
-	must(d.t, err)
 	r := record.Record{Round: 1, Attempt: 1, Work: "statistics", Base: base.ContentID()}
 	r.Entries = d.entries(func(k int) *model.Model {
 		m := model.New(model.StatisticsSchema(2))
 		must(d.t, m.SetFloat64s(model.StatNName, []float64{3, 7}))
 		must(d.t, m.SetFloat64s(model.StatMeanName, []float64{0.1 * float64(k), 1e7 / float64(k+3)}))
 		must(d.t, m.SetFloat64s(model.StatM2Name, []float64{1.1, 1e-3}))
-		must(d.t, pool.Add(m))
 		return m
 	})
-	next, err := pool.Result()
-	must(d.t, err)
+	next := d.fold(strategy.Setup{Work: "statistics", Round: strategy.Round{Base: base}}, r)
 	d.add(r, next)
 	return next
 }
@@ -109,24 +106,37 @@ func (d *disk) delta(base *model.Model, rnd uint64, k int) *model.Model {
 var grid = record.Strategy{Name: "fedavg", GridB: 6, GridW: 10, Cap: 250, Weights: "samples"}
 
 func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model {
-	s, err := strategy.New("fedavg")
-	must(d.t, err)
-	must(d.t, s.Begin(base, fold.Grid{B: grid.GridB, W: grid.GridW}))
 	r := record.Record{Round: rnd, Attempt: attempt, Work: "train", Base: base.ContentID(), Strategy: grid}
-	r.Entries = d.entries(func(k int) *model.Model {
-		delta := d.delta(base, rnd, k)
-		s.Add(delta, min(uint64(100*(k+1)), grid.Cap))
-		return delta
-	})
+	r.Entries = d.entries(func(k int) *model.Model { return d.delta(base, rnd, k) })
 	for k := range r.Entries {
 		r.Entries[k].Weight = min(r.Entries[k].Samples, grid.Cap)
 		r.Entries[k].Norm = record.Number(strategy.Norm(d.delta(base, rnd, k)))
 	}
 	r.Metrics = record.Metrics{"loss": {Value: 1, Sites: 3, Best: 0, BestSite: "a/line-1", Worst: 2, WorstSite: "c/line-1"}}
-	next, err := s.Result()
-	must(d.t, err)
+	next := d.fold(strategy.Setup{Work: "train", Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW}}, r)
 	d.add(r, next)
 	return next
+}
+
+// fold makes the model of a record from its updates.
+func (d *disk) fold(s strategy.Setup, r record.Record) *model.Model {
+	d.t.Helper()
+	a, err := d.registry.Begin(s, nil)
+	must(d.t, err)
+	all := &strategy.Updates{Schema: a.Schema(), ReadAt: func(p []byte, i, off int) error {
+		copy(p, d.blobs[r.Entries[i].Content][off:])
+		return nil
+	}}
+	for _, e := range r.Entries {
+		u := strategy.Update{Samples: e.Samples, Weight: e.Weight}
+		all.List = append(all.List, u)
+		u.Tensors = &model.Model{Schema: a.Schema(), Blob: d.blobs[e.Content]}
+		must(d.t, a.Check(u))
+		a.Add(u)
+	}
+	made, err := a.Result(all, nil)
+	must(d.t, err)
+	return made.Model
 }
 
 // abandoned appends an attempt of round 2 that kept one update and lost one
@@ -200,7 +210,9 @@ func (d *disk) blob(id model.Hash) ([]byte, error) {
 	return b, nil
 }
 
-func (d *disk) config() replay.Config { return replay.Config{Blobs: d.blob, Description: d.about} }
+func (d *disk) config() replay.Config {
+	return replay.Config{Blobs: d.blob, Description: d.about, Strategies: d.registry}
+}
 
 // run replays all and returns how each model was found, up to the first error.
 func (d *disk) run(cfg replay.Config) (hows []replay.How, err error) {

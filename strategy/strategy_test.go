@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strings"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // mustModel returns a model of one tensor "w".
@@ -38,25 +37,43 @@ func mustModel(t testing.TB, d model.DType, w []float64) *model.Model {
 	return m
 }
 
-func mustNew(t testing.TB, base *model.Model, g fold.Grid) strategy.Strategy {
+// round is one of training on a grid.
+func round(base *model.Model, g fold.Grid) strategy.Setup {
+	return strategy.Setup{Work: strategy.Train, Round: strategy.Round{Base: base, GridB: g.B, GridW: g.W}}
+}
+
+// begin starts a round of FedAvg.
+func begin(t testing.TB, base *model.Model, g fold.Grid) *strategy.Aggregation {
 	t.Helper()
-	s, err := strategy.New("fedavg")
+	a, err := strategy.Registry{}.Begin(round(base, g), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Begin(base, g); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return a
+}
+
+// update is one of weight n.
+func update(delta *model.Model, n uint64) strategy.Update {
+	return strategy.Update{Samples: n, Weight: n, Tensors: delta}
 }
 
 // add checks and adds.
-func add(t testing.TB, s strategy.Strategy, delta *model.Model, n uint64) {
+func add(t testing.TB, a *strategy.Aggregation, delta *model.Model, n uint64) {
 	t.Helper()
-	if err := s.Check(delta, n); err != nil {
+	if err := a.Check(update(delta, n)); err != nil {
 		t.Fatal(err)
 	}
-	s.Add(delta, n)
+	a.Add(update(delta, n))
+}
+
+// result is the model after a round.
+func result(t testing.TB, a *strategy.Aggregation) *model.Model {
+	t.Helper()
+	r, err := a.Result(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Model
 }
 
 type site struct {
@@ -76,7 +93,7 @@ type vector struct {
 
 func load(t testing.TB, name string) []vector {
 	t.Helper()
-	b, err := os.ReadFile("../../testdata/vectors/strategies.json")
+	b, err := os.ReadFile("../testdata/vectors/strategies.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +182,7 @@ func fedAvgRound(t *testing.T, d model.DType, base []float64, sites []site) []fl
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := mustNew(t, mustModel(t, d, base), g)
+	s := begin(t, mustModel(t, d, base), g)
 	for _, site := range sites {
 		delta := make([]float64, len(base))
 		for i := range base {
@@ -173,10 +190,7 @@ func fedAvgRound(t *testing.T, d model.DType, base []float64, sites []site) []fl
 		}
 		add(t, s, mustModel(t, d, delta), site.N)
 	}
-	next, err := s.Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	next := result(t, s)
 	if d == model.F64 {
 		w, err := next.Float64s("w")
 		if err != nil {
@@ -212,12 +226,12 @@ func TestWeightCapGrid(t *testing.T) {
 		if err != nil || g.W != want.W {
 			t.Errorf("%s: grid %v, %v, want w %d", v.ID, g, err, want.W)
 		}
-		s := mustNew(t, mustModel(t, model.F32, []float64{1}), g)
+		s := begin(t, mustModel(t, model.F32, []float64{1}), g)
 		for _, n := range want.Weights {
 			add(t, s, mustModel(t, model.F32, []float64{64}), n)
 		}
-		if next, err := s.Result(); err != nil || !bytes.Equal(next.Blob, mustModel(t, model.F32, []float64{65}).Blob) {
-			t.Errorf("%s: %v, %v", v.ID, next, err)
+		if next := result(t, s); !bytes.Equal(next.Blob, mustModel(t, model.F32, []float64{65}).Blob) {
+			t.Errorf("%s: %v", v.ID, next)
 		}
 	}
 }
@@ -244,11 +258,9 @@ func TestNoOpFederation(t *testing.T) {
 	base.Bytes("k")[0] = 42
 	id := base.ContentID()
 	g := fold.Grid{B: 6, W: 20}
-	m, s := base, mustNew(t, base, g)
+	m := base
 	for range 5 {
-		if err := s.Begin(m, g); err != nil {
-			t.Fatal(err)
-		}
+		s := begin(t, m, g)
 		for n := range uint64(3) {
 			delta := model.New(schema.Shared())
 			if err := delta.SetFloat32s("a", []float32{float32(negZero), float32(negZero), 0, 0}); err != nil {
@@ -256,10 +268,7 @@ func TestNoOpFederation(t *testing.T) {
 			}
 			add(t, s, delta, n+1)
 		}
-		if m, err = s.Result(); err != nil {
-			t.Fatal(err)
-		}
-		if m.ContentID() != id {
+		if m = result(t, s); m.ContentID() != id {
 			t.Fatalf("the model has changed: %x, want %x", m.Blob, base.Blob)
 		}
 	}
@@ -279,7 +288,7 @@ func TestMixedTensors(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := base.ContentID()
-	s := mustNew(t, base, fold.Grid{B: 6, W: 20})
+	s := begin(t, base, fold.Grid{B: 6, W: 20})
 	for _, v := range []struct {
 		x float64
 		n uint64
@@ -290,10 +299,7 @@ func TestMixedTensors(t *testing.T) {
 		}
 		add(t, s, delta, v.n)
 	}
-	next, err := s.Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	next := result(t, s)
 	a, err1 := next.Float32s("f32")
 	b, err2 := next.Float64s("f64")
 	k, err3 := next.Float32s("kept")
@@ -304,11 +310,12 @@ func TestMixedTensors(t *testing.T) {
 		t.Error("the base has changed")
 	}
 	// A new attempt starts over, on another grid.
-	if err := s.Begin(next, fold.Grid{B: 5, W: 10}); err != nil {
+	again, err := strategy.Registry{}.Begin(round(next, fold.Grid{B: 5, W: 10}), s)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := s.Result(); !errors.Is(err, strategy.ErrEmpty) {
-		t.Errorf("after Begin: %v, %v", m, err)
+	if r, err := again.Result(nil, nil); !errors.Is(err, strategy.ErrEmpty) {
+		t.Errorf("after Begin: %v, %v", r, err)
 	}
 }
 
@@ -319,7 +326,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := mustNew(t, model.New(schema), fold.Grid{B: 6, W: 4})
+	s := begin(t, model.New(schema), fold.Grid{B: 6, W: 4})
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tc := range []struct {
 		a    float64
@@ -342,17 +349,17 @@ func TestCheck(t *testing.T) {
 		if err := errors.Join(delta.SetFloat32s("a", []float32{0, float32(tc.a)}), delta.SetFloat64s("b", []float64{tc.b})); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Check(delta, tc.n); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+		if err := s.Check(update(delta, tc.n)); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
 			t.Errorf("%v: %v", tc, err)
 		}
 	}
-	if _, err := s.Result(); !errors.Is(err, strategy.ErrEmpty) {
+	if _, err := s.Result(nil, nil); !errors.Is(err, strategy.ErrEmpty) {
 		t.Errorf("after checks alone: %v", err)
 	}
 	short := model.New(schema)
 	short.Blob = short.Blob[1:]
 	for name, delta := range map[string]*model.Model{"short": short, "other": mustModel(t, model.F32, []float64{1})} {
-		if err := s.Check(delta, 1); !errors.Is(err, model.ErrSchema) {
+		if err := s.Check(update(delta, 1)); !errors.Is(err, model.ErrSchema) {
 			t.Errorf("%s: %v, want ErrSchema", name, err)
 		}
 	}
@@ -386,11 +393,7 @@ func TestBeginRefuses(t *testing.T) {
 		"NaN":          {mustModel(t, model.F32, []float64{math.NaN()}), good, fold.ErrNotFinite},
 		"infinity":     {mustModel(t, model.F64, []float64{math.Inf(-1)}), good, fold.ErrNotFinite},
 	} {
-		s, err := strategy.New("fedavg")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Begin(tc.base, tc.grid); !errors.Is(err, tc.want) {
+		if _, err := (strategy.Registry{}).Begin(round(tc.base, tc.grid), nil); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
@@ -401,61 +404,9 @@ func TestOverflow(t *testing.T) {
 	t.Parallel()
 	base := mustModel(t, model.F32, []float64{math.MaxFloat32})
 	g := fold.Grid{B: 110, W: 4}
-	s := mustNew(t, base, g)
+	s := begin(t, base, g)
 	add(t, s, mustModel(t, model.F32, []float64{math.Ldexp(1, 110)}), 1)
-	if m, err := s.Result(); !errors.Is(err, fold.ErrNotFinite) {
-		t.Errorf("%v, %v, want ErrNotFinite", m, err)
+	if r, err := s.Result(nil, nil); !errors.Is(err, fold.ErrNotFinite) {
+		t.Errorf("%v, %v, want ErrNotFinite", r, err)
 	}
-}
-
-func TestUnknown(t *testing.T) {
-	t.Parallel()
-	if s, err := strategy.New("fedsgd"); !errors.Is(err, strategy.ErrUnknown) || !strings.Contains(err.Error(), "fedavg") {
-		t.Errorf("%v, %v", s, err)
-	}
-	for _, name := range strategy.Names() {
-		if s, err := strategy.New(name); err != nil || s.Name() != name {
-			t.Errorf("%s: %v, %v", name, s, err)
-		}
-	}
-}
-
-func ExampleNew() {
-	base, err := model.Arch{Kind: "linear", Inputs: 1, Outputs: 1}.New(false)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	s, err := strategy.New("fedavg")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	if err := s.Begin(base, fold.Grid{B: 6, W: 20}); err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, site := range []struct {
-		step    float32
-		samples uint64
-	}{{1, 100}, {3, 300}} {
-		delta := model.New(base.Schema.Shared())
-		if err := delta.SetFloat32s(model.WeightName(0), []float32{site.step}); err != nil {
-			fmt.Println(err)
-			return
-		}
-		if err := s.Check(delta, site.samples); err != nil {
-			fmt.Println(err)
-			return
-		}
-		s.Add(delta, site.samples)
-	}
-	next, err := s.Result()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	w, err := next.Float32s(model.WeightName(0))
-	fmt.Println(w, err)
-	// Output: [2.5] <nil>
 }

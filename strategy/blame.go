@@ -9,20 +9,15 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// averaged reports a tensor that fedavg cannot average, or whose values are no
+// averaged reports a tensor that cannot be averaged, or whose values are no
 // numbers to start from, and what to do about it.
 func averaged(spec model.Spec, values []byte) error {
 	keep := fmt.Sprintf(`leave it as it is, never averaged: {%.80q: "keep"} as the metadata fedmq.rules of the file (rules= of fedmq_trainer)`, spec.Name)
-	var odd error
-	switch {
-	case spec.Rule == model.Mean && spec.DType == model.F32:
-		odd = fold.FirstNotFinite32(values)
-	case spec.Rule == model.Mean && spec.DType == model.F64:
-		odd = fold.FirstNotFinite64(values)
-	default:
-		return fmt.Errorf("%w: tensor %.80q is %v with the rule %v; fedavg averages f32 and f64 with the rule mean. Make it one of these, or %s",
+	if spec.Rule != model.Mean || !fold.Summed(spec.DType) {
+		return fmt.Errorf("%w: tensor %.80q is %v with the rule %v; f32 and f64 with the rule mean are averaged. Make it one of these, or %s",
 			ErrUnsupported, spec.Name, spec.DType, spec.Rule, keep)
 	}
+	odd := fold.FirstNotFinite(values, spec.DType)
 	if odd == nil {
 		return nil
 	}
@@ -30,22 +25,22 @@ func averaged(spec model.Spec, values []byte) error {
 }
 
 // blame says which value of an update cannot be added, and what would help.
-func (f *fedAvg) blame(spec model.Spec, first int, err error) error {
-	var v *fold.ValueError
+func (v *Values) blame(spec model.Spec, first int, err error) error {
+	var odd *fold.ValueError
 	switch {
-	case !errors.As(err, &v):
+	case !errors.As(err, &odd):
 		return fmt.Errorf("tensor %.80q: %w", spec.Name, err)
 	case errors.Is(err, fold.ErrNotFinite):
 		return fmt.Errorf("%w; training diverged? A smaller learning rate, or a limit of the gradients' norm", named(spec, first, err))
 	}
-	frac, need := math.Frexp(math.Abs(v.Value))
+	frac, need := math.Frexp(math.Abs(odd.Value))
 	if frac == 0.5 {
 		need--
 	}
 	if need > mostGridB {
-		return fmt.Errorf("%w = 2^%d; scale the values, the largest grid_b is %d", named(spec, first, err), f.grid.B, mostGridB)
+		return fmt.Errorf("%w = 2^%d; scale the values, the largest grid_b is %d", named(spec, first, err), v.grid.B, mostGridB)
 	}
-	return fmt.Errorf("%w = 2^%d; strategy: {grid_b: %d} would take it, or scale target and features", named(spec, first, err), f.grid.B, need)
+	return fmt.Errorf("%w = 2^%d; strategy: {grid_b: %d} would take it, or scale target and features", named(spec, first, err), v.grid.B, need)
 }
 
 // mostGridB is the largest b of a grid (F-1).

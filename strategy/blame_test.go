@@ -6,27 +6,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // fedavg begins a round on a model of zeros with one tensor.
-func fedavg(t *testing.T, spec model.Spec, b int) (strategy.Strategy, *model.Model) {
+func fedavg(t *testing.T, spec model.Spec, b int) (*strategy.Aggregation, *model.Model) {
 	t.Helper()
 	schema, err := model.NewSchema(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := strategy.New("fedavg")
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := model.New(schema)
-	if err := s.Begin(m, fold.Grid{B: b, W: 10}); err != nil {
-		t.Fatal(err)
-	}
-	return s, m
+	return begin(t, m, fold.Grid{B: b, W: 10}), m
 }
 
 // A refused update says which value of which tensor, the limit, and the key
@@ -64,8 +57,8 @@ func TestBlame(t *testing.T) {
 			}
 			size := dtype.Size()
 			for how, err := range map[string]error{
-				"whole":     s.Check(m, 3),
-				"last five": s.CheckPart(m.Blob[size-1:], size-1, 3),
+				"whole":     s.Check(update(m, 3)),
+				"last five": s.CheckPart(update(nil, 3), m.Blob[size-1:], size-1),
 			} {
 				if how == "last five" && strings.Contains(c.want, "[0 0]") {
 					continue // it is cut in two
@@ -77,7 +70,7 @@ func TestBlame(t *testing.T) {
 		}
 	}
 	s, m := fedavg(t, model.Spec{Name: "w", Shape: []int{1}}, 6)
-	if err := s.Check(m, 0); !errors.Is(err, fold.ErrOutOfRange) || !strings.Contains(err.Error(), "the weight 0") {
+	if err := s.Check(update(m, 0)); !errors.Is(err, fold.ErrOutOfRange) || !strings.Contains(err.Error(), "the weight 0") {
 		t.Errorf("weight 0: %v", err)
 	}
 }
@@ -90,7 +83,7 @@ func TestUnsupportedModels(t *testing.T) {
 		value float32
 		want  string
 	}{
-		{model.Spec{Name: "h", DType: model.BF16, Shape: []int{1}}, 0, `tensor "h" is bf16 with the rule mean; fedavg averages f32 and f64 with the rule mean. Make it one of these, or leave it as it is, never averaged: {"h": "keep"}`},
+		{model.Spec{Name: "h", DType: model.BF16, Shape: []int{1}}, 0, `tensor "h" is bf16 with the rule mean; f32 and f64 with the rule mean are averaged. Make it one of these, or leave it as it is, never averaged: {"h": "keep"}`},
 		{model.Spec{Name: "n", DType: model.I64}, 0, `tensor "n" is i64 with the rule mean`},
 		{model.Spec{Name: "m", Shape: []int{2, 1}}, float32(math.Inf(-1)), `tensor "m": value [1 0] is -Inf; a mean begins with finite values. Or leave it as it is, never averaged: {"m": "keep"} as the metadata fedmq.rules`},
 		{model.Spec{Name: "k", Rule: model.Keep}, 0, "none of its 1 tensors is averaged, all have the rule keep"},
@@ -105,11 +98,7 @@ func TestUnsupportedModels(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s, err := strategy.New("fedavg")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Begin(m, fold.Grid{B: 6, W: 10}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := (strategy.Registry{}).Begin(round(m, fold.Grid{B: 6, W: 10}), nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.spec.Name, err, c.want)
 		}
 	}

@@ -3,11 +3,12 @@ package strategy_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // moments is a statistics update.
@@ -30,28 +31,63 @@ func scaled(t *testing.T) *model.Model {
 	return m
 }
 
+// wide is a model with a place for as many features as an update has.
+func wide(t *testing.T, update *model.Model) *model.Model {
+	t.Helper()
+	m, err := model.Arch{Kind: "linear", Inputs: max(1, update.Schema.Elements()/3), Outputs: 1}.New(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// statistics begins a statistics round.
+func statistics(t *testing.T, base *model.Model) *strategy.Aggregation {
+	t.Helper()
+	a, err := strategy.Registry{}.Begin(strategy.Setup{Work: strategy.Statistics, Round: strategy.Round{Base: base}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// updates reads models as a fold does at its end.
+func updates(list ...*model.Model) *strategy.Updates {
+	all := &strategy.Updates{Schema: list[0].Schema, ReadAt: func(p []byte, i, off int) error {
+		copy(p, list[i].Blob[off:])
+		return nil
+	}}
+	for range list {
+		all.List = append(all.List, strategy.Update{Samples: 1, Weight: 1})
+	}
+	return all
+}
+
 // The rows 1, 2, 3 and 5, 7 of one feature; the other feature is seen by nobody.
 func TestStatistics(t *testing.T) {
 	t.Parallel()
 	base := scaled(t)
-	pool, err := strategy.NewStatistics(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range []*model.Model{
+	pool := statistics(t, base)
+	list := []*model.Model{
 		moments(t, []float64{3, 0}, []float64{2, 0}, []float64{2, 0}),
 		moments(t, []float64{2, 0}, []float64{6, 9}, []float64{2, 9}), // n = 0: the rest says nothing
-	} {
-		if !u.Schema.Equal(strategy.StatisticsOf(base.Schema)) {
-			t.Errorf("schema %v", strategy.StatisticsOf(base.Schema))
+	}
+	for _, u := range list {
+		if !u.Schema.Equal(pool.Schema()) {
+			t.Errorf("schema %v", pool.Schema())
 		}
-		if err := errors.Join(strategy.CheckStatistics(u), pool.Add(u)); err != nil {
+		if err := pool.Check(update(u, 1)); err != nil || pool.Norm(update(u, 1)) != 0 {
 			t.Fatal(err)
 		}
+		pool.Add(update(u, 1))
 	}
-	next, err := pool.Result()
+	made, err := pool.Result(updates(list...), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	next := made.Model
+	if len(made.Notes) != 1 || !strings.HasPrefix(made.Notes[0], "the features [1], counted from 0, are the same") {
+		t.Errorf("notes %q", made.Notes)
 	}
 	mean, _ := next.Float64s(model.ZMeanName)
 	sd, _ := next.Float64s(model.ZSDName)
@@ -75,24 +111,20 @@ func TestStatisticsRefuses(t *testing.T) {
 		{"half a row", moments(t, []float64{0.5}, one, one), fold.ErrOutOfRange},
 		{"mean beyond the bound", moments(t, one, []float64{1e101}, one), fold.ErrOutOfRange},
 		{"M2 beyond the bound", moments(t, one, one, []float64{1e251}), fold.ErrOutOfRange},
-		{"other tensors", scaled(t), model.ErrTensor},
+		{"other tensors", scaled(t), model.ErrSchema},
 	} {
-		if err := strategy.CheckStatistics(c.update); !errors.Is(err, c.want) {
+		if err := statistics(t, wide(t, c.update)).Check(update(c.update, 1)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	pool, err := strategy.NewStatistics(scaled(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := pool.Add(moments(t, one, one, one)); !errors.Is(err, model.ErrSchema) {
+	if err := statistics(t, scaled(t)).Check(update(moments(t, one, one, one), 1)); !errors.Is(err, model.ErrSchema) {
 		t.Errorf("one feature for two: %v", err)
 	}
 	plain, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1}.New(false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := strategy.NewStatistics(plain); !errors.Is(err, model.ErrTensor) || len(strategy.StatisticsOf(plain.Schema)) != 0 {
+	if _, err := (strategy.Registry{}).Begin(strategy.Setup{Work: strategy.Statistics, Round: strategy.Round{Base: plain}}, nil); !errors.Is(err, model.ErrTensor) || len(strategy.StatisticsOf(plain.Schema)) != 0 {
 		t.Errorf("a model without a z-score: %v", err)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/fedmq/fedmq/aggregator/strategy"
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // mixed is a model whose tensors have values of 4, 8 and 4 bytes.
@@ -44,8 +44,8 @@ func TestCheckPart(t *testing.T) {
 		for _, off := range []int{0, 4, 8, 12, 20, 28, 32} {
 			delta := mixed(t)
 			size := spoil(delta.Blob, off, v)
-			s := mustNew(t, mixed(t), fold.Grid{B: 6, W: 10})
-			if err := s.Check(delta, 3); !errors.Is(err, reason) {
+			s := begin(t, mixed(t), fold.Grid{B: 6, W: 10})
+			if err := s.Check(update(delta, 3)); !errors.Is(err, reason) {
 				t.Fatalf("%v at %d: the whole update: %v, want %v", v, off, err, reason)
 			}
 			for n := 1; n <= len(delta.Blob); n++ {
@@ -55,7 +55,7 @@ func TestCheckPart(t *testing.T) {
 					if at <= off && off+size <= end {
 						want = reason
 					}
-					if err := s.CheckPart(delta.Blob[at:end], at, 3); !errors.Is(err, want) {
+					if err := s.CheckPart(update(nil, 3), delta.Blob[at:end], at); !errors.Is(err, want) {
 						t.Fatalf("%v at %d: the part [%d,%d): %v, want %v", v, off, at, end, err, want)
 					}
 				}
@@ -72,21 +72,16 @@ func TestResultInto(t *testing.T) {
 		spoil(base.Blob, 4*i, 1.5)
 		spoil(delta.Blob, 4*i, 0.25)
 	}
-	s := mustNew(t, base, fold.Grid{B: 6, W: 10})
+	s := begin(t, base, fold.Grid{B: 6, W: 10})
 	buf := bytes.Repeat([]byte{0xff}, len(base.Blob))
-	if _, err := s.ResultInto(buf); !errors.Is(err, strategy.ErrEmpty) {
+	room := func(n int) []byte { return buf[:n] }
+	if _, err := s.Result(nil, room); !errors.Is(err, strategy.ErrEmpty) {
 		t.Errorf("without an update: %v", err)
 	}
 	add(t, s, delta, 3)
-	want, err := s.Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := s.ResultInto(buf)
-	if err != nil || !bytes.Equal(got.Blob, want.Blob) || &got.Blob[0] != &buf[0] {
-		t.Errorf("got %x in the buffer: %v, want %x; %v", got.Blob, &got.Blob[0] == &buf[0], want.Blob, err)
-	}
-	if _, err := s.ResultInto(buf[1:]); !errors.Is(err, model.ErrSchema) {
-		t.Errorf("a buffer too short: %v", err)
+	want := result(t, s)
+	got, err := s.Result(nil, room)
+	if err != nil || !bytes.Equal(got.Model.Blob, want.Blob) || &got.Model.Blob[0] != &buf[0] {
+		t.Errorf("got %x in the buffer: %v, want %x; %v", got.Model.Blob, &got.Model.Blob[0] == &buf[0], want.Blob, err)
 	}
 }

@@ -1,0 +1,176 @@
+package aggregator
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+// sum is the fold of a task's open round, with the updates on their way into
+// it: staged, judged, then added or kept to the end.
+type sum struct {
+	registry strategy.Registry
+	name     string // of the strategy
+	store    *store.Store
+	release  func(*store.Stage)
+
+	base   *model.Model
+	params round.Params
+	fold   *strategy.Aggregation // nil: no round is open
+	before *strategy.Aggregation // begun last: its memory is used again
+
+	inbox   map[contentKey]*staged // checked since the last Ready
+	decoded int                    // bytes of tensors in inbox that came inline
+	in      map[string]*staged     // in the sum, by member
+	buffer  []byte                 // for one update, and for the next model
+	plain   []byte                 // for one update that is decoded
+}
+
+// staged is one update that has arrived.
+type staged struct {
+	content  model.Hash
+	encoding string // of its bytes; "": the values as they are
+	samples  uint64
+	weight   uint64 // as it was checked
+	raw      []byte // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
+	delta    *model.Model
+	metrics  map[string]float64
+	bytes    int64
+
+	stage    *store.Stage // of one that came in parts
+	borrowed bool         // raw lies in the sum's buffer
+	onDisk   bool         // it was kept before
+}
+
+func newSum(r strategy.Registry, name string, st *store.Store, release func(*store.Stage)) *sum {
+	return &sum{registry: r, name: name, store: st, release: release, inbox: map[contentKey]*staged{}, in: map[string]*staged{}}
+}
+
+// begin empties the sum for an attempt.
+func (s *sum) begin(base *model.Model, p round.Params) (err error) {
+	s.base, s.params = base, p
+	s.fold, err = s.registry.Begin(strategy.Setup{
+		Work: p.Work, Strategy: s.name, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW},
+	}, s.before)
+	s.before = s.fold
+	return err
+}
+
+// forget lets go of all that is in it: the round is over, or starts over.
+func (s *sum) forget() {
+	for _, st := range s.in {
+		s.letGo(st)
+	}
+	clear(s.in)
+	s.fold = nil
+}
+
+// schema is what updates must have, that of training while no round is open.
+func (s *sum) schema(base *model.Model) model.Schema {
+	if s.fold == nil {
+		return base.Schema.Shared()
+	}
+	return s.fold.Schema()
+}
+
+// update is what check and add see, the weight as the machine gives it.
+func (s *sum) update(samples uint64, delta *model.Model) strategy.Update {
+	u := strategy.Update{Samples: samples, Weight: 1, Tensors: delta}
+	if strategy.WorkOf(s.params.Work).Weighs {
+		u.Weight = s.params.Weights.Weigh(samples, s.params.Cap)
+	}
+	return u
+}
+
+// checkPart checks what a part of an update allows, as it arrives.
+func (s *sum) checkPart(samples uint64, data []byte, off int) (problem verdict.Reason, detail string) {
+	if s.fold == nil {
+		return verdict.None, ""
+	}
+	err := s.fold.CheckPart(s.update(samples, nil), data, off)
+	if err == nil || errors.Is(err, strategy.ErrFull) { // the whole is checked when it is there
+		return verdict.None, ""
+	}
+	return numeric(err), detailOf(err)
+}
+
+// check checks a whole update. An error means that there is no room for it: no
+// verdict, its sender tries again.
+func (s *sum) check(st *staged) (problem verdict.Reason, detail string, norm float64, err error) {
+	if s.fold == nil {
+		return verdict.None, "", 0, nil
+	}
+	u := s.update(st.samples, st.delta)
+	st.weight = u.Weight
+	err = s.fold.Check(u)
+	switch {
+	case err == nil:
+		return verdict.None, "", s.fold.Norm(u), nil
+	case errors.Is(err, strategy.ErrFull):
+		return verdict.None, "", 0, err
+	}
+	return numeric(err), detailOf(err), 0, nil
+}
+
+// numeric is the refusal for values that cannot be added.
+func numeric(err error) verdict.Reason {
+	if errors.Is(err, strategy.ErrNotFinite) {
+		return verdict.NotFinite
+	}
+	return verdict.OutOfRange
+}
+
+// await holds a checked update until the machine has judged it.
+func (s *sum) await(member string, st *staged) {
+	s.inbox[contentKey{member, st.content}] = st
+	if !st.borrowed {
+		s.decoded += len(st.raw)
+	}
+}
+
+// judged ends the wait: what was not taken is dropped.
+func (s *sum) judged() {
+	clear(s.inbox)
+	s.decoded = 0
+}
+
+// add takes an update that was accepted, with the weight that it was checked
+// with.
+func (s *sum) add(acc round.Accepted) error {
+	st := s.inbox[contentKey{acc.Member, acc.Content}]
+	if st.weight != acc.Weight {
+		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
+	}
+	s.fold.Add(s.update(st.samples, st.delta))
+	if st.delta != nil && !s.fold.NeedsAll() {
+		crash.At("fold.mid")
+		st.raw, st.delta = nil, nil // its sum is all that is needed
+		s.letGo(st)
+	}
+	if st.borrowed {
+		st.raw, st.delta = nil, nil // it is read again
+	}
+	s.in[acc.Member] = st
+	return nil
+}
+
+// finish gives the model after the round, its bytes in the buffer.
+func (s *sum) finish(accepted []round.Accepted) (strategy.Result, error) {
+	var all *strategy.Updates
+	if s.fold.NeedsAll() {
+		all = s.updates(accepted)
+	}
+	return s.fold.Result(all, s.room)
+}
+
+// letGo gives back what an update holds besides memory.
+func (s *sum) letGo(st *staged) {
+	s.release(st.stage)
+	st.stage = nil
+}

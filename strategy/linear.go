@@ -1,0 +1,123 @@
+package strategy
+
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/fold"
+)
+
+// Linear is a strategy whose mean update is sum(n_k s_k delta_k) / sum(n_k),
+// with n_k the weight of update k. It is streamed: 8 bytes a parameter beside
+// the base, whatever the number of members. With s_k = 1 it is federated
+// averaging, McMahan et al. 2017, https://arxiv.org/abs/1602.05629
+type Linear struct {
+	ID string
+	// Coefficient returns s_k >= 0 from the update alone, the same each time;
+	// nil: 1. An error is the verdict, and wraps [ErrNotFinite] or [ErrOutOfRange].
+	Coefficient func(Update) (float64, error)
+}
+
+// Name is the ID.
+func (l Linear) Name() string { return l.ID }
+
+// Begin starts an attempt.
+func (l Linear) Begin(r Round, before Fold) (Fold, error) {
+	v, err := NewValues(r)
+	if err != nil {
+		return nil, err
+	}
+	f := &linear{Values: v, of: l.Coefficient}
+	if old, ok := before.(*linear); ok && old.shared.Equal(v.shared) {
+		f.sums = old.sums
+	}
+	for _, s := range f.sums {
+		s.Reset(v.grid)
+	}
+	return f, nil
+}
+
+// linear is the fold of a [Linear].
+type linear struct {
+	*Values
+	of   func(Update) (float64, error)
+	sums []*fold.Sum // by tensor; made with the first update
+}
+
+// made returns the sums.
+func (f *linear) made() []*fold.Sum {
+	if f.sums == nil {
+		f.sums = make([]*fold.Sum, len(f.shared))
+		for i, spec := range f.shared {
+			f.sums[i] = fold.NewSum(f.grid, spec.DType, spec.Elements())
+		}
+	}
+	return f.sums
+}
+
+// coefficient is n_k s_k, rounded once (F-2).
+func (f *linear) coefficient(u Update) (float64, error) {
+	if f.of == nil {
+		return float64(u.Weight), nil
+	}
+	s, err := f.of(u)
+	return float64(float64(u.Weight) * s), err
+}
+
+func (f *linear) Check(u Update) error {
+	c, bad := f.coefficient(u)
+	if bad != nil {
+		c = 0 // the values are looked at all the same: what is not finite is told first
+	}
+	err := f.check(u, c)
+	switch {
+	case err != nil && rank(err) >= rank(bad):
+		return err
+	case bad != nil:
+		return bad
+	case u.Weight > f.room():
+		return fmt.Errorf("%w: the weight %d, there is room for %d", ErrFull, u.Weight, f.room())
+	}
+	return nil
+}
+
+// room is the weight that fits.
+func (f *linear) room() uint64 { return 1<<f.grid.W - f.weight() }
+
+func (f *linear) weight() uint64 {
+	if len(f.sums) == 0 {
+		return 0
+	}
+	return f.sums[0].Weight()
+}
+
+func (f *linear) Add(u Update) {
+	c, _ := f.coefficient(u) // checked
+	rest := u.Tensors.Blob
+	for i, s := range f.made() {
+		n := f.shared[i].Bytes()
+		s.Add(rest[:n], u.Weight, c)
+		rest = rest[n:]
+	}
+}
+
+func (f *linear) NeedsAll() bool { return false }
+
+func (f *linear) Finish(_ *Updates, out *Output) error {
+	if f.weight() == 0 {
+		return ErrEmpty
+	}
+	first := 0
+	for _, s := range f.sums {
+		fold.Each(s.Len(), func(lo, hi int) bool {
+			mean := make([]float64, min(block, hi-lo))
+			for at := lo; at < hi; at += block {
+				part := mean[:min(block, hi-at)]
+				s.Mean(part, at)
+				out.Mean(first+at, part)
+			}
+			return true
+		})
+		first += s.Len()
+	}
+	return nil
+}

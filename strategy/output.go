@@ -1,0 +1,128 @@
+package strategy
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sort"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+)
+
+// block is how many coordinates are worked on at a time: what is made for them
+// stays in the nearest memory.
+const block = 2048
+
+// Output takes what a fold finishes with.
+type Output struct {
+	// Next is the next model, a copy of the base until something is written.
+	Next *model.Model
+
+	notes []string
+
+	shared    model.Schema // of the mean
+	starts    []int        // first coordinate of each tensor of shared
+	offsets   []int        // of each in Next
+	optimiser Optimiser
+	step      uint64 // from 1
+	state     []byte
+}
+
+// Note says something to people.
+func (o *Output) Note(format string, args ...any) {
+	o.notes = append(o.notes, fmt.Sprintf(format, args...))
+}
+
+// along prepares for a mean over the tensors of shared.
+func (o *Output) along(shared model.Schema, opt Optimiser, state []byte) error {
+	o.shared, o.optimiser, o.step = shared, opt, 1
+	n := 0
+	for _, spec := range shared {
+		o.starts, o.offsets = append(o.starts, n), append(o.offsets, o.Next.Schema.Offset(o.Next.Schema.Index(spec.Name)))
+		n += spec.Elements()
+	}
+	if opt.Slots() == 0 {
+		return nil
+	}
+	size := 8 + 8*n*opt.Slots()
+	o.state = make([]byte, size)
+	if state != nil {
+		if len(state) != size {
+			return fmt.Errorf("%w: a state of %d bytes for %s, want %d", model.ErrSchema, len(state), opt.Name(), size)
+		}
+		copy(o.state, state)
+		o.step += binary.LittleEndian.Uint64(state)
+	}
+	binary.LittleEndian.PutUint64(o.state, o.step)
+	return nil
+}
+
+// Mean takes the mean update of the coordinates from at on, counted over all
+// tensors of the fold's schema in its order. The optimiser goes a step along it.
+// Blocks come in any order, each coordinate once; those that do not come stay as
+// they are. It may be called from several goroutines.
+func (o *Output) Mean(at int, mean []float64) {
+	x, slots := make([]float64, min(block, len(mean))), o.scratch(min(block, len(mean)))
+	i := sort.Search(len(o.starts), func(i int) bool { return o.starts[i] > at }) - 1
+	for len(mean) > 0 {
+		first, spec := at-o.starts[i], o.shared[i]
+		n := min(spec.Elements()-first, len(mean), block)
+		if n <= 0 {
+			i++ // a tensor may have no elements
+			continue
+		}
+		b := o.Next.Blob[o.offsets[i]+first*spec.DType.Size():]
+		fold.Values(x[:n], b, spec.DType)
+		o.read(slots, at, n)
+		o.optimiser.Step(x[:n], mean[:n], o.step, slots)
+		o.write(slots, at)
+		fold.PutValues(b, spec.DType, x[:n])
+		at, mean = at+n, mean[n:]
+	}
+}
+
+func (o *Output) scratch(n int) [][]float64 {
+	slots := make([][]float64, o.optimiser.Slots())
+	for k := range slots {
+		slots[k] = make([]float64, 0, n)
+	}
+	return slots
+}
+
+// slot is the bytes of one slot of the state.
+func (o *Output) slot(k int) []byte {
+	size := (len(o.state) - 8) / o.optimiser.Slots()
+	return o.state[8+k*size:][:size]
+}
+
+func (o *Output) read(slots [][]float64, at, n int) {
+	for k := range slots {
+		slots[k] = slots[k][:n]
+		fold.Values(slots[k], o.slot(k)[8*at:], model.F64)
+	}
+}
+
+func (o *Output) write(slots [][]float64, at int) {
+	for k := range slots {
+		fold.PutValues(o.slot(k)[8*at:], model.F64, slots[k])
+	}
+}
+
+// finite reports a model or a state that no round can begin with (F-12).
+func (o *Output) finite() error {
+	for i, spec := range o.shared {
+		if err := averaged(spec, o.Next.Blob[o.offsets[i]:][:spec.Bytes()]); err != nil {
+			return fmt.Errorf("the next model overflows: %w", err)
+		}
+	}
+	if len(o.state) == 0 {
+		return nil
+	}
+	for b := o.state[8:]; len(b) > 0; b = b[8:] {
+		if v := math.Float64frombits(binary.LittleEndian.Uint64(b)); math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%w: the state of %s overflows", ErrNotFinite, o.optimiser.Name())
+		}
+	}
+	return nil
+}

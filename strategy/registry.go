@@ -1,0 +1,171 @@
+package strategy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// Registry is what names in orders and records stand for: what fedmq brings,
+// and beside it what a program has of its own. The zero value has what fedmq
+// brings. Aggregator, replay and verification of one task want the same one.
+type Registry struct {
+	Strategies []Strategy
+	Optimisers []Optimiser
+	Encodings  []Encoding
+}
+
+// Names of what rounds have unless something else is configured.
+const (
+	FedAvg = "fedavg" // strategy
+	SGD    = "sgd"    // server optimiser
+	Dense  = "dense"  // encoding: the values as they are
+)
+
+// strategies are those that fedmq brings.
+var strategies = []Strategy{Linear{ID: FedAvg}}
+
+// optimisers likewise.
+var optimisers = []Optimiser{Descent{Eta: 1}}
+
+// find is what a registry has of one kind, fedmq's first.
+func find[T interface{ Name() string }](what, name string, lists ...[]T) (T, error) {
+	all := slices.Concat(lists...)
+	i := slices.IndexFunc(all, func(v T) bool { return v.Name() == name })
+	if i < 0 {
+		var none T
+		return none, fmt.Errorf("%w: %s %.64q, known: %s", ErrUnknown, what, name, strings.Join(namesOf(all), ", "))
+	}
+	return all[i], nil
+}
+
+func namesOf[T interface{ Name() string }](all []T) (names []string) {
+	for _, v := range all {
+		names = append(names, v.Name())
+	}
+	return names
+}
+
+// Names returns the names of all strategies, fedmq's first.
+func (g Registry) Names() []string { return namesOf(slices.Concat(strategies, g.Strategies)) }
+
+// Check reports names that are empty, longer than 64 bytes, or taken: what a
+// record names must mean one thing.
+func (g Registry) Check() error {
+	return errors.Join(
+		unique("strategy", g.Names()),
+		unique("optimiser", namesOf(slices.Concat(optimisers, g.Optimisers))),
+		unique("encoding", append(namesOf(g.Encodings), Dense)))
+}
+
+func unique(what string, names []string) error {
+	seen := map[string]bool{}
+	for _, name := range names {
+		if name == "" || len(name) > 64 {
+			return fmt.Errorf("strategy: %s with the name %.80q: want 1 to 64 bytes", what, name)
+		}
+		if seen[name] {
+			return fmt.Errorf("strategy: two with the name %q: a record that says so would mean either %s", name, what)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// Setup is what a round's order and record say of how it is folded.
+type Setup struct {
+	Work     string // of the order: a kind of [Works]
+	Strategy string // for work that weighs; [FedAvg] if empty
+	Server   string // likewise, the optimiser; [SGD] if empty
+	State    []byte // of the optimiser, as [Result] gave it after the round before; nil: it begins
+	Round
+}
+
+// Begin starts an attempt. Before is the aggregation that was begun last, whose
+// memory is used again, or nil. Errors wrap [ErrUnknown], or are those of
+// [Strategy.Begin].
+func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
+	work, err := find("work", s.Work, works)
+	if err != nil {
+		return nil, err
+	}
+	a := &Aggregation{work: work, setup: s}
+	if work.Weighs {
+		a.setup.Strategy, a.setup.Server = orElse(s.Strategy, FedAvg), orElse(s.Server, SGD)
+		if a.optimiser, err = find("optimiser", a.setup.Server, optimisers, g.Optimisers); err != nil {
+			return nil, err
+		}
+	}
+	var old Fold
+	if before != nil && before.setup.Work == s.Work && before.setup.Strategy == a.setup.Strategy {
+		old = before.Fold
+	}
+	a.Fold, err = work.begin(g, a.setup, old)
+	return a, err
+}
+
+func orElse(name, fallback string) string {
+	if name == "" {
+		return fallback
+	}
+	return name
+}
+
+// Aggregation is one attempt that is folded.
+type Aggregation struct {
+	Fold
+	work      Work
+	setup     Setup
+	optimiser Optimiser // of work that weighs
+}
+
+// Strategy returns the name of the strategy, "" for work that does not weigh.
+func (a *Aggregation) Strategy() string { return a.setup.Strategy }
+
+// Norm is what the record says of an update that has passed Check, 0 for work
+// that does not weigh.
+func (a *Aggregation) Norm(u Update) float64 {
+	if !a.work.Weighs {
+		return 0
+	}
+	return Norm(u.Tensors)
+}
+
+// Result is what an attempt came to.
+type Result struct {
+	Model *model.Model // in the base's whole schema; the base itself after work that keeps it
+	State []byte       // of the optimiser, for the next round; nil for one without
+	Notes []string     // for people
+}
+
+// Result finishes the attempt. The next model's bytes are n of room, which is
+// asked once if at all, and must not give the base's; nil makes them. All is
+// needed by a fold that NeedsAll. Errors wrap [ErrEmpty] or [ErrNotFinite], or
+// come from reading.
+func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, error) {
+	base := a.setup.Base
+	if a.work.Keeps {
+		return Result{Model: base, State: a.setup.State}, nil
+	}
+	if room == nil {
+		room = func(n int) []byte { return make([]byte, n) }
+	}
+	blob := room(len(base.Blob))
+	copy(blob, base.Blob)
+	out := &Output{Next: &model.Model{Schema: base.Schema, Blob: blob}}
+	if a.work.Weighs {
+		if err := out.along(a.Schema(), a.optimiser, a.setup.State); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := a.Finish(all, out); err != nil {
+		return Result{}, err
+	}
+	if err := out.finite(); err != nil {
+		return Result{}, err
+	}
+	return Result{Model: out.Next, State: out.state, Notes: out.notes}, nil
+}

@@ -1,0 +1,64 @@
+package strategy
+
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+)
+
+// Updates reads the updates of an attempt at its end, a few values at a time:
+// they need not fit into memory together.
+type Updates struct {
+	Schema model.Schema
+	List   []Update // without tensors, in byte order of their members' paths
+	// ReadAt fills p with the bytes from offset off on of the tensors of update i.
+	ReadAt func(p []byte, i, off int) error
+}
+
+// Read fills dst with the values of update i from coordinate at on, counted over
+// all tensors of the schema in its order. Zeros keep their sign.
+func (u *Updates) Read(dst []float64, i, at int) error {
+	for k, spec := range u.Schema {
+		n, size := spec.Elements(), spec.DType.Size()
+		if at < n {
+			m := min(n-at, len(dst))
+			raw := make([]byte, m*size)
+			if err := u.ReadAt(raw, i, u.Schema.Offset(k)+at*size); err != nil {
+				return err
+			}
+			fold.Values(dst[:m], raw, spec.DType)
+			dst, at = dst[m:], n
+		}
+		at -= n
+		if len(dst) == 0 {
+			return nil
+		}
+	}
+	panic(fmt.Sprintf("strategy: %d values are read beyond the end of an update", len(dst)))
+}
+
+// Blocks calls fn for every block of coordinates of all tensors together, with
+// the values of all updates: values[i][j] is coordinate at+j of update i.
+func (u *Updates) Blocks(fn func(at int, values [][]float64) error) error {
+	d := u.Schema.Elements()
+	values := make([][]float64, len(u.List))
+	for i := range values {
+		values[i] = make([]float64, min(readBlock, d))
+	}
+	for at := 0; at < d; at += readBlock {
+		for i := range values {
+			values[i] = values[i][:min(readBlock, d-at)]
+			if err := u.Read(values[i], i, at); err != nil {
+				return err
+			}
+		}
+		if err := fn(at, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlock is how many coordinates of each update are read at a time.
+const readBlock = 1 << 16
