@@ -16,7 +16,7 @@ import (
 // bytes. The digest knows what follows from those before.
 const (
 	startRecords = 100
-	startBytes   = 16 << 20
+	startBytes   = 4 << 20
 )
 
 // keeping is what a task keeps on disk: its records, the digest of them, the

@@ -41,7 +41,7 @@ func (d *digest) read(tx *store.Tx) (all bool, err error) {
 	if err := errors.Join(get(tx, d.endKey(), &v), get(tx, d.curveKey(), &d.curve.drawn)); err != nil {
 		return false, fmt.Errorf("digest on disk: %w", err)
 	}
-	d.end, d.curve.last = v.End, v.Last
+	d.end, d.count, d.curve.last = v.End, v.Count, v.Last
 	rnd, attempt, known, err := tx.LastRecordPlace(d.task)
 	return d.end == place{known, rnd, attempt}, err
 }
@@ -61,7 +61,7 @@ func (d *digest) resume(tx *store.Tx, c *record.Chain) error {
 			return err
 		}
 	}
-	d.end, d.curve = place{}, curve{}
+	d.end, d.count, d.curve = place{}, 0, curve{}
 	return errors.Join(tx.Clear(store.Held, store.Key(d.task, "")), tx.Delete(store.Task, d.curveKey()))
 }
 

@@ -17,7 +17,8 @@ type digest struct {
 	store *store.Store
 	task  string
 	curve curve
-	end   place // of the last record in it; nil before the first
+	end   place // of the last record in it
+	count int   // of the records in it
 }
 
 // place is where a record stands; known tells from none.
@@ -35,8 +36,9 @@ func (p place) before(rnd uint64, attempt uint32) bool {
 // digested is what is on disk of a digest whenever a record is written; the rest
 // of the curve changes less often.
 type digested struct {
-	End  place  `json:"end"`
-	Last *point `json:"last"`
+	End   place  `json:"end"`
+	Count int    `json:"count"`
+	Last  *point `json:"last"`
 }
 
 func (d *digest) endKey() string   { return store.Key(d.task, "digest") }
@@ -55,7 +57,7 @@ func updateKey(task string, content model.Hash) string {
 
 // add notes a record within its transaction.
 func (d *digest) add(tx *store.Tx, r record.Record) error {
-	d.end = place{true, r.Round, r.Attempt}
+	d.end, d.count = place{true, r.Round, r.Attempt}, d.count+1
 	if r.Verdict == record.Committed && r.Round > 0 && d.curve.add(pointOf(r)) {
 		if err := put(tx, d.curveKey(), d.curve.drawn); err != nil {
 			return err
@@ -66,7 +68,7 @@ func (d *digest) add(tx *store.Tx, r record.Record) error {
 			return err
 		}
 	}
-	return put(tx, d.endKey(), digested{d.end, d.curve.last})
+	return put(tx, d.endKey(), digested{d.end, d.count, d.curve.last})
 }
 
 // put writes a value of a task as JSON.

@@ -42,8 +42,9 @@ func (k *keeping) exportFile(name string, b []byte) {
 	}
 }
 
-// exportMissing exports the records that have no file. What stands in a file is
-// compared for the last records alone.
+// exportMissing exports the records that have no file, if there are fewer files
+// than records: to look through the places of many is slow. What stands in a file
+// is compared for the last records alone.
 func (k *keeping) exportMissing() error {
 	files, err := os.ReadDir(filepath.Join(k.dir, k.task))
 	if err != nil {
@@ -51,7 +52,12 @@ func (k *keeping) exportMissing() error {
 	}
 	there := make(map[string]bool, len(files))
 	for _, f := range files {
-		there[f.Name()] = true
+		if filepath.Ext(f.Name()) == ".json" {
+			there[f.Name()] = true
+		}
+	}
+	if len(there) >= k.count {
+		return nil
 	}
 	return k.store.View(func(tx *store.Tx) error {
 		return tx.RecordPlaces(k.task, func(rnd uint64, attempt uint32) error {

@@ -81,10 +81,10 @@ func TestDigest(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := a.order[0].keeping
-		return digested{k.end, k.curve.last}, k.curve.drawn, k.versions
+		return digested{k.end, k.count, k.curve.last}, k.curve.drawn, k.versions
 	}
 	end, curve, versions := look()
-	if end.End != (place{true, 250, 1}) || end.Last.Round != 250 || len(curve.Points) < 48 || len(versions) != 11 || versions[10].number != 250 {
+	if end.End != (place{true, 250, 1}) || end.Count != 251 || end.Last.Round != 250 || len(curve.Points) < 48 || len(versions) != 11 || versions[10].number != 250 {
 		t.Fatalf("%+v, %d points, versions %v", end, len(curve.Points), versions)
 	}
 	key := func(rest string) string { return store.Key("quality", rest) }
@@ -109,10 +109,10 @@ func TestDigest(t *testing.T) {
 				return err
 			}
 			p := pointOf(first)
-			return errors.Join(put(tx, key("digest"), digested{place{true, 1, 1}, &p}), put(tx, key("curve"), drawn{Points: []point{p}}))
+			return errors.Join(put(tx, key("digest"), digested{place{true, 1, 1}, 2, &p}), put(tx, key("curve"), drawn{Points: []point{p}}))
 		},
 		"of a record that is not there": func(tx *store.Tx) error {
-			return put(tx, key("digest"), digested{place{true, 900, 1}, nil})
+			return put(tx, key("digest"), digested{place{true, 900, 1}, 7, nil})
 		},
 	} {
 		change(t, cfg, forget)

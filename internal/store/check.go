@@ -12,7 +12,7 @@ import (
 // by bytes. Older ones are checked when they are read.
 const (
 	checkedRecords = 100
-	checkedBytes   = 16 << 20
+	checkedBytes   = 4 << 20
 )
 
 // guard runs fn and turns a panic or a memory fault inside it (bbolt reads its
@@ -93,23 +93,15 @@ func (s *Store) checkBucket(tx *Tx, b Bucket) (cut []string, err error) {
 	return cut, nil
 }
 
-// checkRecords checks the last records of every task, newest first.
+// checkRecords checks the last records of every task. It does not walk over the
+// others: each would be a page of memory.
 func (s *Store) checkRecords(tx *Tx) error {
-	c := tx.bucket(Records).Cursor()
-	task, n, size := "", 0, 0
-	for k, raw := c.Last(); k != nil; k, raw = c.Prev() {
-		t, _, _, err := ParseRecordKey(string(k))
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", ErrCorrupt, s.path, err)
-		}
-		if t != task {
-			task, n, size = t, 0, 0
-		}
-		n, size = n+1, size+len(raw)
-		if n > checkedRecords || n > 1 && size > checkedBytes {
-			continue
-		}
-		if _, err := tx.open(Records, k, raw); err != nil {
+	tasks, err := tx.Tasks()
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	for _, task := range tasks {
+		if _, err := tx.LastRecords(task, checkedRecords, checkedBytes); err != nil {
 			return err
 		}
 	}
