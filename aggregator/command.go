@@ -53,7 +53,7 @@ func (t *task) command(m link.Message) {
 		return
 	}
 	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
-	t.step(round.Command{Now: t.a.nowMS(), ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause})
+	t.step(round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause})
 }
 
 // operator finds a listed operator's key.

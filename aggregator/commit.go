@@ -28,7 +28,7 @@ func (t *task) commit(c round.Commit) error {
 	if err != nil {
 		return err
 	}
-	t.step(round.Committed{Now: t.a.nowMS(), Base: id, RecordHash: r.Hash})
+	t.step(round.Committed{Base: id, RecordHash: r.Hash})
 	rd := t.take()
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		return errors.New("a commit led to more than the next order")

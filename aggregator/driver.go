@@ -235,7 +235,7 @@ func (a *aggregator) start() {
 		a.recv.Connected(a.nowMS())
 	}
 	for _, t := range a.order {
-		t.step(round.Started{Now: a.nowMS(), SeenEpoch: t.shown.order.Epoch, Instance: a.instance})
+		t.step(round.Started{SeenEpoch: t.shown.order.Epoch, Instance: a.instance})
 		if a.up {
 			t.connected()
 		}

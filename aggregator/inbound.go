@@ -30,7 +30,7 @@ func (t *task) join(path string, m link.Message) {
 	t.heard(path, h.KeyID)
 	t.claim(path, j)
 	t.step(round.Join{
-		Now: t.a.nowMS(), Member: path, Samples: j.Samples, Schema: j.Schema,
+		Member: path, Samples: j.Samples, Schema: j.Schema,
 		Instance: j.Instance, Disk: j.Disk, Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: model.HashOf(m.Payload),
 	})
 }
@@ -44,7 +44,7 @@ func (t *task) update(path string, m link.Message) {
 	}
 	t.heard(path, h.KeyID)
 	ev := round.Update{
-		Now: t.a.nowMS(), Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload)),
+		Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload)),
 	}
 	if h.Round != t.state.Round {
 		t.otherRound(ev, body)
@@ -61,7 +61,7 @@ func (t *task) update(path string, m link.Message) {
 	}
 	switch c := c.(type) {
 	case wire.Decline:
-		t.step(round.Decline{Now: ev.Now, Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == wire.DeclineRefused, Setting: c.Reason == wire.DeclineSetting})
+		t.step(round.Decline{Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == wire.DeclineRefused, Setting: c.Reason == wire.DeclineSetting})
 	case wire.Update:
 		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
 		if s.delta != nil {

@@ -62,7 +62,7 @@ func (t *task) acceptAgain() error {
 		}
 		t.sum.await(e.Member, s)
 		t.step(round.Update{
-			Now: t.a.nowMS(), Member: e.Member, Round: e.Round, Attempt: e.Attempt, Base: t.state.Base, Content: e.Content,
+			Member: e.Member, Round: e.Round, Attempt: e.Attempt, Base: t.state.Base, Content: e.Content,
 			Samples: e.Samples, Problem: problem, Detail: detail, Norm: norm, Bytes: e.Bytes,
 		})
 		if err := t.work(); err != nil {

@@ -140,6 +140,6 @@ func (t *task) need(path string, m link.Message) {
 		t.refuse(path, h, &wire.Refusal{Reason: verdict.UnknownMember.String()})
 		return
 	}
-	t.step(round.Heard{Now: t.a.nowMS(), Member: path})
+	t.step(round.Heard{Member: path})
 	t.mender.Need(t.a.nowMS(), path, n)
 }

@@ -48,7 +48,7 @@ func (a *aggregator) linkDown(s link.State) {
 	a.recv.Disconnected(a.nowMS())
 	for _, t := range a.order {
 		t.mender.Disconnected(a.nowMS())
-		t.step(round.Disconnected{Now: a.nowMS()})
+		t.step(round.Disconnected{})
 	}
 }
 

@@ -67,7 +67,7 @@ func (t *task) publishedOrder(p publication) {
 		crash.At("order.after-publish")
 		t.orderOut()
 		t.auditPublished(p.order)
-		t.step(round.Published{Now: t.a.nowMS(), Order: p.order.Stamp})
+		t.step(round.Published{Order: p.order.Stamp})
 	}
 }
 

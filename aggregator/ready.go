@@ -11,7 +11,7 @@ import (
 
 // step gives the machine one event and adds what follows to what is owed.
 func (t *task) step(ev round.Event) {
-	t.machine.Step(ev)
+	t.machine.Step(t.a.nowMS(), ev)
 	rd := t.machine.Ready()
 	t.owed.Merge(rd)
 	t.wakeAt, t.turned = rd.Wake, t.turned || rd.Turns()

@@ -214,14 +214,14 @@ func (t *task) connected() {
 		t.own[i].copy.Unasked() // all is published again
 	}
 	t.partsConnected(t.a.nowMS())
-	t.step(round.Connected{Now: t.a.nowMS()})
+	t.step(round.Connected{})
 	t.kpis()
 	t.curve.due, t.curve.at = t.keeping.curve.last != nil, 0
 }
 
 func (t *task) tick() {
 	if t.a.started {
-		t.step(round.Tick{Now: t.a.nowMS()})
+		t.step(round.Tick{})
 	}
 }
 

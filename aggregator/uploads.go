@@ -76,7 +76,7 @@ func (t *task) part(path string, m link.Message) error {
 	}
 	if problem, detail := t.sum.checkPart(up.offer.Samples, p.Data, off); problem != verdict.None {
 		t.drop(key)
-		ev := up.complete(t.a.nowMS())
+		ev := up.complete()
 		ev.Problem, ev.Detail = problem, detail
 		t.step(ev)
 		return nil
@@ -86,16 +86,16 @@ func (t *task) part(path string, m link.Message) error {
 }
 
 // complete is the event of an upload that has arrived, or is found bad.
-func (up *upload) complete(now int64) round.Update {
+func (up *upload) complete() round.Update {
 	ev := up.ev
-	ev.Now, ev.Offer = now, false
+	ev.Offer = false
 	return ev
 }
 
 // uploading tells the machine of an upload.
 func (t *task) uploading(up *upload, on bool) {
 	up.told = t.state.Attempt
-	t.step(round.Uploading{Now: t.a.nowMS(), Member: up.ev.Member, On: on})
+	t.step(round.Uploading{Member: up.ev.Member, On: on})
 }
 
 // drop ends an upload, however far it came.
@@ -211,7 +211,7 @@ func (a *aggregator) take(key transfer.Key) error {
 	if err := t.sum.borrow(s, up.offer.Schema); err != nil {
 		return err
 	}
-	ev := up.complete(a.nowMS())
+	ev := up.complete()
 	if got := model.HashOf(s.raw); got != s.content {
 		ev.Problem, ev.Detail = verdict.Malformed, "the parts together are not the content that the offer names"
 	} else {

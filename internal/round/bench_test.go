@@ -15,9 +15,9 @@ func BenchmarkJoin(b *testing.B) {
 		for phase, start := range map[string]int{"open": 1, "idle": 1 << 30} {
 			b.Run(fmt.Sprintf("%s/%d", phase, n), func(b *testing.B) {
 				m := round.New(round.Config{Members: filters(b, "+"), StartWhen: start, Quorum: 1}, nil, nil, nil)
-				m.Step(round.Started{Now: 1})
+				m.Step(1, round.Started{})
 				join := func(i int) {
-					m.Step(round.Join{Member: fmt.Sprintf("m%05d", i%n), Samples: 5, Counter: uint64(i) + 1, Digest: id(fmt.Sprint(i))})
+					m.Step(0, round.Join{Member: fmt.Sprintf("m%05d", i%n), Samples: 5, Counter: uint64(i) + 1, Digest: id(fmt.Sprint(i))})
 				}
 				for i := range n {
 					join(i)

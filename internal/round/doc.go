@@ -8,13 +8,13 @@
 //
 //	m := round.New(cfg, state, members, journal)
 //	for ev := range events {
-//		m.Step(ev)
+//		m.Step(now, ev)
 //		rd := m.Ready()
 //		save(rd.Save)            // one transaction
 //		fold(rd.Restart, rd.Fold)
 //		send(rd.Send)
 //		commit(rd.Commit)        // nil mostly; answered by Step(Committed{...})
-//		wakeAt(rd.Wake)          // then Step(Tick{...})
+//		wakeAt(rd.Wake)          // then Step(now, Tick{})
 //	}
 //
 // The machine never reads a clock, draws a random number of its own, starts a

@@ -6,42 +6,37 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// Event is what a driver tells the machine: one of the types below. Times are
-// milliseconds of any clock that does not fall; a Now of 0 leaves the time as
-// it is.
-type Event interface{ event() }
+// Event is what a driver tells the machine: one of the types below.
+type Event interface{ isEvent() }
 
 // Started is the first event of a process, once the driver has looked for its
 // own order on the broker. SeenEpoch is the highest epoch that it found there,
 // 0 for none. The epoch rises and the next attempt opens.
 type Started struct {
-	Now       int64
 	SeenEpoch uint64
 	Instance  wire.Nonce
 }
 
 // Connected says that the link is up and its subscriptions are granted. The machine
 // starts disconnected.
-type Connected struct{ Now int64 }
+type Connected struct{}
 
 // Disconnected says that the link is down.
-type Disconnected struct{ Now int64 }
+type Disconnected struct{}
 
 // Tick passes the time; one is wanted at Ready.Wake.
-type Tick struct{ Now int64 }
+type Tick struct{}
 
 // Published says that the order of this epoch, round and attempt is on the broker (its
 // PUBACK has come), model and parts before it. The deadline starts with the
 // first one.
 type Published struct {
-	Now   int64
 	Order wire.Stamp
 }
 
 // Join is a member's join that passed the driver's checks. Digest is the
 // SHA-256 of its bytes; a zero Schema is an unknown one.
 type Join struct {
-	Now      int64
 	Member   string
 	Samples  uint64
 	Schema   model.Hash
@@ -56,7 +51,6 @@ type Join struct {
 // offers again after a restart. Round, Attempt and Base are its header's.
 // Problem is what decoding and checking found, None if nothing.
 type Update struct {
-	Now     int64
 	Member  string
 	Round   uint64
 	Attempt uint32
@@ -74,7 +68,6 @@ type Update struct {
 // ended, however. Running ones end a member's silence and hold a deadline up
 // for a moment; it may be repeated.
 type Uploading struct {
-	Now    int64
 	Member string
 	On     bool
 }
@@ -82,13 +75,11 @@ type Uploading struct {
 // Heard says that a member sent something that is not the machine's business:
 // it is not silent.
 type Heard struct {
-	Now    int64
 	Member string
 }
 
 // Decline is a member's refusal to take part in one attempt.
 type Decline struct {
-	Now     int64
 	Member  string
 	Round   uint64
 	Attempt uint32
@@ -99,7 +90,6 @@ type Decline struct {
 
 // Leave takes a member out of all later cohorts, until it joins again.
 type Leave struct {
-	Now    int64
 	Member string
 }
 
@@ -108,7 +98,6 @@ type Leave struct {
 // starts from; the Ready that follows belongs in one transaction with the
 // record.
 type Committed struct {
-	Now        int64
 	Base       model.Hash
 	RecordHash model.Hash
 }
@@ -128,7 +117,6 @@ const (
 // Command is an operator's command, with the round at which it is meant; a
 // resume has the id of the pause that it ends instead.
 type Command struct {
-	Now     int64
 	ID      string
 	Op      Op
 	AtRound uint64
@@ -142,17 +130,17 @@ type Fenced struct {
 	Instance wire.Nonce
 }
 
-func (Started) event()      {}
-func (Connected) event()    {}
-func (Disconnected) event() {}
-func (Tick) event()         {}
-func (Published) event()    {}
-func (Join) event()         {}
-func (Update) event()       {}
-func (Uploading) event()    {}
-func (Heard) event()        {}
-func (Decline) event()      {}
-func (Leave) event()        {}
-func (Committed) event()    {}
-func (Command) event()      {}
-func (Fenced) event()       {}
+func (Started) isEvent()      {}
+func (Connected) isEvent()    {}
+func (Disconnected) isEvent() {}
+func (Tick) isEvent()         {}
+func (Published) isEvent()    {}
+func (Join) isEvent()         {}
+func (Update) isEvent()       {}
+func (Uploading) isEvent()    {}
+func (Heard) isEvent()        {}
+func (Decline) isEvent()      {}
+func (Leave) isEvent()        {}
+func (Committed) isEvent()    {}
+func (Command) isEvent()      {}
+func (Fenced) isEvent()       {}

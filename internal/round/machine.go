@@ -125,20 +125,20 @@ func (m *Machine) replay(v Verdict) {
 	}
 }
 
-// Step takes one event in. Before Started only the link's events count, and
+// Step takes one event in. Times are milliseconds of any clock that does not fall.
+// Before Started only the link's events count, and
 // after the machine is fenced none.
-func (m *Machine) Step(ev Event) {
+func (m *Machine) Step(now int64, ev Event) {
 	if m.fenced {
 		return
 	}
+	m.now = max(m.now, now)
 	switch ev := ev.(type) {
 	case Started:
 		m.start(ev)
 	case Connected:
-		m.time(ev.Now)
 		m.connect()
 	case Disconnected:
-		m.time(ev.Now)
 		m.connected = false
 		m.clock.stop(m.now)
 	}
@@ -152,38 +152,28 @@ func (m *Machine) Step(ev Event) {
 func (m *Machine) step(ev Event) {
 	switch ev := ev.(type) {
 	case Tick:
-		m.time(ev.Now)
 		if m.s.Phase == Waiting && m.now >= m.waitUntil {
 			m.tryOpen()
 		}
 	case Published:
-		m.time(ev.Now)
 		m.published(ev)
 	case Join:
-		m.time(ev.Now)
 		m.join(ev)
 	case Update:
-		m.time(ev.Now)
 		m.update(ev)
 	case Uploading:
-		m.time(ev.Now)
 		m.uploading(ev)
 	case Heard:
-		m.time(ev.Now)
 		if i, ok := m.known(ev.Member); ok {
 			m.heard(i)
 		}
 	case Decline:
-		m.time(ev.Now)
 		m.decline(ev)
 	case Leave:
-		m.time(ev.Now)
 		m.leave(ev)
 	case Committed:
-		m.time(ev.Now)
 		m.committed(ev)
 	case Command:
-		m.time(ev.Now)
 		m.command(ev)
 	case Fenced:
 		m.fence(ev)
@@ -282,8 +272,6 @@ func (m *Machine) wake() int64 {
 	}
 	return 0
 }
-
-func (m *Machine) time(now int64) { m.now = max(m.now, now) }
 
 func (m *Machine) send(msg Message) { m.r.Send = append(m.r.Send, msg) }
 

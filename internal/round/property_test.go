@@ -51,23 +51,23 @@ func (w *world) act() {
 		w.deliver(crash)
 	case 13:
 		w.now += 1 + w.dice.Int64N(70_000)
-		w.step(round.Tick{Now: w.now}, crash)
+		w.step(round.Tick{}, crash)
 	case 14, 15:
 		w.publish(crash)
 	case 16:
 		if w.up {
-			w.step(round.Disconnected{Now: w.now}, crash)
+			w.step(round.Disconnected{}, crash)
 		} else {
-			w.step(round.Connected{Now: w.now}, crash)
+			w.step(round.Connected{}, crash)
 		}
 	case 17, 18:
 		w.commitDone(crash)
 	case 19:
 		w.command(crash)
 	case 26:
-		w.step(round.Heard{Now: w.now, Member: s.path}, crash)
+		w.step(round.Heard{Member: s.path}, crash)
 	case 24, 25:
-		w.step(round.Uploading{Now: w.now, Member: s.path, On: w.dice.IntN(3) > 0}, crash)
+		w.step(round.Uploading{Member: s.path, On: w.dice.IntN(3) > 0}, crash)
 	}
 }
 
@@ -125,13 +125,10 @@ func (w *world) deliver(crash int) {
 func (w *world) stamp(ev round.Event) round.Event {
 	switch ev := ev.(type) {
 	case round.Join:
-		ev.Now = w.now
 		return ev
 	case round.Update:
-		ev.Now = w.now
 		return ev
 	case round.Decline:
-		ev.Now = w.now
 		return ev
 	}
 	return ev
@@ -141,28 +138,28 @@ func (w *world) publish(crash int) bool {
 	if !w.up || w.order.Round == 0 {
 		return true
 	}
-	return w.step(round.Published{Now: w.now, Order: w.order.Stamp}, crash)
+	return w.step(round.Published{Order: w.order.Stamp}, crash)
 }
 
 func (w *world) commitDone(crash int) {
 	if w.commit == nil {
 		return
 	}
-	w.step(round.Committed{Now: w.now, Base: id(fmt.Sprintf("m%d", w.commit.Round))}, crash)
+	w.step(round.Committed{Base: id(fmt.Sprintf("m%d", w.commit.Round))}, crash)
 }
 
 func (w *world) command(crash int) {
 	w.serial++
 	ops := []round.Op{round.OpPause, round.OpPauseNow, round.OpResume, round.OpResume, round.OpStop, round.OpStart, round.OpStart}
 	op := ops[w.dice.IntN(len(ops))]
-	w.step(round.Command{Now: w.now, ID: fmt.Sprint("c", w.serial), Op: op, AtRound: w.m.State().Round, Pause: w.m.State().Pause}, crash)
+	w.step(round.Command{ID: fmt.Sprint("c", w.serial), Op: op, AtRound: w.m.State().Round, Pause: w.m.State().Pause}, crash)
 }
 
 // finish lets everything work from here on: whatever happened before, the task
 // comes to its end (liveness, I10).
 func (w *world) finish() {
 	if !w.up {
-		w.step(round.Connected{Now: w.now}, crashNot)
+		w.step(round.Connected{}, crashNot)
 	}
 	for range 60 {
 		var st *round.State
@@ -171,7 +168,7 @@ func (w *world) finish() {
 				return
 			}
 			w.serial++
-			w.step(round.Command{Now: w.now, ID: fmt.Sprint("f", w.serial), Op: op, AtRound: st.Round, Pause: st.Pause}, crashNot)
+			w.step(round.Command{ID: fmt.Sprint("f", w.serial), Op: op, AtRound: st.Round, Pause: st.Pause}, crashNot)
 		}
 		for _, s := range w.sites {
 			w.step(w.stamp(w.joinOf(s)), crashNot)
@@ -183,7 +180,7 @@ func (w *world) finish() {
 			}
 		}
 		w.now += 60_000
-		w.step(round.Tick{Now: w.now}, crashNot)
+		w.step(round.Tick{}, crashNot)
 		w.commitDone(crashNot)
 	}
 	st := w.m.State()

@@ -174,7 +174,8 @@ func (s *script) run(t testing.TB, input string) string {
 			fmt.Fprintln(&out, line)
 			continue
 		}
-		s.m.Step(s.event(t, line))
+		ev := s.event(t, line)
+		s.m.Step(s.now, ev)
 		rd := s.m.Ready()
 		s.disk.save(t, rd.Save)
 		fmt.Fprintf(&out, "> %s\n", line)
@@ -206,41 +207,41 @@ func (s *script) event(t testing.TB, line string) round.Event {
 	a := uint32(num(t, get("a", fmt.Sprint(st.Attempt))))
 	switch verb {
 	case "start":
-		return round.Started{Now: s.now, SeenEpoch: num(t, get("seen", "0")), Instance: inst(get("instance", "agg"))}
+		return round.Started{SeenEpoch: num(t, get("seen", "0")), Instance: inst(get("instance", "agg"))}
 	case "connect":
-		return round.Connected{Now: s.now}
+		return round.Connected{}
 	case "disconnect":
-		return round.Disconnected{Now: s.now}
+		return round.Disconnected{}
 	case "tick":
 		s.now += millis(t, who)
-		return round.Tick{Now: s.now}
+		return round.Tick{}
 	case "published":
-		return round.Published{Now: s.now, Order: wire.Stamp{Epoch: num(t, get("e", fmt.Sprint(st.Epoch))), Round: r, Attempt: a}}
+		return round.Published{Order: wire.Stamp{Epoch: num(t, get("e", fmt.Sprint(st.Epoch))), Round: r, Attempt: a}}
 	case "join":
 		c := get("counter", "1")
 		return round.Join{
-			Now: s.now, Member: who, Samples: num(t, get("n", "10")), Schema: id(get("schema", "")),
+			Member: who, Samples: num(t, get("n", "10")), Schema: id(get("schema", "")),
 			Instance: inst(get("instance", "i1")), Disk: inst(get("disk", "d1")), Host: get("host", ""), Counter: num(t, c), Digest: id(get("digest", who+c)),
 		}
 	case "uploading", "uploaded":
-		return round.Uploading{Now: s.now, Member: who, On: verb == "uploading"}
+		return round.Uploading{Member: who, On: verb == "uploading"}
 	case "heard":
-		return round.Heard{Now: s.now, Member: who}
+		return round.Heard{Member: who}
 	case "update", "offer":
 		p, _ := verdict.Parse(get("problem", ""))
 		return round.Update{
-			Now: s.now, Member: who, Round: r, Attempt: a, Base: id(get("base", text(st.Base[:]))),
+			Member: who, Round: r, Attempt: a, Base: id(get("base", text(st.Base[:]))),
 			Content: id(get("c", who+"-r"+fmt.Sprint(r))), Samples: num(t, get("n", "10")), Problem: p, Norm: 1, Bytes: 100,
 			Offer: verb == "offer",
 		}
 	case "decline":
-		return round.Decline{Now: s.now, Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data"), Refused: get("reason", "") == "refused", Setting: get("reason", "") == "unknown_setting"}
+		return round.Decline{Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data"), Refused: get("reason", "") == "refused", Setting: get("reason", "") == "unknown_setting"}
 	case "leave":
-		return round.Leave{Now: s.now, Member: who}
+		return round.Leave{Member: who}
 	case "committed":
-		return round.Committed{Now: s.now, Base: id(get("base", fmt.Sprintf("m%d", st.Round))), RecordHash: id(fmt.Sprintf("rec%d", st.Round))}
+		return round.Committed{Base: id(get("base", fmt.Sprintf("m%d", st.Round))), RecordHash: id(fmt.Sprintf("rec%d", st.Round))}
 	case "command":
-		return round.Command{Now: s.now, ID: get("id", "id"), Op: round.Op(who), AtRound: r, Pause: get("pause", st.Pause)}
+		return round.Command{ID: get("id", "id"), Op: round.Op(who), AtRound: r, Pause: get("pause", st.Pause)}
 	case "fenced":
 		return round.Fenced{Epoch: num(t, get("e", "0")), Instance: inst(get("instance", ""))}
 	}

@@ -14,7 +14,6 @@ func (m *Machine) start(ev Started) {
 		return
 	}
 	m.started = true
-	m.time(ev.Now)
 	seen := max(m.s.Epoch, ev.SeenEpoch)
 	if seen == math.MaxUint64 { // no epoch is above it
 		m.fenced = true

@@ -35,9 +35,9 @@ func open(t testing.TB, cfg round.Config, announced ...uint64) round.Order {
 		t.Fatal(err)
 	}
 	m := round.New(cfg, nil, nil, nil)
-	m.Step(round.Started{Now: 1})
+	m.Step(1, round.Started{})
 	for i, n := range announced {
-		m.Step(round.Join{Member: fmt.Sprintf("m%04d", i), Samples: n, Counter: 1, Digest: id(fmt.Sprint(i))})
+		m.Step(0, round.Join{Member: fmt.Sprintf("m%04d", i), Samples: n, Counter: 1, Digest: id(fmt.Sprint(i))})
 	}
 	return *m.State().Order
 }
@@ -201,8 +201,8 @@ func TestJournalOfAnotherRound(t *testing.T) {
 	}
 	old := round.Verdict{Round: 1, Attempt: 1, Member: "a", Content: id("A1"), Weight: 1, Reason: verdict.Counted}
 	m := round.New(cfg, st, []round.Member{{Path: "a"}}, []round.Verdict{old})
-	m.Step(round.Started{Now: 1})
-	m.Step(round.Update{Member: "a", Round: 2, Attempt: 2, Base: id("m1"), Content: id("A2"), Samples: 1})
+	m.Step(1, round.Started{})
+	m.Step(0, round.Update{Member: "a", Round: 2, Attempt: 2, Base: id("m1"), Content: id("A2"), Samples: 1})
 	c := m.Ready().Commit
 	if c == nil || c.Entries[0].Verdict != verdict.Counted || c.Entries[0].Conflict {
 		t.Errorf("an update of round 2 was measured by the journal of round 1: %+v", c)
@@ -213,14 +213,14 @@ func TestJournalOfAnotherRound(t *testing.T) {
 func TestReadyIsItsOwn(t *testing.T) {
 	t.Parallel()
 	m := round.New(round.Config{Members: filters(t, "+"), StartWhen: 2, Quorum: 1}, nil, nil, nil)
-	m.Step(round.Started{Now: 1})
-	m.Step(round.Join{Member: "a", Counter: 1, Digest: id("a"), Instance: inst("1")})
-	m.Step(round.Join{Member: "a", Counter: 2, Digest: id("b"), Instance: inst("2")})
+	m.Step(1, round.Started{})
+	m.Step(0, round.Join{Member: "a", Counter: 1, Digest: id("a"), Instance: inst("1")})
+	m.Step(0, round.Join{Member: "a", Counter: 2, Digest: id("b"), Instance: inst("2")})
 	kept := m.Ready().Save
 	before, _ := json.Marshal(kept)
-	m.Step(round.Join{Member: "a", Counter: 3, Digest: id("e"), Instance: inst("3")})
-	m.Step(round.Join{Member: "b", Counter: 1, Digest: id("c")})
-	m.Step(round.Command{ID: "p", Op: round.OpPauseNow})
+	m.Step(0, round.Join{Member: "a", Counter: 3, Digest: id("e"), Instance: inst("3")})
+	m.Step(0, round.Join{Member: "b", Counter: 1, Digest: id("c")})
+	m.Step(0, round.Command{ID: "p", Op: round.OpPauseNow})
 	if after, _ := json.Marshal(kept); string(after) != string(before) {
 		t.Errorf("what was given away changed from %s to %s", before, after)
 	}
@@ -229,9 +229,9 @@ func TestReadyIsItsOwn(t *testing.T) {
 func ExampleMachine() {
 	f, _ := topics.ParseMemberFilter("+/line-1")
 	m := round.New(round.Config{Members: []topics.MemberFilter{f}, StartWhen: 1}, nil, nil, nil)
-	m.Step(round.Started{Now: 1000})
-	m.Step(round.Connected{Now: 1000})
-	m.Step(round.Join{Now: 1000, Member: "berlin/line-1", Samples: 500, Counter: 1})
+	m.Step(1000, round.Started{})
+	m.Step(1000, round.Connected{})
+	m.Step(1000, round.Join{Member: "berlin/line-1", Samples: 500, Counter: 1})
 	rd := m.Ready()
 	fmt.Println("save first:", rd.Save.State.Phase, "of", hex.EncodeToString(rd.Save.State.Base[:2]))
 	for _, msg := range rd.Send {

@@ -20,15 +20,15 @@ func TestWaiting(t *testing.T) {
 	m := round.New(cfg, nil, nil, nil)
 	now := int64(1000)
 	join := func(member string) {
-		m.Step(round.Join{Member: member, Samples: 1, Counter: 1, Digest: id(member)})
+		m.Step(0, round.Join{Member: member, Samples: 1, Counter: 1, Digest: id(member)})
 		m.Ready()
 	}
 	tick := func(ms int64) {
 		now += ms
-		m.Step(round.Tick{Now: now})
+		m.Step(now, round.Tick{})
 		m.Ready()
 		if o := m.State().Order; m.State().Phase == round.Open {
-			m.Step(round.Published{Now: now, Order: o.Stamp})
+			m.Step(now, round.Published{Order: o.Stamp})
 			m.Ready()
 		}
 	}
@@ -38,8 +38,8 @@ func TestWaiting(t *testing.T) {
 			t.Errorf("%s: - want, + got:\n%s", what, diff)
 		}
 	}
-	m.Step(round.Connected{Now: now})
-	m.Step(round.Started{Now: now})
+	m.Step(now, round.Connected{})
+	m.Step(now, round.Started{})
 	m.Ready()
 	join("a")
 	want("one of three, one of them named in the configuration", &round.Wait{
@@ -53,7 +53,7 @@ func TestWaiting(t *testing.T) {
 
 	o := m.State().Order
 	deliver := func(member string) {
-		m.Step(round.Update{Member: member, Round: o.Round, Attempt: o.Attempt, Base: o.Base, Content: id(member), Samples: 1})
+		m.Step(0, round.Update{Member: member, Round: o.Round, Attempt: o.Attempt, Base: o.Base, Content: id(member), Samples: 1})
 		m.Ready()
 	}
 	deliver("a")
@@ -69,17 +69,17 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("%d names, limited to one each", n)
 	}
 
-	m.Step(round.Command{Now: now, ID: "1", Op: round.OpPause})
+	m.Step(now, round.Command{ID: "1", Op: round.OpPause})
 	m.Ready()
 	want("paused", &round.Wait{Why: round.WhyPaused, Members: []string{}, Here: 1, Want: 2, Do: round.DoResume})
-	m.Step(round.Command{Now: now, ID: "2", Op: round.OpStop, AtRound: 1})
+	m.Step(now, round.Command{ID: "2", Op: round.OpStop, AtRound: 1})
 	m.Ready()
 	want("stopped", &round.Wait{Why: round.WhyStopped, Members: []string{}, Here: 1, Want: 2, Do: round.DoMendStart})
-	m.Step(round.Command{Now: now, ID: "3", Op: round.OpResume, Pause: "1"})
+	m.Step(now, round.Command{ID: "3", Op: round.OpResume, Pause: "1"})
 	if got := fmt.Sprint(m.Ready()); !strings.Contains(got, "resume: refused, not paused") {
 		t.Errorf("a resume of what is stopped: %s", got)
 	}
-	m.Step(round.Command{Now: now, ID: "4", Op: round.OpStart, AtRound: 1})
+	m.Step(now, round.Command{ID: "4", Op: round.OpStart, AtRound: 1})
 	m.Ready()
 	want("started", &round.Wait{Why: round.WhySites, Members: []string{"b", "c", "d/line"}, Here: 1, Want: 2, Do: round.DoSites})
 }

@@ -114,13 +114,12 @@ func (w *world) boot() {
 	w.m = w.disk.machine(w.t, w.cfg)
 	w.sum, w.commit, w.up = nil, nil, false
 	w.twin.crash()
-	if !w.step(round.Started{Now: w.now, Instance: inst("x")}, crashNot) {
+	if !w.step(round.Started{Instance: inst("x")}, crashNot) {
 		return
 	}
-	w.step(round.Connected{Now: w.now}, crashNot)
+	w.step(round.Connected{}, crashNot)
 	for _, u := range w.kept {
 		if u.Round == w.m.State().Round {
-			u.Now = w.now
 			w.step(u, crashNot)
 		}
 	}
@@ -136,7 +135,7 @@ func (w *world) step(ev round.Event, crash int) bool {
 		w.up = false
 	}
 	w.twin.event(ev, w.now)
-	w.m.Step(ev)
+	w.m.Step(w.now, ev)
 	rd := w.m.Ready()
 	w.twin.ready(ev, rd, w.now)
 	if crash == crashBeforeSave {

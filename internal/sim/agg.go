@@ -218,7 +218,7 @@ func (a *agg) turn() {
 		a.beat()
 	}
 	if a.started {
-		a.step(round.Tick{Now: now})
+		a.step(round.Tick{})
 	}
 	for n := 0; n < batch && len(a.inbox) > 0 && !a.turned; n++ {
 		m := a.inbox[0]
@@ -273,7 +273,7 @@ func (a *agg) begin() {
 			a.stop()
 		}
 	}
-	a.step(round.Started{Now: now, SeenEpoch: seen, Instance: a.instance})
+	a.step(round.Started{SeenEpoch: seen, Instance: a.instance})
 	if a.up {
 		a.connected()
 	}
@@ -301,7 +301,7 @@ func (a *agg) link(up bool) {
 	if a.started {
 		a.recv.Disconnected(now)
 		a.mender.Disconnected(now)
-		a.step(round.Disconnected{Now: now})
+		a.step(round.Disconnected{})
 	}
 	a.work()
 }
@@ -315,7 +315,7 @@ func (a *agg) connected() {
 	if a.shelf != nil && a.shelved {
 		a.mender.All(a.now())
 	}
-	a.step(round.Connected{Now: a.now()})
+	a.step(round.Connected{})
 }
 
 func (a *agg) sayState() {

@@ -14,7 +14,7 @@ func hashOf(b []byte) model.Hash { return sha256.Sum256(b) }
 
 // step gives the machine one event and adds what follows to what is owed.
 func (a *agg) step(ev round.Event) {
-	a.machine.Step(ev)
+	a.machine.Step(a.now(), ev)
 	rd := a.machine.Ready()
 	a.owed.Merge(rd)
 	a.wakeTo, a.turned = rd.Wake, a.turned || rd.Turns()
@@ -177,7 +177,7 @@ func (a *agg) commit(c round.Commit) {
 		params: c.Params, reason: c.Reason, entries: c.Entries, prev: a.prev, order: a.issued[c.Stamp], at: a.w.now,
 	}
 	rec.seal()
-	a.step(round.Committed{Now: a.now(), Base: id, RecordHash: model.Hash{byte(rec.hash)}})
+	a.step(round.Committed{Base: id, RecordHash: model.Hash{byte(rec.hash)}})
 	rd := a.taken()
 	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
 		a.w.violate("commit", "a commit led to more than the next order")
@@ -281,7 +281,7 @@ func (a *agg) acceptAgain() {
 		}
 		a.staged[contentKey{v.Member, v.Content}] = &staged{content: v.Content, samples: v.Samples, bytes: b}
 		a.step(round.Update{
-			Now: a.now(), Member: v.Member, Round: v.Round, Attempt: v.Attempt, Base: a.state.Base, Content: v.Content,
+			Member: v.Member, Round: v.Round, Attempt: v.Attempt, Base: a.state.Base, Content: v.Content,
 			Samples: v.Samples, Problem: checked(b), Norm: v.Norm, Bytes: v.Bytes,
 		})
 		a.owes()

@@ -37,7 +37,7 @@ func (a *agg) receive(m message) {
 	switch b := m.body.(type) {
 	case *joinMsg:
 		a.step(round.Join{
-			Now: now, Member: path, Samples: b.samples, Schema: schema, Instance: b.instance, Disk: b.disk, Counter: b.counter, Digest: b.digest,
+			Member: path, Samples: b.samples, Schema: schema, Instance: b.instance, Disk: b.disk, Counter: b.counter, Digest: b.digest,
 		})
 	case *updateMsg:
 		a.update(path, b)
@@ -48,7 +48,7 @@ func (a *agg) receive(m message) {
 			return
 		}
 		if a.machine.Known(path) {
-			a.step(round.Heard{Now: now, Member: path})
+			a.step(round.Heard{Member: path})
 			a.mender.Need(now, path, b.Need)
 		}
 	}
@@ -78,13 +78,13 @@ func (a *agg) update(path string, b *updateMsg) {
 		return // refused with the envelope
 	}
 	ev := round.Update{
-		Now: a.now(), Member: path, Round: b.round, Attempt: b.attempt, Base: b.base,
+		Member: path, Round: b.round, Attempt: b.attempt, Base: b.base,
 		Content: b.content, Samples: b.samples, Bytes: int64(len(b.bytes)),
 	}
 	switch {
 	case b.decline != "":
 		if b.round == a.state.Round {
-			a.step(round.Decline{Now: ev.Now, Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == wire.DeclineRefused, Setting: b.decline == wire.DeclineSetting})
+			a.step(round.Decline{Member: path, Round: b.round, Attempt: b.attempt, Reason: b.decline, Refused: b.decline == wire.DeclineRefused, Setting: b.decline == wire.DeclineSetting})
 		}
 	case b.round != a.state.Round:
 		a.step(ev)
@@ -143,7 +143,7 @@ func (a *agg) part(path string, b *partMsg) {
 	}
 	if off == 0 && checked(b.Data) != verdict.None {
 		a.drop(k)
-		ev := up.complete(a.now())
+		ev := up.complete()
 		ev.Problem = verdict.NotFinite
 		a.step(ev)
 		return
@@ -151,15 +151,15 @@ func (a *agg) part(path string, b *partMsg) {
 	copy(up.stage[off:], b.Data)
 }
 
-func (up *agUpload) complete(now ms) round.Update {
+func (up *agUpload) complete() round.Update {
 	ev := up.ev
-	ev.Now, ev.Offer = now, false
+	ev.Offer = false
 	return ev
 }
 
 func (a *agg) uploading(up *agUpload, on bool) {
 	up.told = a.state.Attempt
-	a.step(round.Uploading{Now: a.now(), Member: up.ev.Member, On: on})
+	a.step(round.Uploading{Member: up.ev.Member, On: on})
 }
 
 // drop ends an upload, however far it came.
@@ -226,7 +226,7 @@ func (a *agg) take(k transfer.Key) {
 	}
 	delete(a.uploads, k)
 	s := &staged{content: up.offer.content, samples: up.offer.samples, bytes: up.stage}
-	ev := up.complete(a.now())
+	ev := up.complete()
 	if hashOf(s.bytes) != s.content {
 		a.w.violate("I7", "the parts of %s are another content than its offer names", k.Member)
 		ev.Problem = verdict.Malformed

@@ -126,7 +126,7 @@ func (a *agg) published(p *publication, ok bool) {
 	a.flying, a.landed = false, ok
 	if ok {
 		a.w.check.landed(a, p.order)
-		a.step(round.Published{Now: a.now(), Order: p.order.Stamp})
+		a.step(round.Published{Order: p.order.Stamp})
 	}
 	a.work()
 }

@@ -56,7 +56,7 @@ func run(p Plan, bugs Bugs, keep bool) Outcome {
 		w.now = e.at
 		e.do()
 	}
-	out := Outcome{Hash: w.trace.hash, Lines: w.trace.lines, Now: w.now, Failure: w.fail}
+	out := Outcome{Hash: w.trace.hash, Lines: w.trace.lines, Failure: w.fail}
 	for _, r := range w.active().disk.records {
 		if r.round > 0 {
 			out.Attempts++
@@ -136,7 +136,7 @@ func (w *World) command(a *agg, op round.Op) {
 	}
 	w.commands++
 	a.p.enter(func() {
-		a.step(round.Command{Now: a.now(), ID: fmt.Sprintf("c%d", w.commands), Op: op, AtRound: a.state.Round, Pause: a.state.Pause})
+		a.step(round.Command{ID: fmt.Sprintf("c%d", w.commands), Op: op, AtRound: a.state.Round, Pause: a.state.Pause})
 		a.work()
 	})
 }
