@@ -28,6 +28,7 @@ var layers = map[string]layer{
 	"internal/round":    {imports: []string{"topics", "model", "wire", "internal/verdict"}, pure: true},
 	"internal/member":   {imports: []string{"model", "wire", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
+	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
@@ -52,7 +53,7 @@ var layers = map[string]layer{
 	"internal/hostile": {imports: []string{"topics", "model", "wire"}}, // attacks on the built program
 
 	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
-	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
+	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/owner", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},
 	"internal/federation": {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/crashtest":  {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},
 	"internal/virtual":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "record", "internal/..."}},

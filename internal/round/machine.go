@@ -282,3 +282,6 @@ func (m *Machine) tell(f Fact) {
 	f.Round, f.Attempt = m.s.Round, m.s.Attempt
 	m.send(SendEvent{Fact: f})
 }
+
+// Quorum is how few accepted updates a commit needs.
+func (m *Machine) Quorum() int { return m.cfg.Quorum }

@@ -26,7 +26,7 @@ func (r Ready) Empty() bool {
 // Merge adds what is owed after r, so that both are done at once: one
 // transaction, one fold, and so on.
 func (r *Ready) Merge(next Ready) {
-	r.Save.merge(next.Save)
+	r.Save.Merge(next.Save)
 	if next.Restart { // whatever was to be folded belonged to the sum before
 		r.Restart, r.Fold = true, nil
 	}
@@ -59,7 +59,8 @@ func (s Save) Empty() bool {
 	return s.State == nil && len(s.Members) == 0 && !s.DropJournal && len(s.Verdicts) == 0 && len(s.Records) == 0
 }
 
-func (s *Save) merge(next Save) {
+// Merge adds what is to be saved after s, in the same transaction.
+func (s *Save) Merge(next Save) {
 	if next.State != nil {
 		s.State = next.State
 	}

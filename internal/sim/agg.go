@@ -4,15 +4,14 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// agg is an aggregator of one task: the round machine, the receiver and the
-// mender with their driver, in package aggregator's order of effects.
+// agg is an aggregator of one task: the owner's machine with its disk and its link.
 type agg struct {
 	w     *World
 	n     int // its number
@@ -25,69 +24,29 @@ type agg struct {
 	// of the process
 	p        *process
 	instance wire.Nonce
-	machine  *round.Machine
-	state    *round.State // as last saved
-	base     []byte
-	recv     *transfer.Receiver
-	recvAt   ms
-	mender   *transfer.Mender
-	mendAt   ms
+	m        *owner.Machine
+	t        *owner.Task
+	answers  []owner.Event // of what was done, for the task
 	inbox    []message
 	busy     bool // a turn is on its way
+	said     *stateMsg
 
-	started bool
-	up      bool
-	startBy ms
-	echoBy  ms
-	beatAt  ms
-	own     *stateMsg
-
-	seen     *orderMsg // highest own order found at start
-	fencedBy uint64
-
-	owed    round.Ready
-	turned  bool
-	wakeTo  ms
-	staged  map[contentKey]*staged
-	offers  map[contentKey]*agUpload
-	uploads map[transfer.Key]*agUpload
-	again   []round.Verdict
-	folded  map[string]*staged
-	sum     map[string]share
-	prev    uint64
-	issued  map[wire.Stamp][32]byte // hashes of the open round's orders
-	settled map[string]ms
-
-	retained [3]retained // model, head, order
-	orderOf  wire.Stamp
-	modelOf  version
-	shelf    *shelf
-	shelved  bool
-	held     *publication
-	found    found
-	pub      publisher
-	pubs     int
-	flying   bool
-	landed   bool // the current order has its PUBACK
-	triedAt  ms
-	headDue  bool
+	state  *round.State // as last saved
+	base   []byte
+	bodies map[owner.Key]*body
+	sum    map[string]share
+	prev   uint64
+	issued map[wire.Stamp]*orderMsg // the orders of the open round
+	closed *closed                  // a round whose record is to be saved
+	own    [3]message               // what should be retained: model, head, order
+	shelf  shelf
 }
 
-type version struct {
-	content model.Hash
-	number  uint64
-}
-
-type contentKey struct {
-	member  string
-	content model.Hash
-}
-
-// staged is one update at hand.
-type staged struct {
-	content model.Hash
-	samples uint64
-	bytes   []byte
+// body is what is at hand of an update.
+type body struct {
+	bytes []byte
+	stage []byte // of one that comes in parts, nil: it has no place
+	offer *updateMsg
 }
 
 // share is what a member has in the sum: the bytes that were added, and how
@@ -98,7 +57,24 @@ type share struct {
 	times   int
 }
 
-const task = "t"
+// closed is a commit with its record and its model.
+type closed struct {
+	round.Commit
+	record *record
+	next   []byte
+}
+
+// shelf is one version of a model that goes out in parts.
+type shelf struct {
+	version uint64
+	blob    wire.Blob
+	bytes   []byte
+}
+
+const (
+	task  = "t"
+	slots = 2
+)
 
 var allMembers = func() topics.MemberFilter {
 	f, err := topics.ParseMemberFilter("+/+")
@@ -116,6 +92,8 @@ func (a *agg) node() int { return len(a.w.sites) + a.n }
 
 func (a *agg) now() ms { return epoch + a.w.now }
 
+func (a *agg) started() bool { return a.m != nil && a.m.Started() }
+
 // start begins a life of the aggregator.
 func (a *agg) start() {
 	if a.over || a.p != nil && !a.p.dead {
@@ -124,16 +102,12 @@ func (a *agg) start() {
 	a.lives++
 	w := a.w
 	w.note(noteStart, a.node(), a.lives, 0, 0)
-	fresh := agg{w: w, n: a.n, rng: a.rng, disk: a.disk, lives: a.lives}
-	*a = fresh
+	*a = agg{
+		w: w, n: a.n, rng: a.rng, disk: a.disk, lives: a.lives,
+		bodies: map[owner.Key]*body{}, sum: map[string]share{}, issued: map[wire.Stamp]*orderMsg{},
+	}
 	a.p = &process{w: w, node: a.node(), wake: a.turn, died: a.died}
 	binary.BigEndian.PutUint64(a.instance[:], a.rng.Uint64()|1)
-	a.staged, a.offers = map[contentKey]*staged{}, map[contentKey]*agUpload{}
-	a.uploads, a.folded, a.sum = map[transfer.Key]*agUpload{}, map[string]*staged{}, map[string]share{}
-	a.issued, a.settled = map[wire.Stamp][32]byte{}, map[string]ms{}
-	a.recv = transfer.NewReceiver(transfer.ReceiverConfig{Uploads: w.plan.Uploads})
-	a.mender = transfer.NewMender()
-	a.pub.a = a
 	a.p.enter(func() {
 		a.load()
 		if w.fail == nil {
@@ -158,18 +132,42 @@ func (a *agg) load() {
 	last := d.records[len(d.records)-1]
 	a.prev = last.hash
 	a.setHead(last)
-	cfg := a.w.plan.round(first, a.rng)
-	a.machine = round.New(cfg, d.state, d.members, d.journal)
-	a.state = a.machine.State()
-	if a.w.plan.Keep {
-		a.remember()
+	is := first
+	if d.state != nil {
+		is = d.state.Base
 	}
-	b, err := d.blobs.get(a.state.Base)
+	b, err := d.blobs.get(is)
 	if err != nil {
-		a.w.violate("I6", "aggregator %d: base %x is not on the disk", a.n, a.state.Base[:4])
+		a.w.violate("I6", "aggregator %d: base %x is not on the disk", a.n, is[:4])
 		return
 	}
 	a.base = b
+	a.m = owner.New(owner.Config{
+		Instance: a.instance, Uploads: a.w.plan.Uploads, Rand: a.random, Heeds: true,
+		Tasks: []owner.TaskConfig{{
+			Name: task, Round: a.w.plan.round(first, a.rng), State: d.state, Members: d.members, Journal: d.journal,
+			Model: a.model(b), Slots: slots, Kept: a.w.plan.Keep,
+		}},
+	})
+	a.t = a.m.Task(task)
+	if a.state = d.state; a.state == nil {
+		a.state = &round.State{Round: 1, Base: first}
+	}
+}
+
+func (a *agg) random(p []byte) {
+	for i := range p {
+		p[i] = byte(a.rng.Uint32())
+	}
+}
+
+// model is a version as the machine knows it.
+func (a *agg) model(b []byte) owner.Model {
+	m := owner.Model{Content: hashOf(b)}
+	if size := a.w.plan.partSize(a.lives); len(b) > size {
+		m.Blob = cut(b, size/2)
+	}
+	return m
 }
 
 // died tidies up after a process.
@@ -207,20 +205,11 @@ func (a *agg) got(m message) {
 const batch = 64
 
 // turn is one round of the driver's loop: what is due by the clock, what has
-// arrived, and what the machines owe.
+// arrived, and what the machine owes.
 func (a *agg) turn() {
-	now := a.now()
 	a.busy = false
-	if a.startBy > 0 && now >= a.startBy {
-		a.begin()
-	}
-	if a.beatAt > 0 && now >= a.beatAt {
-		a.beat()
-	}
-	if a.started {
-		a.step(round.Tick{})
-	}
-	for n := 0; n < batch && len(a.inbox) > 0 && !a.turned; n++ {
+	a.m.Step(a.now(), owner.Tick{})
+	for n := 0; n < batch && len(a.inbox) > 0 && !a.m.Turned(); n++ {
 		m := a.inbox[0]
 		a.inbox = a.inbox[1:]
 		a.receive(m)
@@ -232,120 +221,39 @@ func (a *agg) turn() {
 	}
 }
 
-// work does what the machines owe, and asks to be woken.
+// work does what the machine owes, and asks to be woken.
 func (a *agg) work() {
-	if a.started && a.w.fail == nil {
-		a.machines()
-		a.receiveParts()
-		a.machines()
-		a.mend()
-		if a.up {
-			a.listen()
+	for a.w.fail == nil {
+		rd := a.m.Ready()
+		if rd.Empty() {
+			if rd.Wake > 0 {
+				a.p.wakeBy(max(rd.Wake-epoch, a.w.now+1))
+			}
+			return
 		}
-	}
-	for _, at := range [...]ms{a.startBy, a.beatAt, a.echoBy, a.wakeTo, a.recvAt, a.mendAt, a.retryAt(), a.repairAt()} {
-		if at > 0 {
-			a.p.wakeBy(max(at-epoch, a.w.now+1))
+		a.do(rd)
+		for _, ev := range a.answers {
+			a.t.Step(a.now(), ev)
 		}
+		a.answers = nil
 	}
 }
 
-func (a *agg) machines() {
-	a.owes()
-	a.acceptAgain()
-}
+func (a *agg) answer(ev owner.Event) { a.answers = append(a.answers, ev) }
 
-// begin gives the machine its first event, once.
-func (a *agg) begin() {
-	if a.started {
-		return
-	}
-	a.startBy, a.started = 0, true
-	now := a.now()
-	if a.up {
-		a.recv.Connected(now)
-	}
-	seen := uint64(0)
-	if s := a.seen; s != nil {
-		seen = s.Epoch
-		if s.Round > a.state.Round || s.Round == a.state.Round && s.Base != a.state.Base {
-			a.w.check.behind(a, s)
-			a.stop()
-		}
-	}
-	a.step(round.Started{SeenEpoch: seen, Instance: a.instance})
-	if a.up {
-		a.connected()
-	}
-}
-
-// link follows the connection: the first time it is up, the own presence must
-// come back before the machine starts.
-func (a *agg) link(up bool) {
-	now := a.now()
-	a.w.check.linked(a, up)
-	if up {
-		a.up = true
-		a.sayState()
-		a.beatAt = now + a.w.between(24_000, 36_000)
-		if !a.started {
-			a.startBy = now + 3_000
-		} else {
-			a.recv.Connected(now)
-			a.connected()
-		}
-		a.work()
-		return
-	}
-	a.up, a.startBy = false, 0
-	if a.started {
-		a.recv.Disconnected(now)
-		a.mender.Disconnected(now)
-		a.step(round.Disconnected{})
-	}
+// step tells the task something, and does what follows.
+func (a *agg) step(ev owner.Event) {
+	a.t.Step(a.now(), ev)
 	a.work()
 }
 
-func (a *agg) connected() {
-	a.landed, a.headDue = false, a.retained[ownHead].body != nil
-	for i := range a.retained {
-		a.retained[i].copy.Unasked()
+// link follows the connection.
+func (a *agg) link(up bool) {
+	a.w.check.linked(a, up)
+	if up {
+		a.m.Step(a.now(), owner.LinkUp{})
+	} else {
+		a.m.Step(a.now(), owner.LinkDown{})
 	}
-	a.mender.Connected(a.now())
-	if a.shelf != nil && a.shelved {
-		a.mender.All(a.now())
-	}
-	a.step(round.Connected{})
-}
-
-func (a *agg) sayState() {
-	a.own = &stateMsg{by: a.n}
-	a.echoBy = a.now() + 5_000
-	a.conn.post(message{topic: topic{kind: onState}, body: a.own, retained: true})
-}
-
-func (a *agg) beat() {
-	if a.up {
-		a.sayState()
-		for i := range a.retained {
-			if r := &a.retained[i]; r.body != nil && a.started && !a.flying && !a.w.bugs.TopicsUnwatched {
-				r.copy.Asked(a.now())
-				a.conn.resubscribe(r.topic)
-			}
-		}
-	}
-	a.beatAt = a.now() + a.w.between(24_000, 36_000)
-}
-
-// listen asks for all subscriptions again when the own presence does not come
-// back.
-func (a *agg) listen() {
-	if a.echoBy == 0 || a.now() < a.echoBy {
-		return
-	}
-	for _, t := range a.conn.fixed() {
-		a.conn.resubscribe(t)
-	}
-	a.conn.deaf = 0
-	a.echoBy = a.now() + 10_000
+	a.work()
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -12,94 +13,87 @@ import (
 
 func hashOf(b []byte) model.Hash { return sha256.Sum256(b) }
 
-// step gives the machine one event and adds what follows to what is owed.
-func (a *agg) step(ev round.Event) {
-	a.machine.Step(a.now(), ev)
-	rd := a.machine.Ready()
-	a.owed.Merge(rd)
-	a.wakeTo, a.turned = rd.Wake, a.turned || rd.Turns()
-}
-
-func (a *agg) taken() round.Ready {
-	rd := a.owed
-	a.owed, a.turned = round.Ready{}, false
-	return rd
-}
-
-// owes does what the machine owes, in the order it owes it.
-func (a *agg) owes() {
-	if a.fencedBy > 0 {
+// do does what is owed, in the order it is owed.
+func (a *agg) do(rd owner.Ready) {
+	if rd.Stop != nil {
+		if rd.Stop.Fenced == 0 {
+			a.w.check.behind(a, rd.Stop.Seen)
+		}
 		a.stop()
 	}
-	for a.w.fail == nil {
-		rd := a.taken()
-		if rd.Empty() {
-			break
-		}
-		a.do(rd)
-	}
-	clear(a.staged)
-	clear(a.offers)
-	a.tend()
-}
-
-func (a *agg) do(rd round.Ready) {
-	if len(rd.Save.Records) > 0 {
-		for _, m := range rd.Send {
-			if o, ok := m.(round.SendOrder); ok {
-				a.prepare(o.Order)
-			}
-		}
-	}
-	if a.w.bugs.SendFirst {
+	first := a.w.bugs.SendFirst || a.w.bugs.PublishFirst && rd.Save.Committed
+	if first {
+		a.takeOver(rd.Save)
 		a.send(rd.Send)
 	}
-	a.save(rd.Save)
+	a.save(rd)
+	if !first {
+		a.takeOver(rd.Save)
+	}
 	a.fold(rd)
-	if !a.w.bugs.SendFirst {
+	if rd.Save.Committed {
+		a.retire(a.closed.Commit)
+		a.closed = nil
+	}
+	a.stage(rd)
+	if !first {
 		a.send(rd.Send)
+	}
+	if rd.Check != nil {
+		a.check(*rd.Check)
 	}
 	if rd.Commit != nil {
 		a.commit(*rd.Commit)
 	}
 }
 
-// save is one transaction, with the records of abandoned attempts in it.
-func (a *agg) save(s round.Save) {
-	if s.Empty() {
+// save is one transaction, with the records of attempts that have ended in it.
+func (a *agg) save(rd owner.Ready) {
+	s := rd.Save
+	if s.Empty() && !s.Committed {
 		return
 	}
-	prev := a.prev
-	var recs []*record
-	for _, r := range s.Records {
-		rec := &record{
-			epoch: r.Epoch, round: r.Round, attempt: r.Attempt, work: r.Work, base: r.Base, params: r.Params,
-			reason: r.Reason, entries: r.Entries, prev: prev, order: a.issued[r.Stamp], at: a.w.now,
-		}
-		rec.seal()
-		prev = rec.hash
-		if !a.w.bugs.AbandonUnrecorded {
-			recs = append(recs, rec)
+	if len(s.Records) > 0 {
+		for _, o := range rd.Orders {
+			a.order(o)
 		}
 	}
-	if len(recs) == 0 {
-		prev = a.prev
+	var recs []*record
+	for _, r := range s.Records {
+		if !a.w.bugs.AbandonUnrecorded {
+			recs = append(recs, a.record(record{
+				epoch: r.Epoch, round: r.Round, attempt: r.Attempt, work: r.Work, base: r.Base, params: r.Params, reason: r.Reason, entries: r.Entries,
+			}))
+		}
+	}
+	if s.Committed {
+		recs = append(recs, a.closed.record)
+		a.prev = a.closed.record.hash
 	}
 	a.disk.tx(a.p, func() {
 		a.disk.records = append(a.disk.records, recs...)
-		a.saveState(s)
+		a.saveState(s.Save)
 		for _, r := range recs {
 			a.w.check.recorded(a, r)
 		}
 	})
-	a.prev = prev
 	for _, r := range recs {
 		a.setHead(r)
-		a.headDue = true
 	}
 	if s.State != nil {
 		a.state = s.State
 	}
+}
+
+// record is the next record.
+func (a *agg) record(r record) *record {
+	r.prev, r.at = a.prev, a.w.now
+	if o := a.issued[wire.Stamp{Epoch: r.epoch, Round: r.round, Attempt: r.attempt}]; o != nil {
+		r.order = o.hash
+	}
+	r.seal()
+	a.prev = r.hash
+	return &r
 }
 
 // saveState writes state, members and journal within a transaction.
@@ -122,101 +116,97 @@ func (a *agg) saveState(s round.Save) {
 	a.w.note(noteSave, a.node(), uint64(len(s.Verdicts)), uint64(len(s.Records)), uint64(len(d.journal)))
 }
 
-// fold adds what was accepted to the sum of the open round.
-func (a *agg) fold(rd round.Ready) {
-	if rd.Restart {
-		clear(a.folded)
+// takeOver goes on from the model of a round that is recorded.
+func (a *agg) takeOver(s owner.Save) {
+	if s.Committed {
+		a.base = a.closed.next
 		clear(a.sum)
-		a.dropAll()
+		clear(a.issued)
 	}
-	for _, acc := range rd.Fold {
-		s := a.staged[contentKey{acc.Member, acc.Content}]
-		if s == nil {
-			a.w.violate("fold", "round %d: accepted %x of %s is not at hand", a.state.Round, acc.Content[:4], acc.Member)
+}
+
+// fold lets go of what is not wanted, and adds what was accepted to the sum of the
+// open round.
+func (a *agg) fold(rd owner.Ready) {
+	for _, k := range rd.Drop {
+		if b := a.bodies[k]; b != nil && b.stage != nil {
+			a.w.check.withdrawn(a, k.Member)
+		}
+		delete(a.bodies, k)
+	}
+	for _, k := range rd.Release {
+		a.bodies[k].stage = nil
+	}
+	if rd.Restart {
+		clear(a.sum)
+	}
+	for _, f := range rd.Fold {
+		b := a.bodies[f.Key]
+		if b == nil {
+			a.w.violate("fold", "round %d: accepted %x of %s is not at hand", a.state.Round, f.Content[:4], f.Member)
 			return
 		}
-		if a.w.plan.Keep && len(s.bytes) > 8 {
-			a.disk.blobs.put(a.p, s.content, s.bytes, false)
+		if a.w.plan.Keep && len(b.bytes) > 8 {
+			a.disk.blobs.put(a.p, f.Content, b.bytes, false)
 		}
-		was := a.sum[acc.Member]
-		a.sum[acc.Member] = share{content: hashOf(s.bytes), weight: was.weight + acc.Weight, times: was.times + 1}
-		a.folded[acc.Member] = s
-		a.drop(key(acc.Member))
+		was := a.sum[f.Member]
+		a.sum[f.Member] = share{content: hashOf(b.bytes), weight: was.weight + f.Weight, times: was.times + 1}
 		a.p.effect()
 	}
 }
 
-// send passes on the machine's messages.
-func (a *agg) send(msgs []round.Message) {
-	newest := round.NewestOrder(msgs)
-	for i, m := range msgs {
-		switch m := m.(type) {
-		case round.SendOrder:
-			if i >= newest {
-				a.publish(m.Order)
-			}
-		case round.SendReply:
-			a.reply(m.Member, m.Reply)
-		case round.SendAdmit:
-			a.admit(m)
-		case round.SendSettled:
-			a.sendSettled(m)
-		case round.SendEvent:
+// stage makes places for updates in parts, and puts the parts there.
+func (a *agg) stage(rd owner.Ready) {
+	for _, k := range rd.Stage {
+		b := a.bodies[k]
+		b.stage = make([]byte, b.offer.blob.Length)
+	}
+	for _, w := range rd.Write {
+		done := owner.Written{Key: w.Key}
+		if w.Off == 0 && checked(w.Data) != verdict.None {
+			done.Problem = verdict.NotFinite
+		} else {
+			copy(a.bodies[w.Key].stage[w.Off:], w.Data)
 		}
+		a.answer(done)
 	}
 }
 
-// commit closes a round: the model durable, then one transaction with the
-// machine's next order, then everything is published.
+// check looks at the whole of an update.
+func (a *agg) check(c owner.Check) {
+	ev := owner.Checked{Key: c.Key}
+	if c.Kept != nil {
+		b, err := a.disk.blobs.get(c.Content)
+		if a.w.bugs.KeptUnchecked {
+			b, err = a.disk.blobs[c.Content].b, nil
+		}
+		ev.Void, ev.Problem, ev.Norm = err != nil, checked(b), c.Kept.Norm
+		a.bodies[c.Key] = &body{bytes: b}
+		a.answer(ev)
+		return
+	}
+	b := a.bodies[c.Key]
+	a.w.check.withdrawn(a, c.Member)
+	if b.bytes = b.stage; hashOf(b.bytes) != c.Content {
+		a.w.violate("I7", "the parts of %s are another content than its offer names", c.Member)
+	}
+	ev.Problem = checked(b.bytes)
+	a.answer(ev)
+}
+
+// commit closes a round: the model is made durable, and its record is ready.
 func (a *agg) commit(c round.Commit) {
 	next := a.finish(c)
 	id := hashOf(next)
 	a.disk.blobs.put(a.p, id, next, !a.w.bugs.ModelUnsynced)
-	rec := &record{
+	prev := a.prev
+	rec := a.record(record{
 		epoch: c.Epoch, round: c.Round, attempt: c.Attempt, committed: true, work: c.Work, base: c.Base, model: id,
-		params: c.Params, reason: c.Reason, entries: c.Entries, prev: a.prev, order: a.issued[c.Stamp], at: a.w.now,
-	}
-	rec.seal()
-	a.step(round.Committed{Base: id, RecordHash: model.Hash{byte(rec.hash)}})
-	rd := a.taken()
-	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
-		a.w.violate("commit", "a commit led to more than the next order")
-		return
-	}
-	finish := func() {
-		a.prev = rec.hash
-		if id != c.Base {
-			a.shelf = nil
-			a.base = next
-		}
-		clear(a.folded)
-		clear(a.sum)
-		a.dropAll()
-		clear(a.issued)
-		a.setHead(rec)
-		a.headDue = true
-	}
-	if a.w.bugs.PublishFirst {
-		was := a.state
-		finish()
-		a.state = rd.Save.State
-		a.send(rd.Send)
-		a.state = was
-	}
-	a.disk.tx(a.p, func() {
-		a.disk.records = append(a.disk.records, rec)
-		a.saveState(rd.Save)
-		a.w.check.recorded(a, rec)
+		params: c.Params, reason: c.Reason, entries: c.Entries,
 	})
-	if !a.w.bugs.PublishFirst {
-		finish()
-	}
-	a.state = rd.Save.State
-	a.fold(rd)
-	a.retire(c)
-	if !a.w.bugs.PublishFirst {
-		a.send(rd.Send)
-	}
+	a.prev = prev // until it is saved
+	a.closed = &closed{Commit: c, record: rec, next: next}
+	a.answer(owner.Committed{Model: a.model(next), Record: model.Hash{byte(rec.hash)}})
 }
 
 // finish computes the model after the round.
@@ -250,74 +240,4 @@ func (a *agg) retire(c round.Commit) {
 		delete(a.disk.blobs, c.Base)
 	}
 	a.p.effect()
-}
-
-// remember notes whose updates of the open round were kept.
-func (a *agg) remember() {
-	for _, v := range a.disk.journal {
-		if v.Round != a.state.Round || v.Attempt < a.state.ValidFrom {
-			continue
-		}
-		if v.Reason == verdict.Counted || v.Reason == verdict.Lost {
-			a.again = slices.DeleteFunc(a.again, func(o round.Verdict) bool { return o.Member == v.Member })
-		}
-		if v.Reason == verdict.Counted {
-			a.again = append(a.again, v)
-		}
-	}
-}
-
-// acceptAgain offers the machine what was kept before a restart.
-func (a *agg) acceptAgain() {
-	for len(a.again) > 0 && a.w.fail == nil {
-		v := a.again[0]
-		a.again = a.again[1:]
-		b, err := a.disk.blobs.get(v.Content)
-		if a.w.bugs.KeptUnchecked {
-			b, err = a.disk.blobs[v.Content].b, nil
-		}
-		if err != nil {
-			continue
-		}
-		a.staged[contentKey{v.Member, v.Content}] = &staged{content: v.Content, samples: v.Samples, bytes: b}
-		a.step(round.Update{
-			Member: v.Member, Round: v.Round, Attempt: v.Attempt, Base: a.state.Base, Content: v.Content,
-			Samples: v.Samples, Problem: checked(b), Norm: v.Norm, Bytes: v.Bytes,
-		})
-		a.owes()
-	}
-}
-
-// reply posts one answer.
-func (a *agg) reply(path string, r wire.Reply) {
-	a.w.check.replied(a, path, r)
-	a.conn.post(message{topic: topic{kind: onReply, a: int32(a.w.index[path])}, body: &replyMsg{epoch: a.state.Epoch, reply: r}}) // #nosec G115 -- few sites
-}
-
-// sendSettled answers from the records on disk, one a member and second.
-func (a *agg) sendSettled(m round.SendSettled) {
-	if last, ok := a.settled[m.Member]; ok && a.now()-last < 1000 || a.w.bugs.SettledSilent {
-		return
-	}
-	a.settled[m.Member] = a.now()
-	v := verdict.StaleRound
-	for i := len(a.disk.records) - 1; i >= 0; i-- { // the committed one has the last word
-		r := a.disk.records[i]
-		if r.round < m.Round {
-			break
-		}
-		if r.round != m.Round {
-			continue
-		}
-		found := false
-		for _, e := range r.entries {
-			if e.Member == m.Member && e.Content == m.Content && !e.Content.IsZero() {
-				v, found = e.Verdict, true
-			}
-		}
-		if found {
-			break
-		}
-	}
-	a.reply(m.Member, settledAs(m.Round, m.Content, v))
 }

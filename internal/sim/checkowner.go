@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -40,14 +39,14 @@ func (c *checker) landed(a *agg, o round.Order) {
 }
 
 // granted holds what is outstanding against the budget.
-func (c *checker) grants(a *agg, g transfer.Grant) {
+func (c *checker) grants(a *agg, path string, g wire.Grant) {
 	l := c.lines[a.n]
-	of := l.grants[g.Key.Member]
+	of := l.grants[path]
 	if of == nil {
 		of = map[uint32]ms{}
-		l.grants[g.Key.Member] = of
+		l.grants[path] = of
 	}
-	for _, r := range g.Reply.Ranges {
+	for _, r := range g.Ranges {
 		for i := range r.N {
 			of[r.First+i] = c.w.now
 		}
@@ -70,7 +69,7 @@ func (c *checker) arrived(a *agg, path string, i uint32) { delete(c.lines[a.n].g
 func (c *checker) withdrawn(a *agg, path string)         { delete(c.lines[a.n].grants, path) }
 
 // behind: an aggregator finds an order on the broker that its disk cannot know.
-func (c *checker) behind(a *agg, o *orderMsg) {
+func (c *checker) behind(a *agg, o wire.Stamp) {
 	if len(c.lines) > 1 {
 		c.inconclusive = true
 		return

@@ -86,7 +86,7 @@ func (w *World) partition(c *client, lasts ms) {
 // off for a while and does not know.
 func (w *World) takeover(f Fault) {
 	a := w.active()
-	if a.p == nil || a.p.dead || !a.started || a.conn == nil || a.disk.state == nil || len(w.aggs) > 1 {
+	if a.p == nil || a.p.dead || !a.started() || a.conn == nil || a.disk.state == nil || len(w.aggs) > 1 {
 		return
 	}
 	w.partition(a.conn, f.For)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 )
 
@@ -119,7 +120,7 @@ func (w *World) watch() {
 		w.violate("liveness", "%s, %d ms after the last fault", why, w.now-w.plan.QuietAt)
 		return
 	}
-	if st := a.disk.state; st != nil && !a.p.dead && a.started && !st.Finished {
+	if st := a.disk.state; st != nil && !a.p.dead && a.started() && !st.Finished {
 		switch {
 		case st.Stopped:
 			w.command(a, round.OpStart)
@@ -131,13 +132,12 @@ func (w *World) watch() {
 }
 
 func (w *World) command(a *agg, op round.Op) {
-	if a.p == nil || a.p.dead || !a.started {
+	if a.p == nil || a.p.dead || !a.started() {
 		return
 	}
 	w.commands++
 	a.p.enter(func() {
-		a.step(round.Command{ID: fmt.Sprintf("c%d", w.commands), Op: op, AtRound: a.state.Round, Pause: a.state.Pause})
-		a.work()
+		a.step(owner.Said{Event: round.Command{ID: fmt.Sprintf("c%d", w.commands), Op: op, AtRound: a.state.Round, Pause: a.state.Pause}})
 	})
 }
 
@@ -151,7 +151,7 @@ func (w *World) unfinished(a *agg) string {
 		return "the aggregator is down"
 	case !st.Finished:
 		return fmt.Sprintf("round %d, attempt %d is %s", st.Round, st.Attempt, st.Phase)
-	case !a.landed:
+	case !a.t.Published():
 		return "the last order has no PUBACK"
 	}
 	for _, s := range w.sites {
@@ -167,8 +167,8 @@ func (w *World) unfinished(a *agg) string {
 			return fmt.Sprintf("site %d is still subscribed to %d parts", s.i, len(s.conn.parts))
 		}
 	}
-	for i := range a.retained {
-		r := &a.retained[i]
+	for i := range a.own {
+		r := &a.own[i]
 		if w.broker.retained[r.topic].body != r.body {
 			return fmt.Sprintf("the broker does not hold what the disk says on topic %d", r.topic.kind)
 		}

@@ -1,0 +1,60 @@
+package owner
+
+import (
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// refuse answers at most one message a second whose sender is not proven: an answer
+// amplifies (security, section 2). All are counted.
+func (t *Task) refuse(member string, r wire.RefusalReply) {
+	why, _ := verdict.Parse(r.Reason)
+	t.say(Count{Member: member, Reason: why, Detail: r.Detail})
+	if t.mayAnswer() {
+		t.reply(member, r)
+	}
+}
+
+// asked answers a doctor, as rarely.
+func (t *Task) asked(member string) {
+	if t.mayAnswer() {
+		t.say(AnswerDoctor{member})
+	}
+}
+
+func (t *Task) mayAnswer() bool {
+	if t.m.now-t.answered < answerEvery {
+		return false
+	}
+	t.answered = t.m.now
+	return true
+}
+
+// settleOld has a member told what became of an update of an older round, once a
+// second.
+func (t *Task) settleOld(m round.SendSettled) {
+	if last, ok := t.settled[m.Member]; ok && t.m.now-last < answerEvery {
+		return
+	}
+	t.settled[m.Member] = t.m.now
+	t.say(Settle(m))
+}
+
+// need publishes again the parts of the model that a member could not get.
+func (t *Task) need(ev Need) {
+	if !t.round.Known(ev.Member) {
+		t.refuse(ev.Member, wire.RefusalReply{Reason: verdict.UnknownMember.String()})
+		return
+	}
+	t.feed(round.Heard{Member: ev.Member})
+	t.pub.mender.Need(t.m.now, ev.Member, ev.Need)
+}
+
+// ask has the broker show what it holds of the own messages, unless they are on their
+// way.
+func (t *Task) ask() {
+	if t.begun && t.pub.ask(t.m.now) {
+		t.say(Ask{})
+	}
+}

@@ -1,0 +1,257 @@
+package owner
+
+import (
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/transfer"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// publication is what one order needs on the broker: the model first, or its manifest
+// when the parts are there, then the record's head, then the order itself, the commit
+// point for sites. Of two orders the newer one alone is published to its end.
+type publication struct {
+	has    [owns]bool // there is such a message
+	copies [owns]transfer.Copy
+	order  round.Order
+	of     version // whose model is among the messages
+	make   bool    // their bytes are to be made
+	slots  int
+
+	under  bool // it is under way, or waits for parts
+	next   Own  // message to go
+	flying bool // one is on its way
+	again  bool // and belongs to an older publication
+	done   bool // all of it has its PUBACK
+	tried  int64
+	head   bool // the head is to be published by itself
+
+	parts   wire.Blob // of the model; none: it is inline
+	slot    uint32
+	shelved bool // all of them were on the broker once
+	refill  bool // they are to be published once more, when the order is out
+	mender  *transfer.Mender
+	mendAt  int64
+	found   ManifestShown // on the broker when the process began
+
+	stale    []transfer.PartFilter // topics of an earlier layout, to be cleared
+	clearing bool                  // one is being cleared
+	stuck    bool                  // that failed: it waits for the next connect
+}
+
+// version names a published model: the same content is another version after a round
+// that changed nothing.
+type version struct {
+	content model.Hash
+	number  uint64
+}
+
+func newPublication(slots int, stale []transfer.PartFilter) publication {
+	return publication{has: [owns]bool{OwnHead: true}, slots: slots, mender: transfer.NewMender(), stale: stale}
+}
+
+// publish puts an order on the broker. The same order is the same bytes again.
+func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
+	if of := (version{o.Base, o.Version}); p.of != of || !p.has[OwnModel] {
+		p.of, p.has[OwnModel] = of, true
+		p.copies[OwnModel].Replace()
+		p.hold(o, m, up, now)
+		p.make = true
+	}
+	if p.order.Stamp != o.Stamp || !p.has[OwnOrder] {
+		p.order, p.has[OwnOrder] = o, true
+		p.copies[OwnOrder].Replace()
+		p.make = true
+	}
+	p.done, p.tried = false, now
+	if !up {
+		return // the round sends it again when the link is up
+	}
+	p.under, p.next, p.again, p.head = true, OwnModel, p.flying, false
+}
+
+// hold takes over the parts of a version. A manifest on the broker says that all of
+// them were there.
+func (p *publication) hold(o round.Order, m Model, up bool, now int64) {
+	p.parts, p.shelved, p.refill, p.mendAt = m.Blob, false, false, 0
+	if !p.inParts() {
+		return
+	}
+	p.slot = uint32(o.Version % uint64(p.slots)) // #nosec G115 -- at most topics.MaxSlots
+	p.shelved = p.found == ManifestShown{m.Blob.Key(), p.slot}
+	p.mender = p.mender.Next() // nothing of the version before counts
+	p.mender.Hold(m.Blob)
+	if p.refill = p.shelved; !p.refill {
+		p.mender.All(now)
+	}
+	if up {
+		p.mender.Connected(now)
+	}
+}
+
+func (p *publication) inParts() bool { return p.parts.Length > 0 }
+
+// outdated: the model is not the newest any more; none of its parts goes out.
+func (p *publication) outdated() { p.parts, p.mendAt = wire.Blob{}, 0 }
+
+// headChanged: there is a new record.
+func (p *publication) headChanged() {
+	p.copies[OwnHead].Replace()
+	p.head = true // unless the next order's publication takes it along
+}
+
+// connected: a broker may have lost all that was retained. The order goes first; what
+// was on its way to the broker goes on, and what was there goes out once more behind
+// the order.
+func (p *publication) connected(now int64) {
+	p.done, p.head, p.stuck = false, true, false
+	for i := range p.copies {
+		p.copies[i].Unasked() // all is published again
+	}
+	p.mender.Connected(now)
+	done, _ := p.mender.Progress()
+	p.refill = p.inParts() && (p.shelved || done > 0)
+}
+
+func (p *publication) disconnected(now int64) { p.mender.Disconnected(now) }
+
+// sent takes the outcome of an own message, and reports the order that is out with
+// it.
+func (p *publication) sent(ok bool, now int64) (o wire.Stamp, out bool) {
+	p.flying = false
+	switch {
+	case p.again:
+		p.again = false
+		return o, false
+	case !p.under:
+		return o, false
+	case !ok:
+		p.under = false
+		return o, false
+	}
+	if p.next++; p.next < owns {
+		return o, false
+	}
+	p.under, p.done = false, true
+	if p.refill {
+		p.refill = false
+		p.mender.All(now)
+	}
+	return p.order.Stamp, true
+}
+
+// partSent takes the outcome of a part.
+func (p *publication) partSent(ev PartSent, now int64) {
+	if p.inParts() && ev.Version == p.of.number {
+		p.mender.Sent(now, ev.Index, ev.OK)
+	}
+}
+
+// cleared takes the outcome of clearing a topic, and reports whether none is left.
+func (p *publication) cleared(ok bool) bool {
+	p.clearing = false
+	if p.stuck = !ok; !ok || len(p.stale) == 0 {
+		return false
+	}
+	p.stale = p.stale[1:]
+	return len(p.stale) == 0
+}
+
+// seen compares what the broker shows.
+func (p *publication) seen(ev Seen, now int64) {
+	if ev.Own < owns {
+		p.copies[ev.Own].Shown(ev.Right || !p.has[ev.Own], now)
+	}
+}
+
+// ask says that the broker is to show what it has, and reports whether it is.
+func (p *publication) ask(now int64) bool {
+	if p.under {
+		return false
+	}
+	for i := range p.copies {
+		if p.has[i] {
+			p.copies[i].Asked(now)
+		}
+	}
+	return true
+}
+
+// ready returns what is to be sent now.
+func (p *publication) ready(now int64) (msgs []Message) {
+	if at := p.retryAt(); at > 0 && now >= at {
+		p.done, p.tried, p.under, p.next, p.head = false, now, true, OwnModel, false
+	}
+	if p.make && p.under {
+		p.make = false
+		msgs = append(msgs, Publish{Order: p.order, Slot: p.slot})
+	}
+	msgs = append(msgs, p.mend(now)...)
+	if p.head {
+		p.head = false
+		msgs = append(msgs, PostOwn{Own: OwnHead})
+	}
+	if p.under {
+		return append(msgs, p.own()...)
+	}
+	for i := range p.copies { // else the publication brings what should be there, in its order
+		if p.has[i] && p.copies[i].Repair(now) {
+			msgs = append(msgs, PostOwn{Own: Own(i), Repair: true}) // #nosec G115 -- few
+		}
+	}
+	if len(p.stale) > 0 && !p.clearing && !p.stuck { // behind all else
+		p.clearing = true
+		msgs = append(msgs, Clear{p.stale[0]})
+	}
+	return msgs
+}
+
+// own returns the message whose turn it is.
+func (p *publication) own() []Message {
+	if p.flying || p.inParts() && !p.shelved {
+		return nil
+	}
+	p.flying = true
+	return []Message{SendOwn{p.next}}
+}
+
+// mend returns the parts that are to be published.
+func (p *publication) mend(now int64) (msgs []Message) {
+	if !p.inParts() {
+		return nil
+	}
+	p.mender.Tick(now)
+	rd := p.mender.Ready()
+	p.mendAt = rd.Wake
+	needed := map[uint32]bool{}
+	for _, i := range rd.Needed {
+		needed[i] = true
+	}
+	for _, i := range rd.Publish {
+		msgs = append(msgs, SendPart{Version: p.of.number, Slot: p.slot, Index: i, Needed: needed[i]})
+	}
+	p.shelved = p.shelved || rd.Done
+	return msgs
+}
+
+// retryAt is when an order without a PUBACK is published again; 0: it need not be.
+func (p *publication) retryAt() int64 {
+	if p.done || p.under || p.flying || !p.has[OwnOrder] {
+		return 0
+	}
+	return p.tried + retryEvery
+}
+
+// wake is when the publication wants to be looked at again, while the link is up.
+func (p *publication) wake() int64 {
+	at := first(p.retryAt(), p.mendAt)
+	if p.under {
+		return at
+	}
+	for i := range p.copies {
+		if p.has[i] {
+			at = first(at, p.copies[i].RepairAt())
+		}
+	}
+	return at
+}

@@ -1,0 +1,163 @@
+package owner
+
+import (
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/transfer"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// Ready is what is owed for one task, or for the node itself, to be done in the
+// order of the fields. What comes of it goes back as events once all of it is done,
+// and leads to the next Ready.
+type Ready struct {
+	Task string // "": the node
+
+	Stop *Stop // nothing goes on: the driver ends
+
+	Orders []round.Order // in Save, oldest first: records of the same Save may name them
+	Save   Save          // one transaction
+
+	Drop    []Key  // let go of what is held of these updates
+	Release []Key  // let go of their staging places alone
+	Restart bool   // begin an empty sum under State.Params and State.Base
+	Fold    []Fold // add, in order of acceptance
+	Stage   []Key  // make staging places
+	Write   []Write
+
+	Send []Message
+
+	Check  *Check        // the whole of an update; answered by Checked
+	Commit *round.Commit // close the sum; answered by Committed
+
+	Wake int64 // time of the next Tick wanted, 0 for none
+}
+
+// Empty reports whether nothing is owed.
+func (r *Ready) Empty() bool {
+	return r.Stop == nil && r.Save.empty() && !r.Restart && r.Commit == nil && r.Check == nil &&
+		len(r.Drop)+len(r.Release)+len(r.Fold)+len(r.Stage)+len(r.Write)+len(r.Send) == 0
+}
+
+// Save is one transaction. Committed says that the record of the commit, of which
+// the driver has told, belongs in it; Cleared that no topic of an earlier layout
+// holds anything any more.
+type Save struct {
+	round.Save
+	Committed bool
+	Cleared   bool
+}
+
+func (s *Save) empty() bool { return s.Save.Empty() && !s.Committed && !s.Cleared }
+
+// Stop is why a task cannot go on: an order of this owner that outranks it,
+// or more has been seen than the disk knows.
+type Stop struct {
+	Fenced uint64     // epoch of the order that fenced it; 0: it is behind
+	Seen   wire.Stamp // the highest order seen
+	Who    []string   // members that claim to have seen it; none: the own order on the broker
+	Disk   wire.Stamp // what the task has
+	Shown  Shown      // the own order on the broker at the start
+	Later  bool       // that one is beyond the disk
+}
+
+// Fold adds an update with its weight.
+type Fold struct {
+	Key
+	Weight uint64
+}
+
+// Write asks for a part that is proven to be checked, and to be staged; answered
+// by Written.
+type Write struct {
+	Key
+	Off  int
+	Data []byte
+}
+
+// Check asks for an update that is all there to be checked as a whole. Kept is its
+// verdict where it was accepted before the restart: its bytes are on the disk.
+type Check struct {
+	Key
+	Kept *round.Verdict
+}
+
+// Message is something to send.
+type Message interface{ isMessage() }
+
+type (
+	// Publish begins the publication of an order: its bytes, and those of the model
+	// or its manifest on a slot, are what SendOwn takes from now on.
+	Publish struct {
+		Order round.Order
+		Slot  uint32
+	}
+	// SendOwn publishes an own message; Sent tells what came of it.
+	SendOwn struct{ Own Own }
+	// PostOwn publishes it by the way: a head alone, or what the broker has lost.
+	PostOwn struct {
+		Own    Own
+		Repair bool
+	}
+	// SendPart publishes a part of the model; PartSent tells what came of it.
+	SendPart struct {
+		Version uint64
+		Slot    uint32
+		Index   uint32
+		Needed  bool // a member asked for it
+	}
+	// Clear clears the topic of a part of an earlier layout; Cleared tells what came
+	// of it.
+	Clear struct{ Part transfer.PartFilter }
+	// Ask subscribes once more to the own topics: the broker shows what it has.
+	Ask struct{}
+
+	// Reply answers one member.
+	Reply struct {
+		Member string
+		Reply  wire.Reply
+	}
+	// Settle answers a member from the records on disk.
+	Settle struct {
+		Member  string
+		Round   uint64
+		Content model.Hash
+	}
+	// AnswerDoctor says nothing on a member's reply topic: it is heard (W-42).
+	AnswerDoctor struct{ Member string }
+	// Tell publishes one fact for people.
+	Tell struct{ Fact round.Fact }
+	// Count is of a message whose sender is not proven: no Member where it is counted
+	// alone.
+	Count struct {
+		Member string
+		Reason verdict.Reason
+		Detail string
+	}
+	// Claims is of a member that says it has seen more than the disk knows.
+	Claims struct {
+		Member string
+		Seen   wire.Stamp
+	}
+
+	// Presence publishes the node's presence, anew or the same bytes again.
+	Presence struct{ Repair bool }
+	// Resubscribe asks for all standing subscriptions again: the broker has lost them.
+	Resubscribe struct{}
+)
+
+func (Publish) isMessage()      {}
+func (SendOwn) isMessage()      {}
+func (PostOwn) isMessage()      {}
+func (SendPart) isMessage()     {}
+func (Clear) isMessage()        {}
+func (Ask) isMessage()          {}
+func (Reply) isMessage()        {}
+func (Settle) isMessage()       {}
+func (AnswerDoctor) isMessage() {}
+func (Tell) isMessage()         {}
+func (Count) isMessage()        {}
+func (Claims) isMessage()       {}
+func (Presence) isMessage()     {}
+func (Resubscribe) isMessage()  {}
