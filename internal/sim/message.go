@@ -2,7 +2,6 @@ package sim
 
 import (
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -95,8 +94,3 @@ type partMsg struct{ wire.Part }
 type needMsg struct{ wire.Need }
 
 type stateMsg struct{ by int }
-
-// settledAs is the verdict of a settled.
-func settledAs(rnd uint64, content model.Hash, v verdict.Reason) wire.Settled {
-	return wire.Settled{Round: rnd, Content: content, Verdict: v.String()}
-}
