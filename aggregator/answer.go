@@ -112,7 +112,7 @@ func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Task, h.Sender, h.Schema = t.cfg.Name, t.topics.Node(), t.schema
+	h.Task, h.Sender, h.Schema, h.Origin = t.cfg.Name, t.topics.Node(), t.schema, t.origin
 	h.CreatedMS = uint64(t.a.nowMS()) // #nosec G115 -- after 1970
 	return wire.Seal(h, body, t.a.cfg.Signer)
 }

@@ -17,7 +17,7 @@ func (t *task) join(path string, m link.Message) {
 		t.answerDoctor(path)
 		return
 	}
-	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{})
+	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{Origin: t.origin})
 	if err != nil {
 		t.refuse(path, h, err)
 		return
@@ -37,7 +37,7 @@ func (t *task) join(path string, m link.Message) {
 
 // update decodes and checks a contribution and passes what it is to the machine.
 func (t *task) update(path string, m link.Message) {
-	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, MaxBody: t.maxBody()})
+	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, MaxBody: t.maxBody(), Origin: t.origin})
 	if err != nil {
 		t.refuse(path, h, err)
 		return

@@ -126,7 +126,7 @@ func (t *task) orderOut() {
 // need publishes again the parts of the model that a member could not get.
 // What many ask for at once goes out once.
 func (t *task) need(path string, m link.Message) {
-	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1})
+	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, Origin: t.origin})
 	if err != nil {
 		t.refuse(path, h, err)
 		return

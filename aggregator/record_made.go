@@ -47,7 +47,7 @@ func (t *task) abandonedRecords(list []round.Record) (out []record.Sealed, err e
 
 // sealed fills in what every record of the task has in common.
 func (t *task) sealed(r record.Record, prev model.Hash) (record.Sealed, error) {
-	r.Owner, r.Task, r.Prev = t.topics.Node(), t.cfg.Name, prev
+	r.Owner, r.Task, r.Origin, r.Prev = t.topics.Node(), t.cfg.Name, t.origin, prev
 	return r.Seal(t.signer())
 }
 

@@ -34,6 +34,7 @@ type task struct {
 	offers   map[contentKey]*upload // likewise, of updates in parts
 	again    []entry                // updates accepted before the restart, to be accepted again
 	keeping  *keeping
+	origin   wire.Nonce      // of the task
 	remarked map[string]bool // remarks on records, logged once each
 	settings settings        // of the open round
 	last     summary         // of the last record
@@ -113,7 +114,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	}
 	t.sum = newSum(a.cfg.Strategies, cfg.Strategy, a.store, a.release)
 	t.schema = cfg.Init.Schema.Hash()
-	if err := t.checkSchema(); err != nil {
+	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
 		return nil, err
 	}
 	st, members, journal, err := t.load()

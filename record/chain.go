@@ -78,6 +78,8 @@ func (c *Chain) follows(r Record) string {
 		return fmt.Sprintf("prev is not the hash of the record of round %d, attempt %d: one of them was changed, or one between them is missing", last.Round, last.Attempt)
 	case r.Owner != last.Owner || r.Task != last.Task:
 		return fmt.Sprintf("it belongs to task %q of %q, the one before to %q of %q", r.Task, r.Owner, last.Task, last.Owner)
+	case !last.Origin.IsZero() && r.Origin != last.Origin:
+		return fmt.Sprintf("it is of the origin %q, the one before of %s: another life of the task", r.Origin, last.Origin)
 	case r.Epoch < last.Epoch:
 		return fmt.Sprintf("epoch %d after epoch %d", r.Epoch, last.Epoch)
 	case r.Verdict == Adopted && r.Round <= last.Round:

@@ -10,6 +10,7 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -84,6 +85,13 @@ func TestChain(t *testing.T) {
 			b[1] = []byte(strings.Replace(string(b[1]), `"bytes_up":0`, `"bytes_up":1`, 1))
 			return b
 		}, 2, 1, "round 1, attempt 1"},
+		{"origin from round 1 on", func(i int, r *record.Record) {
+			if i > 0 {
+				r.Origin = wire.Nonce{1}
+			}
+		}, nil, 0, 0, ""},
+		{"other origin", func(i int, r *record.Record) { r.Origin = wire.Nonce{byte(1 + i/3)} }, nil, 2, 2, "another life"},
+		{"no origin any more", func(i int, r *record.Record) { r.Origin = wire.Nonce{byte(1 - i/3)} }, func(b [][]byte) [][]byte { return b[:4] }, 2, 2, "another life"},
 		{"task", at(3, func(r *record.Record) { r.Task = "other" }), nil, 2, 2, "task"},
 		{"epoch falls", at(1, func(r *record.Record) { r.Epoch = 0 }), nil, 1, 1, "epoch"},
 		{"round skipped", at(1, func(r *record.Record) { r.Round, r.Version = 2, 2 }), nil, 2, 1, "want round 1"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // maxIndex bounds the bitmap of a head: 8 kB, 11 kB as base64.
@@ -35,6 +36,7 @@ type Head struct {
 	Accepted    Bitmap         `json:"accepted"` // members counted, by index; null if an index is above 65,535
 	CommittedMS int64          `json:"committed_ms"`
 	Reason      string         `json:"reason"`
+	Origin      wire.Nonce     `json:"origin,omitzero"` // of the task
 	Security    string         `json:"security"`
 	Sig         string         `json:"sig,omitempty"`
 }
@@ -83,7 +85,7 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 		Round: r.Round, Attempt: r.Attempt, Epoch: r.Epoch, Verdict: r.Verdict, Work: r.Work,
 		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: r.Hash,
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
-		CommittedMS: r.CommittedMS, Reason: r.Reason, Security: Unsigned,
+		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, Security: Unsigned,
 	}
 	if key != nil {
 		h.Security = Signed

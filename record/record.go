@@ -15,6 +15,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Names of the documents (RC-1, RC-12).
@@ -64,23 +65,24 @@ type Record struct {
 	Round       uint64     `json:"round"`
 	Attempt     uint32     `json:"attempt"`
 	Epoch       uint64     `json:"epoch"`
-	Verdict     string     `json:"verdict"`      // Committed, Abandoned or Adopted
-	Work        string     `json:"work"`         // init, train, evaluate, statistics or rollback
-	Prev        model.Hash `json:"prev"`         // of the bytes of the record before
-	Base        model.Hash `json:"base"`         // model that the order named
-	Model       model.Hash `json:"model"`        // model after the round; none if abandoned
-	Version     uint64     `json:"version"`      // of Model: Round; 0 if abandoned
-	OrderHash   model.Hash `json:"order"`        // of the order's signed bytes
-	Strategy    Strategy   `json:"strategy"`     // how updates were folded
-	Entries     Entries    `json:"entries"`      // the cohort, in order of member path
-	Metrics     Metrics    `json:"metrics"`      // of Base, pooled over the sites
-	BytesUp     int64      `json:"bytes_up"`     // payload bytes from members, >= 0
-	BytesDown   int64      `json:"bytes_down"`   // payload bytes to the broker, >= 0
-	OpenedMS    int64      `json:"opened_ms"`    // epoch milliseconds, the aggregator's clock
-	ClosedMS    int64      `json:"closed_ms"`    // when the accepted set was closed
-	CommittedMS int64      `json:"committed_ms"` // when the model was durable; 0 if abandoned
-	Reason      string     `json:"reason"`       // why the attempt ended
-	Security    string     `json:"security"`     // Unsigned or Signed; set by Encode
+	Verdict     string     `json:"verdict"`         // Committed, Abandoned or Adopted
+	Work        string     `json:"work"`            // init, train, evaluate, statistics or rollback
+	Prev        model.Hash `json:"prev"`            // of the bytes of the record before
+	Base        model.Hash `json:"base"`            // model that the order named
+	Model       model.Hash `json:"model"`           // model after the round; none if abandoned
+	Version     uint64     `json:"version"`         // of Model: Round; 0 if abandoned
+	OrderHash   model.Hash `json:"order"`           // of the order's signed bytes
+	Strategy    Strategy   `json:"strategy"`        // how updates were folded
+	Entries     Entries    `json:"entries"`         // the cohort, in order of member path
+	Metrics     Metrics    `json:"metrics"`         // of Base, pooled over the sites
+	BytesUp     int64      `json:"bytes_up"`        // payload bytes from members, >= 0
+	BytesDown   int64      `json:"bytes_down"`      // payload bytes to the broker, >= 0
+	OpenedMS    int64      `json:"opened_ms"`       // epoch milliseconds, the aggregator's clock
+	ClosedMS    int64      `json:"closed_ms"`       // when the accepted set was closed
+	CommittedMS int64      `json:"committed_ms"`    // when the model was durable; 0 if abandoned
+	Reason      string     `json:"reason"`          // why the attempt ended
+	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
+	Security    string     `json:"security"`        // Unsigned or Signed; set by Encode
 	Sig         string     `json:"sig,omitempty"`
 }
 

@@ -44,7 +44,7 @@ func sayAs(t *testing.T, h *hub, task string, base *model.Model) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hd.Task, hd.Sender, hd.Epoch = task, testNS, 1
+		hd.Task, hd.Sender, hd.Epoch, hd.Origin = task, testNS, 1, testOrigin
 		b, err := wire.Seal(hd, body, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -159,6 +159,10 @@ func (s *site) do(jobs context.Context, t *task, r member.Ready) (next member.Ev
 	if r.Show != nil {
 		t.view, t.changed = *r.Show, true
 	}
+	if r.Anew != "" {
+		t.welcomed, t.settled = 0, Audited{}
+		s.cfg.Log.Warn().Str("task", t.Name).Stringer("origin", t.m.Origin()).Msg(r.Anew)
+	}
 	t.wake = r.Wake
 	if r.Stop != "" {
 		s.cfg.Log.Error().Str("instance", s.instance.String()).Msg(r.Stop)

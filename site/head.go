@@ -21,6 +21,8 @@ func (s *site) openHead(t *task, b []byte) (record.Head, error) {
 		return refuse(wire.ReasonMalformed, wire.StageDecode, err.Error())
 	case h.Owner != t.owner.Node() || h.Task != t.Name:
 		return refuse(wire.ReasonWrongTopic, wire.StageSender, "a record of another task")
+	case h.Origin != t.m.Origin() && !t.m.Origin().IsZero():
+		return refuse(wire.ReasonOtherOrigin, wire.StageRound, "a record of a former life of the task")
 	}
 	if s.opener.Keys != nil {
 		if err := record.VerifyHeadSig(b, s.keysOf(t)); err != nil {

@@ -32,6 +32,8 @@ const (
 	testTask   = "quality"
 )
 
+var testOrigin = wire.Nonce{0x0f}
+
 // hub is a real mochi over net.Pipe with a scripted aggregator inside: it says
 // what the test tells it to say, and keeps what it hears.
 type hub struct {
@@ -66,6 +68,7 @@ func newHub(t *testing.T) *hub {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.conns.Wait)
+	h.idle()
 	return h
 }
 
@@ -180,11 +183,22 @@ func (h *hub) sealed(hd wire.Header, m wire.Message) []byte {
 		h.t.Fatal(err)
 	}
 	hd.Task, hd.Sender, hd.Epoch = testTask, testNS, h.epoch
+	if hd.Origin.IsZero() {
+		hd.Origin = testOrigin
+	}
 	b, err := wire.Seal(hd, body, h.key)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return b
+}
+
+// idle is the order that stands before the first: it says which task there is to join.
+func (h *hub) idle() {
+	epoch := h.epoch
+	h.epoch = 0
+	h.order(0, 0, wire.WorkNone, &model.Model{})
+	h.epoch = epoch
 }
 
 // model publishes a version of the global model.
@@ -224,7 +238,7 @@ func (h *hub) commitOf(task string, round uint64, base, next *model.Model, conte
 	h.t.Helper()
 	r := record.Record{
 		Owner: testNS, Task: task, Round: round, Attempt: 1, Epoch: h.epoch, Verdict: record.Committed, Work: wire.WorkTrain,
-		Base: base.ContentID(), Model: next.ContentID(), Version: round,
+		Base: base.ContentID(), Model: next.ContentID(), Version: round, Origin: testOrigin,
 		Entries: record.Entries{{Member: testMember, Index: 3, Content: content, Samples: 10, Weight: 10, Verdict: verdict.Counted}},
 	}
 	var b []byte
@@ -350,6 +364,9 @@ func (h *hub) sign(cfg *Config) {
 	cfg.Signer, pub = signer(2)
 	cfg.MinSecurity = SecuritySign
 	h.keys = []wire.Key{{Path: testMember, Role: topics.RoleSite, Public: pub}}
+	if h.srv != nil {
+		h.idle()
+	}
 }
 
 // wait lets the bubble's time pass.

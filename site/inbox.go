@@ -75,8 +75,8 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	o := member.Order{Stamp: h.Stamp(), Order: w, Base: h.Base, Schema: h.Schema, Hash: hash}
-	if o.Compare(t.m.Seen()) >= 0 {
+	o := member.Order{Stamp: h.Stamp(), Order: w, Base: h.Base, Schema: h.Schema, Hash: hash, Origin: h.Origin}
+	if t.m.Heeds(o) {
 		t.shared = membersOf(w)
 		s.share()
 		if err := s.keep(jobs, t, o.Base); err != nil {
@@ -155,7 +155,7 @@ func (s *site) keep(jobs context.Context, t *task, base model.Hash) error {
 }
 
 func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
-	h, body, err := s.opener.Open(m.Topic, m.Payload, wire.Bound{})
+	h, body, err := s.opener.Open(m.Topic, m.Payload, wire.Bound{Origin: t.m.Origin()})
 	if err != nil {
 		return err
 	}

@@ -105,5 +105,6 @@ func bench(t *testing.T, d disk) (*site, *task) {
 			t.Error(err)
 		}
 	})
+	s.tasks[0].m.Step(0, member.Ordered{Order: member.Order{Origin: testOrigin, Order: wire.Order{Work: wire.WorkNone}}})
 	return s, s.tasks[0]
 }

@@ -15,7 +15,7 @@ import (
 func (s *site) header(t *task, kind, topic string, st wire.Stamp) wire.Header {
 	return wire.Header{
 		Task: t.Name, Kind: kind, Sender: t.member.Node(), Topic: topic, Owner: t.owner.Node(),
-		Epoch: st.Epoch, Round: st.Round, Attempt: st.Attempt, CreatedMS: uint64(max(s.now(), 0)),
+		Epoch: st.Epoch, Round: st.Round, Attempt: st.Attempt, CreatedMS: uint64(max(s.now(), 0)), Origin: t.m.Origin(),
 	}
 }
 

@@ -14,6 +14,10 @@ func (s *site) unheardText(t *task) string {
 	if t.view.Unheard == 0 || s.lost(t) || o.heard && !o.Online {
 		return ""
 	}
+	if t.m.Origin().IsZero() {
+		return fmt.Sprintf("no order on %s, so there is nothing to join: the aggregator publishes it retained when it starts. If it runs, the broker's access list may keep this site "+
+			"from reading it; fedmq doctor -c with this site's configuration names the missing line", t.owner.Order())
+	}
 	what, topic := "join", t.member.Join()
 	mayBe := "this path may be none of the task's members, or "
 	if t.view.Unheard == member.UnheardUpdate {

@@ -65,6 +65,8 @@ func Seal(h Header, body []byte, s *Signer) ([]byte, error) {
 		return nil, fmt.Errorf("wire: seal %s: topic %s is not of sender %s and task %s", h.Kind, short(h.Topic), short(h.Sender), h.Task)
 	case s != nil && info.member && h.Owner == "":
 		return nil, fmt.Errorf("wire: seal %s: the owner it is for is missing", h.Kind)
+	case !info.originOK(h.Origin):
+		return nil, fmt.Errorf("wire: seal %s: the origin of the task is missing", h.Kind)
 	case !info.encodingOK(h.Encoding):
 		return nil, fmt.Errorf("wire: seal %s: encoding %s", h.Kind, short(h.Encoding))
 	}

@@ -22,7 +22,8 @@ func Example() {
 		panic(err)
 	}
 	payload, err := wire.Seal(wire.Header{
-		Task: "quality", Kind: wire.KindUpdate, Round: 7, Attempt: 1, Encoding: wire.EncodingDense,
+		Origin: wire.Nonce{7}, // as the order says
+		Task:   "quality", Kind: wire.KindUpdate, Round: 7, Attempt: 1, Encoding: wire.EncodingDense,
 		Sender: member.Node(), Topic: member.Update(), Schema: schema.Hash(),
 	}, body, nil) // nil: this task does not sign
 	if err != nil {

@@ -29,6 +29,9 @@ const (
 	needTopic  = "acme/berlin/line-1/_fl_v1/quality/need"
 )
 
+// testOrigin is the origin of the test's task.
+var testOrigin = Nonce{0x0f, 0xed}
+
 // testKey is the key whose seed is 32 times b: 1 aggregator, 2 site, 3 stranger.
 func testKey(b byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, ed25519.SeedSize))
@@ -126,7 +129,7 @@ func header(tb testing.TB, kind string) Header {
 	m := testModel(tb)
 	h := Header{
 		Owner: aggNode, Task: testTask, Epoch: 3, Kind: kind, Round: 7, Attempt: 1, Sender: aggNode,
-		Base: m.ContentID(), Schema: m.Schema.Hash(), CreatedMS: 1_700_000_000_000,
+		Base: m.ContentID(), Schema: m.Schema.Hash(), CreatedMS: 1_700_000_000_000, Origin: testOrigin,
 	}
 	switch kind {
 	case KindOrder:

@@ -12,7 +12,7 @@ import (
 const MaxHeader = 1024
 
 const (
-	headerFields  = 15
+	headerFields  = 16
 	suiteNone     = 0 // not signed
 	suiteOne      = 1 // Ed25519
 	keyIDSize     = 8
@@ -40,6 +40,7 @@ type Header struct {
 	Encoding  string     // "dense" or "dense+zstd"; "" for kinds without tensors
 	Schema    model.Hash // of the global model's schema; zero = absent
 	CreatedMS uint64     // milliseconds; in a join a counter
+	Origin    Nonce      // of the task, drawn when it began; zero = absent, in a model only
 
 	// Owner is the node, namespace included, of the task's owner. It is not sent:
 	// a member's message signs it, since its topic does not name it (W-11).
@@ -71,7 +72,8 @@ func appendHeader(b []byte, h Header) []byte {
 	b = appendUint(b, h.BodyLen)
 	b = appendStr(b, h.Encoding)
 	b = appendFixed(b, h.Schema[:])
-	return appendUint(b, h.CreatedMS)
+	b = appendUint(b, h.CreatedMS)
+	return appendFixed(b, h.Origin[:])
 }
 
 // decodeHeader reads a header and refuses one that would not be written with
@@ -98,8 +100,11 @@ func decodeHeader(b []byte) (Header, error) {
 	h.Encoding = r.str("encoding", maxEncoding)
 	r.fixed("schema", h.Schema[:], true)
 	h.CreatedMS = r.uint64("created_ms")
-	if _, ok := kindOf(h.Kind); !ok {
+	r.fixed("origin", h.Origin[:], true)
+	if info, ok := kindOf(h.Kind); !ok {
 		r.malformed("kind: %s is not a kind of this version", short(h.Kind))
+	} else if !info.originOK(h.Origin) {
+		r.malformed("origin: absent in %s", h.Kind)
 	}
 	if signed := h.Suite != suiteNone; signed != (len(h.KeyID) == keyIDSize) {
 		r.malformed("suite %d with a kid of %d bytes", h.Suite, len(h.KeyID))

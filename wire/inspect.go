@@ -40,6 +40,7 @@ type HeaderView struct {
 	Encoding  string     `json:"encoding"`
 	Schema    model.Hash `json:"schema"`
 	CreatedMS uint64     `json:"created_ms"`
+	Origin    Nonce      `json:"origin"`
 }
 
 // ModelView is the body of a model without its tensors.
@@ -145,6 +146,6 @@ func (h Header) view() *HeaderView {
 	return &HeaderView{
 		Suite: h.Suite, KeyID: hex.EncodeToString(h.KeyID), Task: h.Task, Epoch: h.Epoch, Kind: h.Kind,
 		Round: h.Round, Attempt: h.Attempt, Sender: h.Sender, Topic: h.Topic, Base: h.Base, BodyHash: h.BodyHash,
-		BodyLen: h.BodyLen, Encoding: h.Encoding, Schema: h.Schema, CreatedMS: h.CreatedMS,
+		BodyLen: h.BodyLen, Encoding: h.Encoding, Schema: h.Schema, CreatedMS: h.CreatedMS, Origin: h.Origin,
 	}
 }

@@ -27,6 +27,7 @@ type Opener struct {
 type Bound struct {
 	MaxRound uint64 // members' messages: current round + 1; 0 = no bound
 	MaxBody  int    // plain bytes of the body, from the schema: MaxUpdateBody, MaxModelBody; 0 = Limits.Plain
+	Origin   Nonce  // of the task: a message of another one is refused (W-43); zero = any
 }
 
 // Open runs steps 1 to 10 of the verification order on a payload that arrived
@@ -138,6 +139,9 @@ func (x *opening) sender() error {
 }
 
 func (x *opening) round() error {
+	if o := x.bound.Origin; !o.IsZero() && x.h.Origin != o {
+		return refuse(ReasonOtherOrigin, StageRound, "%s of %s is of the origin %q, want %s: it was made for a former life of the task", x.h.Kind, x.h.Sender, x.h.Origin, o)
+	}
 	if x.info.member && x.bound.MaxRound > 0 && x.h.Round > x.bound.MaxRound {
 		return refuse(ReasonFutureRound, StageRound, "%s of %s is for round %d, want at most %d", x.h.Kind, x.h.Sender, x.h.Round, x.bound.MaxRound)
 	}

@@ -11,6 +11,7 @@ const (
 	ReasonBadSignature   = "bad_signature"
 	ReasonWrongTopic     = "wrong_topic"
 	ReasonFutureRound    = "future_round"
+	ReasonOtherOrigin    = "other_origin"
 	ReasonWrongBase      = "wrong_base"
 	ReasonSchemaMismatch = "schema_mismatch"
 	ReasonNotFinite      = "not_finite"
@@ -24,7 +25,7 @@ const (
 	StageKey        = 3  // the key is known, not revoked, and may send this kind
 	StageTopic      = 4  // header.topic is the arrival topic
 	StageSender     = 5  // topic = sender + marker + task + kind; sender is the key's
-	StageRound      = 6  // members: round within the bound
+	StageRound      = 6  // the origin is the receiver's; members: round within the bound
 	StageSignature  = 7  // Ed25519
 	StageHash       = 8  // body length and hash
 	StageSealed     = 9  // payload encryption (no message of this version uses it)

@@ -30,12 +30,19 @@ type vector struct {
 	topic         string // open
 	signed        bool   // open: the receiver has keys
 	maxRound      uint64 // open
+	origin        Nonce  // open
 	maxBody       int    // open, zstd; part: of the payload
 	schema        string // update: JSON [[name, dtype, shape] ...], "" = any
 	expect        string // "accepted" or a reason
 	stage         int
 	data          []byte
 	fields        string // accepted: what was read, as JSON
+}
+
+// originText is "" for any origin.
+func (v vector) originText() string {
+	text, _ := v.origin.MarshalText()
+	return string(text)
 }
 
 func (v vector) String() string {
@@ -50,6 +57,7 @@ func (v vector) String() string {
 	line("topic", v.topic)
 	line("signed", strconv.FormatBool(v.signed))
 	line("max_round", strconv.FormatUint(v.maxRound, 10))
+	line("origin", v.originText())
 	line("max_body", strconv.Itoa(v.maxBody))
 	line("schema", v.schema)
 	line("expect", v.expect)
@@ -86,6 +94,8 @@ func readVector(path string) (v vector, err error) {
 			v.signed, err = strconv.ParseBool(value)
 		case "max_round":
 			v.maxRound, err = strconv.ParseUint(value, 10, 64)
+		case "origin":
+			err = v.origin.UnmarshalText([]byte(value))
 		case "max_body":
 			v.maxBody, err = strconv.Atoi(value)
 		case "schema":
@@ -272,7 +282,7 @@ func (v vector) open(t *testing.T) (string, error) {
 	if v.signed {
 		o.Keys = testKeys(t)
 	}
-	h, body, err := o.Open(v.topic, v.data, Bound{MaxRound: v.maxRound, MaxBody: v.maxBody})
+	h, body, err := o.Open(v.topic, v.data, Bound{MaxRound: v.maxRound, MaxBody: v.maxBody, Origin: v.origin})
 	if err != nil {
 		return "", err
 	}

@@ -96,7 +96,11 @@ func (k kindInfo) encodingOK(encoding string) bool {
 	return encoding == ""
 }
 
-// Nonce is 16 random bytes: a process's instance id, or a sampling seed. The
+// originOK reports whether a kind may carry an origin: only a model may have none,
+// as anybody may publish one (W-43).
+func (k kindInfo) originOK(origin Nonce) bool { return k.topic == topics.Model || !origin.IsZero() }
+
+// Nonce is 16 random bytes: a task's origin, a process's instance, a sampling seed. The
 // zero Nonce is "absent" where a field allows that.
 type Nonce [16]byte
 

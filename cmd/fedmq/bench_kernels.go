@@ -158,7 +158,7 @@ func (k *kernels) envelopes(ctx context.Context, m *model.Model, body []byte) er
 	for _, e := range []struct{ encoding, suffix string }{{wire.EncodingDense, ""}, {wire.EncodingDenseZstd, "-zstd"}} {
 		h := wire.Header{
 			Task: benchTask, Kind: wire.KindUpdate, Sender: member.Node(), Topic: member.Update(), Epoch: 1, Round: 1, Attempt: 1,
-			Base: m.ContentID(), Schema: m.Schema.Hash(), Encoding: e.encoding,
+			Base: m.ContentID(), Schema: m.Schema.Hash(), Encoding: e.encoding, Origin: wire.Nonce{1},
 		}
 		payload, err := wire.Seal(h, body, nil)
 		if err != nil {

@@ -119,6 +119,7 @@ func infer(t *testing.T, typ reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Enum: wordsOf(t, typ)}
 	}
 	special := map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[wire.Nonce]():    {Type: "string", Pattern: "^([0-9a-f]{32})?$"},
 		reflect.TypeFor[model.Hash]():    {Type: "string", Pattern: "^([0-9a-f]{64})?$"},
 		reflect.TypeFor[record.Bitmap](): {Types: []string{"string", "null"}, ContentEncoding: "base64"},
 	}

@@ -176,18 +176,19 @@ func TestOneClaimStopsNobody(t *testing.T) {
 	a := w.aggregate(w.config(func(t *aggregator.Task) { t.Rounds, t.StartWhen = 1, 2 }))
 	sites := []*party{w.site("a", seeded{samples: 10}), w.site("b", seeded{samples: 20, gate: gate})}
 	waitFor(t, w, "a is accepted", func(v view) bool { return v.Accepted == 1 })
-	liar := w.client(t, "liar", "acme/_fl_v1/"+task+"/reply/liar")
+	liar := w.client(t, "liar", "acme/_fl_v1/"+task+"/reply/liar", "acme/_fl_v1/"+task+"/order")
 	body, err := wire.Encode(wire.Join{Samples: 1, Instance: wire.Nonce{1}, SeenEpoch: 1 << 40, SeenRound: 1 << 40, SeenAttempt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	topic := "acme/liar/_fl_v1/" + task + "/join"
-	p, err := wire.Seal(wire.Header{Task: task, Kind: wire.KindJoin, Sender: "acme/liar", Owner: "acme", Topic: topic, CreatedMS: 1}, body, w.keys.signer(t, "liar"))
+	origin := originOf(t, liar.next("the order", func(m message) bool { return strings.HasSuffix(m.topic, "/order") }).payload)
+	p, err := wire.Seal(wire.Header{Task: task, Kind: wire.KindJoin, Sender: "acme/liar", Owner: "acme", Topic: topic, CreatedMS: 1, Origin: origin}, body, w.keys.signer(t, "liar"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	liar.publish(topic, p, false)
-	liar.next("a welcome", func(m message) bool { return len(m.payload) > 0 })
+	liar.next("a welcome", func(m message) bool { return strings.HasSuffix(m.topic, "/liar") && len(m.payload) > 0 })
 	close(gate)
 	a.until(t, 1)
 	liar.stop()

@@ -48,7 +48,7 @@ func (a *attacker) seal(member, key, kind string, h wire.Header, m wire.Message)
 }
 
 func (a *attacker) sealBody(member, key, kind string, h wire.Header, body []byte) []byte {
-	h.Task, h.Kind, h.Sender, h.Topic, h.Owner = task, kind, "acme/"+member, node(member, kind), "acme"
+	h.Task, h.Kind, h.Sender, h.Topic, h.Owner, h.Origin = task, kind, "acme/"+member, node(member, kind), "acme", a.lifeOf()
 	if h.Encoding == "" && kind == wire.KindUpdate {
 		h.Encoding = wire.EncodingDense
 	}

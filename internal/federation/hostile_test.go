@@ -49,12 +49,13 @@ func TestHostileMember(t *testing.T) {
 	base := "acme/_fl_v1/" + task
 	evil := w.client(t, "evil", base+"/reply/evil", base+"/order")
 	defer evil.stop()
+	origin := originOf(t, evil.next("an order", func(m message) bool { return m.topic == base+"/order" }).payload)
 	seal := func(kind string, h wire.Header, m wire.Message) []byte {
 		body, err := wire.Encode(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.Task, h.Kind, h.Sender, h.Topic = task, kind, "acme/evil", "acme/evil/_fl_v1/"+task+"/"+kind
+		h.Task, h.Kind, h.Sender, h.Topic, h.Origin = task, kind, "acme/evil", "acme/evil/_fl_v1/"+task+"/"+kind, origin
 		p, err := wire.Seal(h, body, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -149,6 +150,7 @@ func TestRetainedIsACache(t *testing.T) {
 	}
 	higher, err := wire.Seal(wire.Header{
 		Task: task, Kind: wire.KindOrder, Sender: "acme", Topic: base + "/order", Epoch: 7, Round: 1, Attempt: 1, Base: w.initial.ContentID(), Schema: w.initial.Schema.Hash(),
+		Origin: originOf(t, right),
 	}, body, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -163,4 +165,15 @@ func TestRetainedIsACache(t *testing.T) {
 	if err := a.stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// originOf reads the origin of the task from its order.
+func originOf(t *testing.T, order []byte) wire.Nonce {
+	t.Helper()
+	o := wire.Opener{NS: newNamespace(t)}
+	h, _, err := o.Open("acme/_fl_v1/"+task+"/order", order, wire.Bound{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Origin
 }

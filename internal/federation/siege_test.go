@@ -41,6 +41,7 @@ type siege struct {
 	mu      sync.Mutex
 	view    view
 	order   wire.Header
+	origin  wire.Nonce
 	sealed  []byte               // that order
 	reasons map[string]int       // of refusals, as events and answers say
 	heard   map[string][][]byte  // the last few messages of a leaf
@@ -243,7 +244,11 @@ func (s *siege) hear(leaf string, m link.Message) {
 		}
 	case "order":
 		o := wire.Opener{NS: ns}
-		if h, _, err := o.Open(m.Topic, m.Payload, wire.Bound{}); err == nil && h.Attempt > 0 {
+		h, _, err := o.Open(m.Topic, m.Payload, wire.Bound{})
+		if err == nil {
+			s.origin = h.Origin
+		}
+		if err == nil && h.Attempt > 0 {
 			s.order, s.sealed = h, m.Payload
 		}
 	default:
@@ -258,6 +263,20 @@ func (s *siege) now() wire.Header {
 	defer s.mu.Unlock()
 	o := s.order
 	return wire.Header{Epoch: o.Epoch, Round: o.Round, Attempt: o.Attempt, Base: o.Base, Schema: o.Schema}
+}
+
+// lifeOf is the origin of the task, which its first order says.
+func (s *siege) lifeOf() wire.Nonce {
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+		s.mu.Lock()
+		id := s.origin
+		s.mu.Unlock()
+		if !id.IsZero() {
+			return id
+		}
+	}
+	s.t.Fatal("no order")
+	return wire.Nonce{}
 }
 
 // said is what was heard last on leaves that begin so.

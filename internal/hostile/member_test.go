@@ -21,6 +21,7 @@ type member struct {
 
 	mu      sync.Mutex
 	at      wire.Header // of the last order
+	origin  wire.Nonce  // of the task, as any order says
 	order   wire.Order
 	schema  model.Schema
 	blob    wire.Blob // of the model
@@ -51,6 +52,7 @@ func (m *member) take(h wire.Header, body []byte, limits wire.Limits) {
 	defer m.mu.Unlock()
 	switch h.Kind {
 	case wire.KindOrder:
+		m.origin = h.Origin
 		if o, err := wire.DecodeOrder(body); err == nil && o.Work == wire.WorkTrain {
 			m.at, m.order = h, o
 			select {
@@ -93,6 +95,19 @@ func (m *member) heard(within time.Duration, like func(wire.Reply) bool) bool {
 	return false
 }
 
+// life is the origin of the task, which its first order says.
+func (m *member) life() (wire.Nonce, error) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		m.mu.Lock()
+		id := m.origin
+		m.mu.Unlock()
+		if !id.IsZero() {
+			return id, nil
+		}
+	}
+	return wire.Nonce{}, errors.New("no order")
+}
+
 // say publishes a message; change may spoil its body.
 func (m *member) say(kind string, h wire.Header, msg wire.Message, change func([]byte) []byte) error {
 	body, err := wire.Encode(msg)
@@ -101,6 +116,9 @@ func (m *member) say(kind string, h wire.Header, msg wire.Message, change func([
 	}
 	if change != nil {
 		body = change(body)
+	}
+	if h.Origin, err = m.life(); err != nil {
+		return err
 	}
 	h.Task, h.Kind, h.Sender, h.Topic = "q", kind, "acme/"+m.path, "acme/"+m.path+"/_fl_v1/q/"+kind
 	if kind == wire.KindUpdate {

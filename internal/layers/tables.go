@@ -19,7 +19,7 @@ var layers = map[string]layer{
 	"trainer/exec":  {imports: []string{"model", "trainer"}},
 	"aggregator":    {imports: []string{"topics", "model", "wire", "trainer", "record", "strategy", "internal/..."}},
 	"strategy":      {imports: []string{"model", "internal/fold"}}, // how updates become a model, for aggregator and replay
-	"record":        {imports: []string{"model", "internal/verdict"}},
+	"record":        {imports: []string{"model", "wire", "internal/verdict"}},
 	"record/replay": {imports: []string{"model", "record", "strategy", "internal/fold", "internal/round", "internal/verdict"}},
 	"python":        {},
 	"examples":      {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "record/replay"}},

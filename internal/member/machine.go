@@ -92,6 +92,7 @@ type Ready struct {
 	Ask    []Ask // retained topics to be subscribed to once more
 	Start  *Job
 	Show   *View  // the status has changed
+	Anew   string // the task begins anew, in words for a person
 	Stop   string // the site must end, with this reason
 	Wait   *Wait  // the site must leave, and may come again
 	Wake   ms     // when the next Tick is wanted, 0: never

@@ -36,14 +36,19 @@ func TestMachine(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata/machine", func(t *testing.T, path string) {
 		s := script{
-			cfg: Config{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Rand: rand.New(middle{})},
-			box: map[uint64]Entry{},
+			cfg:  Config{Path: "berlin/line-1", Instance: named("me"), Statistics: true, Rand: rand.New(middle{})},
+			box:  map[uint64]Entry{},
+			disk: State{Origin: named("o")}, // an order was seen before
 		}
 		s.start()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			ev, known := s.event(t, d)
 			switch {
 			case d.Cmd == "restart":
+				s.start()
+				return ""
+			case d.Cmd == "new":
+				s.disk = State{}
 				s.start()
 				return ""
 			case d.Cmd == "trainer":
@@ -139,6 +144,7 @@ func (s *script) order(t *testing.T, d *datadriven.TestData) Order {
 			SampleSeed: named(arg(d, "sample", "")),
 		},
 	}
+	o.Origin = named(arg(d, "origin", "o"))
 	o.Hash = hash(fmt.Sprint(o.Stamp, o.Work, [16]byte(o.Instance), arg(d, "bytes", "")))
 	return o
 }
@@ -231,6 +237,9 @@ func (s *script) drain() string {
 			fmt.Fprintf(&b, " unheard=%d", v.Unheard)
 		}
 		b.WriteByte('\n')
+	}
+	if r.Anew != "" {
+		fmt.Fprintf(&b, "say: %s\n", r.Anew)
 	}
 	if r.Stop != "" {
 		fmt.Fprintf(&b, "stop: %s\n", r.Stop)

@@ -10,6 +10,10 @@ import (
 
 // onOrder obeys an order unless a higher one was obeyed before (S-5, S-6).
 func (m *Machine) onOrder(o Order) {
+	anew, ok := m.follows(o)
+	if !ok {
+		return
+	}
 	c := o.Compare(m.st.Seen)
 	known := o.Hash == m.st.OrderHash
 	switch {
@@ -36,7 +40,7 @@ func (m *Machine) onOrder(o Order) {
 		m.attemptOver()
 	}
 	m.rejoin(o)
-	m.halted, m.trouble = false, ""
+	m.halted, m.trouble = false, anew
 	m.order = &o
 	if !known || c != 0 {
 		m.st.Seen, m.st.OrderHash, m.st.Instance = o.Stamp, o.Hash, o.Instance

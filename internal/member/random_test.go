@@ -76,7 +76,7 @@ func (w *world) order() Order {
 	o.ValidFrom = 1 + o.Attempt/3*2
 	o.PaceMS = o.Round * 100
 	o.PartSize = []uint32{9000, 5000, 7000}[i%3]
-	o.Hash = model.Hash(hash(o.String()))
+	o.Hash, o.Origin = model.Hash(hash(o.String())), named("o")
 	return o
 }
 

@@ -106,7 +106,9 @@ func (m *Machine) act() {
 		m.missed(m.joining, UnheardJoin)
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
-		m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
+		if !m.st.Origin.IsZero() { // an order says whom to join
+			m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
+		}
 		m.joining.later(m.now, m.cfg.Rand)
 	}
 	for _, e := range m.entries {

@@ -19,6 +19,7 @@ type Order struct {
 	Base   model.Hash
 	Schema model.Hash
 	Hash   model.Hash // of what the order signs
+	Origin wire.Nonce // of the task
 }
 
 func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Work} }
@@ -35,7 +36,9 @@ type State struct {
 	Index        uint32 // durable index of the member
 	FromRound    uint64 // first (round, attempt) it takes part in
 	FromAttempt  uint32
-	Over         Over // the last work that needs no more of this site
+	Over         Over       // the last work that needs no more of this site
+	Origin       wire.Nonce `json:",omitzero"` // of the task whose orders are obeyed, zero: none was seen
+	Former       [4]Former  `json:",omitzero"` // lives of the task that are over for this member, the last first
 }
 
 // Over says what became of a piece of work.

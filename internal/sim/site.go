@@ -269,7 +269,7 @@ func (s *site) got(m message) {
 func (s *site) onOrder(b *orderMsg) {
 	s.w.check.given(s, b)
 	o := member.Order{
-		Stamp: b.Stamp, Order: b.Order.Order, Base: b.Base, Schema: schema, Hash: model.Hash(b.hash),
+		Stamp: b.Stamp, Order: b.Order.Order, Base: b.Base, Schema: schema, Hash: model.Hash(b.hash), Origin: wire.Nonce{1},
 	}
 	o.PartSize = uint32(b.partSize) // #nosec G115 -- of the plan
 	if o.Compare(s.m.Seen()) >= 0 {

@@ -31,6 +31,8 @@ const (
 	WrongTopic
 	// FutureRound: beyond the current round, or the current attempt.
 	FutureRound
+	// OtherOrigin: made for a former life of the task.
+	OtherOrigin
 
 	// StaleRound: of an attempt that has lapsed.
 	StaleRound
@@ -81,6 +83,7 @@ var names = [...]string{
 	BadSignature:    "bad_signature",
 	WrongTopic:      "wrong_topic",
 	FutureRound:     "future_round",
+	OtherOrigin:     "other_origin",
 	StaleRound:      "stale_round",
 	WrongBase:       "wrong_base",
 	SchemaMismatch:  "schema_mismatch",

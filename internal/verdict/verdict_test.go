@@ -10,7 +10,7 @@ import (
 
 // The protocol's two lists, spelled as it spells them.
 var (
-	unauthenticated = []string{"malformed", "too_large", "unknown_member", "bad_signature", "wrong_topic", "future_round"}
+	unauthenticated = []string{"malformed", "too_large", "unknown_member", "bad_signature", "wrong_topic", "future_round", "other_origin"}
 	authenticated   = []string{
 		"stale_round", "wrong_base", "schema_mismatch", "not_finite", "out_of_range",
 		"norm_outlier", "conflict", "not_in_cohort", "old_counter", "budget_exhausted",

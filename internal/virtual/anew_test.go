@@ -5,16 +5,20 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/internal/verdict"
 )
 
-// KNOWN FAULT, expected to fail one day: an owner whose directory is lost and begun
-// anew, with the same keys, names and first model, takes joins and updates that were
-// signed for its former life, played back by whoever recorded them, and counts them
-// in round 1. Nothing that is signed says which life it is for; that wants a field of
-// the order that members repeat, and so another version of the wire. This test passes
-// while the fault is there. When it fails, the fault is mended: turn it round.
-func TestKnownFaultBegunAnewCountsTheFormerLife(t *testing.T) {
+// An owner whose directory is lost begins anew, with the same keys, names and first
+// model. Joins and updates that were signed for its former life, played back by
+// whoever recorded them, are nobody's and count for nothing. Its sites see that the
+// task has begun anew, say so once, and take part from the start.
+func TestBegunAnewTakesNothingOfTheFormerLife(t *testing.T) {
 	inBubble(t, func(w *world) {
+		said := &sink{}
+		w.log = zerolog.New(said)
 		w.sign(three...)
 		w.aggregate(w.task())
 		var topics []string
@@ -30,6 +34,7 @@ func TestKnownFaultBegunAnewCountsTheFormerLife(t *testing.T) {
 			w.end(m)
 		}
 		w.end(aggregatorName)
+		former := c.originOf(own("order"))
 		check(t, os.RemoveAll(filepath.Join(w.dir, aggregatorName)))
 		for _, leaf := range []string{"order", "model", "record", "round"} {
 			c.say(own(leaf), nil, true)
@@ -39,14 +44,37 @@ func TestKnownFaultBegunAnewCountsTheFormerLife(t *testing.T) {
 		w.mu.Unlock()
 		w.aggregate(w.task())
 		c.awaitView("the owner begins anew", time.Minute, func(v view) bool { return v.Epoch == 1 && v.Round == 1 })
+		if now := w.origin(taskName); now == former || now.IsZero() {
+			t.Errorf("the origin is %q as before", now)
+		}
 		for _, topic := range topics {
 			c.say(topic, c.all(topic)[0].Payload, false) // joins first of each member, then its update of round 1
 		}
-		for _, m := range three { // the round opened with the last join
-			c.say(memberTopic(m, "update"), c.all(memberTopic(m, "update"))[0].Payload, false)
+		c.awaitView("the replies are refused", time.Minute, func(v view) bool {
+			return v.Refusals[verdict.OtherOrigin.String()] == 2*len(three) && v.Members == 0
+		})
+		for _, m := range three {
+			w.join(m, walker{})
 		}
-		if r := w.recorded(1, "committed", time.Minute); counted(r) != 3 {
-			t.Errorf("MENDED: %d updates of the former life are counted. Make this the test of the cure", counted(r))
+		if r := w.recorded(1, "committed", time.Minute); counted(r) != 3 || r.Origin != w.origin(taskName) {
+			t.Errorf("%+v", r)
+		}
+		w.finished(5 * time.Minute)
+		if n := len(said.at("warn", "the task begins anew")); n != 3 {
+			t.Errorf("3 sites said %d times that the task begins anew", n)
+		}
+	})
+}
+
+// A restart of the owner is no new life: what was signed before it counts.
+func TestRestartKeepsTheOrigin(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.aggregate(w.task())
+		before := w.origin(taskName)
+		w.end(aggregatorName)
+		w.aggregate(w.task())
+		if after := w.origin(taskName); after != before {
+			t.Errorf("origin %s, then %s", before, after)
 		}
 	})
 }

@@ -201,6 +201,30 @@ func openOrder(w *world, payload []byte) (wire.Header, wire.Order) {
 	return h, order
 }
 
+// origin is that of a task, as its order says.
+func (w *world) origin(task string) wire.Nonce {
+	w.t.Helper()
+	if id, known := w.origins[task]; known {
+		return id
+	}
+	topic := namespace + "/_fl_v1/" + task + "/order"
+	c := w.client("origin", topic)
+	defer w.end("origin")
+	w.until("an order of "+task, time.Minute, func() bool { return len(c.all(topic)) > 0 })
+	w.origins[task] = c.originOf(topic)
+	return w.origins[task]
+}
+
+// originOf reads the newest order that was heard on a topic.
+func (c *client) originOf(topic string) wire.Nonce {
+	c.w.t.Helper()
+	got := c.all(topic)
+	o := wire.Opener{NS: c.w.ns}
+	h, _, err := o.Open(topic, got[len(got)-1].Payload, wire.Bound{})
+	check(c.w.t, err)
+	return h.Origin
+}
+
 // memberTopic names a topic of a member.
 func memberTopic(member, leaf string) string {
 	return namespace + "/" + member + "/_fl_v1/" + taskName + "/" + leaf
@@ -217,6 +241,9 @@ func (w *world) seal(member, kind string, h wire.Header, m wire.Message, key *wi
 	}
 	if kind == wire.KindUpdate {
 		h.Encoding = wire.EncodingDense
+	}
+	if h.Origin.IsZero() {
+		h.Origin = w.origin(taskName)
 	}
 	p, err := wire.Seal(h, body, key)
 	check(w.t, err)

@@ -20,7 +20,7 @@ func (w *world) offerer(task, member string) *client {
 	say := func(kind string, h wire.Header, m wire.Message) {
 		body, err := wire.Encode(m)
 		check(w.t, err)
-		h.Task, h.Kind, h.Sender, h.Topic = task, kind, node, node+"/_fl_v1/"+task+"/"+kind
+		h.Task, h.Kind, h.Sender, h.Topic, h.Origin = task, kind, node, node+"/_fl_v1/"+task+"/"+kind, w.origin(task)
 		p, err := wire.Seal(h, body, nil)
 		check(w.t, err)
 		c.say(h.Topic, p, false)

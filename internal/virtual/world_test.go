@@ -64,6 +64,7 @@ type world struct {
 	schemas   contract.Schemas
 	published map[topics.Kind]int // JSON of the parties, each held against its schema
 
+	origins map[string]wire.Nonce   // of the tasks of the running aggregator, as its orders say
 	parties map[string]func() error // running, by name: ends it and returns its error
 }
 
@@ -248,6 +249,7 @@ func (w *world) task() aggregator.Task {
 // aggregate starts the aggregator on its directory.
 func (w *world) aggregate(tasks ...aggregator.Task) {
 	w.t.Helper()
+	w.origins = map[string]wire.Nonce{}
 	cfg := aggregator.Config{
 		Namespace: namespace, DataDir: filepath.Join(w.dir, aggregatorName), Tasks: tasks, Dial: w.dial(aggregatorName),
 		Signer: w.aggKey, Keys: w.keys, Now: w.now, Log: w.log.With().Str("party", aggregatorName).Logger(),
