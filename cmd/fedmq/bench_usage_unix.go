@@ -22,7 +22,7 @@ func processUsage() (cpu float64, rss int64) {
 	if hwm := highWater(); hwm > 0 {
 		return cpu, hwm
 	}
-	rss = u.Maxrss                //nolint:unconvert // 32 bits wide on some platforms
+	rss = int64(u.Maxrss)         //nolint:unconvert // 32 bits wide on some platforms
 	if runtime.GOOS != "darwin" { // which counts bytes, others KiB
 		rss <<= 10
 	}
