@@ -72,7 +72,6 @@ const (
 	ownStateWait = 3 * time.Second  // for the own state to come back before the first order
 	echoWithin   = 5 * time.Second  // for the presence to come back
 	retryEvery   = 10 * time.Second // between two publications of an order without a PUBACK
-	viewEvery    = time.Second      // between two publications of a task's round view
 	batch        = 64               // events taken in before the machine's work is done
 	maxDecoded   = 8 << 20          // or so many bytes of decoded updates
 )

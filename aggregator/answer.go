@@ -12,26 +12,9 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// counts are what is shown on the round view since the process started.
-type counts struct {
-	bytesUp, bytesDown int64
-	refused            map[string]int // unauthenticated refusals by reason
-	asked              int            // doctors answered
-}
-
-// answers limits what anybody can provoke: one unauthenticated answer and one
-// log line a second (security section 2).
-type answers struct{ answeredMS, loggedMS int64 }
-
-// mayLog allows one line a second about what members send.
-func (t *task) mayLog() bool {
-	now := t.a.nowMS()
-	if now-t.answers.loggedMS < 1000 {
-		return false
-	}
-	t.answers.loggedMS = now
-	return true
-}
+// answers limits what anybody can provoke: one unauthenticated answer a second
+// (security section 2), as mayLog limits lines of the log.
+type answers struct{ answeredMS int64 }
 
 // problem translates a refusal of package wire.
 func problem(err error) (verdict.Reason, string) {
@@ -80,16 +63,6 @@ func (t *task) answerDoctor(path string) {
 	t.counts.asked++
 	t.viewDue = true
 	t.a.conn.Post(link.Message{Topic: t.topics.Reply(path), QoS: 1})
-}
-
-// count counts a refusal that nobody is proven to have earned.
-func (t *task) count(reason verdict.Reason) {
-	if t.counts.refused == nil {
-		t.counts.refused = map[string]int{}
-	}
-	t.counts.refused[reason.String()]++
-	t.tally.refusal(reason.String())
-	t.viewDue = true
 }
 
 // reply seals and posts one answer to a member.

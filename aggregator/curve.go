@@ -5,19 +5,15 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"time"
 
-	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/record"
 )
 
-// What the retained history holds at most, and how often it is published.
+// What the retained history holds at most.
 const (
 	curvePoints = 96
 	curveBytes  = 15 << 10
 	curveNames  = 12
-	curveEvery  = 10 * time.Second
 )
 
 // curve is the course of a task's numbers for who comes later: its committed
@@ -129,32 +125,4 @@ func brief(x float64) float64 {
 		return x
 	}
 	return y
-}
-
-// curveDue is when the curve wants to be published, 0 for never. It is not more
-// often than every 10 s, but at once when the task halts.
-func (t *task) curveDue() int64 {
-	switch {
-	case !t.curve.due || !t.a.up:
-		return 0
-	case t.state.Phase == round.Halted:
-		return 1
-	}
-	return t.curve.at + curveEvery.Milliseconds()
-}
-
-func (t *task) publishCurve(now int64) {
-	c := &t.keeping.curve
-	if at := t.curveDue(); at == 0 || now < at || c.last == nil {
-		return
-	}
-	t.curve.due, t.curve.at = false, now
-	t.a.conn.Post(link.Message{Topic: t.topics.History(), Payload: c.view(t.cfg.Name, now), QoS: 1, Retained: true})
-}
-
-// curveShown is when the curve was published, in ms, and whether it has changed
-// since.
-type curveShown struct {
-	due bool
-	at  int64
 }

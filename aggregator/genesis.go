@@ -108,7 +108,8 @@ func (t *task) loadRecords(journal []entry) error {
 	if last.Owner != t.topics.Node() {
 		return fmt.Errorf("the records in this data directory are of the owner %q, not of %q", last.Owner, t.topics.Node())
 	}
-	return errors.Join(t.described(first), t.showHead(last))
+	t.last = summarize(last.Record)
+	return errors.Join(t.described(first), t.setHead(last))
 }
 
 // loadBase reads the open round's base model from its blob.

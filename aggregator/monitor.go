@@ -6,7 +6,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/record"
 )
 
 // Monitor shows a running aggregator to other goroutines. Put a pointer to the
@@ -70,35 +69,6 @@ func (m *Monitor) Stats() Stats {
 		s.Tasks = append(s.Tasks, t)
 	}
 	return s
-}
-
-// tally is what a task counts for its Stats.
-type tally struct {
-	committed, abandoned uint64
-	seconds              float64
-	refused              map[string]uint64
-	up, down, needed     uint64
-}
-
-// refusal counts one refused message.
-func (t *tally) refusal(reason string) {
-	if t.refused == nil {
-		t.refused = map[string]uint64{}
-	}
-	t.refused[reason]++
-}
-
-// noted counts a new record.
-func (t *tally) noted(s summary) {
-	switch {
-	case s.Work == workInit, s.Verdict == record.Adopted: // no attempts
-		return
-	case s.Verdict == record.Committed:
-		t.committed++
-	default:
-		t.abandoned++
-	}
-	t.seconds += max(s.Seconds, 0)
 }
 
 // show puts what the driver knows into the monitor.

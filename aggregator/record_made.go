@@ -1,6 +1,8 @@
 package aggregator
 
 import (
+	"crypto"
+
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -70,4 +72,37 @@ func (t *task) entries(list []round.Entry) record.Entries {
 		}
 	}
 	return out
+}
+
+// signer returns the signing key for package record, nil without one.
+func (t *task) signer() crypto.Signer {
+	if t.a.cfg.Signer == nil {
+		return nil
+	}
+	return t.a.cfg.Signer
+}
+
+// recorded follows a record that has become durable: its file, its head on the
+// broker, what people are told.
+func (t *task) recorded(r record.Sealed) {
+	t.keeping.took(r)
+	if err := t.setHead(r); err != nil {
+		t.log.Error().Err(err).Msg("record head")
+		return
+	}
+	t.headDue = true // unless the next order's publication takes it along
+	t.telling.recorded(r)
+	if t.a.cfg.OnRecord != nil {
+		t.a.cfg.OnRecord(t.cfg.Name, r.Record)
+	}
+}
+
+// setHead has the last record's head on the broker.
+func (t *task) setHead(r record.Sealed) error {
+	head, err := r.Head(t.signer())
+	if err != nil {
+		return err
+	}
+	t.set(ownHead, t.topics.Record(), head)
+	return nil
 }

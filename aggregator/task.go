@@ -28,19 +28,17 @@ type task struct {
 	machine *round.Machine
 	state   *round.State // as last saved
 
-	schema   model.Hash
-	base     *model.Model // of the open round
-	sum      *sum
-	offers   map[contentKey]*upload // likewise, of updates in parts
-	again    []entry                // updates accepted before the restart, to be accepted again
-	keeping  *keeping
-	origin   wire.Nonce      // of the task
-	remarked map[string]bool // remarks on records, logged once each
-	settings settings        // of the open round
-	last     summary         // of the last record
+	schema  model.Hash
+	base    *model.Model // of the open round
+	sum     *sum
+	offers  map[contentKey]*upload // likewise, of updates in parts
+	again   []entry                // updates accepted before the restart, to be accepted again
+	keeping *keeping
+	telling
+	origin   wire.Nonce // of the task
+	settings settings   // of the open round
 	waited   waited
 	cut      wire.Stamp // the attempt that goes on with what the end of the last process cut short
-	curve    curveShown
 
 	owed   round.Ready // what the machine wants done
 	turned bool        // and it changes what the next message means
@@ -74,17 +72,9 @@ type task struct {
 	triedAt      int64  // when it was last handed to the publisher
 	headDue      bool   // the record's head is to be published by itself
 
-	counts  counts
-	tally   tally
-	audited audited
 	answers answers
 	settled settledCache
-	quiet   map[round.FactKind]int // facts of large cohorts since the last view
-	viewDue bool
-
-	pauseShown string // in the view
-	viewAt     int64
-	ended      bool // the outcome was reported
+	ended   bool // the outcome was reported
 }
 
 // contentKey names a decoded contribution until the machine has spoken.
@@ -101,10 +91,10 @@ func (a *aggregator) loadTask(cfg Task) (*task, error) {
 	}
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
-		offers: map[contentKey]*upload{}, mender: transfer.NewMender(), quiet: map[round.FactKind]int{},
-		remarked: map[string]bool{}, issued: map[wire.Stamp]issued{},
+		offers: map[contentKey]*upload{}, mender: transfer.NewMender(),
+		issued: map[wire.Stamp]issued{},
 	}
-	t.keeping = a.newKeeping(cfg, t.log)
+	t.keeping, t.telling = a.newKeeping(cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {

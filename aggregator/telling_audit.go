@@ -9,7 +9,6 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // Audited is one thing that an auditor asks about; docs/howto/audit.md lists
@@ -39,18 +38,18 @@ type unheard struct {
 const maxUnheard = 16
 
 // audit tells one thing of the task.
-func (t *task) audit(e Audited) {
-	if t.a.cfg.Audit == nil {
+func (t *telling) audit(e Audited) {
+	if t.by.audits() == nil {
 		return
 	}
-	e.Task = t.cfg.Name
-	t.a.cfg.Audit(e)
+	e.Task = t.task
+	t.by.audits()(e)
 }
 
 // auditFact tells what the machine says. Ends of attempts are told with their
 // records.
-func (t *task) auditFact(f round.Fact) {
-	if t.a.cfg.Audit == nil { // with many members there are many
+func (t *telling) auditFact(f round.Fact) {
+	if t.by.audits() == nil { // with many members there are many
 		return
 	}
 	e := Audited{
@@ -91,7 +90,7 @@ func (t *task) auditFact(f round.Fact) {
 }
 
 // auditCommand names who gave the command, and what came of it.
-func (t *task) auditCommand(e Audited) Audited {
+func (t *telling) auditCommand(e Audited) Audited {
 	by := t.audited.commands[e.Member]
 	delete(t.audited.commands, e.Member)
 	e.Event, e.ID, e.Operator, e.Key = audit.Command, e.Member, by.operator, by.key
@@ -101,30 +100,24 @@ func (t *task) auditCommand(e Audited) Audited {
 }
 
 // auditRefusedCommand tells of one that did not get as far as the machine.
-func (t *task) auditRefusedCommand(why string) {
+func (t *telling) auditRefusedCommand(why string) {
 	t.unheard(unheard{audit.Command, t.audited.signer, why})
 }
 
 // commanded notes who gave a command, whose signature was verified.
-func (t *task) commanded(id string) {
-	if t.a.cfg.Audit == nil || t.audited.signer == "" {
+func (t *telling) commanded(id string) {
+	if t.by.audits() == nil || t.audited.signer == "" {
 		return
 	}
 	if t.audited.commands == nil {
 		t.audited.commands = map[string]commander{}
 	}
-	by := commander{key: t.audited.signer}
-	for _, k := range t.a.cfg.Keys {
-		if wire.KeyIDOf(k.Public) == by.key {
-			by.operator = t.a.ns.Node(k.Path)
-		}
-	}
-	t.audited.commands[id] = by
+	t.audited.commands[id] = commander{t.by.operatorOf(t.audited.signer), t.audited.signer}
 }
 
 // heard notes the key that a member's message carried.
-func (t *task) heard(path string, kid []byte) {
-	if t.a.cfg.Audit == nil || len(kid) == 0 {
+func (t *telling) heard(path string, kid []byte) {
+	if t.by.audits() == nil || len(kid) == 0 {
 		return
 	}
 	if t.audited.keys == nil {
@@ -134,10 +127,10 @@ func (t *task) heard(path string, kid []byte) {
 }
 
 // auditRecord tells of an attempt that has ended.
-func (t *task) auditRecord(r record.Sealed) {
+func (t *telling) auditRecord(r record.Sealed) {
 	e := Audited{
 		Event: audit.Round, Epoch: r.Epoch, Round: r.Round, Attempt: r.Attempt, Work: r.Work, Outcome: r.Verdict,
-		Detail: r.Reason, Count: r.Counts()["counted"], Record: r.Hash.String(), Security: t.a.security(),
+		Detail: r.Reason, Count: r.Counts()["counted"], Record: r.Hash.String(), Security: t.by.security(),
 	}
 	if r.Verdict != record.Abandoned {
 		e.Version, e.Model = &r.Version, r.Model.String()
@@ -146,18 +139,18 @@ func (t *task) auditRecord(r record.Sealed) {
 }
 
 // auditPublished tells of a version of the model that the broker has taken.
-func (t *task) auditPublished(o round.Order) {
+func (t *telling) auditPublished(o round.Order) {
 	v := version{o.Base, o.Version}
 	if v == t.audited.published || v.content == (model.Hash{}) {
 		return
 	}
 	t.audited.published = v
-	t.audit(Audited{Event: audit.Published, Epoch: t.state.Epoch, Version: &v.number, Model: v.content.String()})
+	t.audit(Audited{Event: audit.Published, Epoch: t.of.current().Epoch, Version: &v.number, Model: v.content.String()})
 }
 
 // unheard counts a message whose sender is not proven.
-func (t *task) unheard(k unheard) {
-	if t.a.cfg.Audit == nil {
+func (t *telling) unheard(k unheard) {
+	if t.by.audits() == nil {
 		return
 	}
 	u := &t.audited
@@ -174,11 +167,11 @@ func (t *task) unheard(k unheard) {
 }
 
 // auditUnheard tells what unheard has counted.
-func (t *task) auditUnheard() {
+func (t *telling) auditUnheard() {
 	for k, n := range t.audited.unheard {
 		e := Audited{Event: k.event, Member: k.sender, Reason: k.why, Count: n}
 		if k.event == audit.Command {
-			e = Audited{Event: k.event, Round: t.state.Round, Attempt: t.state.Attempt, Key: k.sender, Outcome: "refused, " + k.why, Count: n}
+			e = Audited{Event: k.event, Round: t.of.current().Round, Attempt: t.of.current().Attempt, Key: k.sender, Outcome: "refused, " + k.why, Count: n}
 		}
 		t.audit(e)
 	}

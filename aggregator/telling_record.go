@@ -1,31 +1,16 @@
 package aggregator
 
 import (
-	"crypto"
 	"math"
 
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
 )
 
-// signer returns the signing key for package record, nil without one.
-func (t *task) signer() crypto.Signer {
-	if t.a.cfg.Signer == nil {
-		return nil
-	}
-	return t.a.cfg.Signer
-}
-
-// recorded follows a record that has become durable: its file, its head on the
-// broker, the numbers for people.
-func (t *task) recorded(r record.Sealed) {
-	t.keeping.took(r)
-	if err := t.showHead(r); err != nil {
-		t.log.Error().Err(err).Msg("record head")
-		return
-	}
-	t.headDue = true // unless the next order's publication takes it along
+// recorded tells of a record that has become durable.
+func (t *telling) recorded(r record.Sealed) {
+	t.last = summarize(r.Record)
 	t.curve.due = t.curve.due || r.Verdict == record.Committed && r.Round > 0
 	t.auditRecord(r)
 	t.tally.noted(t.last)
@@ -33,21 +18,7 @@ func (t *task) recorded(r record.Sealed) {
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
 	t.sayMissing(r.Record)
 	t.remark(r.Record)
-	if t.a.cfg.OnRecord != nil {
-		t.a.cfg.OnRecord(t.cfg.Name, r.Record)
-	}
 	t.kpis()
-}
-
-// showHead has the last record's head on the broker, and its numbers in views.
-func (t *task) showHead(r record.Sealed) error {
-	head, err := r.Head(t.signer())
-	if err != nil {
-		return err
-	}
-	t.set(ownHead, t.topics.Record(), head)
-	t.last = summarize(r.Record)
-	return nil
 }
 
 // summary is what is shown of the last record.
@@ -86,9 +57,30 @@ func summarize(r record.Record) summary {
 	return s
 }
 
+// sayMissing names the members that were welcomed and asked, and sent nothing that
+// arrived before the attempt ended: a broker drops what its access list denies, and
+// tells nobody.
+func (t *telling) sayMissing(r record.Record) {
+	var names []string
+	n := 0
+	for _, e := range r.Entries {
+		if e.Verdict != verdict.Missing {
+			continue
+		}
+		if n++; len(names) < named {
+			names = append(names, e.Member)
+		}
+	}
+	if n == 0 {
+		return
+	}
+	t.log.Warn().Uint64("round", r.Round).Uint32("attempt", r.Attempt).Int("silent", n).Strs("members", names).
+		Msg("these members were welcomed and sent no update in this attempt: they may be slow or gone, or the broker's access list denies what they write; fedmq doctor -c with a member's configuration tells")
+}
+
 // remark logs what a record's numbers do not show, each matter once: it is in
 // the status of every round.
-func (t *task) remark(r record.Record) {
+func (t *telling) remark(r record.Record) {
 	for _, x := range r.Remarks() {
 		if !t.remarked[x.Key] {
 			t.remarked[x.Key] = true
@@ -104,12 +96,12 @@ type kpi struct {
 }
 
 // kpis publishes the numbers of the last record, one retained topic each.
-func (t *task) kpis() {
-	if !t.a.up || !t.a.started || t.last.Work == workInit {
+func (t *telling) kpis() {
+	if !t.by.heard() || t.last.Work == workInit {
 		return
 	}
 	put := func(name string, v float64) {
-		t.a.conn.Post(link.Message{
+		t.by.post(link.Message{
 			Topic: t.topics.KPI(name), QoS: 1, Retained: true, Payload: jsonOf(kpi{t.last.at, v}),
 		})
 	}
@@ -121,69 +113,4 @@ func (t *task) kpis() {
 	put("round_seconds", t.last.Seconds)
 	put("bytes_up", float64(t.last.bytesUp))
 	put("bytes_down", float64(t.last.bytesDown))
-}
-
-// sent and received count payload bytes, for the next record and since the start.
-func (t *task) sent(n int) {
-	t.counts.bytesDown += int64(n)
-	t.tally.down += uint64(n) // #nosec G115 -- a length
-}
-
-func (t *task) received(n int) {
-	t.counts.bytesUp += int64(n)
-	t.tally.up += uint64(n) // #nosec G115 -- a length
-}
-
-// traffic returns the payload bytes since the last record, up and down.
-func (t *task) traffic() (up, down int64) {
-	up, down = t.counts.bytesUp, t.counts.bytesDown
-	t.counts.bytesUp, t.counts.bytesDown = 0, 0
-	return up, down
-}
-
-// tend looks after everything that is not owed to the machine: retained
-// topics, an order without its PUBACK, views.
-func (t *task) tend() error {
-	now := t.a.nowMS()
-	if t.a.up {
-		if t.headDue {
-			t.headDue = false
-			t.a.conn.Post(t.own[ownHead].message())
-		}
-		for i := range t.own {
-			if !t.flying { // else a publication brings what should be there, in its order
-				t.own[i].mend(t.a, now)
-			}
-		}
-		if at := t.retryAt(); at > 0 && now >= at && t.state.Order != nil {
-			if err := t.publish(*t.state.Order); err != nil {
-				return err
-			}
-		}
-		if t.viewDue && now-t.viewAt >= viewEvery.Milliseconds() {
-			t.view(now)
-		}
-		t.publishCurve(now)
-	}
-	t.end()
-	return t.forgetStale()
-}
-
-// end reports once that the task is over.
-func (t *task) end() {
-	over := t.state.Phase == round.Halted && (t.state.Finished || t.state.Stopped)
-	if !over {
-		t.ended = false
-		return
-	}
-	if t.ended || !t.published {
-		return
-	}
-	t.ended = true
-	t.view(t.a.nowMS())
-	t.log.Info().Bool("finished", t.state.Finished).Str("reason", t.state.Reason).Msg("task ended")
-	t.a.show()
-	if t.a.cfg.OnEnd != nil {
-		t.a.cfg.OnEnd(t.cfg.Name, t.state.Finished, t.state.Reason)
-	}
 }

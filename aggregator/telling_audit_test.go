@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/audit"
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 )
 
@@ -14,7 +13,8 @@ import (
 func TestAuditOfFloods(t *testing.T) {
 	t.Parallel()
 	var lines []Audited
-	task := &task{state: new(round.State), a: &aggregator{cfg: Config{Audit: func(e Audited) { lines = append(lines, e) }}}}
+	task, _ := someTelling(t)
+	task.by.(*listener).audit = func(e Audited) { lines = append(lines, e) }
 	const n = 5000
 	for i := range n {
 		task.audited.signer = fmt.Sprintf("%016x", i)
