@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,9 @@ var faults = map[string]string{
 	"moquette/client-id": "after takeovers this broker may close every CONNECT with that client id, without a CONNACK, until it is restarted: " +
 		"see that no two clients have one id",
 }
+
+// names are those that a broker does not take, which the doctor has to find.
+var names = map[string][]string{"rabbitmq": {".", "*"}, "nats": {"blanks"}}
 
 // matrix collects what came out.
 type matrix struct {
@@ -181,6 +185,9 @@ func (m *matrix) broker(t *testing.T, r *row) {
 	if r.report, err = m.examine(shared); err != nil {
 		r.skip = err.Error()
 		t.Fatal(err)
+	}
+	if want := names[r.kind.name]; !slices.Equal(r.report.Names, want) {
+		t.Errorf("the doctor finds that it takes no names with %q, want %q", r.report.Names, want)
 	}
 	for _, s := range stories {
 		if !m.wanted(r.kind, s) {

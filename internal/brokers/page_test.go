@@ -51,12 +51,12 @@ func commit(t *testing.T) string {
 // measured is the table of what fedmq doctor found.
 func (m *matrix) measured(b *strings.Builder) {
 	b.WriteString("## What they take\n\nAs `fedmq doctor` measures it; run it against yours.\n\n")
-	b.WriteString("| broker | packet limit | part_size | retained parts at QoS 0, QoS 1 | retained through a wildcard | queued for a busy subscriber | Last Will |\n")
-	b.WriteString("|---|---|---|---|---|---|---|\n")
+	b.WriteString("| broker | packet limit | part_size | retained parts at QoS 0, QoS 1 | retained through a wildcard | queued for a busy subscriber | Last Will | no names with |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|\n")
 	for _, r := range m.rows {
 		d := r.report
 		if d == nil {
-			fmt.Fprintf(b, "| %s | %s | | | | | |\n", r.kind.title, r.skip)
+			fmt.Fprintf(b, "| %s | %s | | | | | | |\n", r.kind.title, r.skip)
 			continue
 		}
 		limit := fmt.Sprintf("%d", d.PacketBytes)
@@ -70,8 +70,8 @@ func (m *matrix) measured(b *strings.Builder) {
 		case !d.WillRetained:
 			will = "not retained"
 		}
-		fmt.Fprintf(b, "| %s | %s | %d | %d, %d of %d | %d of %d | %d of %d | %s |\n", r.kind.title, limit, d.Advice.PartSize,
-			d.Retained.QoS0, d.Retained.QoS1, d.Retained.Of, d.Retained.Wildcard, d.Retained.WildcardOf, d.Queue.Arrived, d.Queue.Of, will)
+		fmt.Fprintf(b, "| %s | %s | %d | %d, %d of %d | %d of %d | %d of %d | %s | %s |\n", r.kind.title, limit, d.Advice.PartSize,
+			d.Retained.QoS0, d.Retained.QoS1, d.Retained.Of, d.Retained.Wildcard, d.Retained.WildcardOf, d.Queue.Arrived, d.Queue.Of, will, strings.Join(d.Names, ", "))
 	}
 }
 

@@ -135,7 +135,7 @@ func newExam(cfg Config) (*exam, error) {
 	}
 	e.beside = ns.Node("+/"+random) + "/" + topics.Marker + "/" + task + "/status"
 	e.prefix = link.PartyID(cmp.Or(cfg.Link.Username, "fedmq"), fmt.Sprintf("%s-%s-", roleName, random))
-	e.report = &Report{Schema: Schema, Broker: link.Shown(cfg.Link.Broker), Node: ns.Node(cfg.Node)}
+	e.report = &Report{Schema: Schema, Broker: link.Shown(cfg.Link.Broker), Node: ns.Node(cfg.Node), Names: []string{}}
 	return e, nil
 }
 
@@ -150,6 +150,7 @@ func (e *exam) steps(ctx context.Context, began time.Time) error {
 	steps := []step{
 		{"what it announces", e.announced},
 		{"messages", e.meet},
+		{"names", e.names},
 		{"packet limit", e.packets},
 		{"retained", e.retained},
 		{"retained size", e.retainedSize},

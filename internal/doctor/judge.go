@@ -27,6 +27,10 @@ var judgements = []judgement{
 		row: "it announces", step: "what it announces", bad: func(r *Report) bool { return len(r.Announced.problems()) > 0 },
 		note: func(r *Report) bool { return !r.Announced.MQTT5 }, cure: "retained messages: Mosquitto retain_available true; QoS 1: Mosquitto max_qos 1",
 	},
+	{
+		row: "names of plants", step: "names", bad: never, note: func(r *Report) bool { return len(r.Names) > 0 },
+		cure: "a party with such a name does not start; no setting of the broker mends it",
+	},
 	{row: "round trip", step: "messages", bad: func(r *Report) bool { return r.RoundTripMS > 1000 }, cure: "the line is slow: give tasks a longer deadline; no setting of a broker mends it"},
 	{
 		row: "packet limit", step: "packet limit", bad: func(r *Report) bool { return partSize(r.PacketBytes, longestTopic("")) < defaultPart },

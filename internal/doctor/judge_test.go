@@ -62,6 +62,7 @@ func TestJudge(t *testing.T) {
 		mark   string
 		cure   string
 	}{
+		"names of plants":              {func(r *Report) { r.Names = []string{".", "*"} }, markNote, "does not start"},
 		"round trip":                   {func(r *Report) { r.RoundTripMS = 2000 }, markBad, "longer deadline"},
 		"packet limit":                 {func(r *Report) { r.PacketBytes = 8064 }, markBad, "Mosquitto max_packet_size"},
 		"retained, exact topic, QoS 0": {func(r *Report) { r.Retained.QoS0 = 3 }, markNote, "retain_available"},

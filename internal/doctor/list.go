@@ -44,6 +44,9 @@ const (
 func CheckList(ctx context.Context, me Party, other *Party) (*List, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
+	if err := link.CheckNames(ctx, me.id("asks"), me.state, me.reads...); err != nil {
+		return nil, err
+	}
 	a := &access{me: me, other: other, verdict: map[string]Verdict{}}
 	err := a.run(ctx)
 	l := &List{as: userName(other), Schema: ListSchema, Broker: link.Shown(me.link.Broker), User: me.link.Username, There: []string{}, Missing: []string{}, Unknown: []string{}}

@@ -17,6 +17,9 @@ const smallest = 4 << 10
 // message takes and finds the ways in which the rest would make no sense.
 func (e *exam) meet(ctx context.Context) error {
 	topic := e.own.Status()
+	if err := e.takes(ctx, topic); err != nil {
+		return err
+	}
 	sub, pub, code, err := e.pair(ctx, link.Filter{Topic: topic, QoS: 1})
 	switch {
 	case errors.Is(err, errSubscribe) && errors.Is(err, link.ErrCut):

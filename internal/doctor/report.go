@@ -19,6 +19,8 @@ type Report struct {
 
 	Announced Announced `json:"announced"`
 
+	Names []string `json:"names"` // what names must not have: ".", "*", "blanks"
+
 	RoundTripMS float64 `json:"round_trip_ms"` // one small message, there and back
 
 	PacketBytes   int  `json:"packet_bytes"`    // largest PUBLISH that came through

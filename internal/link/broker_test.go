@@ -28,6 +28,7 @@ type broker struct {
 	denyPub  func(topic string) bool  // mochi cuts the link
 	cutAt    func(topic string) bool  // the link is cut before the PUBACK
 	slowSub  func(string)             // called for each filter of a SUBSCRIBE
+	rename   func(string) string      // what the broker makes of topics and filters
 	auth     func(user, pw string) bool
 	dials    []time.Time
 	last     net.Conn   // our end of the newest connection
@@ -104,8 +105,13 @@ func (b *broker) OnSubscribe(_ *mochi.Client, pk mochipackets.Packet) mochipacke
 	}
 	b.mu.Lock()
 	b.batches = append(b.batches, batch)
-	slow := b.slowSub
+	slow, rename := b.slowSub, b.rename
 	b.mu.Unlock()
+	for i := range pk.Filters {
+		if rename != nil {
+			pk.Filters[i].Filter = rename(pk.Filters[i].Filter)
+		}
+	}
 	for _, f := range batch {
 		if slow != nil {
 			slow(f)
@@ -118,6 +124,9 @@ func (b *broker) OnPublish(cl *mochi.Client, pk mochipackets.Packet) (mochipacke
 	b.mu.Lock()
 	b.got = append(b.got, pk)
 	cut := b.cutAt
+	if b.rename != nil {
+		pk.TopicName = b.rename(pk.TopicName)
+	}
 	b.mu.Unlock()
 	if cut != nil && cut(pk.TopicName) {
 		cl.Stop(errors.New("cut by the test"))

@@ -113,16 +113,21 @@ type Proof struct {
 	Known func(presence []byte) bool // it is of whom the party has heard at another address
 }
 
-// Prove proves, before Run, that the addresses of the broker are one cluster: what is
+// Prove proves, before Run, that the broker takes the party's names (C-22), else the
+// error wraps ErrNames; and that the addresses of the broker are one cluster: what is
 // said at the first that answers is heard at each other one; where the party may not
 // read what it writes, the presence must be the same at both. What does not answer, or
 // does not tell, is proven by the presence when it is first to be used, and not used
 // before (C-21): proven is false then. It returns ErrCluster for what is not one.
 func (c *Conn) Prove(ctx context.Context, p Proof) (proven bool, err error) {
+	c.proof = p
+	if err := c.checkNames(ctx); err != nil {
+		return false, err
+	}
 	if c.cfg.Dial != nil || len(c.addrs) < 2 {
 		return true, nil
 	}
-	c.proof, c.trusted = p, make([]bool, len(c.addrs))
+	c.trusted = make([]bool, len(c.addrs))
 	var first *Probe
 	at := 0
 	defer func() {
@@ -161,6 +166,10 @@ func (c *Conn) probe(ctx context.Context, i int) (*Probe, error) {
 // openProven opens a session at the current address, if it is proven or nothing is that
 // it could differ from.
 func (c *Conn) openProven(ctx context.Context) (*session, error) {
+	if err := c.checkNames(ctx); err != nil {
+		c.reached = false // it needs not be asked why
+		return nil, err
+	}
 	i := int(c.at.Load())
 	if slices.Contains(c.trusted, true) && !c.trusted[i] {
 		c.reached = false

@@ -184,7 +184,8 @@ type Conn struct {
 	bytesOut atomic.Uint64
 	plain    atomic.Bool // the port was asked and does not speak TLS
 
-	proof   Proof
+	proof   Proof        // of Run alone, once Prove was asked, as are
+	named   bool         // the broker takes the names, or does not tell
 	trusted []bool       // of addrs, once Prove was asked: proven to be of one cluster; of Run alone then
 	at      atomic.Int64 // of addrs: the address in use
 	failed  int          // attempts since the last connection, over the list; of Run alone, as are
