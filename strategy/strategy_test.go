@@ -76,7 +76,7 @@ func result(t testing.TB, a *strategy.Aggregation) *model.Model {
 	return r.Model
 }
 
-type site struct {
+type trained struct {
 	Member string    `json:"member"`
 	W      []float64 `json:"w"`
 	Delta  []float64 `json:"delta"`
@@ -122,11 +122,11 @@ func parse[T any](t testing.TB, raw json.RawMessage) T {
 }
 
 // rounds brings both forms of input to the one of whole models.
-func (v vector) rounds(t testing.TB) (base []float64, rounds [][]site, models [][]float64) {
+func (v vector) rounds(t testing.TB) (base []float64, rounds [][]trained, models [][]float64) {
 	in := parse[struct {
-		Base    []float64 `json:"base"`
-		Rounds  [][]site  `json:"rounds"`
-		Updates []site    `json:"updates"`
+		Base    []float64   `json:"base"`
+		Rounds  [][]trained `json:"rounds"`
+		Updates []trained   `json:"updates"`
 	}](t, v.Input)
 	want := parse[struct {
 		Models [][]float64 `json:"models"`
@@ -138,7 +138,7 @@ func (v vector) rounds(t testing.TB) (base []float64, rounds [][]site, models []
 	for i := range in.Updates {
 		in.Updates[i].W = in.Updates[i].Delta
 	}
-	return make([]float64, len(want.Delta)), [][]site{in.Updates}, [][]float64{want.Delta}
+	return make([]float64, len(want.Delta)), [][]trained{in.Updates}, [][]float64{want.Delta}
 }
 
 // f64 tensors carry the vectors' numbers; f32 ones round them to 24 bits.
@@ -172,7 +172,7 @@ func TestFedAvgVectors(t *testing.T) {
 }
 
 // fedAvgRound trains one round in which each site ends at its W.
-func fedAvgRound(t *testing.T, d model.DType, base []float64, sites []site) []float64 {
+func fedAvgRound(t *testing.T, d model.DType, base []float64, sites []trained) []float64 {
 	t.Helper()
 	total := uint64(0)
 	for _, s := range sites {

@@ -1,0 +1,285 @@
+package aggregator
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+// spy is FedAvg that notes the updates it is shown.
+type spy struct{ checked, added, parts *[]strategy.Update }
+
+func newSpy() spy { return spy{new([]strategy.Update), new([]strategy.Update), new([]strategy.Update)} }
+
+func (spy) Name() string { return "spy" }
+
+func (s spy) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+	f, err := strategy.Linear{}.Begin(r, nil)
+	return spyFold{f, s}, err
+}
+
+type spyFold struct {
+	strategy.Fold
+	spy
+}
+
+func (f spyFold) CheckPart(u strategy.Update, part []byte, off int) error {
+	*f.parts = append(*f.parts, u)
+	return f.Fold.CheckPart(u, part, off)
+}
+
+func (f spyFold) Check(u strategy.Update) error {
+	*f.checked = append(*f.checked, u)
+	return f.Fold.Check(u)
+}
+
+func (f spyFold) Add(u strategy.Update) {
+	*f.added = append(*f.added, u)
+	f.Fold.Add(u)
+}
+
+// sumOf begins a sum on a base, with a store of its own.
+func sumOf(t *testing.T, r strategy.Registry, name string, base *model.Model, p round.Params) *sum {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := newSum(r, name, st, func(st *store.Stage) {
+		if st != nil {
+			if err := st.Release(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err := s.begin(base, p); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func vector(t *testing.T, w ...float32) *model.Model {
+	t.Helper()
+	schema, err := model.NewSchema(model.Spec{Name: "w", Shape: []int{len(w)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := model.New(schema)
+	if err := m.SetFloat32s("w", w); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// take judges an update as the machine does, with the weight of its samples.
+func (s *sum) take(t *testing.T, member string, st *staged) {
+	t.Helper()
+	if problem, detail, _, err := s.check(st); problem != verdict.None || err != nil {
+		t.Fatalf("%s: %v %s %v", member, problem, detail, err)
+	}
+	s.await(member, st)
+	if err := s.add(round.Accepted{Member: member, Content: st.content, Weight: s.params.Weights.Weigh(st.samples, s.params.Cap)}); err != nil {
+		t.Fatal(err)
+	}
+	s.judged()
+}
+
+// What an update is checked as, in parts and as a whole, is what is added: with
+// the weight that the machine gives it, under every weighting and its cap.
+func TestCheckAndAddAgree(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		weights round.Weights
+		limit   uint64
+		want    []uint64 // of 100 and 10,000 samples
+	}{
+		{round.WeightSamples, 5000, []uint64{100, 5000}},
+		{round.WeightSqrt, 5000, []uint64{10, 100}},
+		{round.WeightSqrt, 50, []uint64{10, 50}},
+		{round.WeightUniform, 1, []uint64{1, 1}},
+	} {
+		sp := newSpy()
+		s := sumOf(t, strategy.Registry{Strategies: []strategy.Strategy{sp}}, "spy", vector(t, 0),
+			round.Params{Work: strategy.Train, Weights: c.weights, Cap: c.limit, GridB: 6, GridW: 20})
+		for i, samples := range []uint64{100, 10000} {
+			m := vector(t, float32(i+1))
+			if problem, detail := s.checkPart(samples, m.Blob, 0); problem != verdict.None {
+				t.Errorf("%v %s", problem, detail)
+			}
+			s.take(t, string(rune('a'+i)), &staged{content: m.ContentID(), samples: samples, raw: m.Blob, delta: m})
+		}
+		var weights []uint64
+		for _, u := range *sp.added {
+			weights = append(weights, u.Weight)
+		}
+		if !slices.Equal(weights, c.want) || !reflect.DeepEqual(*sp.checked, *sp.added) {
+			t.Errorf("%s, cap %d: weights %v, want %v; checked %v, added %v", c.weights, c.limit, weights, c.want, *sp.checked, *sp.added)
+		}
+		for i, u := range *sp.parts {
+			if u.Tensors = (*sp.added)[i].Tensors; !reflect.DeepEqual(u, (*sp.added)[i]) {
+				t.Errorf("%s: a part was checked as %v, added as %v", c.weights, u, (*sp.added)[i])
+			}
+		}
+	}
+}
+
+// An update that the machine weighs otherwise than it was checked is not added.
+func TestOtherWeight(t *testing.T) {
+	t.Parallel()
+	s := sumOf(t, strategy.Registry{}, "fedavg", vector(t, 0), round.Params{Work: strategy.Train, Weights: round.WeightSamples, Cap: 9, GridB: 6, GridW: 10})
+	m := vector(t, 1)
+	st := &staged{content: m.ContentID(), samples: 5, raw: m.Blob, delta: m}
+	if _, _, _, err := s.check(st); err != nil {
+		t.Fatal(err)
+	}
+	s.await("a", st)
+	if err := s.add(round.Accepted{Member: "a", Content: st.content, Weight: 4}); err == nil || len(s.in) != 0 {
+		t.Errorf("%v, %d in the sum", err, len(s.in))
+	}
+}
+
+// quarters is an encoding of one byte a value.
+type quarters struct{}
+
+func (quarters) Name() string { return "quarters" }
+
+func (quarters) Decode(dst, src []byte, s model.Schema) error {
+	if len(src) != s.Elements() {
+		return errors.New("want one byte a value")
+	}
+	w := make([]float32, len(src))
+	for i, b := range src {
+		w[i] = float32(b) / 4
+	}
+	m := &model.Model{Schema: s, Blob: dst}
+	return m.SetFloat32s(s[0].Name, w)
+}
+
+// Bytes that travel in another encoding are staged, named and kept as they came,
+// and checked and folded as the values that they stand for.
+func TestStagedEncoding(t *testing.T) {
+	t.Parallel()
+	s := sumOf(t, strategy.Registry{Encodings: []strategy.Encoding{quarters{}}}, "fedavg", vector(t, 1, 1),
+		round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 5, GridW: 10})
+	staging := s.store.NewStaging(1 << 10)
+	stage := func(raw ...byte) *staged {
+		st := &staged{content: model.HashOf(raw), encoding: "quarters", samples: 3}
+		var err error
+		if st.stage, err = staging.Create(len(raw)); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.stage.WriteAt(raw, 0); err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	for i, raw := range [][]byte{{4, 8}, {12, 0}} {
+		st := stage(raw...)
+		if err := s.borrow(st, s.fold.Schema()); err != nil || model.HashOf(st.raw) != st.content {
+			t.Fatal(err)
+		}
+		s.take(t, string(rune('a'+i)), st)
+	}
+	bad := stage(255, 0)
+	if err := s.borrow(bad, s.fold.Schema()); err != nil {
+		t.Fatal(err)
+	}
+	if problem, detail, _, err := s.check(bad); problem != verdict.OutOfRange || err != nil {
+		t.Errorf("63.75 on a grid to 32: %v %s %v", problem, detail, err)
+	}
+	if err := s.borrow(stage(1, 2, 3), s.fold.Schema()); !errors.Is(err, model.ErrSchema) {
+		t.Errorf("a byte too many: %v", err)
+	}
+	r, err := s.finish(nil)
+	if err != nil || r.Model.ContentID() != vector(t, 3, 2).ContentID() {
+		t.Errorf("%v, %v", r.Model, err)
+	}
+}
+
+// A fold that needs all updates at its end reads them wherever they lie: in
+// memory, staged, on disk, encoded.
+func TestReadAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := sumOf(t, strategy.Registry{Strategies: []strategy.Strategy{largest{}}, Encodings: []strategy.Encoding{quarters{}}}, "largest", vector(t, 0, 0, 0, 0),
+		round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 6, GridW: 10})
+	staging := s.store.NewStaging(16) // the second is in a file
+	var accepted []round.Accepted
+	for i, w := range []*model.Model{vector(t, 9, 1, 1, 1), vector(t, 1, 9, 1, 1), vector(t, 1, 1, 9, 1), vector(t, 1, 1, 1, 9)} {
+		st := &staged{content: w.ContentID(), samples: 1, raw: w.Blob, delta: w}
+		switch i {
+		case 1:
+			if err := s.store.PutBlob(st.content, w.Blob, false); err != nil {
+				t.Fatal(err)
+			}
+		case 3:
+			st.raw, st.encoding = []byte{4, 4, 4, 36}, "quarters"
+			st.content = model.HashOf(st.raw)
+			fallthrough
+		case 2:
+			var err error
+			if st.stage, err = staging.Create(len(st.raw)); err != nil {
+				t.Fatal(err)
+			}
+			if err := st.stage.WriteAt(st.raw, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i > 0 {
+			if err := s.borrow(st, s.fold.Schema()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		member := string(rune('a' + i))
+		s.take(t, member, st)
+		accepted = append(accepted, round.Accepted{Member: member, Content: st.content})
+	}
+	r, err := s.finish(accepted)
+	if err != nil || r.Model.ContentID() != vector(t, 9, 9, 9, 9).ContentID() {
+		t.Errorf("%v, %v", r.Model, err)
+	}
+	if s.forget(); len(s.in) != 0 || s.fold != nil {
+		t.Error("not empty")
+	}
+}
+
+// largest takes the largest value of all updates, for each coordinate.
+type largest struct{}
+
+func (largest) Name() string { return "largest" }
+
+func (largest) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+	v, err := strategy.NewValues(r)
+	return largestFold{v}, err
+}
+
+type largestFold struct{ *strategy.Values }
+
+func (largestFold) Add(strategy.Update) {}
+
+func (largestFold) NeedsAll() bool { return true }
+
+func (largestFold) Finish(all *strategy.Updates, out *strategy.Output) error {
+	return all.Blocks(func(at int, values [][]float64) error {
+		most := slices.Clone(values[0])
+		for _, v := range values[1:] {
+			for j := range v {
+				most[j] = math.Max(most[j], v[j])
+			}
+		}
+		out.Mean(at, most)
+		return nil
+	})
+}

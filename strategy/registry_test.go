@@ -1,0 +1,103 @@
+package strategy_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	base := mustModel(t, model.F32, []float64{1})
+	good := round(base, fold.Grid{B: 6, W: 10})
+	for want, change := range map[string]func(*strategy.Setup){
+		`strategy "fedsgd", known: fedavg`:                func(s *strategy.Setup) { s.Strategy = "fedsgd" },
+		`optimiser "adam", known: sgd`:                    func(s *strategy.Setup) { s.Server = "adam" },
+		`work "rest", known: train, statistics, evaluate`: func(s *strategy.Setup) { s.Work = "rest" },
+	} {
+		s := good
+		change(&s)
+		if _, err := (strategy.Registry{}).Begin(s, nil); !errors.Is(err, strategy.ErrUnknown) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if _, err := (strategy.Registry{}).Decode("q8", nil, base.Schema, nil); !errors.Is(err, strategy.ErrUnknown) {
+		t.Errorf("%v, want ErrUnknown", err)
+	}
+	if w := strategy.WorkOf("rollback"); w.Folds() || w.Weighs || w.Keeps {
+		t.Errorf("work that is not known: %+v", w)
+	}
+}
+
+// What a record names means one thing.
+func TestRegistryCheck(t *testing.T) {
+	t.Parallel()
+	linear := func(names ...string) (out []strategy.Strategy) {
+		for _, n := range names {
+			out = append(out, strategy.Linear{ID: n})
+		}
+		return out
+	}
+	for want, g := range map[string]strategy.Registry{
+		"":                     {Strategies: linear("a", "b"), Optimisers: []strategy.Optimiser{momentum{}}, Encodings: []strategy.Encoding{eighths{}}},
+		`name "a"`:             {Strategies: linear("a", "b", "a")},
+		`name "fedavg"`:        {Strategies: linear("fedavg")},
+		`name "":`:             {Strategies: linear("")},
+		"want 1 to 64 bytes":   {Strategies: linear(strings.Repeat("x", 65))},
+		`two with the name "s`: {Optimisers: []strategy.Optimiser{strategy.Descent{Eta: 2}}},
+		`two with the name "e`: {Encodings: []strategy.Encoding{eighths{}, eighths{}}},
+	} {
+		if err := g.Check(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	g := strategy.Registry{Strategies: linear("b", "a")}
+	if !slices.Equal(g.Names(), []string{"fedavg", "b", "a"}) {
+		t.Errorf("names %v", g.Names())
+	}
+}
+
+// eighths is an encoding of one byte a value.
+type eighths struct{}
+
+func (eighths) Name() string { return "eighths" }
+
+func (eighths) Decode(dst, src []byte, s model.Schema) error {
+	if len(src) != s.Elements() {
+		return errors.New("want one byte a value")
+	}
+	for i, b := range src {
+		fold.PutValues(dst[4*i:], model.F32, []float64{float64(int8(b)) / 8}) // #nosec G115 -- a sign
+	}
+	return nil
+}
+
+// What is folded are the values that an encoding stands for; bytes that it does
+// not know are refused.
+func TestEncoding(t *testing.T) {
+	t.Parallel()
+	base := mustModel(t, model.F32, []float64{0, 0})
+	g := strategy.Registry{Encodings: []strategy.Encoding{eighths{}}}
+	want := mustModel(t, model.F32, []float64{2, -0.125})
+	buf := make([]byte, 100)
+	got, err := g.Decode("eighths", []byte{16, 0xff}, base.Schema, buf)
+	if err != nil || got.ContentID() != want.ContentID() || &got.Blob[0] != &buf[0] {
+		t.Errorf("%v, %v, want %v in the buffer", got, err, want)
+	}
+	if _, err := g.Decode("eighths", []byte{16}, base.Schema, nil); !errors.Is(err, model.ErrSchema) || !strings.Contains(err.Error(), "eighths: want one byte") {
+		t.Errorf("a byte short: %v", err)
+	}
+	for _, name := range []string{"", strategy.Dense} {
+		if got, err := g.Decode(name, want.Blob, base.Schema, nil); err != nil || &got.Blob[0] != &want.Blob[0] {
+			t.Errorf("%q: %v, %v, want the bytes as they are", name, got, err)
+		}
+		if _, err := g.Decode(name, want.Blob[1:], base.Schema, nil); !errors.Is(err, model.ErrSchema) {
+			t.Errorf("%q, a byte short: %v", name, err)
+		}
+	}
+}

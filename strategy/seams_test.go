@@ -1,0 +1,313 @@
+package strategy_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+// momentum is an optimiser that keeps one number for each coordinate.
+type momentum struct{}
+
+func (momentum) Name() string { return "momentum" }
+
+func (momentum) Slots() int { return 1 }
+
+func (momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
+	for i, m := range mean {
+		if t > 1 {
+			m += float64(0.5 * slots[0][i])
+		}
+		slots[0][i] = m
+		if m != 0 {
+			x[i] += m
+		}
+	}
+}
+
+// The state of an optimiser goes from round to round; model and state are those
+// of a twin that has everything at once, over tensors of any sizes.
+func TestOptimiser(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var specs []model.Spec
+		for i := range rapid.IntRange(1, 4).Draw(t, "tensors") {
+			n := rapid.SampledFrom([]int{1, 3, 2047, 2048, 2049, 5000}).Draw(t, "n")
+			d := rapid.SampledFrom([]model.DType{model.F32, model.F64}).Draw(t, "dtype")
+			rule := rapid.SampledFrom([]model.Rule{model.Mean, model.Mean, model.Keep}).Draw(t, "rule")
+			specs = append(specs, model.Spec{Name: fmt.Sprint("t", i), DType: d, Shape: []int{n}, Rule: rule})
+		}
+		specs[0].Rule = model.Mean
+		schema, err := model.NewSchema(specs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := strategy.Registry{Optimisers: []strategy.Optimiser{momentum{}}}
+		base := model.New(schema)
+		fill(base, func(i int) float64 { return float64(i%7) - 3 })
+		var state []byte
+		twin, m := values(shared(base)), make([]float64, schema.Shared().Elements())
+		for r := range 3 {
+			s := round(base, fold.Grid{B: 6, W: 10})
+			s.Server, s.State = "momentum", state
+			a, err := g.Begin(s, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			delta := model.New(schema.Shared())
+			fill(delta, func(i int) float64 { return float64((i+r)%5) / 4 })
+			a.Add(update(delta, 3)) // exact on this grid: the mean is the update
+			before := bytes.Clone(state)
+			made, err := a.Result(nil, nil)
+			if err != nil || !bytes.Equal(before, state) {
+				t.Fatal("the state that was given has changed, or", err)
+			}
+			for i, d := range values(delta) {
+				m[i] = d + 0.5*m[i]
+				twin[i] += m[i]
+			}
+			base, state = made.Model, made.State
+			if got := values(shared(base)); !same(got, twin) {
+				t.Fatalf("round %d: other values than the twin's", r+1)
+			}
+			if got := stateOf(state); !same(got, m) || binary.LittleEndian.Uint64(state) != uint64(r+1) {
+				t.Fatalf("round %d: another state than the twin's", r+1)
+			}
+		}
+		s := round(base, fold.Grid{B: 6, W: 10})
+		s.Server, s.State = "momentum", state[8:]
+		a, err := g.Begin(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Add(update(model.New(schema.Shared()), 1))
+		if _, err := a.Result(nil, nil); !errors.Is(err, model.ErrSchema) {
+			t.Fatalf("a state that is too short: %v", err)
+		}
+	})
+}
+
+// fill writes the values of all tensors, as far as they are averaged.
+func fill(m *model.Model, of func(i int) float64) {
+	i, rest := 0, m.Blob
+	for _, spec := range m.Schema {
+		v := make([]float64, spec.Elements())
+		for j := range v {
+			v[j] = of(i)
+			i++
+		}
+		fold.PutValues(rest, spec.DType, v)
+		rest = rest[spec.Bytes():]
+	}
+}
+
+// shared is what is averaged of a model.
+func shared(m *model.Model) *model.Model {
+	out := &model.Model{Schema: m.Schema.Shared()}
+	for _, spec := range out.Schema {
+		out.Blob = append(out.Blob, m.Bytes(spec.Name)...)
+	}
+	return out
+}
+
+func values(m *model.Model) (all []float64) {
+	rest := m.Blob
+	for _, spec := range m.Schema {
+		v := make([]float64, spec.Elements())
+		fold.Values(v, rest, spec.DType)
+		all, rest = append(all, v...), rest[spec.Bytes():]
+	}
+	return all
+}
+
+func stateOf(state []byte) []float64 {
+	v := make([]float64, len(state)/8-1)
+	fold.Values(v, state[8:], model.F64)
+	return v
+}
+
+func same(a, b []float64) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// An optimiser that runs away ends the round, not the next one.
+func TestOptimiserOverflows(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Optimisers: []strategy.Optimiser{away{}}}
+	s := round(mustModel(t, model.F64, []float64{0}), fold.Grid{B: 6, W: 10})
+	s.Server = "away"
+	a, err := g.Begin(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Add(update(mustModel(t, model.F64, []float64{1}), 1))
+	if r, err := a.Result(nil, nil); !errors.Is(err, strategy.ErrNotFinite) {
+		t.Errorf("%v, %v, want ErrNotFinite", r, err)
+	}
+}
+
+type away struct{ momentum }
+
+func (away) Name() string { return "away" }
+
+func (away) Step(_, _ []float64, _ uint64, slots [][]float64) { slots[0][0] = math.Inf(1) }
+
+// steps divides an update by the steps that its trainer took, and refuses one
+// that does not say.
+var steps = strategy.Linear{ID: "steps", Coefficient: func(u strategy.Update) (float64, error) {
+	if n := u.Scalars["steps"]; n >= 1 {
+		return 1 / n, nil
+	}
+	return 0, fmt.Errorf("%w: steps is %v, want 1 or more", strategy.ErrOutOfRange, u.Scalars["steps"])
+}}
+
+func TestCoefficient(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Strategies: []strategy.Strategy{steps}}
+	s := round(mustModel(t, model.F64, []float64{1}), fold.Grid{B: 6, W: 10})
+	s.Strategy = "steps"
+	a, err := g.Begin(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(x, steps float64, n uint64) strategy.Update {
+		u := update(mustModel(t, model.F64, []float64{x}), n)
+		u.Scalars = map[string]float64{"steps": steps}
+		return u
+	}
+	for _, c := range []struct {
+		u    strategy.Update
+		want error
+	}{
+		{of(8, 4, 3), nil},
+		{of(8, 0, 3), strategy.ErrOutOfRange},
+		{of(math.NaN(), 0, 3), strategy.ErrNotFinite},
+		{of(8, math.NaN(), 3), strategy.ErrOutOfRange},
+		{of(8, 4, 2000), strategy.ErrFull},
+	} {
+		if err := a.Check(c.u); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%v: %v, want %v", c.u.Scalars, err, c.want)
+		}
+	}
+	a.Add(of(8, 4, 3))
+	a.Add(of(-4, 1, 1))
+	if got := values(result(t, a)); got[0] != 1+(3*8./4-4)/4 {
+		t.Errorf("%v", got)
+	}
+}
+
+// bounded refuses values beyond what was fixed when the round was opened.
+type bounded struct{ strategy.Linear }
+
+type boundedFold struct {
+	strategy.Fold
+	most float64
+}
+
+func (b bounded) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+	f, err := b.Linear.Begin(r, nil)
+	return boundedFold{f, r.Thresholds["most"]}, err
+}
+
+func (f boundedFold) Check(u strategy.Update) error {
+	for _, x := range values(u.Tensors) {
+		if math.Abs(x) > f.most {
+			return fmt.Errorf("%w: a value of %v, at most %v", strategy.ErrOutOfRange, x, f.most)
+		}
+	}
+	return f.Fold.Check(u)
+}
+
+func TestThresholds(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Strategies: []strategy.Strategy{bounded{strategy.Linear{ID: "bounded"}}}}
+	s := round(mustModel(t, model.F32, []float64{1}), fold.Grid{B: 6, W: 10})
+	s.Strategy, s.Thresholds = "bounded", map[string]float64{"most": 2}
+	a, err := g.Begin(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for x, want := range map[float64]error{2: nil, 2.5: strategy.ErrOutOfRange} {
+		if err := a.Check(update(mustModel(t, model.F32, []float64{x}), 1)); !errors.Is(err, want) {
+			t.Errorf("%v: %v, want %v", x, err, want)
+		}
+	}
+}
+
+// Sums that go up a tree give the bits of all updates at one place (F-8).
+func TestTiers(t *testing.T) {
+	t.Parallel()
+	base := mixed(t)
+	flat, root := begin(t, base, fold.Grid{B: 6, W: 10}), begin(t, base, fold.Grid{B: 6, W: 10})
+	for area := range 3 {
+		below := begin(t, base, fold.Grid{B: 6, W: 10})
+		for k := range area { // the first has nobody
+			delta := mixed(t)
+			fill(delta, func(i int) float64 { return math.Sin(float64(i + 3*k + 7*area)) })
+			add(t, flat, delta, uint64(k+2))
+			add(t, below, delta, uint64(k+2))
+		}
+		if err := tiered(root).AddSums(tiered(below).AppendSums(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, got := result(t, flat), result(t, root); !bytes.Equal(got.Blob, want.Blob) {
+		t.Errorf("over a tree %x, flat %x", got.Blob, want.Blob)
+	}
+}
+
+func tiered(a *strategy.Aggregation) strategy.Tiered { return a.Fold.(strategy.Tiered) }
+
+// Sums that no members of that weight can give are refused, and change nothing.
+func TestForeignSums(t *testing.T) {
+	t.Parallel()
+	base := mustModel(t, model.F32, []float64{0})
+	good := func() []byte { // of two members, the weight 8 together
+		a := begin(t, base, fold.Grid{B: 6, W: 4})
+		add(t, a, mustModel(t, model.F32, []float64{64}), 5)
+		add(t, a, mustModel(t, model.F32, []float64{64}), 3)
+		return tiered(a).AppendSums(nil)
+	}
+	set := func(at int, v uint64) []byte {
+		b := good()
+		binary.LittleEndian.PutUint64(b[8*at:], v)
+		return b
+	}
+	most := binary.LittleEndian.Uint64(good()[16:])
+	for name, c := range map[string]struct {
+		b    []byte
+		want error
+	}{
+		"good":            {good(), nil},
+		"short":           {good()[1:], strategy.ErrOutOfRange},
+		"too heavy":       {set(0, 9), strategy.ErrFull},
+		"overflows":       {set(0, math.MaxUint64), strategy.ErrFull},
+		"more than can":   {set(2, most+1), strategy.ErrOutOfRange},
+		"less than can":   {set(2, -most-1), strategy.ErrOutOfRange},
+		"nobody's weight": {set(1, 0), strategy.ErrOutOfRange},
+		"crowd":           {set(1, 9), strategy.ErrOutOfRange},
+	} {
+		a := begin(t, base, fold.Grid{B: 6, W: 4})
+		add(t, a, mustModel(t, model.F32, []float64{1}), 8)
+		before := tiered(a).AppendSums(nil)
+		if err := tiered(a).AddSums(c.b); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		} else if err != nil && !bytes.Equal(tiered(a).AppendSums(nil), before) {
+			t.Errorf("%s: the sums have changed", name)
+		}
+	}
+}
