@@ -219,6 +219,8 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	switch {
 	case u == nil || !u.place || p.Blob != u.blob || p.Count != u.count || p.Index >= u.count:
 		return 0, Unknown
+	case slices.Contains(r.ready.Admit, key):
+		return 0, Unknown // late, and the caller has not heard that there is a place for it again
 	case u.have.has(p.Index):
 		r.beat()
 		return 0, Duplicate

@@ -45,6 +45,32 @@ func TestReadyOverCalls(t *testing.T) {
 	}
 }
 
+// A late part of an upload that has its place back, of which the caller has not
+// heard, is not wanted: it had nowhere to go, and would not be asked for again.
+func TestLatePart(t *testing.T) {
+	t.Parallel()
+	r := NewReceiver(ReceiverConfig{Uploads: 1})
+	r.Connected(1)
+	a, b := Key{"t", "a"}, Key{"t", "b"}
+	r.Offer(1, testUpload(a, "a", 2, 1))
+	r.Ready()
+	first := testUpload(b, "b", 2, 1)
+	first.Counted = true // it takes the place of a
+	r.Offer(2, first)
+	r.Ready()
+	r.Withdraw(3, b) // a has it back
+	if _, v := r.Part(3, a, testPart("a", 2, 1)); v != Unknown {
+		t.Errorf("the part is %v, want %v", v, Unknown)
+	}
+	if rd := r.Ready(); len(rd.Admit) != 1 || rd.Admit[0] != a {
+		t.Fatalf("%+v", rd)
+	}
+	if _, v := r.Part(4, a, testPart("a", 2, 1)); v != Wanted {
+		t.Errorf("the part is %v, want %v", v, Wanted)
+	}
+	check(t, r)
+}
+
 // The budget grows to 256 parts and no further, and to 32 MiB whatever the part
 // size (TR-24).
 func TestBudgetMost(t *testing.T) {
@@ -54,6 +80,7 @@ func TestBudgetMost(t *testing.T) {
 	for i := range 300 {
 		k := Key{"t", fmt.Sprint(i)}
 		r.Offer(1, testUpload(k, "a", 1, 1))
+		r.Ready()
 		r.Part(1, k, testPart("a", 1, 0))
 		r.Done(1, k)
 		check(t, r)
@@ -90,6 +117,7 @@ func TestProgress(t *testing.T) {
 	a, b := Key{"t", "a"}, Key{"t", "b"}
 	r.Offer(1, testUpload(a, "a", 3, 1))
 	r.Offer(1, testUpload(b, "b", 3, 1))
+	r.Ready()
 	r.Part(1, a, testPart("a", 3, 2))
 	p := NewPuller()
 	p.Want(1, testBlob("a", 3), 0)
