@@ -9,10 +9,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// Audited is one thing that an auditor asks about; docs/howto/audit.md lists
-// them.
-type Audited = audit.Entry
-
 // audit tells one thing of a task.
 func (s *site) audit(t *task, e Audited) {
 	if s.cfg.Audit == nil {
@@ -50,6 +46,11 @@ func (s *site) auditSent(t *task, round uint64) {
 		a.Attempt, a.Content = e.Attempt, e.Content.String()
 	}
 	s.audit(t, a)
+}
+
+// auditDecline tells that this site will not answer an order.
+func (s *site) auditDecline(t *task, m member.SendDecline) {
+	s.audit(t, Audited{Event: audit.Declined, Epoch: m.Stamp.Epoch, Round: m.Stamp.Round, Attempt: m.Stamp.Attempt, Reason: m.Reason, Detail: clip(m.Detail)})
 }
 
 // auditReply tells what an aggregator says of this site and its updates. The

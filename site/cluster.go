@@ -24,6 +24,6 @@ func (s *site) oneCluster(ctx context.Context) error {
 // knows tells whether a presence is that of the aggregator which was heard last.
 func (s *site) knows(payload []byte) bool {
 	var p presence
-	heard := s.heardFrom.Load()
-	return heard != nil && len(payload) <= maxState && json.Unmarshal(payload, &p) == nil && p.Instance != "" && p.Instance == *heard
+	last := s.lastOwner.Load()
+	return last != nil && len(payload) <= maxState && json.Unmarshal(payload, &p) == nil && p.Instance != "" && p.Instance == *last
 }

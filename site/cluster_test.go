@@ -13,14 +13,14 @@ func TestKnowsTheAggregator(t *testing.T) {
 		t.Error("nobody was heard, and somebody is known")
 	}
 	heard := "a"
-	s.heardFrom.Store(&heard)
+	s.lastOwner.Store(&heard)
 	for text, want := range map[string]bool{string(state("a")): true, string(state("b")): false, string(state("")): false, "{": false} {
 		if got := s.knows([]byte(text)); got != want {
 			t.Errorf("%s: known %t, want %t", text, got, want)
 		}
 	}
 	none := ""
-	s.heardFrom.Store(&none)
+	s.lastOwner.Store(&none)
 	if s.knows(state("")) {
 		t.Error("no instance is known")
 	}

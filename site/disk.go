@@ -55,6 +55,12 @@ type incoming interface {
 	Discard() error
 }
 
+// isGone reports whether a model or an update must be made or fetched again,
+// rather than the disk be given up.
+func isGone(err error) bool {
+	return !errors.Is(err, store.ErrDisk)
+}
+
 // saved is a task as it stood.
 type saved struct {
 	State   member.State

@@ -1,12 +1,9 @@
 package site
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/fedmq/fedmq/internal/member"
 )
 
 // Hours is the time of day in which a site moves parts of models and updates
@@ -75,35 +72,4 @@ func (h Hours) change(t time.Time) time.Time {
 		}
 	}
 	return next
-}
-
-// hoursAgain is how long a look at the clock lasts at most: it may be set.
-const hoursAgain = 10 * time.Minute
-
-// lookAtHours begins or ends the hours of parts. At their end all grants are
-// void; what is on its way arrives.
-func (s *site) lookAtHours(jobs context.Context) error {
-	h, now := s.cfg.Hours, s.cfg.Now()
-	if h.always() {
-		return nil
-	}
-	next := min(h.change(now).Sub(now), hoursAgain)
-	s.hoursAt = s.now() + max(next.Milliseconds(), 1)
-	if s.shut == !h.open(now) {
-		return nil
-	}
-	s.shut = !s.shut
-	s.cfg.Log.Info().Bool("open", !s.shut).Msg("hours of parts")
-	for _, t := range s.tasks {
-		if s.shut {
-			t.dropGrants()
-		}
-		if err := s.step(jobs, t, member.HoursChanged{Open: !s.shut}); err != nil {
-			return err
-		}
-		if err := s.pullOn(jobs, t); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,73 +1,58 @@
 package site
 
 import (
-	"context"
 	"errors"
 
-	"github.com/rs/zerolog"
-
-	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// arrived is a verified model in memory.
-type arrived struct {
-	member.Stored
-	model *model.Model
-}
-
-// onMessage opens what arrived and gives it to its task's machine. What does
-// not verify is counted (S-3); an empty payload says that a retained topic was
+// onMessage opens what arrived and tells it to its task's machine. What does not
+// verify is counted (S-3); an empty payload says that a retained topic was
 // cleared, and changes nothing.
-func (s *site) onMessage(jobs context.Context, m link.Message) error {
+func (s *site) onMessage(m link.Message) {
 	if len(m.Payload) == 0 {
-		return nil
+		return
 	}
 	r, ok := s.routes[m.Topic]
 	if !ok {
-		return s.onPart(jobs, m)
+		s.onPart(m)
+		return
 	}
-	var err error
+	if refusal, ok := errors.AsType[*wire.Refusal](s.take(r, m)); ok {
+		s.bad++
+		s.unverified.add(s.now(), m.Topic, refusal)
+		r.task.complain(r.kind, refusal.Reason)
+	}
+}
+
+// take reads a message of a route. The error is a [*wire.Refusal].
+func (s *site) take(r route, m link.Message) error {
 	switch r.kind {
 	case topics.Order:
-		err = s.onOrder(jobs, r.task, m)
+		return s.onOrder(r.task, m)
 	case topics.Model:
-		err = s.onModel(jobs, r.task, m)
+		return s.onModel(r.task, m)
 	case topics.Reply:
-		err = s.onReply(jobs, r.task, m)
+		return s.onReply(r.task, m)
 	case topics.Record:
-		err = s.onRecord(jobs, r.task, m)
+		return s.onRecord(r.task, m)
 	case topics.State:
-		err = s.onOwner(jobs, m.Topic, m.Payload)
+		s.onOwner(m)
 	}
-	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
-		s.bad++
-		s.refused.add(s.now(), m.Topic, refusal)
-		s.complain(r, refusal.Reason)
-		return nil
-	}
-	return err
+	return nil
 }
 
-// complain shows on the status that what the aggregator says does not verify,
-// until an order does; once a second at most, as anybody may write garbage.
-func (s *site) complain(r route, reason string) {
-	if text := r.kind.String() + " not accepted: " + reason; r.task.trouble != text {
-		r.task.trouble, r.task.behind = text, true
-	}
-}
-
-func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
+func (s *site) onOrder(t *task, m link.Message) error {
 	h, body, err := s.opener.Open(m.Topic, m.Payload, wire.Bound{})
 	if err != nil {
 		return err
 	}
-	w, err := wire.DecodeOrder(body)
+	o, err := wire.DecodeOrder(body)
 	if err != nil {
 		return err
 	}
@@ -75,49 +60,20 @@ func (s *site) onOrder(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	o := member.Order{Stamp: h.Stamp(), Order: w, Base: h.Base, Schema: h.Schema, Hash: hash, Origin: h.Origin}
-	if t.m.Heeds(o) {
-		t.shared = membersOf(w)
-		s.share()
-		if err := s.keep(jobs, t, o.Base); err != nil {
-			return err
-		}
-	}
 	if t.trouble != "" {
-		t.trouble, t.behind = "", true
+		t.trouble, t.progress = "", true
 	}
-	return s.step(jobs, t, member.Ordered{Order: o})
+	s.tell(t, member.Ordered{Order: member.Order{Stamp: h.Stamp(), Order: o, Base: h.Base, Schema: h.Schema, Hash: hash, Origin: h.Origin}})
+	return nil
 }
 
-// mostMembers is the most that a task has.
-const mostMembers = 1 << 14
-
-// membersOf is how many members an order is for, at least: those that are asked,
-// and those that make its heartbeat slower than every 30 s.
-func membersOf(w wire.Order) int {
-	n := uint64(w.CohortSize)
-	if w.HeartbeatMS > 30_000 {
-		n = max(n, w.HeartbeatMS/10)
-	}
-	return int(min(n, mostMembers)) // #nosec G115 -- just bounded
-}
-
-// share tells the link how many come back with this site when the broker does.
-func (s *site) share() {
-	n := 0
-	for _, t := range s.tasks {
-		n = max(n, t.shared)
-	}
-	s.conn.Share(n)
-}
-
-func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
+func (s *site) onModel(t *task, m link.Message) error {
 	h, body, err := s.opener.Open(m.Topic, m.Payload, wire.Bound{})
 	if err != nil {
 		return err
 	}
 	is := member.Stored{Content: h.Base, Schema: h.Schema}
-	if is == t.m.Have() || t.latest != nil && is == t.latest.Stored {
+	if t.m.Knows(is) {
 		return nil
 	}
 	d, err := wire.DecodeModel(body, s.opener.Limits)
@@ -129,32 +85,15 @@ func (s *site) onModel(jobs context.Context, t *task, m link.Message) error {
 	}
 	switch w := d.(type) {
 	case wire.Manifest:
-		return s.onManifest(jobs, t, &manifest{w, is})
+		s.tell(t, member.ManifestCame{Manifest: member.Manifest{Manifest: w, Is: is}})
 	case wire.Model:
 		t.latest = &arrived{is, w.Tensors}
+		s.tell(t, member.ModelCame{Model: is})
 	}
-	base, ok := t.m.Base()
-	if !ok {
-		return nil
-	}
-	return s.keep(jobs, t, base)
+	return nil
 }
 
-// keep stores the model that has arrived if it is the base of an order (S-9).
-func (s *site) keep(jobs context.Context, t *task, base model.Hash) error {
-	l := t.latest
-	if l == nil || l.Content != base {
-		return nil
-	}
-	t.latest = nil
-	if err := s.disk.PutModel(t.Name, l.Content, l.model); err != nil {
-		return err
-	}
-	s.auditModel(t, l.Content, int64(len(l.model.Blob)))
-	return s.step(jobs, t, member.ModelStored{Model: l.Stored})
-}
-
-func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
+func (s *site) onReply(t *task, m link.Message) error {
 	h, body, err := s.opener.Open(m.Topic, m.Payload, wire.Bound{Origin: t.m.Origin()})
 	if err != nil {
 		return err
@@ -163,85 +102,92 @@ func (s *site) onReply(jobs context.Context, t *task, m link.Message) error {
 	if err != nil {
 		return err
 	}
-	switch w := r.(type) {
+	switch r := r.(type) {
 	case wire.Receipt:
 		crash.At("receipt.seen")
 	case wire.Settled:
 		crash.At("settled.seen")
 	case wire.RefusalReply:
-		t.tally.refusal(w.Reason)
+		t.tally.refusal(r.Reason)
 	}
-	t.heard = true
+	t.answered = true
 	s.auditReply(t, h, r)
-	return s.step(jobs, t, member.Replied{Epoch: h.Epoch, Reply: r})
+	s.tell(t, member.Replied{Epoch: h.Epoch, Reply: r})
+	return nil
 }
 
-func (s *site) onRecord(jobs context.Context, t *task, m link.Message) error {
+func (s *site) onRecord(t *task, m link.Message) error {
 	h, err := s.openHead(t, m.Payload)
 	if err != nil {
 		return err
 	}
 	crash.At("record.seen")
-	return s.step(jobs, t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})
+	s.tell(t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})
+	return nil
 }
 
-// refused counts what did not verify and says so at most once a second,
-// without payloads (S-3).
-type refused struct {
-	log    zerolog.Logger
-	audit  func(Audited) // nil: nobody asks
-	last   ms
-	counts map[refusedKey]int
-}
-
-type refusedKey struct{ topic, reason string }
-
-// maxRefused bounds the kinds of refusal remembered between two lines.
-const maxRefused = 64
-
-func (r *refused) add(now ms, topic string, why *wire.Refusal) {
-	if r.counts == nil {
-		r.counts = map[refusedKey]int{}
+// openHead verifies and reads the head of a record (S-15). It is JSON, so what
+// is wrong with it is told in the words of the envelope's checks.
+func (s *site) openHead(t *task, b []byte) (record.Head, error) {
+	refuse := func(reason string, stage int, detail string) (record.Head, error) {
+		return record.Head{}, &wire.Refusal{Reason: reason, Stage: stage, Detail: detail}
 	}
-	k := refusedKey{topic, why.Reason}
-	if _, ok := r.counts[k]; !ok && len(r.counts) >= maxRefused {
-		k = refusedKey{"others", "several"}
+	h, err := record.DecodeHead(b)
+	switch {
+	case err != nil:
+		return refuse(wire.ReasonMalformed, wire.StageDecode, err.Error())
+	case h.Owner != t.owner.Node() || h.Task != t.Name:
+		return refuse(wire.ReasonWrongTopic, wire.StageSender, "a record of another task")
+	case h.Origin != t.m.Origin() && !t.m.Origin().IsZero():
+		return refuse(wire.ReasonOtherOrigin, wire.StageRound, "a record of a former life of the task")
 	}
-	r.counts[k]++
-	r.flush(now)
+	if s.opener.Keys != nil {
+		if err := record.VerifyHeadSig(b, s.cfg.aggregatorKeys(t.Owner)); err != nil {
+			return refuse(wire.ReasonBadSignature, wire.StageSignature, err.Error())
+		}
+	}
+	return h, nil
 }
 
-// due is when a line may be written, 0 if there is nothing to say.
-func (r *refused) due() ms {
-	if len(r.counts) == 0 {
-		return 0
-	}
-	return r.last + 1_000
-}
-
-func (r *refused) flush(now ms) {
-	if at := r.due(); at == 0 || now < at {
+// onOwner takes an aggregator's presence in.
+func (s *site) onOwner(m link.Message) {
+	p, ok := presenceOf(m.Payload)
+	if !ok {
 		return
 	}
-	for k, n := range r.counts {
-		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Msg("messages refused")
-		r.tell(k, n)
-		break
+	if m.Topic == s.tasks[0].owner.State() {
+		s.lastOwner.Store(&p.Instance)
 	}
-	r.last = now
+	if !s.owners[m.Topic].take(p) {
+		return
+	}
+	for _, t := range s.tasks {
+		if t.owner.State() == m.Topic {
+			s.tell(t, member.OwnerBack{})
+		}
+	}
 }
 
-// tell has the audit log say how many messages of a kind were refused.
-func (r *refused) tell(k refusedKey, n int) {
-	if r.audit != nil {
-		r.audit(Audited{Event: audit.Refused, Topic: k.topic, Reason: k.reason, Count: n})
+// onPart takes a part of a model, while one is pulled. Late ones are nothing
+// unusual.
+func (s *site) onPart(m link.Message) {
+	at, err := s.ns.Parse(m.Topic)
+	if err != nil || at.Kind != topics.ModelPart {
+		return // a topic that was not asked for
 	}
-	delete(r.counts, k)
+	for _, t := range s.tasks {
+		if t.Name == at.Task && t.Owner == at.Path && t.m.Pulling() {
+			s.tell(t, s.partOf(t, at, m))
+		}
+	}
 }
 
-// end tells the rest at once, to the audit log, which is to have every message.
-func (r *refused) end() {
-	for k, n := range r.counts {
-		r.tell(k, n)
+func (s *site) partOf(t *task, at topics.Topic, m link.Message) member.Event {
+	slot, index := uint32(at.Slot), uint32(at.Part) // #nosec G115 -- below 4,000
+	part, err := wire.DecodePart(m.Payload, wire.MaxPart)
+	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
+		s.unverified.add(s.now(), t.owner.Model(), refusal)
+		return member.PartSpoilt{Slot: slot, Index: index}
 	}
+	return member.PartCame{Slot: slot, Index: index, Part: part}
 }

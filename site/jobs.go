@@ -11,117 +11,126 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// assignment is a job of a task, waiting or running.
-type assignment struct {
-	task   *task
-	job    member.Job
-	cancel context.CancelFunc
-	began  ms
-	gone   bool // not wanted any more
-}
-
 // feed gives the trainer the next job, if it is free (S-19).
-func (s *site) feed(jobs context.Context) error {
+func (s *site) feed() {
 	for s.running == nil && len(s.queue) > 0 {
-		j := s.queue[0]
+		a := s.queue[0]
 		s.queue = s.queue[1:]
-		if j.gone {
+		if a.gone {
 			continue
 		}
-		t := j.task
-		t.done.Store(0)
-		t.total.Store(0)
-		if t.samples = t.Trainer.Samples(); t.samples <= 0 {
-			if err := s.step(jobs, t, member.Finished{ID: j.job.ID, Reason: wire.DeclineNoData}); err != nil {
-				return err
-			}
+		if why := s.unfitFor(a); why != nil {
+			s.tell(a.task, *why)
 			continue
 		}
-		if name, nearest := trainer.UnknownSetting(trainer.SettingsOf(t.Trainer), json.RawMessage(j.job.Settings)); name != "" {
-			if err := s.strange(jobs, t, j.job, name, nearest); err != nil {
-				return err
-			}
-			continue
-		}
-		var ctx context.Context
-		ctx, j.cancel = context.WithCancel(jobs)
-		s.running, j.began = j, s.now()
-		crash.At("train.started")
-		s.goes.Go(func() { s.results <- work(ctx, t, s.disk, j.job, s.cfg.Member) })
-		return s.step(jobs, t, member.Began{ID: j.job.ID})
+		s.begin(a)
 	}
-	return nil
 }
 
-// strange declines an order with a setting that the trainer does not know
-// (S-43).
-func (s *site) strange(jobs context.Context, t *task, j member.Job, name, nearest string) error {
-	detail := name
-	if nearest != "" {
-		detail += ", nearest " + nearest
+// unfitFor says why a job cannot be done here, if it cannot.
+func (s *site) unfitFor(a *assignment) *member.Finished {
+	t := a.task
+	if t.samples = t.Trainer.Samples(); t.samples <= 0 {
+		return &member.Finished{ID: a.job.ID, Reason: wire.DeclineNoData}
 	}
-	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.Round).Str("reason", wire.DeclineSetting).Str("detail", detail).
+	name, nearest := trainer.UnknownSetting(trainer.SettingsOf(t.Trainer), json.RawMessage(a.job.Settings))
+	if name == "" {
+		return nil
+	}
+	if nearest != "" {
+		name += ", nearest " + nearest
+	}
+	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("reason", wire.DeclineSetting).Str("detail", name).
 		Msg("no update: below train: of the aggregator's configuration is a setting that this trainer does not know")
-	return s.step(jobs, t, member.Finished{ID: j.ID, Reason: wire.DeclineSetting, Detail: detail})
+	return &member.Finished{ID: a.job.ID, Reason: wire.DeclineSetting, Detail: name} // S-43
+}
+
+// begin has the trainer do a job.
+func (s *site) begin(a *assignment) {
+	t := a.task
+	t.done.Store(0)
+	t.total.Store(0)
+	j := job{Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, disk: s.disk, fates: t.fates}
+	j.progress = func(done, total int) {
+		t.done.Store(int64(done))
+		t.total.Store(int64(total))
+		s.nudge()
+	}
+	t.fates = nil
+	ctx, cancel := context.WithCancel(s.life)
+	a.cancel, a.began, s.running = cancel, s.now(), a
+	crash.At("train.started")
+	s.goes.Go(func() { s.results <- work(ctx, j) })
+	s.tell(t, member.Began{ID: a.job.ID})
 }
 
 // cancelJob takes a job out of the queue, or tells the trainer to stop. The
 // trainer is free when it has returned.
 func (s *site) cancelJob(t *task, id uint64) {
-	for _, j := range s.queue {
-		if j.task == t && j.job.ID == id {
-			j.gone = true
+	for _, a := range s.queue {
+		if a.task == t && a.job.ID == id {
+			a.gone = true
 		}
 	}
-	if j := s.running; j != nil && j.task == t && j.job.ID == id {
-		j.gone = true
-		j.cancel()
+	if a := s.running; a != nil && a.task == t && a.job.ID == id {
+		a.gone = true
+		a.cancel()
 	}
 	t.result = nil
 }
 
 // onResult takes what a job has left.
-func (s *site) onResult(jobs context.Context, r result) error {
-	j := s.running
+func (s *site) onResult(r result) error {
+	a := s.running
 	s.running = nil
-	j.cancel()
-	t := r.task
+	a.cancel()
+	t := a.task
 	crash.At("train.finished")
 	if r.stack != nil {
 		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
 	}
+	t.tally.job(s.now()-a.began, a.outcome(r))
 	switch {
-	case j.gone:
-		t.tally.job(s.now()-j.began, "cancelled")
-	case r.err != nil:
-		t.tally.job(s.now()-j.began, "no_model")
-	default:
-		t.tally.job(s.now()-j.began, r.reason)
-	}
-	var ev member.Event = member.Finished{ID: r.id, Reason: r.reason, Detail: r.detail}
-	switch {
-	case j.gone:
-		return s.feed(jobs)
+	case a.gone:
+		s.feed()
 	case r.err != nil && !isGone(r.err):
 		return r.err
 	case r.err != nil:
 		s.cfg.Log.Warn().Str("task", t.Name).Err(r.err).Msg("the base model is fetched again")
 		t.latest = nil
-		ev = member.ModelLost{}
+		s.tell(t, member.ModelLost{})
 	default:
-		if r.samples > 0 {
-			t.samples, t.data = r.samples, r.data
-		}
-		if r.scored {
-			t.metrics = r.metrics.Scores()
-			s.oddMetrics(t, r.odd)
-		}
-		if r.reason != "" {
-			s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", j.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
-		}
-		t.result = &r
+		s.keepResult(a, r)
+		s.tell(t, member.Finished{ID: r.id, Reason: r.reason, Detail: r.detail})
 	}
-	return s.step(jobs, t, ev)
+	return nil
+}
+
+// outcome is how a job is counted: why it left nothing.
+func (a *assignment) outcome(r result) string {
+	switch {
+	case a.gone:
+		return "cancelled"
+	case r.err != nil:
+		return "no_model"
+	}
+	return r.reason
+}
+
+// keepResult keeps what a job has left until it is sealed, and shows it.
+func (s *site) keepResult(a *assignment, r result) {
+	t := a.task
+	if r.samples > 0 {
+		t.samples, t.data = r.samples, r.data
+	}
+	if r.scored {
+		t.metrics = r.metrics.Scores()
+		s.oddMetrics(t, r.odd)
+	}
+	if r.reason != "" {
+		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
+	}
+	t.result = &r
 }
 
 // oddMetrics shows what is wrong with the metrics of an evaluation, and logs

@@ -73,12 +73,12 @@ func TestMemory(t *testing.T) {
 	peak := watch(t)
 	for round := range uint64(2) {
 		j := member.Job{Key: member.Key{Round: round + 1, Base: base.ContentID(), Work: wire.WorkTrain}, ID: round + 1, Attempt: 1}
-		r := work(t.Context(), tk, d, j, testMember)
+		r := work(t.Context(), job{Job: j, task: testTask, member: testMember, trainer: tk.Trainer, disk: d})
 		if r.err != nil || r.reason != "" {
 			t.Fatalf("%+v", r)
 		}
 		tk.result = &r
-		ev, err := s.seal(tk, member.Seal{ID: j.ID, Stamp: wire.Stamp{Epoch: 1, Round: j.Round, Attempt: 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: wire.WorkTrain, PartSize: wire.DefaultPart})
+		ev, err := s.sealResult(tk, member.Seal{ID: j.ID, Stamp: wire.Stamp{Epoch: 1, Round: j.Round, Attempt: 1}, Base: j.Base, Schema: base.Schema.Hash(), Work: wire.WorkTrain, PartSize: wire.DefaultPart})
 		if e, ok := ev.(member.EntryStored); err != nil || !ok || e.Entry.Blob == (wire.BlobKey{}) {
 			t.Fatalf("%+v, %v", ev, err)
 		}

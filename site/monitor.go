@@ -106,33 +106,3 @@ func counted(m map[string]uint64, reason string) map[string]uint64 {
 
 // maxReasons bounds what an aggregator can make a site count.
 const maxReasons = 32
-
-// show puts what the driver knows into the monitor.
-func (s *site) show() {
-	m := s.cfg.Monitor
-	if m == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.conn, m.ready, m.bad = s.conn, s.online, s.bad
-	m.tasks = m.tasks[:0]
-	for _, t := range s.tasks {
-		v := t.stats()
-		m.tasks = append(m.tasks, v)
-		m.ready = m.ready && v.Welcomed
-	}
-}
-
-// stats are the task's numbers.
-func (t *task) stats() TaskStats {
-	n := &t.tally
-	v := TaskStats{
-		Task: t.Name, Phase: t.view.Phase, Round: t.view.Round, Attempt: t.view.Attempt, Welcomed: t.m.Welcomed(), Unheard: t.unheard, Samples: t.samples,
-		Jobs: n.jobs, TrainSeconds: float64(n.took) / 1000, Failed: maps.Clone(n.failed), Refused: maps.Clone(n.refused),
-	}
-	if done, total := t.progress(); total > 0 {
-		v.Progress = min(max(float64(done)/float64(total), 0), 1)
-	}
-	return v
-}

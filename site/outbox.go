@@ -1,142 +1,63 @@
 package site
 
 import (
-	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// seal puts a finished job's result into the outbox. Its answer is member.EntryStored,
-// or member.Unsealed when there is nothing that could be sent.
-func (s *site) seal(t *task, w member.Seal) (member.Event, error) {
-	r := t.result
-	t.result = nil
-	if r == nil || r.id != w.ID {
-		return member.Unsealed{ID: w.ID, Reason: wire.DeclineFailed, Detail: "the result is gone"}, nil
-	}
-	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
-	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
-	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
-	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work}
-	err := s.put(t, e, h, u, int(w.PartSize), &e)
-	if err == nil {
-		s.auditUpdate(t, e, u)
-	}
-	r.release()
-	if no, ok := errors.AsType[unfit](err); ok {
-		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
-	}
-	return member.EntryStored{Entry: e}, err
-}
+// madeAgain is what becomes of an update that the disk has lost.
+const madeAgain = "the update cannot be read back and is made again"
 
-// reseal puts an entry into the outbox for smaller messages (S-26): the content
-// and all that was said of it stay, what changes is how it is cut.
-func (s *site) reseal(t *task, w member.Reseal) (member.Event, error) {
-	e, ok := t.m.Entry(w.Round)
-	if !ok {
-		return nil, fmt.Errorf("site: task %s: no entry of round %d", t.Name, w.Round)
+// findParts reads back what an entry's offer says that its parts are. An entry that
+// cannot be read is lost.
+func (s *site) findParts(t *task, e *member.Entry) error {
+	if e.Blob == (wire.BlobKey{}) {
+		return nil
 	}
-	h, c, err := s.reopen(t, w.Round)
-	if err != nil {
-		return nil, err
+	_, c, err := s.reopen(t, e.Round)
+	if offer, ok := c.(wire.Offer); ok && err == nil {
+		e.Parts = offer.Blob
+		return nil
 	}
-	u, is := c.(wire.Update)
-	if offer, large := c.(wire.Offer); large {
-		u = wire.Update{Samples: offer.Samples, Metrics: offer.Metrics, Tensors: &model.Model{Schema: offer.Schema}}
-		u.Tensors.Blob, err = s.disk.Update(offer.Content)
-		is = true
-	}
-	switch {
-	case !is:
-		return nil, fmt.Errorf("site: task %s: the entry of round %d is not an update", t.Name, w.Round)
-	case err != nil && isGone(err):
-		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", w.Round).Err(err).Msg("the update cannot be read back and is made again")
-		return member.EntryLost{Round: w.Round}, nil
-	case err != nil:
-		return nil, err
-	}
-	err = s.put(t, e, h, u, int(w.PartSize), &e)
-	if no, ok := errors.AsType[unfit](err); ok {
-		return member.EntryStuck{Round: w.Round, Detail: no.Error()}, nil
-	}
-	return member.EntryStored{Entry: e}, err
-}
-
-// unfit is why an update cannot be sent at all.
-type unfit struct{ reason, detail string }
-
-func (u unfit) Error() string { return u.detail }
-
-// put seals an update for messages of at most partSize bytes, inline or as an
-// offer, and makes it durable, bytes first (S-22). It fails with unfit, or as the
-// disk does; else done is the entry.
-func (s *site) put(t *task, e member.Entry, h wire.Header, u wire.Update, partSize int, done *member.Entry) error {
-	if partSize <= 0 {
-		partSize = wire.DefaultPart
-	}
-	if u.Tensors == nil || len(u.Tensors.Blob) <= partSize {
-		b, err := s.envelope(h, u)
-		if err != nil { // what the trainer calls its metrics, say
-			return unfit{wire.DeclineFailed, err.Error()}
-		}
-		if len(b) <= partSize {
-			e.Content, e.Blob, e.PartSize = u.Content(), wire.BlobKey{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
-			*done = e
-			return s.disk.PutEntry(t.Name, e, b)
-		}
-		if u.Tensors == nil {
-			return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
-		}
-	}
-	return s.putOffer(t, e, h, u, partSize, done)
-}
-
-// putOffer is put for what goes in parts.
-func (s *site) putOffer(t *task, e member.Entry, h wire.Header, u wire.Update, partSize int, done *member.Entry) error {
-	blob, err := wire.NewBlob(u.Tensors.Blob, partSize)
-	if err != nil {
-		return unfit{wire.DeclineTooLarge, err.Error()}
-	}
-	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Blob: blob}
-	b, err := s.envelope(h, offer) // as long as it will be: ids have one length
-	if err != nil {
-		return unfit{wire.DeclineFailed, err.Error()}
-	}
-	if len(b) > partSize {
-		return unfit{wire.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
-	}
-	if offer.Content, err = s.disk.PutUpdate(u.Tensors.Blob); err != nil {
+	if err != nil && !isGone(err) {
 		return err
 	}
-	if b, err = s.envelope(h, offer); err != nil {
-		return err
-	}
-	e.Content, e.Blob, e.PartSize = offer.Content, blob.Key(), uint32(partSize) // #nosec G115 -- at most MaxPart
-	*done = e
-	return s.disk.PutEntry(t.Name, e, b)
+	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", e.Round).Err(err).Msg(madeAgain)
+	s.tell(t, member.EntryLost{Round: e.Round})
+	return nil
 }
 
-// collectFrom is the size from which a buffer that is not used any more is worth
-// a collection.
-const collectFrom = 8 << 20
-
-// release lets go of the tensors. The collector by itself would let as much
-// again pile up beside a model: what a site needs would double.
-func (r *result) release() {
-	large := r.tensors != nil && len(r.tensors.Blob) >= collectFrom
-	r.tensors = nil
-	if large {
-		runtime.GC()
+// readBack reads an update of the outbox back, with its tensors.
+func (s *site) readBack(t *task, round uint64) (wire.Header, wire.Update, error) {
+	h, c, err := s.reopen(t, round)
+	if err != nil {
+		return h, wire.Update{}, err
 	}
+	switch c := c.(type) {
+	case wire.Update:
+		return h, c, nil
+	case wire.Offer:
+		u := wire.Update{Samples: c.Samples, Metrics: c.Metrics, Tensors: &model.Model{Schema: c.Schema}}
+		u.Tensors.Blob, err = s.disk.Update(c.Content)
+		return h, u, err
+	}
+	return h, wire.Update{}, fmt.Errorf("site: task %s: the entry of round %d is not an update", t.Name, round)
 }
 
-// isGone reports whether a model or an update must be made or fetched again,
-// rather than the disk be given up.
-func isGone(err error) bool {
-	return !errors.Is(err, store.ErrDisk)
+// reopen opens an envelope of the outbox.
+func (s *site) reopen(t *task, round uint64) (wire.Header, wire.Contribution, error) {
+	b, err := s.disk.Envelope(t.Name, round)
+	if err != nil {
+		return wire.Header{}, nil, err
+	}
+	own := wire.Opener{NS: s.ns, Limits: wire.Limits{Part: wire.MaxPart}}
+	h, body, err := own.Open(t.member.Update(), b, wire.Bound{})
+	if err != nil {
+		return h, nil, err
+	}
+	c, err := wire.DecodeUpdate(body, nil)
+	return h, c, err
 }

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -17,32 +16,10 @@ const (
 	lookEvery ms = 3_600_000
 )
 
-// seeker is the search for aggregators that are not heard.
-type seeker struct {
-	at     ms // the next word, 0: none is due
-	lookAt ms // the next lookup; 0: none was made
-	busy   bool
-	found  chan looked // shared with the goroutine that looks
-	others []neighbour
-}
-
-// due is when a word is due, 0: never.
-func (k *seeker) due(online bool) ms {
-	if !online {
-		return 0
-	}
-	return k.at
-}
-
-type looked struct {
-	list []neighbour
-	err  error
-}
-
 // lost reports whether the task has no aggregator, as far as can be heard: no
 // order and no answer came in this life, and the owner's presence does not name it.
 func (s *site) lost(t *task) bool {
-	if _, ordered := t.m.Base(); ordered || t.heard {
+	if t.m.Ordered() || t.answered {
 		return false
 	}
 	o := s.owners[t.owner.State()]
@@ -50,7 +27,7 @@ func (s *site) lost(t *task) bool {
 }
 
 // seek says for which tasks nobody is there, and has the broker asked who is.
-func (s *site) seek(jobs context.Context) {
+func (s *site) seek() {
 	now := s.now()
 	if s.seeker.at == 0 || now < s.seeker.at || !s.online {
 		return
@@ -65,10 +42,10 @@ func (s *site) seek(jobs context.Context) {
 	}
 	s.seeker.busy, s.seeker.lookAt = true, now+lookEvery
 	s.goes.Go(func() {
-		list, err := s.cfg.lookup(jobs)
+		list, err := s.cfg.lookup(s.life)
 		select {
 		case s.seeker.found <- looked{list, err}:
-		case <-jobs.Done():
+		case <-s.life.Done():
 		}
 	})
 }
@@ -119,7 +96,7 @@ func (s *site) lostText(t *task) string {
 	switch {
 	case o.Online:
 		return fmt.Sprintf("the aggregator at %s has no task %s", t.owner.Node(), t.Name)
-	case o.heard:
+	case o.known:
 		return fmt.Sprintf("the aggregator at %s is off line, and left no order for task %s", t.owner.Node(), t.Name)
 	}
 	return fmt.Sprintf("no aggregator at %s: nothing on %s and %s", t.owner.Node(), t.owner.State(), t.owner.Order())

@@ -3,13 +3,20 @@ package site
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/wire"
 )
+
+// ErrSuperseded ends [Run] when the aggregator says that another process has
+// taken over: two use one path, or one data directory was copied. Started again,
+// this one waits until the other is silent (S-20).
+var ErrSuperseded = errors.New("site: another process has taken over this member path; end one of them. " + onePath)
+
+// onePath is the cure where two processes were meant.
+const onePath = "One member path is one process: several tasks, of several owners too, stand under tasks in one configuration file, each with a name of its own"
 
 // standby ends a life of a site while another process, on another disk, speaks
 // for the member. This one leaves the broker, where both may have one client id,
@@ -49,21 +56,4 @@ func (w standby) wait(ctx context.Context, cfg Config, times int) bool {
 	case <-t.C:
 		return true
 	}
-}
-
-// identify reads who the data directory is, and draws it at its first start.
-func (s *site) identify() (err error) {
-	if s.identity, err = s.disk.Identity(); err != nil || s.identity != (wire.Nonce{}) {
-		return err
-	}
-	return s.becomeAnother()
-}
-
-// becomeAnother draws an identity. Who was superseded is a copy, or has one: as
-// another it waits for its turn instead of taking it back.
-func (s *site) becomeAnother() error {
-	if _, err := io.ReadFull(s.cfg.Rand, s.identity[:]); err != nil {
-		return fmt.Errorf("site: random numbers: %w", err)
-	}
-	return s.disk.SetIdentity(s.identity)
 }

@@ -11,7 +11,7 @@ import (
 // nobody is there who could answer.
 func (s *site) unheardText(t *task) string {
 	o := s.owners[t.owner.State()]
-	if t.view.Unheard == 0 || s.lost(t) || o.heard && !o.Online {
+	if t.view.Unheard == 0 || s.lost(t) || o.known && !o.Online {
 		return ""
 	}
 	if t.m.Origin().IsZero() {
@@ -50,5 +50,17 @@ func (s *site) sayUnheard() {
 		}
 		s.cfg.Log.Warn().Str("task", t.Name).Str("topic", topic).Str("user", s.cfg.Username).Str("cure", "fedmq doctor -c with this site's configuration").
 			Msg(text)
+	}
+}
+
+// showChanges publishes the status of every task whose phase is new: what came
+// of one event is shown once.
+func (s *site) showChanges() {
+	s.foundAgain()
+	s.sayUnheard()
+	for _, t := range s.tasks {
+		if t.changed {
+			s.publishStatus(t, 1)
+		}
 	}
 }

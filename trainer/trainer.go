@@ -1,5 +1,5 @@
 // Package trainer is what a site needs to know about training: an interface
-// with two methods, two optional ones beside it, and the arithmetic of pooled
+// with two methods, optional ones beside it, and the arithmetic of pooled
 // metrics.
 //
 // Implement Trainer, give it to a site, and the site is federated: each round
@@ -27,8 +27,8 @@ import (
 // one at a time, so an implementation needs no locks.
 type Trainer interface {
 	// Samples is the number of training rows: the weight of this site in a
-	// weighted average. It must be at least 1 and should not change while the
-	// site runs.
+	// weighted average. It may change between rounds. A site without rows sits a
+	// round out.
 	Samples() int
 
 	// Train returns the model after local training: a new model with the

@@ -1,7 +1,7 @@
 package member
 
 import (
-	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -33,8 +33,7 @@ const maxEntries = 16
 // Machine is what one member does in one task: when to join, which order to
 // obey, what to train, what to send and how often. It is pure: Step takes one
 // event, Ready hands out the work it is owed since the last Ready, in the order
-// in which it is to be done (save, then send). It sees counts, content ids and
-// milliseconds, never the bytes of a model, and starts nothing.
+// in which it is to be done (save, then send).
 type Machine struct {
 	cfg Config
 	st  State
@@ -46,7 +45,13 @@ type Machine struct {
 	shut      bool   // outside of the hours of parts (S-28)
 	head      head   // the last record seen
 	have      Stored // the model at hand
+	latest    Stored // a model that came whole and no order has asked for yet
+	pull      pull
 	entries   []*Entry
+	flying    map[uint64]bool // rounds whose entries wait for their PUBACKs; true: to be sent once more then
+	upload    *upload         // the update that goes in parts, nil: none was granted
+	drawn     uint64          // ids of uploads
+	paced     ms              // when more of its parts may leave, 0: none waits
 	job       *Job
 	running   bool // the job has the trainer
 	sealing   bool // the job's result is being written to the outbox
@@ -65,7 +70,6 @@ type Machine struct {
 	out   Ready
 	dirty bool
 	shown View
-	told  model.Hash // the model to be pulled, as last told
 }
 
 // Config is what a machine is told once.
@@ -73,132 +77,30 @@ type Config struct {
 	Path       string     // member path below the namespace
 	Instance   wire.Nonce // drawn at start
 	Statistics bool       // the trainer answers statistics rounds
+	Line       *Line      // shared by the machines of a site; nil: no cap
 	Rand       Random     // spreads what is repeated
 }
 
 // Random draws a number of 0 to n-1, as rand.Rand does.
 type Random interface{ Int64N(n int64) int64 }
 
-// Ready is the work owed. The driver does it in the order of the fields.
-type Ready struct {
-	Save   *State      // to be durable, together with Drop, before anything below
-	Drop   []uint64    // rounds whose outbox entries go
-	Cancel uint64      // id of the job to stop, 0: none
-	Seal   *Seal       // put the finished job's result into the outbox, answer EntryStored or Unsealed
-	Reseal *Reseal     // seal an entry anew, answer EntryStored, EntryStuck or EntryLost
-	Pull   *model.Hash // the one model to be pulled from now on, zero: none
-	Grants []Granted   // parts of entries may be sent
-	Send   []Send
-	Ask    []Ask // retained topics to be subscribed to once more
-	Start  *Job
-	Show   *View  // the status has changed
-	Anew   string // the task begins anew, in words for a person
-	Stop   string // the site must end, with this reason
-	Wait   *Wait  // the site must leave, and may come again
-	Wake   ms     // when the next Tick is wanted, 0: never
-}
-
-// Granted is a grant of an aggregator's epoch.
-type Granted struct {
-	Epoch uint64
-	wire.Grant
-}
-
 // head is what is kept of a record's head.
 type head struct {
-	Round   uint64
-	Verdict string
+	round   uint64
+	verdict string
 }
-
-// Seal asks for an envelope around the result of job ID.
-type Seal struct {
-	ID       uint64
-	Stamp    wire.Stamp
-	Base     model.Hash
-	Schema   model.Hash
-	Work     string
-	PartSize uint32
-}
-
-// Reseal asks for another envelope around the content of an entry.
-type Reseal struct {
-	Round    uint64
-	PartSize uint32
-}
-
-// Wait says that another process speaks for the member.
-type Wait struct {
-	For  ms
-	Host string // where it runs
-}
-
-// Ask is a topic that the site is subscribed to.
-type Ask uint8
-
-// The topics.
-const (
-	AskOrder Ask = iota + 1
-	AskRecord
-	AskModel
-	AskReply
-)
-
-// Send is a message owed: SendJoin, SendAgain, SendEntry or SendDecline.
-type Send interface{ isSend() }
-
-type (
-	// SendJoin is a join with its counter and the highest order seen.
-	SendJoin struct {
-		Counter uint64
-		Seen    wire.Stamp
-	}
-	// SendAgain is the last join, the same bytes: the process is there.
-	SendAgain struct{}
-	// SendEntry is the outbox entry of a round, the same bytes every time.
-	SendEntry struct{ Round uint64 }
-	// SendDecline says that nothing will come for an order.
-	SendDecline struct {
-		Stamp  wire.Stamp
-		Base   model.Hash
-		Schema model.Hash
-		Reason string
-		Detail string
-	}
-)
-
-func (SendJoin) isSend()    {}
-func (SendAgain) isSend()   {}
-func (SendEntry) isSend()   {}
-func (SendDecline) isSend() {}
 
 // New returns the machine of a task as it stood when st and entries
 // were saved, with the model at hand.
 func New(cfg Config, st State, entries []Entry, have Stored) *Machine {
-	m := &Machine{cfg: cfg, st: st, have: have}
+	if cfg.Line == nil {
+		cfg.Line = NewLine(0)
+	}
+	m := &Machine{cfg: cfg, st: st, have: have, pull: pull{puller: transfer.NewPuller()}, flying: map[uint64]bool{}}
 	for _, e := range entries {
 		m.entries = append(m.entries, e.fresh())
 	}
 	return m
-}
-
-// Ready returns the work owed since the last call.
-func (m *Machine) Ready() Ready {
-	r := m.out
-	m.out = Ready{}
-	if m.dirty {
-		st := m.st
-		r.Save, m.dirty = &st, false
-	}
-	if want := m.wants(); want != m.told {
-		m.told = want
-		r.Pull = &want
-	}
-	if v := m.view(); v != m.shown {
-		m.shown = v
-		r.Show = &v
-	}
-	r.Wake = m.wake()
-	return r
 }
 
 // save marks the state as changed.
@@ -207,16 +109,8 @@ func (m *Machine) save() { m.dirty = true }
 // Seen is the highest order obeyed.
 func (m *Machine) Seen() wire.Stamp { return m.st.Seen }
 
-// Have is the model at hand.
-func (m *Machine) Have() Stored { return m.have }
-
-// Base is the model that the order in force starts from; false without an order.
-func (m *Machine) Base() (model.Hash, bool) {
-	if m.order == nil {
-		return model.Hash{}, false
-	}
-	return m.order.Base, true
-}
+// Ordered reports whether an order is in force.
+func (m *Machine) Ordered() bool { return m.order != nil }
 
 // Welcomed reports whether the aggregator has taken this member in, as far as
 // is known.

@@ -30,6 +30,7 @@ type script struct {
 	disk State
 	box  map[uint64]Entry
 	have Stored
+	hold bool // PUBACKs
 }
 
 func TestMachine(t *testing.T) {
@@ -55,11 +56,17 @@ func TestMachine(t *testing.T) {
 				s.cfg.Statistics = has(d, "statistics")
 				s.start()
 				return ""
+			case d.Cmd == "pubacks":
+				s.hold = has(d, "hold")
+				return ""
+			case d.Cmd == "cap":
+				s.cfg.Line = NewLine(int64(number(t, d, "bits", 0)))
+				s.start()
+				return ""
 			case !known:
 				d.Fatalf(t, "unknown command %s", d.Cmd)
 			}
-			s.m.Step(s.now, ev)
-			return s.drain()
+			return s.step(ev)
 		})
 	})
 }
@@ -72,6 +79,42 @@ func (s *script) start() {
 	slices.SortFunc(box, func(a, b Entry) int { return int(a.Round) - int(b.Round) })
 	s.m = New(s.cfg, s.disk, box, s.have)
 }
+
+// step takes an event, and those that follow from the work that is owed.
+func (s *script) step(ev Event) string {
+	var done strings.Builder
+	wake := ""
+	for next := []Event{ev}; len(next) > 0; next = next[1:] {
+		s.m.Step(s.now, next[0])
+		r := s.m.Ready()
+		s.save(r)
+		done.WriteString(printReady(r))
+		wake = ""
+		if r.Wake != 0 {
+			wake = fmt.Sprintf("wake: %s\n", seconds(r.Wake))
+		}
+		for _, m := range r.Send {
+			if e, ok := m.(SendEntry); ok && !s.hold {
+				next = append(next, EntrySent(e))
+			}
+		}
+	}
+	return done.String() + wake
+}
+
+func (s *script) save(r Ready) {
+	if r.Save != nil {
+		s.disk = *r.Save
+	}
+	for _, round := range r.Drop {
+		delete(s.box, round)
+	}
+	if r.Store != nil {
+		s.have = *r.Store
+	}
+}
+
+func seconds(at ms) string { return strconv.FormatFloat(float64(at)/1000, 'f', -1, 64) }
 
 // event reads a command. at=12.5 moves the clock to 12.5 s first.
 func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
@@ -94,8 +137,19 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	case "order":
 		return Ordered{s.order(t, d)}, true
 	case "model":
-		s.have = Stored{Content: content(arg(d, "id", "")), Schema: model.Hash(hash(arg(d, "schema", "s")))}
+		return ModelCame{s.named(d)}, true
+	case "manifest":
+		b := blobOf(arg(d, "parts-of", arg(d, "id", "")))
+		return ManifestCame{Manifest{Manifest: wire.Manifest{Slot: uint32(number(t, d, "slot", 0)), Blob: b}, Is: s.named(d)}}, true
+	case "part":
+		return s.part(t, d), true
+	case "spoilt":
+		return PartSpoilt{Slot: uint32(number(t, d, "slot", 0)), Index: uint32(number(t, d, "index", 0))}, true
+	case "assembled":
+		s.have = s.named(d)
 		return ModelStored{s.have}, true
+	case "broken":
+		return ModelBroken{}, true
 	case "lost":
 		s.have = Stored{}
 		return ModelLost{}, true
@@ -113,8 +167,11 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	case "stored":
 		e := Entry{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", wire.WorkTrain), Content: content(arg(d, "content", "u")), Blob: wire.BlobKey(named(arg(d, "blob", ""))),
-			PartSize: uint32(number(t, d, "part-size", 0)),
+			Work: arg(d, "work", wire.WorkTrain), Content: content(arg(d, "content", "u")), PartSize: uint32(number(t, d, "part-size", 0)),
+		}
+		if v := arg(d, "blob", ""); v != "" {
+			e.Parts = blobOf(v)
+			e.Blob = e.Parts.Key()
 		}
 		s.box[e.Round] = e
 		return EntryStored{e}, true
@@ -124,8 +181,10 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 		return EntryLost{number(t, d, "round", 1)}, true
 	case "hours":
 		return HoursChanged{Open: has(d, "open")}, true
+	case "sent":
+		return EntrySent{number(t, d, "round", 1)}, true
 	case "taken":
-		return PartTaken{number(t, d, "round", 1)}, true
+		return PartSent{Upload: number(t, d, "upload", 1), Index: uint32(number(t, d, "index", 0)), OK: !has(d, "failed")}, true
 	}
 	if r := s.reply(t, d); r != nil {
 		return Replied{Epoch: number(t, d, "epoch", 1), Reply: r}, true
@@ -170,7 +229,7 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) wire.Reply {
 		return wire.Wait{Round: round, Content: id, Ahead: uint32(number(t, d, "ahead", 0))}
 	case "grant":
 		return wire.Grant{
-			Round: round, Seq: number(t, d, "seq", 1), Blob: wire.BlobKey(named(arg(d, "blob", "b"))),
+			Round: round, Seq: number(t, d, "seq", 1), Blob: blobOf(arg(d, "blob", "b")).Key(),
 			Ranges: []wire.Range{{First: uint32(number(t, d, "first", 0)), N: uint32(number(t, d, "n", 1))}},
 		}
 	case "standby":
@@ -181,17 +240,17 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) wire.Reply {
 	return nil
 }
 
-// drain prints everything owed and does the saving.
-func (s *script) drain() string {
+// printReady prints everything owed but the next time.
+func printReady(r Ready) string {
 	var b strings.Builder
-	r := s.m.Ready()
 	if r.Save != nil {
-		s.disk = *r.Save
-		fmt.Fprintf(&b, "save: %s\n", printState(s.disk))
+		fmt.Fprintf(&b, "save: %s\n", printState(*r.Save))
 	}
 	for _, round := range r.Drop {
-		delete(s.box, round)
 		fmt.Fprintf(&b, "drop: entry of round %d\n", round)
+	}
+	if r.Store != nil {
+		fmt.Fprintf(&b, "store: model %s\n", short(r.Store.Content))
 	}
 	if r.Cancel != 0 {
 		fmt.Fprintf(&b, "cancel: job %d\n", r.Cancel)
@@ -202,29 +261,18 @@ func (s *script) drain() string {
 	if r.Reseal != nil {
 		fmt.Fprintf(&b, "reseal: entry of round %d for %d bytes\n", r.Reseal.Round, r.Reseal.PartSize)
 	}
-	if r.Pull != nil {
-		fmt.Fprintf(&b, "pull: %s\n", short(*r.Pull))
-	}
-	for _, g := range r.Grants {
-		fmt.Fprintf(&b, "grant: epoch %d round %d seq %d %v\n", g.Epoch, g.Round, g.Seq, g.Ranges)
-	}
+	printPull(&b, r)
 	for _, m := range r.Send {
-		switch m := m.(type) {
-		case SendJoin:
-			fmt.Fprintf(&b, "send: join counter %d seen %s\n", m.Counter, m.Seen)
-		case SendAgain:
-			b.WriteString("send: join again\n")
-		case SendEntry:
-			fmt.Fprintf(&b, "send: entry of round %d\n", m.Round)
-		case SendDecline:
-			fmt.Fprintf(&b, "send: decline %s %s %q\n", m.Stamp, m.Reason, m.Detail)
-		}
+		printSend(&b, m)
 	}
 	for _, a := range r.Ask {
 		fmt.Fprintf(&b, "ask: %s\n", map[Ask]string{AskOrder: "order", AskRecord: "record", AskModel: "model", AskReply: "reply"}[a])
 	}
 	if r.Start != nil {
 		fmt.Fprintf(&b, "start: job %d %s round %d base %s\n", r.Start.ID, r.Start.Work, r.Start.Round, short(r.Start.Base))
+	}
+	for _, s := range r.Settled {
+		fmt.Fprintf(&b, "settled: round %d counted=%v\n", s.Round, s.Counted)
 	}
 	if v := r.Show; v != nil {
 		fmt.Fprintf(&b, "show: %s round %d.%d", v.Phase, v.Round, v.Attempt)
@@ -238,6 +286,9 @@ func (s *script) drain() string {
 		}
 		b.WriteByte('\n')
 	}
+	if r.Progress {
+		b.WriteString("progress\n")
+	}
 	if r.Anew != "" {
 		fmt.Fprintf(&b, "say: %s\n", r.Anew)
 	}
@@ -247,10 +298,45 @@ func (s *script) drain() string {
 	if r.Wait != nil {
 		fmt.Fprintf(&b, "wait: %d ms, host %s\n", r.Wait.For, r.Wait.Host)
 	}
-	if r.Wake != 0 {
-		fmt.Fprintf(&b, "wake: %s\n", strconv.FormatFloat(float64(r.Wake)/1000, 'f', -1, 64))
-	}
 	return b.String()
+}
+
+func printPull(b *strings.Builder, r Ready) {
+	for _, p := range r.Write {
+		fmt.Fprintf(b, "write: %d bytes at %d\n", len(p.Data), p.Off)
+	}
+	if r.Discard {
+		b.WriteString("discard\n")
+	}
+	if r.Receive != 0 {
+		fmt.Fprintf(b, "receive: %d bytes\n", r.Receive)
+	}
+	if a := r.Assemble; a != nil {
+		fmt.Fprintf(b, "assemble: model %s, begun at %s, %d parts ignored\n", short(a.Is.Content), seconds(a.Began), a.Ignored)
+	}
+	for _, f := range r.Unsubscribe {
+		fmt.Fprintf(b, "unsubscribe: slot %d part %d\n", f.Slot, f.Index)
+	}
+	for _, f := range r.Subscribe {
+		fmt.Fprintf(b, "subscribe: slot %d part %d qos %d\n", f.Slot, f.Index, f.QoS)
+	}
+}
+
+func printSend(b *strings.Builder, m Send) {
+	switch m := m.(type) {
+	case SendJoin:
+		fmt.Fprintf(b, "send: join counter %d seen %s\n", m.Counter, m.Seen)
+	case SendAgain:
+		b.WriteString("send: join again\n")
+	case SendEntry:
+		fmt.Fprintf(b, "send: entry of round %d\n", m.Round)
+	case SendPart:
+		fmt.Fprintf(b, "send: part %d of round %d, upload %d\n", m.Index, m.Round, m.Upload)
+	case SendDecline:
+		fmt.Fprintf(b, "send: decline %s %s %q\n", m.Stamp, m.Reason, m.Detail)
+	case SendNeed:
+		fmt.Fprintf(b, "send: need %v of model %s\n", m.Need.Ranges, short(m.Is.Content))
+	}
 }
 
 func printState(s State) string {
@@ -262,6 +348,34 @@ func printState(s State) string {
 		out += fmt.Sprintf(" over %s %d.%d %q refused=%v", s.Over.Key.Work, s.Over.Key.Round, s.Over.Attempt, s.Over.Verdict, s.Over.Refused)
 	}
 	return out
+}
+
+func (s *script) named(d *datadriven.TestData) Stored {
+	return Stored{Content: content(arg(d, "id", "")), Schema: model.Hash(hash(arg(d, "schema", "s")))}
+}
+
+// Bytes that travel in parts: ten of sixteen bytes.
+const blobParts, blobData = 10, 16
+
+func partOf(name string, i int) []byte {
+	h := hash(fmt.Sprint(name, i))
+	return h[:blobData]
+}
+
+func blobOf(name string) wire.Blob {
+	b := wire.Blob{Length: blobParts * blobData, Data: blobData}
+	for i := range blobParts {
+		h := sha256.Sum256(partOf(name, i))
+		b.Hashes = append(b.Hashes, h[:wire.PartHash]...)
+	}
+	return b
+}
+
+// part is a part of a model as it comes, with another one's bytes on request.
+func (s *script) part(t *testing.T, d *datadriven.TestData) Event {
+	i, name := uint32(number(t, d, "index", 0)), arg(d, "id", "")
+	p := wire.Part{Blob: blobOf(name).Key(), Index: i, Count: blobParts, Data: partOf(arg(d, "bytes-of", name), int(i))}
+	return PartCame{Slot: uint32(number(t, d, "slot", 0)), Index: i, Part: p}
 }
 
 // names of content ids, so that a script can be read.

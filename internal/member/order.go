@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -98,7 +97,7 @@ func (m *Machine) takesPart() bool {
 
 // roundOver reports whether the order's round has been committed.
 func (m *Machine) roundOver() bool {
-	return m.head.Verdict != "" && m.head.Verdict != verdictAbandoned && m.head.Round == m.order.Round
+	return m.head.verdict != "" && m.head.verdict != verdictAbandoned && m.head.round == m.order.Round
 }
 
 // verdictAbandoned is the verdict in the head of a record whose round is opened again.
@@ -110,6 +109,7 @@ func (m *Machine) decide() {
 	if m.order == nil {
 		return
 	}
+	m.keepLatest()
 	if m.job != nil && (m.halted || m.job.Key != m.order.key() || m.roundOver()) {
 		m.cancel()
 	}
@@ -126,6 +126,7 @@ func (m *Machine) decide() {
 			return
 		}
 		m.drop(e)
+		m.tell(e, false)
 	}
 	o := m.order
 	switch {
@@ -148,15 +149,6 @@ func (m *Machine) decide() {
 		m.fetching = timer{}
 		m.start()
 	}
-}
-
-// wants is the model that is to be pulled: the base of the order in force, when
-// there is work on it and it is not at hand (S-21).
-func (m *Machine) wants() model.Hash {
-	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
-		return model.Hash{}
-	}
-	return m.order.Base
 }
 
 // able reports whether the trainer can do a kind of work.

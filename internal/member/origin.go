@@ -16,15 +16,6 @@ type Former struct {
 // Origin is that of the task whose orders are obeyed; zero before the first.
 func (m *Machine) Origin() wire.Nonce { return m.st.Origin }
 
-// Heeds reports whether an order is not below what was obeyed, as far as origin,
-// epoch, round and attempt tell.
-func (m *Machine) Heeds(o Order) bool {
-	if o.Origin == m.st.Origin {
-		return o.Compare(m.st.Seen) >= 0
-	}
-	return !m.over(o)
-}
-
 // over reports whether an order is of a former life, and no news of it (S-45).
 func (m *Machine) over(o Order) bool {
 	for _, f := range m.st.Former {
@@ -52,6 +43,7 @@ func (m *Machine) follows(o Order) (anew string, ok bool) {
 	}
 	for _, e := range m.entries {
 		m.out.Drop = append(m.out.Drop, e.Round)
+		m.tell(e, false)
 	}
 	m.entries, m.decline, m.order, m.head, m.resealing = nil, nil, nil, head{}, false
 	m.st.Origin = o.Origin

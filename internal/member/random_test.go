@@ -1,6 +1,7 @@
 package member
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -39,7 +40,13 @@ type world struct {
 	box  map[uint64]Entry
 	have Stored
 	job  *Job
-	pull model.Hash
+
+	file     []bool          // parts of the model that is received, nil: there is none
+	asked    map[uint32]bool // subscribed to
+	flying   map[uint64]bool // entries
+	uploads  map[SendPart]bool
+	granted  map[SendPart]bool // upload 0
+	assemble *Stored
 
 	counter uint64
 	seen    wire.Stamp
@@ -56,8 +63,9 @@ func (w *world) restart() {
 	for _, round := range slices.Sorted(maps.Keys(w.box)) {
 		box = append(box, w.box[round])
 	}
-	w.m = New(Config{Path: "a/b", Instance: named("me"), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
-	w.up, w.job, w.pull = false, nil, model.Hash{}
+	w.m = New(Config{Path: "a/b", Instance: named("me"), Line: NewLine([]int64{0, 1_000}[w.seed%2]), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
+	w.up, w.job, w.file, w.assemble = false, nil, nil, nil
+	w.asked, w.flying, w.uploads, w.granted = map[uint32]bool{}, map[uint64]bool{}, map[SendPart]bool{}, map[SendPart]bool{}
 }
 
 func (w *world) pick(s ...string) string { return s[w.r.IntN(len(s))] }
@@ -68,7 +76,7 @@ func (w *world) order() Order {
 	// orders do not change.
 	i := w.r.Uint32N(16)
 	o := Order{Stamp: wire.Stamp{Epoch: 1 + uint64(i)/6, Round: 1 + uint64(i)/4, Attempt: 1 + i%4}, Order: wire.Order{SampleThreshold: wire.SampleAll}}
-	o.Base = content(string(rune('a' + o.Round)))
+	o.Base = content(letter(o.Round))
 	o.Work = []string{wire.WorkTrain, wire.WorkTrain, wire.WorkEvaluate, wire.WorkStatistics, wire.WorkNone}[(o.Round+uint64(o.Attempt))%5]
 	if o.Round == 2 {
 		o.Work = wire.WorkTrain // with attempts that differ in nothing else
@@ -87,13 +95,28 @@ func (w *world) event() {
 		id = model.Hash{}
 	}
 	var ev Event = Tick{}
-	switch w.r.IntN(20) {
+	switch w.r.IntN(24) {
+	case 20:
+		ev = ManifestCame{Manifest{Manifest: wire.Manifest{Slot: w.r.Uint32N(2), Blob: blobOf(letter(round))}, Is: Stored{Content: content(letter(round))}}}
+	case 21, 22:
+		i := w.r.Uint32N(blobParts)
+		ev = PartCame{Slot: w.r.Uint32N(2), Index: i, Part: wire.Part{Blob: blobOf(letter(round)).Key(), Index: i, Count: blobParts, Data: partOf(letter(round), int(i))}}
+	case 23:
+		ev = HoursChanged{Open: w.r.IntN(4) > 0}
 	case 16:
 		ev = Replied{Epoch: w.r.Uint64N(4), Reply: wire.Wait{Round: round, Content: id, Ahead: w.r.Uint32N(3)}}
 	case 17, 18:
-		ev = Replied{Epoch: w.r.Uint64N(4), Reply: wire.Grant{Round: round, Blob: blobOf(5000 + 2000*w.r.Uint32N(3)), Seq: w.r.Uint64()}}
+		g := wire.Grant{Round: round, Blob: sealedFor(5000 + 2000*w.r.Uint32N(3)).Key(), Seq: w.r.Uint64(), Ranges: []wire.Range{{First: w.r.Uint32N(9), N: 1 + w.r.Uint32N(3)}}}
+		for i := g.Ranges[0].First; i < g.Ranges[0].End(); i++ {
+			w.granted[SendPart{Round: round, Index: i}] = true
+		}
+		ev = Replied{Epoch: w.r.Uint64N(4), Reply: g}
 	case 19:
-		ev = PartTaken{round}
+		ev = EntrySent{round}
+		for p := range w.uploads {
+			ev = PartSent{Upload: p.Upload, Index: p.Index, OK: w.r.IntN(2) == 0}
+			break
+		}
 		if w.r.IntN(8) == 0 {
 			ev = EntryLost{round}
 		}
@@ -106,13 +129,14 @@ func (w *world) event() {
 	case 2:
 		if w.r.IntN(3) == 0 {
 			w.up = false
+			clear(w.granted)
+			clear(w.uploads)
 			ev = Disconnected{}
 		}
 	case 3, 4, 5:
 		ev = Ordered{w.order()}
 	case 6, 7:
-		w.have = Stored{Content: content(string(rune('a' + round)))}
-		ev = ModelStored{w.have}
+		ev = ModelCame{Stored{Content: content(letter(round))}}
 	case 8:
 		ev = Replied{Epoch: 3, Reply: wire.Welcome{FromRound: 1, FromAttempt: 1}}
 	case 9:
@@ -157,11 +181,20 @@ func (w *world) take(ev Event) {
 		if e, ok := ev.(EntryLost); ok { // made again
 			maps.DeleteFunc(w.trained, func(k trainedKey, _ bool) bool { return k.Round == e.Round })
 		}
+		if e, ok := ev.(PartSent); ok {
+			maps.DeleteFunc(w.uploads, func(p SendPart, _ bool) bool { return p.Upload == e.Upload && p.Index == e.Index })
+		}
+		if e, ok := ev.(EntrySent); ok {
+			delete(w.flying, e.Round)
+		}
 		w.m.Step(w.now, ev)
 		r := w.m.Ready()
 		ev = nil
 		if r.Save != nil {
 			w.disk = *r.Save
+		}
+		if r.Store != nil {
+			w.have = *r.Store
 		}
 		for _, round := range r.Drop {
 			if _, ok := w.box[round]; !ok {
@@ -179,12 +212,7 @@ func (w *world) take(ev Event) {
 		for _, m := range r.Send {
 			w.judge(m)
 		}
-		for _, g := range r.Grants {
-			if e, ok := w.box[g.Round]; !ok || !w.up || e.Blob != g.Blob || g.Epoch < w.seen.Epoch {
-				w.t.Errorf("seed %d: grant %+v for entry %+v", w.seed, g, e)
-			}
-		}
-		w.pulls(r.Pull)
+		w.pulls(r)
 		if r.Cancel != 0 && w.job != nil && w.job.ID == r.Cancel {
 			w.job = nil
 		}
@@ -194,11 +222,15 @@ func (w *world) take(ev Event) {
 		if r.Seal != nil {
 			e := Entry{
 				Round: r.Seal.Stamp.Round, Attempt: r.Seal.Stamp.Attempt, Base: r.Seal.Base, Work: r.Seal.Work, Content: content("u"),
-				Blob: blobOf(r.Seal.PartSize), PartSize: r.Seal.PartSize,
+				Parts: sealedFor(r.Seal.PartSize), PartSize: r.Seal.PartSize,
 			}
+			e.Blob = e.Parts.Key()
 			w.box[e.Round] = e
 			w.trained[trainedKey{w.m.order.key(), w.m.order.ValidFrom}] = true
 			ev = EntryStored{e}
+		}
+		if w.assemble != nil && ev == nil {
+			ev = w.assembled()
 		}
 		if r.Reseal != nil {
 			ev = w.reseal(*r.Reseal, ev)
@@ -209,8 +241,11 @@ func (w *world) take(ev Event) {
 	}
 }
 
-// blobOf names the parts of an update at a part size.
-func blobOf(size uint32) wire.BlobKey { return wire.BlobKey(named(string(rune('a' + size/1000)))) }
+// sealedFor is the parts of an update at a part size.
+func sealedFor(size uint32) wire.Blob { return blobOf(fmt.Sprint("u", size)) }
+
+// letter names the model of a round.
+func letter(round uint64) string { return string(rune('a' + round)) }
 
 // Reseal seals an entry anew, or says that it cannot be.
 func (w *world) reseal(r Reseal, other Event) Event {
@@ -224,25 +259,68 @@ func (w *world) reseal(r Reseal, other Event) Event {
 	case 1:
 		return EntryLost{r.Round}
 	}
-	e.Blob, e.PartSize = blobOf(r.PartSize), r.PartSize
+	e.Parts, e.PartSize = sealedFor(r.PartSize), r.PartSize
+	e.Blob = e.Parts.Key()
 	w.box[e.Round] = e
 	return EntryStored{e}
 }
 
-// pulls judges what is to be pulled after an event.
-func (w *world) pulls(told *model.Hash) {
-	if told != nil {
-		if *told == w.pull {
-			w.t.Errorf("seed %d: told twice to pull %v", w.seed, *told)
+// pulls judges what is pulled after an event.
+func (w *world) pulls(r Ready) {
+	for _, p := range r.Write {
+		if i := p.Off / blobData; w.file == nil || w.file[i] {
+			w.t.Errorf("seed %d: writes part %d, received are %v", w.seed, i, w.file)
+		} else {
+			w.file[i] = true
 		}
-		w.pull = *told
 	}
-	if w.pull.IsZero() {
+	if r.Discard {
+		if w.file == nil {
+			w.t.Errorf("seed %d: nothing to discard", w.seed)
+		}
+		w.file = nil
+	}
+	if r.Receive != 0 {
+		if w.file != nil || r.Receive != blobParts*blobData {
+			w.t.Errorf("seed %d: receives %d bytes beside %v", w.seed, r.Receive, w.file)
+		}
+		w.file = make([]bool, blobParts)
+	}
+	if a := r.Assemble; a != nil {
+		if slices.Contains(w.file, false) {
+			w.t.Errorf("seed %d: not all is there: %v", w.seed, w.file)
+		}
+		w.assemble, w.file = &a.Is, nil
+	}
+	for _, f := range r.Unsubscribe {
+		delete(w.asked, f.Slot<<16|f.Index)
+	}
+	for _, f := range r.Subscribe {
+		w.asked[f.Slot<<16|f.Index] = true
+		if w.m.shut || !w.up {
+			w.t.Errorf("seed %d: asks for parts, up %v, shut %v", w.seed, w.up, w.m.shut)
+		}
+	}
+	if w.file == nil && len(w.asked) > 0 {
+		w.t.Errorf("seed %d: asks for %v, for nothing", w.seed, w.asked)
+	}
+	if w.file == nil {
 		return
 	}
-	if o := w.m.order; o == nil || w.pull != o.Base || w.have.Content == o.Base || o.Work == wire.WorkNone || !w.disk.Welcomed {
-		w.t.Errorf("seed %d: pulls %v under %+v", w.seed, w.pull, o)
+	if o := w.m.order; o == nil || w.m.pull.target.Is.Content != o.Base || w.have.Content == o.Base || o.Work == wire.WorkNone || !w.disk.Welcomed {
+		w.t.Errorf("seed %d: pulls %+v under %+v", w.seed, w.m.pull.target, o)
 	}
+}
+
+// assembled makes a model of the parts, mostly.
+func (w *world) assembled() Event {
+	is := *w.assemble
+	w.assemble = nil
+	if w.r.IntN(5) == 0 {
+		return ModelBroken{}
+	}
+	w.have = is
+	return ModelStored{is}
 }
 
 func (w *world) started(j Job) {
@@ -266,7 +344,17 @@ func (w *world) judge(m Send) {
 			w.t.Errorf("seed %d: join %+v after counter %d, saved %d", w.seed, m, w.counter, w.disk.Counter)
 		}
 		w.counter = m.Counter
+	case SendPart:
+		e := w.box[m.Round]
+		if !w.granted[SendPart{Round: m.Round, Index: m.Index}] || w.uploads[m] || w.m.shut || e.PartSize > w.m.order.PartSize {
+			w.t.Errorf("seed %d: sends %+v of %+v, shut %v, under way %v", w.seed, m, e, w.m.shut, w.uploads)
+		}
+		w.uploads[m] = true
 	case SendEntry:
+		if w.flying[m.Round] {
+			w.t.Errorf("seed %d: sends an entry of round %d that is on its way", w.seed, m.Round)
+		}
+		w.flying[m.Round] = true
 		e, ok := w.box[m.Round]
 		if !ok {
 			w.t.Errorf("seed %d: sends an entry of round %d that is not in the outbox", w.seed, m.Round)

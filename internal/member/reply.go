@@ -58,25 +58,6 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 	}
 }
 
-// onGrant lets parts of an entry go (S-24). What the entry's parts are called is
-// known from its offer: a grant of another part size is of no use.
-func (m *Machine) onGrant(epoch uint64, g wire.Grant) {
-	if g.Blob == (wire.BlobKey{}) || !m.Uploads(g.Round, g.Blob) || !m.connected || m.shut {
-		return
-	}
-	e := m.entry(g.Round)
-	e.ahead = 0
-	m.putOff(e)
-	m.out.Grants = append(m.out.Grants, Granted{epoch, g})
-}
-
-// Uploads reports whether the entry of a round is still to be sent in these
-// parts.
-func (m *Machine) Uploads(round uint64, blob wire.BlobKey) bool {
-	e := m.entry(round)
-	return e != nil && e.Blob == blob && m.sendable(e)
-}
-
 // putOff moves the next repetition of an offer away: its aggregator has it, or
 // its parts are on their way (S-23).
 func (m *Machine) putOff(e *Entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), waitEvery) }
@@ -148,7 +129,7 @@ var refusals = map[verdict.Reason]int{
 // onRecord takes a record's head: it settles the entry of its round, unless
 // the round was abandoned and will be opened again (S-15).
 func (m *Machine) onRecord(h Recorded) {
-	m.head.Round, m.head.Verdict = h.Round, h.Verdict
+	m.head = head{h.Round, h.Verdict}
 	if h.Verdict == verdictAbandoned {
 		return
 	}

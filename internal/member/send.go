@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -73,22 +74,29 @@ func (m *Machine) drop(e *Entry) {
 }
 
 // settle drops an entry whose fate is known.
-func (m *Machine) settle(e *Entry, verdict string, refused bool) {
+func (m *Machine) settle(e *Entry, said string, refused bool) {
 	m.drop(e)
+	m.tell(e, said == verdict.Counted.String())
 	if e.Round < m.st.Over.Key.Round {
 		return
 	}
-	m.st.Over = Over{Key: Key{e.Round, e.Base, e.Work}, Attempt: e.Attempt, Verdict: verdict, Refused: refused}
+	m.st.Over = Over{Key: Key{e.Round, e.Base, e.Work}, Attempt: e.Attempt, Verdict: said, Refused: refused}
 	if m.order != nil && m.order.Round == e.Round {
 		m.st.Over.Attempt = m.order.Attempt
 	}
 	m.save()
 }
 
+// tell says what became of an update.
+func (m *Machine) tell(e *Entry, counted bool) {
+	m.out.Settled = append(m.out.Settled, Settled{Round: e.Round, Counted: counted})
+}
+
 // lapse drops an entry that counts no more: the work is done again for the order
 // that says so, not for the one in force (S-13).
 func (m *Machine) lapse(e *Entry) {
 	m.drop(e)
+	m.tell(e, false)
 	if e.Round >= m.st.Over.Key.Round {
 		m.st.Over = Over{Key: Key{e.Round, e.Base, e.Work}, Attempt: e.Attempt}
 		m.save()
@@ -107,7 +115,7 @@ func (m *Machine) act() {
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
 		if !m.st.Origin.IsZero() { // an order says whom to join
-			m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen})
+			m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen, Schema: m.have.Schema})
 		}
 		m.joining.later(m.now, m.cfg.Rand)
 	}
@@ -115,7 +123,7 @@ func (m *Machine) act() {
 		if m.sendable(e) && !m.held(e) && m.dueNow(e.timer) {
 			deaf = deaf || e.timer.again
 			m.missed(e.timer, UnheardUpdate)
-			m.out.Send = append(m.out.Send, SendEntry{Round: e.Round})
+			m.sendEntry(e.Round)
 			e.later(m.now, m.cfg.Rand)
 		}
 	}
@@ -146,6 +154,14 @@ func (m *Machine) act() {
 			m.out.Ask = append(m.out.Ask, AskOrder, AskRecord, AskModel)
 		}
 		m.asking.later(m.now, m.cfg.Rand)
+	}
+}
+
+// sendEntry sends an entry, unless it is still on its way.
+func (m *Machine) sendEntry(round uint64) {
+	if _, flying := m.flying[round]; !flying {
+		m.flying[round] = false
+		m.out.Send = append(m.out.Send, SendEntry{Round: round})
 	}
 }
 
@@ -225,9 +241,14 @@ func (m *Machine) wake() ms {
 		return 0
 	}
 	var at ms
+	by := func(due ms) {
+		if at == 0 || due < at {
+			at = max(due, 1)
+		}
+	}
 	add := func(t timer) {
-		if t.on && (at == 0 || t.due < at) {
-			at = max(t.due, 1)
+		if t.on {
+			by(t.due)
 		}
 	}
 	add(m.joining)
@@ -241,6 +262,11 @@ func (m *Machine) wake() ms {
 	}
 	if m.decline != nil && !m.decline.answered {
 		add(m.decline.timer)
+	}
+	for _, due := range []ms{m.paced, m.pull.wake} {
+		if due != 0 {
+			by(due)
+		}
 	}
 	return at
 }

@@ -49,12 +49,6 @@ type Over struct {
 	Refused bool
 }
 
-// Stored names a model at hand: content id and schema hash.
-type Stored struct {
-	Content model.Hash
-	Schema  model.Hash
-}
-
 // Entry is an envelope in the outbox.
 type Entry struct {
 	Round    uint64
@@ -64,6 +58,7 @@ type Entry struct {
 	Content  model.Hash
 	Blob     wire.BlobKey `json:",omitzero"`  // of an offer
 	PartSize uint32       `json:",omitempty"` // under which it was sealed; 0: not known
+	Parts    wire.Blob    `json:"-"`          // what the offer says that Blob is
 	answered bool         // nothing more is due before the next order
 	stuck    bool         // it does not fit the part size of the order in force
 	ahead    uint32       // uploads that come first, as the aggregator says

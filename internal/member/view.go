@@ -28,6 +28,7 @@ type View struct {
 	Message   string
 	Error     string
 	Heartbeat ms
+	Members   int // of the task, at least, as the order tells
 	Unheard   Unheard
 }
 
@@ -52,6 +53,7 @@ func (m *Machine) view() View {
 	v := View{Phase: PhaseIdle, Error: m.trouble, Unheard: m.unheard}
 	if m.order != nil {
 		v.Round, v.Attempt, v.Heartbeat = m.order.Round, m.order.Attempt, ms(m.order.HeartbeatMS)
+		v.Members = m.order.members()
 	}
 	v.Phase, v.Message = m.phase()
 	return v
@@ -112,4 +114,17 @@ func (m *Machine) unanswered() bool {
 		}
 	}
 	return false
+}
+
+// mostMembers is the most that a task has.
+const mostMembers = 1 << 14
+
+// members is how many members an order is for, at least: those that are asked,
+// and those that make its heartbeat slower than every 30 s.
+func (o *Order) members() int {
+	n := uint64(o.CohortSize)
+	if o.HeartbeatMS > 30_000 {
+		n = max(n, o.HeartbeatMS/10)
+	}
+	return int(min(n, mostMembers)) // #nosec G115 -- just bounded
 }

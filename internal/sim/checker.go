@@ -22,7 +22,8 @@ type checker struct {
 	obeyed       []stamp
 	joins        []uint64 // highest counter that left
 	joined       []*joinMsg
-	inconclusive bool // two aggregators have parted: an operator's matter
+	up, down     []paid // of the sites' caps
+	inconclusive bool   // two aggregators have parted: an operator's matter
 }
 
 type stamp struct {
@@ -110,6 +111,7 @@ func (c *checker) begin(w *World) {
 	*c = checker{
 		w: w, made: map[made]madeOf{},
 		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, closed: map[fate]bool{}, obeyed: make([]stamp, len(w.sites)), joins: make([]uint64, len(w.sites)), joined: make([]*joinMsg, len(w.sites)),
+		up: make([]paid, len(w.sites)), down: make([]paid, len(w.sites)),
 		lines: []*lineage{newLineage()},
 	}
 }

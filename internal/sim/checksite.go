@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -24,6 +25,9 @@ func (c *checker) leaves(node int, m message) {
 		if s.disk.envelopes[b.round] != b {
 			c.w.violate("S-11", "site %d sends an update of round %d that is not durable", node, b.round)
 		}
+		if b.offer && s.shut {
+			c.w.violate("S-28", "site %d offers an update of round %d outside of its hours", node, b.round)
+		}
 		if b.offer && !s.disk.blobs[b.content].synced {
 			c.w.violate("S-22", "site %d offers an update of round %d whose bytes are not synced", node, b.round)
 		}
@@ -31,6 +35,7 @@ func (c *checker) leaves(node int, m message) {
 		if !c.granted[granted{node, b.Blob, b.Index}] {
 			c.w.violate("S-24", "site %d sends part %d, which nobody asked for", node, b.Index)
 		}
+		c.parts(s, &c.up[node], len(b.Data))
 	case *joinMsg:
 		if b == c.joined[node] {
 			return // again, as a sign of life
@@ -191,4 +196,59 @@ func (c *checker) dropped(s *site, e member.Entry) {
 		return
 	}
 	c.w.violate("I3", "site %d drops its update of round %d, attempt %d, whose fate nobody has told", s.i, e.Round, e.Attempt)
+}
+
+// paid is what parts have cost of a cap, as a leaky bucket.
+type paid struct {
+	at    ms
+	level int64 // thousandths of a byte
+}
+
+// starts: a process begins with nothing saved up, and nothing owed.
+func (c *checker) starts(s *site) { c.up[s.i], c.down[s.i] = paid{}, paid{} }
+
+// asks checks that a site may ask for a part of a model.
+func (c *checker) asks(s *site) {
+	if !s.m.Pulling() {
+		c.w.violate("S-21", "site %d asks for a part, and wants no model", s.i)
+		return
+	}
+	c.parts(s, &c.down[s.i], s.w.plan.partSize(2)/2) // as small as they come
+}
+
+// parts: a part goes within the hours, when nothing is owed beyond a second's
+// worth that was saved up (S-27, S-28).
+func (c *checker) parts(s *site, p *paid, data int) {
+	if s.shut {
+		c.w.violate("S-28", "site %d moves a part outside of its hours", s.i)
+	}
+	rate := s.plan.Bandwidth / 8
+	if rate == 0 {
+		return
+	}
+	if p.at != c.w.now { // what is asked for once more goes at once
+		p.level = max(0, p.level-rate*(c.w.now-p.at))
+		p.at = c.w.now
+		if p.level > 1000*rate+1000 {
+			c.w.violate("S-27", "site %d moves a part while %d bytes are owed, at %d bytes a second", s.i, p.level/1000, rate)
+		}
+	}
+	p.level += 1000 * int64(data+wire.PartOverhead)
+}
+
+// settles: a site is told the fate of its updates as the records have it.
+func (c *checker) settles(s *site, f member.Settled) {
+	if !f.Counted {
+		return
+	}
+	for _, l := range c.lines {
+		for _, r := range l.records {
+			for _, e := range r.entries {
+				if r.committed && r.round == f.Round && e.Member == s.path && e.Verdict == verdict.Counted {
+					return
+				}
+			}
+		}
+	}
+	c.w.violate("S-15", "site %d is told that its update of round %d counts, and no record says so", s.i, f.Round)
 }

@@ -75,6 +75,24 @@ func newSiteDisk() *siteDisk {
 	return &siteDisk{entries: map[uint64]member.Entry{}, envelopes: map[uint64]*updateMsg{}, blobs: blobs{}}
 }
 
+// outbox is the entries as a process finds them.
+func (d *siteDisk) outbox() (list []member.Entry) {
+	for _, r := range sortedRounds(d.entries) {
+		e := d.entries[r]
+		e.Parts = d.envelopes[r].blob
+		list = append(list, e)
+	}
+	return list
+}
+
+// model is the one that is named, if its file is there.
+func (d *siteDisk) model() member.Stored {
+	if _, ok := d.blobs[d.has.Content]; !ok {
+		return member.Stored{}
+	}
+	return d.has
+}
+
 // copy is a backup.
 func (d *siteDisk) copy() *siteDisk {
 	c := *d

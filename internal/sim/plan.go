@@ -47,8 +47,10 @@ type SitePlan struct {
 	TrainMost    ms
 	Drifts       bool // training again gives another update
 	NoStatistics bool
-	Bad          int // updates that are not finite, in so many of a thousand
-	Fails        int // jobs that fail, likewise
+	Bad          int   // updates that are not finite, in so many of a thousand
+	Fails        int   // jobs that fail, likewise
+	Bandwidth    int64 // bits a second of parts, 0: no cap
+	Open, Shut   ms    // hours of parts, and the time between them; 0: always
 }
 
 // FaultKind is what goes wrong.
@@ -144,7 +146,19 @@ func (p *Plan) drawSites(r *rand.Rand, n int) {
 		if r.IntN(10) == 0 {
 			s.TrainMost += p.Deadline
 		}
+		s.drawLine(r, p)
 		p.Sites = append(p.Sites, s)
+	}
+}
+
+// drawLine draws a cap under which a model takes a few seconds, and hours.
+func (s *SitePlan) drawLine(r *rand.Rand, p *Plan) {
+	if r.IntN(6) == 0 {
+		parts := int64(2*p.Size/p.PartSize + 1)
+		s.Bandwidth = 8 * parts * 80 / (1 + r.Int64N(4))
+	}
+	if r.IntN(6) == 0 {
+		s.Open, s.Shut = 5_000+r.Int64N(60_000), 5_000+r.Int64N(60_000)
 	}
 }
 

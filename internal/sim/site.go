@@ -1,18 +1,18 @@
 package sim
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// site is a member's machine with its driver, in package site's order of
-// effects.
+// site is the machine of a member with a driver of disk, network and trainer, in
+// package site's order of effects.
 type site struct {
 	w     *World
 	i     int
@@ -28,18 +28,18 @@ type site struct {
 	p          *process
 	conn       *client
 	m          *member.Machine
+	events     []member.Event
 	inst       wire.Nonce
-	latest     *modelMsg
-	job        *member.Job // the trainer has it
+	shut       bool      // outside of the hours of parts
+	latest     *modelMsg // that came whole
+	file       []byte    // of the model that is received
+	job        *member.Job
 	jobGone    bool
 	unreadable bool // an entry is
-	lost       bool // its base could not be read
+	lost       bool // the base of the job could not be read
 	queue      *member.Job
 	result     []byte
 	trainedOn  model.Hash // what it was made from
-	sending    map[uint64]bool
-	pull       pull
-	up         *upload
 	joined     message
 }
 
@@ -60,24 +60,17 @@ func (s *site) start() {
 	}
 	s.lives++
 	s.w.note(noteStart, s.i, s.lives, 0, 0)
-	s.p = &process{w: s.w, node: s.i, wake: s.tick, died: s.died}
+	s.w.check.starts(s)
+	s.p = &process{w: s.w, node: s.i, wake: func() { s.step(member.Tick{}) }, died: s.died}
 	binary.LittleEndian.PutUint64(s.inst[:], s.rng.Uint64()|1)
-	s.latest, s.job, s.queue, s.result, s.up = nil, nil, nil, nil, nil
-	s.sending = map[uint64]bool{}
-	s.pull = pull{puller: transfer.NewPuller()}
+	s.latest, s.job, s.queue, s.result, s.file, s.events, s.shut = nil, nil, nil, nil, nil, nil, false
 	s.p.enter(func() {
-		cfg := member.Config{Path: s.path, Instance: s.inst, Statistics: !s.plan.NoStatistics, Rand: s.rng}
-		d := s.disk
-		had := d.has
-		if _, ok := d.blobs[had.Content]; !ok {
-			had = member.Stored{}
+		cfg := member.Config{
+			Path: s.path, Instance: s.inst, Statistics: !s.plan.NoStatistics, Line: member.NewLine(s.plan.Bandwidth), Rand: s.rng,
 		}
-		var box []member.Entry
-		for _, r := range sortedRounds(d.entries) {
-			box = append(box, d.entries[r])
-		}
-		s.m = member.New(cfg, d.state, box, had)
+		s.m = member.New(cfg, s.disk.state, s.disk.outbox(), s.disk.model())
 		s.conn = s.w.newClient(s.p, s.got, s.link)
+		s.hours(s.p)
 		s.step(member.Tick{})
 	})
 }
@@ -96,49 +89,60 @@ func (s *site) now() ms { return epoch + s.w.now }
 // epoch is when virtual time begins, so that no time is 0.
 const epoch ms = 1_000_000
 
-func (s *site) tick() {
-	now := s.now()
-	s.step(member.Tick{})
-	if s.pull.wake > 0 && now >= s.pull.wake {
-		s.pull.puller.Tick(now)
-		s.pullOn()
+// hours follows the hours of parts in a life of the site; when all is to become
+// well they stay open.
+func (s *site) hours(p *process) {
+	if s.plan.Shut == 0 || s.p != p {
+		return
+	}
+	at := s.w.now % (s.plan.Open + s.plan.Shut)
+	shut, next := at >= s.plan.Open && !s.w.quiet, s.plan.Open-at
+	if at >= s.plan.Open {
+		next += s.plan.Shut
+	}
+	if shut != s.shut {
+		s.shut = shut
+		s.step(member.HoursChanged{Open: !shut})
+	}
+	if !s.w.quiet {
+		s.w.at(next, func() { p.enter(func() { s.hours(p) }) })
 	}
 }
 
 // step gives the machine an event and does what it owes, until it owes nothing.
 func (s *site) step(ev member.Event) {
-	for ev != nil && s.w.fail == nil {
+	s.events = append(s.events, ev)
+	for len(s.events) > 0 && s.w.fail == nil && !s.p.dead {
+		ev := s.events[0]
+		s.events = s.events[1:]
 		s.m.Step(s.now(), ev)
-		r := s.m.Ready()
-		ev = s.do(r)
-		s.stopUpload()
-		if lost := s.uploadOn(); ev == nil {
-			ev = lost
-		}
+		s.do(s.m.Ready())
+		s.feed()
 	}
 }
 
+// answer is what came of something that a Ready asked for.
+func (s *site) answer(ev member.Event) { s.events = append(s.events, ev) }
+
 // do works one Ready off, in its order.
-func (s *site) do(r member.Ready) (next member.Event) {
+func (s *site) do(r member.Ready) {
 	if r.Save != nil || len(r.Drop) > 0 {
 		s.save(r.Save, r.Drop)
+	}
+	if r.Store != nil {
+		s.keepModel(r.Store.Content, s.latest.bytes)
+		s.latest = nil
 	}
 	if r.Cancel != 0 {
 		s.cancel(r.Cancel)
 	}
 	if r.Seal != nil {
-		next = s.seal(*r.Seal)
+		s.seal(*r.Seal)
 	}
 	if r.Reseal != nil {
-		next = s.reseal(*r.Reseal)
+		s.reseal(*r.Reseal)
 	}
-	if r.Pull != nil {
-		s.pull.want = *r.Pull
-		s.aim()
-	}
-	for _, g := range r.Grants {
-		s.onGrant(g)
-	}
+	s.receive(r)
 	for _, m := range r.Send {
 		s.send(m)
 	}
@@ -147,10 +151,12 @@ func (s *site) do(r member.Ready) (next member.Event) {
 	}
 	if r.Start != nil {
 		s.queue = r.Start
-		s.feed()
 	}
 	if r.Wake > 0 {
 		s.p.wakeBy(r.Wake - epoch)
+	}
+	for _, f := range r.Settled {
+		s.w.check.settles(s, f)
 	}
 	if r.Wait != nil {
 		s.w.violate("S-20", "site %d waits, and there is no other process", s.i)
@@ -159,7 +165,48 @@ func (s *site) do(r member.Ready) (next member.Event) {
 		s.over = true
 		s.p.kill()
 	}
-	return next
+}
+
+// receive takes in what came of a model in parts, and asks for more.
+func (s *site) receive(r member.Ready) {
+	for _, p := range r.Write {
+		copy(s.file[p.Off:], p.Data)
+	}
+	if r.Discard {
+		s.file = nil
+	}
+	if r.Receive > 0 {
+		s.file = make([]byte, r.Receive)
+	}
+	if r.Assemble != nil {
+		s.assemble(r.Assemble.Is.Content)
+	}
+	for _, f := range r.Unsubscribe {
+		if !s.w.bugs.KeepSubscribed {
+			s.conn.unsubscribe(partTopic(f.Slot, f.Index))
+		}
+	}
+	for _, f := range r.Subscribe {
+		s.w.check.asks(s)
+		s.conn.subscribe(partTopic(f.Slot, f.Index))
+	}
+}
+
+func partTopic(slot, index uint32) topic {
+	return topic{kind: onModelPart, a: int32(slot), b: int32(index)} // #nosec G115 -- a few
+}
+
+// assemble makes the task's model of the parts.
+func (s *site) assemble(id model.Hash) {
+	b := s.file
+	s.file = nil
+	if sha256.Sum256(b) != id {
+		s.w.violate("I7", "site %d: the parts of %x are another content", s.i, id[:4])
+		s.answer(member.ModelBroken{})
+		return
+	}
+	s.keepModel(id, b)
+	s.answer(member.ModelStored{Model: member.Stored{Content: id, Schema: schema}})
 }
 
 func (s *site) asked(a member.Ask) topic {
@@ -172,33 +219,11 @@ func (s *site) asked(a member.Ask) topic {
 		return topic{kind: onModel}
 	case member.AskReply:
 	}
-	return topic{kind: onReply, a: int32(s.i)} // #nosec G115 -- few sites
+	return s.own(onReply)
 }
 
-func (s *site) save(st *member.State, drop []uint64) {
-	d := s.disk
-	var gone []model.Hash
-	d.tx(s.p, func() {
-		for _, r := range drop {
-			if e, ok := d.entries[r]; ok {
-				s.w.check.dropped(s, e)
-				if e.Blob != (wire.BlobKey{}) {
-					gone = append(gone, e.Content)
-				}
-			}
-			s.w.note(noteDrop, s.i, r, 0, 0)
-			delete(d.entries, r)
-			delete(d.envelopes, r)
-		}
-		if st != nil {
-			s.w.check.saves(s, *st)
-			d.state = *st
-		}
-	})
-	for _, id := range gone {
-		d.release(id)
-	}
-}
+// own is a topic of this member.
+func (s *site) own(k topicKind) topic { return topic{kind: k, a: int32(s.i)} } // #nosec G115 -- few sites
 
 func (s *site) send(m member.Send) {
 	switch m := m.(type) {
@@ -207,44 +232,50 @@ func (s *site) send(m member.Send) {
 		copy(j.instance[:], s.inst[:])
 		copy(j.disk[:], s.path)
 		binary.LittleEndian.PutUint64(j.digest[:], s.rng.Uint64())
-		s.joined = message{topic: topic{kind: onJoin, a: int32(s.i)}, body: j} // #nosec G115 -- few sites
+		s.joined = message{topic: s.own(onJoin), body: j}
 		s.conn.post(s.joined)
 	case member.SendAgain:
 		s.conn.post(s.joined)
+	case member.SendNeed:
+		s.conn.post(message{topic: s.own(onNeed), body: &needMsg{m.Need}})
 	case member.SendDecline:
-		s.conn.post(message{topic: topic{kind: onUpdate, a: int32(s.i)}, body: &updateMsg{ // #nosec G115 -- few sites
+		s.conn.post(message{topic: s.own(onUpdate), body: &updateMsg{
 			round: m.Stamp.Round, attempt: m.Stamp.Attempt, base: m.Base, decline: m.Reason,
 		}})
 	case member.SendEntry:
-		if s.sending[m.Round] {
-			return
-		}
 		u := s.disk.envelopes[m.Round]
 		if u == nil {
 			s.w.violate("S-11", "site %d sends an entry of round %d that is not in its outbox", s.i, m.Round)
 			return
 		}
-		s.sending[m.Round] = true
-		s.conn.within(120_000, message{topic: topic{kind: onUpdate, a: int32(s.i)}, body: u}, func(bool) { // #nosec G115 -- few sites
-			delete(s.sending, m.Round)
-		})
+		s.conn.within(120_000, message{topic: s.own(onUpdate), body: u}, func(bool) { s.step(member.EntrySent(m)) })
+	case member.SendPart:
+		s.sendPart(m)
 	}
+}
+
+// sendPart reads a part of an update, and sends it if it is what was offered.
+func (s *site) sendPart(m member.SendPart) {
+	u := s.disk.envelopes[m.Round]
+	f := s.disk.blobs[u.content].b
+	off, n := u.blob.Span(int(m.Index))
+	if off+n > len(f) || !u.blob.Holds(int(m.Index), f[off:off+n]) {
+		s.unreadable = true
+		s.answer(member.EntryLost{Round: m.Round})
+		return
+	}
+	body := &partMsg{partOf(u.blob, u.blob.Key(), f, m.Index)}
+	s.conn.within(120_000, message{topic: s.own(onPart), body: body}, func(ok bool) {
+		s.step(member.PartSent{Upload: m.Upload, Index: m.Index, OK: ok})
+	})
 }
 
 // link follows the connection.
 func (s *site) link(up bool) {
 	if up {
-		s.pull.puller.Connected(s.now())
-		s.pullOn()
 		s.step(member.Connected{})
 		return
 	}
-	if s.up != nil {
-		s.up.lives++
-		s.up.sender.Disconnected()
-	}
-	s.pull.puller.Disconnected(s.now())
-	s.pullOn()
 	s.step(member.Disconnected{})
 }
 
@@ -252,7 +283,8 @@ func (s *site) link(up bool) {
 func (s *site) got(m message) {
 	switch b := m.body.(type) {
 	case *orderMsg:
-		s.onOrder(b)
+		s.w.check.given(s, b)
+		s.step(member.Ordered{Order: orderOf(b)})
 	case *modelMsg:
 		s.onModel(b)
 	case *headMsg:
@@ -262,56 +294,25 @@ func (s *site) got(m message) {
 		s.w.check.heard(s, b)
 		s.step(member.Replied{Epoch: b.epoch, Reply: b.reply})
 	case *partMsg:
-		s.onPart(m.topic, b.Part)
+		s.step(member.PartCame{Slot: uint32(m.topic.a), Index: uint32(m.topic.b), Part: b.Part}) // #nosec G115 -- a few
 	}
 }
 
-func (s *site) onOrder(b *orderMsg) {
-	s.w.check.given(s, b)
-	o := member.Order{
-		Stamp: b.Stamp, Order: b.Order.Order, Base: b.Base, Schema: schema, Hash: model.Hash(b.hash), Origin: wire.Nonce{1},
-	}
+func orderOf(b *orderMsg) member.Order {
+	o := member.Order{Stamp: b.Stamp, Order: b.Order.Order, Base: b.Base, Schema: schema, Hash: model.Hash(b.hash), Origin: wire.Nonce{1}}
 	o.PartSize = uint32(b.partSize) // #nosec G115 -- of the plan
-	if o.Compare(s.m.Seen()) >= 0 {
-		s.keep(o.Base)
-	}
-	s.step(member.Ordered{Order: o})
+	return o
 }
 
 func (s *site) onModel(b *modelMsg) {
 	is := member.Stored{Content: b.content, Schema: schema}
-	if is == s.m.Have() || s.latest != nil && s.latest.content == b.content {
-		return
-	}
-	if b.bytes == nil {
-		s.onManifest(b)
-		return
-	}
-	s.latest = b
-	if base, ok := s.m.Base(); ok {
-		s.keep(base)
-	}
-}
-
-// keep stores the model that has arrived if it is the base of an order.
-func (s *site) keep(base model.Hash) {
-	l := s.latest
-	if l == nil || l.content != base {
-		return
-	}
-	s.latest = nil
-	s.keepModel(l.content, l.bytes)
-	s.step(member.ModelStored{Model: member.Stored{Content: l.content, Schema: schema}})
-}
-
-// keepModel writes a model unsynced and makes it the task's.
-func (s *site) keepModel(id model.Hash, b []byte) {
-	d := s.disk
-	d.blobs.put(s.p, id, b, false)
-	old := d.has.Content
-	d.tx(s.p, func() { d.has = member.Stored{Content: id, Schema: schema} })
-	if old != id {
-		d.release(old)
+	switch {
+	case s.m.Knows(is):
+	case b.bytes == nil:
+		s.step(member.ManifestCame{Manifest: member.Manifest{Manifest: wire.Manifest{Version: b.version, Slot: b.slot, Blob: b.blob}, Is: is}})
+	default:
+		s.latest = b
+		s.step(member.ModelCame{Model: is})
 	}
 }
 

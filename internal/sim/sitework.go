@@ -16,7 +16,7 @@ func (s *site) feed() {
 	j := s.queue
 	s.queue = nil
 	if s.plan.Samples == 0 {
-		s.step(member.Finished{ID: j.ID, Reason: wire.DeclineNoData})
+		s.answer(member.Finished{ID: j.ID, Reason: wire.DeclineNoData})
 		return
 	}
 	s.job, s.jobGone, s.lost = j, false, false
@@ -36,7 +36,7 @@ func (s *site) feed() {
 	s.w.note(noteTrain, s.i, j.Round, uint64(j.Attempt), 0)
 	p := s.p
 	s.w.at(takes, func() { p.enter(func() { s.trained(j) }) })
-	s.step(member.Began{ID: j.ID})
+	s.answer(member.Began{ID: j.ID})
 }
 
 func (s *site) cancel(id uint64) {
@@ -54,7 +54,7 @@ func (s *site) trained(j *member.Job) {
 	gone := s.jobGone
 	s.job = nil
 	if gone {
-		s.feed()
+		s.step(member.Tick{})
 		return
 	}
 	ev := member.Event(member.Finished{ID: j.ID})
@@ -94,18 +94,19 @@ func (s *site) learn(j *member.Job) []byte {
 }
 
 // seal puts a result into the outbox, bytes before the entry that names them.
-func (s *site) seal(r member.Seal) member.Event {
+func (s *site) seal(r member.Seal) {
 	b := s.result
 	s.result = nil
 	if b == nil {
-		return member.Unsealed{ID: r.ID, Reason: wire.DeclineFailed}
+		s.answer(member.Unsealed{ID: r.ID, Reason: wire.DeclineFailed})
+		return
 	}
 	e := member.Entry{Round: r.Stamp.Round, Attempt: r.Stamp.Attempt, Base: r.Base, Work: r.Work}
-	return member.EntryStored{Entry: s.put(e, b, s.plan.Samples, int(r.PartSize), s.trainedOn)}
+	s.answer(member.EntryStored{Entry: s.put(e, b, s.plan.Samples, int(r.PartSize), s.trainedOn)})
 }
 
 // reseal cuts an entry anew.
-func (s *site) reseal(r member.Reseal) member.Event {
+func (s *site) reseal(r member.Reseal) {
 	e, _ := s.m.Entry(r.Round)
 	u := s.disk.envelopes[r.Round]
 	b := u.bytes
@@ -113,20 +114,21 @@ func (s *site) reseal(r member.Reseal) member.Event {
 		var err error
 		if b, err = s.disk.blobs.get(u.content); err != nil {
 			s.unreadable = true
-			return member.EntryLost{Round: r.Round}
+			s.answer(member.EntryLost{Round: r.Round})
+			return
 		}
 	}
-	return member.EntryStored{Entry: s.put(e, b, u.samples, int(r.PartSize), e.Base)}
+	s.answer(member.EntryStored{Entry: s.put(e, b, u.samples, int(r.PartSize), e.Base)})
 }
 
 func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on model.Hash) member.Entry {
 	u := &updateMsg{
 		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.Hash(sha256.Sum256(b)), samples: samples, bytes: b,
 	}
-	e.Content, e.Blob, e.PartSize = u.content, wire.BlobKey{}, uint32(min(len(b), partSize)) // #nosec G115 -- a few bytes
+	e.Content, e.Blob, e.Parts, e.PartSize = u.content, wire.BlobKey{}, wire.Blob{}, uint32(min(len(b), partSize)) // #nosec G115 -- a few bytes
 	if e.Work != wire.WorkEvaluate && len(b) > partSize {
 		u.bytes, u.offer, u.blob = nil, true, cut(b, partSize/2)
-		e.Blob, e.PartSize = u.blob.Key(), uint32(partSize) // #nosec G115 -- a few bytes
+		e.Blob, e.Parts, e.PartSize = u.blob.Key(), u.blob, uint32(partSize) // #nosec G115 -- a few bytes
 		s.disk.blobs.put(s.p, u.content, b, !s.w.bugs.OutboxUnsynced)
 	}
 	d := s.disk
@@ -136,6 +138,7 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 			gone = append(gone, had.Content)
 		}
 		stored := e
+		stored.Parts = wire.Blob{} // what the envelope says
 		d.entries[e.Round], d.envelopes[e.Round] = stored, u
 		s.w.note(noteSeal, s.i, e.Round, uint64(e.Attempt), short(u.content))
 		s.w.check.sealed(s, u, on)
@@ -144,6 +147,43 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 		d.release(id)
 	}
 	return e
+}
+
+// save makes a change of the state durable.
+func (s *site) save(st *member.State, drop []uint64) {
+	d := s.disk
+	var gone []model.Hash
+	d.tx(s.p, func() {
+		for _, r := range drop {
+			if e, ok := d.entries[r]; ok {
+				s.w.check.dropped(s, e)
+				if e.Blob != (wire.BlobKey{}) {
+					gone = append(gone, e.Content)
+				}
+			}
+			s.w.note(noteDrop, s.i, r, 0, 0)
+			delete(d.entries, r)
+			delete(d.envelopes, r)
+		}
+		if st != nil {
+			s.w.check.saves(s, *st)
+			d.state = *st
+		}
+	})
+	for _, id := range gone {
+		d.release(id)
+	}
+}
+
+// keepModel writes a model unsynced and makes it the task's.
+func (s *site) keepModel(id model.Hash, b []byte) {
+	d := s.disk
+	d.blobs.put(s.p, id, b, false)
+	old := d.has.Content
+	d.tx(s.p, func() { d.has = member.Stored{Content: id, Schema: schema} })
+	if old != id {
+		d.release(old)
+	}
 }
 
 // short is the start of a content id, for the trace.

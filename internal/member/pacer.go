@@ -1,4 +1,11 @@
-package site
+package member
+
+// Line is what the parts of all tasks of a site share: its cap (S-27).
+type Line struct{ up, down pacer }
+
+// NewLine is a line that is capped at a rate in bits a second for each direction;
+// 0: it is not.
+func NewLine(bits int64) *Line { return &Line{up: pace(bits), down: pace(bits)} }
 
 // pacer bounds parts by a token bucket (S-27): so many bytes a second, of which
 // a second's worth may be saved up. A part may go when nothing is owed, and

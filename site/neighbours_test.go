@@ -73,7 +73,7 @@ func TestNeighbourOf(t *testing.T) {
 	member := good
 	member.Roles = []string{"site"}
 	for name, m := range map[string]link.Message{
-		"site": {Topic: "a/_fl_v1/state", Payload: says(member)}, "name": {Topic: "a b/_fl_v1/state", Payload: says(good)},
+		"site": {Topic: "a/_fl_v1/state", Payload: says(member)}, "name": {Topic: "_a/_fl_v1/state", Payload: says(good)},
 		"topic": {Topic: "a/_fl_v1/t/round", Payload: says(good)}, "cleared": {Topic: "a/_fl_v1/state"},
 		"junk":  {Topic: "a/_fl_v1/state", Payload: []byte(`{"roles":7}`)},
 		"large": {Topic: "a/_fl_v1/state", Payload: append(says(good), strings.Repeat(" ", maxState)...)},

@@ -21,6 +21,29 @@ type neighbour struct {
 	off   bool
 }
 
+// seeker is the search for aggregators that are not heard.
+type seeker struct {
+	at     ms // the next word, 0: none is due
+	lookAt ms // the next lookup; 0: none was made
+	busy   bool
+	found  chan looked // shared with the goroutine that looks
+	others []neighbour
+}
+
+// looked is what a lookup has brought.
+type looked struct {
+	list []neighbour
+	err  error
+}
+
+// due is when a word is due, 0: never.
+func (k *seeker) due(online bool) ms {
+	if !online {
+		return 0
+	}
+	return k.at
+}
+
 // Bounds of a lookup: what a broker keeps is read, not waited for.
 const (
 	lookTime    = 10 * time.Second // all of it

@@ -2,11 +2,11 @@ package site
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/fedmq/fedmq/internal/member"
@@ -18,7 +18,6 @@ import (
 // result is what a job left: tensors and metrics, or the reason why there are
 // none.
 type result struct {
-	task    *task
 	id      uint64
 	tensors *model.Model
 	metrics trainer.Metrics
@@ -35,17 +34,28 @@ type result struct {
 // errNoModel wraps what kept a job from its base model.
 var errNoModel = errors.New("site: no base model")
 
-// work does one job in a goroutine of its own; it touches nothing of the
-// driver's but the two counters of progress and the disk.
-func work(ctx context.Context, t *task, d disk, j member.Job, path string) (r result) {
-	r = result{task: t, id: j.ID}
+// job is what the trainer is asked for, and all that the work needs.
+type job struct {
+	member.Job
+	task     string
+	member   string // path
+	trainer  trainer.Trainer
+	disk     disk
+	fates    []member.Settled // that the trainer is to be told first
+	progress func(done, total int)
+}
+
+// work does one job in a goroutine of its own; it touches nothing of the driver's
+// but its progress and the disk.
+func work(ctx context.Context, j job) (r result) {
+	r = result{id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
 			r.tensors, r.metrics = nil, nil
 			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
-	err := r.do(ctx, d, j, path)
+	err := r.do(ctx, j)
 	switch {
 	case err == nil:
 	case errors.Is(err, errNoModel):
@@ -58,42 +68,58 @@ func work(ctx context.Context, t *task, d disk, j member.Job, path string) (r re
 	return r
 }
 
-func (r *result) do(ctx context.Context, d disk, j member.Job, path string) error {
-	t := r.task
+func (r *result) do(ctx context.Context, j job) error {
 	tj := trainer.Job{
-		Task: t.Name, Member: path, Round: j.Round, Attempt: j.Attempt, Settings: json.RawMessage(j.Settings),
-		Seed: trainer.Seed(j.Seed, path, j.Round),
-		Progress: func(done, total int) {
-			t.done.Store(int64(done))
-			t.total.Store(int64(total))
-			t.nudge()
-		},
+		Task: j.task, Member: j.member, Round: j.Round, Attempt: j.Attempt, Settings: j.Settings,
+		Seed: trainer.Seed(j.Seed, j.member, j.Round), Progress: j.progress,
 	}
-	if err := trainer.Refresh(ctx, t.Trainer, tj); err != nil {
+	for _, f := range j.fates {
+		trainer.Settle(j.trainer, f.Round, f.Counted)
+	}
+	if err := trainer.Refresh(ctx, j.trainer, tj); err != nil {
 		return err
 	}
-	r.samples, r.data = t.Trainer.Samples(), dataOf(t.Trainer)
+	r.samples, r.data = j.trainer.Samples(), dataOf(j.trainer)
 	if j.Work == wire.WorkStatistics {
-		s, err := t.Trainer.(trainer.Statistician).Statistics(ctx, tj)
-		if err != nil {
-			return err
-		}
-		r.tensors = s
-		return checkStatistics(s)
+		return r.count(ctx, j, tj)
 	}
-	global, id, err := d.Model(t.Name)
+	global, err := j.base()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNoModel, err)
+		return err
+	}
+	if err := r.evaluate(ctx, j, tj, global); err != nil || j.Work == wire.WorkEvaluate {
+		return err
+	}
+	return r.train(ctx, j, tj, global)
+}
+
+// base reads the model that the job starts from.
+func (j *job) base() (*model.Model, error) {
+	global, id, err := j.disk.Model(j.task)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoModel, err)
 	}
 	if id != j.Base {
-		return fmt.Errorf("%w: another is stored", errNoModel)
+		return nil, fmt.Errorf("%w: another is stored", errNoModel)
 	}
-	if err := r.evaluate(ctx, tj, global); err != nil || j.Work == wire.WorkEvaluate {
+	return global, nil
+}
+
+// count answers a statistics order.
+func (r *result) count(ctx context.Context, j job, tj trainer.Job) error {
+	s, err := j.trainer.(trainer.Statistician).Statistics(ctx, tj)
+	if err != nil {
 		return err
 	}
+	r.tensors = s
+	return checkStatistics(s)
+}
+
+// train leaves what the trainer makes of the base.
+func (r *result) train(ctx context.Context, j job, tj trainer.Job, global *model.Model) error {
 	seed := maphash.MakeSeed()
 	given := maphash.Bytes(seed, global.Blob)
-	local, err := t.Trainer.Train(ctx, tj, global)
+	local, err := j.trainer.Train(ctx, tj, global)
 	if err != nil {
 		return err
 	}
@@ -108,8 +134,8 @@ func (r *result) do(ctx context.Context, d disk, j member.Job, path string) erro
 }
 
 // evaluate measures the base, where the trainer can.
-func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Model) error {
-	e, ok := r.task.Trainer.(trainer.Evaluator)
+func (r *result) evaluate(ctx context.Context, j job, tj trainer.Job, global *model.Model) error {
+	e, ok := j.trainer.(trainer.Evaluator)
 	if !ok {
 		return nil
 	}
@@ -128,4 +154,18 @@ func (r *result) evaluate(ctx context.Context, tj trainer.Job, global *model.Mod
 		r.odd = append(r.odd, fmt.Sprintf("%d numbers are not sent, %.80q first: names are of [A-Za-z0-9_.:/-]{1,64}, and at most 64 of them no counts of classes", len(left), left[0]))
 	}
 	return nil
+}
+
+// collectFrom is the size from which a buffer that is not used any more is worth
+// a collection.
+const collectFrom = 8 << 20
+
+// release lets go of the tensors. The collector by itself would let as much
+// again pile up beside a model: what a site needs would double.
+func (r *result) release() {
+	large := r.tensors != nil && len(r.tensors.Blob) >= collectFrom
+	r.tensors = nil
+	if large {
+		runtime.GC()
+	}
 }

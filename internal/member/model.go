@@ -1,0 +1,206 @@
+package member
+
+import (
+	"github.com/fedmq/fedmq/internal/transfer"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// Stored names a model: content id and schema hash.
+type Stored struct {
+	Content model.Hash
+	Schema  model.Hash
+}
+
+// Manifest is a verified manifest: what it says, and what its header does.
+type Manifest struct {
+	wire.Manifest
+	Is Stored
+}
+
+func (a Manifest) same(b Manifest) bool {
+	return a.Is == b.Is && a.Slot == b.Slot && a.Blob.Equal(b.Blob)
+}
+
+// pull is how a model comes in parts (S-21): the puller says which are asked for,
+// the driver has a file for those that came.
+type pull struct {
+	puller  *transfer.Puller
+	newest  *target      // of the manifest announced last
+	target  *target      // the newest of what is wanted, nil: nothing is pulled
+	broken  wire.BlobKey // its parts have made another content than its manifest said
+	room    uint64       // bytes of the file, 0: there is none
+	whole   bool         // all parts are in it, and it is being looked at
+	began   ms
+	ignored int // parts nobody asked for
+	wake    ms
+}
+
+// target is a manifest that can be pulled.
+type target struct {
+	Manifest
+	blobKey wire.BlobKey
+}
+
+func (t *target) key() wire.BlobKey {
+	if t == nil {
+		return wire.BlobKey{}
+	}
+	return t.blobKey
+}
+
+// announced takes a manifest. Of the same content in other parts or another slot
+// it is a new target: what was there may be overwritten.
+func (p *pull) announced(m Manifest) {
+	if p.newest == nil || !p.newest.same(m) {
+		p.newest = &target{m, m.Blob.Key()}
+	}
+}
+
+// tickPull passes the time of the pull, when parts may be asked for: those that do
+// not come are asked for again.
+func (m *Machine) tickPull() {
+	if !m.shut && m.cfg.Line.down.room(m.now, 0) != 0 {
+		m.pull.puller.Tick(m.now)
+	}
+}
+
+// keepLatest has the model that came whole stored if it is the base of the order
+// in force (S-9).
+func (m *Machine) keepLatest() {
+	if m.latest == (Stored{}) || m.latest.Content != m.order.Base {
+		return
+	}
+	is := m.latest
+	m.have, m.latest = is, Stored{}
+	m.out.Store = &is
+}
+
+// onModelLost has the base fetched again.
+func (m *Machine) onModelLost() {
+	m.have, m.latest = Stored{}, Stored{}
+	if m.job != nil {
+		m.cancel()
+	}
+}
+
+// wants is the model that is to be pulled: the base of the order in force, when
+// there is work on it and it is not at hand (S-21).
+func (m *Machine) wants() model.Hash {
+	if m.order == nil || !m.fetching.on || m.have.Content == m.order.Base {
+		return model.Hash{}
+	}
+	return m.order.Base
+}
+
+// aim sets the puller on what is wanted, or on nothing. A pull under way does not
+// end because another model is announced: the order that names it may be on its
+// way, or the announcement is an old one.
+func (m *Machine) aim() {
+	p := &m.pull
+	if p.whole {
+		return // what it is will show
+	}
+	want := m.wants()
+	t := p.newest
+	if t == nil || t.Is.Content != want {
+		t = p.target
+	}
+	if want.IsZero() || t == nil || t.Is.Content != want || t.blobKey == p.broken {
+		m.endPull(false)
+		return
+	}
+	if t == p.target {
+		return
+	}
+	if p.room != t.Blob.Length {
+		m.endPull(false)
+		p.room, p.began = t.Blob.Length, m.now
+		m.out.Receive = p.room
+	}
+	p.target = t
+	p.puller.Want(m.now, t.Blob, t.Slot)
+}
+
+// endPull forgets what was received so far, unless the file has become the model,
+// or is used up in another way.
+func (m *Machine) endPull(used bool) {
+	p := &m.pull
+	if p.target == nil {
+		return
+	}
+	p.puller.Drop(m.now)
+	m.out.Discard = m.out.Discard || !used && p.room > 0
+	p.target, p.room, p.whole, p.ignored = nil, 0, false, 0
+}
+
+// onPart takes a part, if it was asked for and its hash is right. Others are
+// counted: late ones and those of a slot that was written over are nothing
+// unusual.
+func (m *Machine) onPart(e PartCame) {
+	off, ok := m.pull.puller.Part(m.now, e.Part, e.Slot, e.Index)
+	if !ok {
+		m.pull.ignored++
+		return
+	}
+	m.out.Write = append(m.out.Write, Piece{Off: int64(off), Data: e.Part.Data})
+	m.out.Progress = true
+}
+
+// askParts owes what the puller wants, of which the cap and the hours let through
+// what they do (S-27, S-28).
+func (m *Machine) askParts() {
+	p, down := &m.pull, &m.cfg.Line.down
+	size := 0
+	if p.target != nil {
+		size = int(p.target.Blob.Data) + wire.PartOverhead
+	}
+	room := down.room(m.now, size)
+	if m.shut {
+		room = 0
+	}
+	p.puller.Room(m.now, room)
+	r := p.puller.Ready()
+	down.take(m.now, len(r.Subscribe)*size)
+	if room >= 0 {
+		p.puller.Room(m.now, 0) // what comes meanwhile asks for nothing
+	}
+	p.wake = m.pullWake(r)
+	m.out.Unsubscribe = append(m.out.Unsubscribe, r.Unsubscribe...)
+	m.out.Subscribe = append(m.out.Subscribe, r.Subscribe...)
+	if len(r.Need) > 0 && !m.shut {
+		m.out.Send = append(m.out.Send, SendNeed{Seen: m.st.Seen, Is: p.target.Is, Need: wire.Need{Blob: p.target.blobKey, Ranges: r.Need}})
+	}
+	if r.Done {
+		p.whole = true
+		m.out.Assemble = &Assemble{Manifest: p.target.Manifest, Began: p.began, Ignored: p.ignored}
+	}
+}
+
+// pullWake is when more can be asked for, or what was asked for is to be looked at.
+func (m *Machine) pullWake(r transfer.PullReady) ms {
+	at := max(m.cfg.Line.down.next(m.now), m.now+1)
+	switch {
+	case m.shut, r.Wake == 0 && !r.Held:
+		return 0
+	case r.Held:
+		return at
+	}
+	return max(at, r.Wake)
+}
+
+// Knows reports whether a model that comes whole is at hand, so that it need not be
+// read.
+func (m *Machine) Knows(is Stored) bool { return is == m.have || is == m.latest }
+
+// Pulling reports whether parts of a model are asked for.
+func (m *Machine) Pulling() bool { return m.pull.target != nil }
+
+// PullProgress is how many parts of a model have come, of how many; 0 of 0 while
+// none is pulled.
+func (m *Machine) PullProgress() (have, count int) {
+	if m.pull.target == nil {
+		return 0, 0
+	}
+	return m.pull.puller.Progress()
+}

@@ -1,0 +1,77 @@
+package site
+
+import (
+	"errors"
+
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/member"
+)
+
+// do works off one Ready in its order.
+func (s *site) do(t *task, r member.Ready) error {
+	for _, f := range []func(*task, member.Ready) error{s.save, s.seal, s.receive, s.send} {
+		if err := f(t, r); err != nil {
+			return err
+		}
+	}
+	if r.Start != nil {
+		s.queue = append(s.queue, &assignment{task: t, job: *r.Start})
+	}
+	t.fates = append(t.fates, r.Settled...)
+	if r.Show != nil {
+		t.view, t.changed = *r.Show, true
+		s.share()
+	}
+	if r.Anew != "" {
+		t.welcomed, t.settled = 0, Audited{}
+		s.cfg.Log.Warn().Str("task", t.Name).Stringer("origin", t.m.Origin()).Msg(r.Anew)
+	}
+	t.progress = t.progress || r.Progress
+	t.wake = r.Wake
+	return s.leaves(r)
+}
+
+// save makes the state of a task durable, and the model that came for it.
+func (s *site) save(t *task, r member.Ready) error {
+	if r.Save != nil || len(r.Drop) > 0 {
+		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
+			return err
+		}
+		if len(r.Drop) > 0 {
+			crash.At("outbox.dropped")
+		}
+	}
+	if r.Store != nil {
+		l := t.latest
+		t.latest = nil
+		if err := s.disk.PutModel(t.Name, l.Content, l.model); err != nil {
+			return err
+		}
+		s.auditModel(t, l.Content, int64(len(l.model.Blob)))
+	}
+	if r.Cancel != 0 {
+		s.cancelJob(t, r.Cancel)
+	}
+	return nil
+}
+
+// share tells the link how many come back with this site when the broker does.
+func (s *site) share() {
+	n := 0
+	for _, t := range s.tasks {
+		n = max(n, t.view.Members)
+	}
+	s.conn.Share(n)
+}
+
+// leaves ends the site if a machine says so.
+func (s *site) leaves(r member.Ready) error {
+	if r.Stop != "" {
+		s.cfg.Log.Error().Str("instance", s.instance.String()).Msg(r.Stop)
+		return errors.Join(ErrSuperseded, s.becomeAnother())
+	}
+	if r.Wait != nil {
+		return standby{*r.Wait}
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package site
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
+)
+
+// errStopped ends the loop when it is to stop.
+var errStopped = errors.New("site: stopped")
+
+// loop is the driver: it waits for something to happen, has the machines take it
+// and does what they owe, until it is to stop (nil) or the site cannot go on.
+func (s *site) loop(stop <-chan struct{}, ended <-chan error) error {
+	defer s.unverified.end()
+	s.lookAtHours()
+	for _, t := range s.tasks {
+		s.tell(t, member.Tick{})
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		err := s.work()
+		s.showChanges()
+		s.show()
+		if err != nil {
+			return err
+		}
+		timer.Reset(s.untilNext())
+		if err := s.wait(stop, timer.C, ended); errors.Is(err, errStopped) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// wait waits for one thing to happen, and tells it to the machines.
+func (s *site) wait(stop <-chan struct{}, timer <-chan time.Time, ended <-chan error) error {
+	select {
+	case <-stop:
+		return errStopped
+	case err := <-ended:
+		if err == nil {
+			err = errors.New("site: the connection ended")
+		}
+		return err
+	case st := <-s.conn.States():
+		s.onState(st)
+	case m := <-s.conn.Messages():
+		s.onMessage(m)
+	case r := <-s.results:
+		return s.onResult(r)
+	case p := <-s.published:
+		s.onPublished(p)
+	case l := <-s.seeker.found:
+		s.onLooked(l)
+	case <-s.nudges:
+		if s.running != nil {
+			s.running.task.progress = true
+		}
+	case <-timer:
+		s.onTimer()
+	}
+	return nil
+}
+
+// work has the machines take what they were told, one event after the other, and
+// does what each owes, until there is nothing to tell.
+func (s *site) work() error {
+	for len(s.events) > 0 {
+		e := s.events[0]
+		s.events = s.events[1:]
+		e.task.m.Step(s.now(), e.event)
+		if err := s.do(e.task, e.task.m.Ready()); err != nil {
+			return err
+		}
+		s.feed()
+	}
+	return nil
+}
+
+// onState follows the connection.
+func (s *site) onState(st link.State) {
+	denied := ""
+	if st.Up && st.Err != nil {
+		denied = st.Err.Error()
+		s.cfg.Log.Error().Err(st.Err).Msg("subscription denied")
+	}
+	again := st.Up && s.online
+	s.online = st.Up
+	if st.Up && !again {
+		s.beatState()
+		s.seeker.at = s.now() + seekFirst
+	}
+	for _, t := range s.tasks {
+		if st.Up && (!again || t.denied != denied) {
+			t.denied = denied
+			s.publishStatus(t, 1)
+		}
+		switch {
+		case !st.Up:
+			s.tell(t, member.Disconnected{})
+		case !again:
+			s.tell(t, member.Connected{})
+		}
+	}
+}
+
+// onPublished takes in what came of a publish.
+func (s *site) onPublished(p published) {
+	if p.err != nil {
+		s.unsent(p)
+	} else {
+		s.sent(p)
+	}
+	s.tell(p.task, p.event)
+}
+
+// onTimer does what is due by the clock.
+func (s *site) onTimer() {
+	now := s.now()
+	if s.hoursAt != 0 && now >= s.hoursAt {
+		s.lookAtHours()
+	}
+	for _, t := range s.tasks {
+		if t.wake != 0 && now >= t.wake {
+			s.tell(t, member.Tick{})
+		}
+		if t.progress && now >= t.published+progressEvery || s.online && now >= t.beat {
+			s.publishStatus(t, 0)
+		}
+	}
+	if s.online && now >= s.stateBeat {
+		s.beatState()
+	}
+	s.unverified.flush(now)
+	s.seek()
+}
+
+// progressEvery is the least time between two statuses of progress.
+const progressEvery ms = 1_000
+
+// untilNext is the time to the next thing that is due.
+func (s *site) untilNext() time.Duration {
+	next := s.now() + mostBeat
+	by := func(at ms) {
+		if at != 0 {
+			next = min(next, at)
+		}
+	}
+	for _, t := range s.tasks {
+		by(t.wake)
+		if t.progress {
+			by(t.published + progressEvery)
+		}
+		if s.online {
+			by(t.beat)
+		}
+	}
+	if s.online {
+		by(s.stateBeat)
+	}
+	by(s.hoursAt)
+	by(s.unverified.due())
+	by(s.seeker.due(s.online))
+	return time.Duration(max(next-s.now(), 0)) * time.Millisecond
+}
+
+// hoursAgain is how long a look at the clock lasts at most: it may be set.
+const hoursAgain = 10 * time.Minute
+
+// lookAtHours begins or ends the hours of parts.
+func (s *site) lookAtHours() {
+	h, now := s.cfg.Hours, s.cfg.Now()
+	if h.always() {
+		return
+	}
+	next := min(h.change(now).Sub(now), hoursAgain)
+	s.hoursAt = s.now() + max(next.Milliseconds(), 1)
+	if s.shut == !h.open(now) {
+		return
+	}
+	s.shut = !s.shut
+	s.cfg.Log.Info().Bool("open", !s.shut).Msg("hours of parts")
+	for _, t := range s.tasks {
+		s.tell(t, member.HoursChanged{Open: !s.shut})
+	}
+}

@@ -1,0 +1,79 @@
+package site
+
+import (
+	"errors"
+
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// receive takes in what came of a model in parts, and asks for more (S-21).
+func (s *site) receive(t *task, r member.Ready) error {
+	for _, p := range r.Write {
+		if _, err := t.in.WriteAt(p.Data, p.Off); err != nil {
+			return err
+		}
+		crash.At("model.part-k")
+	}
+	if r.Discard {
+		if err := t.dropReceived(); err != nil {
+			return err
+		}
+	}
+	if r.Receive > 0 {
+		in, err := s.disk.Receive(int64(r.Receive)) // #nosec G115 -- of a schema: an int
+		if err != nil {
+			return err
+		}
+		t.in = in
+	}
+	if r.Assemble != nil {
+		if err := s.assemble(t, r.Assemble); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Unsubscribe {
+		s.conn.Unsubscribe(t.owner.ModelPart(int(f.Slot), int(f.Index)))
+	}
+	for _, f := range r.Subscribe {
+		s.conn.Subscribe(link.Filter{Topic: t.owner.ModelPart(int(f.Slot), int(f.Index)), QoS: f.QoS})
+	}
+	return nil
+}
+
+// assemble makes the task's model of the parts, which are all there. That they are
+// the content which the header named shows now.
+func (s *site) assemble(t *task, a *member.Assemble) error {
+	in := t.in
+	t.in = nil
+	err := s.disk.KeepModel(t.Name, a.Is.Content, a.Schema, in)
+	if errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrDisk) {
+		why := &wire.Refusal{Reason: wire.ReasonWrongBase, Stage: wire.StageSchema, Detail: "the parts are not the content that the manifest names"}
+		s.unverified.add(s.now(), t.owner.Model(), why)
+		t.complain(topics.Model, why.Reason)
+		s.tell(t, member.ModelBroken{})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	crash.At("model.verified")
+	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", a.Blob.Length).Int("parts", a.Blob.Count()).
+		Int64("ms", s.now()-a.Began).Int("ignored", a.Ignored).Msg("model received")
+	s.auditModel(t, a.Is.Content, int64(a.Blob.Length)) // #nosec G115 -- of a schema: an int
+	s.tell(t, member.ModelStored{Model: a.Is})
+	return nil
+}
+
+// dropReceived drops what was received so far of all models.
+func (s *site) dropReceived() error {
+	var errs []error
+	for _, t := range s.tasks {
+		errs = append(errs, t.dropReceived())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,125 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// seal puts updates into the outbox.
+func (s *site) seal(t *task, r member.Ready) error {
+	if r.Seal != nil {
+		ev, err := s.sealResult(t, *r.Seal)
+		if err != nil {
+			return err
+		}
+		s.tell(t, ev)
+	}
+	if r.Reseal != nil {
+		ev, err := s.reseal(t, *r.Reseal)
+		if err != nil {
+			return err
+		}
+		s.tell(t, ev)
+	}
+	return nil
+}
+
+// sealResult puts a finished job's result into the outbox. It answers with
+// member.EntryStored, or member.Unsealed when there is nothing that could be sent.
+func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
+	r := t.result
+	t.result = nil
+	if r == nil || r.id != w.ID {
+		return member.Unsealed{ID: w.ID, Reason: wire.DeclineFailed, Detail: "the result is gone"}, nil
+	}
+	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
+	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
+	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
+	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work}
+	err := s.put(t, &e, h, u, int(w.PartSize))
+	if err == nil {
+		s.auditUpdate(t, e, u)
+	}
+	r.release()
+	if no, ok := errors.AsType[unfit](err); ok {
+		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
+	}
+	return member.EntryStored{Entry: e}, err
+}
+
+// reseal puts an entry into the outbox for smaller messages (S-26): the content
+// and all that was said of it stay, what changes is how it is cut.
+func (s *site) reseal(t *task, w member.Reseal) (member.Event, error) {
+	e, ok := t.m.Entry(w.Round)
+	if !ok {
+		return nil, fmt.Errorf("site: task %s: no entry of round %d", t.Name, w.Round)
+	}
+	h, u, err := s.readBack(t, w.Round)
+	switch {
+	case err != nil && isGone(err):
+		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", w.Round).Err(err).Msg(madeAgain)
+		return member.EntryLost{Round: w.Round}, nil
+	case err != nil:
+		return nil, err
+	}
+	err = s.put(t, &e, h, u, int(w.PartSize))
+	if no, ok := errors.AsType[unfit](err); ok {
+		return member.EntryStuck{Round: w.Round, Detail: no.Error()}, nil
+	}
+	return member.EntryStored{Entry: e}, err
+}
+
+// unfit is why an update cannot be sent at all.
+type unfit struct{ reason, detail string }
+
+func (u unfit) Error() string { return u.detail }
+
+// put seals an update for messages of at most partSize bytes, inline or as an
+// offer, and makes it durable, bytes first (S-22). It fails with unfit, or as the
+// disk does; else e says what is stored.
+func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partSize int) error {
+	if partSize <= 0 {
+		partSize = wire.DefaultPart
+	}
+	if u.Tensors != nil && len(u.Tensors.Blob) > partSize {
+		return s.putOffer(t, e, h, u, partSize)
+	}
+	b, err := s.envelope(h, u)
+	switch {
+	case err != nil: // what the trainer calls its metrics, say
+		return unfit{wire.DeclineFailed, err.Error()}
+	case len(b) <= partSize:
+		e.Content, e.Blob, e.Parts, e.PartSize = u.Content(), wire.BlobKey{}, wire.Blob{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
+		return s.disk.PutEntry(t.Name, *e, b)
+	case u.Tensors == nil:
+		return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
+	}
+	return s.putOffer(t, e, h, u, partSize)
+}
+
+// putOffer is put for what goes in parts.
+func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, partSize int) error {
+	blob, err := wire.NewBlob(u.Tensors.Blob, partSize)
+	if err != nil {
+		return unfit{wire.DeclineTooLarge, err.Error()}
+	}
+	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Blob: blob}
+	b, err := s.envelope(h, offer) // as long as it will be: ids have one length
+	if err != nil {
+		return unfit{wire.DeclineFailed, err.Error()}
+	}
+	if len(b) > partSize {
+		return unfit{wire.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
+	}
+	if offer.Content, err = s.disk.PutUpdate(u.Tensors.Blob); err != nil {
+		return err
+	}
+	if b, err = s.envelope(h, offer); err != nil {
+		return err
+	}
+	e.Content, e.Blob, e.Parts, e.PartSize = offer.Content, blob.Key(), blob, uint32(partSize) // #nosec G115 -- at most MaxPart
+	return s.disk.PutEntry(t.Name, *e, b)
+}

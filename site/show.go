@@ -1,0 +1,99 @@
+package site
+
+import (
+	"maps"
+	"math"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/link"
+)
+
+// state makes the message that the site is there, or that it leaves.
+func (s *site) state(online bool) link.Message {
+	at := s.now()
+	return jsonMessage(s.stateTopic, 1, State{
+		Schema: StateSchema, Online: online, TimestampMS: at, BirthMS: s.birth,
+		Roles: []string{"site"}, Agent: s.cfg.Agent, Tasks: s.names,
+		Security: s.cfg.security(), Insecure: s.cfg.TLS != nil && s.cfg.TLS.InsecureSkipVerify,
+	})
+}
+
+// publishStatus publishes the status of a task: QoS 1 for a new phase, 0 for
+// progress and heartbeats (S-16).
+func (s *site) publishStatus(t *task, qos byte) {
+	v := t.view
+	st := Status{
+		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
+		Samples: t.samples, Data: t.data, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(strings.Join(t.odd, "; ")), Metrics: t.metrics,
+	}
+	for _, s := range []string{t.denied, t.trouble, t.lost, t.unheard} {
+		if st.Error == "" {
+			st.Error = clip(s)
+		}
+	}
+	if done, total := t.advance(); total > 0 {
+		p := min(max(math.Round(1000*float64(done)/float64(total))/1000, 0), 1)
+		st.Progress = &p
+	}
+	if len(link.Addresses(s.cfg.Broker)) > 1 {
+		st.Broker = s.conn.Broker()
+	}
+	s.conn.Post(jsonMessage(t.member.Status(), qos, st))
+	t.published = s.now()
+	t.beat = t.published + s.heartbeat(t)
+	t.progress, t.changed = false, false
+}
+
+// Bounds of the heartbeat of an order, which an unsigned one could make
+// anything.
+const (
+	leastBeat ms = 10_000
+	mostBeat  ms = 3_600_000
+	usualBeat ms = 30_000
+)
+
+// heartbeat draws the time to the next status without news, +-20 %.
+func (s *site) heartbeat(t *task) ms {
+	beat := t.view.Heartbeat
+	if beat == 0 {
+		beat = usualBeat
+	}
+	beat = min(max(beat, leastBeat), mostBeat)
+	return beat - beat/5 + s.rand.Int64N(2*(beat/5)+1)
+}
+
+// beatState publishes the presence and sets its next time.
+func (s *site) beatState() {
+	s.conn.Post(s.state(true))
+	s.stateBeat = s.now() + s.heartbeat(s.tasks[0])
+}
+
+// show puts what the driver knows into the monitor.
+func (s *site) show() {
+	m := s.cfg.Monitor
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conn, m.ready, m.bad = s.conn, s.online, s.bad
+	m.tasks = m.tasks[:0]
+	for _, t := range s.tasks {
+		v := t.stats()
+		m.tasks = append(m.tasks, v)
+		m.ready = m.ready && v.Welcomed
+	}
+}
+
+// stats are the task's numbers.
+func (t *task) stats() TaskStats {
+	n := &t.tally
+	v := TaskStats{
+		Task: t.Name, Phase: t.view.Phase, Round: t.view.Round, Attempt: t.view.Attempt, Welcomed: t.m.Welcomed(), Unheard: t.unheard, Samples: t.samples,
+		Jobs: n.jobs, TrainSeconds: float64(n.took) / 1000, Failed: maps.Clone(n.failed), Refused: maps.Clone(n.refused),
+	}
+	if done, total := t.advance(); total > 0 {
+		v.Progress = min(max(float64(done)/float64(total), 0), 1)
+	}
+	return v
+}

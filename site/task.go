@@ -1,0 +1,96 @@
+package site
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// task is one task of the site: its machine, what the driver holds for it, and
+// what people are shown of it.
+type task struct {
+	Task
+	owner  topics.Owner
+	member topics.Member
+	m      *member.Machine
+	wake   ms // of the machine
+
+	latest  *arrived         // a model that came whole, and no order has asked for yet
+	in      incoming         // the model that is received in parts
+	result  *result          // of the job that is to be sealed
+	fates   []member.Settled // of updates, that the trainer was not told yet
+	joined  link.Message     // the last join
+	samples int
+	data    *Data              // what the rows are from, after the last job
+	metrics map[string]float64 // pooled, of the last evaluation here
+	odd     []string           // what was wrong with its numbers
+
+	view      member.View
+	denied    string // subscriptions that the broker refuses
+	trouble   string // what does not arrive, or not leave
+	answered  bool   // the aggregator has answered, in this life
+	lost      string // nobody is there, in words
+	unheard   string // nobody answers, in words
+	published ms     // last status
+	beat      ms     // next status without news
+	progress  bool   // there is progress to show
+	changed   bool   // there is a phase to show
+
+	tally    tally
+	settled  Audited // told last
+	welcomed uint64  // epoch of the welcome told last
+
+	done, total atomic.Int64 // of the trainer's work; shared with the job's goroutine
+}
+
+// arrived is a verified model in memory.
+type arrived struct {
+	member.Stored
+	model *model.Model
+}
+
+// assignment is a job of a task, waiting or running.
+type assignment struct {
+	task   *task
+	job    member.Job
+	cancel context.CancelFunc
+	began  ms
+	gone   bool // not wanted any more
+}
+
+// advance is how far what the phase names has come, of how much; 0 of 0 when that
+// is not known.
+func (t *task) advance() (done, total int64) {
+	n, of := 0, 0
+	switch t.view.Phase {
+	case PhaseTraining, PhaseEvaluating:
+		return t.done.Load(), t.total.Load()
+	case PhaseSending:
+		n, of = t.m.UploadProgress()
+	case PhaseWaiting:
+		n, of = t.m.PullProgress()
+	}
+	return int64(n), int64(of)
+}
+
+// complain shows on the status that what the aggregator says does not verify,
+// until an order does; once a second at most, as anybody may write garbage.
+func (t *task) complain(k topics.Kind, reason string) {
+	if text := k.String() + " not accepted: " + reason; t.trouble != text {
+		t.trouble, t.progress = text, true
+	}
+}
+
+// dropReceived drops what was received so far of a model.
+func (t *task) dropReceived() error {
+	if t.in == nil {
+		return nil
+	}
+	in := t.in
+	t.in = nil
+	return in.Discard()
+}

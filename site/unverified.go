@@ -1,0 +1,69 @@
+package site
+
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// unverified counts what did not verify and says so at most once a second,
+// without payloads (S-3).
+type unverified struct {
+	log    zerolog.Logger
+	audit  func(Audited) // nil: nobody asks
+	last   ms
+	counts map[unverifiedKind]int
+}
+
+type unverifiedKind struct{ topic, reason string }
+
+// maxUnverified bounds the kinds of refusal remembered between two lines.
+const maxUnverified = 64
+
+func (r *unverified) add(now ms, topic string, why *wire.Refusal) {
+	if r.counts == nil {
+		r.counts = map[unverifiedKind]int{}
+	}
+	k := unverifiedKind{topic, why.Reason}
+	if _, ok := r.counts[k]; !ok && len(r.counts) >= maxUnverified {
+		k = unverifiedKind{"others", "several"}
+	}
+	r.counts[k]++
+	r.flush(now)
+}
+
+// due is when a line may be written, 0 if there is nothing to say.
+func (r *unverified) due() ms {
+	if len(r.counts) == 0 {
+		return 0
+	}
+	return r.last + 1_000
+}
+
+func (r *unverified) flush(now ms) {
+	if at := r.due(); at == 0 || now < at {
+		return
+	}
+	for k, n := range r.counts {
+		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Msg("messages refused")
+		r.tell(k, n)
+		break
+	}
+	r.last = now
+}
+
+// tell has the audit log say how many messages of a kind were refused.
+func (r *unverified) tell(k unverifiedKind, n int) {
+	if r.audit != nil {
+		r.audit(Audited{Event: audit.Refused, Topic: k.topic, Reason: k.reason, Count: n})
+	}
+	delete(r.counts, k)
+}
+
+// end tells the rest at once, to the audit log, which is to have every message.
+func (r *unverified) end() {
+	for k, n := range r.counts {
+		r.tell(k, n)
+	}
+}

@@ -1,0 +1,99 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// minBandwidth is that of the slowest modem worth its while, in bits a second.
+const minBandwidth = 9_600
+
+// maxTasks bounds the tasks of a site.
+const maxTasks = 64
+
+// Validate reports everything that is wrong with the configuration at once.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("site: "+format, args...)) }
+	ns, err := topics.New(c.Namespace)
+	if err != nil {
+		bad("namespace: %w", err)
+	}
+	if c.Broker == "" && c.Dial == nil {
+		bad("no broker")
+	}
+	if c.DataDir == "" && c.disk == nil {
+		bad("no data directory")
+	}
+	if n := len(c.Tasks); n == 0 || n > maxTasks {
+		bad("%d tasks, want 1 to %d", n, maxTasks)
+	}
+	if err := c.checkKeys(); err != nil {
+		bad("keys: %w", err)
+	}
+	switch c.MinSecurity {
+	case "":
+	case SecurityOpen:
+		if len(c.Keys) > 0 {
+			bad("the least security is %q, which has no effect with keys: only what they sign is believed; leave it out, or want %q", c.MinSecurity, SecuritySign)
+		}
+	case SecuritySign:
+		if len(c.Keys) == 0 {
+			bad("the least security is %q, and no keys are given", c.MinSecurity)
+		}
+	default:
+		bad("least security %q, want %q or %q", c.MinSecurity, SecurityOpen, SecuritySign)
+	}
+	if c.Bandwidth < 0 || c.Bandwidth > 0 && c.Bandwidth < minBandwidth {
+		bad("bandwidth of %d bit/s, want %d or more, or 0 for no limit", c.Bandwidth, minBandwidth)
+	}
+	if err := c.Hours.validate(); err != nil {
+		bad("%w", err)
+	}
+	if err == nil {
+		errs = append(errs, c.checkTasks(ns)...)
+	}
+	if len(errs) == 0 {
+		if err := link.CheckLevels(c.Broker, c.deepest(ns)); err != nil {
+			bad("%w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
+	var seen []string
+	for i, t := range c.Tasks {
+		if _, err := ns.Member(c.Member, t.Name); err != nil {
+			errs = append(errs, fmt.Errorf("site: task %d: %w", i+1, err))
+			continue
+		}
+		if _, err := ns.Owner(t.Owner, t.Name); err != nil {
+			errs = append(errs, fmt.Errorf("site: task %s: owner: %w", t.Name, err))
+		}
+		// The site's own topics carry the task's name only.
+		if slices.Contains(seen, t.Name) {
+			errs = append(errs, fmt.Errorf("site: two tasks are named %s: a site's own topics carry the task's name, not its owner; one of the owners has to name its task otherwise", t.Name))
+		}
+		seen = append(seen, t.Name)
+		if t.Trainer == nil {
+			errs = append(errs, fmt.Errorf("site: task %s has no trainer", t.Name))
+		}
+	}
+	return errs
+}
+
+// deepest is the topic with the most levels that the site uses.
+func (c Config) deepest(ns topics.Namespace) string {
+	var list []string
+	for _, t := range c.Tasks {
+		owner, _ := ns.Owner(t.Owner, t.Name)    // checked
+		member, _ := ns.Member(c.Member, t.Name) // checked
+		list = append(list, owner.ModelPart(0, 0), owner.Reply(c.Member), member.Update())
+	}
+	return topics.Deepest(list...)
+}
