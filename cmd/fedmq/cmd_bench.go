@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"os/signal"
 	"runtime"
 
-	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/internal/bench"
 )
 
 type benchCmd struct {
@@ -15,16 +19,126 @@ type benchCmd struct {
 	Peer  benchPeerCmd  `cmd:"" hidden:"" help:"One party of a bench round, told on standard input what to be."`
 }
 
-// benchTensor is the only tensor of the models here.
-const benchTensor = "weight"
+type benchRoundCmd struct {
+	Params    int    `default:"100000" help:"Parameters of the model, f32."`
+	Sites     int    `default:"10" help:"Sites, each with its own connection."`
+	Rounds    int    `default:"5" help:"Rounds that are measured, after one that is not."`
+	Processes bool   `help:"Run broker, aggregator and every site as processes of their own: memory and CPU by role."`
+	Broker    string `placeholder:"tcp://HOST:PORT" help:"Broker to use instead of the embedded one; what it retains below fedmq-bench/ stays."`
+	PartSize  int    `default:"129024" help:"Largest MQTT payload in bytes (part_size)."`
+	Seed      uint64 `default:"1" help:"Seed of the updates: the same seed gives the same models."`
+	Dir       string `help:"Where the run's directory is made, and removed at the end; default: the system's directory for temporary files."`
+	Profile   string `placeholder:"DIR" help:"Existing directory for CPU and heap profiles of every process (go tool pprof)."`
+	JSON      bool   `help:"Print one JSON object."`
+}
 
-// benchModel returns a model of zeros with n parameters.
-func benchModel(n int) (*model.Model, error) {
-	schema, err := model.NewSchema(model.Spec{Name: benchTensor, Shape: []int{n}})
-	if err != nil {
-		return nil, err
+func (benchRoundCmd) Help() string {
+	return `Sites, an aggregator and a broker with data directories, as their commands run them, and
+a trainer that adds seeded noise, another for each site and round, to every parameter.
+
+  round_s_*           seconds from one round's record on disk to the next one's: publish the
+                      model and the order, fetch, train, send, check, fold, commit
+  cpu_s_per_round     user and system seconds of all processes in that time
+  rss_mb              peak of resident memory, MB = 10^6 bytes; of the sites the largest
+  wire_mb_per_round   bytes through the sockets of aggregator and sites, both directions:
+                      what the broker receives and sends, MQTT and all
+  floor_s             the payloads of a round through a plain TCP relay, hashed at both ends
+                      and folded once, by as many processes: what a round cannot beat
+  max_abs_err         largest distance of a parameter of the last model from the exact mean,
+                      summed as integers; 0: not one bit was lost in any round
+  train_s_median      seconds a site trains, which are in round_s too
+
+The first round is for warming up: no figure but rss_mb has it. Without --processes memory
+and CPU are those of the one process. Read docs/ref/bench.md before comparing figures.`
+}
+
+func (c *benchRoundCmd) Run(ctx context.Context, logs *logFlags) error {
+	quiet := *logs
+	if quiet.Level == "info" { // the answer is the news
+		quiet.Level = "warn"
 	}
-	return model.New(schema), nil
+	r := bench.Round{
+		Params: c.Params, Sites: c.Sites, Rounds: c.Rounds, Processes: c.Processes, Broker: c.Broker, PartSize: c.PartSize,
+		Seed: c.Seed, Dir: c.Dir, Profile: c.Profile,
+		Log: quiet.logger(), Peer: append([]string{"bench", "peer"}, quiet.args()...), Talk: io.Discard,
+	}
+	if terminal(os.Stderr) {
+		r.Talk = os.Stderr
+	}
+	if err := r.Check(); err != nil {
+		return usageError{err}
+	}
+	res, err := r.Run(ctx)
+	if err != nil {
+		return err
+	}
+	res.Versions = thisMachine()
+	if err := printed(res, c.JSON); err != nil {
+		return err
+	}
+	if res.Error != 0 {
+		return fmt.Errorf("the last model is not the exact mean: off by up to %g", res.Error)
+	}
+	return nil
+}
+
+type benchFoldCmd struct {
+	Params  int  `default:"1000000" help:"Parameters of the model, f32."`
+	Members int  `default:"10" help:"Updates in the sum."`
+	JSON    bool `help:"Print one JSON object."`
+}
+
+func (benchFoldCmd) Help() string {
+	return `FedAvg as the aggregator does it, on all processors, without a network. GB/s are of float32
+read: members times the model for check and add, the model for result. Each line is the
+median of 7.`
+}
+
+func (c *benchFoldCmd) Run(ctx context.Context) error {
+	if err := bench.CheckFold(c.Params, c.Members); err != nil {
+		return usageError{err}
+	}
+	k, err := bench.Fold(ctx, c.Params, c.Members)
+	return kernels(k, err, c.JSON)
+}
+
+type benchCodecCmd struct {
+	Params int  `default:"30000" help:"Parameters of the update, f32; it travels in one message, so at most about 1,000,000."`
+	JSON   bool `help:"Print one JSON object."`
+}
+
+func (benchCodecCmd) Help() string {
+	return `An update to and from its message, on one processor: encode and decode the body, seal and
+open the envelope (its hash included), with and without zstd, and SHA-256 alone to compare. Decoding does not
+copy the values, so its GB/s say how little it does.
+Each line is the median of 7.`
+}
+
+func (c *benchCodecCmd) Run(ctx context.Context) error {
+	if err := bench.CheckCodec(c.Params); err != nil {
+		return usageError{err}
+	}
+	k, err := bench.Codec(ctx, c.Params)
+	return kernels(k, err, c.JSON)
+}
+
+// kernels shows what was measured.
+func kernels(k *bench.Kernels, err error, asJSON bool) error {
+	if err != nil {
+		return err
+	}
+	k.Versions = thisMachine()
+	return printed(k, asJSON)
+}
+
+// benchPeerCmd is one party of a bench round in a process of its own.
+type benchPeerCmd struct{}
+
+// Run serves until standard input ends: the party ends with its parent, also
+// when a terminal interrupts both.
+func (benchPeerCmd) Run(ctx context.Context, logs *logFlags) error {
+	signal.Ignore(os.Interrupt)
+	return bench.RunPeer(ctx, os.Stdin, stdout, logs.logger(), limitMemory)
 }
 
 // benchMachine says on what figures were taken.
@@ -35,9 +149,13 @@ type benchMachine struct {
 
 func thisMachine() benchMachine { return benchMachine{currentVersion(), runtime.GOMAXPROCS(0)} }
 
-// printJSON writes one object on one line.
-func printJSON(v any) error {
-	b, err := json.Marshal(v)
+// printed prints a result for people, or as one JSON object on one line.
+func printed(r interface{ Print(io.Writer) }, asJSON bool) error {
+	if !asJSON {
+		r.Print(stdout)
+		return nil
+	}
+	b, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}

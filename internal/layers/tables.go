@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
+	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "internal/link"}}, // fedmq bench
 
 	// Tests of real processes against real brokers, and of the commands that pages show.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
@@ -83,7 +84,7 @@ var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer", "examples"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd", "examples"}},
-	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "cmd", "examples"}}, // drivers log, the rest returns errors
+	{"github.com/rs/zerolog", []string{"broker", "site", "aggregator", "trainer/exec", "internal/link", "internal/web", "internal/bench", "cmd", "examples"}}, // drivers log, the rest returns errors
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
 	{"github.com/google/jsonschema-go", []string{"internal/contract"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -7,22 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"sync"
 
 	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/aggregator"
 )
-
-// benchPeerCmd is one party of a bench round in a process of its own.
-type benchPeerCmd struct{}
-
-// Run serves until standard input ends: the party ends with its parent, also
-// when a terminal interrupts both.
-func (benchPeerCmd) Run(ctx context.Context, logs *logFlags) error {
-	signal.Ignore(os.Interrupt)
-	return runPeer(ctx, os.Stdin, stdout, logs.logger(), true)
-}
 
 // peerSpec is what a party is told first, one JSON object.
 type peerSpec struct {
@@ -78,8 +69,8 @@ type peer struct {
 	log   zerolog.Logger
 	mu    sync.Mutex
 	out   *json.Encoder
-	goes  chan struct{} // one for each askGo
-	alone bool          // in its process
+	goes  chan struct{}           // one for each askGo
+	alone func(aggregator.Config) // in its process: for an aggregator before it runs; else nil
 	usage func(*peerUsage)
 }
 
@@ -89,9 +80,10 @@ var roles = map[string]func(*peer, context.Context) error{
 	"relay": (*peer).relay, "folder": (*peer).folder, "sender": (*peer).sender,
 }
 
-// runPeer is a party's life: it ends when in does, and says done last. alone
-// means that the process has nobody else in it.
-func runPeer(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logger, alone bool) error {
+// RunPeer is a party's life, as it is told on in: it ends when in does, and says
+// done last on out. alone means that the process has nobody else in it, and is
+// called with an aggregator's configuration before it runs.
+func RunPeer(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logger, alone func(aggregator.Config)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p := &peer{log: log, out: json.NewEncoder(out), goes: make(chan struct{}, 1), alone: alone, usage: func(*peerUsage) {}}
@@ -104,7 +96,7 @@ func runPeer(ctx context.Context, in io.Reader, out io.Writer, log zerolog.Logge
 		return fmt.Errorf("no role %q", p.Role)
 	}
 	stop := func() error { return nil }
-	if alone {
+	if alone != nil {
 		var err error
 		if stop, err = startProfile(p.Profile, p.Name); err != nil {
 			return err

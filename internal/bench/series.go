@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 	"github.com/fedmq/fedmq/trainer"
 )
 
-// benchStep is the unit of all updates: their values are whole multiples.
-const benchStep = 1.0 / (1 << 20)
+// step is the unit of all updates: their values are whole multiples.
+const step = 1.0 / (1 << 20)
 
-// benchSeries is the arithmetic of the synthetic updates. The delta of a site
+// series is the arithmetic of the synthetic updates. The delta of a site
 // in a round is the difference of two running totals: total(site, r) -
 // total(site, r-1), each drawn from the seed alone, total(site, 0) = 0. A model
 // is therefore the weighted mean of the totals of its round.
@@ -27,20 +27,20 @@ const benchStep = 1.0 / (1 << 20)
 // multiples of 2^-20 up to 2^-p, p = max(1, k-2). Then |delta| < 1, and mean,
 // model and trained model are multiples of 2^-(20+k) below 2^(4-k): float32
 // holds each of them exactly, no step rounds, and the model to expect is exact.
-type benchSeries struct {
+type series struct {
 	seed   uint64
 	sites  int
 	weight int  // W, the sum of all weights
 	shift  uint // from 32 random bits to a total
 }
 
-func newBenchSeries(seed uint64, sites int) benchSeries {
-	k := bits.Len(uint(sites - 1))                                                              // #nosec G115 -- at least 1 site
-	return benchSeries{seed: seed, sites: sites, weight: 1 << k, shift: uint(11 + max(1, k-2))} // #nosec G115 -- k is at most 14
+func newSeries(seed uint64, sites int) series {
+	k := bits.Len(uint(sites - 1))                                                         // #nosec G115 -- at least 1 site
+	return series{seed: seed, sites: sites, weight: 1 << k, shift: uint(11 + max(1, k-2))} // #nosec G115 -- k is at most 14
 }
 
 // samples is the weight of a site, from 0.
-func (s benchSeries) samples(site int) int {
+func (s series) samples(site int) int {
 	if site < s.weight-s.sites {
 		return 2
 	}
@@ -48,7 +48,7 @@ func (s benchSeries) samples(site int) int {
 }
 
 // key starts the stream of a site's totals of a round.
-func (s benchSeries) key(site int, round uint64) uint64 {
+func (s series) key(site int, round uint64) uint64 {
 	b := []byte("fedmq/bench/v1")
 	for _, v := range []uint64{s.seed, uint64(site), round} { // #nosec G115 -- not negative
 		b = binary.LittleEndian.AppendUint64(b, v)
@@ -59,7 +59,7 @@ func (s benchSeries) key(site int, round uint64) uint64 {
 
 // totals writes the totals of the parameters from first on, an even number, in
 // units of 2^-20.
-func (s benchSeries) totals(dst []int32, site int, round uint64, first int) {
+func (s series) totals(dst []int32, site int, round uint64, first int) {
 	if round == 0 {
 		clear(dst)
 		return
@@ -85,12 +85,12 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// benchBlock is the number of parameters worked on at a time.
-const benchBlock = 1 << 12
+// block is the number of parameters worked on at a time.
+const block = 1 << 12
 
 // train adds a site's delta of a round to blob, little-endian float32: totals of
 // two rounds in one pass, since a bench is not about its trainer.
-func (s benchSeries) train(blob []byte, site int, round uint64) {
+func (s series) train(blob []byte, site int, round uint64) {
 	x, y, first := s.key(site, round), s.key(site, round-1), round == 1
 	for len(blob) > 0 {
 		x, y = x+golden, y+golden
@@ -109,20 +109,20 @@ func (s benchSeries) train(blob []byte, site int, round uint64) {
 
 // addDelta adds steps of 2^-20 to the first value.
 func addDelta(b []byte, steps int32) {
-	x := math.Float32frombits(binary.LittleEndian.Uint32(b)) + float32(steps)*benchStep
+	x := math.Float32frombits(binary.LittleEndian.Uint32(b)) + float32(steps)*step
 	binary.LittleEndian.PutUint32(b, math.Float32bits(x))
 }
 
 // errorOf returns the largest difference between a model's blob and the exact
 // mean after a round: the totals are summed as integers, and the sum over W
 // 2^20 is a float64 without rounding.
-func (s benchSeries) errorOf(blob []byte, round uint64) (float64, error) {
+func (s series) errorOf(blob []byte, round uint64) (float64, error) {
 	worst := 0.0
-	var one [benchBlock]int32
-	var sum [benchBlock]int64
-	unit := benchStep / float64(s.weight)
-	for at := 0; at < len(blob)/4; at += benchBlock {
-		n := min(benchBlock, len(blob)/4-at)
+	var one [block]int32
+	var sum [block]int64
+	unit := step / float64(s.weight)
+	for at := 0; at < len(blob)/4; at += block {
+		n := min(block, len(blob)/4-at)
 		clear(sum[:])
 		for site := range s.sites {
 			s.totals(one[:n], site, round, at)
@@ -142,18 +142,18 @@ func (s benchSeries) errorOf(blob []byte, round uint64) (float64, error) {
 	return worst, nil
 }
 
-// benchTrainer is a site's trainer: one pass over the model.
-type benchTrainer struct {
-	series benchSeries
+// noise is a site's trainer: one pass over the model.
+type noise struct {
+	series series
 	site   int
 
 	mu    sync.Mutex
 	times []float64 // seconds of every call
 }
 
-func (t *benchTrainer) Samples() int { return t.series.samples(t.site) }
+func (t *noise) Samples() int { return t.series.samples(t.site) }
 
-func (t *benchTrainer) Train(_ context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+func (t *noise) Train(_ context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	began := time.Now()
 	if job.Round == 0 {
 		return nil, errors.New("round 0 is not trained")
@@ -167,7 +167,7 @@ func (t *benchTrainer) Train(_ context.Context, job trainer.Job, global *model.M
 }
 
 // spent returns the times of the calls so far.
-func (t *benchTrainer) spent() []float64 {
+func (t *noise) spent() []float64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]float64{}, t.times...)

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"encoding/binary"
@@ -11,15 +11,15 @@ import (
 	"github.com/fedmq/fedmq/strategy"
 )
 
-// TestBenchSeries plays sites and aggregator with rationals: no step of a bench
+// TestSeries plays sites and aggregator with rationals: no step of a bench
 // round may round, whatever the number of sites.
-func TestBenchSeries(t *testing.T) {
+func TestSeries(t *testing.T) {
 	t.Parallel()
 	for _, sites := range []int{1, 2, 3, 4, 10, 16, 20, 33, 200, 1000} {
 		t.Run(fmt.Sprint(sites), func(t *testing.T) {
 			t.Parallel()
 			const params, rounds = 64, 3
-			s := newBenchSeries(7, sites)
+			s := newSeries(7, sites)
 			global := make([]byte, 4*params)
 			sum := 0
 			for site := range sites {
@@ -68,7 +68,7 @@ func exactDelta(t *testing.T, local, global []byte, i int, weight *big.Rat) *big
 	if new(big.Rat).SetFloat64(float64(x)).Cmp(d) != 0 {
 		t.Fatalf("parameter %d: the delta %v is rounded to %v", i, d, x)
 	}
-	if math.Abs(float64(x)) >= 1 || math.Mod(float64(x), benchStep) != 0 {
+	if math.Abs(float64(x)) >= 1 || math.Mod(float64(x), step) != 0 {
 		t.Fatalf("parameter %d: the delta is %v", i, x)
 	}
 	return d.Mul(d, weight)
@@ -80,11 +80,11 @@ func float32Of(b []byte, i int) float32 {
 
 func rat(b []byte, i int) *big.Rat { return new(big.Rat).SetFloat64(float64(float32Of(b, i))) }
 
-// TestBenchSeriesBlocks: a total depends on its place alone, and differs from
+// TestSeriesBlocks: a total depends on its place alone, and differs from
 // round to round and site to site.
-func TestBenchSeriesBlocks(t *testing.T) {
+func TestSeriesBlocks(t *testing.T) {
 	t.Parallel()
-	s := newBenchSeries(1, 10)
+	s := newSeries(1, 10)
 	whole := make([]int32, 1001)
 	s.totals(whole, 3, 5, 0)
 	for _, first := range []int{0, 2, 400, 1000} {
@@ -118,13 +118,13 @@ func TestBenchSeriesBlocks(t *testing.T) {
 // weight, is an error far above a rounding.
 func TestBenchNoticesTheFold(t *testing.T) {
 	t.Parallel()
-	s := newBenchSeries(1, 3)
+	s := newSeries(1, 3)
 	for name, weights := range map[string][]uint64{"right": {2, 1, 1}, "lost": {2, 1, 0}, "equal": {1, 1, 1}} {
-		base, err := benchModel(100)
+		base, err := zeros(100)
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := benchFold(base, s.weight, nil)
+		st, err := newFold(base, s.weight, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

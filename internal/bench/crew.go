@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // crew is the outside of a bench's parties: it starts them, hears them, and
@@ -20,7 +22,8 @@ type crew struct {
 	processes bool
 	dir       string // of the bench, for logs
 	profile   string
-	logs      *logFlags
+	log       zerolog.Logger // of parties in this process
+	peer      []string       // arguments of this program that make it a party
 	heard     chan heard
 	closing   chan struct{}
 	members   []*member
@@ -45,12 +48,8 @@ type member struct {
 // endWithin is how long a party has to end.
 const endWithin = 15 * time.Second
 
-func newCrew(dir, profile string, processes bool, logs *logFlags) *crew {
-	l := *logs
-	if l.Level == "info" { // the answer is the news
-		l.Level = "warn"
-	}
-	return &crew{processes: processes, dir: dir, profile: profile, logs: &l, heard: make(chan heard, 64), closing: make(chan struct{})}
+func newCrew(dir string, r Round) *crew {
+	return &crew{processes: r.Processes, dir: dir, profile: r.Profile, log: r.Log, peer: r.Peer, heard: make(chan heard, 64), closing: make(chan struct{})}
 }
 
 // start starts a party.
@@ -81,7 +80,7 @@ func (c *crew) within(ctx context.Context, m *member) (io.Reader, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
-		err := runPeer(ctx, in, out, c.logs.logger(), false)
+		err := RunPeer(ctx, in, out, c.log, nil)
 		done <- errors.Join(err, in.Close(), out.Close())
 	}()
 	m.in = toPeer
@@ -101,11 +100,7 @@ func (c *crew) spawn(_ context.Context, m *member) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"bench", "peer", "--log-level", c.logs.Level}
-	if c.logs.JSON {
-		args = append(args, "--log-json")
-	}
-	cmd := exec.Command(self, args...) // #nosec G204 -- this program
+	cmd := exec.Command(self, c.peer...) // #nosec G204 -- this program
 	cmd.Stderr = logFile
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	benchNamespace = "fedmq-bench" // first level: each run has one below
-	benchTask      = "bench"
-	benchDeadline  = 10 * time.Minute // of a round: every site is to be in it
+	rootLevel = "fedmq-bench" // first level: each run has one below
+	taskName  = "bench"
+	deadline  = 10 * time.Minute // of a round: every site is to be in it
 )
 
 // broker is the embedded broker as `fedmq broker --open --data-dir` runs it.
@@ -39,7 +39,7 @@ func (p *peer) broker(ctx context.Context) error {
 }
 
 func (p *peer) aggregator(ctx context.Context) error {
-	init, err := benchModel(p.Params)
+	init, err := zeros(p.Params)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func (p *peer) aggregator(ctx context.Context) error {
 		Broker: p.Address, Namespace: p.namespace(), DataDir: filepath.Join(p.Dir, "aggregator"), PartSize: p.PartSize,
 		Log: p.log, Dial: dial,
 		Tasks: []aggregator.Task{{
-			Name: benchTask, Members: []string{"+"}, Rounds: p.Rounds, StartWhen: p.Sites, Quorum: p.Sites,
-			Deadline: benchDeadline, Cap: 2, Init: init,
+			Name: taskName, Members: []string{"+"}, Rounds: p.Rounds, StartWhen: p.Sites, Quorum: p.Sites,
+			Deadline: deadline, Cap: 2, Init: init,
 		}},
 		OnRecord: func(_ string, r record.Record) {
 			p.say(peerEvent{Record: &peerRecord{
@@ -66,14 +66,14 @@ func (p *peer) aggregator(ctx context.Context) error {
 			p.say(peerEvent{Ended: &reason})
 		},
 	}
-	if p.alone {
-		limitMemory(cfg)
+	if p.alone != nil {
+		p.alone(cfg)
 	}
 	return aggregator.Run(ctx, cfg)
 }
 
 func (p *peer) site(ctx context.Context) error {
-	t := &benchTrainer{series: newBenchSeries(p.Seed, p.Sites), site: p.Site}
+	t := &noise{series: newSeries(p.Seed, p.Sites), site: p.Site}
 	dial, count := p.dialer()
 	p.measured(func(u *peerUsage) {
 		count(u)
@@ -81,7 +81,7 @@ func (p *peer) site(ctx context.Context) error {
 	})
 	return site.Run(ctx, site.Config{
 		Broker: p.Address, Namespace: p.namespace(), Member: p.Name, DataDir: filepath.Join(p.Dir, p.Name), Log: p.log, Dial: dial,
-		Tasks: []site.Task{{Name: benchTask, Trainer: t}},
+		Tasks: []site.Task{{Name: taskName, Trainer: t}},
 	})
 }
 
@@ -103,13 +103,13 @@ func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count fun
 }
 
 // namespace is the run's own, so that a broker may serve another one.
-func (p *peer) namespace() string { return benchNamespace + "/" + filepath.Base(p.Dir) }
+func (p *peer) namespace() string { return rootLevel + "/" + filepath.Base(p.Dir) }
 
 // checkBroker refuses a broker whose bytes cannot be counted.
 func checkBroker(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "tcp" && u.Scheme != "mqtt" || u.Port() == "" {
-		return usageError{fmt.Errorf("--broker %q: want tcp://host:port", link.Shown(s))}
+		return fmt.Errorf("--broker %q: want tcp://host:port", link.Shown(s))
 	}
 	return nil
 }

@@ -1,23 +1,25 @@
-package main
+package bench
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
-// TestBenchRound runs a federation in this process and looks at what is told.
-func TestBenchRound(t *testing.T) {
+// TestRound runs a federation in this process and looks at what is told.
+func TestRound(t *testing.T) {
 	t.Parallel()
-	c := &benchRoundCmd{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1}
-	r, err := c.measure(t.Context(), t.TempDir(), &logFlags{Level: "error"})
+	c := &Round{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1, Log: zerolog.Nop(), Talk: io.Discard}
+	r, err := c.measure(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Error != 0 || r.Committed != 2 || r.WarmUp != benchWarmUp {
-		t.Errorf("error %v, %d rounds after %d; want 0, 2 after %d", r.Error, r.Committed, r.WarmUp, benchWarmUp)
+	if r.Error != 0 || r.Committed != 2 || r.WarmUp != warmUp {
+		t.Errorf("error %v, %d rounds after %d; want 0, 2 after %d", r.Error, r.Committed, r.WarmUp, warmUp)
 	}
 	if r.Min <= 0 || r.Median < r.Min || r.Max < r.Median || r.Floor <= 0 || r.Train <= 0 {
 		t.Errorf("times: %v to %v, median %v, floor %v, training %v", r.Min, r.Max, r.Median, r.Floor, r.Train)
@@ -48,30 +50,28 @@ func TestBenchRound(t *testing.T) {
 	}
 }
 
-func TestBenchRoundRefuses(t *testing.T) {
+func TestRoundRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		c    benchRoundCmd
+		c    Round
 		want string
 	}{
-		"params": {benchRoundCmd{Params: 0, Sites: 1, Rounds: 1}, "--params 0"},
-		"sites":  {benchRoundCmd{Params: 1, Sites: 20000, Rounds: 1}, "--sites 20000"},
-		"rounds": {benchRoundCmd{Params: 1, Sites: 1, Rounds: 0}, "--rounds 0"},
-		"broker": {benchRoundCmd{Params: 1, Sites: 1, Rounds: 1, Broker: "wss://example/mqtt"}, "want tcp://host:port"},
+		"params": {Round{Params: 0, Sites: 1, Rounds: 1}, "--params 0"},
+		"sites":  {Round{Params: 1, Sites: 20000, Rounds: 1}, "--sites 20000"},
+		"rounds": {Round{Params: 1, Sites: 1, Rounds: 0}, "--rounds 0"},
+		"broker": {Round{Params: 1, Sites: 1, Rounds: 1, Broker: "wss://example/mqtt"}, "want tcp://host:port"},
 	} {
-		err := tc.c.Run(t.Context(), &logFlags{Level: "error"})
-		var usage usageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: %v, want a usage error with %q", name, err, tc.want)
+		if err := tc.c.Check(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
 		}
 	}
 }
 
-// TestBenchTellsItsPartysError: what a party says last is the bench's error.
-func TestBenchTellsItsPartysError(t *testing.T) {
+// TestTellsItsPartysError: what a party says last is the bench's error.
+func TestTellsItsPartysError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c := newCrew(dir, "", false, &logFlags{Level: "error"})
+	c := newCrew(dir, Round{Log: zerolog.Nop()})
 	if _, err := c.start(t.Context(), peerSpec{Role: "sender", Name: "sender-1", Address: "127.0.0.1:1", Params: 1, Sites: 1}); err != nil {
 		t.Fatal(err)
 	}

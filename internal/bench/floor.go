@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -32,7 +32,7 @@ const relayBlock = 256 << 10
 const floorFull = 2
 
 // floor measures it, with as many processes as the federation.
-func (r *benchRun) floor(ctx context.Context, c *crew) (s float64, err error) {
+func (r *federation) floor(ctx context.Context, c *crew) (s float64, err error) {
 	defer func() { err = errors.Join(err, c.end()) }()
 	spec := peerSpec{Role: "relay", Name: "relay", Params: r.Params, Seed: r.Seed, Sites: r.Sites}
 	if _, err := c.start(ctx, spec); err != nil {
@@ -99,12 +99,12 @@ func (p *peer) connect(ctx context.Context, site int, folder bool) (net.Conn, er
 
 // sender answers every model with its update.
 func (p *peer) sender(ctx context.Context) error {
-	m, err := benchModel(p.Params)
+	m, err := zeros(p.Params)
 	if err != nil {
 		return err
 	}
 	update := m.Clone()
-	newBenchSeries(p.Seed, p.Sites).train(update.Blob, p.Site, 1)
+	newSeries(p.Seed, p.Sites).train(update.Blob, p.Site, 1)
 	c, err := p.connect(ctx, p.Site, false)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func readHashed(r io.Reader, b []byte) error {
 
 // folder runs a lap each time it is asked to.
 func (p *peer) folder(ctx context.Context) error {
-	base, err := benchModel(p.Params)
+	base, err := zeros(p.Params)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (p *peer) folder(ctx context.Context) error {
 		return err
 	}
 	f := &floorFolder{
-		down: down, base: base, series: newBenchSeries(p.Seed, p.Sites), ups: make([]net.Conn, p.Sites),
+		down: down, base: base, series: newSeries(p.Seed, p.Sites), ups: make([]net.Conn, p.Sites),
 		free: make(chan *model.Model, floorFull),
 	}
 	for i := range f.ups {
@@ -185,7 +185,7 @@ type floorFolder struct {
 	down   net.Conn
 	ups    []net.Conn
 	base   *model.Model
-	series benchSeries
+	series series
 	free   chan *model.Model // room for updates
 	mu     sync.Mutex        // for the fold
 	fold   *strategy.Aggregation
@@ -199,7 +199,7 @@ func (f *floorFolder) lap() (float64, error) {
 		return 0, err
 	}
 	var err error
-	if f.fold, err = benchFold(f.base, f.series.weight, f.fold); err != nil {
+	if f.fold, err = newFold(f.base, f.series.weight, f.fold); err != nil {
 		return 0, err
 	}
 	errs := make([]error, len(f.ups))
@@ -234,8 +234,8 @@ func (f *floorFolder) take(c net.Conn, weight uint64) error {
 	return nil
 }
 
-// benchFold begins FedAvg with room for a total weight.
-func benchFold(base *model.Model, weight int, before *strategy.Aggregation) (*strategy.Aggregation, error) {
+// newFold begins FedAvg with room for a total weight.
+func newFold(base *model.Model, weight int, before *strategy.Aggregation) (*strategy.Aggregation, error) {
 	s := strategy.Setup{Work: strategy.Train, Round: strategy.Round{Base: base, GridB: 6}}
 	for 1<<s.GridW < weight {
 		s.GridW++

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// benchRun is one federation under measurement.
-type benchRun struct {
-	benchRoundCmd
+// federation is one federation under measurement.
+type federation struct {
+	Round
 	dir  string
 	talk io.Writer // progress
 
@@ -32,7 +32,7 @@ const (
 )
 
 // federate runs the federation to its end.
-func (r *benchRun) federate(ctx context.Context, c *crew) error {
+func (r *federation) federate(ctx context.Context, c *crew) error {
 	if err := r.start(ctx, c); err != nil {
 		return err
 	}
@@ -60,10 +60,10 @@ func (r *benchRun) federate(ctx context.Context, c *crew) error {
 	return nil
 }
 
-func (r *benchRun) start(ctx context.Context, c *crew) error {
+func (r *federation) start(ctx context.Context, c *crew) error {
 	spec := peerSpec{
 		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Sites: r.Sites,
-		Rounds: uint64(benchWarmUp + r.Rounds), // #nosec G115 -- at least 1
+		Rounds: uint64(warmUp + r.Rounds), // #nosec G115 -- at least 1
 	}
 	start := func(role, name string) error {
 		spec.Role, spec.Name = role, name
@@ -92,7 +92,7 @@ func (r *benchRun) start(ctx context.Context, c *crew) error {
 }
 
 // recorded takes a record in.
-func (r *benchRun) recorded(rec peerRecord, c *crew) error {
+func (r *federation) recorded(rec peerRecord, c *crew) error {
 	switch {
 	case rec.Verdict != record.Committed:
 		return fmt.Errorf("round %d was %s: %s", rec.Round, rec.Verdict, rec.Reason)
@@ -105,16 +105,16 @@ func (r *benchRun) recorded(rec peerRecord, c *crew) error {
 	r.records = append(r.records, rec)
 	n := len(r.records) - 1 // without version 0
 	if n > 0 {
-		fmt.Fprintf(r.talk, "\rround %d of %d: %.3f s\x1b[K", n, benchWarmUp+r.Rounds, rec.At-r.records[n-1].At)
+		fmt.Fprintf(r.talk, "\rround %d of %d: %.3f s\x1b[K", n, warmUp+r.Rounds, rec.At-r.records[n-1].At)
 	}
-	if n == benchWarmUp || n == benchWarmUp+r.Rounds {
+	if n == warmUp || n == warmUp+r.Rounds {
 		r.take(c)
 	}
 	return nil
 }
 
 // take asks for the usage of all at this moment.
-func (r *benchRun) take(c *crew) {
+func (r *federation) take(c *crew) {
 	var u peerUsage
 	u.CPU, u.RSS = processUsage()
 	r.whole = append(r.whole, u)
@@ -122,7 +122,7 @@ func (r *benchRun) take(c *crew) {
 }
 
 // complete reports whether all is said.
-func (r *benchRun) complete() bool {
+func (r *federation) complete() bool {
 	if !r.ended {
 		return false
 	}
@@ -135,16 +135,16 @@ func (r *benchRun) complete() bool {
 }
 
 // times are the seconds of the measured rounds.
-func (r *benchRun) times() []float64 {
+func (r *federation) times() []float64 {
 	var s []float64
-	for n := benchWarmUp + 1; n < len(r.records); n++ {
+	for n := warmUp + 1; n < len(r.records); n++ {
 		s = append(s, r.records[n].At-r.records[n-1].At)
 	}
 	return s
 }
 
 // addUsage fills in CPU, memory, traffic and training times.
-func (r *benchRun) addUsage(res *benchResult) {
+func (r *federation) addUsage(res *Result) {
 	rounds := float64(r.Rounds)
 	var wire int64
 	var trained []float64
@@ -152,8 +152,8 @@ func (r *benchRun) addUsage(res *benchResult) {
 	for _, m := range r.members {
 		u := r.usages[m]
 		wire += u[atStop].Wire - u[atStart].Wire
-		if times := u[atStop].Times; len(times) > benchWarmUp {
-			trained = append(trained, times[benchWarmUp:]...)
+		if times := u[atStop].Times; len(times) > warmUp {
+			trained = append(trained, times[warmUp:]...)
 		}
 		cpu[m.spec.Role] += (u[atStop].CPU - u[atStart].CPU) / rounds
 		rss[m.spec.Role] = max(rss[m.spec.Role], float64(u[atEnd].RSS)/1e6)
@@ -171,12 +171,12 @@ func (r *benchRun) addUsage(res *benchResult) {
 	res.CPUByRole, res.RSS = byRole(cpu), *byRole(rss)
 }
 
-func byRole(m map[string]float64) *benchByRole {
+func byRole(m map[string]float64) *ByRole {
 	of := func(role string) *float64 {
 		if v, ok := m[role]; ok {
 			return &v
 		}
 		return nil
 	}
-	return &benchByRole{Aggregator: of("aggregator"), Broker: of("broker"), Site: of("site")}
+	return &ByRole{Aggregator: of("aggregator"), Broker: of("broker"), Site: of("site")}
 }

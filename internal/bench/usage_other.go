@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package bench
 
 // processUsage is not known here.
 func processUsage() (cpu float64, rss int64) { return 0, 0 }
