@@ -16,7 +16,8 @@ const (
 	maxInterval = 30 * time.Second
 	shortLife   = 10 * time.Second // a link that ends sooner ended right after CONNECT
 	takeoverWin = 60 * time.Second
-	takeoverMax = 5 // more short lives than this within takeoverWin: id in use?
+	takeoverSay = 2 // short lives within takeoverWin: id in use?
+	takeoverMax = 5 // more than this: one of the two gives way
 	maxTakeover = 5 * time.Minute
 )
 
@@ -52,9 +53,9 @@ func (b *backoff) failed() time.Duration {
 }
 
 // lost returns the wait after the loss of a link that lived for some time, and
-// whether the client id looks taken (C-14); then the wait doubles from half a
-// minute on, so that one of the two gives way. blamed: the loss has another
-// known explanation.
+// whether the client id looks taken (C-14). It is said at the second loss; after
+// some more the wait doubles from half a minute on, so that one of the two gives
+// way. blamed: the loss has another known explanation.
 func (b *backoff) lost(now time.Time, lived time.Duration, blamed bool) (wait time.Duration, inUse bool) {
 	b.fails = 0
 	b.quick = slices.DeleteFunc(b.quick, func(t time.Time) bool { return now.Sub(t) >= takeoverWin })
@@ -66,7 +67,7 @@ func (b *backoff) lost(now time.Time, lived time.Duration, blamed bool) (wait ti
 	}
 	b.quick = append(b.quick, now)
 	if b.taken == 0 && len(b.quick) <= takeoverMax {
-		return b.part(minWait, b.spread()), false
+		return b.part(minWait, b.spread()), len(b.quick) >= takeoverSay
 	}
 	window := min(maxInterval<<min(b.taken, 10), maxTakeover)
 	b.taken++

@@ -18,7 +18,7 @@ import (
 // limited is a broker that says no, as Mosquitto and AWS IoT Core do: with a
 // reason where MQTT 5 is spoken, else by closing.
 type limited struct {
-	mode string // noretain, qos0max, full, prefix, aws, user, acl; "" says yes
+	mode string // noretain, qos0max, full, taken, prefix, aws, user, acl; "" says yes
 	old  bool   // speaks MQTT 3.1.1 only
 	mute bool   // closes even where MQTT 5 has a reason
 	code byte   // of MQTT 3.1.1, for every CONNECT; 0: it closes instead
@@ -85,6 +85,8 @@ func (l *limited) no(s said) byte {
 		return noRetain5
 	case l.mode == "qos0max" && s.hasWill() && s.flags&(3<<3) != 0:
 		return noQoS5
+	case l.mode == "taken":
+		return takenOver5
 	case l.mode == "full":
 		return 0x97
 	case l.mode == "prefix" && !strings.HasPrefix(s.id, "fedmq"):
@@ -197,6 +199,7 @@ func TestWhy(t *testing.T) {
 		{name: "full", mode: "full", want: []string{"quota exceeded (\"why\"): it is full"}},
 		{name: "full, mute", mode: "full", mute: true, want: []string{"max_connections"}},
 		{name: "full, old", mode: "full", old: true, want: []string{"max_connections"}},
+		{name: "taken over", mode: "taken", want: []string{"session taken over (\"why\"): another process uses the client id \"me:site\": " + oneProcess}},
 		{name: "prefix", mode: "prefix", want: []string{"client identifier not valid", `not "me:site": its client ids may want a prefix`}},
 		{name: "prefix, mute", mode: "prefix", mute: true, want: []string{`not "me:site": its client ids may want a prefix`}},
 		{name: "prefix, old", mode: "prefix", old: true, want: []string{"clientid_prefixes"}},

@@ -48,8 +48,8 @@ var (
 	ErrDenied = errors.New("link: subscription denied")
 	// ErrRefused: the broker answered CONNECT with a refusal.
 	ErrRefused = errors.New("link: connection refused by the broker")
-	// ErrIDInUse: the link is lost again and again right after CONNECT, as it
-	// happens when two clients use one client id (C-14).
+	// ErrIDInUse: the link is lost again right after CONNECT, as it happens when
+	// two clients use one client id (C-14).
 	ErrIDInUse = errors.New("link: client id in use?")
 	// ErrTopic: the topic cannot be published to (empty, wildcard, too long).
 	ErrTopic = errors.New("link: bad topic")

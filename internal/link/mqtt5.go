@@ -53,6 +53,7 @@ const (
 	Denied5      = 0x87 // not authorized
 	noProtocol5  = 0x84
 	badClientID5 = 0x85
+	takenOver5   = 0x8e
 	noRetain5    = 0x9a
 	noQoS5       = 0x9b
 )
@@ -62,7 +63,7 @@ var reasons5 = map[byte]string{
 	0x80: "unspecified error", 0x81: "malformed packet", 0x82: "protocol error", 0x83: "implementation specific error",
 	noProtocol5: "unsupported protocol version", badClientID5: "client identifier not valid", 0x86: "bad user name or password",
 	Denied5: "not authorized", 0x88: "server unavailable", 0x89: "server busy", 0x8a: "banned", 0x8b: "server shutting down",
-	0x8c: "bad authentication method", 0x8d: "keep alive timeout", 0x8e: "session taken over", 0x90: "topic name invalid",
+	0x8c: "bad authentication method", 0x8d: "keep alive timeout", takenOver5: "session taken over", 0x90: "topic name invalid",
 	0x93: "receive maximum exceeded", 0x95: "packet too large", 0x96: "message rate too high", 0x97: "quota exceeded",
 	0x98: "administrative action", 0x99: "payload format invalid", noRetain5: "retain not supported", noQoS5: "QoS not supported",
 	0x9c: "use another server", 0x9d: "server moved", 0x9f: "connection rate exceeded", 0xa0: "maximum connect time",

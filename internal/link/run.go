@@ -134,8 +134,7 @@ func (c *Conn) mourn(s *session, err error, cut bool) time.Duration {
 	c.mu.Unlock()
 	wait, inUse := c.back.lost(now, now.Sub(s.born), blamed || !cut)
 	if inUse { // C-14
-		err = fmt.Errorf("%w %q: lost again and again right after CONNECT, as when two processes use one id: run one for all tasks of a member, or give each a client_id: %w",
-			ErrIDInUse, c.cfg.ClientID, err)
+		err = fmt.Errorf("%w %q: lost again right after CONNECT, as when two processes use one id: %s: %w", ErrIDInUse, c.cfg.ClientID, oneProcess, err)
 	}
 	c.down(err, wait)
 	return wait

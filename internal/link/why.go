@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ func Why(ctx context.Context, cfg Config) (Announced, []string) {
 	}
 	return as, w.causes
 }
+
+// oneProcess is what to do where two processes use one client id.
+const oneProcess = "run one for all tasks of a member, or give each a client_id"
 
 // why collects causes.
 type why struct {
@@ -136,6 +140,8 @@ func (w *why) reason(err error) {
 		w.say("the broker says: %v: %s", r, qosCure)
 	case r.Code == 0x97, r.Code == 0x89, r.Code == 0x9f:
 		w.say("the broker says: %v: it is full, or this user is; raise its limit of connections (Mosquitto: max_connections)", r)
+	case r.Code == takenOver5:
+		w.say("the broker says: %v: another process uses the client id %q: %s", r, w.cfg.ClientID, oneProcess)
 	case r.Code == 0x86:
 		w.say("the broker says: %v: correct username and password_file", r)
 	default:
@@ -156,7 +162,7 @@ func (w *why) less(ctx context.Context, first error) {
 		}
 		w.reason(err)
 	}
-	if r, said := refused5(err); said && (r.Code == 0x86 || r.Code == 0x97 || r.Code == 0x89 || r.Code == 0x9f) {
+	if r, said := refused5(err); said && slices.Contains([]byte{0x86, takenOver5, 0x97, 0x89, 0x9f}, r.Code) {
 		return // its word is enough
 	}
 	if r, said := errors.AsType[reason4](err); said && (r == packets.ErrRefusedServerUnavailable || r == packets.ErrRefusedBadUsernameOrPassword) {
