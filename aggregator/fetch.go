@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/follow"
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -26,66 +25,12 @@ func (t *task) fetch(ctx context.Context, mf wire.Manifest) (*model.Model, error
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- conn.Run(ctx) }()
-	m := &model.Model{Schema: mf.Schema, Blob: make([]byte, mf.Schema.Bytes())}
-	err = t.pull(ctx, conn, mf, m.Blob)
+	m, err := follow.Fetch(ctx, follow.At{Conn: conn, NS: t.a.ns, Owner: t.topics}, mf)
 	cancel()
 	if ended := <-done; err == nil {
 		err = ended
 	}
 	return m, err
-}
-
-// pull fills buf with the parts of a manifest.
-func (t *task) pull(ctx context.Context, conn *link.Conn, mf wire.Manifest, buf []byte) error {
-	p := transfer.NewPuller()
-	p.Want(t.a.nowMS(), mf.Blob, mf.Slot)
-	wake := stoppedTimer()
-	defer wake.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case s := <-conn.States():
-			if p.Disconnected(t.a.nowMS()); s.Up {
-				p.Connected(t.a.nowMS())
-			}
-		case m := <-conn.Messages():
-			t.takeOwnPart(p, m, buf)
-		case <-wake.C:
-			p.Tick(t.a.nowMS())
-		}
-		r := p.Ready()
-		for _, f := range r.Unsubscribe {
-			conn.Unsubscribe(t.topics.ModelPart(int(f.Slot), int(f.Index)))
-		}
-		for _, f := range r.Subscribe {
-			conn.Subscribe(link.Filter{Topic: t.topics.ModelPart(int(f.Slot), int(f.Index)), QoS: f.QoS})
-		}
-		have, of := p.Progress()
-		switch {
-		case r.Done:
-			return nil
-		case len(r.Need) > 0:
-			return fmt.Errorf("the broker has %d of its %d parts", have, of)
-		}
-		wake.Reset(until(t.a.nowMS(), r.Wake))
-	}
-}
-
-// takeOwnPart puts a part where it belongs; what is none is ignored.
-func (t *task) takeOwnPart(p *transfer.Puller, m link.Message, buf []byte) {
-	at, err := t.a.ns.Parse(m.Topic)
-	if err != nil || at.Kind != topics.ModelPart {
-		return
-	}
-	part, err := wire.DecodePart(m.Payload, wire.MaxPart)
-	if err != nil {
-		return
-	}
-	off, ok := p.Part(t.a.nowMS(), part, uint32(at.Slot), uint32(at.Part)) // #nosec G115 -- below 4,000
-	if ok {
-		copy(buf[off:], part.Data)
-	}
 }
 
 // fetchWithin bounds the pull of an adopted model whose broker hardly answers.

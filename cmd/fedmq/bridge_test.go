@@ -336,20 +336,20 @@ func await(t *testing.T, records <-chan record.Record, round uint64) record.Reco
 func retainedAt(t *testing.T, broker, topic string) []byte {
 	t.Helper()
 	var got []byte
-	follow(t, broker, topic, func(payload []byte) bool { got = payload; return true })
+	heardUntil(t, broker, topic, func(payload []byte) bool { got = payload; return true })
 	return got
 }
 
 // awaitPhase waits for a status of a site.
 func awaitPhase(t *testing.T, broker, member, phase string) {
 	t.Helper()
-	follow(t, broker, "acme/"+member+"/_fl_v1/quality/status", func(payload []byte) bool {
+	heardUntil(t, broker, "acme/"+member+"/_fl_v1/quality/status", func(payload []byte) bool {
 		return bytes.Contains(payload, []byte(`"phase":"`+phase+`"`))
 	})
 }
 
-// follow hands over what arrives on a topic until it is enough.
-func follow(t *testing.T, broker, topic string, enough func([]byte) bool) {
+// heardUntil hands over what arrives on a topic until it is enough.
+func heardUntil(t *testing.T, broker, topic string, enough func([]byte) bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", broker)
 	if err != nil {

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/follow"
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -69,8 +70,8 @@ type readFlags struct {
 	Timeout time.Duration `default:"30s" help:"Give up when nothing has come for so long."`
 }
 
-// fetch connects, and hands a fetcher to fn.
-func (f readFlags) fetch(ctx context.Context, log zerolog.Logger, fn func(*fetcher) error) error {
+// follow connects, and hands what follows the model to fn.
+func (f readFlags) follow(ctx context.Context, log zerolog.Logger, fn func(*follower) error) error {
 	ns, o, err := f.topics()
 	if err != nil {
 		return err
@@ -86,7 +87,22 @@ func (f readFlags) fetch(ctx context.Context, log zerolog.Logger, fn func(*fetch
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(newFetcher(cl, ns, o, opener)), cl.stop())
+	fl := &follower{follow.New(follow.At{Conn: cl.conn, NS: ns, Owner: o}, opener, uint64(maxModelFile)), progressOf(os.Stderr)}
+	fl.Progress = func(version uint64, have, count int) {
+		fl.live.show("version %d: %d of %d parts", version, have, count)
+	}
+	return errors.Join(fn(fl), cl.stop())
+}
+
+// follower follows a model before the eyes of a person.
+type follower struct {
+	*follow.Follower
+	live liveLine
+}
+
+func (f *follower) next(ctx context.Context, patience time.Duration) (*follow.Model, error) {
+	defer f.live.end()
+	return f.Next(ctx, patience)
 }
 
 // Metadata of a safetensors file that holds a task's model.
@@ -98,19 +114,12 @@ const (
 	metaContent = "fedmq.content"
 )
 
-// fetched is a whole model as it stood on the broker.
-type fetched struct {
-	header wire.Header
-	model  *model.Model
-	parts  int // 0: inline
-}
-
-// save writes the model as a safetensors file.
-func (f *fetched) save(path string) error {
+// save writes a model as a safetensors file.
+func save(m *follow.Model, path string) error {
 	return writeOutput(path, 0o600, false, func(w io.Writer) error {
-		return f.model.WriteSafetensors(w, map[string]string{
-			metaTask: f.header.Task, metaOwner: f.header.Sender, metaVersion: strconv.FormatUint(f.header.Round, 10),
-			metaEpoch: strconv.FormatUint(f.header.Epoch, 10), metaContent: f.header.Base.String(),
+		return m.Model.WriteSafetensors(w, map[string]string{
+			metaTask: m.Header.Task, metaOwner: m.Header.Sender, metaVersion: strconv.FormatUint(m.Header.Round, 10),
+			metaEpoch: strconv.FormatUint(m.Header.Epoch, 10), metaContent: m.Header.Base.String(),
 		})
 	})
 }

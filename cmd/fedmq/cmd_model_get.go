@@ -26,12 +26,12 @@ func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
 	if c.Output == "" {
 		c.Output = c.Task + ".safetensors"
 	}
-	return c.fetch(ctx, logs.quiet(), func(f *fetcher) error { return c.get(ctx, f) })
+	return c.follow(ctx, logs.quiet(), func(f *follower) error { return c.get(ctx, f) })
 }
 
-func (c *modelGetCmd) get(ctx context.Context, f *fetcher) error {
+func (c *modelGetCmd) get(ctx context.Context, f *follower) error {
 	if c.Follow { // what is refused is told, and the next awaited
-		f.complain = func(err error) error { fmt.Fprintln(os.Stderr, "fedmq:", err); return nil }
+		f.Complain = func(err error) error { fmt.Fprintln(os.Stderr, "fedmq:", err); return nil }
 	}
 	patience := c.Timeout
 	for {
@@ -42,14 +42,14 @@ func (c *modelGetCmd) get(ctx context.Context, f *fetcher) error {
 		case err != nil:
 			return err
 		}
-		if err := got.save(c.Output); err != nil {
+		if err := save(got, c.Output); err != nil {
 			return err
 		}
 		told := io.Writer(stdout)
 		if toStdout(c.Output) {
 			told = os.Stderr
 		}
-		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.header.Round, len(got.model.Blob), got.header.Base, c.Output)
+		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.Header.Round, len(got.Model.Blob), got.Header.Base, c.Output)
 		if !c.Follow {
 			return nil
 		}

@@ -58,14 +58,14 @@ func (c *modelShowCmd) view(ctx context.Context, logs *logFlags) (*modelView, er
 		return viewFile(c.File)
 	}
 	var v *modelView
-	err := c.fetch(ctx, logs.quiet(), func(f *fetcher) error {
+	err := c.follow(ctx, logs.quiet(), func(f *follower) error {
 		got, err := f.next(ctx, c.Timeout)
 		if err != nil {
 			return err
 		}
-		h := got.header
-		v = viewModel(h.Topic, got.model)
-		v.Owner, v.Task, v.Version, v.Epoch, v.Parts = h.Sender, h.Task, &h.Round, &h.Epoch, got.parts
+		h := got.Header
+		v = viewModel(h.Topic, got.Model)
+		v.Owner, v.Task, v.Version, v.Epoch, v.Parts = h.Sender, h.Task, &h.Round, &h.Epoch, got.Parts
 		return nil
 	})
 	return v, err

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rs/zerolog"
@@ -48,4 +49,11 @@ func cmdClear(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(cl.conn.Publish(ctx, link.Message{Topic: args[0], QoS: 1, Retained: true}))
 	ts.Check(cl.stop())
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -277,13 +277,13 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	var shown sync.WaitGroup
 	look, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
-	followers, before := make([]*follower, 0, len(cfg.Tasks)), 0
+	followers, before := make([]*recordFiles, 0, len(cfg.Tasks)), 0
 	runCtx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	table := newUpTable(len(cfg.Tasks) > 1)
 	for _, t := range cfg.Tasks {
 		vain := patience{task: t.Name, giveUp: giveUp}
-		f := newFollower(filepath.Join(cfg.DataDir, "records", t.Name), func(r record.Record) {
+		f := newRecordFiles(filepath.Join(cfg.DataDir, "records", t.Name), func(r record.Record) {
 			table.row(r)
 			vain.row(r)
 		})

@@ -101,7 +101,7 @@ func (d *demo) federate(ctx context.Context, url string) ([]record.Record, error
 		return nil, err
 	}
 	d.intro(url)
-	follow := newFollower(filepath.Join(d.cfg.DataDir, "records", d.task), d.row)
+	follow := newRecordFiles(filepath.Join(d.cfg.DataDir, "records", d.task), d.row)
 	runCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	followed := make(chan struct{})

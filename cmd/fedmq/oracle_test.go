@@ -133,7 +133,7 @@ func federateWells(t *testing.T, rounds uint64) (*demo, []record.Record, func(mo
 func readRecords(t *testing.T, dir string) []record.Record {
 	t.Helper()
 	var raws [][]byte
-	f := newFollower(dir, func(record.Record) {})
+	f := newRecordFiles(dir, func(record.Record) {})
 	recs, err := f.rest()
 	if err != nil {
 		t.Fatal(err)

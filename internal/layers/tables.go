@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
+	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                                             // a task's model, as a client reads it
 	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "internal/link"}}, // fedmq bench
 
 	// Tests of real processes against real brokers, and of the commands that pages show.

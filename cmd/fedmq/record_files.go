@@ -13,8 +13,8 @@ import (
 	"github.com/fedmq/fedmq/record"
 )
 
-// follower reads records as they appear in a directory, in order.
-type follower struct {
+// recordFiles reads records as they appear in a directory, in order.
+type recordFiles struct {
 	dir  string
 	each func(record.Record)
 	seen map[string]bool
@@ -22,12 +22,12 @@ type follower struct {
 	err  error
 }
 
-func newFollower(dir string, each func(record.Record)) *follower {
-	return &follower{dir: dir, each: each, seen: map[string]bool{}}
+func newRecordFiles(dir string, each func(record.Record)) *recordFiles {
+	return &recordFiles{dir: dir, each: each, seen: map[string]bool{}}
 }
 
 // run looks every 100 ms until ctx ends.
-func (f *follower) run(ctx context.Context) {
+func (f *recordFiles) run(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -41,12 +41,12 @@ func (f *follower) run(ctx context.Context) {
 }
 
 // rest reads what is left after run and returns all records.
-func (f *follower) rest() ([]record.Record, error) {
+func (f *recordFiles) rest() ([]record.Record, error) {
 	f.look()
 	return f.recs, f.err
 }
 
-func (f *follower) look() {
+func (f *recordFiles) look() {
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {

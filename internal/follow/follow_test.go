@@ -1,4 +1,4 @@
-package main
+package follow
 
 import (
 	"context"
@@ -16,12 +16,12 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// fetching is a fetcher and somebody who publishes, at one broker.
+// fetching is a follower and somebody who publishes, at one broker.
 type fetching struct {
 	t     *testing.T
 	owner topics.Owner
-	from  *client
-	*fetcher
+	from  *link.Conn
+	*Follower
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -36,17 +36,28 @@ func newFetching(t *testing.T) *fetching {
 	go func() { done <- b.Run(ctx) }()
 	t.Cleanup(func() { stop(); check(t, <-done) })
 	<-b.Ready()
-	flags := clientFlags{Broker: "tcp://" + b.Addrs().TCP}
-	ns, o, err := taskFlags{Namespace: "acme", Task: "quality"}.topics()
+	ns, err := topics.New("acme")
 	check(t, err)
-	connect := func(role string, filters ...link.Filter) *client {
-		cl, err := flags.connect(ctx, zerolog.Nop(), role, filters...)
+	o, err := ns.Owner("", "quality")
+	check(t, err)
+	connect := func(id string, filters ...link.Filter) *link.Conn {
+		conn, err := link.New(link.Config{Broker: "tcp://" + b.Addrs().TCP, ClientID: id, MaxPacket: wire.MaxPart + 64<<10, Log: zerolog.Nop()})
 		check(t, err)
-		t.Cleanup(func() { check(t, cl.stop()) })
-		return cl
+		conn.Subscribe(filters...)
+		runs, end := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- conn.Run(runs) }()
+		t.Cleanup(func() { end(); check(t, <-ended) })
+		for s := range conn.States() {
+			if s.Up {
+				break
+			}
+		}
+		return conn
 	}
-	f := newFetcher(connect("get", link.Filter{Topic: o.Model(), QoS: 1}), ns, o, &wire.Opener{NS: ns, Limits: wire.Limits{Part: wire.MaxPart}})
-	return &fetching{t: t, owner: o, from: connect("put"), fetcher: f}
+	at := At{Conn: connect("get", link.Filter{Topic: o.Model(), QoS: 1}), NS: ns, Owner: o}
+	f := New(at, &wire.Opener{NS: ns, Limits: wire.Limits{Part: wire.MaxPart}}, 4<<30)
+	return &fetching{t: t, owner: o, from: connect("put"), Follower: f}
 }
 
 func check(t *testing.T, err error) {
@@ -59,11 +70,11 @@ func check(t *testing.T, err error) {
 // say publishes a retained message.
 func (f *fetching) say(topic string, payload []byte) {
 	f.t.Helper()
-	check(f.t, f.from.conn.Publish(f.t.Context(), link.Message{Topic: topic, Payload: payload, QoS: 1, Retained: true}))
+	check(f.t, f.from.Publish(f.t.Context(), link.Message{Topic: topic, Payload: payload, QoS: 1, Retained: true}))
 }
 
 // header is that of a model.
-func (f *fetching) header(epoch, version uint64, m *model.Model) wire.Header {
+func (f *fetching) headerOf(epoch, version uint64, m *model.Model) wire.Header {
 	return wire.Header{
 		Kind: wire.KindModel, Task: "quality", Sender: f.owner.Node(), Topic: f.owner.Model(), Epoch: epoch, Round: version,
 		Base: m.ContentID(), Schema: m.Schema.Hash(), Encoding: wire.EncodingDense,
@@ -84,7 +95,7 @@ func (f *fetching) manifest(version uint64, m *model.Model, change func(h *wire.
 	f.t.Helper()
 	blob, err := wire.NewBlob(m.Blob, wire.MinPart)
 	check(f.t, err)
-	h := f.header(1, version, m)
+	h := f.headerOf(1, version, m)
 	for i := range blob.Count() {
 		off, n := blob.Span(i)
 		data := change(&h, i, append([]byte{}, m.Blob[off:off+n]...))
@@ -110,7 +121,7 @@ func vector(t *testing.T, n int, first float32) *model.Model {
 func same(_ *wire.Header, _ int, data []byte) []byte { return data }
 
 // What is on the topic and cannot be the model is refused, whoever put it there.
-func TestFetchRefuses(t *testing.T) {
+func TestRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -121,12 +132,12 @@ func TestFetchRefuses(t *testing.T) {
 		{"garbage", func(f *fetching) { f.say(f.owner.Model(), []byte("{}")) }, "acme/_fl_v1/quality/model: "},
 		{"of another topic", func(f *fetching) {
 			m := vector(t, 3, 0)
-			h := f.header(1, 1, m)
+			h := f.headerOf(1, 1, m)
 			h.Task, h.Topic = "other", strings.Replace(h.Topic, "quality", "other", 1)
 			f.say(f.owner.Model(), f.seal(h, wire.Model{Version: 1, Tensors: m}))
 		}, `made for "acme/_fl_v1/other/model"`},
 		{"content of another model", func(f *fetching) {
-			f.say(f.owner.Model(), f.seal(f.header(1, 1, vector(t, 3, 7)), wire.Model{Version: 1, Tensors: vector(t, 3, 0)}))
+			f.say(f.owner.Model(), f.seal(f.headerOf(1, 1, vector(t, 3, 7)), wire.Model{Version: 1, Tensors: vector(t, 3, 0)}))
 		}, "the header says"},
 		{"parts of another model", func(f *fetching) {
 			f.manifest(1, vector(t, 3000, 0), func(h *wire.Header, _ int, data []byte) []byte {
@@ -147,7 +158,7 @@ func TestFetchRefuses(t *testing.T) {
 			check(t, err)
 			blob := wire.Blob{Length: uint64(s.Bytes()), Data: wire.MaxPart - wire.PartOverhead}
 			blob.Hashes = make([]byte, wire.PartHash*(int(blob.Length-1)/int(blob.Data)+1))
-			h := f.header(1, 1, vector(t, 1, 0))
+			h := f.headerOf(1, 1, vector(t, 1, 0))
 			h.Schema = s.Hash()
 			f.say(h.Topic, f.seal(h, wire.Manifest{Version: 1, Schema: s, Blob: blob}))
 		}, "a model of 4294967300 bytes, at most 4294967296"},
@@ -163,7 +174,7 @@ func TestFetchRefuses(t *testing.T) {
 			case strings.Contains(c.want, " are here"):
 				patience = 2 * time.Second
 			}
-			got, err := f.next(t.Context(), patience)
+			got, err := f.Next(t.Context(), patience)
 			if got != nil || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
@@ -172,22 +183,22 @@ func TestFetchRefuses(t *testing.T) {
 }
 
 // Who follows gets each version once, and never an older one after it.
-func TestFetchFollows(t *testing.T) {
+func TestFollows(t *testing.T) {
 	t.Parallel()
 	f := newFetching(t)
 	var complaints []error
-	f.complain = func(err error) error { complaints = append(complaints, err); return nil }
+	f.Complain = func(err error) error { complaints = append(complaints, err); return nil }
 	next := func(want uint64, m *model.Model) {
 		t.Helper()
-		got, err := f.next(t.Context(), 20*time.Second)
+		got, err := f.Next(t.Context(), 20*time.Second)
 		check(t, err)
-		if got.header.Round != want || got.model.ContentID() != m.ContentID() {
-			t.Fatalf("version %d, want %d", got.header.Round, want)
+		if got.Header.Round != want || got.Model.ContentID() != m.ContentID() {
+			t.Fatalf("version %d, want %d", got.Header.Round, want)
 		}
 	}
 	small, large, last := vector(t, 3, 1), vector(t, 3000, 2), vector(t, 3000, 3)
 	inline := func(epoch, version uint64, m *model.Model) {
-		f.say(f.owner.Model(), f.seal(f.header(epoch, version, m), wire.Model{Version: version, Tensors: m}))
+		f.say(f.owner.Model(), f.seal(f.headerOf(epoch, version, m), wire.Model{Version: version, Tensors: m}))
 	}
 	inline(1, 4, small)
 	next(4, small)
