@@ -20,7 +20,7 @@ type memory struct {
 	box    map[string]map[uint64]member.Entry
 	bytes  map[string]map[uint64][]byte
 	blobs  map[model.Hash][]byte
-	calls  []string // of what an update needs before it may be sent
+	calls  []string // in order
 	models map[string]*model.Model
 	fail   error
 	id     wire.Nonce
@@ -55,6 +55,7 @@ func (d *memory) Load(task string) (saved, error) {
 func (d *memory) Save(task string, st *member.State, drop []uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.calls = append(d.calls, "save")
 	for _, round := range drop {
 		delete(d.box[task], round)
 		delete(d.bytes[task], round)
@@ -137,6 +138,7 @@ func (d *memory) KeepModel(task string, id model.Hash, s model.Schema, in incomi
 func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.calls = append(d.calls, "envelope")
 	if b := d.bytes[task][round]; b != nil {
 		return b, nil
 	}
@@ -150,6 +152,7 @@ func (d *memory) PutModel(task string, _ model.Hash, m *model.Model) error {
 		d.models = map[string]*model.Model{}
 	}
 	d.models[task] = m.Clone()
+	d.calls = append(d.calls, "model")
 	return d.fail
 }
 

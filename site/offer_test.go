@@ -81,8 +81,9 @@ func TestOffer(t *testing.T) {
 		if hd.Round != 1 || hd.Base != base.ContentID() || o.Samples != 10 || len(o.Metrics) != 2 || !o.Schema.Equal(base.Schema) || o.Blob.Count() != 20 {
 			t.Fatalf("header %+v, offer of %d parts, %d samples, %v", hd, o.Blob.Count(), o.Samples, o.Metrics)
 		}
-		if !slices.Equal(d.calls, []string{"blob", "entry"}) {
-			t.Fatalf("made durable: %v", d.calls)
+		made := slices.DeleteFunc(slices.Clone(d.calls), func(c string) bool { return c != "blob" && c != "entry" })
+		if !slices.Equal(made, []string{"blob", "entry"}) {
+			t.Fatalf("made durable: %v", made)
 		}
 		if blob := d.blobs[o.Content]; model.HashOf(blob) != o.Content || len(blob) != 80_000 {
 			t.Fatalf("%d bytes beside the entry", len(blob))
