@@ -6,40 +6,38 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// shown is what the broker retained of a task when the process began.
-type shown struct {
-	order       wire.Header // the highest own order
-	orderHash   model.Hash
-	model, head []byte
-}
+// shown is what the broker retained of a task when the process began, beside the
+// highest own order.
+type shown struct{ model, head []byte }
 
 // adopt takes a task up above what others have seen: one transaction
 // with the adopted record and the state that follows from it. The driver has
 // ended; a new one goes on from the disk.
 func (t *task) adopt(ctx context.Context, b *behindError) error {
-	base, from := t.adoptable(ctx)
+	base, from := t.adoptable(ctx, b.stop)
 	id := base.ContentID()
 	if err := t.a.store.PutBlob(id, base.Blob, true); err != nil {
 		return err
 	}
-	rnd, now := max(b.seen.Round, t.last.Round+1), t.a.nowMS()
+	rnd, now := max(b.stop.Seen.Round, t.last.Round+1), t.a.nowMS()
 	r := record.Record{
-		Round: rnd, Epoch: max(b.seen.Epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
-		Base: t.state.Base, Model: id, Version: rnd, OrderHash: t.shown.orderHash,
+		Round: rnd, Epoch: max(b.stop.Seen.Epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
+		Base: t.state.Base, Model: id, Version: rnd, OrderHash: b.stop.Shown.Hash,
 		OpenedMS: now, ClosedMS: now, CommittedMS: now,
-		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who, b.seen.Epoch, b.seen.Round, b.seen.Attempt, from),
+		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who(), b.stop.Seen.Epoch, b.stop.Seen.Round, b.stop.Seen.Attempt, from),
 	}
 	sealed, err := t.sealed(r, t.keeping.tip)
 	if err != nil {
 		return err
 	}
-	save := t.state.Adopt(t.machine.Members(), b.seen.Epoch, rnd, id, sealed.Hash)
+	save := t.state.Adopt(t.m.Round().Members(), b.stop.Seen.Epoch, rnd, id, sealed.Hash)
 	if err := t.a.store.Update(func(tx *store.Tx) error {
 		if err := t.keeping.write(tx, sealed); err != nil {
 			return err
@@ -59,12 +57,12 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 // the broker, if the own key has signed it, the order that names it and the
 // record that ends in it, and if that order is beyond the disk; else the disk's.
 // What nobody signed proves nothing.
-func (t *task) adoptable(ctx context.Context) (*model.Model, string) {
+func (t *task) adoptable(ctx context.Context, stop *owner.Stop) (*model.Model, string) {
 	const disk = "the disk's"
-	if t.a.cfg.Signer == nil || len(t.shown.model) == 0 || !t.seenLater() {
+	if t.a.cfg.Signer == nil || len(t.shown.model) == 0 || !stop.Later {
 		return t.base, disk
 	}
-	m, err := t.shownModel(ctx)
+	m, err := t.shownModel(ctx, stop.Shown)
 	if err != nil {
 		t.log.Warn().Err(err).Msg("the broker's model is not taken")
 		return t.base, disk
@@ -72,7 +70,7 @@ func (t *task) adoptable(ctx context.Context) (*model.Model, string) {
 	return m, "the broker's"
 }
 
-func (t *task) shownModel(ctx context.Context) (*model.Model, error) {
+func (t *task) shownModel(ctx context.Context, order owner.Shown) (*model.Model, error) {
 	h, body, err := t.a.own.Open(t.topics.Model(), t.shown.model, wire.Bound{})
 	if err != nil {
 		return nil, err
@@ -84,8 +82,8 @@ func (t *task) shownModel(ctx context.Context) (*model.Model, error) {
 	if err := d.Matches(h); err != nil {
 		return nil, err
 	}
-	if h.Base != t.shown.order.Base {
-		return nil, fmt.Errorf("model %s: the order on the broker is based on %s", h.Base, t.shown.order.Base)
+	if h.Base != order.Base {
+		return nil, fmt.Errorf("model %s: the order on the broker is based on %s", h.Base, order.Base)
 	}
 	if err := t.checkHead(h.Base); err != nil {
 		return nil, err

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -67,17 +67,14 @@ var (
 	ErrBehind = errors.New("aggregator: more has been seen than the data directory knows")
 )
 
-// Times of the driver.
+// Bounds of the driver.
 const (
-	ownStateWait = 3 * time.Second  // for the own state to come back before the first order
-	echoWithin   = 5 * time.Second  // for the presence to come back
-	retryEvery   = 10 * time.Second // between two publications of an order without a PUBACK
-	batch        = 64               // events taken in before the machine's work is done
-	maxDecoded   = 8 << 20          // or so many bytes of decoded updates
+	batch      = 64      // events taken in before the machine's work is done
+	maxDecoded = 8 << 20 // or so many bytes of decoded updates
 )
 
 // aggregator is the driver: one goroutine, run, owns everything but the
-// connection and the publisher.
+// connection and what the carrier has in hand.
 type aggregator struct {
 	cfg      Config
 	log      zerolog.Logger
@@ -87,27 +84,20 @@ type aggregator struct {
 	own      *wire.Opener // of the owner's: only its own key
 	store    *store.Store
 	conn     *link.Conn
-	pub      *publisher
-	parts    *carrier
-	recv     *transfer.Receiver
-	recvAt   int64 // its next tick, in ms
+	out      *carrier
+	machine  *owner.Machine
 	staging  *store.Staging
-	uploads  map[transfer.Key]*upload
 	tasks    map[string]*task
 	order    []*task  // configuration order
 	holdings holdings // blobs that tasks have a use for
 	instance wire.Nonce
-	begun    time.Time // start on the wall clock, with a monotonic reading
+	clock    time.Time // start on the wall clock, with a monotonic reading
 
-	echoBy     int64 // when the presence must have come back, in ms; 0: it has
-	deaf       bool  // it has not
-	started    bool  // the machines have had Started
-	up         bool  // the link
+	begun      bool // the tasks run
+	up         bool // the link
 	upSince    int64
-	connection uint64      // its number
-	state      retained    // the presence published last
-	startBy    *time.Timer // when to stop waiting for the own state
-	heartbeat  *time.Timer
+	connection uint64 // its number
+	presence   []byte // published last
 }
 
 func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
@@ -125,9 +115,7 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	}
 	a := &aggregator{
 		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{}, holdings: holdings{store: st},
-		uploads: map[transfer.Key]*upload{}, staging: st.NewStaging(cfg.StageMemory),
-		recv:  transfer.NewReceiver(transfer.ReceiverConfig{Uploads: cfg.Uploads}),
-		begun: cfg.Now(), startBy: stoppedTimer(), heartbeat: stoppedTimer(),
+		staging: st.NewStaging(cfg.StageMemory), clock: cfg.Now(),
 		own:    &wire.Opener{NS: ns, Keys: own, Limits: wire.Limits{Part: wire.MaxPart}},
 		opener: &wire.Opener{NS: ns, Keys: members, Owner: ns.Node(cfg.Owner), Limits: wire.Limits{Part: cfg.PartSize}},
 	}
@@ -138,24 +126,37 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	for _, f := range st.Findings() {
 		a.log.Warn().Str("finding", f).Msg("repaired at start")
 	}
-	for _, t := range cfg.Tasks {
-		task, err := a.loadTask(t)
-		if err != nil {
-			return nil, fmt.Errorf("aggregator: task %s: %w", t.Name, err)
-		}
-		a.tasks[t.Name] = task
-		a.order = append(a.order, task)
+	if err := a.loadTasks(); err != nil {
+		return nil, err
 	}
 	for i := range a.cfg.Tasks {
 		a.cfg.Tasks[i].Init = nil // the tasks have what they need of it
 	}
 	a.self = a.order[0].topics
-	a.state.topic = a.self.State()
 	n, err := a.holdings.sweep()
 	if n > 0 {
 		a.log.Info().Int("blobs", n).Msg("removed what no record names")
 	}
 	return a, errors.Join(err, a.connect())
+}
+
+// loadTasks reads the tasks back, and makes the machine of them.
+func (a *aggregator) loadTasks() error {
+	cfg := owner.Config{
+		Instance: a.instance, Uploads: a.cfg.Uploads, Rand: a.cfg.Rand, Heeds: a.cfg.Signer != nil || a.cfg.AdoptEpoch,
+	}
+	for _, t := range a.cfg.Tasks {
+		task, oc, err := a.loadTask(t)
+		if err != nil {
+			return fmt.Errorf("aggregator: task %s: %w", t.Name, err)
+		}
+		a.tasks[t.Name], a.order, cfg.Tasks = task, append(a.order, task), append(cfg.Tasks, oc)
+	}
+	a.machine = owner.New(cfg)
+	for _, t := range a.order {
+		t.m = a.machine.Task(t.cfg.Name)
+	}
+	return nil
 }
 
 // ownKeys is the allow-list that only this aggregator's orders pass.
@@ -218,7 +219,7 @@ func (a *aggregator) connect() error {
 	}
 	a.conn = conn
 	conn.Subscribe(a.filters()...)
-	a.pub, a.parts = newPublisher(conn, a.log), newCarrier(conn)
+	a.out = newCarrier(conn)
 	return nil
 }
 

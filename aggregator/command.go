@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
@@ -53,7 +54,7 @@ func (t *task) command(m link.Message) {
 		return
 	}
 	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
-	t.step(round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause})
+	t.step(owner.Said{Event: round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}})
 }
 
 // operator finds a listed operator's key.
@@ -69,7 +70,7 @@ func (a *aggregator) operator(kid [8]byte) (ed25519.PublicKey, bool) {
 func (t *task) parseCommand(m link.Message) (Command, error) {
 	var c Command
 	t.audited.signer = ""
-	fresh := !t.a.started || t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
+	fresh := !t.a.machine.Started() || t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
 	if m.Retained || fresh {
 		t.a.conn.Post(link.Message{Topic: m.Topic, QoS: 1, Retained: true}) // clear it
 		return c, fmt.Errorf("a command must not be retained, nor come within %s of a connect; send it again", freshWait)

@@ -1,19 +1,31 @@
 package aggregator
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
-// commit closes a round: fold, model and record durable, one transaction with
-// the machine's next order, then everything is published.
-func (t *task) commit(c round.Commit) error {
-	closed := t.a.nowMS()
+// closed is a round whose sum is closed, with its record and the next model.
+type closed struct {
+	record record.Sealed
+	next   *model.Model
+	blob   wire.Blob
+}
+
+// commit closes a round: model and record computed, and the model durable. The
+// record is saved with the machine's next order, in one transaction; then
+// everything is published.
+func (t *task) commit(rd owner.Ready) error {
+	if rd.Commit == nil {
+		return nil
+	}
+	c, at := *rd.Commit, t.a.nowMS()
 	crash.At("close")
 	next, err := t.finish(c)
 	if err != nil {
@@ -24,55 +36,36 @@ func (t *task) commit(c round.Commit) error {
 	if err != nil {
 		return err
 	}
-	r, err := t.committedRecord(c, id, closed)
+	r, err := t.committedRecord(c, id, at)
 	if err != nil {
 		return err
 	}
-	t.step(round.Committed{Base: id, RecordHash: r.Hash})
-	rd := t.take()
-	if len(rd.Save.Records) > 0 || len(rd.Fold) > 0 || rd.Commit != nil {
-		return errors.New("a commit led to more than the next order")
-	}
-	crash.At("commit.before-tx")
-	if err := t.a.store.Update(func(tx *store.Tx) error {
-		if err := t.keeping.write(tx, r); err != nil {
+	t.closed = closed{record: r, next: next, blob: t.blob}
+	if next != t.base {
+		if t.closed.blob, err = t.published.cut(next); err != nil {
 			return err
 		}
-		return t.saveState(tx, rd.Save)
-	}); err != nil {
-		return err
 	}
-	crash.At("commit.after-tx")
-	t.replaceBase(next)
-	t.forget()
-	clear(t.issued)
-	t.saved(rd.Save)
-	t.recorded(r)
-	if err := t.fold(rd); err != nil { // Restart: the next round's empty sum
-		return err
-	}
-	if err := t.keeping.retire(); err != nil {
-		return err
-	}
-	return t.send(rd.Send)
+	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash})
+	return nil
 }
 
-// replaceBase takes the next model over. The bytes of the one before become
-// the buffer, once the broker gets no more parts of it.
-func (t *task) replaceBase(next *model.Model) {
-	if next == t.base {
-		return
-	}
-	t.shelf.withdraw()
-	t.shelf = nil
-	t.base, t.sum.buffer = next, t.base.Blob
-}
-
-// finish computes the model after the round.
+// finish computes the model after the round, its bytes in the sum's buffer.
 func (t *task) finish(c round.Commit) (*model.Model, error) {
 	r, err := t.sum.finish(c.Accepted)
 	for _, note := range r.Notes {
 		t.log.Warn().Msg(note)
 	}
 	return r.Model, err
+}
+
+// takeOver goes on from the model of a round that is recorded. The bytes of the one
+// before become the buffer, once the broker gets no more parts of it.
+func (t *task) takeOver() {
+	if next := t.closed.next; next != t.base {
+		t.published.withdraw()
+		t.base, t.blob, t.sum.buffer = next, t.closed.blob, t.base.Blob
+	}
+	clear(t.published.issued)
+	t.closed = closed{}
 }

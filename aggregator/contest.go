@@ -16,7 +16,7 @@ type contestView struct {
 
 // contests are the first members that two processes claim.
 func (t *task) contests() (list []contestView) {
-	for _, c := range t.machine.Contests() {
+	for _, c := range t.m.Round().Contests() {
 		if len(list) < named {
 			list = append(list, contestView{c.Member, c.SinceMS, c.Hosts})
 		}
@@ -26,7 +26,7 @@ func (t *task) contests() (list []contestView) {
 
 // contested tells of a member that two processes claim, with the cure.
 func (t *task) contested(f round.Fact) {
-	for _, c := range t.machine.Contests() {
+	for _, c := range t.m.Round().Contests() {
 		if c.Member != f.Member {
 			continue
 		}

@@ -7,17 +7,16 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/internal/owner"
 )
 
 // nowMS is a clock that does not fall: the wall clock of the start plus the
 // monotonic time since.
 func (a *aggregator) nowMS() int64 {
-	return a.begun.UnixMilli() + a.cfg.Now().Sub(a.begun).Milliseconds()
+	return a.clock.UnixMilli() + a.cfg.Now().Sub(a.clock).Milliseconds()
 }
 
-// run is the driver's life: link and publisher start and end with it.
+// run is the driver's life: the link starts and ends with it.
 func (a *aggregator) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -26,17 +25,15 @@ func (a *aggregator) run(ctx context.Context) error {
 	if err := a.oneCluster(ctx); err != nil {
 		return err
 	}
-	linkDone, pubDone := make(chan error, 1), make(chan struct{})
+	linkDone := make(chan error, 1)
 	go func() { linkDone <- a.conn.Run(linkCtx) }()
-	go func() { defer close(pubDone); a.pub.run(ctx) }()
 
 	err := a.loop(ctx, linkDone)
 	for _, t := range a.order {
 		t.auditUnheard()
 	}
 	cancel()
-	<-pubDone
-	a.parts.goes.Wait()
+	a.out.goes.Wait()
 	if a.up && !errors.Is(err, errLinkEnded) && !errors.Is(err, ErrFenced) {
 		a.sayGoodbye(context.WithoutCancel(ctx)) // a successor has said that the node is online: do not contradict it
 	}
@@ -61,11 +58,8 @@ func (a *aggregator) sayGoodbye(ctx context.Context) {
 func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 	wake := time.NewTimer(time.Hour)
 	defer wake.Stop()
-	defer a.startBy.Stop()
-	defer a.heartbeat.Stop()
 	for {
 		a.show()
-		var err error
 		select {
 		case <-ctx.Done():
 			return nil
@@ -74,24 +68,13 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 		case s := <-a.conn.States():
 			a.linkState(s)
 		case m := <-a.conn.Messages():
-			err = a.drain(m, a.conn.Messages())
-		case c := <-a.parts.done:
-			c.task.partOut(c)
-		case out := <-a.pub.done:
-			out.task.publishedOrder(out)
-		case <-a.startBy.C:
-			a.start()
-		case <-a.heartbeat.C:
-			a.beat()
+			a.drain(m, a.conn.Messages())
+		case told := <-a.out.done:
+			told()
 		case <-wake.C:
-			for _, t := range a.order {
-				t.tick()
-			}
+			a.machine.Step(a.nowMS(), owner.Tick{})
 		}
-		next := time.Duration(0)
-		if err == nil {
-			next, err = a.work(ctx)
-		}
+		next, err := a.work(ctx)
 		if err != nil {
 			return err
 		}
@@ -109,71 +92,62 @@ func stoppedTimer() *time.Timer {
 // share one transaction. It stops at anything that changes what the next
 // message means (the start, an order, the end of an attempt), and when what is
 // decoded takes much memory.
-func (a *aggregator) drain(m link.Message, more <-chan link.Message) error {
+func (a *aggregator) drain(m link.Message, more <-chan link.Message) {
 	for taken := 1; ; taken++ {
-		if err := a.receive(m); err != nil {
-			return fmt.Errorf("aggregator: %w", err)
-		}
+		a.receive(m)
 		decoded := 0
 		for _, t := range a.order {
-			if t.turned {
-				return nil
-			}
 			decoded += t.sum.decoded
 		}
-		if decoded > maxDecoded || taken == batch { // what is taken out of the queue is received
-			return nil
+		if a.machine.Turned() || decoded > maxDecoded || taken == batch { // what is taken out of the queue is received
+			return
 		}
 		select {
 		case m = <-more:
 		default:
-			return nil
+			return
 		}
 	}
 }
 
-// work does what the machines owe and returns the time until the next tick.
+// work does what the machine owes and returns the time until it wants to be
+// looked at again.
 func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
-	next := time.Hour
-	if !a.started {
-		return next, nil
+	rd := a.machine.Ready()
+	for ; !rd.Empty(); rd = a.machine.Ready() {
+		if err := a.do(rd); err != nil {
+			return 0, err
+		}
+		a.out.start(ctx)
 	}
-	if err := a.machines(); err != nil {
-		return 0, err
-	}
-	if err := a.receiveParts(); err != nil {
-		return 0, fmt.Errorf("aggregator: %w", err)
-	}
-	if err := a.machines(); err != nil { // uploads begin and end
-		return 0, err
+	if a.machine.Started() && !a.begun {
+		a.begun = true
+		a.showAgain()
 	}
 	now := a.nowMS()
+	next := until(now, rd.Wake)
 	for _, t := range a.order {
-		t.mend(ctx, now)
-	}
-	if a.up {
-		a.state.mend(a, now)
-		a.listen(now)
-		next = min(next, until(now, a.state.copy.RepairAt(), a.echoBy))
-	}
-	for _, t := range a.order {
+		t.tend(now)
 		next = min(next, t.due(now))
 	}
-	next = min(next, until(now, a.recvAt))
 	return max(next, time.Millisecond), nil
 }
 
-// machines does what the machines owe, and feeds them what was kept on disk.
-func (a *aggregator) machines() error {
-	for _, t := range a.order {
-		err := t.work()
-		if err == nil {
-			err = t.acceptAgain()
-		}
-		if err != nil {
-			return fmt.Errorf("aggregator: task %s: %w", t.cfg.Name, err)
-		}
+// do does what is owed once, for the node or for a task, and then tells the machine
+// what came of it.
+func (a *aggregator) do(rd owner.Ready) error {
+	t := a.tasks[rd.Task]
+	if t == nil {
+		a.send(rd.Send)
+		return nil
 	}
+	if err := t.do(rd); err != nil {
+		return fmt.Errorf("aggregator: task %s: %w", rd.Task, err)
+	}
+	for _, ev := range t.answers {
+		t.step(ev)
+	}
+	t.answers = nil
 	return nil
 }
 
@@ -190,54 +164,28 @@ func until(now int64, moments ...int64) time.Duration {
 }
 
 // receive routes one message.
-func (a *aggregator) receive(m link.Message) error {
+func (a *aggregator) receive(m link.Message) {
 	if m.Topic == a.self.State() {
 		a.ownState(m)
-		return nil
+		return
 	}
 	at, err := a.ns.Parse(m.Topic)
 	if err != nil {
-		return nil //nolint:nilerr // a topic that is none of ours
+		return // a topic that is none of ours
 	}
 	t := a.tasks[at.Task]
 	if t == nil {
-		return nil
+		return
 	}
 	if at.Path == a.cfg.Owner && !at.Kind.OfMember() {
 		t.ownTopic(at, m)
-		return nil
-	}
-	if len(m.Payload) == 0 || !a.started {
-		return nil // cleared, or too early: the sender repeats
-	}
-	t.received(len(m.Payload))
-	switch at.Kind {
-	case topics.Join:
-		t.join(at.Path, m)
-	case topics.Update:
-		t.update(at.Path, m)
-	case topics.Part:
-		return t.part(at.Path, m)
-	case topics.Need:
-		t.need(at.Path, m)
-	}
-	return nil
-}
-
-// start gives every machine its first event, once.
-func (a *aggregator) start() {
-	if a.started {
 		return
 	}
-	a.startBy.Stop()
-	a.started = true
-	if a.up {
-		a.recv.Connected(a.nowMS())
+	if len(m.Payload) == 0 || !a.machine.Started() {
+		return // cleared, or too early: the sender repeats
 	}
-	for _, t := range a.order {
-		t.step(round.Started{SeenEpoch: t.shown.order.Epoch, Instance: a.instance})
-		if a.up {
-			t.connected()
-		}
+	t.received(len(m.Payload))
+	if ev := t.heardOf(at.Path, at.Kind, m); ev != nil {
+		t.step(ev)
 	}
 }

@@ -5,99 +5,152 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// join passes a member's join to the machine.
-func (t *task) join(path string, m link.Message) {
+// heardOf is what a member's message means to the machine: nil, nothing.
+func (t *task) heardOf(path string, kind topics.Kind, m link.Message) owner.Event {
+	switch kind {
+	case topics.Join:
+		return t.join(path, m)
+	case topics.Update:
+		return t.update(path, m)
+	case topics.Part:
+		return t.part(path, m)
+	case topics.Need:
+		return t.need(path, m)
+	}
+	return nil
+}
+
+// refuse is a message that did not get past the envelope.
+func refuse(path string, h wire.Header, err error) owner.Event {
+	reason, detail := problem(err)
+	return owner.Refused{Member: path, Reply: wire.RefusalReply{Round: h.Round, Attempt: h.Attempt, Reason: reason.String(), Detail: detail}}
+}
+
+// join opens a member's join.
+func (t *task) join(path string, m link.Message) owner.Event {
 	if string(m.Payload) == wire.DoctorWord {
-		t.answerDoctor(path)
-		return
+		return owner.Asked{Member: path}
 	}
 	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{Origin: t.origin})
 	if err != nil {
-		t.refuse(path, h, err)
-		return
+		return refuse(path, h, err)
 	}
 	j, err := wire.DecodeJoin(body)
 	if err != nil {
-		t.refuse(path, h, err)
-		return
+		return refuse(path, h, err)
 	}
 	t.heard(path, h.KeyID)
-	t.claim(path, j)
-	t.step(round.Join{
-		Member: path, Samples: j.Samples, Schema: j.Schema,
-		Instance: j.Instance, Disk: j.Disk, Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: model.HashOf(m.Payload),
-	})
+	return owner.Join{
+		Join: round.Join{
+			Member: path, Samples: j.Samples, Schema: j.Schema,
+			Instance: j.Instance, Disk: j.Disk, Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: model.HashOf(m.Payload),
+		},
+		Seen: wire.Stamp{Epoch: j.SeenEpoch, Round: j.SeenRound, Attempt: j.SeenAttempt},
+	}
 }
 
-// update decodes and checks a contribution and passes what it is to the machine.
-func (t *task) update(path string, m link.Message) {
+// update opens, decodes and checks a contribution. That of another round than the
+// open one is an event too: what becomes of it is the machine's to say.
+func (t *task) update(path string, m link.Message) owner.Event {
 	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, MaxBody: t.maxBody(), Origin: t.origin})
 	if err != nil {
-		t.refuse(path, h, err)
-		return
+		return refuse(path, h, err)
 	}
 	t.heard(path, h.KeyID)
-	ev := round.Update{
-		Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload)),
+	ev := round.Update{Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload))}
+	var want model.Schema
+	if h.Round == t.state.Round {
+		want = t.want()
 	}
-	if h.Round != t.state.Round {
-		t.otherRound(ev, body)
-		return
-	}
-	c, err := wire.DecodeUpdate(body, t.want())
+	c, err := wire.DecodeUpdate(body, want)
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
 		if c, err := wire.DecodeUpdate(body, nil); err == nil { // of other tensors: the answer names it
 			ev.Content, ev.Samples, _ = contentOf(c)
 		}
-		t.step(ev)
-		return
+		return owner.Update{Update: ev}
+	}
+	var named bool
+	ev.Content, ev.Samples, named = contentOf(c)
+	if h.Round != t.state.Round {
+		if !named {
+			return nil // a decline of a round that is over needs no answer
+		}
+		return owner.Update{Update: ev}
 	}
 	switch c := c.(type) {
 	case wire.Decline:
-		t.step(round.Decline{Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c), Refused: c.Reason == wire.DeclineRefused, Setting: c.Reason == wire.DeclineSetting})
+		return owner.Said{Event: round.Decline{
+			Member: path, Round: h.Round, Attempt: h.Attempt, Reason: declineText(c),
+			Refused: c.Reason == wire.DeclineRefused, Setting: c.Reason == wire.DeclineSetting,
+		}}
 	case wire.Update:
-		s := &staged{content: c.Content(), samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
-		if s.delta != nil {
-			s.raw = s.delta.Blob
-		}
-		ev.Content, ev.Samples = s.content, s.samples
-		if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
-			t.log.Warn().Err(err).Str("member", path).Msg("no room for the update in this round; it waits")
-			return
-		}
-		t.sum.await(path, s)
-		t.step(ev)
+		return t.inline(ev, c)
 	case wire.Offer:
-		if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
-			t.refuse(path, h, &wire.Refusal{
-				Reason: wire.ReasonTooLarge, Detail: fmt.Sprintf("parts of %d bytes, want at most %d", n, t.a.cfg.PartSize),
-			})
-			return
-		}
-		t.offered(ev, c)
+		return t.offer(ev, h, c)
 	}
+	return nil
 }
 
-// otherRound names the content of an update of a round that is not open, so
-// that its sender learns what became of it.
-func (t *task) otherRound(ev round.Update, body []byte) {
-	c, err := wire.DecodeUpdate(body, nil)
-	if err != nil {
-		ev.Problem, ev.Detail = problem(err)
-	} else {
-		var ok bool
-		if ev.Content, ev.Samples, ok = contentOf(c); !ok {
-			return // a decline of a round that is over needs no answer
-		}
+// inline checks an update that came in one message.
+func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
+	s := &staged{content: ev.Content, samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
+	if s.delta != nil {
+		s.raw = s.delta.Blob
 	}
-	t.step(ev)
+	var err error
+	if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
+		t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
+		return nil
+	}
+	if ev.Problem == verdict.None {
+		t.sum.hold(ev.Member, s)
+	}
+	return owner.Update{Update: ev, Held: ev.Problem == verdict.None}
+}
+
+// offer is an update that would come in parts.
+func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
+	if n := int(c.Blob.Data) + wire.PartOverhead; n > t.a.cfg.PartSize { // cut before part_size was lowered: not for good
+		return refuse(ev.Member, h, &wire.Refusal{
+			Reason: wire.ReasonTooLarge, Detail: fmt.Sprintf("parts of %d bytes, want at most %d", n, t.a.cfg.PartSize),
+		})
+	}
+	t.sum.hold(ev.Member, &staged{
+		content: c.Content, samples: c.Samples, metrics: c.Metrics, schema: c.Schema, length: int(c.Blob.Length), // #nosec G115 -- the schema's size
+	})
+	return owner.Offer{Update: ev, Blob: c.Blob}
+}
+
+// part decodes a part of an upload: its hash is the machine's to prove.
+func (t *task) part(path string, m link.Message) owner.Event {
+	p, err := wire.DecodePart(m.Payload, t.a.cfg.PartSize)
+	if err != nil {
+		return refuse(path, wire.Header{}, err)
+	}
+	return owner.Part{Member: path, Part: p, Bytes: len(m.Payload)}
+}
+
+// need is of parts of the model that a member could not get.
+func (t *task) need(path string, m link.Message) owner.Event {
+	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, Origin: t.origin})
+	if err != nil {
+		return refuse(path, h, err)
+	}
+	n, err := wire.DecodeNeed(body)
+	if err != nil {
+		return refuse(path, h, err)
+	}
+	return owner.Need{Member: path, Round: h.Round, Attempt: h.Attempt, Need: n}
 }
 
 // contentOf names an update, inline or offered.

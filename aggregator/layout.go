@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -18,9 +19,9 @@ func (t *task) layoutKey() string { return store.Key(t.cfg.Name, "layout") }
 
 // loadLayout notes which topics an earlier configuration used and this one
 // does not, and makes durable what may be used from now on, before it is.
-func (t *task) loadLayout() error {
+func (t *task) loadLayout() (stale []transfer.PartFilter, err error) {
 	var had layout
-	return t.a.store.Update(func(tx *store.Tx) error {
+	err = t.a.store.Update(func(tx *store.Tx) error {
 		raw, err := tx.Get(store.Task, t.layoutKey())
 		if err != nil {
 			return err
@@ -36,12 +37,13 @@ func (t *task) loadLayout() error {
 		for slot := range had.Slots {
 			for part := range had.Parts {
 				if slot >= t.layout.Slots || part >= t.layout.Parts {
-					t.stale = append(t.stale, t.topics.ModelPart(slot, part))
+					stale = append(stale, transfer.PartFilter{Slot: uint32(slot), Index: uint32(part)}) // #nosec G115 -- few
 				}
 			}
 		}
 		return t.putLayout(tx, layout{max(had.Slots, t.layout.Slots), max(had.Parts, t.layout.Parts)})
 	})
+	return stale, err
 }
 
 // ownLayout is what the task's configuration uses; an inline model none.
@@ -59,14 +61,4 @@ func (t *task) putLayout(tx *store.Tx, l layout) error {
 		return err
 	}
 	return tx.Put(store.Task, t.layoutKey(), raw)
-}
-
-// forgetStale notes that the broker holds nothing of an earlier layout.
-func (t *task) forgetStale() error {
-	if len(t.stale) == 0 || !t.cleared.Load() {
-		return nil
-	}
-	t.log.Info().Int("topics", len(t.stale)).Msg("cleared the parts of an earlier part_size")
-	t.stale = nil
-	return t.a.store.Update(func(tx *store.Tx) error { return t.putLayout(tx, t.layout) })
 }

@@ -79,7 +79,7 @@ func (a *aggregator) show() {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.conn, m.ready = a.conn, a.started && a.up && !a.deaf
+	m.conn, m.ready = a.conn, a.machine.Started() && a.up && !a.machine.Deaf()
 	m.tasks = m.tasks[:0]
 	for _, t := range a.order {
 		m.tasks = append(m.tasks, t.stats())
@@ -91,20 +91,18 @@ func (t *task) stats() TaskStats {
 	s, n := t.state, &t.tally
 	v := TaskStats{
 		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
-		Members: t.machine.Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
+		Members: t.m.Round().Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
 		BytesUp: n.up, BytesDown: n.down, ExportErrors: t.keeping.failures,
-		Contested: len(t.machine.Contests()), NeedBytes: n.needed,
+		Contested: len(t.m.Round().Contests()), NeedBytes: n.needed,
 	}
 	if s.Phase == round.Open {
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.sum.in)
 	}
-	for key, up := range t.a.uploads {
-		switch {
-		case key.Task != t.cfg.Name:
-		case up.stage == nil:
-			v.UploadsWaiting++
-		default:
+	for _, up := range t.m.Uploads() {
+		if up.Running {
 			v.UploadsRunning++
+		} else {
+			v.UploadsWaiting++
 		}
 	}
 	return v

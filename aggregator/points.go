@@ -4,11 +4,15 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/crash"
-	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/owner"
 )
 
 // beforeSave passes the crash points ahead of a transaction of the machine's.
-func (t *task) beforeSave(s round.Save) {
+func (t *task) beforeSave(s owner.Save) {
+	if s.Committed {
+		crash.At("commit.before-tx")
+		return
+	}
 	if t.newOrder(s) {
 		crash.At("order.before-tx")
 	}
@@ -21,7 +25,11 @@ func (t *task) beforeSave(s round.Save) {
 }
 
 // afterSave passes those behind it; t.state is still the one before.
-func (t *task) afterSave(s round.Save) {
+func (t *task) afterSave(s owner.Save) {
+	if s.Committed {
+		crash.At("commit.after-tx")
+		return
+	}
 	if s.State != nil && s.State.Epoch > t.state.Epoch {
 		crash.At("epoch.after-tx")
 	}
@@ -41,26 +49,26 @@ func (t *task) afterSave(s round.Save) {
 
 // passPart passes the crash point behind a part that is on the broker.
 func (t *task) passPart() {
-	if t.shelved {
+	if t.m.Shelved() {
 		crash.At("mend.part-k")
 	} else {
 		crash.At("publish.part-k")
 	}
 }
 
-// passMessage passes the crash point behind a message of a publication.
-func (t *task) passMessage(topic string) {
-	switch topic {
-	case t.topics.Model():
+// passOwn passes the crash point behind an own message that is on the broker.
+func passOwn(which owner.Own) {
+	switch which {
+	case owner.OwnModel:
 		crash.At("publish.model")
-	case t.topics.Record():
+	case owner.OwnHead:
 		crash.At("publish.record")
-	case t.topics.Order():
+	case owner.OwnOrder:
 		crash.At("publish.order")
 	}
 }
 
 // newOrder reports whether a transaction brings an order.
-func (t *task) newOrder(s round.Save) bool {
+func (t *task) newOrder(s owner.Save) bool {
 	return s.State != nil && s.State.Order != nil && (t.state.Order == nil || s.State.Order.Stamp != t.state.Order.Stamp)
 }

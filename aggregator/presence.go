@@ -2,18 +2,17 @@ package aggregator
 
 import (
 	"slices"
-	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/owner"
 )
 
-// linkState follows the connection. The first time it is up the aggregator
-// publishes its state and waits for it to come back: retained orders of its
-// own have then arrived too.
+// linkState follows the connection.
 func (a *aggregator) linkState(s link.State) {
 	if a.up && (!s.Up || s.Epoch != a.connection) {
-		a.linkDown(s)
+		a.log.Warn().Err(s.Err).Msg("link down")
+		a.up = false
+		a.machine.Step(a.nowMS(), owner.LinkDown{})
 	}
 	if !s.Up {
 		return
@@ -26,92 +25,53 @@ func (a *aggregator) linkState(s link.State) {
 	}
 	a.up, a.upSince, a.connection = true, a.nowMS(), s.Epoch
 	a.log.Info().Uint64("connection", s.Epoch).Msg("link up")
-	a.sayState()
-	a.heartbeat.Reset(a.heartbeatTime())
-	if !a.started {
-		a.startBy.Reset(ownStateWait)
-		return
-	}
-	a.recv.Connected(a.nowMS())
+	a.machine.Step(a.nowMS(), owner.LinkUp{})
+	a.showAgain()
+}
+
+// showAgain has what people read published again: a broker may have lost all that
+// was retained.
+func (a *aggregator) showAgain() {
 	for _, t := range a.order {
-		t.connected()
+		t.viewDue = true
+		t.kpis()
+		t.curve.due, t.curve.at = t.keeping.curve.last != nil, 0
 	}
 }
 
-func (a *aggregator) linkDown(s link.State) {
-	a.log.Warn().Err(s.Err).Msg("link down")
-	a.up = false
-	a.startBy.Stop() // nothing was looked at without a link
-	if !a.started {
-		return
-	}
-	a.recv.Disconnected(a.nowMS())
-	for _, t := range a.order {
-		t.mender.Disconnected(a.nowMS())
-		t.step(round.Disconnected{})
-	}
-}
-
-// sayState publishes the presence.
-func (a *aggregator) sayState() {
-	m := a.stateMessage(true)
-	a.state.payload = m.Payload
-	a.state.copy.Replace()
-	a.echoBy = a.nowMS() + echoWithin.Milliseconds()
-	a.conn.Post(m)
-}
-
-// ownState looks at what the broker shows as this node's presence. The first
-// echo of the own one starts the tasks; other bytes, such as the Last Will of
-// a connection that is long gone, are replaced.
+// ownState looks at what the broker shows as this node's presence.
 func (a *aggregator) ownState(m link.Message) {
-	a.state.look(m.Payload, a.nowMS())
-	if slices.Equal(m.Payload, a.state.payload) {
-		a.echoBy, a.deaf = 0, false
-		a.start()
-	}
+	a.machine.Step(a.nowMS(), owner.Echo{Own: slices.Equal(m.Payload, a.presence)})
 }
 
-// listen asks for all subscriptions again when the own presence does not come
-// back: a broker may lose them and keep the link, and who hears nothing would
-// call every member missing.
-func (a *aggregator) listen(now int64) {
-	if a.echoBy == 0 || now < a.echoBy {
-		return
-	}
-	a.log.Warn().Msg("the broker does not send what this node subscribed to; subscribed again")
-	a.deaf = true
-	var topics []string
-	for _, f := range a.filters() {
-		topics = append(topics, f.Topic)
-	}
-	a.conn.Resubscribe(topics...)
-	a.echoBy = now + retryEvery.Milliseconds() // the retained presence comes with the subscription
-}
-
-// beat republishes presence and views, +-20 % so that parties spread, and asks
-// for the own retained topics.
-func (a *aggregator) beat() {
-	if a.up {
-		a.sayState()
-		for _, t := range a.order {
-			t.viewDue = true
-			if a.started && !t.flying {
-				t.ask(a.nowMS())
+// send passes on what the machine says for the node.
+func (a *aggregator) send(msgs []owner.Message) {
+	for _, m := range msgs {
+		switch m := m.(type) {
+		case owner.Presence:
+			a.sayState(m)
+		case owner.Resubscribe:
+			a.log.Warn().Msg("the broker does not send what this node subscribed to; subscribed again")
+			var topics []string
+			for _, f := range a.filters() {
+				topics = append(topics, f.Topic)
 			}
+			a.conn.Resubscribe(topics...)
 		}
 	}
-	a.heartbeat.Reset(a.heartbeatTime())
 }
 
-// heartbeatTime is max(30 s, 10 ms x members), +-20 %.
-func (a *aggregator) heartbeatTime() time.Duration {
-	ms := int64(30_000)
-	for _, t := range a.order {
-		ms = max(ms, 10*int64(t.machine.Welcomed()))
+// sayState publishes the presence, and views with it.
+func (a *aggregator) sayState(m owner.Presence) {
+	if m.Repair {
+		a.log.Warn().Str("topic", a.self.State()).Msg("the broker showed other bytes, or none; published again")
+		a.conn.Post(link.Message{Topic: a.self.State(), Payload: a.presence, QoS: 1, Retained: true})
+		return
 	}
-	var r [2]byte
-	a.cfg.Rand(r[:])
-	spread := int64(r[0]) | int64(r[1])<<8 // 0..65535
-	return time.Duration(ms*(80+40*spread/65535)/100) * time.Millisecond
+	msg := a.stateMessage(true)
+	a.presence = msg.Payload
+	a.conn.Post(msg)
+	for _, t := range a.order {
+		t.viewDue = true
+	}
 }

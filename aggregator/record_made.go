@@ -3,6 +3,7 @@ package aggregator
 import (
 	"crypto"
 
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -12,7 +13,7 @@ import (
 
 // committedRecord accounts for a commit.
 func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) (record.Sealed, error) {
-	order := t.issued[c.Stamp]
+	order := t.published.issued[c.Stamp]
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, Version: c.Round, OrderHash: order.hash,
@@ -27,7 +28,7 @@ func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) (r
 func (t *task) abandonedRecords(list []round.Record) (out []record.Sealed, err error) {
 	prev := t.keeping.tip
 	for _, a := range list {
-		order, known := t.issued[a.Stamp]
+		order, known := t.published.issued[a.Stamp]
 		now := t.a.nowMS()
 		if !known { // it never left
 			order.opened = now
@@ -90,7 +91,6 @@ func (t *task) recorded(r record.Sealed) {
 		t.log.Error().Err(err).Msg("record head")
 		return
 	}
-	t.headDue = true // unless the next order's publication takes it along
 	t.telling.recorded(r)
 	if t.a.cfg.OnRecord != nil {
 		t.a.cfg.OnRecord(t.cfg.Name, r.Record)
@@ -103,6 +103,6 @@ func (t *task) setHead(r record.Sealed) error {
 	if err != nil {
 		return err
 	}
-	t.set(ownHead, t.topics.Record(), head)
+	t.published.set(owner.OwnHead, t.topics.Record(), head)
 	return nil
 }

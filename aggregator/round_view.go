@@ -58,17 +58,15 @@ type uploadView struct {
 // uploadsView is nil when there are none.
 func (t *task) uploadsView() *uploadsView {
 	v := &uploadsView{Members: []uploadView{}}
-	for _, key := range t.a.uploadsOf(t) {
-		up := t.a.uploads[key]
-		if up.stage == nil {
+	for _, up := range t.m.Uploads() {
+		if !up.Running {
 			v.Waiting++
 			continue
 		}
-		total := int64(up.offer.Blob.Length) // #nosec G115 -- the schema's size
 		v.Running++
-		v.Received, v.Total = v.Received+up.got, v.Total+total
+		v.Received, v.Total = v.Received+up.Got, v.Total+up.Of
 		if len(v.Members) < named {
-			v.Members = append(v.Members, uploadView{key.Member, up.got, total})
+			v.Members = append(v.Members, uploadView{up.Member, up.Got, up.Of})
 		}
 	}
 	if v.Running+v.Waiting == 0 {
@@ -83,15 +81,15 @@ func (t *task) roundView(now int64) roundView {
 	v := roundView{
 		Schema: "fedmq.round.v1", TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: wire.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
-		Model: s.Base.String(), Members: t.machine.Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
-		Waiting: t.waiting(now), Away: t.machine.Away(named),
+		Model: s.Base.String(), Members: t.m.Round().Welcomed(), Quorum: t.cfg.Quorum, Last: t.last,
+		Waiting: t.waiting(now), Away: t.m.Round().Away(named),
 		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Asked: t.counts.asked, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.openedMS()
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.sum.in)
 		for _, i := range s.Cohort {
-			if p := t.machine.Path(i); t.sum.in[p] == nil && len(v.WaitingFor) < named {
+			if p := t.m.Round().Path(i); t.sum.in[p] == nil && len(v.WaitingFor) < named {
 				v.WaitingFor = append(v.WaitingFor, p)
 			}
 		}

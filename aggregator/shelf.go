@@ -2,7 +2,9 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/topics"
@@ -12,22 +14,14 @@ import (
 // shelf is one version of a model that goes out in parts: its bytes are read
 // while the driver goes on.
 type shelf struct {
-	blob   wire.Blob
-	key    wire.BlobKey
-	slot   uint32
-	topics topics.Owner
+	version uint64
+	blob    wire.Blob
+	key     wire.BlobKey
+	slot    uint32
+	topics  topics.Owner
 
 	mu    sync.Mutex
 	bytes []byte // of the model, not copied; nil once it is withdrawn
-}
-
-// newShelf cuts a model's bytes, which must not change until withdraw.
-func newShelf(b []byte, partSize int, slot uint32, o topics.Owner) (*shelf, error) {
-	blob, err := wire.NewBlob(b, partSize)
-	if err != nil {
-		return nil, err
-	}
-	return &shelf{blob: blob, key: blob.Key(), slot: slot, topics: o, bytes: b}, nil
 }
 
 // part makes the message of one part; false: the shelf was withdrawn.
@@ -56,49 +50,72 @@ func (s *shelf) withdraw() {
 	s.mu.Unlock()
 }
 
-// partsInFlight is how many parts of all models wait for their PUBACKs at once.
-const partsInFlight = 8
+const (
+	// partsInFlight is how many parts of all models wait for their PUBACKs at once.
+	partsInFlight = 8
+	// pubackWithin bounds the wait for one PUBACK: some broker may never send it and
+	// keep the link. A part must cross in less (C-3).
+	pubackWithin = 30 * time.Second
+)
 
-// carrier publishes parts for the driver, a few at a time. Their payloads are
-// made as they leave.
+// errWithdrawn: a newer version of the model has taken the place of this one.
+var errWithdrawn = errors.New("aggregator: outdated part")
+
+// carrier publishes for the driver, which never waits for the network.
 type carrier struct {
 	conn *link.Conn
-	done chan carried
+	owed []func(context.Context) // to be started
+	done chan func()             // to be called by the driver: what came of it
 	room chan struct{}
 	goes sync.WaitGroup
 }
 
-// carried is the outcome of publishing one part.
-type carried struct {
-	task  *task
-	shelf *shelf
-	part  uint32
-	bytes int
-	err   error
-}
-
 func newCarrier(conn *link.Conn) *carrier {
-	return &carrier{conn: conn, done: make(chan carried), room: make(chan struct{}, partsInFlight)}
+	return &carrier{conn: conn, done: make(chan func()), room: make(chan struct{}, partsInFlight)}
 }
 
-// carry publishes one part and tells the driver. It never blocks.
-func (c *carrier) carry(ctx context.Context, t *task, s *shelf, i uint32) {
-	c.goes.Go(func() {
-		out := carried{task: t, shelf: s, part: i, err: errWithdrawn}
+// start begins what is owed. It never blocks.
+func (c *carrier) start(ctx context.Context) {
+	for _, do := range c.owed {
+		c.goes.Go(func() { do(ctx) })
+	}
+	c.owed = nil
+}
+
+// carry owes a message, and tells what came of it.
+func (c *carrier) carry(m link.Message, told func(error)) {
+	c.owed = append(c.owed, func(ctx context.Context) {
+		err := c.publish(ctx, m)
+		c.tell(ctx, func() { told(err) })
+	})
+}
+
+// carryPart owes a part, whose payload is made as it leaves, a few at a time.
+func (c *carrier) carryPart(s *shelf, i uint32, told func(bytes int, err error)) {
+	c.owed = append(c.owed, func(ctx context.Context) {
 		select {
 		case c.room <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
+		bytes, err := 0, errWithdrawn
 		if m, ok := s.part(i); ok {
-			within, cancel := context.WithTimeout(ctx, pubackWithin)
-			out.bytes, out.err = len(m.Payload), c.conn.Publish(within, m)
-			cancel()
+			bytes, err = len(m.Payload), c.publish(ctx, m)
 		}
 		<-c.room
-		select {
-		case c.done <- out:
-		case <-ctx.Done():
-		}
+		c.tell(ctx, func() { told(bytes, err) })
 	})
+}
+
+func (c *carrier) publish(ctx context.Context, m link.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, pubackWithin)
+	defer cancel()
+	return c.conn.Publish(ctx, m)
+}
+
+func (c *carrier) tell(ctx context.Context, told func()) {
+	select {
+	case c.done <- told:
+	case <-ctx.Done():
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -25,15 +26,17 @@ type sum struct {
 	fold   *strategy.Aggregation // nil: no round is open
 	before *strategy.Aggregation // begun last: its memory is used again
 
-	inbox   map[contentKey]*staged // checked since the last Ready
-	decoded int                    // bytes of tensors in inbox that came inline
-	in      map[string]*staged     // in the sum, by member
-	buffer  []byte                 // for one update, and for the next model
-	plain   []byte                 // for one update that is decoded
+	held    map[owner.Key]*staged // all that the machine has not let go of
+	decoded int                   // bytes of tensors that came inline since the last Ready
+	in      map[string]*staged    // in the sum, by member
+	buffer  []byte                // for one update, and for the next model
+	plain   []byte                // for one update that is decoded
 }
 
-// staged is one update that has arrived.
+// staged is one update, or the offer of one.
 type staged struct {
+	schema   model.Schema // of an offer, and so the next
+	length   int
 	content  model.Hash
 	encoding string // of its bytes; "": the values as they are
 	samples  uint64
@@ -49,7 +52,7 @@ type staged struct {
 }
 
 func newSum(r strategy.Registry, name string, st *store.Store, release func(*store.Stage)) *sum {
-	return &sum{registry: r, name: name, store: st, release: release, inbox: map[contentKey]*staged{}, in: map[string]*staged{}}
+	return &sum{registry: r, name: name, store: st, release: release, held: map[owner.Key]*staged{}, in: map[string]*staged{}}
 }
 
 // begin empties the sum for an attempt.
@@ -62,13 +65,51 @@ func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 	return err
 }
 
-// forget lets go of all that is in it: the round is over, or starts over.
+// forget empties the sum: the round is over, or starts over.
 func (s *sum) forget() {
-	for _, st := range s.in {
-		s.letGo(st)
-	}
 	clear(s.in)
 	s.fold = nil
+}
+
+// hold keeps an update until the machine lets go of it. Of one that is held already
+// what is new of it is taken over: its offer, or the bytes that came after all.
+func (s *sum) hold(member string, st *staged) {
+	k := owner.Key{Member: member, Content: st.content}
+	had := s.held[k]
+	switch {
+	case had == nil:
+		s.held[k] = st
+	case s.in[member] == had: // its sum is all that is needed
+	case st.raw == nil:
+		had.schema, had.encoding, had.metrics, had.samples = st.schema, st.encoding, st.metrics, st.samples
+	default:
+		st.stage = had.stage
+		s.held[k] = st
+	}
+	s.decoded += len(st.raw)
+}
+
+// stage makes the place for an update in parts.
+func (s *sum) stage(k owner.Key, places *store.Staging) (err error) {
+	st := s.held[k]
+	s.letGo(st)
+	st.stage, err = places.Create(st.length)
+	return err
+}
+
+// unstage gives the place back: the update waits for another.
+func (s *sum) unstage(k owner.Key) {
+	if st := s.held[k]; st != nil {
+		s.letGo(st)
+	}
+}
+
+// drop lets go of updates.
+func (s *sum) drop(list []owner.Key) {
+	for _, k := range list {
+		s.unstage(k)
+		delete(s.held, k)
+	}
 }
 
 // schema is what updates must have, that of training while no round is open.
@@ -126,24 +167,10 @@ func numeric(err error) verdict.Reason {
 	return verdict.OutOfRange
 }
 
-// await holds a checked update until the machine has judged it.
-func (s *sum) await(member string, st *staged) {
-	s.inbox[contentKey{member, st.content}] = st
-	if !st.borrowed {
-		s.decoded += len(st.raw)
-	}
-}
-
-// judged ends the wait: what was not taken is dropped.
-func (s *sum) judged() {
-	clear(s.inbox)
-	s.decoded = 0
-}
-
 // add takes an update that was accepted, with the weight that it was checked
 // with.
-func (s *sum) add(acc round.Accepted) error {
-	st := s.inbox[contentKey{acc.Member, acc.Content}]
+func (s *sum) add(acc owner.Fold) error {
+	st := s.held[acc.Key]
 	if st.weight != acc.Weight {
 		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -90,11 +91,10 @@ func (s *sum) take(t *testing.T, member string, st *staged) {
 	if problem, detail, _, err := s.check(st); problem != verdict.None || err != nil {
 		t.Fatalf("%s: %v %s %v", member, problem, detail, err)
 	}
-	s.await(member, st)
-	if err := s.add(round.Accepted{Member: member, Content: st.content, Weight: s.params.Weights.Weigh(st.samples, s.params.Cap)}); err != nil {
+	s.hold(member, st)
+	if err := s.add(owner.Fold{Key: owner.Key{Member: member, Content: st.content}, Weight: s.params.Weights.Weigh(st.samples, s.params.Cap)}); err != nil {
 		t.Fatal(err)
 	}
-	s.judged()
 }
 
 // What an update is checked as, in parts and as a whole, is what is added: with
@@ -145,8 +145,8 @@ func TestOtherWeight(t *testing.T) {
 	if _, _, _, err := s.check(st); err != nil {
 		t.Fatal(err)
 	}
-	s.await("a", st)
-	if err := s.add(round.Accepted{Member: "a", Content: st.content, Weight: 4}); err == nil || len(s.in) != 0 {
+	s.hold("a", st)
+	if err := s.add(owner.Fold{Key: owner.Key{Member: "a", Content: st.content}, Weight: 4}); err == nil || len(s.in) != 0 {
 		t.Errorf("%v, %d in the sum", err, len(s.in))
 	}
 }

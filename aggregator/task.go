@@ -4,132 +4,109 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// task drives the round machine of one task.
+// task is the disk, the bytes and the views of one task.
 type task struct {
 	a       *aggregator
 	cfg     Task
 	log     zerolog.Logger
 	topics  topics.Owner
 	members []topics.MemberFilter
-	machine *round.Machine
-	state   *round.State // as last saved
+	m       *owner.Task
+	answers []owner.Event // of what was done, for the machine
+	state   *round.State  // as last saved
 
-	schema  model.Hash
-	base    *model.Model // of the open round
-	sum     *sum
-	offers  map[contentKey]*upload // likewise, of updates in parts
-	again   []entry                // updates accepted before the restart, to be accepted again
-	keeping *keeping
+	schema    model.Hash
+	base      *model.Model // of the open round
+	blob      wire.Blob    // of the base where it travels in parts
+	closed    closed       // the round whose record is to be saved
+	published *publication
+	sum       *sum
+	kept      map[owner.Key]map[string]float64 // metrics of updates that were accepted before the restart
+	keeping   *keeping
+	settings  settings // of the open round
+	layout    layout
+	shown     shown // what the broker retained at the start
+
 	telling
-	origin   wire.Nonce // of the task
-	settings settings   // of the open round
-	waited   waited
-	cut      wire.Stamp // the attempt that goes on with what the end of the last process cut short
-
-	owed   round.Ready // what the machine wants done
-	turned bool        // and it changes what the next message means
-	wakeAt int64       // the machine's next tick, in ms
-	begun  bool        // the broker was found not to be ahead of the disk
-
-	shown    shown                 // what the broker retained at the start
-	claims   map[string]wire.Stamp // members that say they have seen more than the disk knows
-	claimed  bool                  // one of them is new
-	fencedBy uint64                // epoch of the order that fenced this process
-	own      [3]retained           // what should be retained: model, record head, order
-	orderOf  wire.Stamp            // the order whose bytes are in own
-	modelOf  version               // the model whose bytes are in own
-
-	mender  *transfer.Mender
-	shelf   *shelf       // the model's parts; nil: it is inline
-	shelved bool         // all of them were on the broker once
-	refill  bool         // they are to be published once more, when the order is out
-	held    *publication // waits for that
-	mendAt  int64        // the mender's next tick, in ms
-	found   found        // on the broker when the process began
-	layout  layout
-	stale   []string    // topics of an earlier layout, to be cleared
-	cleared atomic.Bool // they are
-
-	issued map[wire.Stamp]issued // the orders of the open round
-
-	publications uint64 // so far
-	flying       bool   // the newest one is with the publisher
-	published    bool   // the current order has its PUBACK
-	triedAt      int64  // when it was last handed to the publisher
-	headDue      bool   // the record's head is to be published by itself
-
-	answers answers
+	origin  wire.Nonce // of the task
+	waited  waited
+	cut     wire.Stamp // the attempt that goes on with what the end of the last process cut short
 	settled settledCache
 	ended   bool // the outcome was reported
 }
 
-// contentKey names a decoded contribution until the machine has spoken.
-type contentKey struct {
-	member  string
-	content model.Hash
-}
-
 // loadTask reads a task back from disk, or makes its genesis.
-func (a *aggregator) loadTask(cfg Task) (*task, error) {
+func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
+	var oc owner.TaskConfig
 	o, err := a.ns.Owner(a.cfg.Owner, cfg.Name)
 	if err != nil {
-		return nil, err
+		return nil, oc, err
 	}
 	t := &task{
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
-		offers: map[contentKey]*upload{}, mender: transfer.NewMender(),
-		issued: map[wire.Stamp]issued{},
 	}
+	t.published = newPublication(o, a.cfg.PartSize, t.seal, a.nowMS)
 	t.keeping, t.telling = a.newKeeping(cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
-			return nil, err
+			return nil, oc, err
 		}
 		t.members = append(t.members, f)
 	}
 	t.sum = newSum(a.cfg.Strategies, cfg.Strategy, a.store, a.release)
 	t.schema = cfg.Init.Schema.Hash()
 	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
-		return nil, err
+		return nil, oc, err
 	}
-	st, members, journal, err := t.load()
+	if oc, err = t.load(); err != nil {
+		return nil, oc, err
+	}
+	t.cfg.Init = &model.Model{Schema: t.cfg.Init.Schema} // its bytes are on disk
+	return t, oc, nil
+}
+
+// load reads what lies on the disk, as the machine wants it.
+func (t *task) load() (oc owner.TaskConfig, err error) {
+	st, members, journal, err := t.read()
 	if err != nil {
-		return nil, err
+		return oc, err
 	}
 	rc := t.roundConfig()
 	if err := rc.Validate(); err != nil {
-		return nil, err
+		return oc, err
 	}
-	verdicts := make([]round.Verdict, len(journal))
-	for i, e := range journal {
-		verdicts[i] = e.Verdict
+	if t.state = st; st == nil {
+		t.state = rc.First()
 	}
-	t.machine = round.New(rc, st, members, verdicts)
-	t.state = t.machine.State()
-	if st != nil && st.Phase == round.Open {
+	if t.state.Phase == round.Open {
 		t.cut = wire.Stamp{Round: st.Round, Attempt: st.Attempt + 1}
 	}
-	t.remember(journal)
-	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadLayout()); err != nil {
-		return nil, err
+	oc = owner.TaskConfig{
+		Name: t.cfg.Name, Round: rc, State: t.state, Members: members, Journal: t.remember(journal),
+		Slots: t.cfg.Slots, Kept: t.cfg.KeepUpdates != KeepNone,
 	}
-	t.cfg.Init = &model.Model{Schema: t.cfg.Init.Schema} // its bytes are on disk
-	return t, nil
+	if err := errors.Join(t.loadBase(), t.loadSettings()); err != nil {
+		return oc, err
+	}
+	if oc.Stale, err = t.loadLayout(); err != nil {
+		return oc, err
+	}
+	t.blob, err = t.published.cut(t.base)
+	oc.Model = owner.Model{Content: t.state.Base, Blob: t.blob}
+	return oc, err
 }
 
 func (t *task) roundConfig() round.Config {
@@ -142,8 +119,8 @@ func (t *task) roundConfig() round.Config {
 	}
 }
 
-// load reads state, members and journal; a task that never ran gets record 0.
-func (t *task) load() (st *round.State, members []round.Member, journal []entry, err error) {
+// read reads state, members and journal; a task that never ran gets record 0.
+func (t *task) read() (st *round.State, members []round.Member, journal []entry, err error) {
 	if err := t.moveMembers(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -197,38 +174,16 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 	return f
 }
 
-// connected tells the machine, which publishes its order again. A broker may
-// have lost all that was retained.
-func (t *task) connected() {
-	t.published, t.headDue, t.viewDue = false, t.own[ownHead].payload != nil, true
-	for i := range t.own {
-		t.own[i].copy.Unasked() // all is published again
-	}
-	t.partsConnected(t.a.nowMS())
-	t.step(round.Connected{})
-	t.kpis()
-	t.curve.due, t.curve.at = t.keeping.curve.last != nil, 0
-}
+// step tells the machine what concerns the task.
+func (t *task) step(ev owner.Event) { t.m.Step(t.a.nowMS(), ev) }
 
-func (t *task) tick() {
-	if t.a.started {
-		t.step(round.Tick{})
+// release gives up a staging place. Closing a file that is not needed any more
+// can only fail on a disk that fails, which the next write tells.
+func (a *aggregator) release(st *store.Stage) {
+	if st == nil {
+		return
 	}
-}
-
-// due is the time until the task wants to be looked at again.
-func (t *task) due(now int64) time.Duration {
-	moments := []int64{t.wakeAt}
-	if t.a.up {
-		if t.viewDue {
-			moments = append(moments, t.viewAt+viewEvery.Milliseconds())
-		}
-		moments = append(moments, t.retryAt(), t.mendAt, t.curveDue())
-		for i := range t.own {
-			if !t.flying {
-				moments = append(moments, t.own[i].copy.RepairAt())
-			}
-		}
+	if err := st.Release(); err != nil {
+		a.log.Error().Err(err).Msg("staging")
 	}
-	return until(now, moments...)
 }

@@ -139,8 +139,7 @@ func (t *telling) auditRecord(r record.Sealed) {
 }
 
 // auditPublished tells of a version of the model that the broker has taken.
-func (t *telling) auditPublished(o round.Order) {
-	v := version{o.Base, o.Version}
+func (t *telling) auditPublished(v version) {
 	if v == t.audited.published || v.content == (model.Hash{}) {
 		return
 	}

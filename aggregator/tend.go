@@ -1,33 +1,35 @@
 package aggregator
 
-import "github.com/fedmq/fedmq/internal/round"
+import (
+	"time"
 
-// tend looks after everything that is not owed to the machine: retained
-// topics, an order without its PUBACK, views.
-func (t *task) tend() error {
-	now := t.a.nowMS()
+	"github.com/fedmq/fedmq/internal/round"
+)
+
+// tend looks after what people read.
+func (t *task) tend(now int64) {
+	if !t.a.machine.Started() {
+		return
+	}
 	if t.a.up {
-		if t.headDue {
-			t.headDue = false
-			t.a.conn.Post(t.own[ownHead].message())
-		}
-		for i := range t.own {
-			if !t.flying { // else a publication brings what should be there, in its order
-				t.own[i].mend(t.a, now)
-			}
-		}
-		if at := t.retryAt(); at > 0 && now >= at && t.state.Order != nil {
-			if err := t.publish(*t.state.Order); err != nil {
-				return err
-			}
-		}
 		if t.viewDue && now-t.viewAt >= viewEvery.Milliseconds() {
 			t.view(now)
 		}
 		t.publishCurve(&t.keeping.curve, now)
 	}
 	t.end()
-	return t.forgetStale()
+}
+
+// due is the time until the task's views want to be looked at again.
+func (t *task) due(now int64) time.Duration {
+	if !t.a.up || !t.a.machine.Started() {
+		return time.Hour
+	}
+	view := int64(0)
+	if t.viewDue {
+		view = t.viewAt + viewEvery.Milliseconds()
+	}
+	return until(now, view, t.curveDue())
 }
 
 // end reports once that the task is over.
@@ -37,7 +39,7 @@ func (t *task) end() {
 		t.ended = false
 		return
 	}
-	if t.ended || !t.published {
+	if t.ended || !t.m.Published() {
 		return
 	}
 	t.ended = true

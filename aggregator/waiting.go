@@ -12,7 +12,7 @@ type waited struct {
 // An open attempt is waited for since its order, or since the last break: what
 // members sent into it may be lost, and is sent again.
 func (t *task) waiting(now int64) *round.Wait {
-	w := t.machine.Waiting(named)
+	w := t.m.Round().Waiting(named)
 	if w == nil {
 		t.waited = waited{}
 		return nil
@@ -45,5 +45,5 @@ func (t *task) openedMS() int64 {
 	if t.state.Order == nil {
 		return 0
 	}
-	return t.issued[t.state.Order.Stamp].opened
+	return t.published.issued[t.state.Order.Stamp].opened
 }

@@ -44,7 +44,7 @@ func (t *Task) settleOld(m round.SendSettled) {
 // need publishes again the parts of the model that a member could not get.
 func (t *Task) need(ev Need) {
 	if !t.round.Known(ev.Member) {
-		t.refuse(ev.Member, wire.RefusalReply{Reason: verdict.UnknownMember.String()})
+		t.refuse(ev.Member, wire.RefusalReply{Round: ev.Round, Attempt: ev.Attempt, Reason: verdict.UnknownMember.String()})
 		return
 	}
 	t.feed(round.Heard{Member: ev.Member})

@@ -51,8 +51,10 @@ type (
 	}
 	// Need asks for parts of the model again.
 	Need struct {
-		Member string
-		Need   wire.Need
+		Member  string
+		Round   uint64
+		Attempt uint32
+		Need    wire.Need
 	}
 	// Said is what concerns the round alone: a decline, a command, a leave.
 	Said struct{ Event round.Event }
@@ -170,5 +172,5 @@ const (
 	OwnModel Own = iota
 	OwnHead
 	OwnOrder
-	owns
+	Owns // how many there are
 )

@@ -24,6 +24,7 @@ type Machine struct {
 	byName map[string]*Task
 	recv   *transfer.Receiver // one for all tasks: uploads share a budget
 	recvAt int64
+	writes int // parts that are being checked and staged
 
 	up      bool
 	started bool
@@ -94,7 +95,9 @@ func (m *Machine) Ready() Ready {
 		return rd
 	}
 	if m.started {
-		m.receive()
+		if m.writes == 0 { // what is wrong with a part ends its upload before more is granted
+			m.receive()
+		}
 		for _, t := range m.tasks {
 			if rd = t.ready(); !rd.Empty() {
 				return rd

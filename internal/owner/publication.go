@@ -11,8 +11,8 @@ import (
 // when the parts are there, then the record's head, then the order itself, the commit
 // point for sites. Of two orders the newer one alone is published to its end.
 type publication struct {
-	has    [owns]bool // there is such a message
-	copies [owns]transfer.Copy
+	has    [Owns]bool // there is such a message
+	copies [Owns]transfer.Copy
 	order  round.Order
 	of     version // whose model is among the messages
 	make   bool    // their bytes are to be made
@@ -47,7 +47,7 @@ type version struct {
 }
 
 func newPublication(slots int, stale []transfer.PartFilter) publication {
-	return publication{has: [owns]bool{OwnHead: true}, slots: slots, mender: transfer.NewMender(), stale: stale}
+	return publication{has: [Owns]bool{OwnHead: true}, slots: slots, mender: transfer.NewMender(), stale: stale}
 }
 
 // publish puts an order on the broker. The same order is the same bytes again.
@@ -129,7 +129,7 @@ func (p *publication) sent(ok bool, now int64) (o wire.Stamp, out bool) {
 		p.under = false
 		return o, false
 	}
-	if p.next++; p.next < owns {
+	if p.next++; p.next < Owns {
 		return o, false
 	}
 	p.under, p.done = false, true
@@ -159,7 +159,7 @@ func (p *publication) cleared(ok bool) bool {
 
 // seen compares what the broker shows.
 func (p *publication) seen(ev Seen, now int64) {
-	if ev.Own < owns {
+	if ev.Own < Owns {
 		p.copies[ev.Own].Shown(ev.Right || !p.has[ev.Own], now)
 	}
 }

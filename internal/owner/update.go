@@ -169,7 +169,7 @@ func (t *Task) released(member string) {
 	}
 	u.state, u.got = admitted, 0
 	t.owed.Release = append(t.owed.Release, u.Key)
-	t.unstage(u.Key)
+	t.unstage(u)
 	t.uploading(u, false) // it waits: nothing of it is under way
 }
 
@@ -189,6 +189,7 @@ func (t *Task) part(ev Part) {
 		t.uploading(u, true)
 	}
 	u.writes++
+	t.m.writes++
 	t.owed.Write = append(t.owed.Write, Write{Key: u.Key, Off: off, Data: ev.Part.Data})
 }
 
@@ -204,6 +205,7 @@ func (t *Task) complete(member string) {
 
 // written goes on with an update whose part is staged, or is no part of an update.
 func (t *Task) written(ev Written) {
+	t.m.writes--
 	u := t.ups.find(ev.Key)
 	if u == nil || u.writes == 0 {
 		return
@@ -300,7 +302,8 @@ func (t *Task) drop(u *update) {
 	}
 	u.state = gone
 	t.ups.remove(u)
-	t.unstage(u.Key)
+	t.unstage(u)
+	t.owed.Release = slices.DeleteFunc(t.owed.Release, func(k Key) bool { return k == u.Key }) // it goes with the rest
 	t.owed.Drop = append(t.owed.Drop, u.Key)
 	if under {
 		t.uploaded(u)
@@ -308,9 +311,13 @@ func (t *Task) drop(u *update) {
 }
 
 // unstage takes back what was to be made and written of an update.
-func (t *Task) unstage(k Key) {
-	t.owed.Stage = slices.DeleteFunc(t.owed.Stage, func(o Key) bool { return o == k })
-	t.owed.Write = slices.DeleteFunc(t.owed.Write, func(w Write) bool { return w.Key == k })
+func (t *Task) unstage(u *update) {
+	t.owed.Stage = slices.DeleteFunc(t.owed.Stage, func(o Key) bool { return o == u.Key })
+	before := len(t.owed.Write)
+	t.owed.Write = slices.DeleteFunc(t.owed.Write, func(w Write) bool { return w.Key == u.Key })
+	never := before - len(t.owed.Write) // the others are answered
+	t.m.writes -= never
+	u.writes -= never
 }
 
 // undrop keeps what the driver holds of an update that is heard of again.

@@ -31,6 +31,9 @@ func (t *Task) Counted(member string) bool {
 	return false
 }
 
+// State is the state as the last Ready that brought one has it.
+func (t *Task) State() *round.State { return t.state }
+
 // Published reports whether the current order has its PUBACK.
 func (t *Task) Published() bool { return t.pub.done }
 
@@ -57,3 +60,6 @@ func (r Round) Waiting(limit int) *round.Wait { return r.m.Waiting(limit) }
 
 // Away lists who is not asked.
 func (r Round) Away(limit int) []round.Away { return r.m.Away(limit) }
+
+// Shelved reports whether all parts of the model were on the broker once.
+func (t *Task) Shelved() bool { return t.pub.shelved }

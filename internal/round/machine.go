@@ -72,7 +72,7 @@ func (s slot) done() bool { return s.kind == accepted || s.kind == refused || s.
 func New(cfg Config, st *State, members []Member, journal []Verdict) *Machine {
 	m := &Machine{cfg: cfg.withDefaults(), byPath: make(map[string]uint32)}
 	if st == nil {
-		st = &State{Round: 1, Phase: Idle, Base: cfg.Base, ValidFrom: 1}
+		st = cfg.First()
 	}
 	m.s = *st.clone()
 	for i, mem := range members {

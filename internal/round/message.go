@@ -16,17 +16,6 @@ type Message interface{ message() }
 // every connect; publishing is idempotent. The driver answers with Published.
 type SendOrder struct{ Order Order }
 
-// NewestOrder is the place of the last order among messages, -1 without one.
-// One before it was outdated within one Ready and never leaves.
-func NewestOrder(msgs []Message) int {
-	for i := len(msgs) - 1; i >= 0; i-- {
-		if _, ok := msgs[i].(SendOrder); ok {
-			return i
-		}
-	}
-	return -1
-}
-
 // SendReply answers one member. A refusal whose reason is not Authenticated is the
 // driver's to count, and to answer once a second.
 type SendReply struct {

@@ -1,6 +1,8 @@
 package round
 
 import (
+	"slices"
+
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
@@ -23,25 +25,13 @@ func (r Ready) Empty() bool {
 	return r.Save.Empty() && !r.Restart && len(r.Fold) == 0 && len(r.Send) == 0 && r.Commit == nil
 }
 
-// Merge adds what is owed after r, so that both are done at once: one
-// transaction, one fold, and so on.
-func (r *Ready) Merge(next Ready) {
-	r.Save.Merge(next.Save)
-	if next.Restart { // whatever was to be folded belonged to the sum before
-		r.Restart, r.Fold = true, nil
-	}
-	r.Fold = append(r.Fold, next.Fold...)
-	r.Send = append(r.Send, next.Send...)
-	if next.Commit != nil {
-		r.Commit = next.Commit
-	}
-	r.Wake = next.Wake
-}
-
 // Turns reports whether what is owed changes what the next message means: it
 // is to be done first.
 func (r Ready) Turns() bool {
-	return r.Restart || r.Commit != nil || len(r.Save.Records) > 0 || NewestOrder(r.Send) >= 0
+	return r.Restart || r.Commit != nil || len(r.Save.Records) > 0 || slices.ContainsFunc(r.Send, func(m Message) bool {
+		_, order := m.(SendOrder)
+		return order
+	})
 }
 
 // Save is one transaction: drop the journal if asked to, append the verdicts,

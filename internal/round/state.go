@@ -53,6 +53,9 @@ type State struct {
 	Commands []string `json:"commands,omitempty"` // the last 1,000 ids, oldest first
 }
 
+// First is the state of a task that never ran.
+func (c Config) First() *State { return &State{Round: 1, Phase: Idle, Base: c.Base, ValidFrom: 1} }
+
 // Params is what every attempt of one round shares (R-30).
 type Params struct {
 	Work      string  `json:"work"`

@@ -1,0 +1,39 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+)
+
+// entry is one verdict as it stands in the journal. Of an update that is kept
+// on disk it says what the blob does not.
+type entry struct {
+	round.Verdict
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+}
+
+// journal encodes a verdict.
+func (t *task) journal(v round.Verdict) ([]byte, error) {
+	e := entry{Verdict: v}
+	if s := t.sum.held[owner.Key{Member: v.Member, Content: v.Content}]; s != nil && t.cfg.KeepUpdates != KeepNone {
+		e.Metrics = s.metrics
+	}
+	return json.Marshal(e)
+}
+
+// remember notes what the journal of the open round says of updates on disk. They
+// are accepted again once the machine has started.
+func (t *task) remember(journal []entry) (verdicts []round.Verdict) {
+	t.kept = map[owner.Key]map[string]float64{}
+	for _, e := range journal {
+		verdicts = append(verdicts, e.Verdict)
+		t.keeping.kept[e.Content] = true
+		t.kept[owner.Key{Member: e.Member, Content: e.Content}] = e.Metrics
+	}
+	return verdicts
+}
+
+var errOther = errors.New("other content than the journal says")

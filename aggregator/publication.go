@@ -1,0 +1,152 @@
+package aggregator
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// publication is the bytes of what a task retains on the broker: the model or its
+// manifest with the parts, the head of the last record, and the order.
+type publication struct {
+	topics   topics.Owner
+	partSize int
+	seal     func(wire.Header, wire.Message) ([]byte, error)
+	now      func() int64
+
+	own     [owner.Owns]link.Message
+	modelOf version               // the model whose bytes are in own
+	shelf   *shelf                // its parts; nil: it is inline
+	issued  map[wire.Stamp]issued // the orders of the open round
+}
+
+// version names a published model: the same content is another version after
+// a round that changed nothing.
+type version struct {
+	content model.Hash
+	number  uint64
+}
+
+// issued is an order, and what records say about it.
+type issued struct {
+	bytes  []byte
+	hash   model.Hash // of what they sign
+	opened int64      // when it was made
+}
+
+func newPublication(o topics.Owner, partSize int, seal func(wire.Header, wire.Message) ([]byte, error), now func() int64) *publication {
+	return &publication{topics: o, partSize: partSize, seal: seal, now: now, issued: map[wire.Stamp]issued{}}
+}
+
+// issue makes the bytes of an order, once.
+func (p *publication) issue(o round.Order, w wire.Order) error {
+	if _, ok := p.issued[o.Stamp]; ok {
+		return nil
+	}
+	b, err := p.seal(wire.Header{
+		Kind: wire.KindOrder, Epoch: o.Epoch, Round: o.Round, Attempt: o.Attempt, Topic: p.topics.Order(), Base: o.Base,
+	}, w)
+	if err != nil {
+		return err
+	}
+	hash, err := wire.SignedHash(b)
+	p.issued[o.Stamp] = issued{bytes: b, hash: hash, opened: p.now()}
+	return err
+}
+
+// publish takes over an order that was issued, and its model: on a slot if it
+// travels in parts.
+func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob) error {
+	o := m.Order
+	if of := (version{o.Base, o.Version}); p.modelOf != of || p.own[owner.OwnModel].Payload == nil {
+		b, err := p.seal(wire.Header{
+			Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: p.topics.Model(), Base: o.Base, Encoding: wire.EncodingDense,
+		}, p.distribution(m, base, blob))
+		if err != nil {
+			return err
+		}
+		p.modelOf = of
+		p.set(owner.OwnModel, p.topics.Model(), b)
+	}
+	p.set(owner.OwnOrder, p.topics.Order(), p.issued[o.Stamp].bytes)
+	return nil
+}
+
+// distribution is the model of an order, or its manifest, whose parts are then on
+// the shelf.
+func (p *publication) distribution(m owner.Publish, base *model.Model, blob wire.Blob) wire.Message {
+	p.withdraw()
+	if blob.Length == 0 {
+		return wire.Model{Version: m.Order.Version, Tensors: base}
+	}
+	p.shelf = &shelf{version: m.Order.Version, blob: blob, key: blob.Key(), slot: m.Slot, topics: p.topics, bytes: base.Blob}
+	return wire.Manifest{Version: m.Order.Version, Schema: base.Schema, Slot: m.Slot, Blob: blob}
+}
+
+// withdraw lets go of the parts: the model's bytes are used for another.
+func (p *publication) withdraw() {
+	p.shelf.withdraw()
+	p.shelf = nil
+}
+
+func (p *publication) set(which owner.Own, topic string, payload []byte) {
+	p.own[which] = link.Message{Topic: topic, Payload: payload, QoS: 1, Retained: true}
+}
+
+// which tells the own message of a topic.
+func (p *publication) which(k topics.Kind) owner.Own {
+	switch k {
+	case topics.Model:
+		return owner.OwnModel
+	case topics.Record:
+		return owner.OwnHead
+	case topics.Order:
+		return owner.OwnOrder
+	default:
+		return owner.Owns
+	}
+}
+
+// holds reports whether these are the bytes of an own message.
+func (p *publication) holds(which owner.Own, payload []byte) bool {
+	return which < owner.Owns && bytes.Equal(payload, p.own[which].Payload)
+}
+
+// names lists the own topics that have a message.
+func (p *publication) names() (list []string) {
+	for _, m := range p.own {
+		if m.Payload != nil {
+			list = append(list, m.Topic)
+		}
+	}
+	return list
+}
+
+// cut is the blob of a model that travels in parts, else one without parts.
+func (p *publication) cut(m *model.Model) (wire.Blob, error) {
+	if fitsInline(m.Schema, p.partSize) {
+		return wire.Blob{}, nil
+	}
+	return wire.NewBlob(m.Blob, p.partSize)
+}
+
+// fitsInline reports whether a model, or an update, of this schema goes in one
+// message of partSize bytes.
+func fitsInline(s model.Schema, partSize int) bool {
+	return s.Bytes() <= partSize-inlineOverhead(s)
+}
+
+// jsonOf marshals a view; the types of views cannot fail.
+func jsonOf(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}

@@ -1,0 +1,137 @@
+package aggregator
+
+import (
+	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// send passes on what the machine says for the task.
+func (t *task) send(rd owner.Ready) error {
+	for _, m := range rd.Send {
+		var err error
+		switch m := m.(type) {
+		case owner.Publish:
+			err = t.published.publish(m, t.base, t.blob)
+		case owner.Settle:
+			err = t.settle(m)
+		case owner.SendOwn:
+			t.sendOwn(m.Own)
+		case owner.PostOwn:
+			t.postOwn(m)
+		case owner.SendPart:
+			t.sendPart(m)
+		case owner.Clear:
+			t.clear(m)
+		case owner.Ask:
+			t.a.conn.Resubscribe(t.published.names()...)
+		default:
+			t.tellSome(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellSome passes on what concerns members and people.
+func (t *task) tellSome(m owner.Message) {
+	switch m := m.(type) {
+	case owner.Reply:
+		t.reply(m.Member, m.Reply)
+	case owner.AnswerDoctor:
+		t.answerDoctor(m.Member)
+	case owner.Count:
+		t.refused(m)
+	case owner.Claims:
+		t.claims(m)
+	case owner.Tell:
+		if m.Fact.Kind == round.FactContested {
+			t.contested(m.Fact)
+		} else {
+			t.event(m.Fact)
+		}
+	}
+}
+
+// sendOwn publishes an own message, and passes its crash point once it is there.
+func (t *task) sendOwn(which owner.Own) {
+	m := t.published.own[which]
+	t.sent(len(m.Payload))
+	t.a.out.carry(m, func(err error) {
+		if err != nil {
+			t.log.Warn().Err(err).Str("topic", m.Topic).Msg("not published")
+		} else {
+			passOwn(which)
+		}
+		was := t.m.Published()
+		t.step(owner.Sent{OK: err == nil})
+		if !was && t.m.Published() {
+			crash.At("order.after-publish")
+			t.auditPublished(t.published.modelOf)
+		}
+	})
+}
+
+// postOwn publishes one by the way.
+func (t *task) postOwn(m owner.PostOwn) {
+	msg := t.published.own[m.Own]
+	if m.Repair {
+		t.log.Warn().Str("topic", msg.Topic).Msg("the broker showed other bytes, or none; published again")
+	}
+	t.a.conn.Post(msg)
+}
+
+// sendPart publishes a part of the model.
+func (t *task) sendPart(m owner.SendPart) {
+	s := t.published.shelf
+	if m.Needed {
+		_, n := s.blob.Span(int(m.Index))
+		t.tally.needed += uint64(n) // #nosec G115 -- of a part
+	}
+	t.a.out.carryPart(s, m.Index, func(bytes int, err error) {
+		if err == nil {
+			t.passPart()
+			t.sent(bytes)
+		} else if s == t.published.shelf && t.mayLog() {
+			t.log.Warn().Err(err).Uint32("part", m.Index).Msg("part not published")
+		}
+		t.step(owner.PartSent{Version: m.Version, Index: m.Index, OK: err == nil})
+	})
+}
+
+// clear clears the topic of a part of an earlier layout.
+func (t *task) clear(m owner.Clear) {
+	topic := t.topics.ModelPart(int(m.Part.Slot), int(m.Part.Index))
+	t.a.out.carry(link.Message{Topic: topic, QoS: 1, Retained: true}, func(err error) {
+		t.step(owner.Cleared{OK: err == nil})
+	})
+}
+
+// refused counts a message whose sender is not proven, and tells of it.
+func (t *task) refused(m owner.Count) {
+	t.count(m.Reason)
+	if m.Member == "" {
+		return
+	}
+	t.unheard(unheard{audit.Refused, m.Member, m.Reason.String()})
+	if t.mayLog() {
+		t.log.Warn().Str("sender", m.Member).Str("reason", m.Reason.String()).Str("detail", m.Detail).Msg("message refused")
+	}
+}
+
+// seal makes the envelope of one of the owner's messages; h says what is
+// particular to it.
+func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
+	body, err := wire.Encode(m)
+	if err != nil {
+		return nil, err
+	}
+	h.Task, h.Sender, h.Schema, h.Origin = t.cfg.Name, t.topics.Node(), t.schema, t.origin
+	h.CreatedMS = uint64(t.a.nowMS()) // #nosec G115 -- after 1970
+	return wire.Seal(h, body, t.a.cfg.Signer)
+}

@@ -1,0 +1,248 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// do does what is owed for the task, in the order it is owed. What comes of it is
+// told the machine afterwards.
+func (t *task) do(rd owner.Ready) error {
+	if rd.Stop != nil {
+		return t.stopped(rd.Stop)
+	}
+	for _, step := range [...]func(owner.Ready) error{t.save, t.fold, t.stage, t.send, t.check, t.commit} {
+		if err := step(rd); err != nil {
+			return err
+		}
+	}
+	t.sum.decoded = 0
+	t.viewDue = t.viewDue || shows(rd)
+	return nil
+}
+
+// answer has the machine hear what came of something once all that is owed is done.
+func (t *task) answer(ev owner.Event) { t.answers = append(t.answers, ev) }
+
+// shows reports whether work done changes what the round view says: an answer to
+// a member, such as that to its sign of life, does not.
+func shows(rd owner.Ready) bool {
+	for _, m := range rd.Send {
+		switch m.(type) {
+		case owner.Tell, owner.Settle, owner.Publish:
+			return true
+		}
+	}
+	return !rd.Save.Empty() || rd.Save.Committed || rd.Restart || rd.Commit != nil || len(rd.Fold)+len(rd.Stage)+len(rd.Write)+len(rd.Release) > 0
+}
+
+// save is one transaction, with the records of attempts that have ended in it.
+func (t *task) save(rd owner.Ready) error {
+	if len(rd.Save.Records) > 0 { // they may name an order that this very Ready brings
+		if err := t.issue(rd.Orders); err != nil {
+			return err
+		}
+	}
+	if err := t.transaction(rd.Save); err != nil {
+		return err
+	}
+	return t.issue(rd.Orders)
+}
+
+func (t *task) transaction(s owner.Save) error {
+	if s.Empty() && !s.Committed && !s.Cleared {
+		return nil
+	}
+	records, err := t.abandonedRecords(s.Records)
+	if err != nil {
+		return err
+	}
+	if s.Committed {
+		records = append(records, t.closed.record)
+	}
+	t.beforeSave(s)
+	if err := t.a.store.Update(func(tx *store.Tx) error {
+		for _, r := range records {
+			if err := t.keeping.write(tx, r); err != nil {
+				return err
+			}
+		}
+		if s.Cleared {
+			if err := t.putLayout(tx, t.layout); err != nil {
+				return err
+			}
+		}
+		return t.saveState(tx, s.Save)
+	}); err != nil {
+		return err
+	}
+	t.afterSave(s)
+	if s.Cleared {
+		t.log.Info().Msg("cleared the parts of an earlier part_size")
+	}
+	if s.Committed {
+		t.takeOver()
+	}
+	if s.State != nil {
+		t.state = s.State
+	}
+	for _, r := range records {
+		t.recorded(r)
+	}
+	return nil
+}
+
+// saveState writes state, members, the round's settings and journal within a
+// transaction.
+func (t *task) saveState(tx *store.Tx, s round.Save) error {
+	if s.DropJournal {
+		if err := tx.ClearJournal(t.cfg.Name); err != nil {
+			return err
+		}
+	}
+	for _, v := range s.Verdicts {
+		raw, err := t.journal(v)
+		if err != nil {
+			return err
+		}
+		if err := tx.AppendJournal(t.cfg.Name, raw); err != nil {
+			return err
+		}
+	}
+	if err := t.saveMembers(tx, s.Members); err != nil {
+		return err
+	}
+	if s.State == nil {
+		return nil
+	}
+	raw, err := json.Marshal(s.State)
+	if err != nil {
+		return err
+	}
+	if err := tx.PutState(t.cfg.Name, raw); err != nil {
+		return err
+	}
+	return t.saveSettings(tx, s.State)
+}
+
+// issue makes the bytes of orders; what the machine does not know of them is added.
+func (t *task) issue(list []round.Order) error {
+	for _, o := range list {
+		w := o.Order
+		w.Seed, w.Settings = t.settings.Seed, t.settings.Train
+		w.PartSize = uint32(t.a.cfg.PartSize) // #nosec G115 -- at most 4 MiB
+		if err := t.published.issue(o, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fold lets go of what is not wanted, and adds what was accepted to the sum of the
+// open round.
+func (t *task) fold(rd owner.Ready) error {
+	t.sum.drop(rd.Drop)
+	for _, k := range rd.Release {
+		t.sum.unstage(k)
+	}
+	if rd.Save.Committed || rd.Restart {
+		t.sum.forget()
+	}
+	if p := t.state.Params; rd.Restart && p != nil {
+		if err := t.sum.begin(t.base, *p); err != nil {
+			return err
+		}
+	}
+	for _, f := range rd.Fold {
+		s := t.sum.held[f.Key]
+		if s == nil {
+			return fmt.Errorf("round %d: accepted %s of %s is not at hand", t.state.Round, f.Content, f.Member)
+		}
+		if err := t.keeping.keep(s); err != nil {
+			return err
+		}
+		if err := t.sum.add(f); err != nil {
+			return err
+		}
+		if s.onDisk {
+			crash.At("kept.mid")
+		}
+	}
+	if rd.Save.Committed {
+		return t.keeping.retire()
+	}
+	return nil
+}
+
+// stage makes places for updates that come in parts, and puts the parts there whose
+// values can be added.
+func (t *task) stage(rd owner.Ready) error {
+	for _, k := range rd.Stage {
+		if err := t.sum.stage(k, t.a.staging); err != nil {
+			return err
+		}
+	}
+	for _, w := range rd.Write {
+		s := t.sum.held[w.Key]
+		ev := owner.Written{Key: w.Key}
+		if ev.Problem, ev.Detail = t.sum.checkPart(s.samples, w.Data, w.Off); ev.Problem == verdict.None {
+			crash.At("part.before-write")
+			if err := s.stage.WriteAt(w.Data, w.Off); err != nil {
+				return err
+			}
+		}
+		t.answer(ev)
+	}
+	return nil
+}
+
+// check looks at the whole of an update: one that came in parts, or that was kept on
+// disk before the restart.
+func (t *task) check(rd owner.Ready) error {
+	if rd.Check == nil {
+		return nil
+	}
+	ev := owner.Checked{Key: rd.Check.Key}
+	s, err := t.atHand(*rd.Check)
+	switch {
+	case err != nil && rd.Check.Kept != nil:
+		t.log.Info().Err(err).Str("member", ev.Member).Msg("kept update not usable; its site offers it again")
+		ev.Void = true
+	case err != nil:
+		return err
+	case rd.Check.Kept == nil && model.HashOf(s.raw) != s.content:
+		ev.Problem, ev.Detail = verdict.Malformed, "the parts together are not the content that the offer names"
+	default:
+		if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
+			t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
+			ev.Void = true
+		}
+	}
+	t.answer(ev)
+	return nil
+}
+
+// atHand reads an update into the sum's buffer.
+func (t *task) atHand(c owner.Check) (*staged, error) {
+	if c.Kept == nil {
+		s := t.sum.held[c.Key]
+		return s, t.sum.borrow(s, s.schema)
+	}
+	s := &staged{content: c.Content, samples: c.Kept.Samples, metrics: t.kept[c.Key], bytes: c.Kept.Bytes, onDisk: true}
+	t.sum.held[c.Key] = s
+	if schema := t.want(); len(schema) > 0 {
+		return s, t.sum.borrow(s, schema)
+	}
+	if (wire.Update{Samples: s.samples, Metrics: s.metrics}).Content() != s.content {
+		return s, errOther
+	}
+	return s, nil
+}
