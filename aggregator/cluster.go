@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/view"
 )
 
 // oneCluster refuses addresses of the broker that are not those of one cluster: what
@@ -22,6 +23,6 @@ func (a *aggregator) oneCluster(ctx context.Context) error {
 
 // isOwn tells whether a presence is of this process.
 func (a *aggregator) isOwn(payload []byte) bool {
-	var v stateView
+	var v view.State
 	return json.Unmarshal(payload, &v) == nil && v.Instance == a.instance.String()
 }

@@ -5,20 +5,14 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/view"
 )
 
-// contestView is a member that two processes claim (R-7).
-type contestView struct {
-	Member  string    `json:"member"`
-	SinceMS int64     `json:"since_ms"`
-	Hosts   [2]string `json:"hosts"` // of the process that speaks for it, and of the one that waits
-}
-
 // contests are the first members that two processes claim.
-func (t *task) contests() (list []contestView) {
+func (t *task) contests() (list []view.Contest) {
 	for _, c := range t.m.Round().Contests() {
 		if len(list) < named {
-			list = append(list, contestView{c.Member, c.SinceMS, c.Hosts})
+			list = append(list, view.Contest{Member: c.Member, SinceMS: c.SinceMS, Hosts: c.Hosts})
 		}
 	}
 	return list

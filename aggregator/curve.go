@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -71,24 +72,10 @@ func (c *curve) points() []point {
 	return append(slices.Clone(list), *c.last)
 }
 
-// historyView is the course of a task in columns, one place for each round.
-type historyView struct {
-	Schema      string                `json:"schema"`
-	TimestampMS int64                 `json:"timestamp_ms"`
-	Task        string                `json:"task"`
-	Rounds      []uint64              `json:"rounds"` // committed; of a long task some, evenly, and the last
-	Attempts    []uint32              `json:"attempts"`
-	Works       []string              `json:"works"`
-	Counted     []int                 `json:"counted"` // members in the sum
-	Members     []int                 `json:"members"` // in the cohort
-	Seconds     []float64             `json:"seconds"` // from the order to the record
-	Metrics     map[string][]*float64 `json:"metrics"` // of the model that the round began with; null where there is none
-}
-
-// view is what is published: below 16 kB, whatever the metrics are called.
-func (c *curve) view(task string, now int64) []byte {
+// history is what is published: below 16 kB, whatever the metrics are called.
+func (c *curve) history(task string, now int64) []byte {
 	list := c.points()
-	v := historyView{Schema: "fedmq.history.v1", TimestampMS: now, Task: task, Rounds: []uint64{}, Attempts: []uint32{}, Works: []string{}, Counted: []int{}, Members: []int{}, Seconds: []float64{}}
+	v := view.History{Schema: view.HistorySchema, TimestampMS: now, Task: task, Rounds: []uint64{}, Attempts: []uint32{}, Works: []string{}, Counted: []int{}, Members: []int{}, Seconds: []float64{}}
 	names := map[string]bool{}
 	for _, r := range list {
 		v.Rounds, v.Attempts, v.Works = append(v.Rounds, r.Round), append(v.Attempts, r.Attempt), append(v.Works, r.Work)
@@ -109,7 +96,7 @@ func (c *curve) view(task string, now int64) []byte {
 			}
 			v.Metrics[name] = column
 		}
-		if b := jsonOf(v); len(b) <= curveBytes || n == 0 {
+		if b := view.JSON(v); len(b) <= curveBytes || n == 0 {
 			return b
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/fedmq/fedmq/internal/view"
 )
 
 // The history of a long task is thinned out evenly, ends with the last round,
@@ -33,8 +35,8 @@ func TestCurve(t *testing.T) {
 			}
 		}
 	}
-	b := c.view("t", 1)
-	var v historyView
+	b := c.history("t", 1)
+	var v view.History
 	if err := json.Unmarshal(b, &v); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"bytes"
-	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
@@ -140,13 +139,4 @@ func (p *publication) cut(m *model.Model) (wire.Blob, error) {
 // message of partSize bytes.
 func fitsInline(s model.Schema, partSize int) bool {
 	return s.Bytes() <= partSize-inlineOverhead(s)
-}
-
-// jsonOf marshals a view; the types of views cannot fail.
-func jsonOf(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -16,24 +17,9 @@ var agent = func() string {
 	return "fedmq/" + v
 }()
 
-// stateView is the presence of a node (Sparkplug's STATE pattern).
-type stateView struct {
-	Schema      string   `json:"schema"`
-	TimestampMS int64    `json:"timestamp_ms"`
-	Online      bool     `json:"online"`
-	Roles       []string `json:"roles"`
-	Tasks       []string `json:"tasks"`
-	Instance    string   `json:"instance"`
-	Broker      string   `json:"broker,omitempty"`       // the address in use, of a cluster
-	ConnectedMS int64    `json:"connected_ms,omitempty"` // since when it listens without a break; not in the Last Will
-	Agent       string   `json:"agent"`
-	Security    string   `json:"security"`
-	InsecureTLS bool     `json:"insecure_tls,omitempty"`
-}
-
 func (a *aggregator) stateJSON(online bool) []byte {
-	v := stateView{
-		Schema: "fedmq.state.v1", TimestampMS: a.nowMS(), Online: online, Roles: []string{"aggregator"},
+	v := view.State{
+		Schema: view.StateSchema, TimestampMS: a.nowMS(), Online: online, Roles: []string{"aggregator"},
 		Instance: a.instance.String(), Agent: agent, Security: a.security(),
 		InsecureTLS: a.cfg.TLS != nil && a.cfg.TLS.InsecureSkipVerify,
 	}
@@ -48,7 +34,7 @@ func (a *aggregator) stateJSON(online bool) []byte {
 			v.Tasks = append(v.Tasks, t.cfg.Name)
 		}
 	}
-	return jsonOf(v)
+	return view.JSON(v)
 }
 
 func (a *aggregator) stateMessage(online bool) link.Message {

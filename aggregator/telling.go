@@ -7,6 +7,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -41,7 +42,7 @@ type telling struct {
 
 // told is a task of which something is told.
 type told interface {
-	roundView(now int64) roundView
+	roundView(now int64) view.Round
 	current() *round.State
 	welcomed() int
 }
@@ -76,38 +77,13 @@ func (t *telling) view(now int64) {
 	v := t.of.roundView(now)
 	t.viewDue, t.viewAt, t.pauseShown = false, now, v.Pause
 	t.auditUnheard()
-	t.by.post(link.Message{Topic: t.topics.Round(), Payload: jsonOf(v), QoS: 1, Retained: true})
+	t.by.post(link.Message{Topic: t.topics.Round(), Payload: view.JSON(v), QoS: 1, Retained: true})
 	if len(t.quiet) > 0 {
-		t.by.post(link.Message{Topic: t.topics.Event(), Payload: jsonOf(quietView{
-			Schema: "fedmq.event.v1", TimestampMS: now, Event: "summary", Round: v.Round, Attempt: v.Attempt, Counts: t.quiet,
+		t.by.post(link.Message{Topic: t.topics.Event(), Payload: view.JSON(view.Counts{
+			Schema: view.EventSchema, TimestampMS: now, Event: view.EventSummary, Round: v.Round, Attempt: v.Attempt, Counts: t.quiet,
 		})})
 		t.quiet = map[round.FactKind]int{}
 	}
-}
-
-// quietView sums up a second of facts of a large federation.
-type quietView struct {
-	Schema      string                 `json:"schema"`
-	TimestampMS int64                  `json:"timestamp_ms"`
-	Event       string                 `json:"event"`
-	Round       uint64                 `json:"round"`
-	Attempt     uint32                 `json:"attempt"`
-	Counts      map[round.FactKind]int `json:"counts"`
-}
-
-// eventView is one fact.
-type eventView struct {
-	Schema      string         `json:"schema"`
-	TimestampMS int64          `json:"timestamp_ms"`
-	Event       round.FactKind `json:"event"`
-	Round       uint64         `json:"round"`
-	Attempt     uint32         `json:"attempt"`
-	Work        string         `json:"work,omitempty"`
-	Member      string         `json:"member,omitempty"`
-	Content     string         `json:"content,omitempty"`
-	Reason      string         `json:"reason,omitempty"`
-	Detail      string         `json:"detail,omitempty"`
-	Count       int            `json:"count,omitempty"`
 }
 
 func (t *telling) event(f round.Fact) {
@@ -125,8 +101,8 @@ func (t *telling) tell(f round.Fact) {
 		t.viewDue = true
 		return
 	}
-	v := eventView{
-		Schema: "fedmq.event.v1", TimestampMS: t.by.nowMS(), Event: f.Kind, Round: f.Round, Attempt: f.Attempt,
+	v := view.Event{
+		Schema: view.EventSchema, TimestampMS: t.by.nowMS(), Event: f.Kind, Round: f.Round, Attempt: f.Attempt,
 		Work: f.Work, Member: f.Member, Reason: f.Reason.String(), Detail: f.Detail, Count: f.Count,
 	}
 	if !f.Content.IsZero() {
@@ -136,5 +112,5 @@ func (t *telling) tell(f round.Fact) {
 		t.log.Warn().Str("member", f.Member).Str("reason", v.Reason).Str("detail", f.Detail).
 			Uint64("round", f.Round).Msg(string(f.Kind))
 	}
-	t.by.post(link.Message{Topic: t.topics.Event(), Payload: jsonOf(v)})
+	t.by.post(link.Message{Topic: t.topics.Event(), Payload: view.JSON(v)})
 }

@@ -33,5 +33,5 @@ func (t *telling) publishCurve(c *curve, now int64) {
 		return
 	}
 	t.curve.due, t.curve.at = false, now
-	t.by.post(link.Message{Topic: t.topics.History(), Payload: c.view(t.task, now), QoS: 1, Retained: true})
+	t.by.post(link.Message{Topic: t.topics.History(), Payload: c.history(t.task, now), QoS: 1, Retained: true})
 }

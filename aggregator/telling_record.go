@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -23,29 +24,17 @@ func (t *telling) recorded(r record.Sealed) {
 
 // summary is what is shown of the last record.
 type summary struct {
-	Round   uint64             `json:"round"`
-	Attempt uint32             `json:"attempt"`
-	Work    string             `json:"work"`
-	Verdict string             `json:"verdict"`
-	Reason  string             `json:"reason"`
-	Counted int                `json:"counted"`
-	Kept    int                `json:"kept,omitempty"` // accepted in an attempt that came to nothing, for the next one
-	Members int                `json:"members"`
-	Seconds float64            `json:"seconds"`
-	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
-	Remarks []string           `json:"remarks,omitempty"` // what these numbers do not show
-
+	view.Summary
 	at                 int64 // when it was closed
 	bytesUp, bytesDown int64
 }
 
 func summarize(r record.Record) summary {
-	s := summary{
+	s := summary{at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown, Summary: view.Summary{
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
 		Counted: r.Counts()["counted"], Kept: r.Counts()["kept"], Members: len(r.Entries),
-		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000,
-		Metrics: map[string]float64{}, at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown,
-	}
+		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000, Metrics: map[string]float64{},
+	}}
 	for name, m := range r.Metrics {
 		if v := float64(m.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
 			s.Metrics[name] = v
@@ -89,12 +78,6 @@ func (t *telling) remark(r record.Record) {
 	}
 }
 
-// kpi is one number on its own topic, in the form that UNS tools expect.
-type kpi struct {
-	TimestampMS int64   `json:"timestamp_ms"`
-	Value       float64 `json:"value"`
-}
-
 // kpis publishes the numbers of the last record, one retained topic each.
 func (t *telling) kpis() {
 	if !t.by.heard() || t.last.Work == workInit {
@@ -102,7 +85,7 @@ func (t *telling) kpis() {
 	}
 	put := func(name string, v float64) {
 		t.by.post(link.Message{
-			Topic: t.topics.KPI(name), QoS: 1, Retained: true, Payload: jsonOf(kpi{t.last.at, v}),
+			Topic: t.topics.KPI(name), QoS: 1, Retained: true, Payload: view.JSON(view.KPI{TimestampMS: t.last.at, Value: v}),
 		})
 	}
 	for name, v := range t.last.Metrics {

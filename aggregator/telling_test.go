@@ -13,6 +13,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -48,8 +49,8 @@ type subject struct {
 	members int
 }
 
-func (s *subject) roundView(int64) roundView {
-	return roundView{Round: s.state.Round, Pause: s.state.Pause}
+func (s *subject) roundView(int64) view.Round {
+	return view.Round{Round: s.state.Round, Pause: s.state.Pause}
 }
 func (s *subject) current() *round.State { return &s.state }
 func (s *subject) welcomed() int         { return s.members }

@@ -151,9 +151,9 @@ func (p *putting) look(ctx context.Context, cl *client) (there *wire.Header, onl
 	_, _ = cl.next(ctx, lookTime, func(m link.Message) bool { // nothing retained is an answer too
 		switch {
 		case m.Topic == p.owner.State() && len(m.Payload) > 0:
-			var s nodeState
-			s, stateSeen = stateOf(m.Payload)
-			online = s.aggregates()
+			s, ok := stateOf(m.Payload)
+			stateSeen = ok
+			online = aggregates(s)
 		case m.Topic == p.owner.Model() && len(m.Payload) > 0:
 			if h, _, err := p.opener.Open(m.Topic, m.Payload, wire.Bound{MaxBody: wire.MaxPart}); err == nil {
 				there = &h

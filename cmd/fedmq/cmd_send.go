@@ -13,6 +13,7 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -38,14 +39,6 @@ printed as the aggregator's event; exit code 1 if no answer came or it was refus
   fedmq send pause -n acme -t quality`
 }
 
-// commandEvent is what the aggregator says of a command.
-type commandEvent struct {
-	Event  string `json:"event"`
-	Member string `json:"member"` // the command's id
-	Detail string `json:"detail"`
-	Round  uint64 `json:"round"`
-}
-
 func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
@@ -68,8 +61,8 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 
 // aim is what a command is meant for.
 type aim struct {
-	Round uint64 `json:"round"`
-	Pause string `json:"pause"`
+	Round uint64
+	Pause string
 }
 
 // late is how a command is refused whose round has gone by.
@@ -82,7 +75,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 		if err != nil {
 			return fmt.Errorf("no view of task %s on %s: %w", c.Task, o.Round(), err)
 		}
-		var shown aim
+		var shown view.Round
 		if err := json.Unmarshal(m.Payload, &shown); err != nil {
 			return fmt.Errorf("%s: %w", o.Round(), err)
 		}
@@ -107,7 +100,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 }
 
 // ask sends the command and returns what the aggregator says to it.
-func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at aim) (ev commandEvent, err error) {
+func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at aim) (ev view.Event, err error) {
 	id := rand.Text()
 	payload, err := commandPayload(o.Command(), id, c.Command, at, c.SignKey)
 	if err != nil {
@@ -117,8 +110,8 @@ func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at aim) (
 		return ev, err
 	}
 	_, err = cl.next(ctx, c.Wait, func(m link.Message) bool {
-		var e commandEvent
-		mine := m.Topic == o.Event() && json.Unmarshal(m.Payload, &e) == nil && e.Event == string(round.FactCommand) &&
+		var e view.Event
+		mine := m.Topic == o.Event() && json.Unmarshal(m.Payload, &e) == nil && e.Event == round.FactCommand &&
 			(e.Member == id || e.Member == "")
 		if mine {
 			ev = e

@@ -67,7 +67,7 @@ func (c *topicsCmd) clear(ctx context.Context, log zerolog.Logger, ns topics.Nam
 
 // runs says why the task may not be cleared yet, "" if it may.
 func (x *clearing) runs(found map[string][]byte) string {
-	if s, ok := stateOf(found[x.owner.State()]); ok && s.aggregates() && slices.Contains(s.Tasks, x.task) {
+	if s, ok := stateOf(found[x.owner.State()]); ok && aggregates(s) && slices.Contains(s.Tasks, x.task) {
 		return fmt.Sprintf("%s says that its aggregator is online and serves it, which publishes again what is cleared: "+
 			"take the task out of its configuration, or stop it", x.owner.State())
 	}

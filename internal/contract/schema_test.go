@@ -19,6 +19,7 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
@@ -41,8 +42,8 @@ var titles = map[topics.Kind]string{
 
 // names gives the value of the member "schema".
 var names = map[topics.Kind]string{
-	topics.State: site.StateSchema, topics.Round: "fedmq.round.v1", topics.Event: "fedmq.event.v1",
-	topics.History: "fedmq.history.v1",
+	topics.State: site.StateSchema, topics.Round: view.RoundSchema, topics.Event: view.EventSchema,
+	topics.History: view.HistorySchema,
 	topics.Record:  record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
 }
 
@@ -82,23 +83,22 @@ func golden(t *testing.T, name string, want []byte) {
 	}
 }
 
-// types lists the Go types published on a kind of topic.
-func types(k topics.Kind) []reflect.Type {
-	switch k {
-	case topics.State:
-		return append(aggregator.Views()[k], reflect.TypeFor[site.State]())
-	case topics.Record:
-		return []reflect.Type{reflect.TypeFor[record.Head]()}
-	case topics.Status:
-		return []reflect.Type{reflect.TypeFor[site.Status]()}
-	}
-	return aggregator.Views()[k]
+// types lists the Go types published on a kind of topic; two are two forms.
+var types = map[topics.Kind][]reflect.Type{
+	topics.State:   {reflect.TypeFor[view.State](), reflect.TypeFor[site.State]()},
+	topics.Round:   {reflect.TypeFor[view.Round]()},
+	topics.KPI:     {reflect.TypeFor[view.KPI]()},
+	topics.History: {reflect.TypeFor[view.History]()},
+	topics.Event:   {reflect.TypeFor[view.Event](), reflect.TypeFor[view.Counts]()},
+	topics.Record:  {reflect.TypeFor[record.Head]()},
+	topics.Status:  {reflect.TypeFor[site.Status]()},
+	topics.Command: {reflect.TypeFor[aggregator.Command]()},
 }
 
 func schemaOf(t *testing.T, k topics.Kind) *jsonschema.Schema {
 	t.Helper()
-	s := infer(t, types(k)[0])
-	for _, typ := range types(k)[1:] {
+	s := infer(t, types[k][0])
+	for _, typ := range types[k][1:] {
 		merge(s, infer(t, typ))
 	}
 	s.Schema, s.Title = "https://json-schema.org/draft/2020-12/schema", titles[k]

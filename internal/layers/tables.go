@@ -30,7 +30,7 @@ var layers = map[string]layer{
 	"internal/transfer": {imports: []string{"wire"}, pure: true},
 	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
-	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict"}}, // tests: schemas, list of topics, words
+	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict", "internal/view"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
 	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
@@ -41,8 +41,9 @@ var layers = map[string]layer{
 	"internal/textfile": {},                                     // text files of Windows too, certificates
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
-	"internal/bubble":   {}, // tests in virtual time
-	"internal/waits":    {}, // tests that wait: more of them at once
+	"internal/bubble":   {},                                    // tests in virtual time
+	"internal/waits":    {},                                    // tests that wait: more of them at once
+	"internal/view":     {imports: []string{"internal/round"}}, // the aggregator's JSON for people
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},

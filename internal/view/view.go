@@ -1,0 +1,163 @@
+// Package view is the JSON that an aggregator publishes for people: one type for
+// each kind of topic, with the words of the machine in it. The aggregator fills
+// them in, commands and watchers read them; docs/ref/schema is made of them.
+//
+// What a site publishes is in package site, the head of a record in package
+// record, a command in package aggregator.
+package view
+
+import (
+	"encoding/json"
+
+	"github.com/fedmq/fedmq/internal/round"
+)
+
+// The values of the member "schema"; a KPI has none.
+const (
+	StateSchema   = "fedmq.state.v1"
+	RoundSchema   = "fedmq.round.v1"
+	EventSchema   = "fedmq.event.v1"
+	HistorySchema = "fedmq.history.v1"
+)
+
+// State is the presence of a node (Sparkplug's STATE pattern).
+type State struct {
+	Schema      string   `json:"schema"`
+	TimestampMS int64    `json:"timestamp_ms"`
+	Online      bool     `json:"online"`
+	Roles       []string `json:"roles"`
+	Tasks       []string `json:"tasks"`
+	Instance    string   `json:"instance"`
+	Broker      string   `json:"broker,omitempty"`       // the address in use, of a cluster
+	ConnectedMS int64    `json:"connected_ms,omitempty"` // since when it listens without a break; not in the Last Will
+	Agent       string   `json:"agent"`
+	Security    string   `json:"security"`
+	InsecureTLS bool     `json:"insecure_tls,omitempty"`
+}
+
+// Round is the current round.
+type Round struct {
+	Schema      string         `json:"schema"`
+	TimestampMS int64          `json:"timestamp_ms"`
+	Task        string         `json:"task"`
+	Epoch       uint64         `json:"epoch"`
+	Round       uint64         `json:"round"`
+	Attempt     uint32         `json:"attempt"`
+	Phase       round.Phase    `json:"phase"`
+	Work        string         `json:"work"`
+	TrainRounds uint64         `json:"train_rounds"`
+	Reason      string         `json:"reason,omitempty"`
+	Pause       string         `json:"pause,omitempty"` // id of the pause that is asked for or in force: what a resume names
+	Version     uint64         `json:"version"`         // of the base model
+	Model       string         `json:"model"`           // its content id
+	Members     int            `json:"members"`         // welcomed
+	Cohort      int            `json:"cohort"`
+	Accepted    int            `json:"accepted"`
+	WaitingFor  []string       `json:"waiting_for"`         // the first of them
+	Waiting     *round.Wait    `json:"waiting,omitempty"`   // what for, who, since when, and what helps
+	Away        []round.Away   `json:"away,omitempty"`      // who is not asked, since it left or was silent; the first of them
+	Contested   []Contest      `json:"contested,omitempty"` // the first of them
+	Uploads     *Uploads       `json:"uploads,omitempty"`
+	Quorum      int            `json:"quorum"`
+	OpenedMS    int64          `json:"opened_ms"`
+	DeadlineMS  uint64         `json:"deadline_ms"` // duration
+	Last        Summary        `json:"last"`
+	Refusals    map[string]int `json:"refusals,omitempty"` // unauthenticated, since the start
+	Asked       int            `json:"asked,omitempty"`    // questions of fedmq doctor that were answered, since the start
+	Security    string         `json:"security"`
+}
+
+// Contest is a member that two processes claim (R-7).
+type Contest struct {
+	Member  string    `json:"member"`
+	SinceMS int64     `json:"since_ms"`
+	Hosts   [2]string `json:"hosts"` // of the process that speaks for it, and of the one that waits
+}
+
+// Uploads is the updates that come in parts just now.
+type Uploads struct {
+	Running  int      `json:"running"`
+	Waiting  int      `json:"waiting"`
+	Received int64    `json:"received_bytes"`
+	Total    int64    `json:"total_bytes"`
+	Members  []Upload `json:"members"` // the first of them
+}
+
+// Upload is one of them.
+type Upload struct {
+	Member   string `json:"member"`
+	Received int64  `json:"received_bytes"`
+	Total    int64  `json:"total_bytes"`
+}
+
+// Summary is what is shown of the last record.
+type Summary struct {
+	Round   uint64             `json:"round"`
+	Attempt uint32             `json:"attempt"`
+	Work    string             `json:"work"`
+	Verdict string             `json:"verdict"`
+	Reason  string             `json:"reason"`
+	Counted int                `json:"counted"`
+	Kept    int                `json:"kept,omitempty"` // accepted in an attempt that came to nothing, for the next one
+	Members int                `json:"members"`
+	Seconds float64            `json:"seconds"`
+	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
+	Remarks []string           `json:"remarks,omitempty"` // what these numbers do not show
+}
+
+// KPI is one number on its own topic, in the form that UNS tools expect.
+type KPI struct {
+	TimestampMS int64   `json:"timestamp_ms"`
+	Value       float64 `json:"value"`
+}
+
+// Event is one fact.
+type Event struct {
+	Schema      string         `json:"schema"`
+	TimestampMS int64          `json:"timestamp_ms"`
+	Event       round.FactKind `json:"event"`
+	Round       uint64         `json:"round"`
+	Attempt     uint32         `json:"attempt"`
+	Work        string         `json:"work,omitempty"`
+	Member      string         `json:"member,omitempty"` // of a command its id
+	Content     string         `json:"content,omitempty"`
+	Reason      string         `json:"reason,omitempty"`
+	Detail      string         `json:"detail,omitempty"`
+	Count       int            `json:"count,omitempty"`
+}
+
+// EventSummary is the Event of Counts.
+const EventSummary = "summary"
+
+// Counts sums up a second of facts of a large federation.
+type Counts struct {
+	Schema      string                 `json:"schema"`
+	TimestampMS int64                  `json:"timestamp_ms"`
+	Event       string                 `json:"event"`
+	Round       uint64                 `json:"round"`
+	Attempt     uint32                 `json:"attempt"`
+	Counts      map[round.FactKind]int `json:"counts"`
+}
+
+// History is the course of a task in columns, one place for each round.
+type History struct {
+	Schema      string                `json:"schema"`
+	TimestampMS int64                 `json:"timestamp_ms"`
+	Task        string                `json:"task"`
+	Rounds      []uint64              `json:"rounds"` // committed; of a long task some, evenly, and the last
+	Attempts    []uint32              `json:"attempts"`
+	Works       []string              `json:"works"`
+	Counted     []int                 `json:"counted"` // members in the sum
+	Members     []int                 `json:"members"` // in the cohort
+	Seconds     []float64             `json:"seconds"` // from the order to the record
+	Metrics     map[string][]*float64 `json:"metrics"` // of the model that the round began with; null where there is none
+}
+
+// JSON marshals a view; the types of this package cannot fail.
+func JSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
