@@ -109,9 +109,9 @@ func (f *linear) Finish(_ *Updates, out *Output) error {
 	first := 0
 	for _, s := range f.sums {
 		fold.Each(s.Len(), func(lo, hi int) bool {
-			mean := make([]float64, min(block, hi-lo))
-			for at := lo; at < hi; at += block {
-				part := mean[:min(block, hi-at)]
+			mean := make([]float64, min(16*block, hi-lo))
+			for at := lo; at < hi; at += 16 * block {
+				part := mean[:min(16*block, hi-at)]
 				s.Mean(part, at)
 				out.Mean(first+at, part)
 			}

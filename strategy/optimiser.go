@@ -28,6 +28,7 @@ func (Descent) Slots() int { return 0 }
 
 // Step adds the mean.
 func (d Descent) Step(x, mean []float64, _ uint64, _ [][]float64) {
+	x = x[:len(mean)]
 	for i, m := range mean {
 		if m != 0 {
 			x[i] += float64(d.Eta * m)

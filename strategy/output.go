@@ -12,7 +12,7 @@ import (
 
 // block is how many coordinates are worked on at a time: what is made for them
 // stays in the nearest memory.
-const block = 2048
+const block = 1024
 
 // Output takes what a fold finishes with.
 type Output struct {

@@ -230,7 +230,8 @@ func (s *Sum) Merge(o *Sum) error {
 // sum. It panics when dst goes beyond the sum.
 func (s *Sum) Mean(dst []float64, at int) {
 	step, weight := pow2(s.grid.G()), float64(max(s.weight, 1))
-	for i, v := range s.acc[at : at+len(dst)] {
+	acc := s.acc[at : at+len(dst)]
+	for i, v := range acc[:len(dst)] {
 		dst[i] = float64(float64(float64(v)*step) / weight)
 	}
 }

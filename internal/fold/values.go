@@ -16,6 +16,14 @@ func Values(dst []float64, x []byte, d model.DType) {
 		}
 		return
 	}
+	for len(dst) >= 4 && len(x) >= 16 { // arrays of fixed size spare every bound check but one
+		to, v := (*[4]float64)(dst), (*[16]byte)(x)
+		to[0] = float64(math.Float32frombits(binary.LittleEndian.Uint32(v[0:])))
+		to[1] = float64(math.Float32frombits(binary.LittleEndian.Uint32(v[4:])))
+		to[2] = float64(math.Float32frombits(binary.LittleEndian.Uint32(v[8:])))
+		to[3] = float64(math.Float32frombits(binary.LittleEndian.Uint32(v[12:])))
+		dst, x = dst[4:], x[16:]
+	}
 	for i := range dst {
 		dst[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(x[4*i:])))
 	}
@@ -29,6 +37,14 @@ func PutValues(x []byte, d model.DType, v []float64) {
 			binary.LittleEndian.PutUint64(x[8*i:], math.Float64bits(v[i]))
 		}
 		return
+	}
+	for len(v) >= 4 && len(x) >= 16 {
+		to, from := (*[16]byte)(x), (*[4]float64)(v)
+		binary.LittleEndian.PutUint32(to[0:], math.Float32bits(float32(from[0])))
+		binary.LittleEndian.PutUint32(to[4:], math.Float32bits(float32(from[1])))
+		binary.LittleEndian.PutUint32(to[8:], math.Float32bits(float32(from[2])))
+		binary.LittleEndian.PutUint32(to[12:], math.Float32bits(float32(from[3])))
+		v, x = v[4:], x[16:]
 	}
 	for i := range v {
 		binary.LittleEndian.PutUint32(x[4*i:], math.Float32bits(float32(v[i])))
