@@ -29,7 +29,7 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 	rnd, now := max(b.stop.Seen.Round, t.last.Round+1), t.a.nowMS()
 	r := record.Record{
 		Round: rnd, Epoch: max(b.stop.Seen.Epoch, t.state.Epoch) + 1, Verdict: record.Adopted, Work: workInit,
-		Base: t.state.Base, Model: id, Version: rnd, OrderHash: b.stop.Shown.Hash,
+		Base: t.state.Base, Model: id, Version: rnd, State: t.sum.stateID, OrderHash: b.stop.Shown.Hash,
 		OpenedMS: now, ClosedMS: now, CommittedMS: now,
 		Reason: fmt.Sprintf("%s was epoch %d, round %d, attempt %d; the model is %s", b.who(), b.stop.Seen.Epoch, b.stop.Seen.Round, b.stop.Seen.Attempt, from),
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -16,6 +17,7 @@ type closed struct {
 	record record.Sealed
 	next   *model.Model
 	blob   wire.Blob
+	state  []byte // of the server optimiser
 }
 
 // commit closes a round: model and record computed, and the model durable. The
@@ -27,20 +29,25 @@ func (t *task) commit(rd owner.Ready) error {
 	}
 	c, at := *rd.Commit, t.a.nowMS()
 	crash.At("close")
-	next, err := t.finish(c)
+	made, err := t.finish(c)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
 	crash.At("optimiser.after")
+	next := made.Model
 	id, err := t.keeping.durable(c, t.base, next)
 	if err != nil {
 		return err
 	}
-	r, err := t.committedRecord(c, id, at)
+	state, err := t.keeping.durableState(made.State)
 	if err != nil {
 		return err
 	}
-	t.closed = closed{record: r, next: next, blob: t.blob}
+	r, err := t.committedRecord(c, id, state, at)
+	if err != nil {
+		return err
+	}
+	t.closed = closed{record: r, next: next, blob: t.blob, state: made.State}
 	if next != t.base {
 		if t.closed.blob, err = t.published.cut(next); err != nil {
 			return err
@@ -51,12 +58,12 @@ func (t *task) commit(rd owner.Ready) error {
 }
 
 // finish computes the model after the round, its bytes in the sum's buffer.
-func (t *task) finish(c round.Commit) (*model.Model, error) {
+func (t *task) finish(c round.Commit) (strategy.Result, error) {
 	r, err := t.sum.finish(c.Accepted)
 	for _, note := range r.Notes {
 		t.log.Warn().Msg(note)
 	}
-	return r.Model, err
+	return r, err
 }
 
 // takeOver goes on from the model of a round that is recorded. The bytes of the one
@@ -66,6 +73,7 @@ func (t *task) takeOver() {
 		t.published.withdraw()
 		t.base, t.blob, t.sum.buffer = next, t.closed.blob, t.base.Blob
 	}
+	t.sum.state, t.sum.stateID = t.closed.state, t.closed.record.State
 	clear(t.published.issued)
 	t.closed = closed{}
 }

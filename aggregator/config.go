@@ -87,6 +87,7 @@ type Task struct {
 	Sample    float64       // share of members drawn each attempt, (0, 1]; default 1
 
 	Strategy  string // default "fedavg"; one of Config.Strategies
+	Server    string // optimiser that takes the model along the mean update; default "sgd", with the rate 1; one of Config.Strategies
 	Weights   string // samples (default) | uniform | sqrt
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10
@@ -144,7 +145,8 @@ func (t Task) withDefaults() Task {
 	setDefault(&t.StartWhen, t.Quorum)
 	setDefault(&t.Deadline, time.Minute)
 	setDefault(&t.Sample, 1)
-	setDefault(&t.Strategy, "fedavg")
+	setDefault(&t.Strategy, strategy.FedAvg)
+	setDefault(&t.Server, strategy.SGD)
 	setDefault(&t.Weights, "samples")
 	setDefault(&t.CapFactor, 10)
 	setDefault(&t.MaxSamples, 1_000_000_000)

@@ -112,6 +112,19 @@ func (t *task) loadRecords(journal []entry) error {
 	return errors.Join(t.described(first), t.setHead(last))
 }
 
+// loadState reads what the server optimiser has left with the newest version.
+func (t *task) loadState() (err error) {
+	v := t.keeping.versions
+	if len(v) == 0 || v[len(v)-1].state.IsZero() {
+		return nil
+	}
+	t.sum.stateID = v[len(v)-1].state
+	if t.sum.state, err = t.a.store.Blob(t.sum.stateID); err != nil {
+		return fmt.Errorf("state of the server optimiser %s: %w", t.sum.stateID, err)
+	}
+	return nil
+}
+
 // loadBase reads the open round's base model from its blob.
 func (t *task) loadBase() error {
 	blob, err := t.a.store.Blob(t.state.Base)

@@ -138,7 +138,7 @@ func (k *keeping) write(tx *store.Tx, r record.Sealed) error {
 func (k *keeping) took(r record.Sealed) {
 	k.tip, k.gone = r.Hash, nil
 	if r.Verdict != record.Abandoned {
-		k.versions = append(k.versions, version{r.Model, r.Version})
+		k.versions = append(k.versions, version{r.Model, r.Version, r.State})
 	}
 	k.export(r.Round, r.Attempt, r.Bytes)
 }

@@ -39,6 +39,15 @@ func (k *keeping) durable(c round.Commit, base, next *model.Model) (model.Hash, 
 	return id, k.store.SyncBlobs(ids...)
 }
 
+// durableState puts what the server optimiser keeps on disk, and returns its
+// content id, none for nothing.
+func (k *keeping) durableState(state []byte) (model.Hash, error) {
+	if state == nil {
+		return model.Hash{}, nil
+	}
+	return k.store.AddBlob(state, true)
+}
+
 // retire removes what is not to be kept any longer after a commit: the round's
 // updates, and versions of the model beyond the retention.
 func (k *keeping) retire() error {
@@ -57,8 +66,13 @@ func (k *keeping) retire() error {
 		old := k.versions[first]
 		k.versions = slices.Delete(k.versions, first, first+1)
 		k.gone = append(k.gone, old.number)
-		if err := k.all.remove(k, old.content); err != nil {
-			return err
+		for _, id := range []model.Hash{old.content, old.state} {
+			if id.IsZero() {
+				continue
+			}
+			if err := k.all.remove(k, id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

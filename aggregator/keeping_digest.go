@@ -64,7 +64,11 @@ func (d *digest) add(tx *store.Tx, r record.Record) error {
 		}
 	}
 	if r.Verdict != record.Abandoned {
-		if err := tx.Put(store.Held, d.versionKey(r.Version), r.Model[:]); err != nil {
+		ids := r.Model[:]
+		if !r.State.IsZero() {
+			ids = append(ids, r.State[:]...)
+		}
+		if err := tx.Put(store.Held, d.versionKey(r.Version), ids); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func (h *holdings) needed(tx *store.Tx, by *keeping, content model.Hash) (bool, 
 		return true, nil
 	}
 	for _, k := range h.tasks {
-		if k != by && k.kept[content] || slices.ContainsFunc(k.versions, func(v version) bool { return v.content == content }) {
+		if k != by && k.kept[content] || slices.ContainsFunc(k.versions, func(v version) bool { return v.content == content || v.state == content }) {
 			return true, nil
 		}
 	}
@@ -106,7 +106,7 @@ func (h *holdings) findForeign() error {
 			return err
 		}
 		for _, v := range versions {
-			h.foreign[v.content] = true
+			h.foreign[v.content], h.foreign[v.state] = true, true
 		}
 	}
 	return nil
@@ -135,12 +135,15 @@ func (h *holdings) foreignJournals(tx *store.Tx) error {
 func (d *digest) versionsOnDisk() (list []version, err error) {
 	prefix := d.versionPrefix()
 	err = d.store.View(func(tx *store.Tx) error {
-		return tx.ForEach(store.Held, prefix, func(key string, content []byte) error {
+		return tx.ForEach(store.Held, prefix, func(key string, ids []byte) error {
 			number := key[len(prefix):]
-			if len(number) != 8 || len(content) != len(model.Hash{}) {
+			const size = len(model.Hash{})
+			if len(number) != 8 || len(ids) != size && len(ids) != 2*size {
 				return fmt.Errorf("%w: %q is no version of a model", store.ErrCorrupt, key)
 			}
-			list = append(list, version{model.Hash(content), binary.BigEndian.Uint64([]byte(number))})
+			v := version{content: model.Hash(ids[:size]), number: binary.BigEndian.Uint64([]byte(number))}
+			copy(v.state[:], ids[size:])
+			list = append(list, v)
 			return nil
 		})
 	})

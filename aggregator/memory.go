@@ -6,15 +6,16 @@ const otherMemory = 64 << 20
 
 // Memory returns how many bytes of memory a process that does nothing but Run
 // needs at most, for up to a thousand members: four times each task's model
-// (its tensors, their sum in 8 bytes a value, and one buffer), StageMemory, and
-// 64 MiB. Given to debug.SetMemoryLimit it keeps what is collected late within
+// (its tensors, their sum in 8 bytes a value, and one buffer), twice the state of
+// its server optimiser, StageMemory, and 64 MiB. Given to debug.SetMemoryLimit it keeps what is collected late within
 // that bound.
 func (c Config) Memory() int64 {
 	c = c.withDefaults()
 	n := int64(c.StageMemory) + otherMemory
 	for _, t := range c.Tasks {
 		if t.Init != nil {
-			n += 4 * int64(t.Init.Schema.Bytes())
+			state, _ := c.Strategies.StateSize(t.Server, t.Init.Schema) // 0 for what Validate refuses
+			n += 4*int64(t.Init.Schema.Bytes()) + 2*int64(state)
 		}
 	}
 	return n

@@ -30,6 +30,7 @@ type publication struct {
 type version struct {
 	content model.Hash
 	number  uint64
+	state   model.Hash // of the server optimiser after it; only what is kept says it
 }
 
 // issued is an order, and what records say about it.
@@ -63,7 +64,7 @@ func (p *publication) issue(o round.Order, w wire.Order) error {
 // travels in parts.
 func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob) error {
 	o := m.Order
-	if of := (version{o.Base, o.Version}); p.modelOf != of || p.own[owner.OwnModel].Payload == nil {
+	if of := (version{content: o.Base, number: o.Version}); p.modelOf != of || p.own[owner.OwnModel].Payload == nil {
 		b, err := p.seal(wire.Header{
 			Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: p.topics.Model(), Base: o.Base, Encoding: wire.EncodingDense,
 		}, p.distribution(m, base, blob))

@@ -12,11 +12,11 @@ import (
 )
 
 // committedRecord accounts for a commit.
-func (t *task) committedRecord(c round.Commit, next model.Hash, closed int64) (record.Sealed, error) {
+func (t *task) committedRecord(c round.Commit, next, state model.Hash, closed int64) (record.Sealed, error) {
 	order := t.published.issued[c.Stamp]
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
-		Base: c.Base, Model: next, Version: c.Round, OrderHash: order.hash,
+		Base: c.Base, Model: next, State: state, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: t.metrics(),
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
 	}
@@ -58,7 +58,11 @@ func (t *task) strategyOf(p round.Params) record.Strategy {
 	if !strategy.WorkOf(p.Work).Weighs {
 		return record.Strategy{}
 	}
-	return record.Strategy{Name: t.cfg.Strategy, GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+	s := record.Strategy{Name: t.cfg.Strategy, GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+	if t.cfg.Server != strategy.SGD { // what a record does not say
+		s.Server = t.cfg.Server
+	}
+	return s
 }
 
 func (t *task) entries(list []round.Entry) record.Entries {

@@ -59,7 +59,7 @@ func sumOf(t *testing.T, r strategy.Registry, name string, base *model.Model, p 
 			t.Error(err)
 		}
 	})
-	s := newSum(r, name, st, func(st *store.Stage) {
+	s := newSum(r, Task{Strategy: name}, st, func(st *store.Stage) {
 		if st != nil {
 			if err := st.Release(); err != nil {
 				t.Error(err)

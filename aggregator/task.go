@@ -66,7 +66,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 		}
 		t.members = append(t.members, f)
 	}
-	t.sum = newSum(a.cfg.Strategies, cfg.Strategy, a.store, a.release)
+	t.sum = newSum(a.cfg.Strategies, cfg, a.store, a.release)
 	t.schema = cfg.Init.Schema.Hash()
 	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
 		return nil, oc, err
@@ -98,7 +98,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 		Name: t.cfg.Name, Round: rc, State: t.state, Members: members, Journal: t.remember(journal),
 		Slots: t.cfg.Slots, Kept: t.cfg.KeepUpdates != KeepNone,
 	}
-	if err := errors.Join(t.loadBase(), t.loadSettings()); err != nil {
+	if err := errors.Join(t.loadBase(), t.loadState(), t.loadSettings()); err != nil {
 		return oc, err
 	}
 	if oc.Stale, err = t.loadLayout(); err != nil {

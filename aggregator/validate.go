@@ -145,6 +145,9 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 			bad("model: %w", err)
 		}
 	}
+	if _, err := r.StateSize(t.Server, nil); err != nil {
+		bad("server: %w", err)
+	}
 	if !slices.Contains([]string{"samples", "uniform", "sqrt"}, t.Weights) {
 		bad("strategy.weights: %q, want samples, uniform or sqrt", t.Weights)
 	}

@@ -150,9 +150,9 @@ func (r Record) check() error {
 		return r.bad("owner %.64q, task %.64q", r.Owner, r.Task)
 	case r.Verdict != Committed && r.Verdict != Abandoned && r.Verdict != Adopted:
 		return r.bad("verdict %.32q", r.Verdict)
-	case !text(r.Work, 1, 32) || !text(r.Strategy.Name, 0, 64) || !text(r.Strategy.Weights, 0, 16) || !text(r.Reason, 0, maxText):
+	case !text(r.Work, 1, 32) || !text(r.Strategy.Name, 0, 64) || !text(r.Strategy.Weights, 0, 16) || !text(r.Strategy.Server, 0, 64) || !text(r.Reason, 0, maxText):
 		return r.bad("work, strategy or reason is no short text")
-	case r.Verdict == Abandoned && (!r.Model.IsZero() || r.Version != 0 || r.CommittedMS != 0):
+	case r.Verdict == Abandoned && (!r.Model.IsZero() || r.Version != 0 || r.CommittedMS != 0 || !r.State.IsZero()):
 		return r.bad("an abandoned attempt has a model")
 	case r.Verdict == Committed && (r.Model.IsZero() || r.Version != r.Round):
 		return r.bad("a committed round is version %d with the model %q", r.Version, r.Model)
@@ -160,6 +160,14 @@ func (r Record) check() error {
 		return r.bad("a negative count or time")
 	case len(r.Entries) > MaxEntries || len(r.Metrics) > MaxMetrics:
 		return r.bad("%d entries, %d metrics", len(r.Entries), len(r.Metrics))
+	}
+	if r.Strategy.Thresholds != nil && (len(r.Strategy.Thresholds) == 0 || len(r.Strategy.Thresholds) > MaxMetrics) {
+		return r.bad("%d thresholds", len(r.Strategy.Thresholds))
+	}
+	for name, v := range r.Strategy.Thresholds {
+		if !text(name, 1, maxMetric) || math.IsNaN(v) || math.IsInf(v, 0) {
+			return r.bad("threshold %.64q is %v", name, v)
+		}
 	}
 	for name, m := range r.Metrics {
 		if !text(name, 1, maxMetric) || !text(m.BestSite, 0, maxPath) || !text(m.WorstSite, 0, maxPath) || m.Sites < 0 {

@@ -57,7 +57,7 @@ const (
 )
 
 // Record is one round's account. The order of the fields is the order in the
-// document. Every field is always there, but Sig.
+// document. Every field is always there, but those that say when not.
 type Record struct {
 	Schema      string     `json:"schema"` // SchemaRecord; set by Encode
 	Owner       string     `json:"owner"`  // node that owns the task, with the namespace
@@ -82,17 +82,25 @@ type Record struct {
 	CommittedMS int64      `json:"committed_ms"`    // when the model was durable; 0 if abandoned
 	Reason      string     `json:"reason"`          // why the attempt ended
 	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
+	State       model.Hash `json:"state,omitzero"`  // content id of the server optimiser's state after the round; none where it keeps none
 	Security    string     `json:"security"`        // Unsigned or Signed; set by Encode
 	Sig         string     `json:"sig,omitempty"`
 }
 
 // Strategy is how a train round was folded; zero for other work.
 type Strategy struct {
-	Name    string `json:"name"`    // such as fedavg
-	GridB   int    `json:"grid_b"`  // fold.Grid.B
-	GridW   int    `json:"grid_w"`  // fold.Grid.W
-	Cap     uint64 `json:"cap"`     // largest weight of one member, samples
-	Weights string `json:"weights"` // samples, uniform or sqrt
+	Name       string `json:"name"`                // such as fedavg
+	GridB      int    `json:"grid_b"`              // fold.Grid.B
+	GridW      int    `json:"grid_w"`              // fold.Grid.W
+	Cap        uint64 `json:"cap"`                 // largest weight of one member, samples
+	Weights    string `json:"weights"`             // samples, uniform or sqrt
+	Server     string `json:"server,omitempty"`    // optimiser; none: sgd
+	Thresholds Values `json:"thresholds,omitzero"` // that updates were judged by, fixed with the round's first attempt
+}
+
+// IsZero reports that nothing was folded by a strategy.
+func (s Strategy) IsZero() bool {
+	return s.Name == "" && s.GridB == 0 && s.GridW == 0 && s.Cap == 0 && s.Weights == "" && s.Server == "" && s.Thresholds == nil
 }
 
 // Entry says what became of one member of the cohort. Fields that say nothing

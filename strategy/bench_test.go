@@ -22,8 +22,12 @@ func BenchmarkFedAvg(b *testing.B) {
 	room := make([]byte, len(base.Blob))
 	a := begin(b, base, g)
 	for name, fn := range map[string]func() error{
-		"check":  func() error { return a.Check(update(delta, 3)) },
-		"add":    func() (err error) { a, err = strategy.Registry{}.Begin(round(base, g), a); a.Add(update(delta, 3)); return err },
+		"check": func() error { return a.Check(update(delta, 3)) },
+		"add": func() (err error) {
+			a, err = strategy.Registry{}.Begin(round(base, g), a)
+			a.Add(update(delta, 3))
+			return err
+		},
 		"result": func() error { _, err := a.Result(nil, func(int) []byte { return room }); return err },
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -1,9 +1,7 @@
 package strategy
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"sort"
 
 	"github.com/fedmq/fedmq/internal/fold"
@@ -26,7 +24,8 @@ type Output struct {
 	offsets   []int        // of each in Next
 	optimiser Optimiser
 	step      uint64 // from 1
-	state     []byte
+	state     []byte // for the round after; nil for an optimiser without
+	kept      []byte // the values in it, by slot and coordinate
 }
 
 // Note says something to people.
@@ -36,26 +35,13 @@ func (o *Output) Note(format string, args ...any) {
 
 // along prepares for a mean over the tensors of shared.
 func (o *Output) along(shared model.Schema, opt Optimiser, state []byte) error {
-	o.shared, o.optimiser, o.step = shared, opt, 1
+	o.shared, o.optimiser = shared, opt
 	n := 0
 	for _, spec := range shared {
 		o.starts, o.offsets = append(o.starts, n), append(o.offsets, o.Next.Schema.Offset(o.Next.Schema.Index(spec.Name)))
 		n += spec.Elements()
 	}
-	if opt.Slots() == 0 {
-		return nil
-	}
-	size := 8 + 8*n*opt.Slots()
-	o.state = make([]byte, size)
-	if state != nil {
-		if len(state) != size {
-			return fmt.Errorf("%w: a state of %d bytes for %s, want %d", model.ErrSchema, len(state), opt.Name(), size)
-		}
-		copy(o.state, state)
-		o.step += binary.LittleEndian.Uint64(state)
-	}
-	binary.LittleEndian.PutUint64(o.state, o.step)
-	return nil
+	return o.begin(state, n)
 }
 
 // Mean takes the mean update of the coordinates from at on, counted over all
@@ -90,22 +76,16 @@ func (o *Output) scratch(n int) [][]float64 {
 	return slots
 }
 
-// slot is the bytes of one slot of the state.
-func (o *Output) slot(k int) []byte {
-	size := (len(o.state) - 8) / o.optimiser.Slots()
-	return o.state[8+k*size:][:size]
-}
-
 func (o *Output) read(slots [][]float64, at, n int) {
 	for k := range slots {
 		slots[k] = slots[k][:n]
-		fold.Values(slots[k], o.slot(k)[8*at:], model.F64)
+		fold.Values(slots[k], o.slot(k, at), model.F64)
 	}
 }
 
 func (o *Output) write(slots [][]float64, at int) {
 	for k := range slots {
-		fold.PutValues(o.slot(k)[8*at:], model.F64, slots[k])
+		fold.PutValues(o.slot(k, at), model.F64, slots[k])
 	}
 }
 
@@ -116,13 +96,8 @@ func (o *Output) finite() error {
 			return fmt.Errorf("the next model overflows: %w", err)
 		}
 	}
-	if len(o.state) == 0 {
-		return nil
-	}
-	for b := o.state[8:]; len(b) > 0; b = b[8:] {
-		if v := math.Float64frombits(binary.LittleEndian.Uint64(b)); math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%w: the state of %s overflows", ErrNotFinite, o.optimiser.Name())
-		}
+	if err := fold.FirstNotFinite(o.kept, model.F64); err != nil {
+		return fmt.Errorf("the state of %s overflows: %w", o.optimiser.Name(), err)
 	}
 	return nil
 }

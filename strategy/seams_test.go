@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -79,12 +80,12 @@ func TestOptimiser(t *testing.T) {
 			if got := values(shared(base)); !same(got, twin) {
 				t.Fatalf("round %d: other values than the twin's", r+1)
 			}
-			if got := stateOf(state); !same(got, m) || binary.LittleEndian.Uint64(state) != uint64(r+1) {
+			if n, got := stateOf(state); !same(got, m) || n != uint64(r+1) {
 				t.Fatalf("round %d: another state than the twin's", r+1)
 			}
 		}
 		s := round(base, fold.Grid{B: 6, W: 10})
-		s.Server, s.State = "momentum", state[8:]
+		s.Server, s.State = "momentum", state[:len(state)-8]
 		a, err := g.Begin(s, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -129,10 +130,12 @@ func values(m *model.Model) (all []float64) {
 	return all
 }
 
-func stateOf(state []byte) []float64 {
-	v := make([]float64, len(state)/8-1)
+// stateOf reads a state of the optimiser "momentum" (F-17).
+func stateOf(state []byte) (steps uint64, v []float64) {
+	state = bytes.TrimPrefix(state, []byte("\x08momentum"))
+	v = make([]float64, len(state)/8-1)
 	fold.Values(v, state[8:], model.F64)
-	return v
+	return binary.LittleEndian.Uint64(state), v
 }
 
 func same(a, b []float64) bool {
@@ -142,6 +145,46 @@ func same(a, b []float64) bool {
 		}
 	}
 	return len(a) == len(b)
+}
+
+// A state is of one optimiser: another begins anew and says so, one without a
+// state leaves none.
+func TestOtherOptimiser(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Optimisers: []strategy.Optimiser{momentum{}, away{}}}
+	base := mustModel(t, model.F64, []float64{1})
+	step := func(server string, state []byte) strategy.Result {
+		s := round(base, fold.Grid{B: 6, W: 10})
+		s.Server, s.State = server, state
+		a, err := g.Begin(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Add(update(mustModel(t, model.F64, []float64{2}), 1))
+		r, err := a.Result(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first := step("momentum", nil)
+	size, err := g.StateSize("momentum", base.Schema)
+	if err != nil || len(first.State) != size || len(first.Notes) != 0 {
+		t.Errorf("a state of %d bytes, want %d: %v; notes %q", len(first.State), size, err, first.Notes)
+	}
+	if r := step("sgd", first.State); r.State != nil || len(r.Notes) != 1 {
+		t.Errorf("sgd has the state %x, notes %q", r.State, r.Notes)
+	}
+	other := bytes.Replace(first.State, []byte("\x08momentum"), []byte("\x04adam"), 1)
+	if r := step("momentum", other); !bytes.Equal(r.State, first.State) || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "momentum begins anew") {
+		t.Errorf("after adam: state %x, want %x; notes %q", r.State, first.State, r.Notes)
+	}
+	if n, err := g.StateSize("", base.Schema); n != 0 || err != nil {
+		t.Errorf("sgd: %d, %v", n, err)
+	}
+	if _, err := g.StateSize("adam", base.Schema); !errors.Is(err, strategy.ErrUnknown) {
+		t.Errorf("adam: %v", err)
+	}
 }
 
 // An optimiser that runs away ends the round, not the next one.

@@ -16,7 +16,7 @@ func (w *world) replay(dir string, raws [][]byte) {
 	w.t.Helper()
 	about, err := os.ReadFile(filepath.Join(dir, "records", taskName+".json"))
 	check(w.t, err)
-	p := replay.New(replay.Config{Description: about, Blobs: func(id model.Hash) ([]byte, error) {
+	p := replay.New(replay.Config{Description: about, Strategies: w.strategies, Blobs: func(id model.Hash) ([]byte, error) {
 		h := hex.EncodeToString(id[:])
 		return os.ReadFile(filepath.Join(dir, "blobs", h[:2], h))
 	}})

@@ -24,6 +24,7 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -60,6 +61,8 @@ type world struct {
 	lines   map[string]*line         // networks of parties; without one, a pipe
 	records []record.Record
 	ends    []string
+
+	strategies strategy.Registry // of the aggregator, and of who replays its records
 
 	schemas   contract.Schemas
 	published map[topics.Kind]int // JSON of the parties, each held against its schema
@@ -251,7 +254,7 @@ func (w *world) aggregate(tasks ...aggregator.Task) {
 	w.t.Helper()
 	w.origins = map[string]wire.Nonce{}
 	cfg := aggregator.Config{
-		Namespace: namespace, DataDir: filepath.Join(w.dir, aggregatorName), Tasks: tasks, Dial: w.dial(aggregatorName),
+		Namespace: namespace, DataDir: filepath.Join(w.dir, aggregatorName), Tasks: tasks, Strategies: w.strategies, Dial: w.dial(aggregatorName),
 		Signer: w.aggKey, Keys: w.keys, Now: w.now, Log: w.log.With().Str("party", aggregatorName).Logger(),
 		OnRecord: func(_ string, r record.Record) {
 			w.mu.Lock()

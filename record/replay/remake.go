@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
 )
@@ -12,7 +11,7 @@ import (
 // remake makes the model of a record again from its base and the updates that
 // were counted (RC-21), nil where they were not kept. The blobs of all updates
 // that are there are checked, those of abandoned attempts too.
-func (p *Replay) remake(r record.Record) (*model.Model, error) {
+func (p *Replay) remake(r record.Record) (*strategy.Result, error) {
 	f := folding{p: p, r: r}
 	if err := f.begin(); err != nil {
 		return nil, err
@@ -30,7 +29,7 @@ func (p *Replay) remake(r record.Record) (*model.Model, error) {
 	case err != nil:
 		return nil, differ("%v", err)
 	}
-	return made.Model, nil
+	return &made, nil
 }
 
 // errGone: what was there before has been removed by a retention at work.
@@ -45,14 +44,16 @@ type folding struct {
 	unread  error                 // why the fold could not read one again
 }
 
-// begin begins what the record says was done, if its base is at hand.
+// begin begins what the record says was done, if its base is at hand, and the
+// state of the server optimiser.
 func (f *folding) begin() (err error) {
-	if f.r.Verdict == record.Abandoned || f.p.model == nil || !strategy.WorkOf(f.r.Work).Folds() {
+	if f.r.Verdict == record.Abandoned || f.p.model == nil || !f.p.state.known || !strategy.WorkOf(f.r.Work).Folds() {
 		return nil
 	}
+	s := f.r.Strategy
 	f.fold, err = f.p.cfg.Strategies.Begin(strategy.Setup{
-		Work: f.r.Work, Strategy: f.r.Strategy.Name,
-		Round: strategy.Round{Base: f.p.model, GridB: f.r.Strategy.GridB, GridW: f.r.Strategy.GridW},
+		Work: f.r.Work, Strategy: s.Name, Server: s.Server, State: f.p.state.blob,
+		Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Thresholds: s.Thresholds},
 	}, f.p.before)
 	if err != nil {
 		return differ("%v", err)

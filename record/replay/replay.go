@@ -57,6 +57,7 @@ type Replay struct {
 
 	schema model.Schema // nil: an older task, which names no description
 	model  *model.Model // after the last committed record; nil: not kept
+	state  state        // likewise, of the server optimiser
 	models map[model.Hash]bool
 	index  map[string]uint32 // of every member so far
 	member map[uint32]string
@@ -67,10 +68,17 @@ type Replay struct {
 	any    bool
 }
 
+// state is what a server optimiser has left, if it leaves something.
+type state struct {
+	id    model.Hash
+	blob  []byte
+	known bool // blob is what the id says
+}
+
 // New returns a replay that expects the genesis.
 func New(cfg Config) *Replay {
 	return &Replay{
-		cfg: cfg, models: map[model.Hash]bool{}, index: map[string]uint32{}, member: map[uint32]string{},
+		cfg: cfg, state: state{known: true}, models: map[model.Hash]bool{}, index: map[string]uint32{}, member: map[uint32]string{},
 	}
 }
 
@@ -157,7 +165,7 @@ func (p *Replay) genesis(r record.Record) error {
 
 // settle holds the model of a record against its blob and against what the
 // replay made, nil if it made nothing.
-func (p *Replay) settle(r record.Record, made *model.Model) (How, error) {
+func (p *Replay) settle(r record.Record, made *strategy.Result) (How, error) {
 	stored, err := p.fetch(r.Model, "model")
 	if err != nil {
 		return Chained, err
@@ -165,15 +173,18 @@ func (p *Replay) settle(r record.Record, made *model.Model) (How, error) {
 	if stored != nil && p.schema != nil && len(stored) != p.schema.Bytes() {
 		return Chained, differ("the model has %d bytes, want %d", len(stored), p.schema.Bytes())
 	}
-	if made != nil && made.ContentID() != r.Model {
-		return Chained, p.tensorDifference(stored, made)
+	if made != nil && made.Model.ContentID() != r.Model {
+		return Chained, p.tensorDifference(stored, made.Model)
+	}
+	if err := p.settleState(r, made); err != nil {
+		return Chained, err
 	}
 	keeps := strategy.WorkOf(r.Work).Keeps
 	p.models[r.Model] = true
 	p.newest, p.kept = r, stored != nil
 	switch {
 	case made != nil:
-		p.model = made
+		p.model = made.Model
 	case keeps: // sane: it keeps its base, which is not at hand
 	case stored != nil && p.schema != nil:
 		p.model = &model.Model{Schema: p.schema, Blob: stored}
@@ -187,6 +198,39 @@ func (p *Replay) settle(r record.Record, made *model.Model) (How, error) {
 		return Hashed, nil
 	}
 	return Chained, nil
+}
+
+// settleState does the same for the state of the server optimiser.
+func (p *Replay) settleState(r record.Record, made *strategy.Result) error {
+	had := p.state
+	p.state = state{id: r.State, known: r.State.IsZero()}
+	var stored []byte
+	if !r.State.IsZero() {
+		var err error
+		if stored, err = p.fetch(r.State, "state"); err != nil {
+			return err
+		}
+	}
+	switch {
+	case made != nil:
+		if id := hashOf(made.State); id != r.State {
+			return differ("the replay gives the server optimiser the state %q, the record says %q", id, r.State)
+		}
+		p.state.blob, p.state.known = made.State, true
+	case stored != nil:
+		p.state.blob, p.state.known = stored, true
+	case r.State == had.id:
+		p.state = had
+	}
+	return nil
+}
+
+// hashOf is the content id of a state, none for none.
+func hashOf(state []byte) model.Hash {
+	if state == nil {
+		return model.Hash{}
+	}
+	return model.HashOf(state)
 }
 
 // Finish reports what only the end shows: the newest model is always kept.

@@ -21,6 +21,9 @@ func (p *Replay) sane(r record.Record) error {
 	if work.Keeps && r.Verdict == record.Committed && r.Model != r.Base {
 		return differ("an %s round keeps its base, %s, but has the model %s", r.Work, r.Base, r.Model)
 	}
+	if r.Verdict != record.Abandoned && !work.Weighs && r.State != p.state.id {
+		return differ("the state of the server optimiser is %q after a round of %s, before it was %q", r.State, r.Work, p.state.id)
+	}
 	if err := strategySane(r); err != nil {
 		return err
 	}
@@ -48,7 +51,7 @@ func (p *Replay) sane(r record.Record) error {
 func strategySane(r record.Record) error {
 	s := r.Strategy
 	if !strategy.WorkOf(r.Work).Weighs {
-		if s != (record.Strategy{}) {
+		if !s.IsZero() {
 			return differ("a round of %s names the strategy %q", r.Work, s.Name)
 		}
 		return nil

@@ -25,6 +25,8 @@ type disk struct {
 	members int
 
 	registry strategy.Registry
+	server   string // optimiser
+	state    []byte // of it, after the last round
 }
 
 // history is a task of three members: genesis, statistics, an attempt that was
@@ -32,12 +34,16 @@ type disk struct {
 func history(t *testing.T) *disk {
 	t.Helper()
 	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3}
+	d.begin()
+	return d
+}
+
+// begin writes the history.
+func (d *disk) begin() {
 	base, err := model.Arch{Kind: "linear", Inputs: 2, Outputs: 1}.New(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(d.t, err)
 	if d.about, err = record.Describe("acme", "quality", base.Schema).Encode(); err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	d.add(record.Record{Work: "init", OrderHash: record.Hash(d.about)}, base)
 	next := d.statistics(base)
@@ -45,13 +51,15 @@ func history(t *testing.T) *disk {
 	next = d.train(2, 2, next)
 	next = d.train(3, 1, next)
 	d.add(record.Record{Round: 4, Attempt: 1, Work: "evaluate", Entries: d.entries(func(int) *model.Model { return nil })}, next)
-	return d
 }
 
 // add appends a committed record with its model.
 func (d *disk) add(r record.Record, next *model.Model) {
 	r.Owner, r.Task, r.Verdict, r.Version = "acme", "quality", record.Committed, r.Round
 	r.Model = d.put(next.Blob)
+	if d.state != nil {
+		r.State = d.put(d.state)
+	}
 	d.records = append(d.records, r)
 }
 
@@ -107,13 +115,16 @@ var grid = record.Strategy{Name: "fedavg", GridB: 6, GridW: 10, Cap: 250, Weight
 
 func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model {
 	r := record.Record{Round: rnd, Attempt: attempt, Work: "train", Base: base.ContentID(), Strategy: grid}
+	r.Strategy.Server = d.server
 	r.Entries = d.entries(func(k int) *model.Model { return d.delta(base, rnd, k) })
 	for k := range r.Entries {
 		r.Entries[k].Weight = min(r.Entries[k].Samples, grid.Cap)
 		r.Entries[k].Norm = record.Number(strategy.Norm(d.delta(base, rnd, k)))
 	}
 	r.Metrics = record.Metrics{"loss": {Value: 1, Sites: 3, Best: 0, BestSite: "a/line-1", Worst: 2, WorstSite: "c/line-1"}}
-	next := d.fold(strategy.Setup{Work: "train", Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW}}, r)
+	next := d.fold(strategy.Setup{
+		Work: "train", Server: d.server, State: d.state, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
+	}, r)
 	d.add(r, next)
 	return next
 }
@@ -136,6 +147,7 @@ func (d *disk) fold(s strategy.Setup, r record.Record) *model.Model {
 	}
 	made, err := a.Result(all, nil)
 	must(d.t, err)
+	d.state = made.State
 	return made.Model
 }
 

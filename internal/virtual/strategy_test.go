@@ -1,0 +1,87 @@
+package virtual
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+// momentum is a server optimiser with a state.
+type momentum struct{}
+
+func (momentum) Name() string { return "momentum" }
+
+func (momentum) Slots() int { return 1 }
+
+func (momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
+	for i, m := range mean {
+		if t > 1 {
+			m += float64(0.5 * slots[0][i])
+		}
+		slots[0][i] = m
+		if m != 0 {
+			x[i] += m
+		}
+	}
+}
+
+// The state of a server optimiser is as durable as the model: with and without
+// a restart in the middle the same bits, which a replay makes again; it goes
+// with its version of the model.
+func TestOptimiserState(t *testing.T) {
+	inBubble(t, func(w *world) {
+		plain, restarted := w.trainedWith("momentum", false), w.trainedWith("momentum", true)
+		if !slices.Equal(plain, restarted) {
+			t.Errorf("with a restart %v, without %v", restarted, plain)
+		}
+		if sgd := w.trainedWith("", false); sgd[len(sgd)-1] == plain[len(plain)-1] {
+			t.Error("the state changes nothing")
+		}
+	})
+}
+
+// trainedWith runs a federation under an optimiser, with or without a restart of
+// the aggregator, and returns models and states by round.
+func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
+	n := newWorld(w.t)
+	n.strategies.Optimisers = []strategy.Optimiser{momentum{}}
+	task := n.task()
+	task.Rounds, task.Server, task.Weights, task.KeepUpdates, task.KeepModels = 4, server, "sqrt", aggregator.KeepAll, 1
+	n.aggregate(task)
+	for i, m := range three {
+		n.join(m, walker{rows: 10 * (i + 1)})
+	}
+	if restart {
+		n.recorded(2, record.Committed, time.Minute)
+		n.end(aggregatorName)
+		n.aggregate(task)
+	}
+	n.finished(5 * time.Minute)
+	n.endAll()
+	var last model.Hash
+	for _, r := range n.history() {
+		if r.Verdict != record.Committed {
+			continue
+		}
+		if r.Round == 5 && r.State != last { // the evaluation
+			n.t.Error("a round without training has changed the state")
+		}
+		ids, last = append(ids, r.Model, r.State), r.State
+	}
+	st, err := store.Open(filepath.Join(n.dir, aggregatorName), store.Options{})
+	check(n.t, err)
+	for _, r := range n.all() {
+		if has := !r.State.IsZero() && st.FindBlob(r.State); has != (server != "" && r.Round >= 4) {
+			n.t.Errorf("%q, round %d: state on disk: %v", server, r.Round, has)
+		}
+	}
+	check(n.t, st.Close())
+	return ids
+}
