@@ -18,6 +18,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/proc"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
@@ -39,30 +40,23 @@ func mosquitto(t *testing.T, lines string) string {
 	if err != nil {
 		t.Skip("mosquitto is not installed")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := proc.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ln.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := "127.0.0.1:" + port
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
 	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\n"+lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(exe, "-c", conf)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
+	p, err := proc.Start(exec.Command(exe, "-c", conf), conf+".log")
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		p.Kill()
 		if t.Failed() {
-			t.Logf("mosquitto on %s:\n%s", addr, log.String())
+			t.Logf("mosquitto on %s:\n%s", addr, p.Log())
 		}
 	})
 	for end := time.Now().Add(10 * time.Second); ; {
@@ -72,7 +66,7 @@ func mosquitto(t *testing.T, lines string) string {
 			return addr
 		}
 		if time.Now().After(end) {
-			t.Fatalf("mosquitto does not listen: %v\n%s", err, log.String())
+			t.Fatalf("mosquitto does not listen: %v\n%s", err, p.Log())
 		}
 	}
 }

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/proc"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 )
@@ -49,18 +48,16 @@ func TestReadmeTrainerRuns(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	var log bytes.Buffer
 	cmd := exec.Command(program)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
-	if err := cmd.Start(); err != nil {
+	cmd.Dir = dir
+	p, err := proc.Start(cmd, program+".log")
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(p.Kill)
 	last := runTask(t, addr, dir)
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the program ended with %v: %s", err, log.String())
+	if p.Stop(); p.Err() != nil {
+		t.Errorf("the program ended with %v: %s", p.Err(), p.Log())
 	}
 	// Ten rounds over 0.4 and 0.6 mm from 0, a tenth of the way each time.
 	w := 0.0

@@ -25,6 +25,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/fedmq/fedmq/internal/proc"
 	"github.com/fedmq/fedmq/internal/waits"
 )
 
@@ -48,7 +49,7 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			port, err := freePort()
+			port, err := proc.Port()
 			if err != nil {
 				return err
 			}
@@ -63,7 +64,7 @@ func TestScript(t *testing.T) {
 				env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			}
 			env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+"/usr/sbin") // of mosquitto
-			if port, err = freePort(); err != nil {
+			if port, err = proc.Port(); err != nil {
 				return err
 			}
 			env.Setenv("PAGE", port)
@@ -79,19 +80,6 @@ func TestScript(t *testing.T) {
 			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport, "auditlines": cmdAuditlines,
 		},
 	})
-}
-
-// freePort returns a port on which nobody listens now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return "", err
-	}
-	return port, l.Close()
 }
 
 // The broker of example-hivemq.txtar: a start script in a directory, and the

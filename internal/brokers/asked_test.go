@@ -2,7 +2,6 @@ package brokers
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,11 +9,12 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/doctor"
+	"github.com/fedmq/fedmq/internal/proc"
 )
 
 // listed is a Mosquitto with the list of the page, with other lines instead of one of one
 // user, and an aggregator that runs there.
-func listed(t *testing.T, user, gone string, instead ...string) (s *server, agg *process, dir string) {
+func listed(t *testing.T, user, gone string, instead ...string) (s *server, agg *proc.Process, dir string) {
 	t.Helper()
 	all, text := blocks(t), ""
 	dir = t.TempDir()
@@ -39,15 +39,14 @@ tasks: [{name: line, members: ["+/line-1"], rounds: 3, quorum: 1, deadline: 3s, 
 }
 
 // says waits until the log of a process says all of some words in one line.
-func says(t *testing.T, p *process, words ...string) {
+func says(t *testing.T, p *proc.Process, words ...string) {
 	t.Helper()
 	if err := eventually(time.Minute, strings.Join(words, " ... "), func() bool {
-		b, _ := os.ReadFile(p.log)
-		return slices.ContainsFunc(strings.Split(string(b), "\n"), func(line string) bool {
+		return slices.ContainsFunc(strings.Split(p.Log(), "\n"), func(line string) bool {
 			return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
 		})
 	}); err != nil {
-		t.Fatalf("%v: %s", err, p.tail())
+		t.Fatalf("%v: %s", err, p.Tail())
 	}
 }
 
@@ -78,7 +77,7 @@ func TestMissingLineAsked(t *testing.T) {
 				unknown = append(unknown, "topic read acme/_fl_v1/+/reply/berlin/line-1")
 			}
 			if !slices.Equal(l.Missing, want) || !slices.Equal(l.Unknown, unknown) {
-				t.Errorf("missing %q, unknown %q, want %q, %q\n%s", l.Missing, l.Unknown, want, unknown, agg.tail())
+				t.Errorf("missing %q, unknown %q, want %q, %q\n%s", l.Missing, l.Unknown, want, unknown, agg.Tail())
 			}
 		})
 	}

@@ -34,7 +34,7 @@ func nodes(t *testing.T) []*server {
 		if err := os.Mkdir(s.data, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		list, ports = append(list, s), append(ports, fmt.Sprint(s.port))
+		list, ports = append(list, s), append(ports, s.port)
 	}
 	ready := make(chan error, len(list))
 	for _, s := range list {
@@ -88,24 +88,24 @@ tasks: [{name: t, trainer: {tabular: {train: data.csv, target: {column: y}, feat
 		}
 	}
 	if err := eventually(90*time.Second, "round 2", committed(2)); err != nil {
-		t.Fatalf("%v: %s", err, agg.tail())
+		t.Fatalf("%v: %s", err, agg.Tail())
 	}
 	time.Sleep(time.Second) // in the middle of a round
 	node := list[0]         // where the aggregator is, and a site
-	node.p.kill()
+	node.p.Kill()
 	if err := eventually(2*time.Minute, "a round without the node", committed(5)); err != nil {
-		t.Fatalf("%v: %s", err, agg.tail())
+		t.Fatalf("%v: %s", err, agg.Tail())
 	}
 	if err := node.up(t); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-agg.done:
+	case <-agg.Done():
 	case <-time.After(3 * time.Minute):
-		t.Fatalf("not done: %s", agg.tail())
+		t.Fatalf("not done: %s", agg.Tail())
 	}
-	if agg.code() != 0 {
-		t.Errorf("the aggregator ended with %d: %s", agg.code(), agg.tail())
+	if agg.Code() != 0 {
+		t.Errorf("the aggregator ended with %d: %s", agg.Code(), agg.Tail())
 	}
 	for r := 1; r <= rounds; r++ {
 		if files, _ := filepath.Glob(filepath.Join(records, fmt.Sprintf("%06d-*.json", r))); len(files) == 0 {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/proc"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
@@ -61,8 +62,8 @@ type federation struct {
 	dir      string
 	work     workload
 	partSize int
-	agg      *process
-	sites    []*process
+	agg      *proc.Process
+	sites    []*proc.Process
 }
 
 // newFederation writes the files of a federation in a namespace of its own.
@@ -72,7 +73,7 @@ func newFederation(t *testing.T, program string, b *server, name string, w workl
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &federation{t: t, program: program, broker: b, ns: ns, dir: t.TempDir(), work: w, partSize: partSize, sites: make([]*process, len(members))}
+	f := &federation{t: t, program: program, broker: b, ns: ns, dir: t.TempDir(), work: w, partSize: partSize, sites: make([]*proc.Process, len(members))}
 	f.write("agg.yaml", fmt.Sprintf(`broker: %s
 namespace: %s
 client_id: %s-aggregator
@@ -153,22 +154,22 @@ func (f *federation) startAll() {
 // finish waits for the aggregator's end and ends the sites.
 func (f *federation) finish(within time.Duration) error {
 	select {
-	case <-f.agg.done:
+	case <-f.agg.Done():
 	case <-time.After(within):
 		return fmt.Errorf("not finished after %s\n%s", within, f.logs())
 	}
-	if f.agg.code() != 0 {
-		return fmt.Errorf("the aggregator ended with %d\n%s", f.agg.code(), f.logs())
+	if f.agg.Code() != 0 {
+		return fmt.Errorf("the aggregator ended with %d\n%s", f.agg.Code(), f.logs())
 	}
 	for i, s := range f.sites {
 		if s == nil {
 			continue
 		}
-		if s.ended() {
-			return fmt.Errorf("site %s ended by itself, with %d\n%s", members[i], s.code(), s.tail())
+		if s.Ended() {
+			return fmt.Errorf("site %s ended by itself, with %d\n%s", members[i], s.Code(), s.Tail())
 		}
-		if s.stop(); s.code() != 0 {
-			return fmt.Errorf("site %s ended with %d after SIGTERM\n%s", members[i], s.code(), s.tail())
+		if s.Stop(); s.Code() != 0 {
+			return fmt.Errorf("site %s ended with %d after SIGTERM\n%s", members[i], s.Code(), s.Tail())
 		}
 		f.sites[i] = nil
 	}
@@ -176,10 +177,10 @@ func (f *federation) finish(within time.Duration) error {
 }
 
 func (f *federation) logs() string {
-	out := []string{f.agg.tail(), f.broker.p.tail()}
+	out := []string{f.agg.Tail(), f.broker.p.Tail()}
 	for _, s := range f.sites {
 		if s != nil {
-			out = append(out, s.tail())
+			out = append(out, s.Tail())
 		}
 	}
 	return strings.Join(out, "\n--- ")
@@ -212,9 +213,9 @@ func (f *federation) training(round uint64) error {
 
 // died names a process that should run and does not.
 func (f *federation) died() error {
-	for _, p := range append([]*process{f.agg}, f.sites...) {
-		if p != nil && p.ended() {
-			return fmt.Errorf("ended early\n%s", p.tail())
+	for _, p := range append([]*proc.Process{f.agg}, f.sites...) {
+		if p != nil && p.Ended() {
+			return fmt.Errorf("ended early\n%s", p.Tail())
 		}
 	}
 	return nil

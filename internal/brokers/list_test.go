@@ -98,7 +98,7 @@ func TestMissingLine(t *testing.T) {
 				// What the aggregator reads it says itself, if it may write.
 				silent := user == ownerUser && strings.HasPrefix(gone, "topic write")
 				if !slices.Equal(l.Missing, want) || len(l.Unknown) > 0 && !silent {
-					t.Errorf("missing %q, unknown %q, want missing %q\n%s", l.Missing, l.Unknown, want, s.p.tail())
+					t.Errorf("missing %q, unknown %q, want missing %q\n%s", l.Missing, l.Unknown, want, s.p.Tail())
 				}
 				rest := append(slices.Clone(l.There), l.Unknown...)
 				slices.Sort(rest)

@@ -34,13 +34,13 @@ func mosquitto(t *testing.T, lines string) *server {
 	if s.program, err = filepath.Abs("../../bin/fedmq"); err != nil {
 		t.Fatal(err)
 	}
-	conf := write(t, dir, "mosquitto.conf", fmt.Sprintf("listener %d 127.0.0.1\nuser root\n%s\n", s.port, lines))
+	conf := write(t, dir, "mosquitto.conf", fmt.Sprintf("listener %s 127.0.0.1\nuser root\n%s\n", s.port, lines))
 	s.p = start(t, s.log, binary, "-c", conf)
 	if err := eventually(10*time.Second, "mosquitto", func() bool {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
+		c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 		return err == nil && c.Close() == nil
 	}); err != nil {
-		t.Fatalf("%v: %s", err, s.p.tail())
+		t.Fatalf("%v: %s", err, s.p.Tail())
 	}
 	return s
 }
@@ -77,7 +77,7 @@ func TestMosquittoRefuses(t *testing.T) {
 				Will: &link.Message{Topic: "acme/berlin/line-1/_fl_v1/state", Payload: []byte("{}"), QoS: 1, Retained: true},
 			})
 			if got := strings.Join(causes, "; "); !strings.Contains(got, c.want) {
-				t.Errorf("why: %q, want %q; %s", got, c.want, s.p.tail())
+				t.Errorf("why: %q, want %q; %s", got, c.want, s.p.Tail())
 			}
 			r, err := doctor.Run(ctx, doctor.Config{Link: link.Config{Broker: s.url()}, Namespace: "acme"})
 			said := ""

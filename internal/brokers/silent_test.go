@@ -1,7 +1,6 @@
 package brokers
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -36,7 +35,7 @@ func TestSilenceIsSaid(t *testing.T) {
 data_dir: ./d
 tasks: [{name: line, trainer: {tabular: {train: data.csv, target: {column: y}, features: [{columns: [x]}]}}}]
 `)
-			http := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			http := "127.0.0.1:" + freePort(t)
 			site := start(t, filepath.Join(dir, "site.log"), s.program, "site", "-c", filepath.Join(dir, "site.yaml"), "--http", http)
 			text := "no answer to the " + c.what + " on acme/berlin/line-1/_fl_v1/line/" + c.what
 			says(t, site, "WRN", text, "user berlin/line-1", "access list", "reading acme/_fl_v1/line/reply/berlin/line-1")
@@ -46,8 +45,8 @@ tasks: [{name: line, trainer: {tabular: {train: data.csv, target: {column: y}, f
 			const silent = "these members were welcomed and sent no update"
 			if c.silent {
 				says(t, agg, "WRN", silent, "members=", "berlin/line-1", "silent=1")
-			} else if strings.Contains(agg.tail(), silent) {
-				t.Error(agg.tail())
+			} else if strings.Contains(agg.Tail(), silent) {
+				t.Error(agg.Tail())
 			}
 		})
 	}

@@ -74,7 +74,7 @@ func siteKilled(f *federation) (string, error) {
 	if err := f.training(2); err != nil {
 		return "", err
 	}
-	f.sites[slow].kill()
+	f.sites[slow].Kill()
 	f.startSite(slow)
 	return "", f.finish(patience)
 }
@@ -84,7 +84,7 @@ func aggregatorKilled(f *federation) (string, error) {
 	if err := f.training(2); err != nil {
 		return "", err
 	}
-	f.agg.kill()
+	f.agg.Kill()
 	f.startAggregator()
 	return "", f.finish(patience)
 }
@@ -134,9 +134,9 @@ func brokerForgets(f *federation) (string, error) {
 
 func (f *federation) restartBroker(s syscall.Signal) error {
 	if s == syscall.SIGTERM {
-		f.broker.p.stop()
+		f.broker.p.Stop()
 	} else {
-		f.broker.p.kill()
+		f.broker.p.Kill()
 	}
 	return f.broker.up(f.t)
 }
@@ -160,7 +160,7 @@ func retainedErased(f *federation) (string, error) {
 	if err := f.publish(empty...); err != nil {
 		return "", err
 	}
-	f.sites[slow].kill()
+	f.sites[slow].Kill()
 	f.startSite(slow)
 	return "", f.finish(patience)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/proc"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/model"
@@ -72,7 +73,7 @@ type cluster struct {
 	struck []time.Time   // random kills of the broker
 
 	mu    sync.Mutex
-	procs map[string]*exec.Cmd // that run
+	procs map[string]*proc.Process // that run
 }
 
 // end tells how a process ended.
@@ -99,11 +100,11 @@ var fedmq = sync.OnceValues(func() (string, error) {
 
 func newCluster(t testing.TB, s shape) *cluster {
 	t.Helper()
-	port, err := freePort()
+	port, err := proc.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, shape: s, dir: t.TempDir(), port: port, ends: make(chan end, 100), procs: map[string]*exec.Cmd{}}
+	c := &cluster{t: t, shape: s, dir: t.TempDir(), port: port, ends: make(chan end, 100), procs: map[string]*proc.Process{}}
 	schema, err := model.NewSchema(model.Spec{Name: "weight", DType: model.F32, Shape: []int{s.Params}})
 	if err != nil {
 		t.Fatal(err)
@@ -143,16 +144,6 @@ tasks:
 
 func (c *cluster) url() string { return "tcp://127.0.0.1:" + c.port }
 
-// freePort returns a port on which nobody listens now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
-}
-
 // begin starts the broker, the watch and then the parties, each with its crash
 // point, if it has one, but for those named by without.
 func (c *cluster) begin(at map[string]string, without ...string) {
@@ -175,25 +166,21 @@ func (c *cluster) start(name, at string, more ...string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	log, err := os.OpenFile(filepath.Join(c.dir, name+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	cmd.Dir, cmd.Stderr = c.dir, log
+	cmd.Dir = c.dir
 	cmd.Env = append(cmd.Env, os.Environ()...)
 	cmd.Env = append(cmd.Env, crash.Env+"="+at, crash.Gauge+"="+filepath.Join(c.dir, name+".goroutines"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	p, err := proc.Start(cmd, filepath.Join(c.dir, name+".log"))
+	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.mu.Lock()
-	c.procs[name] = cmd
+	c.procs[name] = p
 	c.mu.Unlock()
 	go func() {
-		err := cmd.Wait()
-		_ = log.Close()
+		err := p.Err()
 		c.mu.Lock()
-		if c.procs[name] == cmd {
+		if c.procs[name] == p {
 			delete(c.procs, name)
 		}
 		c.mu.Unlock()
@@ -237,8 +224,8 @@ func (c *cluster) command(name string, more []string) (*exec.Cmd, error) {
 func (c *cluster) signal(name string, s syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if cmd := c.procs[name]; cmd != nil {
-		_ = cmd.Process.Signal(s)
+	if p := c.procs[name]; p != nil {
+		p.Signal(s)
 	}
 }
 
@@ -289,8 +276,8 @@ func (c *cluster) stopAll() {
 func (c *cluster) killAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, cmd := range c.procs {
-		_ = cmd.Process.Kill()
+	for _, p := range c.procs {
+		p.Kill()
 	}
 }
 

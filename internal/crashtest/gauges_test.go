@@ -80,13 +80,13 @@ func (g *gauges) measure(at time.Duration) {
 func (g *gauges) process(name string) (v [4]float64) {
 	g.c.t.Helper()
 	g.c.mu.Lock()
-	cmd, runs := g.c.procs[name]
+	p, runs := g.c.procs[name]
 	g.c.mu.Unlock()
 	if !runs {
 		g.c.fail(name + " does not run")
 	}
-	proc := fmt.Sprintf("/proc/%d", cmd.Process.Pid)
-	statm, err := os.ReadFile(proc + "/statm")
+	dir := fmt.Sprintf("/proc/%d", p.Cmd.Process.Pid)
+	statm, err := os.ReadFile(dir + "/statm")
 	if err != nil {
 		g.c.t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (g *gauges) process(name string) (v [4]float64) {
 		}
 		pages[i] = n * float64(os.Getpagesize()) / (1 << 20)
 	}
-	fds, err := os.ReadDir(proc + "/fd")
+	fds, err := os.ReadDir(dir + "/fd")
 	if err != nil {
 		g.c.t.Fatal(err)
 	}

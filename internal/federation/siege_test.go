@@ -23,6 +23,7 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/proc"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -181,16 +182,17 @@ func (s *siege) aggregate(dir string) {
 	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	p, err := proc.Start(cmd, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.pid = cmd.Process.Pid
 	s.t.Cleanup(func() {
 		_ = in.Close()
-		if err := cmd.Wait(); err != nil {
+		if err := p.Err(); err != nil {
 			s.t.Errorf("the aggregator's process: %v", err)
 		}
 	})

@@ -131,8 +131,8 @@ func (s *stage) play(r row) line {
 		}
 	}
 	check(held, "not as it should be")
-	check(s.broker.alive(), "the broker has ended")
-	check(s.owner.alive(), "the aggregator has ended")
+	check(!s.broker.Ended(), "the broker has ended")
+	check(!s.owner.Ended(), "the aggregator has ended")
 	check(l.memory <= mostMemory, "%d MiB, want at most %d", l.memory, mostMemory)
 	check(l.log <= mostLog, "%d bytes of log, want at most %d", l.log, mostLog)
 	check(l.after > 0 && l.after >= how.share*l.before/2, "%.1f rounds a second afterwards, %.1f before", l.after, l.before)

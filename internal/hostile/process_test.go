@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/proc"
 )
 
 // trainerPause is how long an honest site trains: long enough that no round is
@@ -63,52 +65,21 @@ func trainer(in io.Reader, out io.Writer) error {
 
 // process is one of the program's, with its log in a file.
 type process struct {
-	cmd  *exec.Cmd
-	log  string
-	done chan error
+	*proc.Process
+	log string
 }
 
 func (s *stage) start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(s.program, append(args, "--log-json")...), log: filepath.Join(s.dir, name+".log"), done: make(chan error, 1)} // #nosec G204 -- the built program
-	f, err := os.Create(p.log)
+	cmd := exec.Command(s.program, append(args, "--log-json")...) // #nosec G204 -- the built program
+	cmd.Dir, cmd.Env = s.dir, s.environment()
+	log := filepath.Join(s.dir, name+".log")
+	p, err := proc.Start(cmd, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = s.dir, f, f
-	p.cmd.Env = s.environment()
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.done <- p.cmd.Wait(); _ = f.Close() }()
-	s.processes = append(s.processes, p)
-	return p
-}
-
-// alive reports whether a process has not ended.
-func (p *process) alive() bool {
-	select {
-	case err := <-p.done:
-		p.done <- err
-		return false
-	default:
-		return true
-	}
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
-	p.done <- nil
-}
-
-func (p *process) text(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(p.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	s.processes = append(s.processes, &process{p, log})
+	return s.processes[len(s.processes)-1]
 }
 
 func (p *process) logBytes() int64 {
@@ -121,7 +92,7 @@ func (p *process) logBytes() int64 {
 
 // peak is the most memory since the last call, in MiB (Linux; else 0).
 func (p *process) peak() int {
-	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	dir := fmt.Sprintf("/proc/%d/", p.Cmd.Process.Pid)
 	b, err := os.ReadFile(dir + "status")
 	if err != nil {
 		return 0

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/proc"
 )
 
 // kind is what stands between an attacker and the federation.
@@ -50,14 +52,11 @@ func begin(t *testing.T, program string, k kind) *stage {
 	t.Helper()
 	s := &stage{program: program, dir: t.TempDir(), kind: k, over: make(chan struct{})}
 	t.Cleanup(s.end)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := proc.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s.addr = "127.0.0.1:" + port
 	args := []string{"broker", "--listen", s.addr, "--data-dir", "broker"}
 	if k != accounts {
 		args = append(args, "--open")
@@ -111,7 +110,7 @@ func (s *stage) endAll() {
 	}
 	s.mu.Unlock()
 	for i := range s.processes {
-		s.processes[len(s.processes)-1-i].kill()
+		s.processes[len(s.processes)-1-i].Kill()
 	}
 	s.goes.Wait()
 }
@@ -222,7 +221,7 @@ func (s *stage) until(t *testing.T, what string, within time.Duration, ok func()
 	for end := time.Now().Add(within); !ok(); {
 		if time.Now().After(end) {
 			for _, p := range s.processes {
-				text := p.text(t)
+				text := p.Log()
 				t.Logf("%s: ...%s", p.log, text[max(0, len(text)-800):])
 			}
 			t.Fatalf("not within %s: %s", within, what)

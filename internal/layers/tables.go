@@ -44,6 +44,7 @@ var layers = map[string]layer{
 	"internal/bubble":   {},                                    // tests in virtual time
 	"internal/waits":    {},                                    // tests that wait: more of them at once
 	"internal/view":     {imports: []string{"internal/round"}}, // the aggregator's JSON for people
+	"internal/proc":     {},                                    // processes of tests, and their ports
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
@@ -52,8 +53,8 @@ var layers = map[string]layer{
 
 	// Tests of real processes against real brokers, and of the commands that pages show.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
-	"internal/pages":   {},
-	"internal/hostile": {imports: []string{"topics", "model", "wire"}}, // attacks on the built program
+	"internal/pages":   {imports: []string{"internal/proc"}},
+	"internal/hostile": {imports: []string{"topics", "model", "wire", "internal/proc"}}, // attacks on the built program
 
 	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
 	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/owner", "internal/round", "internal/transfer", "internal/member", "internal/verdict"}},

@@ -5,12 +5,13 @@ package pages
 import (
 	"errors"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fedmq/fedmq/internal/proc"
 )
 
 const root = "../.."
@@ -78,8 +79,12 @@ func runPage(t *testing.T, steps []step, variant string) {
 	if !possible(steps, variant) {
 		t.Skipf("%s is not installed", variant)
 	}
+	port, err := proc.Port() // that a page has 1883 for
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir, theirs := checkout(t)
-	r := &runner{dir: dir, port: freePort(t), env: environment(), theirs: theirs, expect: expectLimit, logf: t.Logf}
+	r := &runner{dir: dir, port: port, env: environment(), theirs: theirs, expect: expectLimit, logf: t.Logf}
 	if err := r.page(t.Context(), steps, variant); err != nil {
 		t.Error(err)
 	}
@@ -142,20 +147,4 @@ func copyFile(to, from string) error {
 		return err
 	}
 	return errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, b, info.Mode().Perm()))
-}
-
-// freePort returns a port that was free a moment ago, in the digits that a page
-// has 1883 for.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

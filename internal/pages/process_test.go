@@ -7,18 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/proc"
 )
 
 // process is a block that runs, or has run: a shell, and what it has started.
 type process struct {
-	cmd  *exec.Cmd
-	out  sink
-	done chan struct{} // closed when it has ended
-	err  error         // of Wait, once done
+	*proc.Process
+	out *sink
 }
 
 // sink keeps what a process prints, both outputs.
@@ -35,18 +34,16 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // begin starts code in a group of its own.
 func begin(dir string, env []string, code string) (*process, error) {
-	p := &process{cmd: exec.Command("sh", "-ec", code), done: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, &p.out, &p.out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.cmd.WaitDelay = stopLimit
-	if err := p.cmd.Start(); err != nil {
+	out := &sink{}
+	cmd := exec.Command("sh", "-ec", code)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = stopLimit
+	p, err := proc.Start(cmd, "")
+	if err != nil {
 		return nil, err
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
-	return p, nil
+	return &process{p, out}, nil
 }
 
 func (p *process) output() string {
@@ -55,26 +52,17 @@ func (p *process) output() string {
 	return p.out.b.String()
 }
 
-func (p *process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // stop asks it to end, as Ctrl-C does, and wants the exit code 0.
 func (p *process) stop(s syscall.Signal) error {
-	if p.ended() {
-		return errors.Join(errors.New("has ended by itself"), p.err)
+	if p.Ended() {
+		return errors.Join(errors.New("has ended by itself"), p.Err())
 	}
-	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
+	if err := syscall.Kill(-p.Cmd.Process.Pid, s); err != nil {
 		return err
 	}
 	select {
-	case <-p.done:
-		return p.err
+	case <-p.Done():
+		return p.Err()
 	case <-time.After(stopLimit):
 		return fmt.Errorf("still runs %v after %v", stopLimit, s)
 	}
@@ -82,19 +70,9 @@ func (p *process) stop(s syscall.Signal) error {
 
 // end kills the group and waits.
 func (p *process) end() {
-	if p == nil || p.ended() {
+	if p == nil || p.Ended() {
 		return
 	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.done
-}
-
-// tail is the end of its output.
-func (p *process) tail() string {
-	lines := strings.Split(strings.TrimSpace(p.output()), "\n")
-	lines = lines[max(0, len(lines)-12):]
-	for i, l := range lines {
-		lines[i] = l[:min(len(l), 400)]
-	}
-	return strings.Join(lines, "\n")
+	_ = syscall.Kill(-p.Cmd.Process.Pid, syscall.SIGKILL)
+	<-p.Done()
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/proc"
 )
 
 // How long things may take; a page has minutes, all of them together.
@@ -70,7 +72,7 @@ func (r *runner) step(ctx context.Context, s step) error {
 	case "stop":
 		return p.stop(syscall.SIGINT)
 	case "kill":
-		if p.ended() {
+		if p.Ended() {
 			return errors.New("has ended by itself")
 		}
 		p.end()
@@ -91,13 +93,13 @@ func (r *runner) run(ctx context.Context, s step) error {
 	ctx, cancel := context.WithTimeout(ctx, blockLimit)
 	defer cancel()
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-ctx.Done():
 		p.end()
 		return fmt.Errorf("did not end: %w", ctx.Err())
 	}
-	if p.err != nil {
-		return p.err
+	if err := p.Err(); err != nil {
+		return err
 	}
 	return r.portFiles()
 }
@@ -123,7 +125,7 @@ func (r *runner) await(ctx context.Context, p *process, want []*regexp.Regexp) e
 	ctx, cancel := context.WithTimeout(ctx, r.expect)
 	defer cancel()
 	for {
-		ended := p.ended() // before the look: its output is whole then
+		ended := p.Ended() // before the look: its output is whole then
 		lines := strings.Split(p.output(), "\n")
 		left := missing(lines, want)
 		if left == nil {
@@ -191,7 +193,7 @@ func (r *runner) tails() string {
 	var b strings.Builder
 	for name, p := range r.blocks {
 		if p != nil {
-			fmt.Fprintf(&b, "--- the end of %s\n%s\n", name, p.tail())
+			fmt.Fprintf(&b, "--- the end of %s\n%s\n", name, proc.Tail(p.output()))
 		}
 	}
 	return b.String()
