@@ -74,7 +74,7 @@ func (t *task) update(path string, m link.Message) owner.Event {
 	c, err := wire.DecodeUpdate(body, want)
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
-		if c, err := wire.DecodeUpdate(body, nil); err == nil { // of other tensors: the answer names it
+		if c, _ := wire.DecodeUpdate(body, nil); c != nil { // of other tensors, or of a later version: the answer names it
 			ev.Content, ev.Samples, _ = contentOf(c)
 		}
 		return owner.Update{Update: ev}

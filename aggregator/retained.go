@@ -40,7 +40,7 @@ func (t *task) ownOrder(m link.Message) {
 		return
 	}
 	o, err := wire.DecodeOrder(body)
-	if err != nil {
+	if err != nil && wire.Unsupported(err) == "" { // one of a later version fences too
 		return
 	}
 	hash, err := wire.SignedHash(m.Payload)

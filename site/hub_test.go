@@ -42,6 +42,7 @@ type hub struct {
 	srv   *mochi.Server
 	owner topics.Owner
 	epoch uint64
+	later string // members of a later version at the end of what it says
 	key   *wire.Signer
 	keys  []wire.Key // of the sites, nil: unsigned
 
@@ -181,6 +182,9 @@ func (h *hub) sealed(hd wire.Header, m wire.Message) []byte {
 	body, err := wire.Encode(m)
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	if h.later != "" {
+		body = append(body[:len(body)-1], h.later...)
 	}
 	hd.Task, hd.Sender, hd.Epoch = testTask, testNS, h.epoch
 	if hd.Origin.IsZero() {

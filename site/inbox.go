@@ -26,7 +26,11 @@ func (s *site) onMessage(m link.Message) {
 	if refusal, ok := errors.AsType[*wire.Refusal](s.take(r, m)); ok {
 		s.bad++
 		s.unverified.add(s.now(), m.Topic, refusal)
-		r.task.complain(r.kind, refusal.Reason)
+		what := refusal.Reason
+		if lacks := wire.Unsupported(refusal); lacks != "" {
+			what += ": " + lacks
+		}
+		r.task.complain(r.kind, what)
 	}
 }
 
@@ -53,7 +57,8 @@ func (s *site) onOrder(t *task, m link.Message) error {
 		return err
 	}
 	o, err := wire.DecodeOrder(body)
-	if err != nil {
+	lacks := wire.Unsupported(err)
+	if err != nil && lacks == "" {
 		return err
 	}
 	hash, err := wire.SignedHash(m.Payload)
@@ -63,7 +68,7 @@ func (s *site) onOrder(t *task, m link.Message) error {
 	if t.trouble != "" {
 		t.trouble, t.progress = "", true
 	}
-	s.tell(t, member.Ordered{Order: member.Order{Stamp: h.Stamp(), Order: o, Base: h.Base, Schema: h.Schema, Hash: hash, Origin: h.Origin}})
+	s.tell(t, member.Ordered{Order: member.Order{Stamp: h.Stamp(), Order: o, Base: h.Base, Schema: h.Schema, Hash: hash, Origin: h.Origin, Lacks: lacks}})
 	return nil
 }
 

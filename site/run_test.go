@@ -218,6 +218,32 @@ func TestQueue(t *testing.T) {
 	})
 }
 
+// An order with a member that this version lacks is declined, with its name; one
+// that may be passed over is (W-44).
+func TestOrderOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		h.life(h.config(tr))
+		h.welcome()
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		h.later = "\x82\xa5?hint\x01\xa6sooner\x01"
+		h.order(1, 1, wire.WorkTrain, base)
+		_, m, _ := h.update()
+		if d, ok := m.(wire.Decline); !ok || d.Reason != wire.DeclineUnsupported || d.Detail != "order: sooner: this version lacks that" || tr.trained.Load() > 0 {
+			t.Fatalf("%+v, trained %d times", m, tr.trained.Load())
+		}
+		h.wantPhase(PhaseError)
+		h.forget()
+		h.later = "\x81\xa5?hint\x01"
+		h.order(1, 2, wire.WorkTrain, base)
+		if _, m, _ = h.update(); tr.trained.Load() != 1 {
+			t.Errorf("%+v, trained %d times", m, tr.trained.Load())
+		}
+	})
+}
+
 // What a site cannot do it says, with the reason.
 func TestDecline(t *testing.T) {
 	t.Parallel()

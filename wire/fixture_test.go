@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/vmihailenco/msgpack/v5"
+
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -200,6 +202,20 @@ func decodeBody(kind string, body []byte) (Message, error) {
 		return DecodeNeed(body)
 	}
 	return DecodeUpdate(body, nil)
+}
+
+// moreThan reports whether a body has members that its message does not keep: those
+// that this version does not know.
+func moreThan(m Message, body []byte) bool {
+	var generic []any
+	if err := msgpack.Unmarshal(body, &generic); err != nil || len(generic) == 0 {
+		return true
+	}
+	names, _ := generic[len(generic)-1].(map[string]any)
+	for _, x := range m.members() {
+		delete(names, x.name)
+	}
+	return len(names) > 0
 }
 
 // allocated returns the bytes that f allocates: the least of a few runs, as

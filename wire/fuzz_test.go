@@ -150,13 +150,13 @@ func fuzzBody(f *testing.F, kind string) {
 		allocBound(t, len(b), func() { m, err = decodeBody(kind, b) })
 		if err != nil {
 			refusal(t, err)
-			return
-		}
-		again, err := Encode(m)
-		if err != nil {
+			if Unsupported(err) == "" || m == nil {
+				return
+			}
+		} else if _, err := Encode(m); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(again, b) {
+		if again := m.appendTo(nil); !bytes.Equal(again, b) && !moreThan(m, b) {
 			t.Fatalf("re-encodes to other bytes\n%x\n%x", b, again)
 		}
 		fuzzInspect(t, seal(t, header(t, kind), b, nil))
@@ -210,11 +210,11 @@ func FuzzUpdate(f *testing.F) {
 			refusal(t, err)
 			return
 		}
-		if again := encode(t, free); !bytes.Equal(again, b) {
+		if again := encode(t, free); !bytes.Equal(again, b) && !moreThan(free, b) {
 			t.Fatalf("re-encodes to other bytes\n%x\n%x", b, again)
 		}
 		if err == nil {
-			if again := encode(t, m); !bytes.Equal(again, b) {
+			if again := encode(t, m); !bytes.Equal(again, b) && !moreThan(m, b) {
 				t.Fatal("re-encodes to other bytes, for a schema")
 			}
 		}

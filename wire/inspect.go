@@ -48,6 +48,7 @@ type ModelView struct {
 	Version uint64     `json:"version"`
 	Content model.Hash `json:"content"`
 	Schema  model.Hash `json:"schema"`
+	ModelMembers
 }
 
 // UpdateView is the body of an update without its tensors.
@@ -55,6 +56,7 @@ type UpdateView struct {
 	Samples uint64             `json:"samples"`
 	Metrics map[string]float64 `json:"metrics"`
 	Content model.Hash         `json:"content"`
+	UpdateMembers
 }
 
 // Inspect decodes one message of any kind, signed or not, without keys, as far
@@ -120,10 +122,10 @@ func (in *Inspection) readBody(h Header, body []byte) error {
 		return in.show("", j, err)
 	case KindReply:
 		reply, err := DecodeReply(body)
-		if err != nil {
+		if reply == nil {
 			return err
 		}
-		return in.show(reply.reply(), reply, nil)
+		return in.show(reply.reply(), reply, err)
 	case KindNeed:
 		n, err := DecodeNeed(body)
 		return in.show("", n, err)
@@ -136,7 +138,7 @@ func (in *Inspection) readBody(h Header, body []byte) error {
 
 // show keeps a body that could be read.
 func (in *Inspection) show(form string, body any, err error) error {
-	if err == nil {
+	if err == nil || Unsupported(err) != "" {
 		in.Form, in.Body = form, body
 	}
 	return err

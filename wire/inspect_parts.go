@@ -16,6 +16,7 @@ type ManifestView struct {
 	Schema  model.Hash `json:"schema"`
 	Slot    uint32     `json:"slot"`
 	Blob    BlobView   `json:"blob"`
+	ModelMembers
 }
 
 // OfferView is an offer without its tensors.
@@ -24,6 +25,7 @@ type OfferView struct {
 	Metrics map[string]float64 `json:"metrics"`
 	Content model.Hash         `json:"content"`
 	Blob    BlobView           `json:"blob"`
+	UpdateMembers
 }
 
 // PartView is a part without its data.
@@ -47,33 +49,36 @@ func (in *Inspection) readPart(payload []byte) error {
 
 func (in *Inspection) readModel(h Header, body []byte) error {
 	d, err := decodeModel(body)
-	if err != nil {
+	if d == nil {
 		return err
 	}
 	switch m := d.(type) {
 	case Model:
 		in.Tensors = ViewTensors(m.Tensors, true)
-		_ = in.show(tagInline, ModelView{m.Version, m.Tensors.ContentID(), m.Tensors.Schema.Hash()}, nil)
+		_ = in.show(tagInline, ModelView{m.Version, m.Tensors.ContentID(), m.Tensors.Schema.Hash(), m.ModelMembers}, nil)
 	case Manifest:
 		in.Tensors = viewSchema(m.Schema, true)
-		_ = in.show(tagManifest, ManifestView{m.Version, m.Schema.Hash(), m.Slot, m.Blob.view()}, nil)
+		_ = in.show(tagManifest, ManifestView{m.Version, m.Schema.Hash(), m.Slot, m.Blob.view(), m.ModelMembers}, nil)
+	}
+	if err != nil {
+		return err
 	}
 	return d.Matches(h)
 }
 
 func (in *Inspection) readUpdate(body []byte) error {
 	c, err := DecodeUpdate(body, nil)
-	if err != nil {
+	if c == nil {
 		return err
 	}
 	switch u := c.(type) {
 	case Update:
 		in.Tensors = ViewTensors(u.Tensors, false)
-		return in.show(tagInline, UpdateView{u.Samples, u.Metrics, u.Content()}, nil)
+		return in.show(tagInline, UpdateView{u.Samples, u.Metrics, u.Content(), u.UpdateMembers}, err)
 	case Offer:
 		in.Tensors = viewSchema(u.Schema, false)
-		return in.show(tagOffer, OfferView{u.Samples, u.Metrics, u.Content, u.Blob.view()}, nil)
+		return in.show(tagOffer, OfferView{u.Samples, u.Metrics, u.Content, u.Blob.view(), u.UpdateMembers}, err)
 	default:
-		return in.show(tagDecline, c, nil)
+		return in.show(tagDecline, c, err)
 	}
 }

@@ -80,7 +80,7 @@ func TestInspectBroken(t *testing.T) {
 	good := seal(t, header(t, KindUpdate), encode(t, testUpdate(t)), testSigner(t, 2))
 	cut := good[:len(good)-10]
 	changed := append([]byte{}, good...)
-	changed[len(changed)-67] ^= 1
+	changed[len(changed)-68] ^= 1
 	for name, c := range map[string]struct {
 		payload              []byte
 		format               string

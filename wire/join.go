@@ -14,9 +14,24 @@ type Join struct {
 	Agent       string     `json:"agent"`        // name and version of the program, at most 64 bytes
 	Disk        Nonce      `json:"disk"`         // of the data directory: who starts again on it is known by it
 	Host        string     `json:"host"`         // the machine's name, for people, at most 64 bytes
+
+	// Members (W-46), none of them used by this version.
+	Capabilities []string   `json:"capabilities,omitempty"` // words: what the site can do beyond this version; ascending
+	Encodings    []string   `json:"encodings,omitempty"`    // of updates that it can make, other than dense f32; ascending
+	Policy       model.Hash `json:"policy,omitzero"`        // hash of the site's policy
 }
 
-const joinFields = 9
+const joinFields = 10
+
+func joinMembers(j *Join) []member {
+	return []member{
+		{"capabilities", false, textsOf{&j.Capabilities, maxMembers, maxWord}},
+		{"encodings", false, textsOf{&j.Encodings, maxMembers, maxEncoding}},
+		{"policy", false, hashOf{&j.Policy}},
+	}
+}
+
+func (j Join) members() []member { return joinMembers(&j) }
 
 func (j Join) check() error { return nil }
 
@@ -30,10 +45,11 @@ func (j Join) appendTo(b []byte) []byte {
 	b = appendUint(b, uint64(j.SeenAttempt))
 	b = appendStr(b, clean(j.Agent, maxAgent))
 	b = appendBin(b, j.Disk[:])
-	return appendStr(b, clean(j.Host, maxAgent))
+	return appendMembers(appendStr(b, clean(j.Host, maxAgent)), j.members())
 }
 
-// DecodeJoin reads the body of a join. The error is a [*Refusal].
+// DecodeJoin reads the body of a join. The error is a [*Refusal]; with
+// ReasonUnsupported the join is returned as far as this version knows it.
 func DecodeJoin(body []byte) (Join, error) {
 	r := open(body, "join", ScanLimits{})
 	var j Join
@@ -47,8 +63,9 @@ func DecodeJoin(body []byte) (Join, error) {
 	j.Agent = r.text("agent", maxAgent)
 	r.fixed("disk", j.Disk[:], false)
 	j.Host = r.text("host", maxAgent)
+	r.members(joinMembers(&j))
 	if err := r.close(); err != nil {
 		return Join{}, err
 	}
-	return j, nil
+	return j, r.lacking()
 }

@@ -25,11 +25,12 @@ type Manifest struct {
 	Schema  model.Schema // with rules
 	Slot    uint32       // below topics.MaxSlots
 	Blob    Blob         // of Schema.Bytes() bytes
+	ModelMembers
 }
 
 const (
 	tagManifest    = "manifest"
-	manifestFields = 7
+	manifestFields = 8
 )
 
 func (Model) distribution()    {}
@@ -49,7 +50,7 @@ func (m Manifest) appendTo(b []byte) []byte {
 	b = appendTable(b, m.Schema)
 	b = appendRules(b, m.Schema)
 	b = appendUint(b, uint64(m.Slot))
-	return m.Blob.appendCut(b)
+	return appendMembers(m.Blob.appendCut(b), m.members())
 }
 
 func decodeManifest(r *reader) (Distribution, error) {
@@ -59,11 +60,12 @@ func decodeManifest(r *reader) (Distribution, error) {
 	t.rules(r)
 	m.Slot = uint32(r.uint("slot", topics.MaxSlots-1)) // #nosec G115 -- at most MaxSlots
 	m.Blob = r.cut(t.size)
+	r.members(modelMembers(&m.ModelMembers))
 	m.Schema = t.schema(r)
 	if err := r.close(); err != nil {
 		return nil, err
 	}
-	return m, nil
+	return m, r.lacking()
 }
 
 // Matches checks what a header claims about the model (W-23), but for its

@@ -10,6 +10,8 @@ import (
 type Message interface {
 	// check reports a value that the format does not have.
 	check() error
+	// members are what it says beyond its fixed fields, by ascending names.
+	members() []member
 	appendTo(b []byte) []byte
 }
 
@@ -18,7 +20,7 @@ type Message interface {
 // checked, since every receiver would refuse the message. Free text in details
 // and agent names is made printable and cut to size instead.
 func Encode(m Message) ([]byte, error) {
-	if err := m.check(); err != nil {
+	if err := first(m.check(), checkMembers(m.members())); err != nil {
 		return nil, fmt.Errorf("wire: encode %T: %w", m, err)
 	}
 	return m.appendTo(nil), nil

@@ -13,9 +13,30 @@ const tagInline = "inline"
 type Model struct {
 	Version uint64 // number of the record that committed it
 	Tensors *model.Model
+	ModelMembers
 }
 
-const modelFields = 5
+// ModelMembers are those of a [Model] and of a [Manifest] (W-48), none of them used
+// by this version.
+type ModelMembers struct {
+	ContentKind string     `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
+	Contract    model.Hash `json:"contract,omitzero"`      // hash of the task's contract
+	Optimiser   model.Hash `json:"optimiser,omitzero"`     // content id of the server optimiser's state
+	Strategy    string     `json:"strategy,omitempty"`     // by which it was made
+}
+
+func modelMembers(m *ModelMembers) []member {
+	return []member{
+		{"content", false, textOf{&m.ContentKind, maxEncoding}},
+		{"contract", false, hashOf{&m.Contract}},
+		{"optimiser", false, hashOf{&m.Optimiser}},
+		{"strategy", false, textOf{&m.Strategy, maxWord}},
+	}
+}
+
+func (m ModelMembers) members() []member { return modelMembers(&m) }
+
+const modelFields = 6
 
 func (m Model) check() error { return checkTensors(m.Tensors) }
 
@@ -26,7 +47,7 @@ func (m Model) appendTo(b []byte) []byte {
 	b = appendUint(b, m.Version)
 	b = appendTable(b, s)
 	b = appendRules(b, s)
-	return appendBin(b, blob)
+	return appendMembers(appendBin(b, blob), m.members())
 }
 
 // appendRules writes one rule for each row.
@@ -40,7 +61,8 @@ func appendRules(b []byte, s model.Schema) []byte {
 
 // DecodeModel reads the body of a model: a [Model] or a [Manifest]. Blob and
 // hashes alias the body. Of the limits it uses the plain size. The error is a
-// [*Refusal]; the caller goes on with Matches.
+// [*Refusal]; the caller goes on with Matches. With ReasonUnsupported the model
+// may be returned, as far as this version knows it.
 func DecodeModel(body []byte, lim Limits) (Distribution, error) {
 	if most := lim.plain(); len(body) > most {
 		return nil, refuse(ReasonTooLarge, StageScan, "model of %d bytes, want at most %d", len(body), most)
@@ -59,7 +81,7 @@ func decodeModel(body []byte) (Distribution, error) {
 	case tag == tagManifest && n == manifestFields:
 		return decodeManifest(r)
 	default:
-		return nil, refuse(ReasonMalformed, StageDecode, "model: %s of %d fields is not a form of model of this version", short(tag), n)
+		return nil, badForm("model", tag, n, tagInline, tagManifest)
 	}
 }
 
@@ -69,21 +91,23 @@ func decodeInlineModel(r *reader) (Distribution, error) {
 	t.read(r)
 	t.rules(r)
 	blob := t.blob(r)
+	r.members(modelMembers(&m.ModelMembers))
 	schema := t.schema(r)
 	if err := r.close(); err != nil {
 		return nil, err
 	}
 	m.Tensors = &model.Model{Schema: schema, Blob: blob}
-	return m, nil
+	return m, r.lacking()
 }
 
 // rules reads one rule for each row.
 func (t *table) rules(r *reader) {
 	r.array("rules", len(t.specs))
 	for i := 0; i < len(t.specs) && r.err == nil; i++ {
-		rule, err := model.ParseRule(string(r.raw("rule", 8)))
+		name := r.word("rule")
+		rule, err := model.ParseRule(name)
 		if err != nil && r.err == nil {
-			r.malformed("rule %d: %v", i, err)
+			r.refuse(ReasonUnsupported, r.stage, "this version lacks the rule %s, which tensor %s has", name, short(t.specs[i].Name))
 		}
 		t.specs[i].Rule = rule
 	}
@@ -110,7 +134,7 @@ const (
 	maxMetrics    = 256
 	maxNamed      = 64 // of them that are no counts of classes
 	maxMetricName = 64
-	bodyFrame     = 1 + 8 + 9 + 5 // array, tag, number, head of the blob
+	bodyFrame     = 1 + 8 + 9 + 5 + 1 // array, tag, number, head of the blob, no members
 	maxCount      = len("confusion.99999.99999")
 	metricsFrame  = 3 + maxNamed*(1+2+maxMetricName+9) + (maxMetrics-maxNamed)*(1+1+maxCount+9) // all metrics, longest names
 	ruleSize      = 5
@@ -119,13 +143,13 @@ const (
 // MaxModelBody is the most bytes that the plain body of a model of this schema
 // can have, inline or its manifest: the Bound of an [Opener.Open].
 func MaxModelBody(s model.Schema) int {
-	return bodyFrame + len(appendTable(nil, s)) + 3 + ruleSize*len(s) + blobOrCut(s.Bytes())
+	return membersRoom + bodyFrame + len(appendTable(nil, s)) + 3 + ruleSize*len(s) + blobOrCut(s.Bytes())
 }
 
 // MaxUpdateBody is the same for an update that carries this schema, inline or
 // its offer; 0 tensors for a decline or an evaluation.
 func MaxUpdateBody(s model.Schema) int {
-	return bodyFrame + metricsFrame + len(appendTable(nil, s)) + blobOrCut(s.Bytes())
+	return membersRoom + bodyFrame + metricsFrame + len(appendTable(nil, s)) + blobOrCut(s.Bytes())
 }
 
 // blobOrCut is the most bytes of a blob, or of what stands for it.

@@ -25,12 +25,14 @@ type Need struct {
 	Ranges []Range `json:"ranges"` // 1..MaxRanges, ascending, disjoint
 }
 
-const needFields = 2
+const needFields = 3
+
+func (Need) members() []member { return nil }
 
 func (n Need) check() error { return checkRanges(n.Ranges) }
 
 func (n Need) appendTo(b []byte) []byte {
-	return appendRanges(appendBin(appendArray(b, needFields), n.Blob[:]), n.Ranges)
+	return appendMembers(appendRanges(appendBin(appendArray(b, needFields), n.Blob[:]), n.Ranges), nil)
 }
 
 // DecodeNeed reads the body of a need. The error is a [*Refusal].
@@ -40,10 +42,11 @@ func DecodeNeed(body []byte) (Need, error) {
 	r.array("fields", needFields)
 	r.fixed("blob", n.Blob[:], false)
 	n.Ranges = r.ranges()
+	r.members(nil)
 	if err := r.close(); err != nil {
 		return Need{}, err
 	}
-	return n, nil
+	return n, r.lacking()
 }
 
 // checkRanges reports ranges that the format does not have (W-38).

@@ -14,11 +14,12 @@ type Offer struct {
 	Schema  model.Schema       // of the tensors
 	Content model.Hash         // of all parts together
 	Blob    Blob               // of Schema.Bytes() bytes
+	UpdateMembers
 }
 
 const (
 	tagOffer    = "offer"
-	offerFields = 7
+	offerFields = 8
 )
 
 func (Offer) contribution() {}
@@ -34,7 +35,7 @@ func (o Offer) appendTo(b []byte) []byte {
 	b = appendMetrics(b, o.Metrics)
 	b = appendTable(b, o.Schema)
 	b = appendBin(b, o.Content[:])
-	return o.Blob.appendCut(b)
+	return appendMembers(o.Blob.appendCut(b), o.members())
 }
 
 func decodeOffer(r *reader, want model.Schema) (Contribution, error) {
@@ -45,6 +46,7 @@ func decodeOffer(r *reader, want model.Schema) (Contribution, error) {
 	t.read(r)
 	o.Content = r.content(false)
 	o.Blob = r.cut(t.size)
+	r.members(updateMembers(&o.UpdateMembers))
 	o.Schema = t.schema(r)
 	if bad != "" {
 		r.refuse(ReasonNotFinite, StageSchema, "metric %s is not a finite number", short(bad))
@@ -52,5 +54,5 @@ func decodeOffer(r *reader, want model.Schema) (Contribution, error) {
 	if err := r.close(); err != nil {
 		return nil, err
 	}
-	return o, nil
+	return o, r.lacking()
 }

@@ -175,8 +175,12 @@ func (x *opening) hash() error {
 }
 
 func (x *opening) decompress() error {
-	if !x.info.encodingOK(x.h.Encoding) {
-		return refuse(ReasonMalformed, StageDecompress, "%s of %s: encoding %s is not known", x.h.Kind, x.h.Sender, short(x.h.Encoding))
+	switch {
+	case x.info.encodingOK(x.h.Encoding):
+	case x.info.tensors:
+		return refuse(ReasonUnsupported, StageDecompress, "%s of %s: this version lacks the encoding %s", x.h.Kind, x.h.Sender, short(x.h.Encoding))
+	default:
+		return refuse(ReasonMalformed, StageDecompress, "%s of %s: a body without tensors has no encoding, not %s", x.h.Kind, x.h.Sender, short(x.h.Encoding))
 	}
 	var err error
 	x.body, err = plain(x.h.Encoding, x.body, orDefault(x.bound.MaxBody, x.o.Limits.plain()))

@@ -29,13 +29,30 @@ type Order struct {
 	SampleSeed      Nonce           `json:"sample_seed"`             // zero: no sampling
 	SampleThreshold uint64          `json:"sample_threshold,string"` // SampleAll: everybody
 	PartSize        uint32          `json:"part_size"`               // MQTT payload bytes, MinPart..MaxPart
+
+	// Members (W-45). None of them is used by this version but those that orderMembers says.
+	Bulk        string             `json:"bulk,omitempty"`       // topic that stands for the namespace in topics of bulk
+	Cohort      []string           `json:"cohort,omitempty"`     // paths of the members asked, where they are listed; ascending
+	ContentKind string             `json:"content,omitempty"`    // what content ids are of, other than the hash of a blob
+	Contract    model.Hash         `json:"contract,omitzero"`    // hash of the task's contract
+	Encoding    string             `json:"encoding,omitempty"`   // of updates, other than dense f32
+	Keep        []string           `json:"keep,omitempty"`       // patterns of tensors that stay at the site; ascending
+	Roster      *Roster            `json:"roster,omitempty"`     // of keys
+	SecAgg      *SecAgg            `json:"secagg,omitempty"`     // secure aggregation
+	Share       []string           `json:"share,omitempty"`      // patterns of tensors that are shared; ascending
+	Strategy    *OrderStrategy     `json:"strategy,omitempty"`   // how updates become a model
+	Thresholds  map[string]float64 `json:"thresholds,omitempty"` // that an update is judged by
 }
 
-const orderFields = 17
+const orderFields = 18
 
-func (o Order) check() error {
+func (o Order) members() []member { return orderMembers(&o) }
+
+func (o Order) check() error { return first(checkWork(o.Work), o.checkFields()) }
+
+// checkFields is check but for what a later version may have more of.
+func (o Order) checkFields() error {
 	return first(
-		checkWork(o.Work),
 		checkMS("deadline_ms", o.DeadlineMS),
 		checkMS("pace_ms", o.PaceMS),
 		checkMS("heartbeat_ms", o.HeartbeatMS),
@@ -103,10 +120,11 @@ func (o Order) appendTo(b []byte) []byte {
 	b = appendBin(b, o.CohortHash[:])
 	b = appendFixed(b, o.SampleSeed[:])
 	b = appendUint(b, o.SampleThreshold)
-	return appendUint(b, uint64(o.PartSize))
+	return appendMembers(appendUint(b, uint64(o.PartSize)), o.members())
 }
 
-// DecodeOrder reads the body of an order. The error is a [*Refusal].
+// DecodeOrder reads the body of an order. The error is a [*Refusal]; with
+// ReasonUnsupported the order is returned as far as this version knows it.
 func DecodeOrder(body []byte) (Order, error) {
 	r := open(body, "order", ScanLimits{})
 	var o Order
@@ -128,11 +146,15 @@ func DecodeOrder(body []byte) (Order, error) {
 	r.fixed("sample_seed", o.SampleSeed[:], true)
 	o.SampleThreshold = r.uint64("sample_threshold")
 	o.PartSize = r.uint32("part_size")
+	r.members(orderMembers(&o))
 	if err := r.close(); err != nil {
 		return Order{}, err
 	}
-	if err := o.check(); err != nil {
+	if err := o.checkFields(); err != nil {
 		return Order{}, refuse(ReasonMalformed, StageDecode, "order: %v", err)
 	}
-	return o, nil
+	if checkWork(o.Work) != nil {
+		r.lacks = append(r.lacks, "work "+o.Work)
+	}
+	return o, r.lacking()
 }

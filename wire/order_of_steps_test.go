@@ -70,13 +70,13 @@ func wrongBody(f faults) []byte {
 	if f.has(StageDecode) {
 		offset = 1
 	}
-	b := appendStr(appendArray(nil, 5), tagInline)
+	b := appendStr(appendArray(nil, 6), tagInline)
 	b = appendUint(b, 10)
 	b = appendArray(b, 0)
 	b = appendStr(appendArray(appendArray(b, 1), 5), name)
 	b = appendUint(appendArray(appendStr(b, "f32"), 1), 1)
 	b = appendUint(appendUint(b, offset), 4)
-	b = appendBin(b, []byte{0, 0, 0x80, 0x3f})
+	b = appendMap(appendBin(b, []byte{0, 0, 0x80, 0x3f}), 0)
 	if f.has(StageScan) {
 		b = append(b, 0xc0)
 	}
@@ -95,7 +95,7 @@ func TestOrderOfSteps(t *testing.T) {
 	reasons := map[int]string{
 		StageSize: ReasonTooLarge, StageStructure: ReasonMalformed, StageKey: ReasonUnknownMember,
 		StageTopic: ReasonWrongTopic, StageSender: ReasonWrongTopic, StageRound: ReasonFutureRound,
-		StageSignature: ReasonBadSignature, StageHash: ReasonMalformed, StageDecompress: ReasonMalformed,
+		StageSignature: ReasonBadSignature, StageHash: ReasonMalformed, StageDecompress: ReasonUnsupported,
 		StageScan: ReasonMalformed, StageDecode: ReasonMalformed, StageSchema: ReasonSchemaMismatch,
 	}
 	want, err := model.NewSchema(model.Spec{Name: "w", Shape: []int{1}})

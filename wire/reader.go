@@ -17,6 +17,7 @@ type reader struct {
 	stage int    // of its refusals
 	what  string // "order", "header" ...
 	err   *Refusal
+	lacks []string // members that this version does not know, or does not use
 }
 
 // open scans body and starts a reader on it.

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // The reasons this package refuses for, spelled as on the wire; part of the
 // closed list of docs/spec/rounds.md.
@@ -15,6 +18,7 @@ const (
 	ReasonWrongBase      = "wrong_base"
 	ReasonSchemaMismatch = "schema_mismatch"
 	ReasonNotFinite      = "not_finite"
+	ReasonUnsupported    = "unsupported" // this version lacks what the detail names
 )
 
 // The stages of verification, in the order in which a receiver goes through
@@ -63,6 +67,15 @@ func (r *Refusal) Error() string {
 // message was refused, on a task that signs: such a refusal is answered and
 // recorded, any other is only counted (W-15).
 func (r *Refusal) Authenticated() bool { return r.Stage > StageSignature }
+
+// Unsupported returns what of a good message this version lacks, if an error says
+// so; else "".
+func Unsupported(err error) string {
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Reason == ReasonUnsupported {
+		return r.Detail
+	}
+	return ""
+}
 
 func refuse(reason string, stage int, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Stage: stage, Detail: fmt.Sprintf(format, args...)}

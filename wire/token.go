@@ -150,6 +150,14 @@ func appendArray(b []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(append(b, 0xdd), uint32(n))
 }
 
+// appendMap writes the head of a map of n entries, n < 2^16.
+func appendMap(b []byte, n int) []byte {
+	if n < 1<<4 {
+		return append(b, 0x80|byte(n))
+	}
+	return binary.BigEndian.AppendUint16(append(b, 0xde), uint16(n))
+}
+
 func appendUint(b []byte, v uint64) []byte {
 	switch {
 	case v < 1<<7:

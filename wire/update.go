@@ -21,7 +21,28 @@ type Update struct {
 	Samples uint64             // rows behind it, before any cap
 	Metrics map[string]float64 // sums over rows; finite, at most 256, at most 64 of them no counts of classes (W-32)
 	Tensors *model.Model       // the delta (train) or values (statistics); nil for none (evaluate)
+	UpdateMembers
 }
+
+// UpdateMembers are those of an [Update] and of an [Offer] (W-47), none of them
+// used by this version.
+type UpdateMembers struct {
+	ContentKind string             `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
+	Encoding    string             `json:"encoding,omitempty"`     // of the blob, other than dense f32
+	Policy      model.Hash         `json:"policy,omitzero"`        // hash of the site's policy
+	Scalars     map[string]float64 `json:"scalars,omitempty"`      // that are folded with the tensors
+}
+
+func updateMembers(u *UpdateMembers) []member {
+	return []member{
+		{"content", false, textOf{&u.ContentKind, maxEncoding}},
+		{"encoding", false, textOf{&u.Encoding, maxEncoding}},
+		{"policy", false, hashOf{&u.Policy}},
+		{"scalars", false, numbersOf{&u.Scalars}},
+	}
+}
+
+func (u UpdateMembers) members() []member { return updateMembers(&u) }
 
 // Decline says that a site does not take part in an attempt, and why (W-31).
 type Decline struct {
@@ -30,8 +51,8 @@ type Decline struct {
 }
 
 const (
-	updateFields  = 5
-	declineFields = 3
+	updateFields  = 6
+	declineFields = 4
 	tagDecline    = "decline"
 )
 
@@ -69,16 +90,20 @@ func (u Update) appendTo(b []byte) []byte {
 	b = appendUint(b, u.Samples)
 	b = appendMetrics(b, u.Metrics)
 	b = appendTable(b, s)
-	return appendBin(b, blob)
+	return appendMembers(appendBin(b, blob), u.members())
 }
 
 // Content is the update's content id (W-30): SHA-256 of the blob, or, without
-// tensors, of the metrics array as encoded.
+// tensors, of the metrics array as encoded; with scalars, of that and theirs.
 func (u Update) Content() model.Hash {
+	id := model.Hash(sha256.Sum256(appendMetrics(nil, u.Metrics)))
 	if s, blob := tensors(u.Tensors); len(s) > 0 {
-		return model.HashOf(blob)
+		id = model.HashOf(blob)
 	}
-	return sha256.Sum256(appendMetrics(nil, u.Metrics))
+	if len(u.Scalars) > 0 {
+		id = sha256.Sum256(appendMetrics(id[:], u.Scalars))
+	}
+	return id
 }
 
 func (d Decline) check() error { return checkWord("reason", d.Reason) }
@@ -86,13 +111,17 @@ func (d Decline) check() error { return checkWord("reason", d.Reason) }
 func (d Decline) appendTo(b []byte) []byte {
 	b = appendStr(appendArray(b, declineFields), tagDecline)
 	b = appendStr(b, d.Reason)
-	return appendStr(b, clean(d.Detail, maxDetail))
+	return appendMembers(appendStr(b, clean(d.Detail, maxDetail)), nil)
 }
+
+func (Decline) members() []member { return nil }
 
 // DecodeUpdate reads the body of an update: an [Update], an [Offer] or a
 // [Decline]. With want, the tensors must have exactly that schema, which the
 // result then shares, rules included; model.Schema{} wants none, and nil takes
-// any. Names of metrics are copied, blob and hashes alias the body. The error is a [*Refusal].
+// any. Names of metrics are copied, blob and hashes alias the body. The error is a
+// [*Refusal]; with ReasonUnsupported the contribution may be returned, as far as this
+// version knows it.
 // Whether the tensors are finite and on the grid is the fold's to check.
 func DecodeUpdate(body []byte, want model.Schema) (Contribution, error) {
 	r := open(body, "update", ScanLimits{Items: MaxTableItems})
@@ -106,13 +135,23 @@ func DecodeUpdate(body []byte, want model.Schema) (Contribution, error) {
 		return decodeOffer(r, want)
 	case tag == tagDecline && n == declineFields:
 		d := Decline{Reason: r.word("reason"), Detail: r.text("detail", maxDetail)}
+		r.members(nil)
 		if err := r.close(); err != nil {
 			return nil, err
 		}
-		return d, nil
+		return d, r.lacking()
 	default:
-		return nil, refuse(ReasonMalformed, StageDecode, "update: %s of %d fields is not a form of update of this version", short(tag), n)
+		return nil, badForm("update", tag, n, tagInline, tagOffer, tagDecline)
 	}
+}
+
+// badForm refuses a form that this version lacks, or one that it knows and that has
+// another length.
+func badForm(what, tag string, n int, known ...string) error {
+	if slices.Contains(known, tag) {
+		return refuse(ReasonMalformed, StageDecode, "%s: %s of %d fields", what, tag, n)
+	}
+	return refuse(ReasonUnsupported, StageDecode, "%s: this version lacks the form %s", what, short(tag))
 }
 
 func decodeInline(r *reader, want model.Schema) (Contribution, error) {
@@ -122,6 +161,7 @@ func decodeInline(r *reader, want model.Schema) (Contribution, error) {
 	t := table{want: want, any: want == nil}
 	t.read(r)
 	blob := t.blob(r)
+	r.members(updateMembers(&u.UpdateMembers))
 	schema := t.schema(r)
 	if bad != "" {
 		r.refuse(ReasonNotFinite, StageSchema, "metric %s is not a finite number", short(bad))
@@ -132,7 +172,7 @@ func decodeInline(r *reader, want model.Schema) (Contribution, error) {
 	if len(schema) > 0 {
 		u.Tensors = &model.Model{Schema: schema, Blob: blob}
 	}
-	return u, nil
+	return u, r.lacking()
 }
 
 // appendMetrics writes metrics by ascending name.

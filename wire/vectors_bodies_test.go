@@ -13,6 +13,11 @@ func bodyCase(op, name, comment string, data []byte) vector {
 	return vector{name: op + "-bad-" + name, comment: comment, op: op, expect: ReasonMalformed, stage: StageDecode, data: data}
 }
 
+// unsupported starts a case of a body that wants a later version.
+func unsupported(op, name, comment string, data []byte) vector {
+	return vector{name: op + "-bad-" + name, comment: comment, op: op, expect: ReasonUnsupported, stage: StageDecode, data: data}
+}
+
 // replaced replaces the only place of old in b.
 func replaced(t *testing.T, b, old, with []byte) []byte {
 	t.Helper()
@@ -35,7 +40,7 @@ func orderCases(t *testing.T) []vector {
 	}
 	return []vector{
 		{name: "order-sampled", comment: "An order that samples, with a negative grid exponent and no settings.", op: KindOrder, expect: accepted, data: encode(t, sampled)},
-		bad("work", "Work that this version does not know.", func(o *Order) { o.Work = "prune" }),
+		unsupported(KindOrder, "work", "Work that this version does not know.", replaced(t, good, appendStr(nil, WorkTrain), appendStr(nil, "prune"))),
 		bad("weights", "A rule of weights that is no word.", func(o *Order) { o.Weights = "By Size" }),
 		bad("deadline", "A deadline of more than 2^40 ms.", func(o *Order) { o.DeadlineMS = maxMS + 1 }),
 		bad("grid-b", "A grid exponent below -1,023.", func(o *Order) { o.GridB = -1024 }),
@@ -44,7 +49,7 @@ func orderCases(t *testing.T) []vector {
 		bad("settings-broken", "Settings that are no JSON.", func(o *Order) { o.Settings = []byte("{") }),
 		bad("settings-long", "Settings of more than 16 KiB.", func(o *Order) { o.Settings = []byte(`{"a":"` + strings.Repeat("a", maxSettings) + `"}`) }),
 		bad("part-size", "A part size below 4 KiB.", func(o *Order) { o.PartSize = MinPart - 1 }),
-		bodyCase(KindOrder, "fields", "An order of 16 fields.", append([]byte{0xdc, 0, 16}, good[3:len(good)-5]...)),
+		bodyCase(KindOrder, "fields", "An order of 17 fields, without members.", append([]byte{0xdc, 0, 17}, good[3:len(good)-1]...)),
 		bodyCase(KindOrder, "instance", "An instance of 15 bytes.", replaced(t, good, appendBin(nil, append([]byte{1, 2, 3}, make([]byte, 13)...)), appendBin(nil, make([]byte, 15)))),
 		bodyCase(KindOrder, "seed-zeros", "A sampling seed of 16 zeros: absent is a bin of 0 bytes.", replaced(t, good, appendBin(nil, nil), appendBin(nil, make([]byte, 16)))),
 		bodyCase(KindOrder, "work-bin", "Work as a bin.", replaced(t, good, appendStr(nil, "train"), appendBin(nil, []byte("train")))),
@@ -63,7 +68,7 @@ func row(name, dtype string, shape []uint64, offset, size uint64) []byte {
 
 // tableOf puts rows and a blob into an update, or with rules into a model.
 func tableOf(blob int, rules []string, rows ...[]byte) []byte {
-	b := appendUint(appendStr(appendArray(nil, 5), tagInline), 7)
+	b := appendUint(appendStr(appendArray(nil, 6), tagInline), 7)
 	if rules == nil {
 		b = appendArray(b, 0)
 	}
@@ -77,7 +82,7 @@ func tableOf(blob int, rules []string, rows ...[]byte) []byte {
 			b = appendStr(b, r)
 		}
 	}
-	return appendBin(b, make([]byte, blob))
+	return appendMap(appendBin(b, make([]byte, blob)), 0)
 }
 
 func modelCases(t *testing.T) []vector {
@@ -89,8 +94,9 @@ func modelCases(t *testing.T) []vector {
 			name: "model-empty-tensor", comment: "A tensor with a dimension of 0 has no bytes; one without dimensions has one element.", op: KindModel, expect: accepted,
 			data: tableOf(8, []string{"mean", "keep"}, row("a", "f16", []uint64{0, 5}, 0, 0), row("b", "i64", nil, 0, 8)),
 		},
-		bad("form", "A form of model this version does not know.", appendStr(appendArray(nil, 1), "sketch")),
-		bad("rule", "A rule that does not exist.", tableOf(8, []string{"sum"}, a)),
+		unsupported(KindModel, "form", "A form of model this version does not know.", appendStr(appendArray(nil, 1), "sketch")),
+		unsupported(KindModel, "rule", "A rule that this version does not know.", tableOf(8, []string{"sum"}, a)),
+		bad("rule-word", "A rule that is no word.", tableOf(8, []string{"Mean"}, a)),
 		bad("rules-count", "Two rules for one tensor.", tableOf(8, []string{"mean", "mean"}, a)),
 		bad("blob-short", "A blob of fewer bytes than the table says.", tableOf(7, []string{"mean"}, a)),
 		bad("name-reserved", "The tensor name that safetensors reserves.", tableOf(8, []string{"mean"}, row("__metadata__", "f32", []uint64{2}, 0, 8))),
@@ -116,11 +122,11 @@ func updateCases(t *testing.T) []vector {
 		return vector{name: "update-bad-" + name, comment: comment, op: KindUpdate, schema: schema, expect: ReasonSchemaMismatch, stage: StageSchema, data: data}
 	}
 	metrics := func(reason string, stage int, name, comment string, items ...[]byte) vector {
-		b := appendArray(appendUint(appendStr(appendArray(nil, 5), tagInline), 7), len(items))
+		b := appendArray(appendUint(appendStr(appendArray(nil, 6), tagInline), 7), len(items))
 		for _, it := range items {
 			b = append(b, it...)
 		}
-		b = appendBin(appendArray(b, 0), nil)
+		b = appendMap(appendBin(appendArray(b, 0), nil), 0)
 		return vector{name: "update-bad-" + name, comment: comment, op: KindUpdate, expect: reason, stage: stage, data: b}
 	}
 	metric := func(name string, v float64) []byte { return appendFloat(appendStr(appendArray(nil, 2), name), v) }
@@ -132,7 +138,7 @@ func updateCases(t *testing.T) []vector {
 			data: encode(t, Update{Samples: 1, Metrics: map[string]float64{"actual.12": 3, "loss/valid:1-a_b": 2, "b": math.Copysign(0, -1), "B": 1, "a.1": math.MaxFloat64}}),
 		},
 		bad("form", "An offer of two fields.", appendArray(appendStr(appendArray(nil, 2), tagOffer), 0)),
-		bad("form-unknown", "A form of update this version does not know.", appendArray(appendStr(appendArray(nil, 2), "sketch"), 0)),
+		unsupported(KindUpdate, "form-unknown", "A form of update this version does not know.", appendArray(appendStr(appendArray(nil, 2), "sketch"), 0)),
 		bad("fields", "An inline update of four fields.", appendArray(appendArray(appendUint(appendStr(appendArray(nil, 4), tagInline), 7), 0), 0)),
 		bad("samples", "Samples that are negative.", replaced(t, zeros, []byte("\xa6inline\x07"), []byte("\xa6inline\xff"))),
 		bad("row-order", "Tensors that are not in byte order of their names.", tableOf(16, nil, row("b", "f32", []uint64{2}, 0, 8), row("a", "f32", []uint64{2}, 8, 8))),
@@ -152,7 +158,7 @@ func updateCases(t *testing.T) []vector {
 		bad("row-name-control", "A tensor name with a control character.", tableOf(8, nil, row("a\x1b", "f32", []uint64{2}, 0, 8))),
 		bad("row-name-long", "A tensor name of 257 bytes.", tableOf(8, nil, row(strings.Repeat("a", 257), "f32", []uint64{2}, 0, 8))),
 		bad("blob-long", "A blob of more bytes than the table says.", tableOf(9, nil, a)),
-		bad("blob-str", "A blob that is a str.", append(zeros[:len(zeros)-10:len(zeros)-10], append([]byte{0xa8}, make([]byte, 8)...)...)),
+		bad("blob-str", "A blob that is a str.", appendMap(append(zeros[:len(zeros)-11:len(zeros)-11], append([]byte{0xa8}, make([]byte, 8)...)...), 0)),
 		want("schema-name", "A tensor of another name than the schema wants.", `[["b","f32",[2]]]`, zeros),
 		want("schema-dtype", "A tensor of another dtype.", `[["a","f16",[2]]]`, zeros),
 		want("schema-shape", "A tensor of another shape and the same bytes.", `[["a","f32",[2,1]]]`, zeros),
@@ -184,7 +190,7 @@ func smallCases(t *testing.T) []vector {
 	join := encode(t, testJoin(t))
 	bare := testJoin(t)
 	bare.Schema = [32]byte{}
-	tail := len(appendStr(appendBin(appendStr(nil, bare.Agent), bare.Disk[:]), bare.Host)) // what follows the attempt
+	tail := len(appendMap(appendStr(appendBin(appendStr(nil, bare.Agent), bare.Disk[:]), bare.Host), 0)) // what follows the attempt
 	reply := func(name, comment string, data []byte) vector { return bodyCase(KindReply, name, comment, data) }
 	settled := encode(t, Settled{Round: 1, Verdict: "counted"})
 	return []vector{
@@ -192,7 +198,7 @@ func smallCases(t *testing.T) []vector {
 		bodyCase(KindJoin, "agent-long", "An agent of 65 bytes.", replaced(t, join, appendStr(nil, testJoin(t).Agent), appendStr(nil, strings.Repeat("a", 65)))),
 		bodyCase(KindJoin, "agent-control", "An agent with a line break.", replaced(t, join, appendStr(nil, testJoin(t).Agent), appendStr(nil, "a\nb"))),
 		bodyCase(KindJoin, "attempt", "An attempt of 2^32.", slices.Concat(join[:len(join)-tail-1], appendUint(nil, 1<<32), join[len(join)-tail:])),
-		bodyCase(KindJoin, "fields", "A join of eight fields: without a host.", append([]byte{0x98}, join[1:len(join)-len(appendStr(nil, bare.Host))]...)),
+		bodyCase(KindJoin, "fields", "A join of nine fields: without members.", append([]byte{0x99}, join[1:len(join)-1]...)),
 		bodyCase(KindJoin, "disk", "A disk of 15 bytes.", replaced(t, join, appendBin(nil, bare.Disk[:]), appendBin(nil, bare.Disk[:15]))),
 		bodyCase(KindJoin, "host-long", "A host of 65 bytes.", replaced(t, join, appendStr(nil, bare.Host), appendStr(nil, strings.Repeat("h", 65)))),
 		bodyCase(KindJoin, "schema-zeros", "A schema hash of 32 zeros: absent is a bin of 0 bytes.", replaced(t, encode(t, bare), appendBin(nil, nil), appendBin(nil, make([]byte, 32)))),
@@ -204,9 +210,9 @@ func smallCases(t *testing.T) []vector {
 		},
 		{name: "reply-settled-zeros", comment: "A receipt's or settled's content id is always 32 bytes, zeros too.", op: KindReply, expect: accepted, data: settled},
 		reply("tag", "A wait of one field.", appendStr(appendArray(nil, 1), tagWait)),
-		reply("tag-unknown", "A reply this version does not know.", appendStr(appendArray(nil, 1), "later")),
+		unsupported(KindReply, "tag-unknown", "A reply this version does not know.", appendStr(appendArray(nil, 1), "later")),
 		reply("fields", "A welcome of three fields.", appendUint(appendUint(appendStr(appendArray(nil, 3), tagWelcome), 0), 0)),
-		reply("fields-extra", "A superseded of three fields.", append(flipTo(encode(t, Superseded{Instance: Nonce{1}}), 0, 0x93), 0)),
+		reply("fields-extra", "A superseded of four fields.", append(flipTo(encode(t, Superseded{Instance: Nonce{1}}), 0, 0x94), 0)),
 		reply("standby-wait", "A standby for longer than 2^40 ms.", replaced(t, encode(t, Standby{Instance: Nonce{1}, WaitMS: 90_000}), appendUint(nil, 90_000), appendUint(nil, 1<<40+1))),
 		reply("content", "A settled without a content id.", replaced(t, settled, appendBin(nil, make([]byte, 32)), appendBin(nil, nil))),
 		reply("verdict", "A verdict that is no word.", replaced(t, settled, appendStr(nil, "counted"), appendStr(nil, "Counted"))),

@@ -12,7 +12,7 @@ func vectorCases(t *testing.T) []vector {
 	t.Helper()
 	var all []vector
 	for _, list := range [][]vector{
-		scanCases(), openCases(t), openBadCases(t), headerCases(t), orderCases(t), modelCases(t), updateCases(t), smallCases(t), zstdCases(t),
+		scanCases(), openCases(t), openBadCases(t), headerCases(t), orderCases(t), modelCases(t), updateCases(t), smallCases(t), zstdCases(t), memberCases(t),
 		partOpenCases(t), partPayloadCases(t), partBodyCases(t),
 	} {
 		all = append(all, list...)
@@ -155,10 +155,10 @@ func openBadCases(t *testing.T) []vector {
 	add("origin", "A good update of a former life of the task.", ReasonOtherOrigin, StageRound, good, func(v *vector) { v.origin = Nonce{1} })
 	add("signature", "One bit of the signature is wrong.", ReasonBadSignature, StageSignature, flip(len(good)-1))
 	add("header-changed", "One bit of the origin, which is signed, is wrong.", ReasonBadSignature, StageSignature, flip(lastOfHeader(t, good)))
-	add("body-changed", "One bit of the body is wrong; the signature holds.", ReasonMalformed, StageHash, flip(len(good)-66-1))
-	add("body-changed-unsigned", "The same where the task does not sign.", ReasonMalformed, StageHash, flip(len(good)-66-1), unsigned)
+	add("body-changed", "One bit of the body is wrong; the signature holds.", ReasonMalformed, StageHash, flip(len(good)-66-2))
+	add("body-changed-unsigned", "The same where the task does not sign.", ReasonMalformed, StageHash, flip(len(good)-66-2), unsigned)
 	add("body-length", "A header that claims another length of body.", ReasonMalformed, StageHash, envelopeOf(body, func(h *Header) { h.BodyLen++ }, header(t, KindUpdate)), unsigned)
-	add("encoding", "An encoding this version does not know.", ReasonMalformed, StageDecompress, envelopeOf(body, func(h *Header) { h.Encoding = "masked32" }, header(t, KindUpdate)), unsigned)
+	add("encoding", "An encoding this version does not know.", ReasonUnsupported, StageDecompress, envelopeOf(body, func(h *Header) { h.Encoding = "masked32" }, header(t, KindUpdate)), unsigned)
 	add("encoding-order", "An order with an encoding.", ReasonMalformed, StageDecompress,
 		envelopeOf(encode(t, testOrder()), func(h *Header) { h.Encoding = EncodingDense }, header(t, KindOrder)),
 		func(v *vector) { v.topic, v.signed = orderTopic, false })

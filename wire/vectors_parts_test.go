@@ -173,7 +173,7 @@ func partBodyCases(t *testing.T) []vector {
 			m.Schema[0].Shape[0] = 1 << 60
 			m.Blob.Hashes = m.Blob.Hashes[:PartHash]
 		}),
-		bodyCase(KindModel, "manifest-fields", "A manifest of six fields.", append([]byte{0x96}, encode(t, testManifest(t))[1:len(encode(t, testManifest(t)))-2-3*PartHash]...)),
+		bodyCase(KindModel, "manifest-fields", "A manifest of seven fields, without members.", append([]byte{0x97}, encode(t, testManifest(t))[1:len(encode(t, testManifest(t)))-1]...)),
 		offer("hashes", "An offer without the last part's hash.", func(o *Offer) { o.Blob.Hashes = o.Blob.Hashes[PartHash:] }),
 		offer("data", "An offer of parts of 2^32-1 bytes.", func(o *Offer) { o.Blob.Data = math.MaxUint32; o.Blob.Hashes = o.Blob.Hashes[:PartHash] }),
 		offer("empty", "An offer without tensors.", func(o *Offer) { o.Schema, o.Blob.Hashes = nil, nil }),
@@ -187,10 +187,10 @@ func partBodyCases(t *testing.T) []vector {
 		need("beyond", "A range that ends after the last part there can be.", Range{3999, 2}),
 		need("wrap", "A range that wraps.", Range{math.MaxUint32, 2}),
 		need("wrap-n", "A range of 2^32-1 parts.", Range{1, math.MaxUint32}),
-		bodyCase(KindNeed, "key", "A blob of 17 bytes.", append([]byte{0x92, 0xc4, 17}, make([]byte, 18)...)),
-		bodyCase(KindNeed, "range-fields", "A range of three fields.", append(appendBin([]byte{0x92}, key[:]), 0x91, 0x93, 1, 1, 1)),
+		bodyCase(KindNeed, "key", "A blob of 17 bytes.", append([]byte{0x93, 0xc4, 17}, make([]byte, 19)...)),
+		bodyCase(KindNeed, "range-fields", "A range of three fields.", append(appendBin([]byte{0x93}, key[:]), 0x91, 0x93, 1, 1, 1, 0x80)),
 		bodyCase(KindReply, "grant-ranges", "A grant of no ranges.", Grant{}.appendTo(nil)),
-		bodyCase(KindReply, "grant-fields", "A grant of seven fields.", append(flipTo(grant, 0, 0x97), 0)),
-		bodyCase(KindReply, "wait-content", "A wait without a content id.", appendUint(appendBin([]byte("\x95\xa4wait\x07\x01"), nil), 1)),
+		bodyCase(KindReply, "grant-fields", "A grant of eight fields.", append(flipTo(grant, 0, 0x98), 0)),
+		bodyCase(KindReply, "wait-content", "A wait without a content id.", appendMap(appendUint(appendBin([]byte("\x96\xa4wait\x07\x01"), nil), 1), 0)),
 	}
 }

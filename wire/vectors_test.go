@@ -182,6 +182,9 @@ func (v vector) judge(t *testing.T, fields string, err error) {
 		return
 	}
 	r := refusalOf(t, err, v.expect, v.stage)
+	if fields != v.fields {
+		t.Errorf("fields\n%s\nwant\n%s", fields, v.fields)
+	}
 	if r.Detail == "" || len(r.Detail) > 600 {
 		t.Errorf("detail %q", r.Detail)
 	}
@@ -199,13 +202,11 @@ func writeVectors(t *testing.T) {
 		}
 	}
 	for _, v := range vectorCases(t) {
-		if v.expect == "accepted" {
-			fields, err := v.run(t)
-			if err != nil {
-				t.Fatalf("%s: %v", v.name, err)
-			}
-			v.fields = fields
+		fields, err := v.run(t)
+		if v.expect == "accepted" && err != nil {
+			t.Fatalf("%s: %v", v.name, err)
 		}
+		v.fields = fields
 		if err := os.WriteFile(filepath.Join(vectorDir, v.name+".txt"), []byte(v.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -237,11 +238,11 @@ func (v vector) run(t *testing.T) (string, error) {
 	case "open":
 		return v.open(t)
 	}
-	m, err := v.decode(t)
-	if err != nil {
-		return "", err
+	m, refused := v.decode(t)
+	if refused != nil && (Unsupported(refused) == "" || m == nil) {
+		return "", refused
 	}
-	if again := encode(t, m); !bytes.Equal(again, v.data) {
+	if again := m.appendTo(nil); !bytes.Equal(again, v.data) && !moreThan(m, v.data) {
 		t.Errorf("re-encodes to %x", again)
 	}
 	in := &Inspection{Format: "fedmq"}
@@ -249,7 +250,7 @@ func (v vector) run(t *testing.T) (string, error) {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(map[string]any{"form": in.Form, "body": in.Body, "tensors": in.Tensors})
-	return string(text), err
+	return string(text), errors.Join(err, refused)
 }
 
 func (v vector) decode(t *testing.T) (Message, error) {

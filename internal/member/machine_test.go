@@ -203,7 +203,7 @@ func (s *script) order(t *testing.T, d *datadriven.TestData) Order {
 			SampleSeed: named(arg(d, "sample", "")),
 		},
 	}
-	o.Origin = named(arg(d, "origin", "o"))
+	o.Origin, o.Lacks = named(arg(d, "origin", "o")), arg(d, "lacks", "")
 	o.Hash = hash(fmt.Sprint(o.Stamp, o.Work, [16]byte(o.Instance), arg(d, "bytes", "")))
 	return o
 }

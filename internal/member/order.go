@@ -137,6 +137,8 @@ func (m *Machine) decide() {
 		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
 			m.say(wire.DeclineRefused, m.st.Over.Verdict)
 		}
+	case o.Lacks != "":
+		m.say(wire.DeclineUnsupported, o.Lacks)
 	case !m.able(o.Work):
 		m.say(wire.DeclineUnsupported, "work "+o.Work)
 	case m.have.Content != o.Base:

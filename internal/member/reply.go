@@ -123,7 +123,7 @@ var refusals = map[verdict.Reason]int{
 	verdict.BadSignature: refusedForNow, verdict.WrongTopic: refusedForGood, verdict.FutureRound: refusedForNow,
 	verdict.StaleRound: refusedLapsed, verdict.WrongBase: refusedForGood, verdict.SchemaMismatch: refusedForGood,
 	verdict.NotFinite: refusedForGood, verdict.OutOfRange: refusedForGood, verdict.NormOutlier: refusedForGood,
-	verdict.Conflict: refusedForGood, verdict.NotInCohort: refusedAttempt, verdict.BudgetExhausted: refusedForGood,
+	verdict.Conflict: refusedForGood, verdict.NotInCohort: refusedAttempt, verdict.BudgetExhausted: refusedForGood, verdict.Unsupported: refusedForGood,
 }
 
 // onRecord takes a record's head: it settles the entry of its round, unless

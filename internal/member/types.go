@@ -20,6 +20,7 @@ type Order struct {
 	Schema model.Hash
 	Hash   model.Hash // of what the order signs
 	Origin wire.Nonce // of the task
+	Lacks  string     // what of it this version lacks, "": nothing
 }
 
 func (o *Order) key() Key { return Key{Round: o.Round, Base: o.Base, Work: o.Work} }

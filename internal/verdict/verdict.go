@@ -40,6 +40,8 @@ const (
 	WrongBase
 	// SchemaMismatch: other tensors than the task's.
 	SchemaMismatch
+	// Unsupported: has something that this version lacks.
+	Unsupported
 	// NotFinite: holds a NaN or an infinity.
 	NotFinite
 	// OutOfRange: a value beyond the grid, or a weight of zero.
@@ -87,6 +89,7 @@ var names = [...]string{
 	StaleRound:      "stale_round",
 	WrongBase:       "wrong_base",
 	SchemaMismatch:  "schema_mismatch",
+	Unsupported:     "unsupported",
 	NotFinite:       "not_finite",
 	OutOfRange:      "out_of_range",
 	NormOutlier:     "norm_outlier",

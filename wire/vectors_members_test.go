@@ -1,0 +1,166 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// withMembers puts members, name and value as written by hand, into the place of
+// the empty map that ends a body.
+func withMembers(body []byte, members ...[]byte) []byte {
+	b := appendMap(slices.Clone(body[:len(body)-1]), len(members)/2)
+	return append(b, bytes.Join(members, nil)...)
+}
+
+// memberCases are bodies with members: those that this version knows and does not
+// use, each by itself, and those that are refused for what they are.
+func memberCases(t *testing.T) []vector {
+	t.Helper()
+	var list []vector
+	one := func(op, form, name, comment string, m Message) {
+		list = append(list, vector{
+			name: form + "-member-" + name, comment: comment + " This version does not use it.", op: op,
+			expect: ReasonUnsupported, stage: StageDecode, data: m.appendTo(nil),
+		})
+	}
+	hash := model.HashOf([]byte("vector"))
+	order := func(name, comment string, change func(*Order)) {
+		o := testOrder()
+		change(&o)
+		one(KindOrder, "order", name, comment, o)
+	}
+	order("bulk", "An order whose bulk travels below another topic.", func(o *Order) { o.Bulk = "bulk/acme" })
+	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
+	order("content", "An order whose base is named otherwise than by the hash of its blob.", func(o *Order) { o.ContentKind = "tree" })
+	order("contract", "An order under a contract.", func(o *Order) { o.Contract = hash })
+	order("encoding", "An order that wants another encoding of updates.", func(o *Order) { o.Encoding = "q8" })
+	order("keep", "An order that names tensors which stay.", func(o *Order) { o.Keep = []string{"*bn*", "*norm*"} })
+	order("roster", "An order under a roster.", func(o *Order) { o.Roster = &Roster{Version: 3, Hash: hash} })
+	order("secagg", "An order of secure aggregation.", func(o *Order) { o.SecAgg = testSecAgg() })
+	order("share", "An order that names tensors which are shared.", func(o *Order) { o.Share = []string{"layers.*"} })
+	order("strategy", "An order that says how updates are folded.", func(o *Order) {
+		o.Strategy = &OrderStrategy{Name: "trimmed_mean", Params: []byte(`{"beta":0.2}`)}
+	})
+	order("thresholds", "An order that says what an update is judged by.", func(o *Order) { o.Thresholds = map[string]float64{"clip": 2.5, "norm": 10} })
+	join := func(name, comment string, change func(*Join)) {
+		j := testJoin(t)
+		change(&j)
+		one(KindJoin, "join", name, comment, j)
+	}
+	join("capabilities", "A join that says what the site can do.", func(j *Join) { j.Capabilities = []string{"dp_sgd", "secagg"} })
+	join("encodings", "A join that says which encodings the site can make.", func(j *Join) { j.Encodings = []string{"q8", "topk"} })
+	join("policy", "A join under the site's policy.", func(j *Join) { j.Policy = hash })
+	for name, m := range map[string]UpdateMembers{
+		"content": {ContentKind: "tree"}, "encoding": {Encoding: "q8"}, "policy": {Policy: hash}, "scalars": {Scalars: map[string]float64{"q": 0.5}},
+	} {
+		u, o := testUpdate(t), testOffer(t)
+		u.UpdateMembers, o.UpdateMembers = m, m
+		one(KindUpdate, "update", name, "An update with the member "+name+".", u)
+		one(KindUpdate, "offer", name, "An offer with the member "+name+".", o)
+	}
+	for name, m := range map[string]ModelMembers{
+		"content": {ContentKind: "tree"}, "contract": {Contract: hash}, "optimiser": {Optimiser: hash}, "strategy": {Strategy: "fedavg"},
+	} {
+		inline, parts := Model{Version: 7, Tensors: testModel(t)}, testManifest(t)
+		inline.ModelMembers, parts.ModelMembers = m, m
+		one(KindModel, "model", name, "A model with the member "+name+".", inline)
+		one(KindModel, "manifest", name, "A manifest with the member "+name+".", parts)
+	}
+	welcome, settled := Welcome{Index: 3, FromRound: 7, FromAttempt: 1}, Settled{Round: 6, Content: hash, Verdict: "counted"}
+	can, policy, stale, version := welcome, welcome, settled, settled
+	can.Capabilities, policy.Policy, stale.Staleness, version.Version = []string{"secagg"}, hash, 2, 9
+	one(KindReply, "welcome", "capabilities", "A welcome that says what the owner can do.", can)
+	one(KindReply, "welcome", "policy", "A welcome under the owner's policy.", policy)
+	one(KindReply, "settled", "staleness", "A settled of an update that came late.", stale)
+	one(KindReply, "settled", "version", "A settled of an update that is in a later model.", version)
+	return append(list, badMemberCases(t)...)
+}
+
+func testSecAgg() *SecAgg {
+	return &SecAgg{
+		Suite: 1, Ring: 32, Fraction: 20, Members: 5, Threshold: 3, MinMembers: 4, Bound: 8, MaxWeight: 1 << 20,
+		DeadlinesMS: [5]uint64{10_000, 20_000, 60_000, 70_000, 80_000},
+	}
+}
+
+func badMemberCases(t *testing.T) []vector {
+	t.Helper()
+	order, str := encode(t, testOrder()), func(s string) []byte { return appendStr(nil, s) }
+	bad := func(name, comment string, members ...[]byte) vector {
+		return bodyCase(KindOrder, "member-"+name, comment, withMembers(order, members...))
+	}
+	empty := appendArray(nil, 0)
+	var many [][]byte
+	for i := range maxMembers + 1 {
+		many = append(many, str(fmt.Sprintf("?%02d", i)), empty)
+	}
+	secAgg := func(change func(*SecAgg)) []byte {
+		s := testSecAgg()
+		change(s)
+		return secAggOf{&s}.put(nil)
+	}
+	skipped := vector{
+		name: "order-member-skipped", comment: "A member that may be passed over is, whatever its value is.", op: KindOrder, expect: accepted,
+		data: withMembers(order, str("?hint"), []byte("\x92\xc4\x02ab\x81\xa1k\x93\x01\xc0\xa1v")),
+	}
+	number := func(op, name string, body, names []byte, v float64) vector {
+		b := withMembers(body, names, appendFloat(appendStr(appendArray(appendArray(nil, 1), 2), "x"), v))
+		return vector{name: op + "-bad-member-" + name, comment: "A number that is not finite.", op: op, expect: ReasonNotFinite, stage: StageSchema, data: b}
+	}
+	return []vector{
+		skipped,
+		unsupported(KindOrder, "member-unknown", "Two members of a later version, one of this that is not used, and one that may be passed over: all but the last are named.",
+			withMembers(order, str("?hint"), empty, str("bulk"), str("x"), str("later"), empty, str("sooner"), []byte{0xc0})),
+		unsupported(KindUpdate, "member-unknown", "A decline with a member of a later version.", withMembers(encode(t, Decline{Reason: "no_data"}), str("why"), []byte{1})),
+		unsupported(KindNeed, "member-unknown", "A need with a member of a later version.",
+			withMembers(encode(t, Need{Ranges: testRanges()}), str("why"), []byte{1})),
+		bad("name", "A member whose name is no word.", str("Bulk"), str("x")),
+		bad("name-long", "A member whose name has 33 bytes.", str("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), str("x")),
+		bad("many", "65 members.", many...),
+		bad("empty-text", "A text that says nothing: it is left out.", str("bulk"), str("")),
+		bad("empty-list", "A list of nothing.", str("share"), empty),
+		bad("empty-numbers", "Numbers of nothing.", str("thresholds"), empty),
+		bad("zeros", "A hash of zeros.", str("contract"), appendBin(nil, make([]byte, 32))),
+		bad("control", "A text with a control character.", str("encoding"), str("q8\x1b")),
+		bad("order", "A list that does not ascend.", str("keep"), []byte("\x92\xa1b\xa1a")),
+		bad("twice", "A list that names one twice.", str("keep"), []byte("\x92\xa1a\xa1a")),
+		bad("strategy", "Parameters that are no object.", str("strategy"), []byte("\x92\xa3avg\xa2[]")),
+		bad("roster", "A roster of version 0.", str("roster"), appendBin([]byte("\x92\x00"), bytes.Repeat([]byte{1}, 32))),
+		bad("secagg-t", "A threshold above the number of members.", str("secagg"), secAgg(func(s *SecAgg) { s.Threshold = 6 })),
+		bad("secagg-few", "Secure aggregation of two.", str("secagg"), secAgg(func(s *SecAgg) { s.Members, s.Threshold, s.MinMembers = 2, 2, 2 })),
+		bad("secagg-ring", "A ring of 16 bits.", str("secagg"), secAgg(func(s *SecAgg) { s.Ring = 16 })),
+		bad("secagg-bound", "A bound that is not finite.", str("secagg"), secAgg(func(s *SecAgg) { s.Bound = math.NaN() })),
+		number(KindOrder, "nan", order, str("thresholds"), math.NaN()),
+		number(KindUpdate, "inf", encode(t, testUpdate(t)), str("scalars"), math.Inf(1)),
+		bodyCase(KindReply, "settled-zero", "A staleness of 0: it is left out.", withMembers(encode(t, Settled{Round: 1, Verdict: "counted"}), str("staleness"), []byte{0})),
+	}
+}
+
+// What this version does not use it does not send, and each member's name comes after
+// the one before.
+func TestUnusedIsNotSent(t *testing.T) {
+	t.Parallel()
+	for _, v := range memberCases(t) {
+		if v.expect != ReasonUnsupported {
+			continue
+		}
+		m, err := decodeBody(v.op, v.data)
+		if m == nil || Unsupported(err) == "" {
+			t.Errorf("%s: %v, %v", v.name, m, err)
+			continue
+		}
+		list := m.members()
+		if !slices.IsSortedFunc(list, func(a, b member) int { return bytes.Compare([]byte(a.name), []byte(b.name)) }) {
+			t.Errorf("%s: the members of %T are not in order", v.name, m)
+		}
+		set := slices.ContainsFunc(list, func(x member) bool { return x.value.set() })
+		if b, err := Encode(m); set && err == nil {
+			t.Errorf("%s: sent as %x", v.name, b)
+		}
+	}
+}
