@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
@@ -94,7 +93,7 @@ func (t *task) shownModel(ctx context.Context, order owner.Shown) (*model.Model,
 // checkHead checks that the record's head on the broker is this aggregator's
 // and speaks of the model.
 func (t *task) checkHead(id model.Hash) error {
-	if err := record.VerifyHeadSig(t.shown.head, t.a.ownKey); err != nil {
+	if err := record.VerifyHeadSig(t.shown.head, t.a.own.Keys.Aggregator(t.a.cfg.Owner)); err != nil {
 		return err
 	}
 	head, err := record.DecodeHead(t.shown.head)
@@ -109,10 +108,4 @@ func (t *task) checkHead(id model.Hash) error {
 		return fmt.Errorf("the record of round %d on the broker ends in the model %s, not in %s", head.Round, after, id)
 	}
 	return nil
-}
-
-// ownKey finds the aggregator's own key by its id.
-func (a *aggregator) ownKey(kid [8]byte) (ed25519.PublicKey, bool) {
-	pub, ok := a.cfg.Signer.Public().(ed25519.PublicKey)
-	return pub, ok && record.KeyIDOf(pub) == kid
 }

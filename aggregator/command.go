@@ -3,7 +3,6 @@ package aggregator
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/topics"
 )
 
 // Command is what an operator publishes on a task's command topic, never
@@ -57,16 +55,6 @@ func (t *task) command(m link.Message) {
 	t.step(owner.Said{Event: round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}})
 }
 
-// operator finds a listed operator's key.
-func (a *aggregator) operator(kid [8]byte) (ed25519.PublicKey, bool) {
-	for _, k := range a.cfg.Keys {
-		if k.Role == topics.RoleOperator && !k.Revoked && record.KeyIDOf(k.Public) == kid {
-			return k.Public, true
-		}
-	}
-	return nil, false
-}
-
 func (t *task) parseCommand(m link.Message) (Command, error) {
 	var c Command
 	t.audited.signer = ""
@@ -82,8 +70,8 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	if t.a.cfg.Signer != nil {
 		var err error
 		if doc, err = record.VerifyCommand(doc, func(kid [8]byte) (ed25519.PublicKey, bool) {
-			t.audited.signer = hex.EncodeToString(kid[:])
-			return t.a.operator(kid)
+			t.signedBy(kid)
+			return t.a.opener.Keys.Operators()(kid)
 		}); err != nil {
 			return c, fmt.Errorf("this task is signed, a command needs the signature of a listed operator: %w", err)
 		}

@@ -3,7 +3,6 @@ package aggregator
 import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // What telling asks of the aggregator and of the task.
@@ -15,12 +14,10 @@ func (a *aggregator) audits() func(Audited) { return a.cfg.Audit }
 func (t *task) current() *round.State       { return t.state }
 func (t *task) welcomed() int               { return t.m.Round().Welcomed() }
 
-func (a *aggregator) operatorOf(key string) string {
-	node := ""
-	for _, k := range a.cfg.Keys {
-		if wire.KeyIDOf(k.Public) == key {
-			node = a.ns.Node(k.Path)
-		}
+func (a *aggregator) operatorOf(kid [8]byte) string {
+	k, ok := a.opener.Keys.Of(kid)
+	if !ok {
+		return ""
 	}
-	return node
+	return a.ns.Node(k.Path)
 }

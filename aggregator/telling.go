@@ -55,7 +55,7 @@ type teller interface {
 	heard() bool           // connected, and the machines have started
 	audits() func(Audited) // nil: nobody asks
 	security() string
-	operatorOf(key string) string // by key id; "" for an unknown one
+	operatorOf(kid [8]byte) string // "" for an unknown key
 }
 
 func newTelling(of told, by teller, task string, o topics.Owner, log zerolog.Logger) telling {

@@ -25,6 +25,7 @@ type audited struct {
 	unheard   map[unheard]int      // refused messages and commands that nobody is proven to have sent
 	published version              // told last
 	signer    string               // key id that the last command named
+	operator  string               // whose key that is, if it is listed
 }
 
 // unheard is why messages or commands were not heard, and who is said to have
@@ -104,6 +105,11 @@ func (t *telling) auditRefusedCommand(why string) {
 	t.unheard(unheard{audit.Command, t.audited.signer, why})
 }
 
+// signedBy notes which key a command names; whether it verifies is not known yet.
+func (t *telling) signedBy(kid [8]byte) {
+	t.audited.signer, t.audited.operator = hex.EncodeToString(kid[:]), t.by.operatorOf(kid)
+}
+
 // commanded notes who gave a command, whose signature was verified.
 func (t *telling) commanded(id string) {
 	if t.by.audits() == nil || t.audited.signer == "" {
@@ -112,7 +118,7 @@ func (t *telling) commanded(id string) {
 	if t.audited.commands == nil {
 		t.audited.commands = map[string]commander{}
 	}
-	t.audited.commands[id] = commander{t.by.operatorOf(t.audited.signer), t.audited.signer}
+	t.audited.commands[id] = commander{t.audited.operator, t.audited.signer}
 }
 
 // heard notes the key that a member's message carried.

@@ -26,13 +26,13 @@ type listener struct {
 	off   bool
 }
 
-func (l *listener) post(m link.Message)      { l.msgs = append(l.msgs, m) }
-func (l *listener) nowMS() int64             { return l.now }
-func (l *listener) connected() bool          { return !l.off }
-func (l *listener) heard() bool              { return !l.off }
-func (l *listener) audits() func(Audited)    { return l.audit }
-func (l *listener) security() string         { return record.Unsigned }
-func (l *listener) operatorOf(string) string { return "" }
+func (l *listener) post(m link.Message)       { l.msgs = append(l.msgs, m) }
+func (l *listener) nowMS() int64              { return l.now }
+func (l *listener) connected() bool           { return !l.off }
+func (l *listener) heard() bool               { return !l.off }
+func (l *listener) audits() func(Audited)     { return l.audit }
+func (l *listener) security() string          { return record.Unsigned }
+func (l *listener) operatorOf([8]byte) string { return "" }
 
 // topics are those of the messages since the last call, in order.
 func (l *listener) topics() (list []string) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // TestCommandSignature: what an operator signs verifies under the operator's
@@ -15,7 +16,7 @@ func TestCommandSignature(t *testing.T) {
 	t.Parallel()
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 	pub := key.Public().(ed25519.PublicKey)
-	keys := func(kid [8]byte) (ed25519.PublicKey, bool) { return pub, kid == record.KeyIDOf(pub) }
+	keys := func(kid [8]byte) (ed25519.PublicKey, bool) { return pub, kid == wire.KeyIDOf(pub) }
 	doc := []byte(`{"schema":"fedmq.command.v1","id":"x","command":"stop","at_round":3,"timestamp_ms":1}`)
 	signed, err := record.SignCommand(doc, key)
 	if err != nil {

@@ -15,13 +15,14 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 var key = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 
 func keys(kid [8]byte) (ed25519.PublicKey, bool) {
 	pub := key.Public().(ed25519.PublicKey)
-	return pub, kid == record.KeyIDOf(pub)
+	return pub, kid == wire.KeyIDOf(pub)
 }
 
 func sample() record.Record {
@@ -203,7 +204,7 @@ func TestSignature(t *testing.T) {
 		t.Errorf("signed text %s", text)
 	}
 	pae := fmt.Sprintf("DSSEv1 15 fedmq/v1/record %d %s", len(text), text)
-	kid := record.KeyIDOf(key.Public().(ed25519.PublicKey))
+	kid := wire.KeyIDOf(key.Public().(ed25519.PublicKey))
 	if prefix := fmt.Sprintf(`"%x:`, kid); !strings.HasPrefix(sig, prefix) || len(sig) != 1+16+1+88+2 {
 		t.Errorf("sig %s, want the prefix %s", sig, prefix)
 	}

@@ -5,12 +5,13 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Types of the signed bytes (rules RC-8, RC-12, RC-14).
@@ -50,15 +51,20 @@ func VerifyCommand(doc []byte, keys Keys) ([]byte, error) {
 	return append(doc[:at:at], '}'), nil
 }
 
-// KeyIDOf names an Ed25519 public key: the first 8 bytes of
-// SHA-256("fedmq/key/v1" || suite 1 || key).
-func KeyIDOf(pub ed25519.PublicKey) [8]byte {
-	sum := sha256.Sum256(append([]byte("fedmq/key/v1\x01"), pub...))
-	return [8]byte(sum[:8])
-}
-
-// Keys finds the public key of a key id.
+// Keys finds the public key of a key id; that of wire.Keys knows whose it is.
 type Keys func(kid [8]byte) (ed25519.PublicKey, bool)
+
+// KeysOf finds the keys of a list.
+func KeysOf(list ...ed25519.PublicKey) Keys {
+	return func(kid [8]byte) (ed25519.PublicKey, bool) {
+		for _, pub := range list {
+			if wire.KeyIDOf(pub) == kid {
+				return pub, true
+			}
+		}
+		return nil, false
+	}
+}
 
 // preauth is the DSSE pre-authentication encoding,
 // https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
@@ -79,7 +85,7 @@ func sign(kind string, unsigned []byte, key crypto.Signer) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("record: signing: %w", err)
 	}
-	kid := KeyIDOf(pub)
+	kid := wire.KeyIDOf(pub)
 	return sigText(kid, sig), nil
 }
 
@@ -116,7 +122,7 @@ func verify(kind string, b []byte, text string, keys Keys) error {
 	}
 	unsigned := append(append([]byte{}, b[:end]...), '}')
 	pub, ok := keys(kid)
-	if !ok || len(pub) != ed25519.PublicKeySize || KeyIDOf(pub) != kid {
+	if !ok || len(pub) != ed25519.PublicKeySize || wire.KeyIDOf(pub) != kid {
 		return fmt.Errorf("%w: unknown key %x", ErrSignature, kid)
 	}
 	if !ed25519.Verify(pub, preauth(kind, unsigned), sig) {

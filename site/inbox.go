@@ -147,7 +147,7 @@ func (s *site) openHead(t *task, b []byte) (record.Head, error) {
 		return refuse(wire.ReasonOtherOrigin, wire.StageRound, "a record of a former life of the task")
 	}
 	if s.opener.Keys != nil {
-		if err := record.VerifyHeadSig(b, s.cfg.aggregatorKeys(t.Owner)); err != nil {
+		if err := record.VerifyHeadSig(b, s.opener.Keys.Aggregator(t.Owner)); err != nil {
 			return refuse(wire.ReasonBadSignature, wire.StageSignature, err.Error())
 		}
 	}

@@ -3,7 +3,6 @@ package wire
 import (
 	"crypto/ed25519"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -54,20 +53,50 @@ func NewKeys(list ...Key) (*Keys, error) {
 // Len returns the number of keys.
 func (k *Keys) Len() int { return len(k.byID) }
 
-// find returns the key of an id of 8 bytes.
-func (k *Keys) find(kid []byte) (Key, bool) {
-	if len(kid) != keyIDSize {
+// Of says whose key has an id, revoked or not. A list that is nil has none.
+func (k *Keys) Of(kid [8]byte) (Key, bool) {
+	if k == nil {
 		return Key{}, false
 	}
-	key, ok := k.byID[[keyIDSize]byte(kid)]
+	key, ok := k.byID[kid]
 	return key, ok
 }
 
-// KeyIDOf returns the key id of an Ed25519 public key as hex, for listings.
-func KeyIDOf(pub ed25519.PublicKey) string {
-	kid := keyID(suiteOne, pub)
-	return hex.EncodeToString(kid[:])
+// Aggregator finds the keys with which the aggregator at a node may sign.
+func (k *Keys) Aggregator(path string) func(kid [8]byte) (ed25519.PublicKey, bool) {
+	return k.finder(func(key Key) bool { return key.Role == topics.RoleAggregator && key.Path == path })
 }
+
+// Operators finds the keys with which commands may be signed.
+func (k *Keys) Operators() func(kid [8]byte) (ed25519.PublicKey, bool) {
+	return k.finder(func(key Key) bool { return key.Role == topics.RoleOperator })
+}
+
+// finder finds the keys of some that are not revoked, as package record wants
+// them.
+func (k *Keys) finder(of func(Key) bool) func(kid [8]byte) (ed25519.PublicKey, bool) {
+	return func(kid [8]byte) (ed25519.PublicKey, bool) {
+		key, ok := k.Of(kid)
+		if !ok || key.Revoked || !of(key) {
+			return nil, false
+		}
+		return key.Public, true
+	}
+}
+
+// HasAggregator reports whether the aggregator at a node has a key that is not
+// revoked.
+func (k *Keys) HasAggregator(path string) bool {
+	for _, key := range k.byID {
+		if key.Role == topics.RoleAggregator && key.Path == path && !key.Revoked {
+			return true
+		}
+	}
+	return false
+}
+
+// KeyIDOf names an Ed25519 public key (W-10).
+func KeyIDOf(pub ed25519.PublicKey) [8]byte { return keyID(suiteOne, pub) }
 
 // maxPEM is more than any key file has.
 const maxPEM = 16 << 10

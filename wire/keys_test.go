@@ -110,14 +110,64 @@ func TestKeys(t *testing.T) {
 		t.Errorf("%d keys", keys.Len())
 	}
 	kid := sha256.Sum256(append([]byte("fedmq/key/v1\x01"), public(2)...))
-	if k, ok := keys.find(kid[:8]); !ok || k.Path != testMember {
+	if k, ok := keys.Of([8]byte(kid[:8])); !ok || k.Path != testMember {
 		t.Error("a key is not found under SHA-256(\"fedmq/key/v1\" || suite || key)[:8]")
 	}
-	if got := KeyIDOf(public(2)); got != fmt.Sprintf("%x", kid[:8]) {
-		t.Errorf("key id %s", got)
+	if got := KeyIDOf(public(2)); got != [8]byte(kid[:8]) {
+		t.Errorf("key id %x", got)
 	}
 	if _, err := NewSigner(nil); err == nil {
 		t.Error("a signer without a key")
+	}
+}
+
+// Whose key it is decides what it may sign: an aggregator's the messages and
+// records of its node, an operator's commands, a revoked one nothing.
+func TestWhoseKey(t *testing.T) {
+	t.Parallel()
+	keys, err := NewKeys(
+		Key{Path: "berlin", Role: topics.RoleAggregator, Public: public(1)},
+		Key{Path: "berlin", Role: topics.RoleAggregator, Public: public(2), Revoked: true},
+		Key{Path: "ops/anna", Role: topics.RoleOperator, Public: public(3)},
+		Key{Path: "ops/ben", Role: topics.RoleOperator, Public: public(4), Revoked: true},
+		Key{Path: testMember, Role: topics.RoleSite, Public: public(5)},
+		Key{Path: "paris", Role: topics.RoleAggregator, Public: public(6), Revoked: true},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		path          string
+		aggregates    bool
+		operates      bool
+		paris, listed bool
+	}{
+		1: {"berlin", true, false, false, true},
+		2: {"berlin", false, false, false, true},
+		3: {"ops/anna", false, true, false, true},
+		4: {"ops/ben", false, false, false, true},
+		5: {testMember, false, false, false, true},
+		6: {"paris", false, false, false, true},
+		7: {},
+	} {
+		if i == 0 {
+			continue
+		}
+		kid := KeyIDOf(public(byte(i)))
+		k, listed := keys.Of(kid)
+		_, aggregates := keys.Aggregator("berlin")(kid)
+		_, paris := keys.Aggregator("paris")(kid)
+		_, operates := keys.Operators()(kid)
+		if k.Path != want.path || listed != want.listed || aggregates != want.aggregates || operates != want.operates || paris != want.paris {
+			t.Errorf("key %d of %q: listed %v, aggregates %v, operates %v, paris %v", i, k.Path, listed, aggregates, operates, paris)
+		}
+	}
+	if !keys.HasAggregator("berlin") || keys.HasAggregator("paris") || keys.HasAggregator(testMember) {
+		t.Error("HasAggregator: want berlin alone")
+	}
+	var none *Keys
+	if _, ok := none.Of(KeyIDOf(public(1))); ok {
+		t.Error("a list that is not there has a key")
 	}
 }
 

@@ -103,7 +103,7 @@ func (x *opening) findKey() error {
 	if x.h.Suite == suiteNone {
 		return refuse(ReasonBadSignature, StageKey, "%s of %s is not signed, this task signs", x.h.Kind, short(x.h.Sender))
 	}
-	key, ok := x.o.Keys.find(x.h.KeyID)
+	key, ok := x.o.Keys.Of([keyIDSize]byte(x.h.KeyID)) // a signed header has so many bytes
 	switch kid := hex.EncodeToString(x.h.KeyID); {
 	case !ok:
 		return refuse(ReasonUnknownMember, StageKey, "key %s, said to be of %s, is not listed", kid, short(x.h.Sender))

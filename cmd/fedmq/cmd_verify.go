@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,12 +115,5 @@ func (c *verifyCmd) keys() (record.Keys, error) {
 	if len(list) == 0 {
 		return nil, err
 	}
-	byID := map[[8]byte]ed25519.PublicKey{}
-	for _, pub := range list {
-		byID[record.KeyIDOf(pub)] = pub
-	}
-	return func(kid [8]byte) (ed25519.PublicKey, bool) {
-		pub, ok := byID[kid]
-		return pub, ok
-	}, nil
+	return record.KeysOf(list...), nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"path/filepath"
@@ -89,8 +88,7 @@ func keyOf(file string) (record.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := record.KeyIDOf(public)
-	return func(kid [8]byte) (ed25519.PublicKey, bool) { return public, kid == id }, nil
+	return record.KeysOf(public), nil
 }
 
 // run reads the broker and does what more says until one of them ends.

@@ -19,7 +19,7 @@ import (
 // byID finds the public key of a listed party, as records want it.
 func (w *world) byID(kid [8]byte) (ed25519.PublicKey, bool) {
 	for _, k := range w.keys {
-		if record.KeyIDOf(k.Public) == kid {
+		if wire.KeyIDOf(k.Public) == kid {
 			return k.Public, true
 		}
 	}

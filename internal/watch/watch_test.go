@@ -11,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // A site's standing through a round, and the words for it.
@@ -183,7 +184,7 @@ func TestRecords(t *testing.T) {
 	mine := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
 	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize))
 	pub := mine.Public().(ed25519.PublicKey)
-	f := newFixture(t, func(kid [8]byte) (ed25519.PublicKey, bool) { return pub, kid == record.KeyIDOf(pub) })
+	f := newFixture(t, func(kid [8]byte) (ed25519.PublicKey, bool) { return pub, kid == wire.KeyIDOf(pub) })
 	one, oneHash := head(t, 4, model.Hash{9}, mine)
 	two, twoHash := head(t, 5, oneHash, mine)
 	forged, _ := head(t, 6, oneHash, other)

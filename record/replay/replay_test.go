@@ -13,6 +13,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
+	"github.com/fedmq/fedmq/wire"
 )
 
 const (
@@ -286,7 +287,7 @@ func TestSignatures(t *testing.T) {
 	keys := func(list ...ed25519.PublicKey) record.Keys {
 		return func(kid [8]byte) (ed25519.PublicKey, bool) {
 			for _, k := range list {
-				if record.KeyIDOf(k) == kid {
+				if wire.KeyIDOf(k) == kid {
 					return k, true
 				}
 			}
