@@ -56,13 +56,27 @@ func (s *site) auditDecline(t *task, m member.SendDecline) {
 // auditReply tells what an aggregator says of this site and its updates. The
 // same again is told once.
 func (s *site) auditReply(t *task, h wire.Header, r wire.Reply) {
-	e := Audited{Event: audit.Settled, Key: hex.EncodeToString(h.KeyID)}
-	switch r := r.(type) {
-	case wire.Welcome:
+	if _, welcome := r.(wire.Welcome); welcome {
 		if t.welcomed == h.Epoch { // it is there still
 			return
 		}
-		e.Event, e.Epoch, t.welcomed = audit.Joined, h.Epoch, h.Epoch
+		t.welcomed = h.Epoch
+	}
+	e, ok := auditedReply(h, r)
+	if !ok || e == t.settled {
+		return
+	}
+	t.settled = e
+	s.audit(t, e)
+}
+
+// auditedReply is a reply as an auditor reads it; false: it says nothing of a
+// membership or an update.
+func auditedReply(h wire.Header, r wire.Reply) (Audited, bool) {
+	e := Audited{Event: audit.Settled, Key: hex.EncodeToString(h.KeyID)}
+	switch r := r.(type) {
+	case wire.Welcome:
+		e.Event, e.Epoch = audit.Joined, h.Epoch
 	case wire.Superseded:
 		e.Event = audit.Superseded
 	case wire.Receipt:
@@ -75,11 +89,7 @@ func (s *site) auditReply(t *task, h wire.Header, r wire.Reply) {
 			e.Content = r.Content.String()
 		}
 	default:
-		return
+		return e, false
 	}
-	if e == t.settled {
-		return
-	}
-	t.settled = e
-	s.audit(t, e)
+	return e, true
 }

@@ -37,34 +37,46 @@ func delta(local, global *model.Model) (*model.Model, error) {
 // subtract sets dst = a - b, little-endian. dst may be b, or begin before it: an
 // element is read before its place is written to.
 func subtract(spec model.Spec, dst, a, b []byte) error {
-	le := binary.LittleEndian
 	switch spec.DType {
 	case model.F32:
-		for i := 0; i < len(dst); i += 4 {
-			trained := math.Float32frombits(le.Uint32(a[i:]))
-			x := trained - math.Float32frombits(le.Uint32(b[i:]))
-			if x-x != 0 {
-				return diverged(spec, i/4, float64(trained))
-			}
-			le.PutUint32(dst[i:], math.Float32bits(x))
-		}
+		return subtractF32(spec, dst, a, b)
 	case model.F64:
-		for i := 0; i < len(dst); i += 8 {
-			trained := math.Float64frombits(le.Uint64(a[i:]))
-			x := trained - math.Float64frombits(le.Uint64(b[i:]))
-			if x-x != 0 {
-				return diverged(spec, i/8, trained)
-			}
-			le.PutUint64(dst[i:], math.Float64bits(x))
-		}
+		return subtractF64(spec, dst, a, b)
 	case model.I64:
-		for i := 0; i < len(dst); i += 8 {
-			le.PutUint64(dst[i:], le.Uint64(a[i:])-le.Uint64(b[i:]))
+		subtractI64(dst, a, b)
+		return nil
+	}
+	return fmt.Errorf("tensor %s: updates of %v are not supported", spec.Name, spec.DType)
+}
+
+func subtractF32(spec model.Spec, dst, a, b []byte) error {
+	for i := 0; i < len(dst); i += 4 {
+		trained := math.Float32frombits(binary.LittleEndian.Uint32(a[i:]))
+		x := trained - math.Float32frombits(binary.LittleEndian.Uint32(b[i:]))
+		if x-x != 0 {
+			return diverged(spec, i/4, float64(trained))
 		}
-	default:
-		return fmt.Errorf("tensor %s: updates of %v are not supported", spec.Name, spec.DType)
+		binary.LittleEndian.PutUint32(dst[i:], math.Float32bits(x))
 	}
 	return nil
+}
+
+func subtractF64(spec model.Spec, dst, a, b []byte) error {
+	for i := 0; i < len(dst); i += 8 {
+		trained := math.Float64frombits(binary.LittleEndian.Uint64(a[i:]))
+		x := trained - math.Float64frombits(binary.LittleEndian.Uint64(b[i:]))
+		if x-x != 0 {
+			return diverged(spec, i/8, trained)
+		}
+		binary.LittleEndian.PutUint64(dst[i:], math.Float64bits(x))
+	}
+	return nil
+}
+
+func subtractI64(dst, a, b []byte) {
+	for i := 0; i < len(dst); i += 8 {
+		binary.LittleEndian.PutUint64(dst[i:], binary.LittleEndian.Uint64(a[i:])-binary.LittleEndian.Uint64(b[i:]))
+	}
 }
 
 // diverged says which value of the trained model has no difference from the one

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -43,32 +42,6 @@ func (d boltDisk) KeepModel(task string, id model.Hash, s model.Schema, in incom
 	}
 	d.fresh.put(id, b)
 	return nil
-}
-
-// fresh is the model that was put together last, until its job takes it: it was
-// read and hashed a moment ago. One is kept, whatever the number of tasks.
-type fresh struct {
-	mu   sync.Mutex
-	id   model.Hash
-	blob []byte
-}
-
-func (f *fresh) put(id model.Hash, b []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.id, f.blob = id, b
-}
-
-// take returns the bytes if they are id's, once.
-func (f *fresh) take(id model.Hash) []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.id != id {
-		return nil
-	}
-	b := f.blob
-	f.id, f.blob = model.Hash{}, nil
-	return b
 }
 
 // use makes a model that of a task, in place of the one before: a stored blob, or

@@ -180,11 +180,19 @@ func (s *site) onPart(m link.Message) {
 	if err != nil || at.Kind != topics.ModelPart {
 		return // a topic that was not asked for
 	}
+	if t := s.taskAt(at); t != nil && t.m.Pulling() {
+		s.tell(t, s.partOf(t, at, m))
+	}
+}
+
+// taskAt is the task of an owner's topic, nil: it is none of this site's.
+func (s *site) taskAt(at topics.Topic) *task {
 	for _, t := range s.tasks {
-		if t.Name == at.Task && t.Owner == at.Path && t.m.Pulling() {
-			s.tell(t, s.partOf(t, at, m))
+		if t.Name == at.Task && t.Owner == at.Path {
+			return t
 		}
 	}
+	return nil
 }
 
 func (s *site) partOf(t *task, at topics.Topic, m link.Message) member.Event {

@@ -67,14 +67,10 @@ func (s *site) begin(a *assignment) {
 // cancelJob takes a job out of the queue, or tells the trainer to stop. The
 // trainer is free when it has returned.
 func (s *site) cancelJob(t *task, id uint64) {
-	for _, a := range s.queue {
-		if a.task == t && a.job.ID == id {
-			a.gone = true
+	for _, a := range append(slices.Clone(s.queue), s.running) {
+		if a != nil && a.task == t && a.job.ID == id {
+			a.stop()
 		}
-	}
-	if a := s.running; a != nil && a.task == t && a.job.ID == id {
-		a.gone = true
-		a.cancel()
 	}
 	t.result = nil
 }

@@ -100,13 +100,18 @@ func (s *site) onState(st link.State) {
 			t.denied = denied
 			s.publishStatus(t, 1)
 		}
-		switch {
-		case !st.Up:
-			s.tell(t, member.Disconnected{})
-		case !again:
-			s.tell(t, member.Connected{})
+		if !again {
+			s.tell(t, linkEvent(st.Up))
 		}
 	}
+}
+
+// linkEvent is what a machine hears of a new link, or that there is none.
+func linkEvent(up bool) member.Event {
+	if up {
+		return member.Connected{}
+	}
+	return member.Disconnected{}
 }
 
 // onPublished takes in what came of a publish.
@@ -126,18 +131,23 @@ func (s *site) onTimer() {
 		s.lookAtHours()
 	}
 	for _, t := range s.tasks {
-		if t.wake != 0 && now >= t.wake {
-			s.tell(t, member.Tick{})
-		}
-		if t.progress && now >= t.published+progressEvery || s.online && now >= t.beat {
-			s.publishStatus(t, 0)
-		}
+		s.timerOf(t, now)
 	}
 	if s.online && now >= s.stateBeat {
 		s.beatState()
 	}
 	s.unverified.flush(now)
 	s.seek()
+}
+
+// timerOf does what is due of a task.
+func (s *site) timerOf(t *task, now ms) {
+	if t.wake != 0 && now >= t.wake {
+		s.tell(t, member.Tick{})
+	}
+	if t.progress && now >= t.published+progressEvery || s.online && now >= t.beat {
+		s.publishStatus(t, 0)
+	}
 }
 
 // progressEvery is the least time between two statuses of progress.

@@ -128,33 +128,38 @@ const mostSaid = 5
 // instead names who is there in the place of a task at a node: what differs in
 // case or in one letter first, then what is on line, then the rest.
 func instead(list []neighbour, node, task string) string {
-	type named struct {
-		what string
-		rank int
-	}
-	var all []named
+	all := make([]described, 0, len(list))
 	for _, n := range list {
-		rank := 4 * likeness(node, n.node)
-		tasks := slices.Clone(n.tasks)
-		slices.SortStableFunc(tasks, func(a, b string) int {
-			return cmp.Or(cmp.Compare(likeness(task, a), likeness(task, b)), cmp.Compare(a, b))
-		})
-		if len(tasks) > 0 {
-			rank += likeness(task, tasks[0])
-		}
-		what := n.node + " has " + few(tasks)
-		if n.off {
-			rank += 100
-			what += " (off line)"
-		}
-		all = append(all, named{what, rank})
+		all = append(all, n.described(node, task))
 	}
-	slices.SortStableFunc(all, func(a, b named) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.what, b.what)) })
+	slices.SortStableFunc(all, func(a, b described) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.what, b.what)) })
 	var said []string
 	for _, n := range all {
 		said = append(said, n.what)
 	}
 	return few(said)
+}
+
+// described is a neighbour in words, and how likely it is not the one that is meant.
+type described struct {
+	what string
+	rank int
+}
+
+func (n neighbour) described(node, task string) described {
+	tasks := slices.Clone(n.tasks)
+	slices.SortStableFunc(tasks, func(a, b string) int {
+		return cmp.Or(cmp.Compare(likeness(task, a), likeness(task, b)), cmp.Compare(a, b))
+	})
+	is := described{n.node + " has " + few(tasks), 4 * likeness(node, n.node)}
+	if len(tasks) > 0 {
+		is.rank += likeness(task, tasks[0])
+	}
+	if n.off {
+		is.rank += 100
+		is.what += " (off line)"
+	}
+	return is
 }
 
 // few joins the first names of a list and says how many more there are.

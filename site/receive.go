@@ -13,11 +13,8 @@ import (
 
 // receive takes in what came of a model in parts, and asks for more (S-21).
 func (s *site) receive(t *task, r member.Ready) error {
-	for _, p := range r.Write {
-		if _, err := t.in.WriteAt(p.Data, p.Off); err != nil {
-			return err
-		}
-		crash.At("model.part-k")
+	if err := t.write(r.Write); err != nil {
+		return err
 	}
 	if r.Discard {
 		if err := t.dropReceived(); err != nil {
@@ -36,13 +33,18 @@ func (s *site) receive(t *task, r member.Ready) error {
 			return err
 		}
 	}
+	s.askFor(t, r)
+	return nil
+}
+
+// askFor follows which parts are asked for.
+func (s *site) askFor(t *task, r member.Ready) {
 	for _, f := range r.Unsubscribe {
 		s.conn.Unsubscribe(t.owner.ModelPart(int(f.Slot), int(f.Index)))
 	}
 	for _, f := range r.Subscribe {
 		s.conn.Subscribe(link.Filter{Topic: t.owner.ModelPart(int(f.Slot), int(f.Index)), QoS: f.QoS})
 	}
-	return nil
 }
 
 // assemble makes the task's model of the parts, which are all there. That they are
@@ -52,10 +54,7 @@ func (s *site) assemble(t *task, a *member.Assemble) error {
 	t.in = nil
 	err := s.disk.KeepModel(t.Name, a.Is.Content, a.Schema, in)
 	if errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrDisk) {
-		why := &wire.Refusal{Reason: wire.ReasonWrongBase, Stage: wire.StageSchema, Detail: "the parts are not the content that the manifest names"}
-		s.unverified.add(s.now(), t.owner.Model(), why)
-		t.complain(topics.Model, why.Reason)
-		s.tell(t, member.ModelBroken{})
+		s.refuseModel(t)
 		return nil
 	}
 	if err != nil {
@@ -67,6 +66,14 @@ func (s *site) assemble(t *task, a *member.Assemble) error {
 	s.auditModel(t, a.Is.Content, int64(a.Blob.Length)) // #nosec G115 -- of a schema: an int
 	s.tell(t, member.ModelStored{Model: a.Is})
 	return nil
+}
+
+// refuseModel notes that the parts are not what their manifest said.
+func (s *site) refuseModel(t *task) {
+	why := &wire.Refusal{Reason: wire.ReasonWrongBase, Stage: wire.StageSchema, Detail: "the parts are not the content that the manifest names"}
+	s.unverified.add(s.now(), t.owner.Model(), why)
+	t.complain(topics.Model, why.Reason)
+	s.tell(t, member.ModelBroken{})
 }
 
 // dropReceived drops what was received so far of all models.

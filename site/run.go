@@ -129,16 +129,11 @@ const queueBytes = 16 << 20
 
 // newTask is a task as it stood when the process before ended.
 func (s *site) newTask(ct Task) (*task, error) {
-	owner, err := s.ns.Owner(ct.Owner, ct.Name)
-	if err != nil {
-		return nil, err
-	}
-	own, err := s.ns.Member(s.cfg.Member, ct.Name)
-	if err != nil {
-		return nil, err
-	}
-	t := &task{Task: ct, owner: owner, member: own, samples: ct.Trainer.Samples(), data: dataOf(ct.Trainer)}
+	t := &task{Task: ct, samples: ct.Trainer.Samples(), data: dataOf(ct.Trainer)}
 	t.view.Phase = PhaseIdle
+	if err := t.place(s.ns, s.cfg.Member); err != nil {
+		return nil, err
+	}
 	had, err := s.disk.Load(ct.Name)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,8 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 		s.tell(t, member.EntryLost{Round: m.Round})
 		return nil
 	}
-	b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data}) // #nosec G115 -- at most 4,000
+	part := wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data} // #nosec G115 -- at most 4,000
+	b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), part)
 	s.publish(t, t.member.Part(), b, published{what: "part", round: m.Round}, func(ok bool) member.Event {
 		return member.PartSent{Upload: m.Upload, Index: m.Index, OK: ok}
 	})
@@ -193,11 +194,7 @@ func (s *site) unsent(p published) {
 		level = zerolog.DebugLevel
 	}
 	s.cfg.Log.WithLevel(level).Str("task", p.task.Name).Uint64("round", p.round).Err(p.err).Msg(p.what + " not acknowledged by the broker")
-	if !errors.Is(p.err, link.ErrQuarantined) && !errors.Is(p.err, link.ErrTooLarge) {
-		return
-	}
-	if text := fmt.Sprintf("%s of round %d: %v", p.what, p.round, p.err); text != p.task.trouble {
-		p.task.trouble = text
-		s.publishStatus(p.task, 1)
+	if errors.Is(p.err, link.ErrQuarantined) || errors.Is(p.err, link.ErrTooLarge) {
+		s.showTrouble(p.task, fmt.Sprintf("%s of round %d: %v", p.what, p.round, p.err))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
@@ -47,6 +48,15 @@ type task struct {
 	done, total atomic.Int64 // of the trainer's work; shared with the job's goroutine
 }
 
+// place says where the task and this member of it are in the namespace.
+func (t *task) place(ns topics.Namespace, member string) (err error) {
+	if t.owner, err = ns.Owner(t.Owner, t.Name); err != nil {
+		return err
+	}
+	t.member, err = ns.Member(member, t.Name)
+	return err
+}
+
 // arrived is a verified model in memory.
 type arrived struct {
 	member.Stored
@@ -60,6 +70,14 @@ type assignment struct {
 	cancel context.CancelFunc
 	began  ms
 	gone   bool // not wanted any more
+}
+
+// stop says that the job is not wanted any more.
+func (a *assignment) stop() {
+	a.gone = true
+	if a.cancel != nil { // it runs
+		a.cancel()
+	}
 }
 
 // advance is how far what the phase names has come, of how much; 0 of 0 when that
@@ -83,6 +101,17 @@ func (t *task) complain(k topics.Kind, reason string) {
 	if text := k.String() + " not accepted: " + reason; t.trouble != text {
 		t.trouble, t.progress = text, true
 	}
+}
+
+// write puts parts of the model that is received in their places.
+func (t *task) write(parts []member.Piece) error {
+	for _, p := range parts {
+		if _, err := t.in.WriteAt(p.Data, p.Off); err != nil {
+			return err
+		}
+		crash.At("model.part-k")
+	}
+	return nil
 }
 
 // dropReceived drops what was received so far of a model.

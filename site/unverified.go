@@ -25,12 +25,17 @@ func (r *unverified) add(now ms, topic string, why *wire.Refusal) {
 	if r.counts == nil {
 		r.counts = map[unverifiedKind]int{}
 	}
-	k := unverifiedKind{topic, why.Reason}
-	if _, ok := r.counts[k]; !ok && len(r.counts) >= maxUnverified {
+	r.counts[r.kind(topic, why.Reason)]++
+	r.flush(now)
+}
+
+// kind is under what a refusal is counted.
+func (r *unverified) kind(topic, reason string) unverifiedKind {
+	k := unverifiedKind{topic, reason}
+	if _, known := r.counts[k]; !known && len(r.counts) >= maxUnverified {
 		k = unverifiedKind{"others", "several"}
 	}
-	r.counts[k]++
-	r.flush(now)
+	return k
 }
 
 // due is when a line may be written, 0 if there is nothing to say.

@@ -35,18 +35,8 @@ func (c Config) Validate() error {
 	if err := c.checkKeys(); err != nil {
 		bad("keys: %w", err)
 	}
-	switch c.MinSecurity {
-	case "":
-	case SecurityOpen:
-		if len(c.Keys) > 0 {
-			bad("the least security is %q, which has no effect with keys: only what they sign is believed; leave it out, or want %q", c.MinSecurity, SecuritySign)
-		}
-	case SecuritySign:
-		if len(c.Keys) == 0 {
-			bad("the least security is %q, and no keys are given", c.MinSecurity)
-		}
-	default:
-		bad("least security %q, want %q or %q", c.MinSecurity, SecurityOpen, SecuritySign)
+	if err := c.checkSecurity(); err != nil {
+		bad("%w", err)
 	}
 	if c.Bandwidth < 0 || c.Bandwidth > 0 && c.Bandwidth < minBandwidth {
 		bad("bandwidth of %d bit/s, want %d or more, or 0 for no limit", c.Bandwidth, minBandwidth)
@@ -63,6 +53,19 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkSecurity reports a least security that the keys do not give.
+func (c Config) checkSecurity() error {
+	switch known := len(c.Keys) > 0; {
+	case c.MinSecurity == "", c.MinSecurity == SecurityOpen && !known, c.MinSecurity == SecuritySign && known:
+		return nil
+	case c.MinSecurity == SecurityOpen:
+		return fmt.Errorf("the least security is %q, which has no effect with keys: only what they sign is believed; leave it out, or want %q", c.MinSecurity, SecuritySign)
+	case c.MinSecurity == SecuritySign:
+		return fmt.Errorf("the least security is %q, and no keys are given", c.MinSecurity)
+	}
+	return fmt.Errorf("least security %q, want %q or %q", c.MinSecurity, SecurityOpen, SecuritySign)
 }
 
 func (c Config) checkTasks(ns topics.Namespace) (errs []error) {

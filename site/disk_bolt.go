@@ -1,0 +1,139 @@
+package site
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// boltDisk is the disk of a data directory.
+type boltDisk struct {
+	s     *store.Store
+	fresh *fresh
+}
+
+// fresh is the model that was put together last, until its job takes it: it was
+// read and hashed a moment ago. One is kept, whatever the number of tasks.
+type fresh struct {
+	mu   sync.Mutex
+	id   model.Hash
+	blob []byte
+}
+
+func (f *fresh) put(id model.Hash, b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.id, f.blob = id, b
+}
+
+// take returns the bytes if they are id's, once.
+func (f *fresh) take(id model.Hash) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.id != id {
+		return nil
+	}
+	b := f.blob
+	f.id, f.blob = model.Hash{}, nil
+	return b
+}
+
+// layout names a stored model: where its bytes are and how to read them.
+type layout struct {
+	Content model.Hash   `json:"content"`
+	Schema  model.Schema `json:"schema"`
+	InState bool         `json:"in_state,omitempty"` // under bytesKey; else they are a blob
+}
+
+const (
+	nodeKey  = "node"
+	diskKey  = "disk"
+	modelKey = "model"
+	bytesKey = "bytes"
+	entryKey = "entry"
+)
+
+func roundKey(task, name string, round uint64) string {
+	return store.Key(task, name+string(binary.BigEndian.AppendUint64(nil, round)))
+}
+
+func (d boltDisk) layout(tx *store.Tx, task string) (l layout, err error) {
+	b, err := tx.Get(store.Task, store.Key(task, modelKey))
+	if err != nil || b == nil {
+		return l, err
+	}
+	if err := json.Unmarshal(b, &l); err != nil {
+		return l, fmt.Errorf("site: model of task %s: %w", task, err)
+	}
+	return l, nil
+}
+
+// inUse names the blobs that something needs: the models of all tasks and the
+// updates offered in their outboxes.
+func (d boltDisk) inUse() (map[model.Hash]bool, error) {
+	used := map[model.Hash]bool{}
+	err := d.s.View(func(tx *store.Tx) error {
+		return errors.Join(modelsInUse(tx, used), updatesInUse(tx, used))
+	})
+	return used, err
+}
+
+func modelsInUse(tx *store.Tx, used map[model.Hash]bool) error {
+	return tx.ForEach(store.Task, "", func(key string, val []byte) error {
+		if _, name, _ := strings.Cut(key, "\x00"); name != modelKey {
+			return nil // the bytes of a small model
+		}
+		var l layout
+		if err := json.Unmarshal(val, &l); err != nil {
+			return fmt.Errorf("site: model of a task: %w", err)
+		}
+		if !l.InState {
+			used[l.Content] = true
+		}
+		return nil
+	})
+}
+
+func updatesInUse(tx *store.Tx, used map[model.Hash]bool) error {
+	return tx.ForEach(store.Round, "", func(key string, val []byte) error {
+		if _, name, _ := strings.Cut(key, "\x00"); !strings.HasPrefix(name, entryKey) {
+			return nil // the state of a task
+		}
+		var e member.Entry
+		if err := json.Unmarshal(val, &e); err != nil {
+			return fmt.Errorf("site: outbox of a task: %w", err)
+		}
+		if e.Blob != (wire.BlobKey{}) {
+			used[e.Content] = true
+		}
+		return nil
+	})
+}
+
+// release removes blobs that nothing names any more.
+func (d boltDisk) release(ids ...model.Hash) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	used, err := d.inUse()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if used[id] {
+			continue
+		}
+		if err := d.s.RemoveBlob(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
