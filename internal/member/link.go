@@ -15,9 +15,6 @@ func (m *Machine) onHours(open bool) {
 	}
 }
 
-// held reports whether an entry waits for the hours of parts.
-func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (wire.BlobKey{}) }
-
 func (m *Machine) onConnected() {
 	m.connected = true
 	m.pull.puller.Connected(m.now)

@@ -5,31 +5,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// ms is a point in time (since the epoch) or a duration, in milliseconds.
-type ms = int64
-
-// Waiting times of a member (S-4, S-11, S-14).
-const (
-	joinFirst  ms = 5_000
-	joinSoon   ms = 500
-	sendFirst  ms = 10_000
-	repeatMost ms = 60_000
-	askEvery   ms = 60_000
-	beatEvery  ms = 30_000
-	leastBeat  ms = 10_000
-	modelFirst ms = 3_000
-	backEvery  ms = 3_000
-
-	recordGrace ms = 2_000
-	waitEvery   ms = 60_000
-)
-
-// mostWait bounds what an aggregator can have a process wait.
-const mostWait ms = 3_600_000
-
-// maxEntries is how many unanswered envelopes a task keeps (S-15).
-const maxEntries = 16
-
 // Machine is what one member does in one task: when to join, which order to
 // obey, what to train, what to send and how often. It is pure: Step takes one
 // event, Ready hands out the work it is owed since the last Ready, in the order
@@ -81,9 +56,6 @@ type Config struct {
 	Rand       Random     // spreads what is repeated
 }
 
-// Random draws a number of 0 to n-1, as rand.Rand does.
-type Random interface{ Int64N(n int64) int64 }
-
 // head is what is kept of a record's head.
 type head struct {
 	round   uint64
@@ -112,6 +84,9 @@ func (m *Machine) Seen() wire.Stamp { return m.st.Seen }
 // Ordered reports whether an order is in force.
 func (m *Machine) Ordered() bool { return m.order != nil }
 
+// Origin is that of the task whose orders are obeyed; zero before the first.
+func (m *Machine) Origin() wire.Nonce { return m.st.Origin }
+
 // Welcomed reports whether the aggregator has taken this member in, as far as
 // is known.
 func (m *Machine) Welcomed() bool { return m.st.Welcomed }
@@ -123,4 +98,13 @@ func (m *Machine) Entry(round uint64) (Entry, bool) {
 		return Entry{}, false
 	}
 	return *e, true
+}
+
+func (m *Machine) entry(round uint64) *Entry {
+	for _, e := range m.entries {
+		if e.Round == round {
+			return e
+		}
+	}
+	return nil
 }

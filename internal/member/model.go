@@ -6,84 +6,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// Stored names a model: content id and schema hash.
-type Stored struct {
-	Content model.Hash
-	Schema  model.Hash
-}
-
-// Manifest is a verified manifest: what it says, and what its header does.
-type Manifest struct {
-	wire.Manifest
-	Is Stored
-}
-
-func (a Manifest) same(b Manifest) bool {
-	return a.Is == b.Is && a.Slot == b.Slot && a.Blob.Equal(b.Blob)
-}
-
-// pull is how a model comes in parts (S-21): the puller says which are asked for,
-// the driver has a file for those that came.
-type pull struct {
-	puller  *transfer.Puller
-	newest  *target      // of the manifest announced last
-	target  *target      // the newest of what is wanted, nil: nothing is pulled
-	broken  wire.BlobKey // its parts have made another content than its manifest said
-	room    uint64       // bytes of the file, 0: there is none
-	whole   bool         // all parts are in it, and it is being looked at
-	began   ms
-	ignored int // parts nobody asked for
-	wake    ms
-}
-
-// target is a manifest that can be pulled.
-type target struct {
-	Manifest
-	blobKey wire.BlobKey
-}
-
-func (t *target) key() wire.BlobKey {
-	if t == nil {
-		return wire.BlobKey{}
-	}
-	return t.blobKey
-}
-
-// announced takes a manifest. Of the same content in other parts or another slot
-// it is a new target: what was there may be overwritten.
-func (p *pull) announced(m Manifest) {
-	if p.newest == nil || !p.newest.same(m) {
-		p.newest = &target{m, m.Blob.Key()}
-	}
-}
-
-// tickPull passes the time of the pull, when parts may be asked for: those that do
-// not come are asked for again.
-func (m *Machine) tickPull() {
-	if !m.shut && m.cfg.Line.down.room(m.now, 0) != 0 {
-		m.pull.puller.Tick(m.now)
-	}
-}
-
-// keepLatest has the model that came whole stored if it is the base of the order
-// in force (S-9).
-func (m *Machine) keepLatest() {
-	if m.latest == (Stored{}) || m.latest.Content != m.order.Base {
-		return
-	}
-	is := m.latest
-	m.have, m.latest = is, Stored{}
-	m.out.Store = &is
-}
-
-// onModelLost has the base fetched again.
-func (m *Machine) onModelLost() {
-	m.have, m.latest = Stored{}, Stored{}
-	if m.job != nil {
-		m.cancel()
-	}
-}
-
 // wants is the model that is to be pulled: the base of the order in force, when
 // there is work on it and it is not at hand (S-21).
 func (m *Machine) wants() model.Hash {
@@ -187,6 +109,14 @@ func (m *Machine) pullWake(r transfer.PullReady) ms {
 		return at
 	}
 	return max(at, r.Wake)
+}
+
+// tickPull passes the time of the pull, when parts may be asked for: those that do
+// not come are asked for again.
+func (m *Machine) tickPull() {
+	if !m.shut && m.cfg.Line.down.room(m.now, 0) != 0 {
+		m.pull.puller.Tick(m.now)
+	}
 }
 
 // Knows reports whether a model that comes whole is at hand, so that it need not be

@@ -1,20 +1,6 @@
 package member
 
-import (
-	"fmt"
-
-	"github.com/fedmq/fedmq/wire"
-)
-
-// Former is a life of the task that is over for this member: its origin, and the
-// epoch of the highest order obeyed in it.
-type Former struct {
-	Origin wire.Nonce
-	Epoch  uint64
-}
-
-// Origin is that of the task whose orders are obeyed; zero before the first.
-func (m *Machine) Origin() wire.Nonce { return m.st.Origin }
+import "fmt"
 
 // over reports whether an order is of a former life, and no news of it (S-45).
 func (m *Machine) over(o Order) bool {

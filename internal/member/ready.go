@@ -133,19 +133,3 @@ func (SendEntry) isSend()   {}
 func (SendPart) isSend()    {}
 func (SendDecline) isSend() {}
 func (SendNeed) isSend()    {}
-
-// Ready returns the work owed since the last call.
-func (m *Machine) Ready() Ready {
-	r := m.out
-	m.out = Ready{}
-	if m.dirty {
-		st := m.st
-		r.Save, m.dirty = &st, false
-	}
-	if v := m.view(); v != m.shown {
-		m.shown = v
-		r.Show = &v
-	}
-	r.Wake = m.wake()
-	return r
-}

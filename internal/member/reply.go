@@ -58,10 +58,6 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 	}
 }
 
-// putOff moves the next repetition of an offer away: its aggregator has it, or
-// its parts are on their way (S-23).
-func (m *Machine) putOff(e *Entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), waitEvery) }
-
 func (m *Machine) answerDecline(round uint64, content model.Hash) {
 	if m.decline != nil && m.decline.Round == round && content.IsZero() {
 		m.decline.answered = true

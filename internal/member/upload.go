@@ -5,15 +5,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// upload is an offered update whose parts were asked for (S-24).
-type upload struct {
-	round  uint64
-	key    wire.BlobKey
-	id     uint64 // another one for each link
-	size   int    // of a part's message
-	sender *transfer.Sender
-}
-
 // onGrant lets parts of an entry go (S-24). What the entry's parts are called is
 // known from its offer: a grant of another part size is of no use.
 func (m *Machine) onGrant(epoch uint64, g wire.Grant) {
