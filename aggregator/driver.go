@@ -82,12 +82,6 @@ func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 	}
 }
 
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}
-
 // drain takes in a message and what else has arrived, so that their verdicts
 // share one transaction. It stops at anything that changes what the next
 // message means (the start, an order, the end of an attempt), and when what is
