@@ -2,6 +2,7 @@ package layers_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -22,6 +23,38 @@ func TestModule(t *testing.T) {
 	}
 	for _, v := range found {
 		t.Error(v)
+	}
+}
+
+// The tables say what is, and not what once was.
+func TestNothingStale(t *testing.T) {
+	t.Parallel()
+	stale, err := layers.Stale(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range stale {
+		t.Error(s)
+	}
+}
+
+// A line that nobody needs is found.
+func TestStale(t *testing.T) {
+	t.Parallel()
+	stale, err := layers.Stale(fstest.MapFS{
+		"wire/a.go":      {Data: []byte("package wire\n\nimport (\n\t_ \"" + layers.Module + "/topics\"\n\t_ \"github.com/klauspost/compress/zstd\"\n)\n")},
+		"wire/a_test.go": {Data: []byte("package wire\n\nimport _ \"" + layers.Module + "/model\"\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, found := range map[string]bool{
+		"wire does not import internal/secret": true, "layers: there is no package site": true, "wire does not import github.com/vmihailenco/msgpack": true,
+		"wire does not import topics": false, "wire does not import model": false, "wire does not import github.com/klauspost/compress": false,
+	} {
+		if slices.Contains(stale, want) != found {
+			t.Errorf("%q: want %v", want, found)
+		}
 	}
 }
 
