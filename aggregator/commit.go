@@ -17,7 +17,7 @@ type closed struct {
 	record record.Sealed
 	next   *model.Model
 	blob   wire.Blob
-	state  []byte // of the server optimiser
+	state  []byte // what strategy and optimiser keep
 }
 
 // commit closes a round: model and record computed, and the model durable. The
@@ -53,7 +53,11 @@ func (t *task) commit(rd owner.Ready) error {
 			return err
 		}
 	}
-	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash})
+	thresholds, err := t.sum.registry.Thresholds(t.cfg.Strategy, made.State)
+	if err != nil {
+		return err
+	}
+	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash, Thresholds: thresholds})
 	return nil
 }
 

@@ -112,7 +112,8 @@ func (t *task) loadRecords(journal []entry) error {
 	return errors.Join(t.described(first), t.setHead(last))
 }
 
-// loadState reads what the server optimiser has left with the newest version.
+// loadState reads what strategy and server optimiser have left with the newest
+// version.
 func (t *task) loadState() (err error) {
 	v := t.keeping.versions
 	if len(v) == 0 || v[len(v)-1].state.IsZero() {
@@ -120,7 +121,7 @@ func (t *task) loadState() (err error) {
 	}
 	t.sum.stateID = v[len(v)-1].state
 	if t.sum.state, err = t.a.store.Blob(t.sum.stateID); err != nil {
-		return fmt.Errorf("state of the server optimiser %s: %w", t.sum.stateID, err)
+		return fmt.Errorf("state of strategy and optimiser %s: %w", t.sum.stateID, err)
 	}
 	return nil
 }

@@ -39,8 +39,8 @@ func (k *keeping) durable(c round.Commit, base, next *model.Model) (model.Hash, 
 	return id, k.store.SyncBlobs(ids...)
 }
 
-// durableState puts what the server optimiser keeps on disk, and returns its
-// content id, none for nothing.
+// durableState puts what strategy and server optimiser keep on disk, and returns
+// its content id, none for nothing.
 func (k *keeping) durableState(state []byte) (model.Hash, error) {
 	if state == nil {
 		return model.Hash{}, nil

@@ -30,7 +30,7 @@ type publication struct {
 type version struct {
 	content model.Hash
 	number  uint64
-	state   model.Hash // of the server optimiser after it; only what is kept says it
+	state   model.Hash // of strategy and optimiser after it; only what is kept says it
 }
 
 // issued is an order, and what records say about it.

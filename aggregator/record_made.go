@@ -59,6 +59,7 @@ func (t *task) strategyOf(p round.Params) record.Strategy {
 		return record.Strategy{}
 	}
 	s := record.Strategy{Name: t.cfg.Strategy, GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+	s.Thresholds = p.Thresholds
 	if t.cfg.Server != strategy.SGD { // what a record does not say
 		s.Server = t.cfg.Server
 	}

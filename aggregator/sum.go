@@ -19,7 +19,7 @@ type sum struct {
 	registry strategy.Registry
 	name     string // of the strategy
 	server   string // optimiser
-	state    []byte // of it, after the last committed round; nil: none
+	state    []byte // of both, after the last committed round; nil: none
 	stateID  model.Hash
 	store    *store.Store
 	release  func(*store.Stage)
@@ -62,7 +62,7 @@ func newSum(r strategy.Registry, t Task, st *store.Store, release func(*store.St
 func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 	s.base, s.params = base, p
 	s.fold, err = s.registry.Begin(strategy.Setup{
-		Work: p.Work, Strategy: s.name, Server: s.server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW},
+		Work: p.Work, Strategy: s.name, Server: s.server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
 	}, s.before)
 	s.before = s.fold
 	return err

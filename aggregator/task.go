@@ -84,7 +84,13 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	if err != nil {
 		return oc, err
 	}
+	if err := t.loadState(); err != nil {
+		return oc, err
+	}
 	rc := t.roundConfig()
+	if rc.Thresholds, err = t.sum.registry.Thresholds(t.cfg.Strategy, t.sum.state); err != nil {
+		return oc, err
+	}
 	if err := rc.Validate(); err != nil {
 		return oc, err
 	}
@@ -98,7 +104,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 		Name: t.cfg.Name, Round: rc, State: t.state, Members: members, Journal: t.remember(journal),
 		Slots: t.cfg.Slots, Kept: t.cfg.KeepUpdates != KeepNone,
 	}
-	if err := errors.Join(t.loadBase(), t.loadState(), t.loadSettings()); err != nil {
+	if err := errors.Join(t.loadBase(), t.loadSettings()); err != nil {
 		return oc, err
 	}
 	if oc.Stale, err = t.loadLayout(); err != nil {

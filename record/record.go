@@ -82,7 +82,7 @@ type Record struct {
 	CommittedMS int64      `json:"committed_ms"`    // when the model was durable; 0 if abandoned
 	Reason      string     `json:"reason"`          // why the attempt ended
 	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
-	State       model.Hash `json:"state,omitzero"`  // content id of the server optimiser's state after the round; none where it keeps none
+	State       model.Hash `json:"state,omitzero"`  // content id of what strategy and server optimiser keep after the round; none for nothing
 	Security    string     `json:"security"`        // Unsigned or Signed; set by Encode
 	Sig         string     `json:"sig,omitempty"`
 }

@@ -24,14 +24,19 @@ type Output struct {
 	offsets   []int        // of each in Next
 	optimiser Optimiser
 	step      uint64 // from 1
-	state     []byte // for the round after; nil for an optimiser without
+	state     []byte // the optimiser's part; nil for one without
 	kept      []byte // the values in it, by slot and coordinate
+	carry     []byte // the strategy's
 }
 
 // Note says something to people.
 func (o *Output) Note(format string, args ...any) {
 	o.notes = append(o.notes, fmt.Sprintf(format, args...))
 }
+
+// Carry says what the strategy gets as Carried in the next round of training, and
+// its Thresholds rest on: nothing for none. Without a call it stays as it is.
+func (o *Output) Carry(b []byte) { o.carry = b }
 
 // along prepares for a mean over the tensors of shared.
 func (o *Output) along(shared model.Schema, opt Optimiser, state []byte) error {

@@ -3,6 +3,7 @@ package strategy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -80,7 +81,7 @@ type Setup struct {
 	Work     string // of the order: a kind of [Works]
 	Strategy string // for work that weighs; [FedAvg] if empty
 	Server   string // likewise, the optimiser; [SGD] if empty
-	State    []byte // of the optimiser, as [Result] gave it after the round before; nil: it begins
+	State    []byte // what strategy and optimiser keep, as [Result] gave it after the round before; nil: they begin
 	Round
 }
 
@@ -95,6 +96,9 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 	a := &Aggregation{work: work, setup: s}
 	if work.Weighs {
 		a.setup.Strategy, a.setup.Server = orElse(s.Strategy, FedAvg), orElse(s.Server, SGD)
+		if a.setup.Carried, err = carried(s.State, a.setup.Strategy); err != nil {
+			return nil, err
+		}
 		if a.optimiser, err = find("optimiser", a.setup.Server, optimisers, g.Optimisers); err != nil {
 			return nil, err
 		}
@@ -112,6 +116,33 @@ func orElse(name, fallback string) string {
 		return fallback
 	}
 	return name
+}
+
+// Thresholds returns what a round of training has for thresholds when it is
+// opened, after rounds that left this state; nil for a strategy without.
+func (g Registry) Thresholds(name string, state []byte) (map[string]float64, error) {
+	s, err := find("strategy", orElse(name, FedAvg), strategies, g.Strategies)
+	if err != nil {
+		return nil, err
+	}
+	guard, ok := s.(Guard)
+	if !ok {
+		return nil, nil
+	}
+	b, err := carried(state, s.Name())
+	if err != nil {
+		return nil, err
+	}
+	t := guard.Thresholds(b)
+	for name, v := range t {
+		if name == "" || len(name) > 64 || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%w: %s has the threshold %.80q of %v; want a name of 1 to 64 bytes and a finite number", ErrNotFinite, s.Name(), name, v)
+		}
+	}
+	if len(t) == 0 {
+		return nil, nil
+	}
+	return t, nil
 }
 
 // Aggregation is one attempt that is folded.
@@ -137,7 +168,7 @@ func (a *Aggregation) Norm(u Update) float64 {
 // Result is what an attempt came to.
 type Result struct {
 	Model *model.Model // in the base's whole schema; the base itself after work that keeps it
-	State []byte       // of the optimiser, for the next round; nil for one without
+	State []byte       // what strategy and optimiser keep, for the next round; nil for nothing
 	Notes []string     // for people
 }
 
@@ -157,6 +188,7 @@ func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, err
 	copy(blob, base.Blob)
 	out := &Output{Next: &model.Model{Schema: base.Schema, Blob: blob}}
 	if a.work.Weighs {
+		out.carry = a.setup.Carried
 		if err := out.along(a.Schema(), a.optimiser, a.setup.State); err != nil {
 			return Result{}, err
 		}
@@ -167,5 +199,8 @@ func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, err
 	if err := out.finite(); err != nil {
 		return Result{}, err
 	}
-	return Result{Model: out.Next, State: out.state, Notes: out.notes}, nil
+	if !a.work.Weighs {
+		return Result{Model: out.Next, State: a.setup.State, Notes: out.notes}, nil
+	}
+	return Result{Model: out.Next, State: out.left(a.setup.Strategy), Notes: out.notes}, nil
 }

@@ -84,16 +84,6 @@ func TestOptimiser(t *testing.T) {
 				t.Fatalf("round %d: another state than the twin's", r+1)
 			}
 		}
-		s := round(base, fold.Grid{B: 6, W: 10})
-		s.Server, s.State = "momentum", state[:len(state)-8]
-		a, err := g.Begin(s, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.Add(update(model.New(schema.Shared()), 1))
-		if _, err := a.Result(nil, nil); !errors.Is(err, model.ErrSchema) {
-			t.Fatalf("a state that is too short: %v", err)
-		}
 	})
 }
 
@@ -132,10 +122,11 @@ func values(m *model.Model) (all []float64) {
 
 // stateOf reads a state of the optimiser "momentum" (F-17).
 func stateOf(state []byte) (steps uint64, v []float64) {
-	state = bytes.TrimPrefix(state, []byte("\x08momentum"))
-	v = make([]float64, len(state)/8-1)
-	fold.Values(v, state[8:], model.F64)
-	return binary.LittleEndian.Uint64(state), v
+	state = state[len("\x08momentum"):]
+	n := binary.LittleEndian.Uint64(state) - 8
+	v = make([]float64, n/8)
+	fold.Values(v, state[16:16+n], model.F64)
+	return binary.LittleEndian.Uint64(state[8:]), v
 }
 
 func same(a, b []float64) bool {
@@ -169,8 +160,8 @@ func TestOtherOptimiser(t *testing.T) {
 	}
 	first := step("momentum", nil)
 	size, err := g.StateSize("momentum", base.Schema)
-	if err != nil || len(first.State) != size || len(first.Notes) != 0 {
-		t.Errorf("a state of %d bytes, want %d: %v; notes %q", len(first.State), size, err, first.Notes)
+	if err != nil || len(first.State) != size+len("\x08momentum")+8+9 || len(first.Notes) != 0 {
+		t.Errorf("a state of %d bytes, %d of them the optimiser's: %v; notes %q", len(first.State), size, err, first.Notes)
 	}
 	if r := step("sgd", first.State); r.State != nil || len(r.Notes) != 1 {
 		t.Errorf("sgd has the state %x, notes %q", r.State, r.Notes)
@@ -178,6 +169,16 @@ func TestOtherOptimiser(t *testing.T) {
 	other := bytes.Replace(first.State, []byte("\x08momentum"), []byte("\x04adam"), 1)
 	if r := step("momentum", other); !bytes.Equal(r.State, first.State) || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "momentum begins anew") {
 		t.Errorf("after adam: state %x, want %x; notes %q", r.State, first.State, r.Notes)
+	}
+	wider := round(mustModel(t, model.F64, []float64{1, 2}), fold.Grid{B: 6, W: 10})
+	wider.Server, wider.State = "momentum", first.State
+	a, err := g.Begin(wider, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Add(update(mustModel(t, model.F64, []float64{2, 2}), 1))
+	if _, err := a.Result(nil, nil); !errors.Is(err, model.ErrSchema) || !strings.Contains(err.Error(), "a state of 16 bytes for momentum, want 24") {
+		t.Errorf("a state of another model: %v", err)
 	}
 	if n, err := g.StateSize("", base.Schema); n != 0 || err != nil {
 		t.Errorf("sgd: %d, %v", n, err)
@@ -273,6 +274,84 @@ func (f boundedFold) Check(u strategy.Update) error {
 		}
 	}
 	return f.Fold.Check(u)
+}
+
+// What a guard keeps goes from round to round beside what the optimiser keeps, and
+// its thresholds follow from that; under another strategy it ends.
+func TestCarry(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Strategies: []strategy.Strategy{halving{}}, Optimisers: []strategy.Optimiser{momentum{}}}
+	base := mustModel(t, model.F32, []float64{1})
+	step := func(name, server string, state []byte) ([]byte, map[string]float64) {
+		thresholds, err := g.Thresholds(name, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := round(base, fold.Grid{B: 6, W: 10})
+		s.Strategy, s.Server, s.State, s.Thresholds = name, server, state, thresholds
+		a, err := g.Begin(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Add(update(mustModel(t, model.F32, []float64{1}), 1))
+		r, err := a.Result(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.State, thresholds
+	}
+	for _, server := range []string{"sgd", "momentum"} {
+		var state []byte
+		for _, want := range []float64{8, 4, 2} {
+			var got map[string]float64
+			if state, got = step("halving", server, state); got["most"] != want {
+				t.Errorf("%s: %v, want %v", server, got, want)
+			}
+		}
+		other, none := step("fedavg", server, state)
+		if none != nil || (other == nil) != (server == "sgd") {
+			t.Errorf("%s: fedavg has the thresholds %v and leaves %x", server, none, other)
+		}
+		if _, got := step("halving", server, other); got["most"] != 8 {
+			t.Errorf("%s: begun anew with %v", server, got)
+		}
+		for n := range state {
+			s := round(base, fold.Grid{B: 6, W: 10})
+			s.Strategy, s.State = "halving", state[:n]
+			if _, err := g.Begin(s, nil); !errors.Is(err, model.ErrSchema) {
+				t.Errorf("%s: the first %d bytes of a state: %v", server, n, err)
+			}
+		}
+		s := round(base, fold.Grid{B: 6, W: 10})
+		s.State = append(bytes.Clone(state), 0)
+		if _, err := g.Begin(s, nil); !errors.Is(err, model.ErrSchema) {
+			t.Errorf("%s: a byte too many: %v", server, err)
+		}
+	}
+}
+
+// halving is a guard whose threshold is half as large each round.
+type halving struct{}
+
+type halvingFold struct {
+	strategy.Fold
+	most float64
+}
+
+func (halving) Name() string { return "halving" }
+
+func (halving) Thresholds(carried []byte) map[string]float64 {
+	return map[string]float64{"most": math.Ldexp(8, -len(carried))}
+}
+
+func (halving) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+	f, err := strategy.Linear{}.Begin(r, nil)
+	return halvingFold{f, r.Thresholds["most"]}, err
+}
+
+func (f halvingFold) Finish(all *strategy.Updates, out *strategy.Output) error {
+	out.Carry(make([]byte, 3-int(math.Log2(f.most))+1))
+	return f.Fold.Finish(all, out)
 }
 
 func TestThresholds(t *testing.T) {

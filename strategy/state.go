@@ -1,23 +1,68 @@
 package strategy
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
 	"github.com/fedmq/fedmq/model"
 )
 
-// A state is the optimiser's name, with its length in a byte before it, the
-// number of steps in 8 bytes, and the float64 values by slot and coordinate, all
-// little-endian (F-17).
+// part is what the optimiser, or the strategy, of this name keeps from round to
+// round. A state is two of them, the optimiser's first: the name with its length
+// in a byte before it, and the bytes with their length in 8 (F-17).
+type part struct {
+	name string
+	data []byte
+}
 
-// stateSize is the length of a state of n coordinates, 0 for an optimiser without.
+// head appends what stands before n bytes of a part, nothing of which is said
+// where there are none.
+func head(b []byte, name string, n int) []byte {
+	if n == 0 {
+		name = ""
+	}
+	b = append(append(b, byte(len(name))), name...) // #nosec G115 -- at most 64, Registry.Check
+	return binary.LittleEndian.AppendUint64(b, uint64(n))
+}
+
+// parts reads a state; nil has nothing in it.
+func parts(state []byte) (server, strategy part, err error) {
+	if state == nil {
+		return server, strategy, nil
+	}
+	rest := state
+	for _, p := range []*part{&server, &strategy} {
+		if len(rest) < 9 || len(rest) < 9+int(rest[0]) {
+			return server, strategy, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
+		}
+		name, tail := rest[1:1+int(rest[0])], rest[1+int(rest[0]):]
+		n := binary.LittleEndian.Uint64(tail)
+		if n > uint64(len(tail)-8) {
+			return server, strategy, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
+		}
+		p.name, p.data, rest = string(name), tail[8:8+n], tail[8+n:]
+	}
+	if len(rest) > 0 {
+		return server, strategy, fmt.Errorf("%w: %d bytes after a state", model.ErrSchema, len(rest))
+	}
+	return server, strategy, nil
+}
+
+// carried returns what the strategy of this name has left in a state.
+func carried(state []byte, name string) ([]byte, error) {
+	_, p, err := parts(state)
+	if p.name != name {
+		return nil, err
+	}
+	return p.data, err
+}
+
+// stateSize is how many bytes an optimiser keeps of n coordinates.
 func stateSize(opt Optimiser, n int) int {
 	if opt.Slots() == 0 {
 		return 0
 	}
-	return 1 + len(opt.Name()) + 8 + 8*n*opt.Slots()
+	return 8 + 8*n*opt.Slots()
 }
 
 // StateSize returns how many bytes a server optimiser keeps from round to round
@@ -30,31 +75,48 @@ func (g Registry) StateSize(server string, s model.Schema) (int, error) {
 	return stateSize(opt, s.Shared().Elements()), nil
 }
 
-// begin takes over the state of n coordinates that the round before has left. A
-// state of another optimiser ends here; the new one begins with the base.
+// begin takes over what the round before has left of n coordinates. A state of
+// another optimiser ends here; the new one begins with the base.
 func (o *Output) begin(before []byte, n int) error {
-	name := append([]byte{byte(len(o.optimiser.Name()))}, o.optimiser.Name()...) // #nosec G115 -- Registry.Check
-	size := stateSize(o.optimiser, n)
-	if size > 0 {
-		o.state = make([]byte, size)
-		copy(o.state, name)
-		o.kept = o.state[len(name)+8:]
+	server, _, err := parts(before)
+	if err != nil {
+		return err
 	}
+	name, size := o.optimiser.Name(), stateSize(o.optimiser, n)
 	switch {
-	case before == nil:
-	case !bytes.HasPrefix(before, name):
-		o.Note("the state of the server optimiser before is dropped: %s begins anew", o.optimiser.Name())
-	case len(before) != size:
-		return fmt.Errorf("%w: a state of %d bytes for %s, want %d", model.ErrSchema, len(before), o.optimiser.Name(), size)
+	case server.data == nil || server.name == name && len(server.data) == size:
+	case server.name == name:
+		return fmt.Errorf("%w: a state of %d bytes for %s, want %d", model.ErrSchema, len(server.data), name, size)
 	default:
-		copy(o.state, before)
-		o.step = binary.LittleEndian.Uint64(before[len(name):])
+		o.Note("what the server optimiser %s has kept is dropped: %s begins anew", server.name, name)
+		server = part{}
 	}
-	o.step++
-	if size > 0 {
-		binary.LittleEndian.PutUint64(o.state[len(name):], o.step)
+	o.step = 1
+	if size == 0 {
+		return nil
 	}
+	before = head(nil, name, size)
+	o.state = make([]byte, len(before)+size)
+	copy(o.state, before)
+	data := o.state[len(before):]
+	if server.data != nil {
+		copy(data, server.data)
+		o.step += binary.LittleEndian.Uint64(server.data)
+	}
+	binary.LittleEndian.PutUint64(data, o.step)
+	o.kept = data[8:]
 	return nil
+}
+
+// left is the state after the round, nil if nothing is kept.
+func (o *Output) left(strategy string) []byte {
+	if o.state == nil && len(o.carry) == 0 {
+		return nil
+	}
+	if o.state == nil {
+		o.state = head(nil, "", 0)
+	}
+	return append(head(o.state, strategy, len(o.carry)), o.carry...)
 }
 
 // slot is the values of one slot from a coordinate on.

@@ -69,7 +69,7 @@ func (s *statistics) NeedsAll() bool { return true }
 func (s *statistics) Finish(all *Updates, out *Output) error {
 	sum := moments(s.schema.Elements() / 3)
 	for lo := 0; lo < len(sum.N); lo += readBlock {
-		if err := s.merge(part(sum, lo, min(lo+readBlock, len(sum.N))), all, lo); err != nil {
+		if err := s.merge(between(sum, lo, min(lo+readBlock, len(sum.N))), all, lo); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func moments(d int) fold.Moments {
 	return fold.Moments{N: make([]float64, d), Mean: make([]float64, d), M2: make([]float64, d)}
 }
 
-func part(m fold.Moments, lo, hi int) fold.Moments {
+func between(m fold.Moments, lo, hi int) fold.Moments {
 	return fold.Moments{N: m.N[lo:hi], Mean: m.Mean[lo:hi], M2: m.M2[lo:hi]}
 }
 

@@ -42,7 +42,8 @@ type Update struct {
 type Round struct {
 	Base         *model.Model       // not to be changed
 	GridB, GridW int                // values |x| <= 2^GridB, total weight <= 2^GridW (F-1)
-	Thresholds   map[string]float64 // fixed when the round was opened, for all its attempts
+	Thresholds   map[string]float64 // fixed when the round was opened, for all its attempts; of a [Guard]
+	Carried      []byte             // what Output.Carry said in the last round of training by this strategy; nil in the first
 }
 
 // Strategy is one way to combine the updates of rounds of training.
@@ -53,6 +54,15 @@ type Strategy interface {
 	// this strategy began last, whose memory may be used again, or nil. Errors
 	// say what about the model or the round it cannot take.
 	Begin(r Round, before Fold) (Fold, error)
+}
+
+// Guard is a strategy that judges updates by numbers which change from round to
+// round. They are fixed when a round is opened, and stand in its order and its
+// record: so a verdict does not depend on which update came first.
+type Guard interface {
+	Strategy
+	// Thresholds returns those of a round, from what the rounds before have left.
+	Thresholds(carried []byte) map[string]float64
 }
 
 // Fold takes the updates of one attempt. It is not used from two goroutines at

@@ -106,8 +106,9 @@ type (
 	// Committed answers Ready.Commit: model and record are computed, and their blobs
 	// are durable. The record belongs in the transaction of the next Ready.
 	Committed struct {
-		Model  Model
-		Record model.Hash
+		Model      Model
+		Record     model.Hash
+		Thresholds map[string]float64 // of the next round of training
 	}
 	// Sent says what came of publishing an own message: OK once the broker has
 	// acknowledged it.

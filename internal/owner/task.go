@@ -202,7 +202,7 @@ func (t *Task) committed(ev Committed) {
 	t.dropAll()
 	t.owed.Save.Committed = true
 	t.pub.headChanged()
-	t.feed(round.Committed{Base: ev.Model.Content, RecordHash: ev.Record})
+	t.feed(round.Committed{Base: ev.Model.Content, RecordHash: ev.Record, Thresholds: ev.Thresholds})
 }
 
 func (t *Task) say(m Message) { t.owed.Send = append(t.owed.Send, m) }

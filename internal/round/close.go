@@ -201,6 +201,7 @@ func (m *Machine) committed(ev Committed) {
 	m.tell(Fact{Kind: FactCommitted, Work: m.s.Params.Work, Content: ev.Base, Count: m.accepted})
 	m.countSilent()
 	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
+	m.cfg.Thresholds = ev.Thresholds
 	m.s.Round++
 	m.s.Attempt, m.s.ValidFrom = 0, 1
 	m.s.Params, m.s.Cohort = nil, nil

@@ -100,6 +100,7 @@ type Leave struct {
 type Committed struct {
 	Base       model.Hash
 	RecordHash model.Hash
+	Thresholds map[string]float64 // of rounds of training that are opened from now on
 }
 
 // Op is what a command asks for.

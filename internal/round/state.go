@@ -64,6 +64,8 @@ type Params struct {
 	GridW     int     `json:"grid_w"`
 	Cap       uint64  `json:"cap"`
 	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
+
+	Thresholds map[string]float64 `json:"thresholds,omitempty"` // that updates are judged by; the machine only keeps them
 }
 
 // Member is one path that was welcomed. Its index is its place among the

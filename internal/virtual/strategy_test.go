@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"math"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -32,10 +33,33 @@ func (momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
 	}
 }
 
-// The state of a server optimiser is as durable as the model: with and without
+// tightening is FedAvg with a threshold that is half as large each round.
+type tightening struct{ strategy.Linear }
+
+type tighteningFold struct {
+	strategy.Fold
+	rounds int
+}
+
+func (tightening) Thresholds(carried []byte) map[string]float64 {
+	return map[string]float64{"norm": math.Ldexp(1<<20, -len(carried))}
+}
+
+func (s tightening) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+	f, err := s.Linear.Begin(r, nil)
+	return tighteningFold{f, len(r.Carried) + 1}, err
+}
+
+func (f tighteningFold) Finish(all *strategy.Updates, out *strategy.Output) error {
+	out.Carry(make([]byte, f.rounds))
+	return f.Fold.Finish(all, out)
+}
+
+// What strategy and server optimiser keep is as durable as the model: with and without
 // a restart in the middle the same bits, which a replay makes again; it goes
-// with its version of the model.
-func TestOptimiserState(t *testing.T) {
+// with its version of the model. The thresholds that follow from it are fixed when
+// a round is opened, and stand in its record.
+func TestKeptState(t *testing.T) {
 	inBubble(t, func(w *world) {
 		plain, restarted := w.trainedWith("momentum", false), w.trainedWith("momentum", true)
 		if !slices.Equal(plain, restarted) {
@@ -51,9 +75,14 @@ func TestOptimiserState(t *testing.T) {
 // the aggregator, and returns models and states by round.
 func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
 	n := newWorld(w.t)
-	n.strategies.Optimisers = []strategy.Optimiser{momentum{}}
+	n.strategies = strategy.Registry{
+		Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{momentum{}},
+	}
 	task := n.task()
 	task.Rounds, task.Server, task.Weights, task.KeepUpdates, task.KeepModels = 4, server, "sqrt", aggregator.KeepAll, 1
+	if server != "" {
+		task.Strategy = "tightening"
+	}
 	n.aggregate(task)
 	for i, m := range three {
 		n.join(m, walker{rows: 10 * (i + 1)})
@@ -67,6 +96,9 @@ func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
 	n.endAll()
 	var last model.Hash
 	for _, r := range n.history() {
+		if want := math.Ldexp(1<<20, -int(r.Round-1)); r.Work == strategy.Train && server != "" && r.Strategy.Thresholds["norm"] != want { // #nosec G115 -- few
+			n.t.Errorf("round %d, attempt %d: thresholds %v, want %v", r.Round, r.Attempt, r.Strategy.Thresholds, want)
+		}
 		if r.Verdict != record.Committed {
 			continue
 		}

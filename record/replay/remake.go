@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"maps"
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
@@ -44,13 +45,16 @@ type folding struct {
 	unread  error                 // why the fold could not read one again
 }
 
-// begin begins what the record says was done, if its base is at hand, and the
-// state of the server optimiser.
+// begin begins what the record says was done, if its base is at hand, and what
+// strategy and optimiser have left.
 func (f *folding) begin() (err error) {
 	if f.r.Verdict == record.Abandoned || f.p.model == nil || !f.p.state.known || !strategy.WorkOf(f.r.Work).Folds() {
 		return nil
 	}
 	s := f.r.Strategy
+	if err := f.thresholds(s); err != nil {
+		return err
+	}
 	f.fold, err = f.p.cfg.Strategies.Begin(strategy.Setup{
 		Work: f.r.Work, Strategy: s.Name, Server: s.Server, State: f.p.state.blob,
 		Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Thresholds: s.Thresholds},
@@ -59,6 +63,21 @@ func (f *folding) begin() (err error) {
 		return differ("%v", err)
 	}
 	f.p.before = f.fold
+	return nil
+}
+
+// thresholds holds those of the record against what the rounds before have left.
+func (f *folding) thresholds(s record.Strategy) error {
+	if s.IsZero() {
+		return nil
+	}
+	want, err := f.p.cfg.Strategies.Thresholds(s.Name, f.p.state.blob)
+	if err != nil {
+		return differ("%v", err)
+	}
+	if !maps.Equal(want, s.Thresholds) {
+		return differ("the thresholds are %v, after the rounds before %v", s.Thresholds, want)
+	}
 	return nil
 }
 

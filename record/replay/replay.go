@@ -57,7 +57,7 @@ type Replay struct {
 
 	schema model.Schema // nil: an older task, which names no description
 	model  *model.Model // after the last committed record; nil: not kept
-	state  state        // likewise, of the server optimiser
+	state  state        // likewise, what strategy and server optimiser have left
 	models map[model.Hash]bool
 	index  map[string]uint32 // of every member so far
 	member map[uint32]string
@@ -68,7 +68,7 @@ type Replay struct {
 	any    bool
 }
 
-// state is what a server optimiser has left, if it leaves something.
+// state is what strategy and server optimiser have left, if they leave something.
 type state struct {
 	id    model.Hash
 	blob  []byte
@@ -200,7 +200,7 @@ func (p *Replay) settle(r record.Record, made *strategy.Result) (How, error) {
 	return Chained, nil
 }
 
-// settleState does the same for the state of the server optimiser.
+// settleState does the same for the state.
 func (p *Replay) settleState(r record.Record, made *strategy.Result) error {
 	had := p.state
 	p.state = state{id: r.State, known: r.State.IsZero()}
@@ -214,7 +214,7 @@ func (p *Replay) settleState(r record.Record, made *strategy.Result) error {
 	switch {
 	case made != nil:
 		if id := hashOf(made.State); id != r.State {
-			return differ("the replay gives the server optimiser the state %q, the record says %q", id, r.State)
+			return differ("the replay leaves the state %q, the record says %q", id, r.State)
 		}
 		p.state.blob, p.state.known = made.State, true
 	case stored != nil:

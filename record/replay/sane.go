@@ -22,7 +22,7 @@ func (p *Replay) sane(r record.Record) error {
 		return differ("an %s round keeps its base, %s, but has the model %s", r.Work, r.Base, r.Model)
 	}
 	if r.Verdict != record.Abandoned && !work.Weighs && r.State != p.state.id {
-		return differ("the state of the server optimiser is %q after a round of %s, before it was %q", r.State, r.Work, p.state.id)
+		return differ("the state is %q after a round of %s, before it was %q", r.State, r.Work, p.state.id)
 	}
 	if err := strategySane(r); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
 	"github.com/fedmq/fedmq/strategy"
 )
@@ -40,7 +41,7 @@ func withMomentum(t *testing.T) *disk {
 	return d
 }
 
-// The state of a server optimiser is made again with the model, read where it
+// What a server optimiser keeps is made again with the model, read where it
 // was kept, and carried over rounds that do not train.
 func TestOptimiserState(t *testing.T) {
 	t.Parallel()
@@ -78,9 +79,9 @@ func TestOptimiserStateDiffers(t *testing.T) {
 		want   string
 	}{
 		{"a byte of a state", func(d *disk) { d.flip(d.records[3].State) }, "round 2, attempt 2: the blob of the state"},
-		{"another state", func(d *disk) { d.records[4].State = d.records[3].State }, "round 3, attempt 1: the replay gives the server optimiser the state"},
-		{"no state", func(d *disk) { d.records[3].State = model.Hash{} }, "round 2, attempt 2: the replay gives the server optimiser the state"},
-		{"lost by an evaluation", func(d *disk) { d.records[5].State = model.Hash{} }, `round 4, attempt 1: the state of the server optimiser is "" after a round of evaluate`},
+		{"another state", func(d *disk) { d.records[4].State = d.records[3].State }, "round 3, attempt 1: the replay leaves the state"},
+		{"no state", func(d *disk) { d.records[3].State = model.Hash{} }, "round 2, attempt 2: the replay leaves the state"},
+		{"lost by an evaluation", func(d *disk) { d.records[5].State = model.Hash{} }, `round 4, attempt 1: the state is "" after a round of evaluate`},
 		{"another optimiser", func(d *disk) { d.records[4].Strategy.Server = "" }, "round 3, attempt 1, tensor layers.0."},
 		{"unknown optimiser", func(d *disk) { d.records[4].Strategy.Server = "luck" }, `round 3, attempt 1: strategy: unknown: optimiser "luck", known: sgd, momentum`},
 	} {
@@ -93,7 +94,12 @@ func TestOptimiserStateDiffers(t *testing.T) {
 }
 
 // bounded refuses values beyond a threshold of the round.
-type bounded struct{ strategy.Linear }
+type bounded struct {
+	strategy.Linear
+	most float64
+}
+
+func (b bounded) Thresholds([]byte) map[string]float64 { return map[string]float64{"most": b.most} }
 
 type boundedFold struct {
 	strategy.Fold
@@ -115,17 +121,25 @@ func (f boundedFold) Check(u strategy.Update) error {
 // What counted is held to the thresholds that the record names.
 func TestThresholds(t *testing.T) {
 	t.Parallel()
-	for most, want := range map[float64]string{100: "", 0.1: "round 3, attempt 1, member a/line-1: its update cannot be counted: fold: out_of_range: the norm"} {
+	for most, want := range map[float64]string{
+		100: "",
+		0.1: "round 3, attempt 1, member a/line-1: its update cannot be counted: fold: out_of_range: the norm",
+		0.2: "round 3, attempt 1: the thresholds are map[most:0.2], after the rounds before map[most:0.25]",
+	} {
 		d := history(t)
-		d.registry.Strategies = []strategy.Strategy{bounded{strategy.Linear{ID: "bounded"}}}
+		ours := most
+		if most == 0.2 {
+			ours = 0.25
+		}
+		d.registry.Strategies = []strategy.Strategy{bounded{strategy.Linear{ID: "bounded"}, ours}}
 		d.records[4].Strategy.Name = "bounded"
-		d.records[4].Strategy.Thresholds = map[string]float64{"most": most}
+		d.records[4].Strategy.Thresholds = record.Values{"most": most}
 		if _, err := d.run(d.config()); (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("at most %v: %v, want %q", most, err, want)
 		}
 	}
 	d := history(t)
-	d.records[4].Strategy.Thresholds = map[string]float64{"most": math.Inf(1)}
+	d.records[4].Strategy.Thresholds = record.Values{"most": math.Inf(1)}
 	if _, err := d.records[4].Encode(nil); err == nil || !strings.Contains(err.Error(), `threshold "most" is +Inf`) {
 		t.Errorf("a threshold without bounds: %v", err)
 	}
