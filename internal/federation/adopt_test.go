@@ -142,7 +142,7 @@ func TestAdoptWithoutTheBroker(t *testing.T) {
 	gate := make(chan struct{}, 100)
 	sites := backup(t, w, gate)
 	w.stopBroker()
-	w.startBroker("")
+	w.startBroker()
 	err := w.aggregate(w.config(six)).ends(t)
 	if !errors.Is(err, aggregator.ErrBehind) || !strings.Contains(err.Error(), "round 5") || !strings.Contains(err.Error(), "claim to have seen") {
 		t.Fatalf("ended with %v, want ErrBehind with what members claim", err)
@@ -209,7 +209,7 @@ func TestNobodyGoesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.stopBroker() // with everything it knew
-	w.startBroker("")
+	w.startBroker()
 	cfg := w.config(one)
 	cfg.DataDir = filepath.Join(w.dir, "empty") // epoch 1 again, then 2
 	for range 2 {

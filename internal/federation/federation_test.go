@@ -34,7 +34,6 @@ type world struct {
 	mu     sync.Mutex
 	broker *broker.Broker
 	stop   func()
-	breaks []int // after how many bytes each of the next connections breaks
 }
 
 func newWorld(t *testing.T) *world {
@@ -55,16 +54,16 @@ func newWorld(t *testing.T) *world {
 	if err := w.initial.SetFloat32s("weight", v); err != nil {
 		t.Fatal(err)
 	}
-	w.startBroker("")
+	w.startBroker()
 	t.Cleanup(func() { w.stopBroker() })
 	return w
 }
 
-// startBroker starts a broker; without a data directory it has forgotten all
-// that an earlier one retained.
-func (w *world) startBroker(dir string) {
+// startBroker starts a broker, which has forgotten all that an earlier one
+// retained.
+func (w *world) startBroker() {
 	w.t.Helper()
-	b, err := broker.New(broker.Config{Open: true, DataDir: dir})
+	b, err := broker.New(broker.Config{Open: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -94,7 +93,7 @@ func (w *world) stopBroker() {
 func (w *world) dial(context.Context) (net.Conn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.brittleConn(w.broker.Conn("")), nil
+	return w.broker.Conn(""), nil
 }
 
 // party runs in the background until its stop is called.

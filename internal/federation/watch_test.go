@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // patience is how long a test waits for something that has to happen.
@@ -72,14 +73,6 @@ func (c *client) publish(topic string, payload []byte, retained bool) {
 	}
 }
 
-// watch returns what is retained on a topic.
-func (w *world) watch(t *testing.T, topic string) message {
-	t.Helper()
-	c := w.client(t, "watch-"+t.Name(), topic)
-	defer c.stop()
-	return c.next(topic, func(m message) bool { return len(m.payload) > 0 })
-}
-
 // view is what the tests read of the round view.
 type view struct {
 	Round    uint64
@@ -103,4 +96,15 @@ func waitFor(t *testing.T, w *world, what string, want func(view) bool) {
 		}
 		return want(v)
 	})
+}
+
+// originOf reads the origin of the task from its order.
+func originOf(t *testing.T, order []byte) wire.Nonce {
+	t.Helper()
+	o := wire.Opener{NS: newNamespace(t)}
+	h, _, err := o.Open("acme/_fl_v1/"+task+"/order", order, wire.Bound{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Origin
 }

@@ -4,5 +4,5 @@
 // of heartbeats takes a second.
 //
 // It exports nothing: aggregator and site never import each other, so what
-// needs both lives here. What needs real sockets is in internal/federation.
+// needs both lives here. What needs real time is in internal/federation.
 package virtual

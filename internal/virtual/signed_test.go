@@ -2,7 +2,9 @@ package virtual
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
@@ -110,4 +113,49 @@ func TestForgeries(t *testing.T) {
 			t.Errorf("ended with %v, want ErrFenced", err)
 		}
 	})
+}
+
+// A command needs an operator's signature, made for the topic that it comes on; a
+// site whose key is not listed stays outside.
+func TestSignedCommands(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.sign(three[:2]...)
+		w.newKey("", topics.RoleOperator)
+		w.siteKey[three[2]] = w.newKey(three[2], topics.RoleSite)
+		w.keys = w.keys[:len(w.keys)-1] // not on the list
+		task := w.task()
+		task.StartWhen = 2
+		w.aggregate(task)
+		for _, m := range three {
+			w.join(m, walker{takes: 20 * time.Second})
+		}
+		c := w.client("operator", own("round"), own("event"))
+		c.awaitView("the stranger is refused, the others are at work", time.Minute, func(v view) bool {
+			return v.Refusals["unknown_member"] > 0 && v.Phase == "open"
+		})
+		time.Sleep(5 * time.Second) // commands are taken from here on
+		c.command("1", "pause", 1, false)
+		c.answered("refused: this task is signed")
+		for _, place := range []string{"", namespace + "/_fl_v1/other/command", namespace + "/plant/_fl_v1/" + taskName + "/command", "acme2/_fl_v1/" + taskName + "/command"} {
+			c.signedCommand("pause", place)
+			c.answered(fmt.Sprintf("refused: made for the topic %q", place))
+		}
+		c.signedCommand("pause", own("command"))
+		c.answered("pause: done")
+		if r := w.recorded(1, record.Committed, time.Minute); r.Security != record.Signed || len(r.Entries) != 2 || counted(r) != 2 {
+			t.Errorf("round 1: %s, %v; want signed, 2 counted of 2", r.Security, r.Counts())
+		}
+	})
+}
+
+// signedCommand says what the operator has signed for a topic.
+func (c *client) signedCommand(op, place string) {
+	c.w.t.Helper()
+	b, err := json.Marshal(aggregator.Command{
+		Schema: aggregator.CommandSchema, ID: op + " for " + place, Command: round.Op(op), AtRound: 1, TimestampMS: 1, Topic: place,
+	})
+	check(c.w.t, err)
+	b, err = record.SignCommand(b, privateKey("", topics.RoleOperator))
+	check(c.w.t, err)
+	c.say(own("command"), b, false)
 }

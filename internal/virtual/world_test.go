@@ -232,13 +232,17 @@ func (w *world) sign(sites ...string) {
 
 func (w *world) newKey(path string, role topics.Role) *wire.Signer {
 	w.t.Helper()
-	seed := make([]byte, ed25519.SeedSize)
-	copy(seed, path+role.String())
-	key := ed25519.NewKeyFromSeed(seed)
+	key := privateKey(path, role)
 	s, err := wire.NewSigner(key)
 	check(w.t, err)
 	w.keys = append(w.keys, wire.Key{Path: path, Role: role, Public: key.Public().(ed25519.PublicKey)})
 	return s
+}
+
+func privateKey(path string, role topics.Role) ed25519.PrivateKey {
+	seed := make([]byte, ed25519.SeedSize)
+	copy(seed, path+role.String())
+	return ed25519.NewKeyFromSeed(seed)
 }
 
 // task is a small task; change what a test needs.
