@@ -89,3 +89,20 @@ func TestEventsInOrder(t *testing.T) {
 	}
 	s.goes.Wait()
 }
+
+// A job whose base has been replaced on the disk has none, and is no failure of the
+// trainer's: the model is fetched again.
+func TestWorksOnItsBase(t *testing.T) {
+	t.Parallel()
+	d := &memory{id: wire.Nonce{1}}
+	_, tk := bench(t, d)
+	base, other := weights(t, 1, 2), weights(t, 3, 4)
+	if err := d.PutModel(testTask, other.ContentID(), other); err != nil {
+		t.Fatal(err)
+	}
+	j := member.Job{Key: member.Key{Round: 1, Base: base.ContentID(), Work: wire.WorkTrain}, ID: 1}
+	r := work(t.Context(), job{Job: j, task: testTask, member: testMember, trainer: tk.Trainer, disk: d})
+	if !errors.Is(r.err, errNoModel) || !isGone(r.err) || r.tensors != nil || r.reason != "" {
+		t.Errorf("%+v", r)
+	}
+}
