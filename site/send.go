@@ -195,6 +195,15 @@ func (s *site) unsent(p published) {
 	}
 	s.cfg.Log.WithLevel(level).Str("task", p.task.Name).Uint64("round", p.round).Err(p.err).Msg(p.what + " not acknowledged by the broker")
 	if errors.Is(p.err, link.ErrQuarantined) || errors.Is(p.err, link.ErrTooLarge) {
-		s.showTrouble(p.task, fmt.Sprintf("%s of round %d: %v", p.what, p.round, p.err))
+		s.showUnsent(p)
+	}
+}
+
+// showUnsent shows what the broker will not take.
+func (s *site) showUnsent(p published) {
+	was := p.task.trouble
+	p.task.trouble = fmt.Sprintf("%s of round %d: %v", p.what, p.round, p.err)
+	if p.task.trouble != was {
+		s.publishStatus(p.task, 1)
 	}
 }

@@ -62,14 +62,6 @@ func (s *site) heartbeat(t *task) ms {
 	return beat - beat/5 + s.rand.Int64N(2*(beat/5)+1)
 }
 
-// showTrouble shows what does not arrive, or not leave.
-func (s *site) showTrouble(t *task, text string) {
-	if text != t.trouble {
-		t.trouble = text
-		s.publishStatus(t, 1)
-	}
-}
-
 // beatState publishes the presence and sets its next time.
 func (s *site) beatState() {
 	s.conn.Post(s.state(true))
