@@ -23,6 +23,7 @@ type Command struct {
 	Command     round.Op `json:"command"`         // start, pause, pause_now, resume or stop
 	AtRound     uint64   `json:"at_round"`        // of start and stop: the current round
 	Pause       string   `json:"pause,omitempty"` // of resume: the id of the pause that it ends
+	Args        *Args    `json:"args,omitempty"`  // of commands that this version does not do yet (R-66)
 	TimestampMS int64    `json:"timestamp_ms"`    // information
 	Topic       string   `json:"topic,omitempty"` // where it is published; required where it is signed
 }
@@ -56,15 +57,14 @@ func (t *task) command(m link.Message) {
 }
 
 func (t *task) parseCommand(m link.Message) (Command, error) {
-	var c Command
 	t.audited.signer = ""
 	fresh := !t.a.machine.Started() || t.a.nowMS()-t.a.upSince < freshWait.Milliseconds()
 	if m.Retained || fresh {
 		t.a.conn.Post(link.Message{Topic: m.Topic, QoS: 1, Retained: true}) // clear it
-		return c, fmt.Errorf("a command must not be retained, nor come within %s of a connect; send it again", freshWait)
+		return Command{}, fmt.Errorf("a command must not be retained, nor come within %s of a connect; send it again", freshWait)
 	}
 	if len(m.Payload) > maxCommand {
-		return c, fmt.Errorf("%d bytes, want at most %d", len(m.Payload), maxCommand)
+		return Command{}, fmt.Errorf("%d bytes, want at most %d", len(m.Payload), maxCommand)
 	}
 	doc := m.Payload
 	if t.a.cfg.Signer != nil {
@@ -73,13 +73,26 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 			t.signedBy(kid)
 			return t.a.opener.Keys.Operators()(kid)
 		}); err != nil {
-			return c, fmt.Errorf("this task is signed, a command needs the signature of a listed operator: %w", err)
+			return Command{}, fmt.Errorf("this task is signed, a command needs the signature of a listed operator: %w", err)
 		}
 	}
+	c, err := decodeCommand(doc)
+	if err != nil {
+		return c, err
+	}
+	if c.Topic != m.Topic && (c.Topic != "" || t.a.cfg.Signer != nil) {
+		return c, fmt.Errorf("made for the topic %.300q, arrived on %s: \"topic\" is part of what is signed", c.Topic, m.Topic)
+	}
+	t.commanded(c.ID)
+	return c, nil
+}
+
+// decodeCommand reads a command and refuses, by its name, what this version does not do.
+func decodeCommand(doc []byte) (c Command, err error) {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"pause\",\"timestamp_ms\",\"topic\"}: %w", err)
+		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"pause\",\"args\",\"timestamp_ms\",\"topic\"}: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || c.Schema != CommandSchema {
 		return c, fmt.Errorf("schema %.64q, want %q", c.Schema, CommandSchema)
@@ -87,13 +100,18 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	if c.ID == "" || len(c.ID) > 64 {
 		return c, fmt.Errorf("id of %d bytes, want 1 to 64", len(c.ID))
 	}
-	if c.Topic != m.Topic && (c.Topic != "" || t.a.cfg.Signer != nil) {
-		return c, fmt.Errorf("made for the topic %.300q, arrived on %s: \"topic\" is part of what is signed", c.Topic, m.Topic)
-	}
 	switch c.Command {
 	case round.OpStart, round.OpPause, round.OpPauseNow, round.OpResume, round.OpStop:
-		t.commanded(c.ID)
+		if c.Args != nil {
+			return c, fmt.Errorf("args: %s takes none", c.Command)
+		}
 		return c, nil
+	}
+	if takes, known := coming[c.Command]; known {
+		if err := c.Args.check(c.Command, takes); err != nil {
+			return c, err
+		}
+		return c, fmt.Errorf("command %s: this version does not do that", c.Command)
 	}
 	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume or stop", c.Command)
 }

@@ -161,6 +161,9 @@ func (r Record) check() error {
 	case len(r.Entries) > MaxEntries || len(r.Metrics) > MaxMetrics:
 		return r.bad("%d entries, %d metrics", len(r.Entries), len(r.Metrics))
 	}
+	if err := r.Coming.check(); err != nil {
+		return r.bad("%v", err)
+	}
 	if r.Strategy.Thresholds != nil && (len(r.Strategy.Thresholds) == 0 || len(r.Strategy.Thresholds) > MaxMetrics) {
 		return r.bad("%d thresholds", len(r.Strategy.Thresholds))
 	}
@@ -212,7 +215,7 @@ func (e Entry) check() error {
 			return fmt.Errorf("metric %.64q", name)
 		}
 	}
-	return nil
+	return e.ComingOfEntry.check()
 }
 
 // text reports whether s is UTF-8 of lo to hi bytes.

@@ -12,6 +12,9 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
+// maxThresholds bounds those of a head: with their names they take 2 kB.
+const maxThresholds = 16
+
 // maxIndex bounds the bitmap of a head: 8 kB, 11 kB as base64.
 const maxIndex = 1 << 16
 
@@ -36,9 +39,13 @@ type Head struct {
 	Accepted    Bitmap         `json:"accepted"` // members counted, by index; null if an index is above 65,535
 	CommittedMS int64          `json:"committed_ms"`
 	Reason      string         `json:"reason"`
-	Origin      wire.Nonce     `json:"origin,omitzero"` // of the task
-	Security    string         `json:"security"`
-	Sig         string         `json:"sig,omitempty"`
+	Origin      wire.Nonce     `json:"origin,omitzero"`     // of the task
+	State       model.Hash     `json:"state,omitzero"`      // content id of what strategy and server optimiser keep
+	Cap         uint64         `json:"cap,omitzero"`        // largest weight of one member
+	Thresholds  Values         `json:"thresholds,omitzero"` // that updates were judged by; none if there are more than 16
+	ComingOfHead
+	Security string `json:"security"`
+	Sig      string `json:"sig,omitempty"`
 }
 
 // Bitmap is a set of member indices: bit i&7 of byte i>>3. In JSON it is
@@ -85,7 +92,10 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 		Round: r.Round, Attempt: r.Attempt, Epoch: r.Epoch, Verdict: r.Verdict, Work: r.Work,
 		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: r.Hash,
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
-		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, Security: Unsigned,
+		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, Cap: r.Strategy.Cap, Security: Unsigned,
+	}
+	if len(r.Strategy.Thresholds) <= maxThresholds {
+		h.Thresholds = r.Strategy.Thresholds
 	}
 	if key != nil {
 		h.Security = Signed
@@ -117,6 +127,12 @@ func DecodeHead(b []byte) (Head, error) {
 	}
 	if err := checkSig(h.Security, h.Sig); err != nil {
 		return Head{}, err
+	}
+	if err := h.ComingOfHead.check(); err != nil {
+		return Head{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(h.Thresholds) > maxThresholds || h.Thresholds != nil && len(h.Thresholds) == 0 {
+		return Head{}, fmt.Errorf("%w: %d thresholds", ErrMalformed, len(h.Thresholds))
 	}
 	if n := len(h.Accepted); n > 0 && h.Accepted[n-1] == 0 {
 		return Head{}, fmt.Errorf("%w: the bitmap ends with zeros", ErrMalformed)

@@ -83,8 +83,9 @@ type Record struct {
 	Reason      string     `json:"reason"`          // why the attempt ended
 	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
 	State       model.Hash `json:"state,omitzero"`  // content id of what strategy and server optimiser keep after the round; none for nothing
-	Security    string     `json:"security"`        // Unsigned or Signed; set by Encode
-	Sig         string     `json:"sig,omitempty"`
+	Coming
+	Security string `json:"security"` // Unsigned or Signed; set by Encode
+	Sig      string `json:"sig,omitempty"`
 }
 
 // Strategy is how a train round was folded; zero for other work.
@@ -117,6 +118,7 @@ type Entry struct {
 	Conflict bool           `json:"conflict,omitzero"` // it also sent other content
 	Detail   string         `json:"detail,omitzero"`   // its own words, at most 256 bytes
 	Metrics  Values         `json:"metrics,omitzero"`  // of Base on the member's own data
+	ComingOfEntry
 }
 
 // Entries are the members of a cohort, sorted by path as bytes.

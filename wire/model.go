@@ -21,7 +21,7 @@ type Model struct {
 type ModelMembers struct {
 	ContentKind string     `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
 	Contract    model.Hash `json:"contract,omitzero"`      // hash of the task's contract
-	Optimiser   model.Hash `json:"optimiser,omitzero"`     // content id of the server optimiser's state
+	State       model.Hash `json:"state,omitzero"`         // content id of what strategy and server optimiser keep
 	Strategy    string     `json:"strategy,omitempty"`     // by which it was made
 }
 
@@ -29,7 +29,7 @@ func modelMembers(m *ModelMembers) []member {
 	return []member{
 		{"content", false, textOf{&m.ContentKind, maxEncoding}},
 		{"contract", false, hashOf{&m.Contract}},
-		{"optimiser", false, hashOf{&m.Optimiser}},
+		{"state", false, hashOf{&m.State}},
 		{"strategy", false, textOf{&m.Strategy, maxWord}},
 	}
 }

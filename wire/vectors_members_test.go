@@ -64,7 +64,7 @@ func memberCases(t *testing.T) []vector {
 		one(KindUpdate, "offer", name, "An offer with the member "+name+".", o)
 	}
 	for name, m := range map[string]ModelMembers{
-		"content": {ContentKind: "tree"}, "contract": {Contract: hash}, "optimiser": {Optimiser: hash}, "strategy": {Strategy: "fedavg"},
+		"content": {ContentKind: "tree"}, "contract": {Contract: hash}, "state": {State: hash}, "strategy": {Strategy: "fedavg"},
 	} {
 		inline, parts := Model{Version: 7, Tensors: testModel(t)}, testManifest(t)
 		inline.ModelMembers, parts.ModelMembers = m, m

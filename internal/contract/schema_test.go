@@ -119,9 +119,10 @@ func infer(t *testing.T, typ reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Enum: wordsOf(t, typ)}
 	}
 	special := map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[wire.Nonce]():    {Type: "string", Pattern: "^([0-9a-f]{32})?$"},
-		reflect.TypeFor[model.Hash]():    {Type: "string", Pattern: "^([0-9a-f]{64})?$"},
-		reflect.TypeFor[record.Bitmap](): {Types: []string{"string", "null"}, ContentEncoding: "base64"},
+		reflect.TypeFor[wire.Nonce]():      {Type: "string", Pattern: "^([0-9a-f]{32})?$"},
+		reflect.TypeFor[json.RawMessage](): {Type: "object"},
+		reflect.TypeFor[model.Hash]():      {Type: "string", Pattern: "^([0-9a-f]{64})?$"},
+		reflect.TypeFor[record.Bitmap]():   {Types: []string{"string", "null"}, ContentEncoding: "base64"},
 	}
 	for _, w := range []reflect.Type{
 		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Op](), reflect.TypeFor[round.Why](), reflect.TypeFor[round.Do](), reflect.TypeFor[member.Phase](),

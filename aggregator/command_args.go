@@ -1,0 +1,44 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Args are what a command is about.
+type Args struct {
+	Version  *uint64         `json:"version,omitempty"`  // of release and rollback: of the model
+	Members  []string        `json:"members,omitempty"`  // of exclude: paths below the namespace; ascending
+	Settings json.RawMessage `json:"settings,omitempty"` // of set: JSON object, what of the task is to be otherwise
+}
+
+// coming are the commands whose form is fixed and which this version refuses, each
+// with the argument that it takes (R-66).
+var coming = map[round.Op]string{"release": "version", "rollback": "version", "exclude": "members", "set": "settings"}
+
+// check reports arguments that are not the one which a command takes.
+func (a *Args) check(op round.Op, takes string) error {
+	if a == nil {
+		a = &Args{}
+	}
+	for name, is := range map[string]bool{"version": a.Version != nil, "members": len(a.Members) > 0, "settings": a.Settings != nil} {
+		if is != (name == takes) {
+			return fmt.Errorf("args: %s takes %s and nothing else", op, takes)
+		}
+	}
+	if a.Settings != nil && a.Settings[0] != '{' {
+		return fmt.Errorf("args: settings: want a JSON object")
+	}
+	for i, path := range a.Members {
+		if err := topics.CheckPath(path); err != nil {
+			return fmt.Errorf("args: members: %w", err)
+		}
+		if i > 0 && path <= a.Members[i-1] {
+			return fmt.Errorf("args: members: %s does not come after %s", path, a.Members[i-1])
+		}
+	}
+	return nil
+}

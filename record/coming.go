@@ -1,0 +1,62 @@
+package record
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/model"
+)
+
+// Coming are members of a record whose form is fixed, and which no record of this
+// version has: one that has them is refused by their names (RC-24).
+type Coming struct {
+	Policy   model.Hash `json:"policy,omitzero"`    // hash of the owner's policy
+	Excluded []string   `json:"excluded,omitempty"` // paths that an operator has excluded; ascending
+}
+
+// ComingOfEntry are those of an entry.
+type ComingOfEntry struct {
+	Encoding  string `json:"encoding,omitempty"` // of the update, where not dense f32
+	Staleness uint64 `json:"staleness,omitzero"` // versions that its base was behind
+}
+
+// ComingOfHead are those of a head: what a record has of them, in short.
+type ComingOfHead struct {
+	Encodings []string   `json:"encodings,omitempty"` // of the entries, each once; ascending
+	Staleness uint64     `json:"staleness,omitzero"`  // the most of an entry
+	Policy    model.Hash `json:"policy,omitzero"`
+	Excluded  int        `json:"excluded,omitzero"` // how many
+}
+
+// unused is the error for what is there of some members.
+func unused(there map[string]bool) error {
+	var names []string
+	for name, is := range there {
+		if is {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return fmt.Errorf("%s: this version does not use that", strings.Join(names, ", "))
+}
+
+func (c Coming) check() error {
+	return unused(map[string]bool{"policy": !c.Policy.IsZero(), "excluded": len(c.Excluded) > 0})
+}
+
+func (c ComingOfEntry) check() error {
+	if c == (ComingOfEntry{}) {
+		return nil
+	}
+	return unused(map[string]bool{"encoding": c.Encoding != "", "staleness": c.Staleness != 0})
+}
+
+func (c ComingOfHead) check() error {
+	return unused(map[string]bool{
+		"encodings": len(c.Encodings) > 0, "staleness": c.Staleness != 0, "policy": !c.Policy.IsZero(), "excluded": c.Excluded != 0,
+	})
+}

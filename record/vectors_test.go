@@ -1,0 +1,157 @@
+package record
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+var update = flag.Bool("update", false, "write testdata/vectors/record anew")
+
+const vectorDir = "../testdata/vectors/record"
+
+// vectors are records and heads to the byte: what each that is refused is refused for,
+// "" for those that are read. That of before there were origins is never written anew.
+var vectors = map[string]string{
+	"record": "", "head": "", "record-before": "", "head-before": "",
+	"record-member-policy": "policy", "record-member-excluded": "excluded",
+	"record-member-encoding": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
+	"head-member-encodings": "encodings", "head-member-staleness": "staleness", "head-member-policy": "policy",
+	"head-member-excluded": "excluded", "head-member-later": `unknown field "sooner"`,
+}
+
+func vectorKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }
+
+func vectorRecord() Record {
+	return Record{
+		Schema: SchemaRecord, Security: Unsigned, Owner: "acme", Task: "quality", Round: 3, Attempt: 1, Epoch: 2, Verdict: Committed, Work: "train",
+		Base: model.HashOf([]byte("base")), Model: model.HashOf([]byte("model")), Version: 3, OrderHash: model.HashOf([]byte("order")),
+		Strategy: Strategy{Name: "fedavg", GridB: 6, GridW: 20, Cap: 1000, Weights: "samples", Server: "adam", Thresholds: Values{"clip": 2.5}},
+		Entries: Entries{
+			{Member: "berlin/line-1", Content: model.HashOf([]byte("update")), Samples: 602, Weight: 602, Norm: 0.25, Bytes: 900, Verdict: verdict.Counted},
+			{Member: "paris/line-1", Index: 1, Verdict: verdict.Missing},
+		},
+		Metrics: Metrics{}, OpenedMS: 1, ClosedMS: 2, CommittedMS: 3, Reason: "deadline",
+		Origin: wire.Nonce{0x0f, 0xed}, State: model.HashOf([]byte("state")),
+	}
+}
+
+// vectorBytes makes the bytes of a case, whatever this version thinks of them.
+func vectorBytes(t *testing.T, name string) []byte {
+	t.Helper()
+	must := func(b []byte, err error) []byte {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	r := vectorRecord()
+	hash := model.HashOf([]byte("policy"))
+	switch name {
+	case "record":
+		return must(r.Encode(vectorKey()))
+	case "record-member-policy":
+		r.Policy = hash
+	case "record-member-excluded":
+		r.Excluded = []string{"rome/line-1"}
+	case "record-member-encoding":
+		r.Entries[0].Encoding = "q8"
+	case "record-member-staleness":
+		r.Entries[0].Staleness = 2
+	case "record-member-later":
+		return later(must(compact(r)))
+	default:
+		return vectorHead(t, name)
+	}
+	return must(compact(r))
+}
+
+func vectorHead(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := vectorRecord().Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := vectorKey()
+	if name == "head" {
+		b, err = HeadOf(b, key)
+	} else {
+		b, err = HeadOf(b, nil)
+	}
+	if err != nil || name == "head" {
+		return b
+	}
+	h, err := DecodeHead(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch name {
+	case "head-member-encodings":
+		h.Encodings = []string{"q8"}
+	case "head-member-staleness":
+		h.Staleness = 2
+	case "head-member-policy":
+		h.Policy = model.HashOf([]byte("policy"))
+	case "head-member-excluded":
+		h.Excluded = 1
+	case "head-member-later":
+		return later(b)
+	}
+	if b, err = compact(h); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// later adds a member of a later version.
+func later(b []byte) []byte {
+	return []byte(strings.Replace(string(b), `,"security"`, `,"sooner":1,"security"`, 1))
+}
+
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	for name, refused := range vectors {
+		file := filepath.Join(vectorDir, name+".json")
+		before := strings.HasSuffix(name, "-before")
+		if *update && !before {
+			if err := os.WriteFile(file, append(vectorBytes(t, name), '\n'), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := []byte(strings.TrimSuffix(string(text), "\n"))
+		if !before && string(b) != string(vectorBytes(t, name)) {
+			t.Errorf("%s: the file differs from its case", name)
+		}
+		err = verifyVector(name, b)
+		switch {
+		case refused == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case refused != "" && (!errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), refused)):
+			t.Errorf("%s: %v, want a refusal that names %s", name, err, refused)
+		}
+	}
+}
+
+// verifyVector reads a record or a head, and verifies its signature.
+func verifyVector(name string, b []byte) error {
+	keys := func([8]byte) (ed25519.PublicKey, bool) {
+		pub, ok := vectorKey().Public().(ed25519.PublicKey)
+		return pub, ok
+	}
+	if strings.HasPrefix(name, "head") {
+		return VerifyHeadSig(b, keys)
+	}
+	return VerifySig(b, keys)
+}
