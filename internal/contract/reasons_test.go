@@ -83,7 +83,7 @@ func firstColumns(page string) map[string][]string {
 	return cols
 }
 
-// siteErrors lists what a package assigns to a trouble, directly or as text,
+// siteErrors lists what a package assigns to a trouble, directly, as text or by showTrouble,
 // with "..." for what differs.
 func siteErrors(t *testing.T, path string) (found []string) {
 	t.Helper()
@@ -99,14 +99,22 @@ func siteErrors(t *testing.T, path string) (found []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			a, ok := n.(*ast.AssignStmt)
-			if !ok || a.Tok == token.ADD_ASSIGN || len(a.Lhs) != len(a.Rhs) {
-				return true
+		add := func(e ast.Expr) {
+			if text := rendered(e); strings.Trim(text, ".") != "" && !slices.Contains(found, text) {
+				found = append(found, text)
 			}
-			for i, l := range a.Lhs {
-				if text := rendered(a.Rhs[i]); isTrouble(l) && strings.Trim(text, ".") != "" && !slices.Contains(found, text) {
-					found = append(found, text)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch x := n.(type) {
+			case *ast.CallExpr:
+				if f, ok := x.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "showTrouble" {
+					add(x.Args[1])
+				}
+			case *ast.AssignStmt:
+				for i, l := range x.Lhs {
+					if x.Tok != token.ADD_ASSIGN && len(x.Lhs) == len(x.Rhs) && isTrouble(l) {
+						add(x.Rhs[i])
+					}
 				}
 			}
 			return true
