@@ -48,7 +48,7 @@ func (t *task) join(path string, m link.Message) owner.Event {
 	if err != nil {
 		return refuse(path, h, err)
 	}
-	t.heard(path, h.KeyID)
+	t.noteKey(path, h.KeyID)
 	return owner.Join{
 		Join: round.Join{
 			Member: path, Samples: j.Samples, Schema: j.Schema,
@@ -65,7 +65,7 @@ func (t *task) update(path string, m link.Message) owner.Event {
 	if err != nil {
 		return refuse(path, h, err)
 	}
-	t.heard(path, h.KeyID)
+	t.noteKey(path, h.KeyID)
 	ev := round.Update{Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload))}
 	var want model.Schema
 	if h.Round == t.state.Round {

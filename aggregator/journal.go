@@ -27,11 +27,11 @@ func (t *task) journal(v round.Verdict) ([]byte, error) {
 // remember notes what the journal of the open round says of updates on disk. They
 // are accepted again once the machine has started.
 func (t *task) remember(journal []entry) (verdicts []round.Verdict) {
-	t.kept = map[owner.Key]map[string]float64{}
+	t.remembered = map[owner.Key]map[string]float64{}
 	for _, e := range journal {
 		verdicts = append(verdicts, e.Verdict)
-		t.keeping.kept[e.Content] = true
-		t.kept[owner.Key{Member: e.Member, Content: e.Content}] = e.Metrics
+		t.keeping.onDisk[e.Content] = true
+		t.remembered[owner.Key{Member: e.Member, Content: e.Content}] = e.Metrics
 	}
 	return verdicts
 }

@@ -33,7 +33,7 @@ type keeping struct {
 	tip      model.Hash          // hash of the last record
 	versions []version           // of the model that are on disk, oldest first; the last one is the base
 	gone     []uint64            // numbers of versions that are on disk no more
-	kept     map[model.Hash]bool // updates of the open round that are on disk
+	onDisk   map[model.Hash]bool // updates of the open round that are
 	failures uint64              // files that could not be exported
 }
 
@@ -41,7 +41,7 @@ type keeping struct {
 func (a *aggregator) newKeeping(cfg Task, log zerolog.Logger) *keeping {
 	k := &keeping{
 		digest: digest{store: a.store, task: cfg.Name}, log: log, dir: filepath.Join(a.cfg.DataDir, "records"),
-		updates: cfg.KeepUpdates, models: cfg.KeepModels, all: &a.holdings, kept: map[model.Hash]bool{},
+		updates: cfg.KeepUpdates, models: cfg.KeepModels, all: &a.holdings, onDisk: map[model.Hash]bool{},
 	}
 	a.holdings.tasks = append(a.holdings.tasks, k)
 	return k
@@ -121,12 +121,12 @@ func (k *keeping) write(tx *store.Tx, r record.Sealed) error {
 	}
 	if k.updates == KeepAll {
 		for _, e := range r.Entries {
-			if err := k.stays(tx, e.Content); err != nil {
+			if err := k.hold(tx, e.Content); err != nil {
 				return err
 			}
 		}
-		for content := range k.kept {
-			if err := k.stays(tx, content); err != nil {
+		for content := range k.onDisk {
+			if err := k.hold(tx, content); err != nil {
 				return err
 			}
 		}

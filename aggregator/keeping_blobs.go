@@ -13,7 +13,7 @@ func (k *keeping) keep(s *staged) error {
 	if k.updates == KeepNone || s.raw == nil {
 		return nil
 	}
-	k.kept[s.content] = true
+	k.onDisk[s.content] = true
 	if s.onDisk {
 		return nil
 	}
@@ -52,13 +52,13 @@ func (k *keeping) durableState(state []byte) (model.Hash, error) {
 // updates, and versions of the model beyond the retention.
 func (k *keeping) retire() error {
 	if k.updates != KeepAll {
-		for content := range k.kept {
+		for content := range k.onDisk {
 			if err := k.all.remove(k, content); err != nil {
 				return err
 			}
 		}
 	}
-	clear(k.kept)
+	clear(k.onDisk)
 	if k.models < 0 {
 		return nil
 	}

@@ -46,7 +46,7 @@ func (d *digest) read(tx *store.Tx) (all bool, err error) {
 	return d.end == place{known, rnd, attempt}, err
 }
 
-// resume goes on behind the last record in the digest; of one that is not there
+// resume goes on after the last record in the digest; of one that is not there
 // it knows nothing.
 func (d *digest) resume(tx *store.Tx, c *record.Chain) error {
 	if d.end.Known {
@@ -97,7 +97,7 @@ func (d *digest) addMore(tx *store.Tx, c *record.Chain, open map[model.Hash]bool
 func (d *digest) addFound(tx *store.Tx, r record.Record, open map[model.Hash]bool) error {
 	for _, e := range r.Entries {
 		if !e.Content.IsZero() && !open[e.Content] && d.store.FindBlob(e.Content) {
-			if err := d.stays(tx, e.Content); err != nil {
+			if err := d.hold(tx, e.Content); err != nil {
 				return err
 			}
 		}

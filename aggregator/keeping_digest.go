@@ -93,8 +93,8 @@ func get(tx *store.Tx, key string, v any) error {
 	return json.Unmarshal(raw, v)
 }
 
-// stays notes an update that is on disk for good.
-func (d *digest) stays(tx *store.Tx, content model.Hash) error {
+// hold notes an update that is on disk for good.
+func (d *digest) hold(tx *store.Tx, content model.Hash) error {
 	if content.IsZero() {
 		return nil
 	}

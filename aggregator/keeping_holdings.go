@@ -42,7 +42,7 @@ func (h *holdings) needed(tx *store.Tx, by *keeping, content model.Hash) (bool, 
 		return true, nil
 	}
 	for _, k := range h.tasks {
-		if k != by && k.kept[content] || slices.ContainsFunc(k.versions, func(v version) bool { return v.content == content || v.state == content }) {
+		if k != by && k.onDisk[content] || slices.ContainsFunc(k.versions, func(v version) bool { return v.content == content || v.state == content }) {
 			return true, nil
 		}
 	}

@@ -185,12 +185,12 @@ func TestRemoveSparesOthers(t *testing.T) {
 		return id
 	}
 	open, stays, version, mine := blob("of the other's open round"), blob("stays"), one.versions[0].content, blob("mine")
-	other.kept[open] = true
-	if err := st.Update(func(tx *store.Tx) error { return other.stays(tx, stays) }); err != nil {
+	other.onDisk[open] = true
+	if err := st.Update(func(tx *store.Tx) error { return other.hold(tx, stays) }); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []model.Hash{open, stays, version, mine} {
-		one.kept[id] = true
+		one.onDisk[id] = true
 	}
 	if err := one.retire(); err != nil {
 		t.Fatal(err)

@@ -27,17 +27,17 @@ type task struct {
 	answers []owner.Event // of what was done, for the machine
 	state   *round.State  // as last saved
 
-	schema    model.Hash
-	base      *model.Model // of the open round
-	blob      wire.Blob    // of the base where it travels in parts
-	closed    closed       // the round whose record is to be saved
-	published *publication
-	sum       *sum
-	kept      map[owner.Key]map[string]float64 // metrics of updates that were accepted before the restart
-	keeping   *keeping
-	settings  settings // of the open round
-	layout    layout
-	shown     shown // what the broker retained at the start
+	schema     model.Hash
+	base       *model.Model // of the open round
+	blob       wire.Blob    // of the base where it travels in parts
+	closed     closed       // the round whose record is to be saved
+	published  *publication
+	sum        *sum
+	remembered map[owner.Key]map[string]float64 // metrics of updates that were accepted before the restart
+	keeping    *keeping
+	settings   settings // of the open round
+	layout     layout
+	shown      shown // what the broker retained at the start
 
 	telling
 	origin  wire.Nonce // of the task

@@ -9,7 +9,7 @@ import (
 
 func (a *aggregator) post(m link.Message)   { a.conn.Post(m) }
 func (a *aggregator) connected() bool       { return a.up }
-func (a *aggregator) heard() bool           { return a.up && a.machine.Started() }
+func (a *aggregator) live() bool            { return a.up && a.machine.Started() }
 func (a *aggregator) audits() func(Audited) { return a.cfg.Audit }
 func (t *task) current() *round.State       { return t.state }
 func (t *task) welcomed() int               { return t.m.Round().Welcomed() }

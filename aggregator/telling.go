@@ -52,7 +52,7 @@ type teller interface {
 	post(link.Message)
 	nowMS() int64
 	connected() bool
-	heard() bool           // connected, and the machines have started
+	live() bool            // connected, and the machines have started
 	audits() func(Audited) // nil: nobody asks
 	security() string
 	operatorOf(kid [8]byte) string // "" for an unknown key

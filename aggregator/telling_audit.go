@@ -121,8 +121,8 @@ func (t *telling) commanded(id string) {
 	t.audited.commands[id] = commander{t.audited.operator, t.audited.signer}
 }
 
-// heard notes the key that a member's message carried.
-func (t *telling) heard(path string, kid []byte) {
+// noteKey notes the key that a member's message carried.
+func (t *telling) noteKey(path string, kid []byte) {
 	if t.by.audits() == nil || len(kid) == 0 {
 		return
 	}

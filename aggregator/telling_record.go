@@ -80,7 +80,7 @@ func (t *telling) remark(r record.Record) {
 
 // kpis publishes the numbers of the last record, one retained topic each.
 func (t *telling) kpis() {
-	if !t.by.heard() || t.last.Work == workInit {
+	if !t.by.live() || t.last.Work == workInit {
 		return
 	}
 	put := func(name string, v float64) {

@@ -29,7 +29,7 @@ type listener struct {
 func (l *listener) post(m link.Message)       { l.msgs = append(l.msgs, m) }
 func (l *listener) nowMS() int64              { return l.now }
 func (l *listener) connected() bool           { return !l.off }
-func (l *listener) heard() bool               { return !l.off }
+func (l *listener) live() bool                { return !l.off }
 func (l *listener) audits() func(Audited)     { return l.audit }
 func (l *listener) security() string          { return record.Unsigned }
 func (l *listener) operatorOf([8]byte) string { return "" }

@@ -27,7 +27,7 @@ func (c Config) Warnings() (out []string) {
 		if whole && t.Slots != 0 {
 			warn("tasks[%d] (%s): slots has no effect: the model travels in one message, not in parts", i, t.Name)
 		}
-		if names := kept(t.Init.Schema); len(names) > 0 {
+		if names := untouched(t.Init.Schema); len(names) > 0 {
 			warn("tasks[%d] (%s): model: the rule keep leaves as they are, never averaged: %s", i, t.Name, strings.Join(names, ", "))
 		}
 		if key, text := asBool(t.Train); key != "" {
@@ -71,8 +71,8 @@ func asBool(settings json.RawMessage) (key, text string) {
 	return "", ""
 }
 
-// kept names the float tensors that stay as they are, those of a z-score aside.
-func kept(s model.Schema) (names []string) {
+// untouched names the float tensors that stay as they are, those of a z-score aside.
+func untouched(s model.Schema) (names []string) {
 	const most = 8
 	n := 0
 	for _, spec := range s {

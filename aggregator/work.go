@@ -236,7 +236,7 @@ func (t *task) atHand(c owner.Check) (*staged, error) {
 		s := t.sum.held[c.Key]
 		return s, t.sum.borrow(s, s.schema)
 	}
-	s := &staged{content: c.Content, samples: c.Kept.Samples, metrics: t.kept[c.Key], bytes: c.Kept.Bytes, onDisk: true}
+	s := &staged{content: c.Content, samples: c.Kept.Samples, metrics: t.remembered[c.Key], bytes: c.Kept.Bytes, onDisk: true}
 	t.sum.held[c.Key] = s
 	if schema := t.want(); len(schema) > 0 {
 		return s, t.sum.borrow(s, schema)

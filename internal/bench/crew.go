@@ -24,13 +24,13 @@ type crew struct {
 	profile   string
 	log       zerolog.Logger // of parties in this process
 	peer      []string       // arguments of this program that make it a party
-	heard     chan heard
+	said      chan saying
 	closing   chan struct{}
 	members   []*member
 }
 
-// heard is what a party said.
-type heard struct {
+// saying is what a party said.
+type saying struct {
 	from *member
 	peerEvent
 }
@@ -49,7 +49,7 @@ type member struct {
 const endWithin = 15 * time.Second
 
 func newCrew(dir string, r Round) *crew {
-	return &crew{processes: r.Processes, dir: dir, profile: r.Profile, log: r.Log, peer: r.Peer, heard: make(chan heard, 64), closing: make(chan struct{})}
+	return &crew{processes: r.Processes, dir: dir, profile: r.Profile, log: r.Log, peer: r.Peer, said: make(chan saying, 64), closing: make(chan struct{})}
 }
 
 // start starts a party.
@@ -136,7 +136,7 @@ func (c *crew) hear(m *member, out io.Reader) {
 			e = peerEvent{Done: &words}
 		}
 		select {
-		case c.heard <- heard{m, e}:
+		case c.said <- saying{m, e}:
 		case <-c.closing:
 		}
 		if e.Done != nil {
@@ -147,11 +147,11 @@ func (c *crew) hear(m *member, out io.Reader) {
 
 // next waits for what is said next. A party that is done too early is an error,
 // with the last lines of its log.
-func (c *crew) next(ctx context.Context) (heard, error) {
+func (c *crew) next(ctx context.Context) (saying, error) {
 	select {
 	case <-ctx.Done():
-		return heard{}, context.Canceled
-	case h := <-c.heard:
+		return saying{}, context.Canceled
+	case h := <-c.said:
 		switch {
 		case h.Done == nil:
 			return h, nil

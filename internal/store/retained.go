@@ -49,7 +49,7 @@ type Retained struct {
 	mu      sync.Mutex
 	pending map[string]*RetainedMessage // nil = deleted
 	writing map[string]*RetainedMessage // taken from pending by flush
-	kept    map[string]struct{}         // topics in the file
+	filed   map[string]struct{}         // topics in the file
 	failed  error                       // of the last write
 }
 
@@ -67,7 +67,7 @@ const (
 // OpenRetained opens or makes the file. It fails with [ErrLocked] when another
 // process has it.
 func OpenRetained(path string) (*Retained, error) {
-	r := &Retained{path: path, wake: make(chan struct{}, 1), pending: map[string]*RetainedMessage{}, kept: map[string]struct{}{}}
+	r := &Retained{path: path, wake: make(chan struct{}, 1), pending: map[string]*RetainedMessage{}, filed: map[string]struct{}{}}
 	err := r.open()
 	if errors.Is(err, ErrCorrupt) {
 		aside := path + ".broken"
@@ -101,7 +101,7 @@ func (r *Retained) open() error {
 					r.findings = append(r.findings, fmt.Sprintf("%s: retained message of %q dropped: %v", r.path, k, err))
 					broken = append(broken, append([]byte{}, k...))
 				} else {
-					r.kept[string(k)] = struct{}{}
+					r.filed[string(k)] = struct{}{}
 				}
 				return nil
 			})
@@ -145,9 +145,9 @@ func (r *Retained) DeleteRetained(topic string) { r.queue(topic, nil) }
 func (r *Retained) queue(topic string, m *RetainedMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, kept := r.kept[topic]
+	_, filed := r.filed[topic]
 	_, writing := r.writing[topic]
-	if m == nil && !kept && !writing {
+	if m == nil && !filed && !writing {
 		delete(r.pending, topic)
 		return
 	}
@@ -265,17 +265,17 @@ func (r *Retained) settle(err error) {
 	defer r.mu.Unlock()
 	r.failed = err
 	for topic, m := range r.writing {
-		_, kept := r.kept[topic]
+		_, filed := r.filed[topic]
 		now, changed := r.pending[topic]
 		switch {
-		case err != nil && changed && now == nil && !kept:
+		case err != nil && changed && now == nil && !filed:
 			delete(r.pending, topic)
 		case err != nil && !changed:
 			r.pending[topic] = m
 		case err == nil && m == nil:
-			delete(r.kept, topic)
+			delete(r.filed, topic)
 		case err == nil:
-			r.kept[topic] = struct{}{}
+			r.filed[topic] = struct{}{}
 		}
 	}
 	r.writing = nil

@@ -24,7 +24,7 @@ func (t *task) beforeSave(s owner.Save) {
 	}
 }
 
-// afterSave passes those behind it; t.state is still the one before.
+// afterSave passes those after it; t.state is still the one before.
 func (t *task) afterSave(s owner.Save) {
 	if s.Committed {
 		crash.At("commit.after-tx")
@@ -47,7 +47,7 @@ func (t *task) afterSave(s owner.Save) {
 	}
 }
 
-// passPart passes the crash point behind a part that is on the broker.
+// passPart passes the crash point after a part that is on the broker.
 func (t *task) passPart() {
 	if t.m.Shelved() {
 		crash.At("mend.part-k")
@@ -56,7 +56,7 @@ func (t *task) passPart() {
 	}
 }
 
-// passOwn passes the crash point behind an own message that is on the broker.
+// passOwn passes the crash point after an own message that is on the broker.
 func passOwn(which owner.Own) {
 	switch which {
 	case owner.OwnModel:
