@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"crypto"
 
 	"github.com/fedmq/fedmq/internal/owner"
@@ -58,10 +59,10 @@ func (t *task) strategyOf(p round.Params) record.Strategy {
 	if !strategy.WorkOf(p.Work).Weighs {
 		return record.Strategy{}
 	}
-	s := record.Strategy{Name: t.cfg.Strategy, GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+	s := record.Strategy{Name: cmp.Or(p.Strategy, strategy.FedAvg), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
 	s.Thresholds = p.Thresholds
-	if t.cfg.Server != strategy.SGD { // what a record does not say
-		s.Server = t.cfg.Server
+	if p.Server != strategy.SGD { // which a record does not say
+		s.Server = p.Server
 	}
 	return s
 }

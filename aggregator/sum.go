@@ -17,9 +17,7 @@ import (
 // it: staged, judged, then added or kept to the end.
 type sum struct {
 	registry strategy.Registry
-	name     string // of the strategy
-	server   string // optimiser
-	state    []byte // of both, after the last committed round; nil: none
+	state    []byte // of strategy and optimiser, after the last committed round; nil: none
 	stateID  model.Hash
 	store    *store.Store
 	release  func(*store.Stage)
@@ -54,15 +52,15 @@ type staged struct {
 	onDisk   bool         // it was kept before
 }
 
-func newSum(r strategy.Registry, t Task, st *store.Store, release func(*store.Stage)) *sum {
-	return &sum{registry: r, name: t.Strategy, server: t.Server, store: st, release: release, held: map[owner.Key]*staged{}, in: map[string]*staged{}}
+func newSum(r strategy.Registry, st *store.Store, release func(*store.Stage)) *sum {
+	return &sum{registry: r, store: st, release: release, held: map[owner.Key]*staged{}, in: map[string]*staged{}}
 }
 
 // begin empties the sum for an attempt.
 func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 	s.base, s.params = base, p
 	s.fold, err = s.registry.Begin(strategy.Setup{
-		Work: p.Work, Strategy: s.name, Server: s.server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
+		Work: p.Work, Strategy: p.Strategy, Server: p.Server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
 	}, s.before)
 	s.before = s.fold
 	return err

@@ -59,13 +59,14 @@ func sumOf(t *testing.T, r strategy.Registry, name string, base *model.Model, p 
 			t.Error(err)
 		}
 	})
-	s := newSum(r, Task{Strategy: name}, st, func(st *store.Stage) {
+	s := newSum(r, st, func(st *store.Stage) {
 		if st != nil {
 			if err := st.Release(); err != nil {
 				t.Error(err)
 			}
 		}
 	})
+	p.Strategy = name
 	if err := s.begin(base, p); err != nil {
 		t.Fatal(err)
 	}

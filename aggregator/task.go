@@ -66,7 +66,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 		}
 		t.members = append(t.members, f)
 	}
-	t.sum = newSum(a.cfg.Strategies, cfg, a.store, a.release)
+	t.sum = newSum(a.cfg.Strategies, a.store, a.release)
 	t.schema = cfg.Init.Schema.Hash()
 	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
 		return nil, oc, err
@@ -121,7 +121,7 @@ func (t *task) roundConfig() round.Config {
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // #nosec G115 -- at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,
-		GridB: t.cfg.GridB, Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
+		GridB: t.cfg.GridB, Strategy: t.cfg.Strategy, Server: t.cfg.Server, Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
 	}
 }
 

@@ -72,8 +72,10 @@ type Config struct {
 	Cap       uint64  // highest weight, 1..MaxCap; default: CapFactor x the lower median of the first cohort
 	CapFactor uint64  // default 10
 
-	MaxSamples uint64             // most samples that a member may have; default 10^9
-	Thresholds map[string]float64 // of the next round of training that is opened, until Committed says others
+	MaxSamples uint64 // most samples that a member may have; default 10^9
+	Strategy   string // of rounds of training that are opened from now on, and so the next two
+	Server     string
+	Thresholds map[string]float64 // until Committed says others
 	GridB      *int               // values are at most 2^GridB, MinGridB..MaxGridB; default 6
 
 	PaceMS *uint64 // spread of the updates; default 0 up to 100 members, then 2 ms a member

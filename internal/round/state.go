@@ -65,7 +65,10 @@ type Params struct {
 	Cap       uint64  `json:"cap"`
 	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
 
-	Thresholds map[string]float64 `json:"thresholds,omitempty"` // that updates are judged by; the machine only keeps them
+	// How updates of a round of training become a model, which the machine only keeps.
+	Strategy   string             `json:"strategy,omitempty"`
+	Server     string             `json:"server,omitempty"`
+	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 }
 
 // Member is one path that was welcomed. Its index is its place among the

@@ -19,7 +19,8 @@ func (m *Machine) params(cohort []uint32) *Params {
 	if p.Work != wire.WorkTrain {
 		return p
 	}
-	p.Weights, p.GridB, p.Cap, p.Thresholds = m.cfg.Weights, *m.cfg.GridB, m.cfg.Cap, m.cfg.Thresholds
+	p.Weights, p.GridB, p.Cap = m.cfg.Weights, *m.cfg.GridB, m.cfg.Cap
+	p.Strategy, p.Server, p.Thresholds = m.cfg.Strategy, m.cfg.Server, m.cfg.Thresholds
 	switch {
 	case p.Weights == WeightUniform:
 		p.Cap = 1

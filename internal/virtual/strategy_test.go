@@ -71,13 +71,44 @@ func TestKeptState(t *testing.T) {
 	})
 }
 
+// Another strategy in the configuration is that of the rounds that open from then
+// on: an open round ends as it has begun.
+func TestOtherStrategy(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.strategies = ownStrategies
+		task := w.task()
+		task.Strategy, task.Server, task.KeepUpdates = "tightening", "momentum", aggregator.KeepAll
+		w.aggregate(task)
+		for _, m := range three[:2] {
+			w.join(m, walker{takes: 20 * time.Second})
+		}
+		w.join(three[2], walker{takes: 30 * time.Second})
+		w.recorded(1, record.Committed, time.Minute)
+		time.Sleep(10 * time.Second) // round 2 is open
+		w.end(aggregatorName)
+		task.Strategy, task.Server = "", ""
+		w.aggregate(task)
+		w.finished(5 * time.Minute)
+		w.endAll()
+		for _, r := range w.history() {
+			want := map[uint64]string{1: "tightening momentum", 2: "tightening momentum", 3: "fedavg "}[r.Round]
+			if got := r.Strategy.Name + " " + r.Strategy.Server; r.Work == strategy.Train && got != want || (r.Strategy.Thresholds != nil) != (r.Strategy.Name == "tightening") {
+				t.Errorf("round %d, attempt %d: %s, thresholds %v, want %s", r.Round, r.Attempt, got, r.Strategy.Thresholds, want)
+			}
+		}
+	})
+}
+
+// ownStrategies are those of the two dummies.
+var ownStrategies = strategy.Registry{
+	Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{momentum{}},
+}
+
 // trainedWith runs a federation under an optimiser, with or without a restart of
 // the aggregator, and returns models and states by round.
 func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
 	n := newWorld(w.t)
-	n.strategies = strategy.Registry{
-		Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{momentum{}},
-	}
+	n.strategies = ownStrategies
 	task := n.task()
 	task.Rounds, task.Server, task.Weights, task.KeepUpdates, task.KeepModels = 4, server, "sqrt", aggregator.KeepAll, 1
 	if server != "" {
