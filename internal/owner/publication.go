@@ -100,17 +100,21 @@ func (p *publication) headChanged() {
 	p.head = true // unless the next order's publication takes it along
 }
 
-// connected: a broker may have lost all that was retained. The order goes first; what
-// was on its way to the broker goes on, and what was there goes out once more behind
-// the order.
+// connected: a broker may have lost all that was retained. An order that waits for
+// its parts goes on with those that are not there; else the order goes first, and all
+// parts once more behind it (TR-54).
 func (p *publication) connected(now int64) {
 	p.done, p.head, p.stuck = false, true, false
 	for i := range p.copies {
 		p.copies[i].Unasked() // all is published again
 	}
-	p.mender.Connected(now)
 	done, _ := p.mender.Progress()
 	p.refill = p.inParts() && (p.shelved || done > 0)
+	if p.inParts() && p.shelved {
+		p.mender = p.mender.Next()
+		p.mender.Hold(p.parts)
+	}
+	p.mender.Connected(now)
 }
 
 func (p *publication) disconnected(now int64) { p.mender.Disconnected(now) }

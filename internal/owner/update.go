@@ -14,13 +14,12 @@ import (
 // recorded, or not wanted. Its bytes are the driver's, by its key.
 type update struct {
 	Key
-	state  state
-	ev     round.Update // what the round hears of it
-	blob   wire.Blob    // of one that comes in parts
-	got    int64        // bytes of it that are there
-	writes int          // parts that are being checked and staged
-	told   uint32       // the attempt in which the round heard that it is under way
-	kept   *round.Verdict
+	state state
+	ev    round.Update // what the round hears of it
+	blob  wire.Blob    // of one that comes in parts
+	got   int64        // bytes of it that are there
+	told  uint32       // the attempt in which the round heard that it is under way
+	kept  *round.Verdict
 }
 
 // state is how far an update has come.
@@ -188,40 +187,26 @@ func (t *Task) part(ev Part) {
 	if u.told != t.state.Attempt {
 		t.uploading(u, true)
 	}
-	u.writes++
 	t.m.writes++
 	t.owed.Write = append(t.owed.Write, Write{Key: u.Key, Off: off, Data: ev.Part.Data})
 }
 
-// complete: the receiver has had every part of a member's update.
+// complete: every part of a member's update is proven, checked and staged.
 func (t *Task) complete(member string) {
 	u := t.ups.travelling(member)
 	if u == nil || u.state != arriving {
 		return
 	}
 	u.state = whole
-	t.finish(u)
+	t.ups.due = append(t.ups.due, u)
 }
 
-// written goes on with an update whose part is staged, or is no part of an update.
+// written hears of a part that is staged; one of which nothing good can come ends its
+// update.
 func (t *Task) written(ev Written) {
 	t.m.writes--
-	u := t.ups.find(ev.Key)
-	if u == nil || u.writes == 0 {
-		return
-	}
-	u.writes--
-	if ev.Problem == verdict.None {
-		t.finish(u)
-		return
-	}
-	t.judge(u, Checked{Key: ev.Key, Problem: ev.Problem, Detail: ev.Detail})
-}
-
-// finish has an update checked once all of it is there.
-func (t *Task) finish(u *update) {
-	if u.state == whole && u.writes == 0 {
-		t.ups.due = append(t.ups.due, u)
+	if u := t.ups.find(ev.Key); u != nil && u.state == arriving && ev.Problem != verdict.None {
+		t.judge(u, Checked{Key: ev.Key, Problem: ev.Problem, Detail: ev.Detail})
 	}
 }
 
@@ -315,9 +300,7 @@ func (t *Task) unstage(u *update) {
 	t.owed.Stage = slices.DeleteFunc(t.owed.Stage, func(o Key) bool { return o == u.Key })
 	before := len(t.owed.Write)
 	t.owed.Write = slices.DeleteFunc(t.owed.Write, func(w Write) bool { return w.Key == u.Key })
-	never := before - len(t.owed.Write) // the others are answered
-	t.m.writes -= never
-	u.writes -= never
+	t.m.writes -= before - len(t.owed.Write) // the others are answered
 }
 
 // undrop keeps what the driver holds of an update that is heard of again.

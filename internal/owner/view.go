@@ -52,6 +52,9 @@ func (r Round) Welcomed() int { return r.m.Welcomed() }
 // Path returns the path of the member at an index.
 func (r Round) Path(i uint32) string { return r.m.Path(i) }
 
+// Sending returns the members that a deadline waits for, since their uploads run.
+func (r Round) Sending() []string { return r.m.Sending() }
+
 // Contests returns the members that two processes claim.
 func (r Round) Contests() []round.Contest { return r.m.Contests() }
 

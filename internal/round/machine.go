@@ -285,3 +285,13 @@ func (m *Machine) tell(f Fact) {
 
 // Quorum is how few accepted updates a commit needs.
 func (m *Machine) Quorum() int { return m.cfg.Quorum }
+
+// Sending returns the members whose uploads run, as far as the machine was told: they
+// are not silent, and a deadline waits for them.
+func (m *Machine) Sending() []string {
+	list := make([]string, len(m.sending))
+	for k, i := range m.sending {
+		list[k] = m.members[i].Path
+	}
+	return list
+}

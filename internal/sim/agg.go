@@ -40,6 +40,7 @@ type agg struct {
 	closed *closed                  // a round whose record is to be saved
 	own    [3]message               // what should be retained: model, head, order
 	shelf  shelf
+	out    outgoing
 }
 
 // body is what is at hand of an update.
@@ -104,7 +105,7 @@ func (a *agg) start() {
 	w.note(noteStart, a.node(), a.lives, 0, 0)
 	*a = agg{
 		w: w, n: a.n, rng: a.rng, disk: a.disk, lives: a.lives,
-		bodies: map[owner.Key]*body{}, sum: map[string]share{}, issued: map[wire.Stamp]*orderMsg{},
+		bodies: map[owner.Key]*body{}, sum: map[string]share{}, issued: map[wire.Stamp]*orderMsg{}, out: newOutgoing(),
 	}
 	a.p = &process{w: w, node: a.node(), wake: a.turn, died: a.died}
 	binary.BigEndian.PutUint64(a.instance[:], a.rng.Uint64()|1)
@@ -226,6 +227,7 @@ func (a *agg) work() {
 	for a.w.fail == nil {
 		rd := a.m.Ready()
 		if rd.Empty() {
+			a.w.check.sending(a)
 			if rd.Wake > 0 {
 				a.p.wakeBy(max(rd.Wake-epoch, a.w.now+1))
 			}
@@ -250,7 +252,7 @@ func (a *agg) step(ev owner.Event) {
 // link follows the connection.
 func (a *agg) link(up bool) {
 	a.w.check.linked(a, up)
-	if up {
+	if a.out.order = false; up {
 		a.m.Step(a.now(), owner.LinkUp{})
 	} else {
 		a.m.Step(a.now(), owner.LinkDown{})

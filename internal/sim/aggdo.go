@@ -131,11 +131,13 @@ func (a *agg) fold(rd owner.Ready) {
 	for _, k := range rd.Drop {
 		if b := a.bodies[k]; b != nil && b.stage != nil {
 			a.w.check.withdrawn(a, k.Member)
+			a.w.check.runs(a, k.Member, false)
 		}
 		delete(a.bodies, k)
 	}
 	for _, k := range rd.Release {
 		a.bodies[k].stage = nil
+		a.w.check.runs(a, k.Member, false)
 	}
 	if rd.Restart {
 		clear(a.sum)
@@ -160,6 +162,7 @@ func (a *agg) stage(rd owner.Ready) {
 	for _, k := range rd.Stage {
 		b := a.bodies[k]
 		b.stage = make([]byte, b.offer.blob.Length)
+		a.w.check.runs(a, k.Member, true)
 	}
 	for _, w := range rd.Write {
 		done := owner.Written{Key: w.Key}
@@ -187,6 +190,7 @@ func (a *agg) check(c owner.Check) {
 	}
 	b := a.bodies[c.Key]
 	a.w.check.withdrawn(a, c.Member)
+	a.w.check.runs(a, c.Member, false)
 	if b.bytes = b.stage; hashOf(b.bytes) != c.Content {
 		a.w.violate("I7", "the parts of %s are another content than its offer names", c.Member)
 	}

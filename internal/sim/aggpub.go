@@ -124,6 +124,7 @@ func (a *agg) publish(m owner.Publish) {
 // sendOwn publishes an own message.
 func (a *agg) sendOwn(which owner.Own) {
 	m := a.own[which]
+	a.out.order = a.out.order || which == owner.OwnOrder
 	a.conn.within(within, m, func(ok bool) {
 		a.t.Step(a.now(), owner.Sent{OK: ok})
 		if o, order := m.body.(*orderMsg); order && ok && a.t.Published() {
@@ -135,9 +136,13 @@ func (a *agg) sendOwn(which owner.Own) {
 
 // sendPart publishes a part of the model.
 func (a *agg) sendPart(p owner.SendPart) {
+	a.w.check.part(a, p)
 	s := a.shelf
 	m := message{topic: partTopic(p.Slot, p.Index), body: &partMsg{partOf(s.blob, s.blob.Key(), s.bytes, p.Index)}, retained: true}
 	a.conn.within(within, m, func(ok bool) {
+		if ok {
+			a.w.check.partLanded(a, p)
+		}
 		a.step(owner.PartSent{Version: p.Version, Index: p.Index, OK: ok})
 	})
 }
