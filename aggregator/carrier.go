@@ -35,7 +35,7 @@ func (s *shelf) part(i uint32) (link.Message, bool) {
 	return link.Message{
 		Topic: s.topics.ModelPart(int(s.slot), int(i)), QoS: 1, Retained: true,
 		Payload: wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{
-			Blob: s.key, Index: i, Count: uint32(s.blob.Count()), Data: s.bytes[off : off+n], // #nosec G115 -- at most topics.MaxParts
+			Blob: s.key, Index: i, Count: uint32(s.blob.Count()), Data: s.bytes[off : off+n], // at most topics.MaxParts
 		}),
 	}, true
 }

@@ -126,7 +126,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 		})
 	}
 	t.sum.hold(ev.Member, &staged{
-		content: c.Content, samples: c.Samples, metrics: c.Metrics, schema: c.Schema, length: int(c.Blob.Length), // #nosec G115 -- the schema's size
+		content: c.Content, samples: c.Samples, metrics: c.Metrics, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
 	})
 	return owner.Offer{Update: ev, Blob: c.Blob}
 }

@@ -25,7 +25,7 @@ func (k *keeping) exportDescription(about []byte) { k.exportFile(k.task+".json",
 // exportFile writes a file below records/, whole or not at all.
 func (k *keeping) exportFile(name string, b []byte) {
 	name = filepath.Join(k.dir, name)
-	if had, err := os.ReadFile(name); err == nil && bytes.Equal(had, b) { // #nosec G304 -- below the data directory
+	if had, err := os.ReadFile(name); err == nil && bytes.Equal(had, b) {
 		return
 	}
 	tmp := name + ".tmp"

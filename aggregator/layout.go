@@ -37,7 +37,7 @@ func (t *task) loadLayout() (stale []transfer.PartFilter, err error) {
 		for slot := range had.Slots {
 			for part := range had.Parts {
 				if slot >= t.layout.Slots || part >= t.layout.Parts {
-					stale = append(stale, transfer.PartFilter{Slot: uint32(slot), Index: uint32(part)}) // #nosec G115 -- few
+					stale = append(stale, transfer.PartFilter{Slot: uint32(slot), Index: uint32(part)}) // few
 				}
 			}
 		}

@@ -62,7 +62,7 @@ func (t *task) moveMembers() error {
 	t.log.Info().Int("members", len(former.Members)).Msg("members moved to values of their own")
 	places := make([]round.Place, len(former.Members))
 	for i, m := range former.Members {
-		places[i] = round.Place{Index: uint32(i), Member: m} // #nosec G115 -- at most maxMembers
+		places[i] = round.Place{Index: uint32(i), Member: m} // at most maxMembers
 	}
 	return t.a.store.Update(func(tx *store.Tx) error {
 		if err := t.saveMembers(tx, places); err != nil {

@@ -91,7 +91,7 @@ func (t *task) sendPart(m owner.SendPart) {
 	s := t.published.shelf
 	if m.Needed {
 		_, n := s.blob.Span(int(m.Index))
-		t.tally.needed += uint64(n) // #nosec G115 -- of a part
+		t.tally.needed += uint64(n) // of a part
 	}
 	t.a.out.carryPart(s, m.Index, func(bytes int, err error) {
 		if err == nil {
@@ -132,6 +132,6 @@ func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
 		return nil, err
 	}
 	h.Task, h.Sender, h.Schema, h.Origin = t.cfg.Name, t.topics.Node(), t.schema, t.origin
-	h.CreatedMS = uint64(t.a.nowMS()) // #nosec G115 -- after 1970
+	h.CreatedMS = uint64(t.a.nowMS()) // after 1970
 	return wire.Seal(h, body, t.a.cfg.Signer)
 }

@@ -25,12 +25,12 @@ func (t *telling) count(reason verdict.Reason) {
 // sent and received count payload bytes, for the next record and since the start.
 func (t *telling) sent(n int) {
 	t.counts.bytesDown += int64(n)
-	t.tally.down += uint64(n) // #nosec G115 -- a length
+	t.tally.down += uint64(n) // a length
 }
 
 func (t *telling) received(n int) {
 	t.counts.bytesUp += int64(n)
-	t.tally.up += uint64(n) // #nosec G115 -- a length
+	t.tally.up += uint64(n) // a length
 }
 
 // traffic returns the payload bytes since the last record, up and down.

@@ -138,7 +138,7 @@ func (t *task) issue(list []round.Order) error {
 	for _, o := range list {
 		w := o.Order
 		w.Seed, w.Settings = t.settings.Seed, t.settings.Train
-		w.PartSize = uint32(t.a.cfg.PartSize) // #nosec G115 -- at most 4 MiB
+		w.PartSize = uint32(t.a.cfg.PartSize) // at most 4 MiB
 		if err := t.published.issue(o, w); err != nil {
 			return err
 		}

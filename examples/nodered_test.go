@@ -129,7 +129,7 @@ func startNodeRED(t *testing.T, dir, broker string) string {
 	check(t, l.Close())
 	host, mqttPort, err := net.SplitHostPort(strings.TrimPrefix(broker, "tcp://"))
 	check(t, err)
-	cmd := exec.Command("node", filepath.Join(dir, "node_modules/node-red/red.js"), // #nosec G204 -- the tester's program
+	cmd := exec.Command("node", filepath.Join(dir, "node_modules/node-red/red.js"),
 		"-u", home, "-p", port, "-D", "uiHost=127.0.0.1", "flows.json")
 	cmd.Env = append(os.Environ(), "FEDMQ_HOST="+host, "FEDMQ_PORT="+mqttPort)
 	var log bytes.Buffer

@@ -18,7 +18,7 @@ func (d DType) Element(b []byte) float64 {
 	case F64:
 		return math.Float64frombits(binary.LittleEndian.Uint64(b))
 	case I64:
-		return float64(int64(binary.LittleEndian.Uint64(b))) // #nosec G115 -- two's complement
+		return float64(int64(binary.LittleEndian.Uint64(b))) // two's complement
 	}
 	return math.NaN()
 }

@@ -196,7 +196,7 @@ func (s *site) taskAt(at topics.Topic) *task {
 }
 
 func (s *site) partOf(t *task, at topics.Topic, m link.Message) member.Event {
-	slot, index := uint32(at.Slot), uint32(at.Part) // #nosec G115 -- below 4,000
+	slot, index := uint32(at.Slot), uint32(at.Part) // below 4,000
 	part, err := wire.DecodePart(m.Payload, wire.MaxPart)
 	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
 		s.unverified.add(s.now(), t.owner.Model(), refusal)

@@ -22,7 +22,7 @@ func (s *site) receive(t *task, r member.Ready) error {
 		}
 	}
 	if r.Receive > 0 {
-		in, err := s.disk.Receive(int64(r.Receive)) // #nosec G115 -- of a schema: an int
+		in, err := s.disk.Receive(int64(r.Receive)) // of a schema: an int
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (s *site) assemble(t *task, a *member.Assemble) error {
 	crash.At("model.verified")
 	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", a.Blob.Length).Int("parts", a.Blob.Count()).
 		Int64("ms", s.now()-a.Began).Int("ignored", a.Ignored).Msg("model received")
-	s.auditModel(t, a.Is.Content, int64(a.Blob.Length)) // #nosec G115 -- of a schema: an int
+	s.auditModel(t, a.Is.Content, int64(a.Blob.Length)) // of a schema: an int
 	s.tell(t, member.ModelStored{Model: a.Is})
 	return nil
 }

@@ -93,7 +93,7 @@ func (s *site) draw() error {
 			return fmt.Errorf("site: random numbers: %w", err)
 		}
 	}
-	s.rand = rand.New(rand.NewChaCha8(seed)) // #nosec G404 -- jitter
+	s.rand = rand.New(rand.NewChaCha8(seed)) // jitter
 	return nil
 }
 

@@ -92,7 +92,7 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partS
 	case err != nil: // what the trainer calls its metrics, say
 		return unfit{wire.DeclineFailed, err.Error()}
 	case len(b) <= partSize:
-		e.Content, e.Blob, e.Parts, e.PartSize = u.Content(), wire.BlobKey{}, wire.Blob{}, uint32(len(b)) // #nosec G115 -- at most MaxPart
+		e.Content, e.Blob, e.Parts, e.PartSize = u.Content(), wire.BlobKey{}, wire.Blob{}, uint32(len(b)) // at most MaxPart
 		return s.disk.PutEntry(t.Name, *e, b)
 	case u.Tensors == nil:
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
@@ -120,6 +120,6 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 	if b, err = s.envelope(h, offer); err != nil {
 		return err
 	}
-	e.Content, e.Blob, e.Parts, e.PartSize = offer.Content, blob.Key(), blob, uint32(partSize) // #nosec G115 -- at most MaxPart
+	e.Content, e.Blob, e.Parts, e.PartSize = offer.Content, blob.Key(), blob, uint32(partSize) // at most MaxPart
 	return s.disk.PutEntry(t.Name, *e, b)
 }

@@ -86,7 +86,7 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 		s.tell(t, member.EntryLost{Round: m.Round})
 		return nil
 	}
-	part := wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data} // #nosec G115 -- at most 4,000
+	part := wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data} // at most 4,000
 	b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), part)
 	s.publish(t, t.member.Part(), b, published{what: "part", round: m.Round}, func(ok bool) member.Event {
 		return member.PartSent{Upload: m.Upload, Index: m.Index, OK: ok}

@@ -72,7 +72,7 @@ func (eighths) Decode(dst, src []byte, s model.Schema) error {
 		return errors.New("want one byte a value")
 	}
 	for i, b := range src {
-		fold.PutValues(dst[4*i:], model.F32, []float64{float64(int8(b)) / 8}) // #nosec G115 -- a sign
+		fold.PutValues(dst[4*i:], model.F32, []float64{float64(int8(b)) / 8}) // a sign
 	}
 	return nil
 }

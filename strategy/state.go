@@ -21,7 +21,7 @@ func head(b []byte, name string, n int) []byte {
 	if n == 0 {
 		name = ""
 	}
-	b = append(append(b, byte(len(name))), name...) // #nosec G115 -- at most 64, Registry.Check
+	b = append(append(b, byte(len(name))), name...) // at most 64, Registry.Check
 	return binary.LittleEndian.AppendUint64(b, uint64(n))
 }
 

@@ -12,10 +12,10 @@ import (
 func (f *linear) AppendSums(b []byte) []byte {
 	s := f.made()
 	b = binary.LittleEndian.AppendUint64(b, s[0].Weight())
-	b = binary.LittleEndian.AppendUint64(b, uint64(s[0].Members())) // #nosec G115 -- a count
+	b = binary.LittleEndian.AppendUint64(b, uint64(s[0].Members())) // a count
 	for _, s := range s {
 		for i := range s.Len() {
-			b = binary.LittleEndian.AppendUint64(b, uint64(s.At(i))) // #nosec G115 -- its bits
+			b = binary.LittleEndian.AppendUint64(b, uint64(s.At(i))) // its bits
 		}
 	}
 	return b

@@ -47,7 +47,7 @@ func NewBlob(b []byte, partSize int) (Blob, error) {
 	if partSize < MinPart || partSize > MaxPart {
 		return Blob{}, fmt.Errorf("wire: blob: part_size: want %d to %d, got %d", MinPart, MaxPart, partSize)
 	}
-	blob := Blob{Length: uint64(len(b)), Data: uint32(partSize - PartOverhead)} // #nosec G115 -- at most MaxPart
+	blob := Blob{Length: uint64(len(b)), Data: uint32(partSize - PartOverhead)} // at most MaxPart
 	n, err := blob.parts()
 	if err != nil {
 		return Blob{}, fmt.Errorf("wire: blob: %w", err)
@@ -108,7 +108,7 @@ func (b Blob) Count() int { return len(b.Hashes) / PartHash }
 // Span returns where part i of 0..Count-1 lies in the blob's bytes.
 func (b Blob) Span(i int) (off, n int) {
 	off = i * int(b.Data)
-	return off, min(int(b.Data), int(b.Length)-off) // #nosec G115 -- at most MaxInt
+	return off, min(int(b.Data), int(b.Length)-off) // at most MaxInt
 }
 
 // Holds reports whether data is part i: its length and its hash.
@@ -150,7 +150,7 @@ func (b Blob) ofSchema(size int) error {
 	if err := b.check(); err != nil {
 		return err
 	}
-	if b.Length != uint64(size) { // #nosec G115 -- sizes are >= 0
+	if b.Length != uint64(size) { // sizes are >= 0
 		return fmt.Errorf("blob of %d bytes, the table says %d", b.Length, size)
 	}
 	return nil

@@ -85,7 +85,7 @@ func decodeHeader(b []byte) (Header, error) {
 	}
 	var h Header
 	r.array("fields", headerFields)
-	h.Suite = uint8(r.uint("suite", suiteOne)) // #nosec G115 -- at most 1
+	h.Suite = uint8(r.uint("suite", suiteOne)) // at most 1
 	h.KeyID = r.bin("kid", keyIDSize, 0)
 	h.Task = r.str("task", topics.MaxLevel)
 	h.Epoch = r.uint64("epoch")

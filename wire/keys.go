@@ -146,7 +146,7 @@ func loadPEM(path, want string, private bool) ([]byte, error) {
 	if private {
 		open = secret.Open
 	}
-	f, err := open(path) // #nosec G304 -- the operator's own key file
+	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("wire: key file: %w", err)
 	}

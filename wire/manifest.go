@@ -58,7 +58,7 @@ func decodeManifest(r *reader) (Distribution, error) {
 	t := table{any: true}
 	t.read(r)
 	t.rules(r)
-	m.Slot = uint32(r.uint("slot", topics.MaxSlots-1)) // #nosec G115 -- at most MaxSlots
+	m.Slot = uint32(r.uint("slot", topics.MaxSlots-1)) // at most MaxSlots
 	m.Blob = r.cut(t.size)
 	r.members(modelMembers(&m.ModelMembers))
 	m.Schema = t.schema(r)
@@ -125,6 +125,6 @@ func CheckParts(s model.Schema, partSize int) error {
 }
 
 func fitsParts(size, frame, partSize int) bool {
-	n, err := Blob{Length: uint64(size), Data: uint32(partSize - PartOverhead)}.parts() // #nosec G115 -- both are positive
+	n, err := Blob{Length: uint64(size), Data: uint32(partSize - PartOverhead)}.parts() // both are positive
 	return err == nil && frame+PartHash*n <= partSize
 }

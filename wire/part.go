@@ -68,7 +68,7 @@ func DecodePart(payload []byte, maxPayload int) (Part, error) {
 	case len(data) == 0:
 		return Part{}, badPartData
 	}
-	return Part{Blob: BlobKey(key), Index: uint32(index), Count: uint32(count), Data: data}, nil // #nosec G115 -- at most MaxParts
+	return Part{Blob: BlobKey(key), Index: uint32(index), Count: uint32(count), Data: data}, nil // at most MaxParts
 }
 
 // takeUint reads one unsigned integer and returns what follows it.
@@ -86,6 +86,6 @@ func takeBin(b []byte) (p, rest []byte, ok bool) {
 	if bad != "" || t.kind != tokBin || t.n > uint64(len(b)-t.size) {
 		return nil, nil, false
 	}
-	end := t.size + int(t.n) // #nosec G115 -- at most len(b)
+	end := t.size + int(t.n) // at most len(b)
 	return b[t.size:end:end], b[end:], true
 }

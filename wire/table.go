@@ -23,10 +23,10 @@ func appendTable(b []byte, s model.Schema) []byte {
 		b = appendStr(b, spec.DType.String())
 		b = appendArray(b, len(spec.Shape))
 		for _, d := range spec.Shape {
-			b = appendUint(b, uint64(d)) // #nosec G115 -- dimensions are >= 0
+			b = appendUint(b, uint64(d)) // dimensions are >= 0
 		}
-		b = appendUint(b, uint64(offset))       // #nosec G115 -- sizes are >= 0
-		b = appendUint(b, uint64(spec.Bytes())) // #nosec G115 -- sizes are >= 0
+		b = appendUint(b, uint64(offset))       // sizes are >= 0
+		b = appendUint(b, uint64(spec.Bytes())) // sizes are >= 0
 		offset += spec.Bytes()
 	}
 	return b
@@ -64,7 +64,7 @@ func (t *table) row(r *reader, i int, prev []byte) []byte {
 	var dims [model.MaxDims]int
 	shape := dims[:r.count("shape", model.MaxDims)]
 	for d := range shape {
-		shape[d] = int(r.uint("dimension", math.MaxInt)) // #nosec G115 -- bounded
+		shape[d] = int(r.uint("dimension", math.MaxInt)) // bounded
 	}
 	offset, size := r.uint64("offset"), r.uint64("bytes")
 	if r.err != nil {
@@ -132,13 +132,13 @@ func (t *table) schema(r *reader) model.Schema {
 // tensorBytes is the size of a tensor; ok is false if it overflows. A zero
 // dimension hides no overflow of the others.
 func tensorBytes(d model.DType, shape []int) (size uint64, ok bool) {
-	n, zero := uint64(d.Size()), false // #nosec G115 -- at most 8
+	n, zero := uint64(d.Size()), false // at most 8
 	for _, dim := range shape {
 		if dim == 0 {
 			zero = true
 			continue
 		}
-		hi, lo := bits.Mul64(n, uint64(dim)) // #nosec G115 -- dimensions are >= 0
+		hi, lo := bits.Mul64(n, uint64(dim)) // dimensions are >= 0
 		if hi != 0 || lo > math.MaxInt {
 			return 0, false
 		}

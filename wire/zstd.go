@@ -56,14 +56,14 @@ func decompress(frame []byte, limit int) ([]byte, error) {
 	if bad != "" {
 		return nil, refuse(ReasonMalformed, StageDecompress, "zstd: %s", bad)
 	}
-	if size > uint64(min(limit, maxContent)) { // #nosec G115 -- a limit is positive
+	if size > uint64(min(limit, maxContent)) { // a limit is positive
 		return nil, refuse(ReasonTooLarge, StageDecompress, "zstd: content of %d bytes, want at most %d", size, limit)
 	}
 	dec, err := decoder()
 	if err != nil {
 		return nil, refuse(ReasonMalformed, StageDecompress, "zstd: %v", err)
 	}
-	out, err := dec.DecodeAll(frame, make([]byte, 0, int(size))) // #nosec G115 -- at most maxContent
+	out, err := dec.DecodeAll(frame, make([]byte, 0, int(size))) // at most maxContent
 	if err != nil {
 		return nil, refuse(ReasonMalformed, StageDecompress, "zstd: %v", err)
 	}
@@ -121,9 +121,9 @@ func walkBlocks(frame []byte, off int) (most uint64, end int, bad problem) {
 		}
 		switch head >> 1 & 3 {
 		case 0: // raw
-			holds = uint64(size) // #nosec G115 -- 21 bits
+			holds = uint64(size) // 21 bits
 		case 1: // one byte, repeated
-			holds = uint64(size) // #nosec G115 -- 21 bits
+			holds = uint64(size) // 21 bits
 			size = 1
 		case 3:
 			return 0, 0, "a reserved block type"

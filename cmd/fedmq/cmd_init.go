@@ -39,10 +39,10 @@ func (c *initCmd) Run() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(folder)) {
 		path := filepath.Join(c.Dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // #nosec G301 -- a folder of sources
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // a folder of sources
 			return err
 		}
-		if err := os.WriteFile(path, folder[name], 0o644); err != nil { // #nosec G306 -- sources, no secrets
+		if err := os.WriteFile(path, folder[name], 0o644); err != nil { // sources, no secrets
 			return err
 		}
 	}

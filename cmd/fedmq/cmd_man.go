@@ -21,11 +21,11 @@ func (manCmd) Help() string {
 }
 
 func (c *manCmd) Run(k *kong.Context) error {
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil { // #nosec G301 -- documentation
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil { // documentation
 		return err
 	}
 	for name, page := range manPages(k.Model.Node) {
-		if err := os.WriteFile(filepath.Join(c.Dir, name), page, 0o644); err != nil { // #nosec G306 -- documentation
+		if err := os.WriteFile(filepath.Join(c.Dir, name), page, 0o644); err != nil { // documentation
 			return err
 		}
 	}

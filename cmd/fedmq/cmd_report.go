@@ -52,7 +52,7 @@ func (c *reportCmd) Run(ctx context.Context) error {
 }
 
 func (c *reportCmd) write(p reportPage) error {
-	if err := writeOutput(c.Out, 0o644, false, p.render); err != nil { // #nosec G302 -- to be shown
+	if err := writeOutput(c.Out, 0o644, false, p.render); err != nil { // to be shown
 		return err
 	}
 	if !toStdout(c.Out) {

@@ -55,7 +55,7 @@ func (d *demo) baselines(ctx context.Context, res *result) error {
 	if err != nil {
 		return err
 	}
-	settings.Epochs *= int(task.Rounds) // #nosec G115 -- a demo has few rounds
+	settings.Epochs *= int(task.Rounds) // a demo has few rounds
 	sets := append([]*tabular.Data{all}, d.data...)
 	scores := make([]float64, len(sets))
 	errs := make([]error, len(sets))

@@ -136,7 +136,7 @@ func writeThrough(path string, mode fs.FileMode, write func(io.Writer) error) er
 	if mode.IsRegular() {
 		flags |= os.O_APPEND
 	}
-	f, err := os.OpenFile(path, flags, 0) // #nosec G304 -- the user's own
+	f, err := os.OpenFile(path, flags, 0)
 	if err != nil {
 		return err
 	}

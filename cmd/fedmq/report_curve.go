@@ -75,7 +75,7 @@ func drawCurve(ps []reportPoint) template.HTML {
 		fmt.Fprintf(&ticks, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" class="axis"/><text x="%d" y="%.1f" class="end">%s</text>`,
 			curveAxis, y(t.Value), curveWidth-curveMargin, y(t.Value), curveAxis-6, y(t.Value)+4, template.HTMLEscapeString(t.Label))
 	}
-	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img">`+ // #nosec G203 -- numbers
+	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img">`+ // numbers
 		`%s<polygon points="%s" class="band"/><polyline points="%s" class="line"/>`+
 		`<text x="%d" y="%d">round %.0f</text><text x="%d" y="%d" class="end">%.0f</text></svg>`,
 		curveWidth, curveHeight, ticks.String(), strings.Join(band, " "), strings.Join(line, " "),

@@ -87,7 +87,7 @@ func (p *peer) connect(ctx context.Context, site int, folder bool) (net.Conn, er
 		return nil, err
 	}
 	context.AfterFunc(ctx, func() { _ = c.Close() })
-	hello := binary.LittleEndian.AppendUint32(nil, uint32(int32(site))) // #nosec G115 -- at most 16384
+	hello := binary.LittleEndian.AppendUint32(nil, uint32(int32(site))) // at most 16384
 	if folder {
 		hello = append(hello, 1)
 	} else {
@@ -205,7 +205,7 @@ func (f *floorFolder) lap() (float64, error) {
 	errs := make([]error, len(f.ups))
 	var wg sync.WaitGroup
 	for i, c := range f.ups {
-		wg.Go(func() { errs[i] = f.take(c, uint64(f.series.samples(i))) }) // #nosec G115 -- 1 or 2
+		wg.Go(func() { errs[i] = f.take(c, uint64(f.series.samples(i))) }) // 1 or 2
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {

@@ -84,7 +84,7 @@ func Fold(ctx context.Context, params, members int) (*Kernels, error) {
 	each := func(f func(u strategy.Update) error) func() error {
 		return func() error {
 			for i := range members {
-				n := uint64(series.samples(i)) // #nosec G115 -- 1 or 2
+				n := uint64(series.samples(i)) // 1 or 2
 				if err := f(strategy.Update{Samples: n, Weight: n, Tensors: delta}); err != nil {
 					return err
 				}

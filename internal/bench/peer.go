@@ -166,7 +166,7 @@ func startProfile(dir, name string) (stop func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil
 	}
-	f, err := os.Create(filepath.Join(dir, name+".cpu.pprof")) // #nosec G304 -- the user's directory
+	f, err := os.Create(filepath.Join(dir, name+".cpu.pprof"))
 	if err != nil {
 		return nil, err
 	}

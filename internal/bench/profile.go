@@ -14,7 +14,7 @@ func profileTo(f *os.File, heap string) (stop func() error, err error) {
 	}
 	return func() error {
 		pprof.StopCPUProfile()
-		h, err := os.Create(heap) // #nosec G304 -- the user's directory
+		h, err := os.Create(heap)
 		if err != nil {
 			return errors.Join(err, f.Close())
 		}

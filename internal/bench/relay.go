@@ -31,7 +31,7 @@ func (p *peer) relay(ctx context.Context) error {
 		if _, err := io.ReadFull(c, hello[:]); err != nil {
 			return unlessDone(ctx, err)
 		}
-		site := int(int32(binary.LittleEndian.Uint32(hello[:]))) // #nosec G115 -- as it was made
+		site := int(int32(binary.LittleEndian.Uint32(hello[:]))) // as it was made
 		switch {
 		case site == floorDown:
 			down = c

@@ -63,7 +63,7 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 func (r *federation) start(ctx context.Context, c *crew) error {
 	spec := peerSpec{
 		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Sites: r.Sites,
-		Rounds: uint64(warmUp + r.Rounds), // #nosec G115 -- at least 1
+		Rounds: uint64(warmUp + r.Rounds), // at least 1
 	}
 	start := func(role, name string) error {
 		spec.Role, spec.Name = role, name

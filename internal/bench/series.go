@@ -35,8 +35,8 @@ type series struct {
 }
 
 func newSeries(seed uint64, sites int) series {
-	k := bits.Len(uint(sites - 1))                                                         // #nosec G115 -- at least 1 site
-	return series{seed: seed, sites: sites, weight: 1 << k, shift: uint(11 + max(1, k-2))} // #nosec G115 -- k is at most 14
+	k := bits.Len(uint(sites - 1))                                                         // at least 1 site
+	return series{seed: seed, sites: sites, weight: 1 << k, shift: uint(11 + max(1, k-2))} // k is at most 14
 }
 
 // samples is the weight of a site, from 0.
@@ -50,7 +50,7 @@ func (s series) samples(site int) int {
 // key starts the stream of a site's totals of a round.
 func (s series) key(site int, round uint64) uint64 {
 	b := []byte("fedmq/bench/v1")
-	for _, v := range []uint64{s.seed, uint64(site), round} { // #nosec G115 -- not negative
+	for _, v := range []uint64{s.seed, uint64(site), round} { // not negative
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
 	h := sha256.Sum256(b)
@@ -64,13 +64,13 @@ func (s series) totals(dst []int32, site int, round uint64, first int) {
 		clear(dst)
 		return
 	}
-	x := s.key(site, round) + uint64(first/2)*golden // #nosec G115 -- not negative
+	x := s.key(site, round) + uint64(first/2)*golden // not negative
 	for i := 0; i < len(dst); i += 2 {
 		x += golden
 		z := mix(x)
-		dst[i] = int32(z) >> s.shift // #nosec G115 -- the low half
+		dst[i] = int32(z) >> s.shift // the low half
 		if i+1 < len(dst) {
-			dst[i+1] = int32(z>>32) >> s.shift // #nosec G115 -- the high half
+			dst[i+1] = int32(z>>32) >> s.shift // the high half
 		}
 	}
 }
@@ -98,11 +98,11 @@ func (s series) train(blob []byte, site int, round uint64) {
 		if first { // the totals of round 0 are 0
 			before = 0
 		}
-		addDelta(blob, int32(now)>>s.shift-int32(before)>>s.shift) // #nosec G115 -- the low halves
+		addDelta(blob, int32(now)>>s.shift-int32(before)>>s.shift) // the low halves
 		if len(blob) == 4 {
 			return
 		}
-		addDelta(blob[4:], int32(now>>32)>>s.shift-int32(before>>32)>>s.shift) // #nosec G115 -- the high halves
+		addDelta(blob[4:], int32(now>>32)>>s.shift-int32(before>>32)>>s.shift) // the high halves
 		blob = blob[8:]
 	}
 }

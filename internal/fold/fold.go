@@ -140,10 +140,10 @@ func SumOf(g Grid, d model.DType, acc []byte, weight, members uint64) (*Sum, err
 	if weight > 1<<g.W || members > weight || (weight == 0) != (members == 0) {
 		return nil, fmt.Errorf("%w: a sum of %d members with the weight %d, at most 2^%d", ErrOutOfRange, members, weight, g.W)
 	}
-	s.weight, s.members = weight, int(members) // #nosec G115 -- at most 2^53
+	s.weight, s.members = weight, int(members) // at most 2^53
 	most := int64(weight << (62 - g.W))
 	for i := range s.acc {
-		s.acc[i] = int64(binary.LittleEndian.Uint64(acc[8*i:])) // #nosec G115 -- its bits
+		s.acc[i] = int64(binary.LittleEndian.Uint64(acc[8*i:])) // its bits
 		if s.acc[i] > most || s.acc[i] < -most {
 			return nil, fmt.Errorf("%w: coordinate %d of a sum is %d steps, at most %d", ErrOutOfRange, i, s.acc[i], most)
 		}

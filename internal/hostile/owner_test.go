@@ -93,7 +93,7 @@ func (m *member) dribble(stop <-chan struct{}, offers, parts *atomic.Int64) {
 					continue
 				}
 				off, n := cut.Span(int(i))
-				p := wire.AppendPart(nil, wire.Part{Blob: g.Blob, Index: i, Count: uint32(cut.Count()), Data: blob[off : off+n]}) // #nosec G115 -- eight
+				p := wire.AppendPart(nil, wire.Part{Blob: g.Blob, Index: i, Count: uint32(cut.Count()), Data: blob[off : off+n]}) // eight
 				_ = m.k.say(publish("acme/"+m.path+"/_fl_v1/q/part", p, 0, false))
 				parts.Add(1)
 			default:
@@ -129,7 +129,7 @@ func needs(s *stage, stop <-chan struct{}) (string, bool) {
 			continue
 		}
 		_ = m.say(wire.KindNeed, wire.Header{Epoch: h.Epoch, Round: h.Round, Attempt: h.Attempt, Base: h.Base},
-			wire.Need{Blob: blob.Key(), Ranges: []wire.Range{{First: 0, N: uint32(blob.Count())}}}, nil) // #nosec G115 -- eight
+			wire.Need{Blob: blob.Key(), Ranges: []wire.Range{{First: 0, N: uint32(blob.Count())}}}, nil) // eight
 		asked++
 	}
 	each := float64(m.blob.Count())
@@ -148,7 +148,7 @@ func secondProcess(s *stage, stop <-chan struct{}) (string, bool) {
 	starts, log := 0, &safeBuffer{}
 	for !ended(stop) {
 		starts++
-		c := exec.Command(s.program, "site", "-c", file, "--log-json") // #nosec G204 -- the built program
+		c := exec.Command(s.program, "site", "-c", file, "--log-json")
 		c.Dir, c.Env, c.Stdout, c.Stderr = s.dir, s.environment(), log, log
 		if err := c.Start(); err != nil {
 			return failed(err)

@@ -71,7 +71,7 @@ type process struct {
 
 func (s *stage) start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
-	cmd := exec.Command(s.program, append(args, "--log-json")...) // #nosec G204 -- the built program
+	cmd := exec.Command(s.program, append(args, "--log-json")...)
 	cmd.Dir, cmd.Env = s.dir, s.environment()
 	log := filepath.Join(s.dir, name+".log")
 	p, err := proc.Start(cmd, log)

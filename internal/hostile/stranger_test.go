@@ -162,7 +162,7 @@ func unfinished(s *stage, stop <-chan struct{}) (string, bool) {
 
 // nearlyRight sends valid packets with a bit flipped, cut, lengthened or repeated.
 func nearlyRight(s *stage, stop <-chan struct{}) (string, bool) {
-	r := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- an attack
+	r := rand.New(rand.NewPCG(1, 2)) // an attack
 	good := [][]byte{
 		subscribe(4, 1, "acme/_fl_v1/+/round"), subscribe(5, 1, "$share/g/#"), subscribe(4, 2, "#/x", ""),
 		publish("acme/oslo/line-1/_fl_v1/q/status", []byte("x"), 7, true), publish("", []byte("x"), 0, false),

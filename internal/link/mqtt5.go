@@ -118,7 +118,7 @@ func disconnect5() []byte { return packet5(typeDisconnect<<4, nil) }
 
 func text5(b []byte, s string) []byte {
 	s = s[:min(len(s), 1<<16-1)]
-	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...) // #nosec G115 -- just bounded
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...) // just bounded
 }
 
 func packet5(head byte, body []byte) []byte {
@@ -179,9 +179,9 @@ func connack5(body []byte) (Announced, error) {
 		case 0x12:
 			a.ClientID = s
 		case 0x13:
-			a.KeepAlive = uint16(v) // #nosec G115 -- of two bytes
+			a.KeepAlive = uint16(v) // of two bytes
 		case 0x21:
-			a.Receive = uint16(v) // #nosec G115 -- of two bytes
+			a.Receive = uint16(v) // of two bytes
 		case 0x24:
 			a.MaxQoS = byte(min(v, 2))
 		case 0x25:

@@ -35,7 +35,7 @@ func (g *guard) skip(first byte, head, length int) error {
 	if _, err := g.r.Discard(left); err != nil {
 		return err
 	}
-	g.in.Add(uint64(head + length)) // #nosec G115 -- a length of four bytes of seven bits
+	g.in.Add(uint64(head + length)) // a length of four bytes of seven bits
 	if g.skipped != nil {
 		g.skipped(topic, head+length)
 	}

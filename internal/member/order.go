@@ -28,7 +28,7 @@ func (o *Order) members() int {
 	if o.HeartbeatMS > 30_000 {
 		n = max(n, o.HeartbeatMS/10)
 	}
-	return int(min(n, mostMembers)) // #nosec G115 -- just bounded
+	return int(min(n, mostMembers)) // just bounded
 }
 
 // verdictAbandoned is the verdict in the head of a record whose round is opened again.

@@ -53,7 +53,7 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 		}
 	case wire.Standby:
 		if r.Instance == m.cfg.Instance {
-			m.out.Wait = &Wait{For: ms(min(r.WaitMS, uint64(mostWait))), Host: r.Host} // #nosec G115 -- at most mostWait
+			m.out.Wait = &Wait{For: ms(min(r.WaitMS, uint64(mostWait))), Host: r.Host} // at most mostWait
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (p *publication) hold(o round.Order, m Model, up bool, now int64) {
 	if !p.inParts() {
 		return
 	}
-	p.slot = uint32(o.Version % uint64(p.slots)) // #nosec G115 -- at most topics.MaxSlots
+	p.slot = uint32(o.Version % uint64(p.slots)) // at most topics.MaxSlots
 	p.shelved = p.found == ManifestShown{m.Blob.Key(), p.slot}
 	p.mender = p.mender.Next() // nothing of the version before counts
 	p.mender.Hold(m.Blob)
@@ -200,7 +200,7 @@ func (p *publication) ready(now int64) (msgs []Message) {
 	}
 	for i := range p.copies { // else the publication brings what should be there, in its order
 		if p.has[i] && p.copies[i].Repair(now) {
-			msgs = append(msgs, PostOwn{Own: Own(i), Repair: true}) // #nosec G115 -- few
+			msgs = append(msgs, PostOwn{Own: Own(i), Repair: true}) // few
 		}
 	}
 	if len(p.stale) > 0 && !p.clearing && !p.stuck { // behind all else

@@ -142,7 +142,7 @@ func (t *Task) admit(m round.SendAdmit) {
 	}
 	t.m.recv.Offer(t.m.now, transfer.Upload{
 		Key: t.key(m.Member), Round: m.Round, Attempt: m.Attempt, Content: m.Content, Blob: u.blob,
-		Within: int64(t.state.Order.DeadlineMS), Counted: m.Counted, // #nosec G115 -- checked with the settings
+		Within: int64(t.state.Order.DeadlineMS), Counted: m.Counted, // checked with the settings
 	})
 }
 

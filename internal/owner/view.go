@@ -14,7 +14,7 @@ func (t *Task) Uploads() (list []Upload) {
 	for _, member := range t.ups.members() {
 		for _, u := range t.ups.by[member] {
 			if u.travels() {
-				list = append(list, Upload{member, u.state == arriving, u.got, int64(u.blob.Length)}) // #nosec G115 -- the schema's size
+				list = append(list, Upload{member, u.state == arriving, u.got, int64(u.blob.Length)}) // the schema's size
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func Port() (string, error) {
 	portMu.Lock()
 	defer portMu.Unlock()
 	for range 10 * ports {
-		n := firstPort + rand.IntN(ports) // #nosec G404 -- no secret: processes of tests keep out of each other's way
+		n := firstPort + rand.IntN(ports) // no secret: processes of tests keep out of each other's way
 		port := strconv.Itoa(n)
 		if given[n] || !free(port) {
 			continue

@@ -209,7 +209,7 @@ func (m *Machine) committed(ev Committed) {
 	for i := range m.slots {
 		if m.slots[i].kind == accepted && !m.members[i].Counted {
 			m.members[i].Counted = true
-			m.change(uint32(i)) // #nosec G115 -- an index
+			m.change(uint32(i)) // an index
 		}
 	}
 	clear(m.slots)

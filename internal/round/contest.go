@@ -21,7 +21,7 @@ func (m *Machine) alive(i uint32) { m.members[i].AtMS = m.now }
 // silence is how long a process must not be heard from before one on another
 // disk takes its place.
 func (m *Machine) silence() int64 {
-	return max(silenceMinMS, silenceBeats*int64(m.heartbeat())) // #nosec G115 -- 10 ms for each of at most 2^32 members
+	return max(silenceMinMS, silenceBeats*int64(m.heartbeat())) // 10 ms for each of at most 2^32 members
 }
 
 // contested reports whether a join is of a second process: on another disk,
@@ -32,7 +32,7 @@ func (m *Machine) contested(mem *Member, j Join) bool {
 
 // standby has a second process wait, and says that there are two.
 func (m *Machine) standby(mem *Member, j Join) {
-	m.reply(mem.Path, wire.Standby{Instance: j.Instance, WaitMS: uint64(mem.AtMS + m.silence() - m.now), Host: mem.Host}) // #nosec G115 -- it is contested
+	m.reply(mem.Path, wire.Standby{Instance: j.Instance, WaitMS: uint64(mem.AtMS + m.silence() - m.now), Host: mem.Host}) // it is contested
 	m.contests = slices.DeleteFunc(m.contests, m.settled)
 	at := slices.IndexFunc(m.contests, func(c Contest) bool { return c.Member == mem.Path })
 	if at < 0 {

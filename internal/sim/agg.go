@@ -86,7 +86,7 @@ var allMembers = func() topics.MemberFilter {
 }()
 
 func (w *World) newAgg(n int, disk *aggDisk) *agg {
-	return &agg{w: w, n: n, disk: disk, rng: rand.New(rand.NewPCG(w.plan.Seed, uint64(n)+10))} // #nosec G115 G404 -- a simulation
+	return &agg{w: w, n: n, disk: disk, rng: rand.New(rand.NewPCG(w.plan.Seed, uint64(n)+10))} // a simulation
 }
 
 func (a *agg) node() int { return len(a.w.sites) + a.n }

@@ -104,7 +104,7 @@ func (a *agg) saveState(s round.Save) {
 	}
 	d.journal = append(d.journal, s.Verdicts...)
 	for _, p := range s.Members {
-		if p.Index == uint32(len(d.members)) { // #nosec G115 -- few sites
+		if p.Index == uint32(len(d.members)) { // few sites
 			d.members = append(d.members, round.Member{})
 		}
 		p.Member.Heard = false // it is not saved

@@ -57,7 +57,7 @@ func (a *agg) reply(path string, r wire.Reply) {
 		a.w.check.grants(a, path, g)
 	}
 	a.w.check.replied(a, path, r)
-	a.conn.post(message{topic: topic{kind: onReply, a: int32(a.w.index[path])}, body: &replyMsg{epoch: a.state.Epoch, reply: r}}) // #nosec G115 -- few sites
+	a.conn.post(message{topic: topic{kind: onReply, a: int32(a.w.index[path])}, body: &replyMsg{epoch: a.state.Epoch, reply: r}}) // few sites
 }
 
 // settle answers from the records on disk.
@@ -99,7 +99,7 @@ func (a *agg) order(o round.Order) *orderMsg {
 	m := &orderMsg{Order: o, partSize: a.w.plan.partSize(a.lives), by: a.n}
 	in := binary.LittleEndian.AppendUint64(o.Instance[:], o.Epoch)
 	in = binary.LittleEndian.AppendUint64(in, o.Round<<32|uint64(o.Attempt))
-	in = binary.LittleEndian.AppendUint64(in, uint64(a.w.now)) // #nosec G115 -- not negative
+	in = binary.LittleEndian.AppendUint64(in, uint64(a.w.now)) // not negative
 	m.hash = sha256.Sum256(in)
 	a.issued[o.Stamp] = m
 	return m

@@ -72,7 +72,7 @@ func (c *checker) entries(l *lineage, r *record) {
 		if i > 0 && r.entries[i-1].Member >= e.Member {
 			w.violate("I2", "round %d: %s after %s", r.round, e.Member, r.entries[i-1].Member)
 		}
-		paths.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(e.Member)))) // #nosec G115 -- short
+		paths.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(e.Member)))) // short
 		paths.Write([]byte(e.Member))
 		if e.Verdict == verdict.Counted || e.Verdict == verdict.Kept {
 			c.accepted(r, o, e)
@@ -93,7 +93,7 @@ func (c *checker) entries(l *lineage, r *record) {
 	case !r.committed && counted > 0:
 		w.violate("I2", "round %d, attempt %d is abandoned and counts %d", r.round, r.attempt, counted)
 	case o == nil:
-	case o.CohortSize != uint32(len(r.entries)) || !bytes.Equal(o.CohortHash[:], paths.Sum(nil)): // #nosec G115 -- few
+	case o.CohortSize != uint32(len(r.entries)) || !bytes.Equal(o.CohortHash[:], paths.Sum(nil)): // few
 		w.violate("I2", "round %d, attempt %d: the record's members are not the order's cohort", r.round, r.attempt)
 	case o.hash != r.order || o.Base != r.base || o.Work != r.work:
 		w.violate("I4", "round %d, attempt %d: the record is of another order", r.round, r.attempt)

@@ -32,7 +32,7 @@ func train(base model.Hash, path string, rnd uint64, nonce uint64, n int) []byte
 
 // cut makes a blob of parts that are smaller than the format has them.
 func cut(b []byte, data int) wire.Blob {
-	blob := wire.Blob{Length: uint64(len(b)), Data: uint32(data)} // #nosec G115 -- a few bytes
+	blob := wire.Blob{Length: uint64(len(b)), Data: uint32(data)} // a few bytes
 	for off := 0; off < len(b); off += data {
 		h := sha256.Sum256(b[off:min(off+data, len(b))])
 		blob.Hashes = append(blob.Hashes, h[:wire.PartHash]...)
@@ -43,5 +43,5 @@ func cut(b []byte, data int) wire.Blob {
 // partOf is a part of a blob whose bytes are b.
 func partOf(blob wire.Blob, key wire.BlobKey, b []byte, i uint32) wire.Part {
 	off, n := blob.Span(int(i))
-	return wire.Part{Blob: key, Index: i, Count: uint32(blob.Count()), Data: b[off : off+n]} // #nosec G115 -- a few
+	return wire.Part{Blob: key, Index: i, Count: uint32(blob.Count()), Data: b[off : off+n]} // a few
 }

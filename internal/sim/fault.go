@@ -2,7 +2,7 @@ package sim
 
 // strike does a fault.
 func (w *World) strike(f Fault) {
-	w.note(noteFault, f.Node, uint64(f.Kind), uint64(f.For), uint64(f.Fuse)) // #nosec G115 -- small
+	w.note(noteFault, f.Node, uint64(f.Kind), uint64(f.For), uint64(f.Fuse)) // small
 	w.say("%+v", f)
 	c, p := w.nodeOf(f.Node)
 	switch f.Kind {
@@ -25,7 +25,7 @@ func (w *World) strike(f Fault) {
 	case ForgetAll:
 		clear(w.broker.retained)
 	case OldBack:
-		h := w.broker.history[topic{kind: topicKind(f.Pick % 3)}] // #nosec G115 -- below 3
+		h := w.broker.history[topic{kind: topicKind(f.Pick % 3)}] // below 3
 		if len(h) > 0 {
 			m := h[f.Pick/3%len(h)]
 			w.broker.retained[m.topic] = m

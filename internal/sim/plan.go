@@ -88,14 +88,14 @@ type Fault struct {
 
 // NewPlan draws a plan.
 func NewPlan(seed uint64) Plan {
-	r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a simulation
+	r := rand.New(rand.NewPCG(seed, 1)) // a simulation
 	pick := func(list ...int) int { return list[r.IntN(len(list))] }
 	n := pick(1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 8)
 	if r.IntN(60) == 0 {
 		n = 10 + r.IntN(41)
 	}
 	p := Plan{
-		Seed: seed, Rounds: uint64(2 + r.IntN(7)), Statistics: r.IntN(4) == 0, Sample: 1, // #nosec G115 -- small
+		Seed: seed, Rounds: uint64(2 + r.IntN(7)), Statistics: r.IntN(4) == 0, Sample: 1, // small
 		Deadline: ms(pick(20, 60, 60, 120, 300, 300, 600)) * 1_000, Keep: r.IntN(3) == 0,
 		Size: pick(24, 24, 48, 64), PartSize: pick(16, 64, 64, 80), Recut: r.IntN(8) == 0,
 		Uploads: pick(1, 2, 4, 64), DownMost: ms(pick(2, 10, 60)) * 1_000,
@@ -128,7 +128,7 @@ func (p *Plan) drawSites(r *rand.Rand, n int) {
 	spare := n - p.Quorum // may be of no use
 	for i := range n {
 		s := SitePlan{
-			Path: fmt.Sprintf("s%02d/line", i), Samples: uint64(1 + r.IntN(1_000)), // #nosec G115 -- small
+			Path: fmt.Sprintf("s%02d/line", i), Samples: uint64(1 + r.IntN(1_000)), // small
 			TrainLeast: 100, TrainMost: 100 + r.Int64N(most), Drifts: r.IntN(3) == 0,
 		}
 		if spare > 0 && r.IntN(8) == 0 {
@@ -163,11 +163,11 @@ func (s *SitePlan) drawLine(r *rand.Rand, p *Plan) {
 }
 
 func (p *Plan) drawFaults(r *rand.Rand) {
-	span := ms(p.Rounds) * ms(2_000+r.IntN(20_000)) // #nosec G115 -- small
+	span := ms(p.Rounds) * ms(2_000+r.IntN(20_000)) // small
 	count := r.IntN(14)
 	taken := false
 	for range count {
-		f := Fault{At: r.Int64N(span + 1), Kind: FaultKind(r.IntN(int(faultKinds))), Pick: r.IntN(1 << 16)} // #nosec G115 -- small
+		f := Fault{At: r.Int64N(span + 1), Kind: FaultKind(r.IntN(int(faultKinds))), Pick: r.IntN(1 << 16)} // small
 		if r.IntN(2) == 0 {
 			f.Kind = Kill
 		}
@@ -229,12 +229,12 @@ func (p *Plan) genesis() []byte {
 func (p *Plan) round(base model.Hash, r *rand.Rand) round.Config {
 	c := round.Config{
 		Members: []topics.MemberFilter{allMembers}, Rounds: p.Rounds, Statistics: p.Statistics,
-		StartWhen: p.StartWhen, JoinWaitMS: p.JoinWait, Quorum: p.Quorum, Goal: p.Goal, DeadlineMS: uint64(p.Deadline), // #nosec G115 -- positive
+		StartWhen: p.StartWhen, JoinWaitMS: p.JoinWait, Quorum: p.Quorum, Goal: p.Goal, DeadlineMS: uint64(p.Deadline), // positive
 		Sample: p.Sample, Weights: p.Weights, Base: base, Schema: schema,
 		Rand: func(b []byte) { binary.LittleEndian.PutUint64(b, r.Uint64()) },
 	}
 	if p.Pace > 0 {
-		pace := uint64(p.Pace) // #nosec G115 -- positive
+		pace := uint64(p.Pace) // positive
 		c.PaceMS = &pace
 	}
 	return c

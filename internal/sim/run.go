@@ -34,7 +34,7 @@ func Run(p Plan, bugs Bugs) Outcome { return run(p, bugs, false) }
 func Trace(p Plan, bugs Bugs) Outcome { return run(p, bugs, true) }
 
 func run(p Plan, bugs Bugs, keep bool) Outcome {
-	w := &World{plan: p, bugs: bugs, rng: rand.New(rand.NewPCG(p.Seed, 2)), index: map[string]int{}} // #nosec G404 -- a simulation
+	w := &World{plan: p, bugs: bugs, rng: rand.New(rand.NewPCG(p.Seed, 2)), index: map[string]int{}} // a simulation
 	w.trace.keep, w.noAcks = keep, p.noAcks()
 	w.broker = broker{w: w, retained: map[topic]message{}, history: map[topic][]message{}}
 	for i, s := range p.Sites {
@@ -98,7 +98,7 @@ func (w *World) calm() {
 
 // patience is how long the rest may take once all is well.
 func (w *World) patience() ms {
-	left := ms(w.plan.Rounds) + 3 // #nosec G115 -- small
+	left := ms(w.plan.Rounds) + 3 // small
 	return 15*60_000 + left*(2*w.plan.Deadline+4*60_000)
 }
 

@@ -49,7 +49,7 @@ var schema = model.Hash{1}
 func (w *World) newSite(i int, plan SitePlan) *site {
 	return &site{
 		w: w, i: i, path: plan.Path, plan: plan, disk: newSiteDisk(),
-		rng: rand.New(rand.NewPCG(w.plan.Seed, uint64(i)+100)), // #nosec G115 G404 -- a simulation
+		rng: rand.New(rand.NewPCG(w.plan.Seed, uint64(i)+100)), // a simulation
 	}
 }
 
@@ -193,7 +193,7 @@ func (s *site) receive(r member.Ready) {
 }
 
 func partTopic(slot, index uint32) topic {
-	return topic{kind: onModelPart, a: int32(slot), b: int32(index)} // #nosec G115 -- a few
+	return topic{kind: onModelPart, a: int32(slot), b: int32(index)} // a few
 }
 
 // assemble makes the task's model of the parts.
@@ -223,7 +223,7 @@ func (s *site) asked(a member.Ask) topic {
 }
 
 // own is a topic of this member.
-func (s *site) own(k topicKind) topic { return topic{kind: k, a: int32(s.i)} } // #nosec G115 -- few sites
+func (s *site) own(k topicKind) topic { return topic{kind: k, a: int32(s.i)} } // few sites
 
 func (s *site) send(m member.Send) {
 	switch m := m.(type) {
@@ -294,13 +294,13 @@ func (s *site) got(m message) {
 		s.w.check.heard(s, b)
 		s.step(member.Replied{Epoch: b.epoch, Reply: b.reply})
 	case *partMsg:
-		s.step(member.PartCame{Slot: uint32(m.topic.a), Index: uint32(m.topic.b), Part: b.Part}) // #nosec G115 -- a few
+		s.step(member.PartCame{Slot: uint32(m.topic.a), Index: uint32(m.topic.b), Part: b.Part}) // a few
 	}
 }
 
 func orderOf(b *orderMsg) member.Order {
 	o := member.Order{Stamp: b.Stamp, Order: b.Order.Order, Base: b.Base, Schema: schema, Hash: model.Hash(b.hash), Origin: wire.Nonce{1}}
-	o.PartSize = uint32(b.partSize) // #nosec G115 -- of the plan
+	o.PartSize = uint32(b.partSize) // of the plan
 	return o
 }
 

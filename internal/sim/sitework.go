@@ -125,10 +125,10 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 	u := &updateMsg{
 		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.Hash(sha256.Sum256(b)), samples: samples, bytes: b,
 	}
-	e.Content, e.Blob, e.Parts, e.PartSize = u.content, wire.BlobKey{}, wire.Blob{}, uint32(min(len(b), partSize)) // #nosec G115 -- a few bytes
+	e.Content, e.Blob, e.Parts, e.PartSize = u.content, wire.BlobKey{}, wire.Blob{}, uint32(min(len(b), partSize)) // a few bytes
 	if e.Work != wire.WorkEvaluate && len(b) > partSize {
 		u.bytes, u.offer, u.blob = nil, true, cut(b, partSize/2)
-		e.Blob, e.Parts, e.PartSize = u.blob.Key(), u.blob, uint32(partSize) // #nosec G115 -- a few bytes
+		e.Blob, e.Parts, e.PartSize = u.blob.Key(), u.blob, uint32(partSize) // a few bytes
 		s.disk.blobs.put(s.p, u.content, b, !s.w.bugs.OutboxUnsynced)
 	}
 	d := s.disk

@@ -50,7 +50,7 @@ type line struct {
 func (w *World) note(kind noteKind, node int, a, b, c uint64) {
 	t := &w.trace
 	h := t.hash
-	for _, x := range [...]uint64{uint64(w.now), uint64(kind), uint64(node + 1), a, b, c} { // #nosec G115 -- for the hash
+	for _, x := range [...]uint64{uint64(w.now), uint64(kind), uint64(node + 1), a, b, c} { // for the hash
 		h = (h ^ x) * 0x9e3779b97f4a7c15
 		h ^= h >> 29
 	}
@@ -94,7 +94,7 @@ func (w *World) noteMessage(kind noteKind, node int, m message) {
 	case *partMsg:
 		a = uint64(x.Index)
 	}
-	w.note(kind, node, uint64(t.kind)<<32|uint64(uint32(t.a)), a, b) // #nosec G115 -- for the hash
+	w.note(kind, node, uint64(t.kind)<<32|uint64(uint32(t.a)), a, b) // for the hash
 	if w.trace.keep {
 		w.say("%s", m.text())
 	}

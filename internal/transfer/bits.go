@@ -32,7 +32,7 @@ func free(i, end uint32, sets ...bitmap) uint32 {
 			taken |= s[i/64]
 		}
 		if left := ^taken >> (i % 64); left != 0 {
-			return min(i+uint32(bits.TrailingZeros64(left)), end) // #nosec G115 -- at most 63
+			return min(i+uint32(bits.TrailingZeros64(left)), end) // at most 63
 		}
 		i = i/64*64 + 64
 	}
@@ -64,5 +64,5 @@ func (b bitmap) present(end uint32) []wire.Range {
 
 // clip returns the end of a range of a peer, at most count.
 func clip(r wire.Range, count uint32) uint32 {
-	return uint32(min(uint64(r.First)+uint64(r.N), uint64(count))) // #nosec G115 -- at most count
+	return uint32(min(uint64(r.First)+uint64(r.N), uint64(count))) // at most count
 }

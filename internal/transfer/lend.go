@@ -95,7 +95,7 @@ func (r *Receiver) slowest() (slowest *upload) {
 // pace is how fast an upload comes, in bytes a millisecond. The part that is on
 // its way counts, so that a thin line is not measured between two parts.
 func (u *upload) pace(now ms) float64 {
-	came := min((int(u.count)-u.left+1)*int(u.Blob.Data), int(u.Blob.Length)) // #nosec G115 -- the schema's size
+	came := min((int(u.count)-u.left+1)*int(u.Blob.Data), int(u.Blob.Length)) // the schema's size
 	return float64(came) / float64(max(now-u.since, 1))
 }
 

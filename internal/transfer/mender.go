@@ -71,7 +71,7 @@ func (m *Mender) Hold(blob wire.Blob) {
 		return
 	}
 	*m = Mender{
-		now: m.now, connected: m.connected, window: m.window, changed: m.changed, key: key, count: uint32(n), // #nosec G115 -- at most topics.MaxParts
+		now: m.now, connected: m.connected, window: m.window, changed: m.changed, key: key, count: uint32(n), // at most topics.MaxParts
 		members: m.members, due: newBitmap(n), needed: newBitmap(n), flying: newBitmap(n), acked: newBitmap(n), last: make([]ms, n), whole: true,
 	}
 }

@@ -105,7 +105,7 @@ func (p *Puller) Want(now int64, blob wire.Blob, slot uint32) {
 	p.drop()
 	n := blob.Count()
 	p.wanted, p.blob, p.key, p.slot = n > 0, blob, blob.Key(), slot
-	p.count, p.left = uint32(n), n // #nosec G115 -- at most topics.MaxParts
+	p.count, p.left = uint32(n), n // at most topics.MaxParts
 	p.have, p.asked, p.spoilt, p.silent = newBitmap(n), newBitmap(n), newBitmap(n), newBitmap(n)
 	p.begin()
 }

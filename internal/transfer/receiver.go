@@ -89,7 +89,7 @@ func (r *Receiver) Offer(now int64, o Upload) {
 			return
 		}
 	}
-	u := &upload{Upload: o, blob: o.Blob.Key(), count: uint32(o.Blob.Count())} // #nosec G115 -- at most topics.MaxParts
+	u := &upload{Upload: o, blob: o.Blob.Key(), count: uint32(o.Blob.Count())} // at most topics.MaxParts
 	if old := r.byKey[o.Key]; old != nil {
 		u.slow = old.slow
 		r.remove(old, true)
@@ -128,7 +128,7 @@ func (r *Receiver) repeat(u *upload, o Upload) {
 
 func (r *Receiver) wait(u *upload, ahead int) {
 	r.ready.Waits = append(r.ready.Waits, Wait{u.Key, wire.Wait{
-		Round: u.Round, Attempt: u.Attempt, Content: u.Content, Ahead: uint32(ahead), // #nosec G115 -- at most cfg.Offers
+		Round: u.Round, Attempt: u.Attempt, Content: u.Content, Ahead: uint32(ahead), // at most cfg.Offers
 	}})
 }
 

@@ -24,7 +24,7 @@ type Sender struct {
 func NewSender(blob wire.Blob) *Sender {
 	n := blob.Count()
 	return &Sender{
-		key: blob.Key(), count: uint32(n), // #nosec G115 -- at most topics.MaxParts
+		key: blob.Key(), count: uint32(n), // at most topics.MaxParts
 		queue: newBitmap(n), flying: newBitmap(n), sent: newBitmap(n),
 	}
 }

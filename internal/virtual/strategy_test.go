@@ -127,7 +127,7 @@ func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
 	n.endAll()
 	var last model.Hash
 	for _, r := range n.history() {
-		if want := math.Ldexp(1<<20, -int(r.Round-1)); r.Work == strategy.Train && server != "" && r.Strategy.Thresholds["norm"] != want { // #nosec G115 -- few
+		if want := math.Ldexp(1<<20, -int(r.Round-1)); r.Work == strategy.Train && server != "" && r.Strategy.Thresholds["norm"] != want { // few
 			n.t.Errorf("round %d, attempt %d: thresholds %v, want %v", r.Round, r.Attempt, r.Strategy.Thresholds, want)
 		}
 		if r.Verdict != record.Committed {

@@ -33,7 +33,7 @@ const orphanTime = time.Second
 // start runs the program; env is added to this process's environment.
 func start(cfg Config, env []string, withInput bool) (*process, error) {
 	p := &process{
-		cfg: cfg, cmd: osexec.Command(cfg.Command[0], cfg.Command[1:]...), // #nosec G204 -- what the configuration names
+		cfg: cfg, cmd: osexec.Command(cfg.Command[0], cfg.Command[1:]...),
 		lines: make(chan heard, 16), talk: newTalk(cfg.Log), deaf: make(chan struct{}), ended: make(chan struct{}),
 	}
 	p.cmd.Dir, p.cmd.Env = cfg.Dir, slices.Concat(os.Environ(), cfg.extra, env)
