@@ -28,4 +28,8 @@ type TaskConfig struct {
 	Slots int   // versions of a model in parts that lie on the broker
 	Kept  bool  // updates of the open round are on the disk: they are accepted again
 	Stale []transfer.PartFilter
+
+	// Inside reports whether a machine within the attempt that was open has to finish
+	// it after a crash, instead of beginning the next one; nil: there is none.
+	Inside func(open wire.Stamp) bool
 }

@@ -11,6 +11,7 @@ import (
 // when the parts are there, then the record's head, then the order itself, the commit
 // point for sites. Of two orders the newer one alone is published to its end.
 type publication struct {
+	list   []Own      // its messages, in the order of publication
 	has    [Owns]bool // there is such a message
 	copies [Owns]transfer.Copy
 	order  round.Order
@@ -19,7 +20,7 @@ type publication struct {
 	slots  int
 
 	under  bool // it is under way, or waits for parts
-	next   Own  // message to go
+	next   int  // message to go, in list
 	flying bool // one is on its way
 	again  bool // and belongs to an older publication
 	done   bool // all of it has its PUBACK
@@ -46,8 +47,10 @@ type version struct {
 	number  uint64
 }
 
-func newPublication(slots int, stale []transfer.PartFilter) publication {
-	return publication{has: [Owns]bool{OwnHead: true}, slots: slots, mender: transfer.NewMender(), stale: stale}
+// newPublication is of own messages in their order; a task has one of model, head and
+// order, and may have others beside it.
+func newPublication(slots int, stale []transfer.PartFilter, list ...Own) publication {
+	return publication{list: list, has: [Owns]bool{OwnHead: true}, slots: slots, mender: transfer.NewMender(), stale: stale}
 }
 
 // publish puts an order on the broker. The same order is the same bytes again.
@@ -67,7 +70,7 @@ func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
 	if !up {
 		return // the round sends it again when the link is up
 	}
-	p.under, p.next, p.again, p.head = true, OwnModel, p.flying, false
+	p.under, p.next, p.again, p.head = true, 0, p.flying, false
 }
 
 // hold takes over the parts of a version. A manifest on the broker says that all of
@@ -133,7 +136,7 @@ func (p *publication) sent(ok bool, now int64) (o wire.Stamp, out bool) {
 		p.under = false
 		return o, false
 	}
-	if p.next++; p.next < Owns {
+	if p.next++; p.next < len(p.list) {
 		return o, false
 	}
 	p.under, p.done = false, true
@@ -184,7 +187,7 @@ func (p *publication) ask(now int64) bool {
 // ready returns what is to be sent now.
 func (p *publication) ready(now int64) (msgs []Message) {
 	if at := p.retryAt(); at > 0 && now >= at {
-		p.done, p.tried, p.under, p.next, p.head = false, now, true, OwnModel, false
+		p.done, p.tried, p.under, p.next, p.head = false, now, true, 0, false
 	}
 	if p.make && p.under {
 		p.make = false
@@ -216,7 +219,7 @@ func (p *publication) own() []Message {
 		return nil
 	}
 	p.flying = true
-	return []Message{SendOwn{p.next}}
+	return []Message{SendOwn{p.list[p.next]}}
 }
 
 // mend returns the parts that are to be published.

@@ -36,7 +36,7 @@ func newTask(m *Machine, cfg TaskConfig) *Task {
 		ups: newUpdates(), claims: map[string]wire.Stamp{}, settled: map[string]int64{},
 	}
 	t.state = t.round.State()
-	t.pub = newPublication(cfg.Slots, cfg.Stale)
+	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)
 	return t
 }
 
@@ -49,7 +49,8 @@ func (t *Task) begin() {
 		return
 	}
 	kept := t.kept()
-	t.feed(round.Started{SeenEpoch: t.shown.Epoch, Instance: t.m.cfg.Instance})
+	same := t.cfg.Inside != nil && t.cfg.Inside(t.state.Stamp())
+	t.feed(round.Started{SeenEpoch: t.shown.Epoch, Instance: t.m.cfg.Instance, Same: same})
 	if t.m.up {
 		t.connected()
 	}

@@ -83,6 +83,11 @@ type Config struct {
 	Base   model.Hash // content id of the genesis model (version 0)
 	Schema model.Hash // hash of its schema; zero: joins are not checked against it
 
+	// Late reports whether an update of a round that is over counts in the open
+	// attempt (asynchronous rounds); nil: none does, and its member is told what became
+	// of it.
+	Late func(u Update, open wire.Stamp) bool
+
 	// Rand fills p with random bytes. It is called only with Sample < 1, once
 	// for each draw of a cohort.
 	Rand func(p []byte)

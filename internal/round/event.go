@@ -3,6 +3,7 @@ package round
 import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -15,7 +16,12 @@ type Event interface{ isEvent() }
 type Started struct {
 	SeenEpoch uint64
 	Instance  wire.Nonce
+	Same      bool // an attempt that is open goes on, under the new epoch, instead of the next one
 }
+
+// Roster says who may be a member from now on. Who is not any more is in no later
+// cohort, and refused.
+type Roster struct{ Members []topics.MemberFilter }
 
 // Connected says that the link is up and its subscriptions are granted. The machine
 // starts disconnected.
@@ -145,3 +151,4 @@ func (Leave) isEvent()        {}
 func (Committed) isEvent()    {}
 func (Command) isEvent()      {}
 func (Fenced) isEvent()       {}
+func (Roster) isEvent()       {}

@@ -105,6 +105,14 @@ func (m *Machine) leave(ev Leave) {
 	m.tell(Fact{Kind: FactLeft, Member: ev.Member})
 }
 
+// roster takes over who may be a member.
+func (m *Machine) roster(ev Roster) {
+	m.cfg.Members = ev.Members
+	for i := range m.members {
+		m.allowed[i] = m.cfg.member(m.members[i].Path)
+	}
+}
+
 // heard notes a sign of life.
 func (m *Machine) heard(i uint32) {
 	m.members[i].Heard = true

@@ -177,6 +177,8 @@ func (m *Machine) step(ev Event) {
 		m.command(ev)
 	case Fenced:
 		m.fence(ev)
+	case Roster:
+		m.roster(ev)
 	}
 }
 

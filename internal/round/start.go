@@ -32,12 +32,25 @@ func (m *Machine) start(ev Started) {
 		m.greet() // settle opens the first attempt when enough are welcomed
 		return
 	}
+	if ev.Same && m.s.Phase == Open {
+		m.sameAttempt()
+		return
+	}
 	m.endOfAttempt()
 	if m.halted() {
 		m.halt()
 		return
 	}
 	m.goOn()
+}
+
+// sameAttempt goes on with the attempt that is open: its order, but for the epoch and
+// the process that it is of.
+func (m *Machine) sameAttempt() {
+	o := *m.s.Order
+	o.Stamp, o.Instance = m.s.Stamp(), m.s.Instance
+	m.store(o)
+	m.sendOrder()
 }
 
 // forgive gives silent members another chance if without them there is no

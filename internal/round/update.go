@@ -23,7 +23,8 @@ func (m *Machine) update(u Update) {
 		return
 	}
 	m.heard(i)
-	if u.Round < m.s.Round {
+	late := u.Round < m.s.Round
+	if late && (m.cfg.Late == nil || m.s.Phase != Open || !m.cfg.Late(u, m.s.Stamp())) {
 		m.send(SendSettled{Member: u.Member, Round: u.Round, Content: u.Content})
 		return
 	}
@@ -35,11 +36,11 @@ func (m *Machine) update(u Update) {
 		m.conflict(i, u)
 	case m.s.Phase == Closing:
 		// The set is closed; its record will tell.
-	case u.Attempt < m.s.ValidFrom:
+	case u.Attempt < m.s.ValidFrom && !late:
 		m.refuse(u, verdict.StaleRound)
 	case !m.in[i]:
 		m.refuse(u, verdict.NotInCohort)
-	case u.Base != m.s.Base:
+	case u.Base != m.s.Base && !late:
 		m.refuse(u, verdict.WrongBase)
 	default:
 		m.judge(i, u)
