@@ -13,6 +13,7 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Command is what an operator publishes on a task's command topic, never
@@ -26,6 +27,8 @@ type Command struct {
 	Args        *Args    `json:"args,omitempty"`  // of commands that this version does not do yet (R-66)
 	TimestampMS int64    `json:"timestamp_ms"`    // information
 	Topic       string   `json:"topic,omitempty"` // where it is published; required where it is signed
+
+	Origin wire.Nonce `json:"origin,omitzero"` // of the task, as round shows it; required where it is signed
 }
 
 // CommandSchema is the value of Command.Schema.
@@ -83,6 +86,9 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	if c.Topic != m.Topic && (c.Topic != "" || t.a.cfg.Signer != nil) {
 		return c, fmt.Errorf("made for the topic %.300q, arrived on %s: \"topic\" is part of what is signed", c.Topic, m.Topic)
 	}
+	if c.Origin != t.origin && (!c.Origin.IsZero() || t.a.cfg.Signer != nil) {
+		return c, fmt.Errorf("made for the origin %q, this task has another: \"origin\" is part of what is signed, and stands in round", c.Origin)
+	}
 	t.commanded(c.ID)
 	return c, nil
 }
@@ -92,7 +98,7 @@ func decodeCommand(doc []byte) (c Command, err error) {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"pause\",\"args\",\"timestamp_ms\",\"topic\"}: %w", err)
+		return c, fmt.Errorf("want {\"schema\",\"id\",\"command\",\"at_round\",\"pause\",\"args\",\"timestamp_ms\",\"topic\",\"origin\"}: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || c.Schema != CommandSchema {
 		return c, fmt.Errorf("schema %.64q, want %q", c.Schema, CommandSchema)

@@ -33,7 +33,7 @@ func (t *task) uploadsView() *view.Uploads {
 func (t *task) roundView(now int64) view.Round {
 	s := t.state
 	v := view.Round{
-		Schema: view.RoundSchema, TimestampMS: now, Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
+		Schema: view.RoundSchema, TimestampMS: now, Task: t.cfg.Name, Origin: t.origin, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: wire.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
 		Model: s.Base.String(), Members: t.m.Round().Welcomed(), Quorum: t.cfg.Quorum, Last: t.last.Summary,
 		Waiting: t.waiting(now), Away: t.m.Round().Away(named),

@@ -14,6 +14,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/view"
+	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -59,28 +60,19 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	return errors.Join(err, cl.stop())
 }
 
-// aim is what a command is meant for.
-type aim struct {
-	Round uint64
-	Pause string
-}
-
 // late is how a command is refused whose round has gone by.
 const late = "refused, at round"
 
 func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
-	at := aim{Round: c.AtRound, Pause: c.Pause}
-	if resume := c.Command == string(round.OpResume); resume && at.Pause == "" || !resume && at.Round == 0 {
-		m, err := cl.next(ctx, c.Wait, func(m link.Message) bool { return m.Topic == o.Round() && len(m.Payload) > 0 })
-		if err != nil {
-			return fmt.Errorf("no view of task %s on %s: %w", c.Task, o.Round(), err)
-		}
-		var shown view.Round
-		if err := json.Unmarshal(m.Payload, &shown); err != nil {
-			return fmt.Errorf("%s: %w", o.Round(), err)
-		}
-		at = aim{Round: cmp.Or(at.Round, shown.Round), Pause: cmp.Or(at.Pause, shown.Pause)}
+	m, err := cl.next(ctx, c.Wait, func(m link.Message) bool { return m.Topic == o.Round() && len(m.Payload) > 0 })
+	if err != nil {
+		return fmt.Errorf("no view of task %s on %s: %w", c.Task, o.Round(), err)
 	}
+	var shown view.Round
+	if err := json.Unmarshal(m.Payload, &shown); err != nil {
+		return fmt.Errorf("%s: %w", o.Round(), err)
+	}
+	at := watch.Aim{Round: cmp.Or(c.AtRound, shown.Round), Pause: cmp.Or(c.Pause, shown.Pause), Origin: shown.Origin.String()}
 	ev, err := c.ask(ctx, cl, o, at)
 	for range 5 { // rounds may go by faster than they are shown
 		if err != nil || c.AtRound != 0 || !strings.Contains(ev.Detail, late) {
@@ -100,7 +92,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 }
 
 // ask sends the command and returns what the aggregator says to it.
-func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at aim) (ev view.Event, err error) {
+func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at watch.Aim) (ev view.Event, err error) {
 	id := rand.Text()
 	payload, err := commandPayload(o.Command(), id, c.Command, at, c.SignKey)
 	if err != nil {
@@ -125,12 +117,15 @@ func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at aim) (
 }
 
 // commandPayload is a command as it travels, signed if there is a key file.
-func commandPayload(topic, id, op string, at aim, signKey string) ([]byte, error) {
+func commandPayload(topic, id, op string, at watch.Aim, signKey string) ([]byte, error) {
 	c := aggregator.Command{
 		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at.Round, TimestampMS: time.Now().UnixMilli(), Topic: topic,
 	}
 	if c.Command == round.OpResume {
 		c.Pause = at.Pause
+	}
+	if err := c.Origin.UnmarshalText([]byte(at.Origin)); err != nil {
+		return nil, fmt.Errorf("the origin that the task shows: %w", err)
 	}
 	payload, err := json.Marshal(c)
 	if err != nil || signKey == "" {

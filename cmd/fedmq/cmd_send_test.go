@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/contract"
+	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -29,7 +30,7 @@ func TestCommandSchema(t *testing.T) {
 	}
 	for _, sign := range []string{"", key} {
 		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop"} {
-			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, aim{7, "p"}, sign)
+			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: "0fed0000000000000000000000000000"}, sign)
 			if err != nil {
 				t.Fatal(err)
 			}

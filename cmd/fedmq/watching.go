@@ -108,12 +108,12 @@ func (w *watching) run(ctx context.Context, more func(context.Context) error) er
 // command sends an operator's command at the task's current round, or for its
 // pause.
 func (w *watching) command(ctx context.Context, task, op, signKey string) (string, error) {
-	o, current, pause, err := w.fed.Task(task)
+	o, at, err := w.fed.Task(task)
 	if err != nil {
 		return "", err
 	}
 	id := rand.Text()
-	payload, err := commandPayload(o.Command(), id, op, aim{current, pause}, signKey)
+	payload, err := commandPayload(o.Command(), id, op, at, signKey)
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // The values of the member "schema"; a KPI has none.
@@ -40,6 +41,7 @@ type Round struct {
 	Schema      string         `json:"schema"`
 	TimestampMS int64          `json:"timestamp_ms"`
 	Task        string         `json:"task"`
+	Origin      wire.Nonce     `json:"origin"` // of the task: what a command names
 	Epoch       uint64         `json:"epoch"`
 	Round       uint64         `json:"round"`
 	Attempt     uint32         `json:"attempt"`

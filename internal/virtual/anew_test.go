@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/topics"
 )
 
 // An owner whose directory is lost begins anew, with the same keys, names and first
@@ -20,6 +21,7 @@ func TestBegunAnewTakesNothingOfTheFormerLife(t *testing.T) {
 		said := &sink{}
 		w.log = zerolog.New(said)
 		w.sign(three...)
+		w.newKey("", topics.RoleOperator)
 		w.aggregate(w.task())
 		var topics []string
 		for _, m := range three {
@@ -53,6 +55,9 @@ func TestBegunAnewTakesNothingOfTheFormerLife(t *testing.T) {
 		c.awaitView("the replies are refused", time.Minute, func(v view) bool {
 			return v.Refusals[verdict.OtherOrigin.String()] == 2*len(three) && v.Members == 0
 		})
+		time.Sleep(5 * time.Second) // commands are taken from here on
+		c.signedCommand("pause", own("command"), former)
+		c.answered("refused: made for the origin")
 		for _, m := range three {
 			w.join(m, walker{})
 		}

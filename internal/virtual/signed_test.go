@@ -137,10 +137,12 @@ func TestSignedCommands(t *testing.T) {
 		c.command("1", "pause", 1, false)
 		c.answered("refused: this task is signed")
 		for _, place := range []string{"", namespace + "/_fl_v1/other/command", namespace + "/plant/_fl_v1/" + taskName + "/command", "acme2/_fl_v1/" + taskName + "/command"} {
-			c.signedCommand("pause", place)
+			c.signedCommand("pause", place, w.origin(taskName))
 			c.answered(fmt.Sprintf("refused: made for the topic %q", place))
 		}
-		c.signedCommand("pause", own("command"))
+		c.signedCommand("pause", own("command"), wire.Nonce{1})
+		c.answered("refused: made for the origin")
+		c.signedCommand("pause", own("command"), w.origin(taskName))
 		c.answered("pause: done")
 		if r := w.recorded(1, record.Committed, time.Minute); r.Security != record.Signed || len(r.Entries) != 2 || counted(r) != 2 {
 			t.Errorf("round 1: %s, %v; want signed, 2 counted of 2", r.Security, r.Counts())
@@ -148,11 +150,11 @@ func TestSignedCommands(t *testing.T) {
 	})
 }
 
-// signedCommand says what the operator has signed for a topic.
-func (c *client) signedCommand(op, place string) {
+// signedCommand says what the operator has signed for a topic and an origin.
+func (c *client) signedCommand(op, place string, origin wire.Nonce) {
 	c.w.t.Helper()
 	b, err := json.Marshal(aggregator.Command{
-		Schema: aggregator.CommandSchema, ID: op + " for " + place, Command: round.Op(op), AtRound: 1, TimestampMS: 1, Topic: place,
+		Schema: aggregator.CommandSchema, ID: op + " for " + place + origin.String()[:4], Command: round.Op(op), AtRound: 1, TimestampMS: 1, Topic: place, Origin: origin,
 	})
 	check(c.w.t, err)
 	b, err = record.SignCommand(b, privateKey("", topics.RoleOperator))

@@ -45,6 +45,7 @@ type (
 		TrainRounds uint64         `json:"train_rounds"`
 		Reason      string         `json:"reason"`
 		Pause       string         `json:"pause"`
+		Origin      string         `json:"origin"`
 		Version     uint64         `json:"version"`
 		Model       string         `json:"model"`
 		Members     int            `json:"members"`

@@ -188,14 +188,21 @@ func (f *Federation) Tick(now int64) {
 	}
 }
 
-// Task returns the topics of a task that is known, its current round, and the
-// id of its pause.
-func (f *Federation) Task(name string) (o topics.Owner, round uint64, pause string, err error) {
+// Aim is what a command to a task is meant for, as the task shows it.
+type Aim struct {
+	Round  uint64
+	Pause  string // id of its pause
+	Origin string
+}
+
+// Task returns the topics of a task that is known, and what a command to it is
+// meant for.
+func (f *Federation) Task(name string) (o topics.Owner, at Aim, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.tasks[name]
 	if t == nil {
-		return o, 0, "", fmt.Errorf("watch: no task %.64q below %s", name, f.cfg.Namespace.Node(f.cfg.Owner))
+		return o, at, fmt.Errorf("watch: no task %.64q below %s", name, f.cfg.Namespace.Node(f.cfg.Owner))
 	}
-	return t.topics, t.view.Round, t.pause, nil
+	return t.topics, Aim{Round: t.view.Round, Pause: t.pause, Origin: t.origin}, nil
 }

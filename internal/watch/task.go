@@ -16,6 +16,7 @@ type task struct {
 	seq        uint64
 	past       bool   // its history has been heard
 	pause      string // id of the pause that a resume ends
+	origin     string // of the task: what a command names
 	waitingFor []string
 	waiting    *waitJSON  // as the aggregator says
 	away       []awayJSON // likewise, those with a path
@@ -70,7 +71,7 @@ func (f *Federation) round(t *task, m Message) error {
 	if t.half == 0 && r.Cohort > 0 && 2*r.Accepted >= r.Cohort {
 		t.half = f.now
 	}
-	t.pause = clip(r.Pause, maxText)
+	t.pause, t.origin = clip(r.Pause, maxText), clip(r.Origin, maxText)
 	*v = TaskView{
 		Name: t.name, Epoch: r.Epoch, Round: r.Round, Attempt: r.Attempt,
 		Phase: clip(r.Phase, maxWord), Work: clip(r.Work, maxWord), TrainRounds: r.TrainRounds, Reason: clip(r.Reason, maxText),
