@@ -1,7 +1,6 @@
 package aggregator
 
 import (
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -177,15 +176,6 @@ func memberKeys(cfg Config) (*wire.Keys, error) {
 		return nil, nil
 	}
 	return wire.NewKeys(cfg.Keys...)
-}
-
-// clientID names the user and the node (C-14): whoever owns the node is one party.
-func clientID(c Config) string {
-	node := c.Namespace
-	if c.Owner != "" {
-		node += "/" + c.Owner
-	}
-	return link.PartyID(cmp.Or(c.Username, "fedmq"), "aggregator", node)
 }
 
 // reach is the aggregator's way to the broker.

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
@@ -164,4 +167,17 @@ func setDefault[T comparable](p *T, v T) {
 	if *p == zero {
 		*p = v
 	}
+}
+
+// Audited is one thing that an auditor asks about; docs/howto/audit.md lists
+// them.
+type Audited = audit.Entry
+
+// clientID names the user and the node (C-14): whoever owns the node is one party.
+func clientID(c Config) string {
+	node := c.Namespace
+	if c.Owner != "" {
+		node += "/" + c.Owner
+	}
+	return link.PartyID(cmp.Or(c.Username, "fedmq"), "aggregator", node)
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/fedmq/fedmq/record"
 )
 
-// workInit is the work of record 0.
-const workInit = "init"
-
 // genesis makes record 0: version 0 of the model.
 func (t *task) genesis() error {
 	if t.cfg.Begun {

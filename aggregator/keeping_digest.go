@@ -3,6 +3,7 @@ package aggregator
 import (
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -103,4 +104,31 @@ func (d *digest) hold(tx *store.Tx, content model.Hash) error {
 
 func (d *digest) dropVersion(tx *store.Tx, number uint64) error {
 	return tx.Delete(store.Held, d.versionKey(number))
+}
+
+// version names a published model: the same content is another version after
+// a round that changed nothing.
+type version struct {
+	content model.Hash
+	number  uint64
+	state   model.Hash // of strategy and optimiser after it; only what is kept says it
+}
+
+// versionsOnDisk reads which versions of the model are on disk, oldest first.
+func (d *digest) versionsOnDisk() (list []version, err error) {
+	prefix := d.versionPrefix()
+	err = d.store.View(func(tx *store.Tx) error {
+		return tx.ForEach(store.Held, prefix, func(key string, ids []byte) error {
+			number := key[len(prefix):]
+			const size = len(model.Hash{})
+			if len(number) != 8 || len(ids) != size && len(ids) != 2*size {
+				return fmt.Errorf("%w: %q is no version of a model", store.ErrCorrupt, key)
+			}
+			v := version{content: model.Hash(ids[:size]), number: binary.BigEndian.Uint64([]byte(number))}
+			copy(v.state[:], ids[size:])
+			list = append(list, v)
+			return nil
+		})
+	})
+	return list, err
 }

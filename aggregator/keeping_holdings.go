@@ -1,7 +1,6 @@
 package aggregator
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,15 +10,6 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
-
-// holdings knows who has a use for a blob: the tasks of a data directory share
-// them, and the same bytes may be a model of one and an update of another.
-type holdings struct {
-	store   *store.Store
-	tasks   []*keeping          // that are configured
-	names   []string            // of all tasks that the directory has
-	foreign map[model.Hash]bool // models and updates of open rounds of tasks that are not configured
-}
 
 // remove removes a blob that by needs no more, unless any task of the directory
 // has a use for the very same bytes: they are a model that it keeps (one of
@@ -122,30 +112,13 @@ func (h *holdings) foreignJournals(tx *store.Tx) error {
 		if h.configured(task) {
 			return nil
 		}
-		var e entry
+		var e struct {
+			Content model.Hash `json:"content"`
+		}
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return fmt.Errorf("journal of task %s: %w", task, err)
 		}
 		h.foreign[e.Content] = true
 		return nil
 	})
-}
-
-// versionsOnDisk reads which versions of the model are on disk, oldest first.
-func (d *digest) versionsOnDisk() (list []version, err error) {
-	prefix := d.versionPrefix()
-	err = d.store.View(func(tx *store.Tx) error {
-		return tx.ForEach(store.Held, prefix, func(key string, ids []byte) error {
-			number := key[len(prefix):]
-			const size = len(model.Hash{})
-			if len(number) != 8 || len(ids) != size && len(ids) != 2*size {
-				return fmt.Errorf("%w: %q is no version of a model", store.ErrCorrupt, key)
-			}
-			v := version{content: model.Hash(ids[:size]), number: binary.BigEndian.Uint64([]byte(number))}
-			copy(v.state[:], ids[size:])
-			list = append(list, v)
-			return nil
-		})
-	})
-	return list, err
 }

@@ -25,14 +25,6 @@ type publication struct {
 	issued  map[wire.Stamp]issued // the orders of the open round
 }
 
-// version names a published model: the same content is another version after
-// a round that changed nothing.
-type version struct {
-	content model.Hash
-	number  uint64
-	state   model.Hash // of strategy and optimiser after it; only what is kept says it
-}
-
 // issued is an order, and what records say about it.
 type issued struct {
 	bytes  []byte

@@ -6,9 +6,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// named is how many members a view names.
-const named = 20
-
 // uploadsView is nil when there are none.
 func (t *task) uploadsView() *view.Uploads {
 	v := &view.Uploads{Members: []view.Upload{}}

@@ -58,7 +58,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
 	}
 	t.published = newPublication(o, a.cfg.PartSize, t.seal, a.nowMS)
-	t.keeping, t.telling = a.newKeeping(cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)
+	t.keeping, t.telling = newKeeping(a.store, a.cfg.DataDir, &a.holdings, cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)
 	for _, m := range cfg.Members {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {

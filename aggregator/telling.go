@@ -5,6 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/view"
@@ -14,6 +15,7 @@ import (
 const (
 	viewEvery = time.Second // between two publications of a task's round view
 	loud      = 100         // the number of members up to which every fact is an event
+	named     = 20          // members that a view names
 )
 
 // telling is what a task tells people: the round view, events, numbers and the
@@ -72,45 +74,44 @@ func (t *telling) mayLog() bool {
 	return true
 }
 
-// view publishes the round view, and what has gathered since the last one.
-func (t *telling) view(now int64) {
-	v := t.of.roundView(now)
-	t.viewDue, t.viewAt, t.pauseShown = false, now, v.Pause
-	t.auditUnheard()
-	t.by.post(link.Message{Topic: t.topics.Round(), Payload: view.JSON(v), QoS: 1, Retained: true})
-	if len(t.quiet) > 0 {
-		t.by.post(link.Message{Topic: t.topics.Event(), Payload: view.JSON(view.Counts{
-			Schema: view.EventSchema, TimestampMS: now, Event: view.EventSummary, Round: v.Round, Attempt: v.Attempt, Counts: t.quiet,
-		})})
-		t.quiet = map[round.FactKind]int{}
-	}
+// counts are what is shown on the round view since the process started.
+type counts struct {
+	bytesUp, bytesDown int64
+	refused            map[string]int // unauthenticated refusals by reason
+	asked              int            // doctors answered
 }
 
-func (t *telling) event(f round.Fact) {
-	if f.Kind == round.FactCommand && t.pauseShown != t.of.current().Pause {
-		t.view(t.by.nowMS()) // before the answer: who has it resumes by what is shown
-	}
-	t.auditFact(f)
-	t.tell(f)
+// tally is what a task counts for its Stats.
+type tally struct {
+	committed, abandoned uint64
+	seconds              float64
+	refused              map[string]uint64
+	up, down, needed     uint64
 }
 
-// tell publishes a fact.
-func (t *telling) tell(f round.Fact) {
-	if t.of.welcomed() > loud && f.Member != "" && f.Kind != round.FactCommand {
-		t.quiet[f.Kind]++
-		t.viewDue = true
-		return
-	}
-	v := view.Event{
-		Schema: view.EventSchema, TimestampMS: t.by.nowMS(), Event: f.Kind, Round: f.Round, Attempt: f.Attempt,
-		Work: f.Work, Member: f.Member, Reason: f.Reason.String(), Detail: f.Detail, Count: f.Count,
-	}
-	if !f.Content.IsZero() {
-		v.Content = f.Content.String()
-	}
-	if (f.Kind == round.FactRefused || f.Kind == round.FactDeclined) && t.mayLog() {
-		t.log.Warn().Str("member", f.Member).Str("reason", v.Reason).Str("detail", f.Detail).
-			Uint64("round", f.Round).Msg(string(f.Kind))
-	}
-	t.by.post(link.Message{Topic: t.topics.Event(), Payload: view.JSON(v)})
+// audited is what a task keeps for the audit log.
+type audited struct {
+	keys      map[string]string    // of members, by path, since the process began
+	commands  map[string]commander // on their way through the machine, by id
+	unheard   map[unheard]int      // refused messages and commands that nobody is proven to have sent
+	published version              // told last
+	signer    string               // key id that the last command named
+	operator  string               // whose key that is, if it is listed
+}
+
+// commander is who gave a command; zero on a task that is not signed.
+type commander struct{ operator, key string }
+
+// unheard is why messages or commands were not heard, and who is said to have
+// sent them: a member's path, or a command's key id.
+type unheard struct {
+	event       audit.Event // Refused or Command
+	sender, why string
+}
+
+// curveShown is when the curve was published, in ms, and whether it has changed
+// since.
+type curveShown struct {
+	due bool
+	at  int64
 }

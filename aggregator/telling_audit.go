@@ -11,30 +11,6 @@ import (
 	"github.com/fedmq/fedmq/record"
 )
 
-// Audited is one thing that an auditor asks about; docs/howto/audit.md lists
-// them.
-type Audited = audit.Entry
-
-// commander is who gave a command; zero on a task that is not signed.
-type commander struct{ operator, key string }
-
-// audited is what a task keeps for the audit log.
-type audited struct {
-	keys      map[string]string    // of members, by path, since the process began
-	commands  map[string]commander // on their way through the machine, by id
-	unheard   map[unheard]int      // refused messages and commands that nobody is proven to have sent
-	published version              // told last
-	signer    string               // key id that the last command named
-	operator  string               // whose key that is, if it is listed
-}
-
-// unheard is why messages or commands were not heard, and who is said to have
-// sent them: a member's path, or a command's key id.
-type unheard struct {
-	event       audit.Event // Refused or Command
-	sender, why string
-}
-
 // maxUnheard bounds the lines that strangers can provoke, a second.
 const maxUnheard = 16
 

@@ -5,13 +5,6 @@ import (
 	"github.com/fedmq/fedmq/record"
 )
 
-// counts are what is shown on the round view since the process started.
-type counts struct {
-	bytesUp, bytesDown int64
-	refused            map[string]int // unauthenticated refusals by reason
-	asked              int            // doctors answered
-}
-
 // count counts a refusal that nobody is proven to have earned.
 func (t *telling) count(reason verdict.Reason) {
 	if t.counts.refused == nil {
@@ -38,14 +31,6 @@ func (t *telling) traffic() (up, down int64) {
 	up, down = t.counts.bytesUp, t.counts.bytesDown
 	t.counts.bytesUp, t.counts.bytesDown = 0, 0
 	return up, down
-}
-
-// tally is what a task counts for its Stats.
-type tally struct {
-	committed, abandoned uint64
-	seconds              float64
-	refused              map[string]uint64
-	up, down, needed     uint64
 }
 
 // refusal counts one refused message.

@@ -9,13 +9,6 @@ import (
 
 const curveEvery = 10 * time.Second // between two publications of the curve
 
-// curveShown is when the curve was published, in ms, and whether it has changed
-// since.
-type curveShown struct {
-	due bool
-	at  int64
-}
-
 // curveDue is when the curve wants to be published, 0 for never. It is not more
 // often than every 10 s, but at once when the task halts.
 func (t *telling) curveDue() int64 {

@@ -1,8 +1,6 @@
 package aggregator
 
 import (
-	"math"
-
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/internal/view"
@@ -20,30 +18,6 @@ func (t *telling) recorded(r record.Sealed) {
 	t.sayMissing(r.Record)
 	t.remark(r.Record)
 	t.kpis()
-}
-
-// summary is what is shown of the last record.
-type summary struct {
-	view.Summary
-	at                 int64 // when it was closed
-	bytesUp, bytesDown int64
-}
-
-func summarize(r record.Record) summary {
-	s := summary{at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown, Summary: view.Summary{
-		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
-		Counted: r.Counts()["counted"], Kept: r.Counts()["kept"], Members: len(r.Entries),
-		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000, Metrics: map[string]float64{},
-	}}
-	for name, m := range r.Metrics {
-		if v := float64(m.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
-			s.Metrics[name] = v
-		}
-	}
-	for _, x := range r.Remarks() {
-		s.Remarks = append(s.Remarks, x.Text)
-	}
-	return s
 }
 
 // sayMissing names the members that were welcomed and asked, and sent nothing that
