@@ -24,12 +24,6 @@ func problem(err error) (verdict.Reason, string) {
 	return reason, r.Detail
 }
 
-// detailOf is an error as a detail of at most 256 bytes.
-func detailOf(err error) string {
-	s := err.Error()
-	return s[:min(len(s), 256)]
-}
-
 // answerDoctor says nothing to a doctor that asked at a member's path whether it is
 // heard, and counts it where people read (W-42): so it knows an answer that the
 // access list keeps from it.

@@ -127,9 +127,3 @@ func (p *publication) cut(m *model.Model) (wire.Blob, error) {
 	}
 	return wire.NewBlob(m.Blob, p.partSize)
 }
-
-// fitsInline reports whether a model, or an update, of this schema goes in one
-// message of partSize bytes.
-func fitsInline(s model.Schema, partSize int) bool {
-	return s.Bytes() <= partSize-inlineOverhead(s)
-}

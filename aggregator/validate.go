@@ -210,12 +210,3 @@ func (t Task) statisticsProblems(partSize int) []error {
 	}
 	return nil
 }
-
-// inlineOverhead bounds what envelope and tensor table add to a blob.
-func inlineOverhead(s model.Schema) int {
-	n := 2 << 10
-	for _, spec := range s {
-		n += len(spec.Name) + 48 + 9*len(spec.Shape)
-	}
-	return n
-}
