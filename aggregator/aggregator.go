@@ -100,7 +100,7 @@ type aggregator struct {
 }
 
 func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
-	ns, err := topics.New(cfg.Namespace)
+	ns, err := cfg.namespace()
 	if err != nil {
 		return nil, err
 	}

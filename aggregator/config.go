@@ -27,6 +27,7 @@ type Config struct {
 	Namespace string // enterprise prefix of the UNS, for example "acme"; required
 	Owner     string // node that owns the tasks: a path below the namespace; "" is the namespace itself
 	DataDir   string // directory of state, records and models; made when missing; required
+	Bulk      string // root beside the namespace below which updates and models travel (T-21); default: the namespace
 
 	Username, Password string      // MQTT credentials
 	ClientID           string      // default: of the user and the node (C-14)

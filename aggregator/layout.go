@@ -5,15 +5,20 @@ import (
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// layout bounds the topics for parts of the model that may hold something
-// retained: slot and part are below these numbers.
+// layout bounds the topics for the model that may hold something retained: slot and
+// part are below these numbers, and all is below a root of bulk.
 type layout struct {
-	Slots int `json:"slots"`
-	Parts int `json:"parts"`
+	Slots int    `json:"slots"`
+	Parts int    `json:"parts"`
+	Bulk  string `json:"bulk,omitempty"`
 }
+
+// theModel stands for the topic of the model itself among those of its parts.
+var theModel = transfer.PartFilter{Slot: topics.MaxSlots}
 
 func (t *task) layoutKey() string { return store.Key(t.cfg.Name, "layout") }
 
@@ -26,33 +31,56 @@ func (t *task) loadLayout() (stale []transfer.PartFilter, err error) {
 		if err != nil {
 			return err
 		}
-		if raw != nil {
-			if err := json.Unmarshal(raw, &had); err != nil {
-				return err
-			}
+		t.layout = t.ownLayout()
+		if raw == nil {
+			return t.putLayout(tx, t.layout)
 		}
-		if t.layout = t.ownLayout(); t.layout == had {
+		if err := json.Unmarshal(raw, &had); err != nil {
+			return err
+		}
+		if t.layout == had {
 			return nil
+		}
+		moved := t.layout.Bulk != had.Bulk
+		if moved {
+			stale = append(stale, theModel)
 		}
 		for slot := range had.Slots {
 			for part := range had.Parts {
-				if slot >= t.layout.Slots || part >= t.layout.Parts {
+				if moved || slot >= t.layout.Slots || part >= t.layout.Parts {
 					stale = append(stale, transfer.PartFilter{Slot: uint32(slot), Index: uint32(part)}) // few
 				}
 			}
 		}
-		return t.putLayout(tx, layout{max(had.Slots, t.layout.Slots), max(had.Parts, t.layout.Parts)})
+		return t.putLayout(tx, layout{max(had.Slots, t.layout.Slots), max(had.Parts, t.layout.Parts), had.Bulk})
 	})
+	if err != nil {
+		return nil, err
+	}
+	t.former, err = t.below(had.Bulk)
 	return stale, err
+}
+
+// below is the task with its models below a root of bulk that it may have had.
+func (t *task) below(root string) (topics.Owner, error) {
+	ns, err := t.a.ns.WithBulk(root)
+	if err != nil {
+		return topics.Owner{}, err
+	}
+	o, err := ns.Owner(t.a.cfg.Owner, t.cfg.Name)
+	if err != nil {
+		return o, err
+	}
+	return o.Below(root)
 }
 
 // ownLayout is what the task's configuration uses; an inline model none.
 func (t *task) ownLayout() layout {
 	if fitsInline(t.cfg.Init.Schema, t.a.cfg.PartSize) {
-		return layout{}
+		return layout{Bulk: t.a.cfg.Bulk}
 	}
 	data := t.a.cfg.PartSize - wire.PartOverhead
-	return layout{Slots: t.cfg.Slots, Parts: (t.cfg.Init.Schema.Bytes()-1)/data + 1}
+	return layout{Slots: t.cfg.Slots, Parts: (t.cfg.Init.Schema.Bytes()-1)/data + 1, Bulk: t.a.cfg.Bulk}
 }
 
 func (t *task) putLayout(tx *store.Tx, l layout) error {

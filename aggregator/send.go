@@ -73,6 +73,7 @@ func (t *task) sendOwn(which owner.Own) {
 		if !was && t.m.Published() {
 			crash.At("order.after-publish")
 			t.auditPublished(t.published.modelOf)
+			t.tellModel(t.published.modelOf, t.cfg.Init.Schema.Bytes())
 		}
 	})
 }
@@ -104,9 +105,12 @@ func (t *task) sendPart(m owner.SendPart) {
 	})
 }
 
-// clear clears the topic of a part of an earlier layout.
+// clear clears a topic of an earlier layout.
 func (t *task) clear(m owner.Clear) {
-	topic := t.topics.ModelPart(int(m.Part.Slot), int(m.Part.Index))
+	topic := t.former.ModelPart(int(m.Part.Slot), int(m.Part.Index))
+	if m.Part == theModel {
+		topic = t.former.Model()
+	}
 	t.a.out.carry(link.Message{Topic: topic, QoS: 1, Retained: true}, func(err error) {
 		t.step(owner.Cleared{OK: err == nil})
 	})

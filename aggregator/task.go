@@ -37,7 +37,8 @@ type task struct {
 	keeping    *keeping
 	settings   settings // of the open round
 	layout     layout
-	shown      shown // what the broker retained at the start
+	former     topics.Owner // of the earlier layout that is cleared
+	shown      shown        // what the broker retained at the start
 
 	telling
 	origin  wire.Nonce // of the task
@@ -50,7 +51,7 @@ type task struct {
 // loadTask reads a task back from disk, or makes its genesis.
 func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 	var oc owner.TaskConfig
-	o, err := a.ns.Owner(a.cfg.Owner, cfg.Name)
+	o, err := a.cfg.topicsOf(a.ns, cfg.Name)
 	if err != nil {
 		return nil, oc, err
 	}
@@ -174,7 +175,9 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 	}
 	for _, m := range t.members {
 		for _, k := range []topics.Kind{topics.Join, topics.Update, topics.Part, topics.Need} {
-			f = append(f, link.Filter{Topic: ns.MemberFilterTopic(m, t.cfg.Name, k), QoS: 1})
+			for _, topic := range ns.MemberFilterTopics(m, t.cfg.Name, k) {
+				f = append(f, link.Filter{Topic: topic, QoS: 1})
+			}
 		}
 	}
 	return f

@@ -25,7 +25,7 @@ func (c Config) Validate() error {
 	if c.Broker == "" && c.Dial == nil {
 		bad("broker: missing; want a URL such as tcp://127.0.0.1:1883")
 	}
-	ns, err := topics.New(c.Namespace)
+	ns, err := c.namespace()
 	if err != nil {
 		bad("namespace: %w", err)
 	}
@@ -64,7 +64,7 @@ func (c Config) Validate() error {
 		for _, err := range t.problems(c.PartSize, c.Strategies) {
 			bad("tasks[%d] (%s): %w", i, t.Name, err)
 		}
-		if _, err := ns.Owner(c.Owner, t.Name); err != nil && c.Namespace != "" {
+		if _, err := c.topicsOf(ns, t.Name); err != nil && c.Namespace != "" {
 			bad("tasks[%d]: %w", i, err)
 		}
 	}
@@ -76,15 +76,33 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// namespace is the aggregator's, with its root of bulk.
+func (c Config) namespace() (topics.Namespace, error) {
+	ns, err := topics.New(c.Namespace)
+	if err != nil {
+		return ns, err
+	}
+	return ns.WithBulk(c.Bulk)
+}
+
+// topicsOf are those of a task.
+func (c Config) topicsOf(ns topics.Namespace, task string) (topics.Owner, error) {
+	o, err := ns.Owner(c.Owner, task)
+	if err != nil {
+		return o, err
+	}
+	return o.Below(c.Bulk)
+}
+
 // deepest is the topic with the most levels that the aggregator uses.
 func (c Config) deepest(ns topics.Namespace) string {
 	var list []string
 	for _, t := range c.Tasks {
-		owner, _ := ns.Owner(c.Owner, t.Name) // checked
+		owner, _ := c.topicsOf(ns, t.Name) // checked
 		list = append(list, owner.ModelPart(0, 0))
 		for _, m := range t.Members {
 			f, _ := topics.ParseMemberFilter(m) // checked
-			list = append(list, ns.MemberFilterTopic(f, t.Name, topics.Update), owner.Reply(f.String()))
+			list = append(append(list, owner.Reply(f.String())), ns.MemberFilterTopics(f, t.Name, topics.Update)...)
 		}
 	}
 	return topics.Deepest(list...)

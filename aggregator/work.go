@@ -86,7 +86,7 @@ func (t *task) transaction(s owner.Save) error {
 	}
 	t.afterSave(s)
 	if s.Cleared {
-		t.log.Info().Msg("cleared the parts of an earlier part_size")
+		t.log.Info().Msg("cleared what an earlier part_size or bulk had left on the broker")
 	}
 	if s.Committed {
 		t.takeOver()
@@ -139,6 +139,7 @@ func (t *task) issue(list []round.Order) error {
 		w := o.Order
 		w.Seed, w.Settings = t.settings.Seed, t.settings.Train
 		w.PartSize = uint32(t.a.cfg.PartSize) // at most 4 MiB
+		w.Bulk = t.a.cfg.Bulk
 		if err := t.published.issue(o, w); err != nil {
 			return err
 		}

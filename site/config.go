@@ -28,6 +28,7 @@ type Config struct {
 	DataDir   string // directory of state, outbox and models, one for each site; made when missing; required
 	Tasks     []Task // at least one
 
+	Bulk               []string    // roots beside the namespace below which orders may have updates and models travel; default none
 	ClientID           string      // MQTT client id; default: of the user, the namespace and the member (C-14)
 	Username, Password string      // MQTT credentials; default none
 	TLS                *tls.Config // for tls and wss brokers; nil: the system's roots

@@ -199,7 +199,7 @@ func (s *site) partOf(t *task, at topics.Topic, m link.Message) member.Event {
 	slot, index := uint32(at.Slot), uint32(at.Part) // below 4,000
 	part, err := wire.DecodePart(m.Payload, wire.MaxPart)
 	if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
-		s.unverified.add(s.now(), t.owner.Model(), refusal)
+		s.unverified.add(s.now(), t.models.Model(), refusal)
 		return member.PartSpoilt{Slot: slot, Index: index}
 	}
 	return member.PartCame{Slot: slot, Index: index, Part: part}

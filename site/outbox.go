@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -17,7 +18,7 @@ func (s *site) findParts(t *task, e *member.Entry) error {
 	if e.Blob == (wire.BlobKey{}) {
 		return nil
 	}
-	_, c, err := s.reopen(t, e.Round)
+	_, c, err := s.reopen(t, e.Round, e.Bulk)
 	if offer, ok := c.(wire.Offer); ok && err == nil {
 		e.Parts = offer.Blob
 		return nil
@@ -32,7 +33,8 @@ func (s *site) findParts(t *task, e *member.Entry) error {
 
 // readBack reads an update of the outbox back, with its tensors.
 func (s *site) readBack(t *task, round uint64) (wire.Header, wire.Update, error) {
-	h, c, err := s.reopen(t, round)
+	e, _ := t.m.Entry(round)
+	h, c, err := s.reopen(t, round, e.Bulk)
 	if err != nil {
 		return h, wire.Update{}, err
 	}
@@ -47,14 +49,22 @@ func (s *site) readBack(t *task, round uint64) (wire.Header, wire.Update, error)
 	return h, wire.Update{}, fmt.Errorf("site: task %s: the entry of round %d is not an update", t.Name, round)
 }
 
-// reopen opens an envelope of the outbox.
-func (s *site) reopen(t *task, round uint64) (wire.Header, wire.Contribution, error) {
+// reopen opens an envelope of the outbox that was sealed for a root of bulk, which may
+// be none that is still accepted.
+func (s *site) reopen(t *task, round uint64, root string) (wire.Header, wire.Contribution, error) {
 	b, err := s.disk.Envelope(t.Name, round)
 	if err != nil {
 		return wire.Header{}, nil, err
 	}
-	own := wire.Opener{NS: s.ns, Limits: wire.Limits{Part: wire.MaxPart}}
-	h, body, err := own.Open(t.member.Update(), b, wire.Bound{})
+	own := wire.Opener{Limits: wire.Limits{Part: wire.MaxPart}}
+	if own.NS, err = s.ns.WithBulk(root); err != nil {
+		return wire.Header{}, nil, err
+	}
+	topic, err := own.NS.Build(topics.Topic{Kind: topics.Update, Bulk: root, Path: s.cfg.Member, Task: t.Name})
+	if err != nil {
+		return wire.Header{}, nil, err
+	}
+	h, body, err := own.Open(topic, b, wire.Bound{})
 	if err != nil {
 		return h, nil, err
 	}

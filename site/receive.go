@@ -39,12 +39,31 @@ func (s *site) receive(t *task, r member.Ready) error {
 
 // askFor follows which parts are asked for.
 func (s *site) askFor(t *task, r member.Ready) {
+	s.follow(t)
 	for _, f := range r.Unsubscribe {
-		s.conn.Unsubscribe(t.owner.ModelPart(int(f.Slot), int(f.Index)))
+		topic := t.models.ModelPart(int(f.Slot), int(f.Index))
+		s.conn.Unsubscribe(topic)
+		delete(t.parts, topic)
 	}
 	for _, f := range r.Subscribe {
-		s.conn.Subscribe(link.Filter{Topic: t.owner.ModelPart(int(f.Slot), int(f.Index)), QoS: f.QoS})
+		topic := t.models.ModelPart(int(f.Slot), int(f.Index))
+		s.conn.Subscribe(link.Filter{Topic: topic, QoS: f.QoS})
+		t.parts[topic] = true
 	}
+}
+
+// follow has models come from where the order in force says (S-49). What was asked for
+// elsewhere is asked for there when it does not come.
+func (s *site) follow(t *task) {
+	at, err := t.owner.Below(t.m.Bulk())
+	if err != nil || at.Model() == t.models.Model() {
+		return
+	}
+	for topic := range t.parts {
+		s.conn.Unsubscribe(topic)
+	}
+	clear(t.parts)
+	t.models = at
 }
 
 // assemble makes the task's model of the parts, which are all there. That they are
@@ -71,7 +90,7 @@ func (s *site) assemble(t *task, a *member.Assemble) error {
 // refuseModel notes that the parts are not what their manifest said.
 func (s *site) refuseModel(t *task) {
 	why := &wire.Refusal{Reason: wire.ReasonWrongBase, Stage: wire.StageSchema, Detail: "the parts are not the content that the manifest names"}
-	s.unverified.add(s.now(), t.owner.Model(), why)
+	s.unverified.add(s.now(), t.models.Model(), why)
 	t.complain(topics.Model, why.Reason)
 	s.tell(t, member.ModelBroken{})
 }

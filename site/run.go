@@ -11,7 +11,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -53,7 +52,7 @@ func (s *site) served() bool {
 }
 
 func newSite(cfg Config) (*site, error) {
-	ns, err := topics.New(cfg.Namespace)
+	ns, err := cfg.namespace()
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +143,7 @@ func (s *site) newTask(ct Task) (*task, error) {
 		}
 	}
 	_, statistics := ct.Trainer.(trainer.Statistician)
-	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Line: s.line, Rand: s.rand}
+	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Bulk: s.cfg.Bulk, Line: s.line, Rand: s.rand}
 	t.m = member.New(cfg, had.State, had.Entries, had.Model)
 	return t, nil
 }

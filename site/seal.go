@@ -36,10 +36,14 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 		return member.Unsealed{ID: w.ID, Reason: wire.DeclineFailed, Detail: "the result is gone"}, nil
 	}
 	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
-	h := s.header(t, wire.KindUpdate, t.member.Update(), w.Stamp)
+	to, err := t.member.Below(w.Bulk)
+	if err != nil {
+		return nil, err
+	}
+	h := s.header(t, wire.KindUpdate, to.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
-	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work}
-	err := s.put(t, &e, h, u, int(w.PartSize))
+	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk}
+	err = s.put(t, &e, h, u, int(w.PartSize))
 	if err == nil {
 		s.auditUpdate(t, e, u)
 	}
@@ -50,8 +54,9 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	return member.EntryStored{Entry: e}, err
 }
 
-// reseal puts an entry into the outbox for smaller messages (S-26): the content
-// and all that was said of it stay, what changes is how it is cut.
+// reseal puts an entry into the outbox for smaller messages (S-26) or another topic
+// (S-49): the content and all that was said of it stay, what changes is how it is cut
+// and where it goes.
 func (s *site) reseal(t *task, w member.Reseal) (member.Event, error) {
 	e, ok := t.m.Entry(w.Round)
 	if !ok {
@@ -65,6 +70,11 @@ func (s *site) reseal(t *task, w member.Reseal) (member.Event, error) {
 	case err != nil:
 		return nil, err
 	}
+	to, err := t.member.Below(w.Bulk)
+	if err != nil {
+		return nil, err
+	}
+	h.Topic, e.Bulk = to.Update(), w.Bulk
 	err = s.put(t, &e, h, u, int(w.PartSize))
 	if no, ok := errors.AsType[unfit](err); ok {
 		return member.EntryStuck{Round: w.Round, Detail: no.Error()}, nil

@@ -60,11 +60,16 @@ func (s *site) sendJoin(t *task, m member.SendJoin) {
 }
 
 func (s *site) sendEntry(t *task, m member.SendEntry) error {
+	e, _ := t.m.Entry(m.Round)
+	to, err := t.member.Below(e.Bulk)
+	if err != nil {
+		return err
+	}
 	b, err := s.disk.Envelope(t.Name, m.Round)
 	if err != nil {
 		return err
 	}
-	s.publish(t, t.member.Update(), b, published{what: "update", round: m.Round}, func(bool) member.Event { return member.EntrySent(m) })
+	s.publish(t, to.Update(), b, published{what: "update", round: m.Round}, func(bool) member.Event { return member.EntrySent(m) })
 	return nil
 }
 
@@ -75,9 +80,13 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 	if !ok {
 		return nil // a part before it could not be read back
 	}
+	to, err := t.member.Below(e.Bulk)
+	if err != nil {
+		return err
+	}
 	off, n := e.Parts.Span(int(m.Index))
 	data := s.room(n)
-	err := s.disk.Part(e.Content, data, int64(off))
+	err = s.disk.Part(e.Content, data, int64(off))
 	switch {
 	case errors.Is(err, store.ErrDisk):
 		return err
@@ -88,7 +97,7 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 	}
 	part := wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data} // at most 4,000
 	b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), part)
-	s.publish(t, t.member.Part(), b, published{what: "part", round: m.Round}, func(ok bool) member.Event {
+	s.publish(t, to.Part(), b, published{what: "part", round: m.Round}, func(ok bool) member.Event {
 		return member.PartSent{Upload: m.Upload, Index: m.Index, OK: ok}
 	})
 	return nil
@@ -110,7 +119,7 @@ func (s *site) asked(t *task, a member.Ask) string {
 	case member.AskRecord:
 		return t.owner.Record()
 	case member.AskModel:
-		return t.owner.Model()
+		return t.models.Model()
 	case member.AskReply:
 	}
 	return t.owner.Reply(s.cfg.Member)

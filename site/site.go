@@ -133,7 +133,10 @@ func (s *site) subscribe(t *task) {
 	add(t.owner.Order(), topics.Order)
 	add(t.owner.Reply(s.cfg.Member), topics.Reply)
 	add(t.owner.Record(), topics.Record)
-	add(t.owner.Model(), topics.Model)
+	places, _ := t.owner.Places() // checked
+	for _, at := range places {
+		add(at.Model(), topics.Model)
+	}
 	if state := t.owner.State(); s.owners[state] == nil {
 		s.owners[state] = &owner{}
 		add(state, topics.State)

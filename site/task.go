@@ -16,6 +16,8 @@ import (
 type task struct {
 	Task
 	owner  topics.Owner
+	models topics.Owner    // with those of models where the order in force says
+	parts  map[string]bool // topics of parts that are asked for
 	member topics.Member
 	m      *member.Machine
 	wake   ms // of the machine
@@ -53,6 +55,7 @@ func (t *task) place(ns topics.Namespace, member string) (err error) {
 	if t.owner, err = ns.Owner(t.Owner, t.Name); err != nil {
 		return err
 	}
+	t.models, t.parts = t.owner, map[string]bool{}
 	t.member, err = ns.Member(member, t.Name)
 	return err
 }

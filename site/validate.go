@@ -19,7 +19,7 @@ const maxTasks = 64
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("site: "+format, args...)) }
-	ns, err := topics.New(c.Namespace)
+	ns, err := c.namespace()
 	if err != nil {
 		bad("namespace: %w", err)
 	}
@@ -71,11 +71,19 @@ func (c Config) checkSecurity() error {
 func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 	var seen []string
 	for i, t := range c.Tasks {
-		if _, err := ns.Member(c.Member, t.Name); err != nil {
+		m, err := ns.Member(c.Member, t.Name)
+		if err == nil {
+			_, err = m.Places()
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("site: task %d: %w", i+1, err))
 			continue
 		}
-		if _, err := ns.Owner(t.Owner, t.Name); err != nil {
+		o, err := ns.Owner(t.Owner, t.Name)
+		if err == nil {
+			_, err = o.Places()
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("site: task %s: owner: %w", t.Name, err))
 		}
 		// The site's own topics carry the task's name only.
@@ -90,13 +98,27 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 	return errs
 }
 
+// namespace is the site's, with the roots of bulk that it accepts.
+func (c Config) namespace() (topics.Namespace, error) {
+	ns, err := topics.New(c.Namespace)
+	if err != nil {
+		return ns, err
+	}
+	return ns.WithBulk(c.Bulk...)
+}
+
 // deepest is the topic with the most levels that the site uses.
 func (c Config) deepest(ns topics.Namespace) string {
 	var list []string
 	for _, t := range c.Tasks {
 		owner, _ := ns.Owner(t.Owner, t.Name)    // checked
 		member, _ := ns.Member(c.Member, t.Name) // checked
-		list = append(list, owner.ModelPart(0, 0), owner.Reply(c.Member), member.Update())
+		owners, _ := owner.Places()
+		members, _ := member.Places()
+		list = append(list, owner.Reply(c.Member))
+		for i := range owners {
+			list = append(list, owners[i].ModelPart(0, 0), members[i].Update())
+		}
 	}
 	return topics.Deepest(list...)
 }

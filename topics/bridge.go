@@ -16,7 +16,7 @@ var (
 		leaf string
 		qos  byte
 	}{
-		{"order", 1}, {"model", 1}, {"model/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"event", 0},
+		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"event", 0},
 	}
 )
 
@@ -28,6 +28,10 @@ func (n Namespace) Bridge(owner, task string, members []MemberFilter) (list []Cr
 		return nil
 	}
 	own := n.Node(owner) + "/" + Marker + "/"
+	for _, root := range n.roots {
+		bulk := n.below(root, owner) + "/" + Marker + "/" + task
+		list = append(list, Crossing{Filter: bulk + "/model", QoS: 1}, Crossing{Filter: bulk + "/model/+/+", QoS: 1})
+	}
 	list = append(list, Crossing{Filter: own + leafState, QoS: 1})
 	for _, o := range ownerCrosses {
 		list = append(list, Crossing{Filter: own + task + "/" + o.leaf, QoS: o.qos})
@@ -39,7 +43,9 @@ func (n Namespace) Bridge(owner, task string, members []MemberFilter) (list []Cr
 		list = append(list, Crossing{Filter: own + task + "/reply/" + f.s, QoS: 1})
 		list = append(list, Crossing{Filter: n.MemberFilterTopic(f, task, State), Out: true, QoS: 1})
 		for _, k := range memberCrosses {
-			list = append(list, Crossing{Filter: n.MemberFilterTopic(f, task, k), Out: true, QoS: 1})
+			for _, filter := range n.MemberFilterTopics(f, task, k) {
+				list = append(list, Crossing{Filter: filter, Out: true, QoS: 1})
+			}
 		}
 	}
 	return list

@@ -19,6 +19,7 @@ func TestBridge(t *testing.T) {
 		"in 1 acme/hq/_fl_v1/state",
 		"in 1 acme/hq/_fl_v1/quality/order",
 		"in 1 acme/hq/_fl_v1/quality/model",
+		"in 1 acme/hq/_fl_v1/quality/model_at",
 		"in 1 acme/hq/_fl_v1/quality/model/+/+",
 		"in 1 acme/hq/_fl_v1/quality/record",
 		"in 1 acme/hq/_fl_v1/quality/round",

@@ -8,6 +8,7 @@ import (
 // Topic is a topic taken apart. Fields that its Kind does not use are zero:
 // Build refuses anything else, so that a Topic and its string are one to one.
 type Topic struct {
+	Bulk   string // root of bulk that stands for the namespace, "" = none (T-21)
 	Path   string // node below the namespace, "" = the namespace itself
 	Task   string // "" for State, Roster and RosterPart
 	Kind   Kind
@@ -26,7 +27,7 @@ func (n Namespace) Build(t Topic) (string, error) {
 	in := t.Kind.info()
 	var b strings.Builder
 	b.Grow(len(n.prefix) + len(t.Path) + len(t.Task) + len(t.Member) + len(t.Name) + 48)
-	b.WriteString(n.Node(t.Path))
+	b.WriteString(n.below(t.Bulk, t.Path))
 	add(&b, Marker)
 	if !in.taskless {
 		add(&b, t.Task)
@@ -71,6 +72,12 @@ func (n Namespace) check(t Topic) error {
 	if err := n.checkNode(t.Path); err != nil {
 		return err
 	}
+	if err := n.checkBulk(t.Bulk, t.Path); err != nil {
+		return err
+	}
+	if t.Bulk != "" && !in.bulk {
+		return refuse("bulk", t.Bulk, "none for "+in.leaf)
+	}
 	if in.taskless {
 		if t.Task != "" {
 			return refuse("task", t.Task, "none for "+in.leaf)
@@ -87,7 +94,7 @@ func (n Namespace) check(t Topic) error {
 // checkRest checks the fields that follow the leaf, by form, and that no
 // other field is set.
 func (n Namespace) checkRest(t Topic, f form) error {
-	used := Topic{Path: t.Path, Task: t.Task, Kind: t.Kind}
+	used := Topic{Bulk: t.Bulk, Path: t.Path, Task: t.Task, Kind: t.Kind}
 	var err error
 	switch f {
 	case plain:

@@ -88,14 +88,25 @@ func (f MemberFilter) Match(path string) bool {
 // that f chooses, for example acme/+/line-1/_fl_v1/quality/update. It ends in
 // secagg/+ for SecAgg; task is not used for State.
 func (n Namespace) MemberFilterTopic(f MemberFilter, task string, k Kind) string {
-	node := n.Node(f.s) + "/" + Marker + "/"
 	in := k.info()
-	if in.taskless {
-		return node + in.leaf
+	topic := n.Node(f.s) + "/" + Marker + "/"
+	if !in.taskless {
+		topic += task + "/"
 	}
-	topic := node + task + "/" + in.leaf
+	topic += in.leaf
 	if k == SecAgg {
 		topic += "/+"
 	}
 	return topic
+}
+
+// MemberFilterTopics returns that filter, and for bulk the same below each root.
+func (n Namespace) MemberFilterTopics(f MemberFilter, task string, k Kind) []string {
+	list := []string{n.MemberFilterTopic(f, task, k)}
+	if k.Bulk() {
+		for _, root := range n.roots {
+			list = append(list, n.below(root, strings.TrimPrefix(list[0], n.prefix+"/")))
+		}
+	}
+	return list
 }

@@ -15,6 +15,7 @@ const (
 	History                      // the course of the task's numbers
 	Order                        // the current order
 	Model                        // the global model, inline or its manifest
+	ModelAt                      // where the model is, for people
 	ModelPart                    // a part of the global model
 	Released                     // the version approved for the lines
 	ReleasedPart                 // a part of the released version
@@ -52,6 +53,7 @@ type kindInfo struct {
 	form     form
 	taskless bool // sits directly below the marker
 	member   bool // written by a member: needs a path
+	bulk     bool // as large as a model: may be below a root of bulk
 	json     bool
 	retained bool
 }
@@ -66,10 +68,11 @@ var kinds = [...]kindInfo{
 	Record:       {leaf: "record", json: true, retained: true},
 	History:      {leaf: "history", json: true, retained: true},
 	Order:        {leaf: "order", retained: true},
-	Model:        {leaf: "model", retained: true},
-	ModelPart:    {leaf: "model", form: parts, retained: true},
-	Released:     {leaf: "released", retained: true},
-	ReleasedPart: {leaf: "released", form: parts, retained: true},
+	Model:        {leaf: "model", bulk: true, retained: true},
+	ModelAt:      {leaf: "model_at", json: true, retained: true},
+	ModelPart:    {leaf: "model", form: parts, bulk: true, retained: true},
+	Released:     {leaf: "released", bulk: true, retained: true},
+	ReleasedPart: {leaf: "released", form: parts, bulk: true, retained: true},
 	Reply:        {leaf: "reply", form: replying},
 	Receipts:     {leaf: "receipts"},
 	SecAgg:       {leaf: "secagg", form: phased}, // an owner's phase is retained for the round
@@ -77,8 +80,8 @@ var kinds = [...]kindInfo{
 	Command:      {leaf: "command", json: true},
 	Status:       {leaf: "status", member: true, json: true, retained: true},
 	Join:         {leaf: "join", member: true},
-	Update:       {leaf: "update", member: true},
-	Part:         {leaf: "part", member: true},
+	Update:       {leaf: "update", member: true, bulk: true},
+	Part:         {leaf: "part", member: true, bulk: true},
 	Need:         {leaf: "need", member: true},
 }
 
@@ -96,6 +99,9 @@ func (k Kind) String() string { return k.info().leaf }
 // JSON reports whether people read this topic: it carries JSON, all others
 // msgpack (T-9).
 func (k Kind) JSON() bool { return k.info().json }
+
+// Bulk reports whether topics of this kind may be below a root of bulk (T-21).
+func (k Kind) Bulk() bool { return k.info().bulk }
 
 // Retained reports whether messages of this kind are published retained. An
 // owner's SecAgg phases are too, a member's are not; Retained says false.

@@ -8,11 +8,11 @@ import "strings"
 // a file it wants [Escape].
 func (n Namespace) Parse(s string) (Topic, error) {
 	const want = "<ns>[/<path>]/_fl_v1/..."
-	below, ok := strings.CutPrefix(s, n.prefix+"/")
-	if !ok || n.prefix == "" {
+	root, below, ok := n.cut(s)
+	if !ok {
 		return Topic{}, refuse("topic", s, want+" below "+n.prefix)
 	}
-	var t Topic
+	t := Topic{Bulk: root}
 	rest, ok := strings.CutPrefix(below, Marker+"/")
 	if !ok {
 		t.Path, rest, ok = strings.Cut(below, "/"+Marker+"/")

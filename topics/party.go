@@ -4,7 +4,11 @@ import "strconv"
 
 // Owner builds the topics that the owner of a task writes, and Command, which
 // an operator writes below the owner's node.
-type Owner struct{ node, base string }
+type Owner struct {
+	node, base, bulk string
+	ns               Namespace
+	path             string
+}
 
 // Owner returns the topics of a task owned by the node at path ("" = the
 // namespace itself), or an error that wraps [ErrTopic].
@@ -16,7 +20,8 @@ func (n Namespace) Owner(path, task string) (Owner, error) {
 		return Owner{}, err
 	}
 	node := n.Node(path)
-	return Owner{node: node, base: node + "/" + Marker + "/" + task + "/"}, nil
+	base := node + "/" + Marker + "/" + task + "/"
+	return Owner{node: node, base: base, bulk: base, ns: n, path: path}, nil
 }
 
 // Node returns the owner's node, with the namespace.
@@ -49,11 +54,14 @@ func (o Owner) History() string { return o.base + "history" }
 func (o Owner) Order() string { return o.base + "order" }
 
 // Model is the global model, inline, or its manifest.
-func (o Owner) Model() string { return o.base + "model" }
+func (o Owner) Model() string { return o.bulk + "model" }
+
+// ModelAt says where the model is, for people.
+func (o Owner) ModelAt() string { return o.base + "model_at" }
 
 // ModelPart is part i of the model in slot (0..7); i is 0..3999.
 func (o Owner) ModelPart(slot, i int) string {
-	return o.base + "model/" + strconv.Itoa(slot) + "/" + strconv.Itoa(i)
+	return o.bulk + "model/" + strconv.Itoa(slot) + "/" + strconv.Itoa(i)
 }
 
 // Reply is where the member at path (checked by the caller) reads answers.
@@ -66,7 +74,11 @@ func (o Owner) Receipts() string { return o.base + "receipts" }
 func (o Owner) Command() string { return o.base + "command" }
 
 // Member builds the topics that one member of a task writes.
-type Member struct{ node, base string }
+type Member struct {
+	node, base, bulk string
+	ns               Namespace
+	path             string
+}
 
 // Member returns the topics of the member at path, or an error that wraps
 // [ErrTopic].
@@ -78,7 +90,8 @@ func (n Namespace) Member(path, task string) (Member, error) {
 		return Member{}, err
 	}
 	node := n.Node(path)
-	return Member{node: node, base: node + "/" + Marker + "/" + task + "/"}, nil
+	base := node + "/" + Marker + "/" + task + "/"
+	return Member{node: node, base: base, bulk: base, ns: n, path: path}, nil
 }
 
 // Node returns the member's node, with the namespace.
@@ -94,10 +107,10 @@ func (m Member) Status() string { return m.base + "status" }
 func (m Member) Join() string { return m.base + "join" }
 
 // Update carries the update, its offer, or a decline.
-func (m Member) Update() string { return m.base + "update" }
+func (m Member) Update() string { return m.bulk + "update" }
 
 // Part carries a granted part.
-func (m Member) Part() string { return m.base + "part" }
+func (m Member) Part() string { return m.bulk + "part" }
 
 // Need names the model parts that subscribing did not bring.
 func (m Member) Need() string { return m.base + "need" }

@@ -58,12 +58,17 @@ var (
 		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",
 		"+/model", "+/model/+/+", "+/released", "+/released/+/+",
 	}
-	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history"}
+	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/model_at"}
+
+	// Below a root of bulk.
+	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released"}
+	siteBulk       = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
 )
 
 // Rules returns what the party may write and read: the access control list of
 // the embedded broker, and what is rendered for others. Every party that
-// speaks writes below its own node only, so it has one write rule. A party
+// speaks writes below its own node only, so it has one write rule, and one more
+// for each root of bulk. A party
 // whose path or owner is not in the grammar gets none.
 func (n Namespace) Rules(p Party) []Rule {
 	if n.checkNode(p.Owner) != nil {
@@ -72,15 +77,13 @@ func (n Namespace) Rules(p Party) []Rule {
 	own := n.Node(p.Owner) + "/" + Marker + "/"
 	switch p.Role {
 	case RoleAggregator:
-		rules := append([]Rule{{Write: true, Filter: own + "#"}}, reads(own, aggregatorReads...)...)
-		for _, f := range p.Members {
-			if f.s != "" {
-				rules = append(rules, Rule{Filter: n.Node(f.s) + "/" + Marker + "/#"})
-			}
+		rules := n.aggregatorRules("", p, aggregatorReads)
+		for _, root := range n.roots {
+			rules = append(rules, n.aggregatorRules(root, p, aggregatorBulk)...)
 		}
 		return rules
 	case RoleSite:
-		return n.siteRules(p.Path, own)
+		return n.siteRules(p.Path, p.Owner)
 	case RoleOperator:
 		return append([]Rule{{Write: true, Filter: own + "+/command"}}, n.watcherRules(p, own)...)
 	case RoleWatcher:
@@ -89,14 +92,31 @@ func (n Namespace) Rules(p Party) []Rule {
 	return nil
 }
 
-func (n Namespace) siteRules(path, own string) []Rule {
+// aggregatorRules are those below the namespace, or below a root of bulk.
+func (n Namespace) aggregatorRules(root string, p Party, below []string) []Rule {
+	own := n.below(root, p.Owner) + "/" + Marker + "/"
+	rules := append([]Rule{{Write: true, Filter: own + "#"}}, reads(own, below...)...)
+	for _, f := range p.Members {
+		if f.s != "" {
+			rules = append(rules, Rule{Filter: n.below(root, f.s) + "/" + Marker + "/#"})
+		}
+	}
+	return rules
+}
+
+func (n Namespace) siteRules(path, owner string) []Rule {
 	if n.checkMember(path) != nil {
 		return nil
 	}
+	own := n.Node(owner) + "/" + Marker + "/"
 	rules := append([]Rule{{Write: true, Filter: n.Node(path) + "/" + Marker + "/#"}}, reads(own, siteReads...)...)
 	rules = append(rules, reads(own, "+/reply/"+path, "+/secagg/"+phaseInbox+"/"+path)...)
 	for _, phase := range ownerPhases {
 		rules = append(rules, reads(own, "+/secagg/"+phase, "+/secagg/"+phase+"/+/+")...)
+	}
+	for _, root := range n.roots {
+		rules = append(rules, Rule{Write: true, Filter: n.below(root, path) + "/" + Marker + "/#"})
+		rules = append(rules, reads(n.below(root, owner)+"/"+Marker+"/", siteBulk...)...)
 	}
 	return rules
 }

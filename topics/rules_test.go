@@ -63,13 +63,13 @@ func TestRules(t *testing.T) {
 		}},
 		{"watcher of an area", topics.Party{Role: topics.RoleWatcher, Owner: "berlin", Members: filters(t, "berlin/+")}, []string{
 			"read acme/berlin/_fl_v1/state", "read acme/berlin/_fl_v1/+/round", "read acme/berlin/_fl_v1/+/kpi/#",
-			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history",
+			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history", "read acme/berlin/_fl_v1/+/model_at",
 			"read acme/berlin/+/_fl_v1/state", "read acme/berlin/+/_fl_v1/+/status",
 		}},
 		{"operator", topics.Party{Role: topics.RoleOperator, Members: filters(t, "+")}, []string{
 			"write acme/_fl_v1/+/command",
 			"read acme/_fl_v1/state", "read acme/_fl_v1/+/round", "read acme/_fl_v1/+/kpi/#",
-			"read acme/_fl_v1/+/event", "read acme/_fl_v1/+/record", "read acme/_fl_v1/+/history",
+			"read acme/_fl_v1/+/event", "read acme/_fl_v1/+/record", "read acme/_fl_v1/+/history", "read acme/_fl_v1/+/model_at",
 			"read acme/+/_fl_v1/state", "read acme/+/_fl_v1/+/status",
 		}},
 		{"no role", topics.Party{Path: "a"}, nil},
@@ -124,7 +124,7 @@ func TestRulesByKind(t *testing.T) {
 		check("watcher", watch, false, k.JSON() && k != topics.Command)
 		check("operator", oper, false, k.JSON() && k != topics.Command)
 		check("another site", other, false, owners && c.want.Member == "" &&
-			k != topics.KPI && k != topics.Event && k != topics.History && k != topics.Command)
+			k != topics.KPI && k != topics.Event && k != topics.History && k != topics.ModelAt && k != topics.Command)
 		if mine {
 			check("aggregator", agg, false, true)
 			check("site", site, false, false)

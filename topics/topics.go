@@ -48,7 +48,10 @@ func refuse(what, got, want string, faults ...string) error {
 // Namespace is the enterprise's prefix, one or more levels ("acme",
 // "umh/v1/acme"). Make one with [New]; the zero value builds nothing that
 // parses.
-type Namespace struct{ prefix string }
+type Namespace struct {
+	prefix string
+	roots  []string // of bulk (T-21)
+}
 
 // New checks ns (T-2) and returns its namespace.
 func New(ns string) (Namespace, error) {
@@ -111,7 +114,7 @@ func CheckTask(task string) error {
 	for i := range len(task) {
 		c := task[i]
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return refuse("task", task, want)
+			return refuse("task", task, want, fmt.Sprintf("the byte %q", c))
 		}
 	}
 	return nil

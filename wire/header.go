@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"path"
 	"strings"
 
 	"github.com/fedmq/fedmq/model"
@@ -123,9 +124,16 @@ func decodeHeader(b []byte) (Header, error) {
 }
 
 // topicOK reports whether a topic is the one that a header's own fields give:
-// sender, marker, task and kind, and for a reply the member path after it.
+// sender, marker, task and kind, and for a reply the member path after it. Bulk may
+// have a root in place of the sender's namespace (T-21): the header does not tell it from
+// the path, but a member's path ends alike. The receiver knows more (step 5).
 func (h Header) topicOK() bool {
-	rest, ok := strings.CutPrefix(h.Topic, h.Sender+"/"+topics.Marker+"/"+h.Task+"/"+h.Kind)
+	leaf := "/" + topics.Marker + "/" + h.Task + "/" + h.Kind
+	if info, _ := kindOf(h.Kind); info.topic.Bulk() {
+		node, ok := strings.CutSuffix(h.Topic, leaf)
+		return ok && node != "" && (!info.member || path.Base(node) == path.Base(h.Sender))
+	}
+	rest, ok := strings.CutPrefix(h.Topic, h.Sender+leaf)
 	if !ok {
 		return false
 	}

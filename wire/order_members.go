@@ -42,7 +42,7 @@ const (
 // orderMembers are those of an order (W-45), in byte order of their names.
 func orderMembers(o *Order) []member {
 	return []member{
-		{"bulk", false, textOf{&o.Bulk, topics.MaxNode}},
+		{"bulk", true, textOf{&o.Bulk, topics.MaxNode}},
 		{"cohort", false, textsOf{&o.Cohort, maxCohort, topics.MaxNode}},
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},
 		{"contract", false, hashOf{&o.Contract}},

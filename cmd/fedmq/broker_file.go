@@ -27,6 +27,7 @@ type brokerFile struct {
 	ClientCA  string            `yaml:"client_ca"`
 	Origins   []string          `yaml:"origins"`
 	Namespace string            `yaml:"namespace"`
+	Bulk      []string          `yaml:"bulk"`
 	Open      bool              `yaml:"open"`
 	DataDir   string            `yaml:"data_dir"`
 	HTTP      string            `yaml:"http"`
@@ -89,6 +90,9 @@ func (c *brokerCmd) flags(f *brokerFile) error {
 	if len(c.Origin) > 0 {
 		f.Origins = c.Origin
 	}
+	if len(c.Bulk) > 0 {
+		f.Bulk = c.Bulk
+	}
 	if c.MaxPacket != 0 {
 		f.MaxPacket = c.MaxPacket
 	}
@@ -117,8 +121,8 @@ func (f *brokerFile) voids() error {
 		return errors.New("limits.site, watcher and owner have no effect on an open broker: everybody is anonymous; want limits.anonymous")
 	case !f.Open && l.Anonymous != none:
 		return errors.New("limits.anonymous has no effect on a broker with users: want limits.site, watcher or owner")
-	case f.Open && (f.Namespace != "" || f.ClientCA != ""):
-		return errors.New("namespace and client_ca have no effect on an open broker: leave them, or open, out")
+	case f.Open && (f.Namespace != "" || f.ClientCA != "" || len(f.Bulk) > 0):
+		return errors.New("namespace, bulk and client_ca have no effect on an open broker: leave them, or open, out")
 	case !secure && (f.Cert != "" || f.Key != "" || f.ClientCA != ""):
 		return errors.New("cert, key and client_ca have no effect without tls or wss, an address to listen on")
 	case !web && len(f.Origins) > 0:

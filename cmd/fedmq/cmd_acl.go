@@ -64,7 +64,7 @@ func (c *aclCmd) Run() error {
 
 // users are the parties of a configuration, the aggregator first.
 func (c *aclCmd) users(f aggregatorFile) ([]granted, error) {
-	ns, err := topics.New(f.Connection.Namespace)
+	ns, err := namespace(f.Connection.Namespace, f.Bulk)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,7 @@ It runs until SIGTERM; state survives a kill.`
 type aggregatorFile struct {
 	Connection connection `yaml:",inline"`
 	Owner      string     `yaml:"owner"`
+	Bulk       string     `yaml:"bulk"`
 	PartSize   int        `yaml:"part_size"`
 	StageMem   int        `yaml:"stage_memory"`
 	Uploads    int        `yaml:"uploads"`
@@ -210,7 +211,7 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 		return aggregator.Config{}, err
 	}
 	cfg := aggregator.Config{
-		Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Owner: f.Owner, DataDir: at(dir, f.Connection.DataDir),
+		Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Owner: f.Owner, Bulk: f.Bulk, DataDir: at(dir, f.Connection.DataDir),
 		Username: f.Connection.Username, Password: s.password, ClientID: f.Connection.ClientID, TLS: s.tls, Headers: s.headers,
 		Signer: s.signer, Keys: s.keys, PartSize: f.PartSize, StageMemory: f.StageMem, Uploads: f.Uploads,
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/metrics"
-	"github.com/fedmq/fedmq/topics"
 )
 
 type brokerCmd struct {
@@ -29,6 +28,7 @@ type brokerCmd struct {
 	ClientCA  string   `type:"existingfile" placeholder:"FILE" help:"Authority of client certificates (PEM): a certificate is then an identity."`
 	Origin    []string `placeholder:"URL" help:"Web origin whose pages may open a WebSocket; may be repeated."`
 	Namespace string   `placeholder:"PREFIX" help:"Enterprise prefix of the UNS; the access list follows from it."`
+	Bulk      []string `placeholder:"TOPIC" help:"Root of bulk beside the namespace, as the aggregator's configuration has it; may be repeated."`
 	Users     string   `type:"existingfile" placeholder:"FILE" help:"Users file (YAML)."`
 	Open      bool     `help:"No users, no access list: everybody may do everything. For trying."`
 	DataDir   string   `placeholder:"DIR" help:"Directory for retained messages; without it they are lost at a restart."`
@@ -92,9 +92,9 @@ func (f *brokerFile) config(from string, log zerolog.Logger) (broker.Config, err
 	if f.Open {
 		return cfg, nil
 	}
-	ns, err := topics.New(f.Namespace)
+	ns, err := namespace(f.Namespace, f.Bulk...)
 	if err != nil {
-		return cfg, fmt.Errorf("namespace: %w", err)
+		return cfg, err
 	}
 	users, err := broker.ParseUsers(f.Users)
 	if err != nil {

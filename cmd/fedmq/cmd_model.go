@@ -28,6 +28,7 @@ type taskFlags struct {
 	Namespace string `short:"n" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string `short:"t" placeholder:"NAME" help:"Name of the task."`
 	Owner     string `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
+	Bulk      string `placeholder:"TOPIC" help:"Root of models beside the namespace, if the aggregator has one (bulk); model_at of the task says where the model is."`
 }
 
 // topics builds the task's topics; errors are of usage.
@@ -35,11 +36,14 @@ func (f taskFlags) topics() (topics.Namespace, topics.Owner, error) {
 	if f.Namespace == "" || f.Task == "" {
 		return topics.Namespace{}, topics.Owner{}, usageError{errors.New("want --namespace and --task")}
 	}
-	ns, err := topics.New(f.Namespace)
+	ns, err := namespace(f.Namespace, f.Bulk)
 	if err != nil {
 		return ns, topics.Owner{}, usageError{err}
 	}
 	o, err := ns.Owner(f.Owner, f.Task)
+	if err == nil {
+		o, err = o.Below(f.Bulk)
+	}
 	if err != nil {
 		return ns, o, usageError{err}
 	}

@@ -70,6 +70,7 @@ type siteFile struct {
 	MinSecurity string         `yaml:"min_security"`
 	Bandwidth   string         `yaml:"bandwidth"`
 	Hours       string         `yaml:"hours"`
+	Bulk        []string       `yaml:"bulk"`
 	Tasks       []siteTaskFile `yaml:"tasks"`
 }
 
@@ -154,7 +155,7 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		return site.Config{}, err
 	}
 	cfg := site.Config{
-		Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(dir, f.Connection.DataDir),
+		Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(dir, f.Connection.DataDir), Bulk: f.Bulk,
 		ClientID: f.Connection.ClientID, Username: f.Connection.Username, Password: s.password, TLS: s.tls, Headers: s.headers,
 		Signer: s.signer, Keys: s.keys, MinSecurity: site.Security(f.MinSecurity), Agent: "fedmq/" + version,
 	}

@@ -20,6 +20,7 @@ type topicsCmd struct {
 	Config    string   `short:"c" type:"existingfile" placeholder:"FILE" help:"Take broker, namespace, owner and members from an aggregator's configuration."`
 	Namespace string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Owner     string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
+	Bulk      string   `placeholder:"TOPIC" help:"Root of updates and models beside the namespace, if the aggregator has one (bulk)."`
 	Member    []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes to, one a line."`
 	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of this broker: mosquitto."`
@@ -62,11 +63,11 @@ func (c *topicsCmd) Run(ctx context.Context, logs *logFlags) error {
 			return usageError{err}
 		}
 		c.takeFrom(f.Connection, filepath.Dir(c.Config))
-		c.Namespace, c.Owner = f.Connection.Namespace, f.Owner
+		c.Namespace, c.Owner, c.Bulk = f.Connection.Namespace, f.Owner, f.Bulk
 		c.fromTasks(f.Tasks)
 	}
 	c.Broker = cmp.Or(c.Broker, usualBroker)
-	ns, err := topics.New(c.Namespace)
+	ns, err := namespace(c.Namespace, c.Bulk)
 	if err != nil {
 		return usageError{err}
 	}
@@ -99,6 +100,11 @@ func (c *topicsCmd) takeFrom(from connection, dir string) {
 func (c *topicsCmd) tree(ns topics.Namespace) {
 	owner := ns.Node(c.Owner) + "/" + topics.Marker + "/"
 	member := ns.String() + "/<member>/" + topics.Marker + "/"
+	models, updates := owner, member
+	if c.Bulk != "" {
+		models = strings.Replace(owner, ns.String(), c.Bulk, 1)
+		updates = strings.Replace(member, ns.String(), c.Bulk, 1)
+	}
 	for _, r := range []row{
 		{owner + "state", "aggregator", "JSON", "yes", "presence, Last Will"},
 		{owner + "<task>/round", "aggregator", "JSON", "yes", "the current round"},
@@ -107,15 +113,16 @@ func (c *topicsCmd) tree(ns topics.Namespace) {
 		{owner + "<task>/record", "aggregator", "JSON", "yes", "head of the last round's record"},
 		{owner + "<task>/history", "aggregator", "JSON", "yes", "the course of its numbers"},
 		{owner + "<task>/order", "aggregator", "msgpack", "yes", "what sites are to do"},
-		{owner + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},
-		{owner + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},
+		{owner + "<task>/model_at", "aggregator", "JSON", "yes", "where the model is, its version and hash"},
+		{models + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},
+		{models + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},
 		{owner + "<task>/reply/<member>", "aggregator", "msgpack", "no", "answers to one member"},
 		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop"},
 		{member + "state", "site", "JSON", "yes", "presence, Last Will"},
 		{member + "<task>/status", "site", "JSON", "yes", "phase, progress, metrics"},
 		{member + "<task>/join", "site", "msgpack", "no", "takes part"},
-		{member + "<task>/update", "site", "msgpack", "no", "an update, its offer, or a decline"},
-		{member + "<task>/part", "site", "msgpack", "no", "a part of a large update"},
+		{updates + "<task>/update", "site", "msgpack", "no", "an update, its offer, or a decline"},
+		{updates + "<task>/part", "site", "msgpack", "no", "a part of a large update"},
 		{member + "<task>/need", "site", "msgpack", "no", "parts of the model that did not come"},
 	} {
 		fmt.Fprintf(stdout, "%-44s %-11s %-8s %-6s %s\n", r.topic, r.by, r.payload, r.retained, r.what)

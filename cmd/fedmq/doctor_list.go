@@ -54,7 +54,7 @@ func readParty(path string) (p doctor.Party, err error) {
 	var site siteFile
 	siteErr := loadYAML(path, &site)
 	if siteErr == nil && site.Member != "" {
-		cfg, ns, err := wayOf(path, site.Connection)
+		cfg, ns, err := wayOf(path, site.Connection, site.Bulk...)
 		if err != nil {
 			return p, err
 		}
@@ -68,7 +68,7 @@ func readParty(path string) (p doctor.Party, err error) {
 	if err := loadYAML(path, &agg); err != nil {
 		return p, errors.Join(fmt.Errorf("%s is neither a site's configuration nor an aggregator's", path), siteErr, err)
 	}
-	cfg, ns, err := wayOf(path, agg.Connection)
+	cfg, ns, err := wayOf(path, agg.Connection, agg.Bulk)
 	if err != nil {
 		return p, err
 	}
@@ -84,8 +84,8 @@ func readParty(path string) (p doctor.Party, err error) {
 }
 
 // wayOf is how a party reaches the broker, and its namespace.
-func wayOf(path string, c connection) (link.Config, topics.Namespace, error) {
-	ns, err := topics.New(c.Namespace)
+func wayOf(path string, c connection, bulk ...string) (link.Config, topics.Namespace, error) {
+	ns, err := namespace(c.Namespace, bulk...)
 	var s secrets
 	if err == nil {
 		s, err = c.load(filepath.Dir(path))

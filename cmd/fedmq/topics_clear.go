@@ -38,6 +38,9 @@ type clearing struct {
 // clear is topics --clear.
 func (c *topicsCmd) clear(ctx context.Context, log zerolog.Logger, ns topics.Namespace) error {
 	o, err := ns.Owner(c.Owner, c.Clear)
+	if err == nil {
+		_, err = o.Places()
+	}
 	if err != nil {
 		return usageError{err}
 	}
@@ -155,10 +158,11 @@ func (x *clearing) remove(ctx context.Context, list []string, blind bool) error 
 		x.done[t] = true
 		x.order = append(x.order, t)
 	}
-	if own := x.owner.Node(); blind {
+	if blind {
 		for _, t := range x.owned() {
-			if !slices.Contains(nodes[own], t) {
-				nodes[own], x.unseen = append(nodes[own], t), append(x.unseen, t)
+			node, _, _ := strings.Cut(t, "/"+topics.Marker+"/")
+			if !slices.Contains(nodes[node], t) {
+				nodes[node], x.unseen = append(nodes[node], t), append(x.unseen, t)
 			}
 		}
 	}

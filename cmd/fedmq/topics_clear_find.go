@@ -16,10 +16,20 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
+// places are where the task may have bulk: in the tree, and below the root that was
+// given.
+func (x *clearing) places() []topics.Owner {
+	list, _ := x.owner.Places() // checked when it was given
+	return list
+}
+
 // owned are the owner's topics that are known by name.
 func (x *clearing) owned() []string {
 	o := x.owner
-	list := []string{o.Order(), o.Round(), o.Model(), o.Record(), o.History()}
+	list := []string{o.Order(), o.Round(), o.ModelAt(), o.Record(), o.History()}
+	for _, at := range x.places() {
+		list = append(list, at.Model())
+	}
 	for _, name := range append([]string{"round", "sites", "round_seconds", "bytes_up", "bytes_down"}, x.names...) {
 		list = append(list, o.KPI(name))
 	}
@@ -40,7 +50,10 @@ func (x *clearing) exact() []string {
 // wide are filters for all that a task retains.
 func (x *clearing) wide() []string {
 	base := x.owner.Node() + "/" + topics.Marker + "/" + x.task + "/"
-	list := []string{base + "kpi/+", base + "model/+/+"}
+	list := []string{base + "kpi/+"}
+	for _, at := range x.places() {
+		list = append(list, at.Model()+"/+/+")
+	}
 	members := x.members
 	if len(members) == 0 { // every depth
 		for depth, s := 1, "+"; depth <= topics.MaxDepth; depth, s = depth+1, s+"/+" {
@@ -68,28 +81,38 @@ func (x *clearing) find(ctx context.Context) (map[string][]byte, error) {
 			return found, nil
 		}
 	}
-	var first []string
+	for _, at := range x.places() {
+		if err := x.byName(ctx, at, found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// byName asks for the parts of models one by one: for the first of each slot, which
+// says how many there are.
+func (x *clearing) byName(ctx context.Context, at topics.Owner, found map[string][]byte) error {
+	var first, rest []string
 	for slot := range topics.MaxSlots {
-		first = append(first, x.owner.ModelPart(slot, 0))
+		first = append(first, at.ModelPart(slot, 0))
 	}
 	parts, err := x.look(ctx, first)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	maps.Copy(found, parts)
-	var rest []string
 	for slot := range topics.MaxSlots {
-		p, err := wire.DecodePart(parts[x.owner.ModelPart(slot, 0)], wire.MaxPart)
+		p, err := wire.DecodePart(parts[at.ModelPart(slot, 0)], wire.MaxPart)
 		if err != nil {
 			continue // nothing there
 		}
 		for i := 1; i < int(p.Count); i++ {
-			rest = append(rest, x.owner.ModelPart(slot, i))
+			rest = append(rest, at.ModelPart(slot, i))
 		}
 	}
 	more, err := x.look(ctx, rest)
 	maps.Copy(found, more)
-	return found, err
+	return err
 }
 
 // Times and sizes of a look at the broker.

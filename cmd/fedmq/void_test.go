@@ -50,7 +50,7 @@ var aggregatorVoids = map[string][]voidCase{
 	"keys.allow[].role": {{top: "keys: {key: own.pem, allow: [{path: a, role: aggregator, key: a.pub}]}", want: "the key of the aggregator at \"a\" has no effect"}},
 	"keys.allow[].key":  always("required"),
 	"http":              {{top: "http: 127.0.0.1:99999", want: "has no port of 0 to 65535"}, {top: "http: here", want: "no address to listen on"}},
-	"audit":             always("a file"), "owner": always("a path"), "part_size": always("a size"),
+	"audit":             always("a file"), "owner": always("a path"), "bulk": always("a topic"), "part_size": always("a size"),
 	"stage_memory": {{top: "stage_memory: 1", want: "stage_memory has no effect"}},
 	"uploads":      {{top: "uploads: 3", want: "uploads has no effect"}},
 	"tasks":        always("required"), "tasks[].name": always("required"),
@@ -401,7 +401,7 @@ var alwaysFlags = map[string]string{
 	"processes": "how", "init trainer": "what", "up again": "what", "broker listen": "where", "broker ws": "where", "broker tls": "where", "broker wss": "where", "broker open": "see users",
 	"doctor node": "where", "doctor restart": "what", "acl for": "required", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when", "send pause": "refused by send but with resume",
 	"bench round params": "a size", "bench round sites": "a number", "bench round rounds": "a number", "bench round profile": "where", "bench fold params": "a size", "bench fold members": "a number",
-	"bench codec params": "a size", "model get follow": "how long", "model put version": "a number", "model put force": "whether",
+	"bench codec params": "a size", "model get follow": "how long", "model get bulk": "which topics", "model put bulk": "which topics", "model put version": "a number", "model put force": "whether",
 }
 
 // Every flag that is given and has no effect is refused.

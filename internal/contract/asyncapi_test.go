@@ -53,6 +53,7 @@ func channels(t *testing.T) []channel {
 		{name: "history", topic: own(topics.History), what: "the course of the task's numbers, for who comes later"},
 		{name: "order", topic: own(topics.Order), what: "all a site must know to work"},
 		{name: "model", topic: own(topics.Model), what: "the model, or its manifest"},
+		{name: "modelAt", topic: own(topics.ModelAt), what: "where the model is, its version and hash, for people"},
 		{name: "modelPart", topic: own(topics.ModelPart, part), what: "a part of the model"},
 		{name: "released", topic: own(topics.Released), what: "the version approved for the lines", unused: true},
 		{name: "releasedPart", topic: own(topics.ReleasedPart, part), what: "a part of it", unused: true},

@@ -36,6 +36,7 @@ var titles = map[topics.Kind]string{
 	topics.Event:   "One fact, or the sum of a second of facts",
 	topics.Record:  "Head of the last round's record (docs/spec/record.md, RC-12)",
 	topics.History: "The course of a task's numbers, in columns",
+	topics.ModelAt: "Where the newest model is, for people",
 	topics.Status:  "What a site does in a task",
 	topics.Command: "An operator's command (docs/spec/rounds.md, R-60 to R-64)",
 }
@@ -43,8 +44,8 @@ var titles = map[topics.Kind]string{
 // names gives the value of the member "schema".
 var names = map[topics.Kind]string{
 	topics.State: site.StateSchema, topics.Round: view.RoundSchema, topics.Event: view.EventSchema,
-	topics.History: view.HistorySchema,
-	topics.Record:  record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
+	topics.History: view.HistorySchema, topics.ModelAt: view.ModelAtSchema,
+	topics.Record: record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
 }
 
 // strict are the kinds whose readers refuse keys they do not know (T-18).
@@ -89,6 +90,7 @@ var types = map[topics.Kind][]reflect.Type{
 	topics.Round:   {reflect.TypeFor[view.Round]()},
 	topics.KPI:     {reflect.TypeFor[view.KPI]()},
 	topics.History: {reflect.TypeFor[view.History]()},
+	topics.ModelAt: {reflect.TypeFor[view.ModelAt]()},
 	topics.Event:   {reflect.TypeFor[view.Event](), reflect.TypeFor[view.Counts]()},
 	topics.Record:  {reflect.TypeFor[record.Head]()},
 	topics.Status:  {reflect.TypeFor[site.Status]()},

@@ -35,7 +35,7 @@ type broker struct {
 func (b *broker) ID() string { return "test" }
 
 func (b *broker) Provides(k byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish}, k) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPacketEncode}, k) >= 0
 }
 
 func (b *broker) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
@@ -55,6 +55,15 @@ func (b *broker) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool
 
 func (b *broker) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 	return b.deny == nil || !b.deny(string(cl.Properties.Username), topic, write)
+}
+
+// OnPacketEncode has a PUBACK say that nobody listens: mochi leaves a reason below 0x80
+// out, but with a text.
+func (b *broker) OnPacketEncode(_ *mochi.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Puback && pk.ReasonCode == packets.CodeNoMatchingSubscribers.Code {
+		pk.Properties.ReasonString = "nobody"
+	}
+	return pk
 }
 
 func (b *broker) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {

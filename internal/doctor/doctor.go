@@ -79,12 +79,14 @@ type exam struct {
 	owner  topics.Owner
 	other  topics.Member // beside our node
 	beside string        // a filter over other nodes that other's topics match
-	prefix string        // of client ids
-	opened int
-	wait   time.Duration
-	dirty  map[string]bool // topics with a retained message of ours
-	kept   []string        // client ids with a session at the broker
-	report *Report
+	// nowhere is a topic outside the namespace
+	nowhere string
+	prefix  string // of client ids
+	opened  int
+	wait    time.Duration
+	dirty   map[string]bool // topics with a retained message of ours
+	kept    []string        // client ids with a session at the broker
+	report  *Report
 }
 
 // Run examines the broker. The report is valid as far as it went even when the
@@ -135,6 +137,7 @@ func newExam(cfg Config) (*exam, error) {
 	}
 	e.beside = ns.Node("+/"+random) + "/" + topics.Marker + "/" + task + "/status"
 	e.prefix = link.PartyID(cmp.Or(cfg.Link.Username, "fedmq"), fmt.Sprintf("%s-%s-", roleName, random))
+	e.nowhere = "fedmq-doctor-" + random
 	e.report = &Report{Schema: Schema, Broker: link.Shown(cfg.Link.Broker), Node: ns.Node(cfg.Node), Names: []string{}}
 	return e, nil
 }
@@ -150,6 +153,7 @@ func (e *exam) steps(ctx context.Context, began time.Time) error {
 	steps := []step{
 		{"what it announces", e.announced},
 		{"messages", e.meet},
+		{"historian", e.historian},
 		{"names", e.names},
 		{"packet limit", e.packets},
 		{"retained", e.retained},

@@ -28,6 +28,10 @@ var judgements = []judgement{
 		note: func(r *Report) bool { return !r.Announced.MQTT5 }, cure: "retained messages: Mosquitto retain_available true; QoS 1: Mosquitto max_qos 1",
 	},
 	{
+		row: "somebody reads everything", step: "historian", bad: never, note: func(r *Report) bool { return r.Historian != readsNone },
+		cure: "who is subscribed to acme/# gets every update and model: bulk in the configurations puts them elsewhere",
+	},
+	{
 		row: "names of plants", step: "names", bad: never, note: func(r *Report) bool { return len(r.Names) > 0 },
 		cure: "a party with such a name does not start; no setting of the broker mends it",
 	},

@@ -62,6 +62,7 @@ func TestJudge(t *testing.T) {
 		mark   string
 		cure   string
 	}{
+		"somebody reads everything":    {func(r *Report) { r.Historian = readsAll }, markNote, "bulk in the configurations"},
 		"names of plants":              {func(r *Report) { r.Names = []string{".", "*"} }, markNote, "does not start"},
 		"round trip":                   {func(r *Report) { r.RoundTripMS = 2000 }, markBad, "longer deadline"},
 		"packet limit":                 {func(r *Report) { r.PacketBytes = 8064 }, markBad, "Mosquitto max_packet_size"},

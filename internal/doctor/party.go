@@ -42,8 +42,20 @@ func Site(cfg link.Config, ns topics.Namespace, path string, tasks []TaskAt) (Pa
 		}
 		p.state = own.State()
 		p.rules = append(p.rules, ns.Rules(topics.Party{Role: topics.RoleSite, Path: path, Owner: t.Owner})...)
-		p.writes = append(p.writes, own.State(), own.Status(), own.Join(), own.Update(), own.Part(), own.Need())
-		p.reads = append(p.reads, owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Model(), owner.ModelPart(0, 0), owner.Reply(path))
+		p.writes = append(p.writes, own.State(), own.Status(), own.Join(), own.Need())
+		p.reads = append(p.reads, owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Reply(path))
+		members, err := own.Places()
+		if err != nil {
+			return p, err
+		}
+		owners, err := owner.Places()
+		if err != nil {
+			return p, err
+		}
+		for i := range members {
+			p.writes = append(p.writes, members[i].Update(), members[i].Part())
+			p.reads = append(p.reads, owners[i].Model(), owners[i].ModelPart(0, 0))
+		}
 		p.asks = append(p.asks, ask{own.Join(), owner.Reply(path), owner.Round(), []string{owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Model()}})
 	}
 	p.once()
@@ -59,13 +71,20 @@ func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []stri
 			return p, err
 		}
 		p.state = own.State()
-		read := []string{own.State(), own.Command(), own.Order(), own.Model(), own.ModelPart(0, 0), own.Record()}
+		read := []string{own.State(), own.Command(), own.Order(), own.Record()}
+		places, err := own.Places()
+		if err != nil {
+			return p, err
+		}
+		for _, o := range places {
+			read = append(read, o.Model(), o.ModelPart(0, 0))
+		}
 		p.writes = append(p.writes, read...)
 		p.writes = append(p.writes, own.Round(), own.Event(), own.KPI("round"))
 		p.reads = append(p.reads, read...)
 		for _, f := range members {
 			for _, k := range []topics.Kind{topics.State, topics.Join, topics.Update, topics.Part, topics.Need} {
-				p.reads = append(p.reads, ns.MemberFilterTopic(f, name, k))
+				p.reads = append(p.reads, ns.MemberFilterTopics(f, name, k)...)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ type load struct {
 func (x extent) load() load {
 	var l load
 	add := func(n, bytes int) { l.messages += n; l.bytes += n * bytes }
+	add(2, 0)                           // historian
 	add(3, 32)                          // names
 	add(4, 2)                           // the first message, its kin of the later steps
 	for size := smallest; ; size *= 2 { // packet limit

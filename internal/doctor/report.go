@@ -21,6 +21,8 @@ type Report struct {
 
 	Names []string `json:"names"` // what names must not have: ".", "*", "blanks"
 
+	Historian string `json:"historian"` // whether somebody is subscribed to all below the namespace: "yes", "no", "not told"
+
 	RoundTripMS float64 `json:"round_trip_ms"` // one small message, there and back
 
 	PacketBytes   int  `json:"packet_bytes"`    // largest PUBLISH that came through
@@ -137,6 +139,8 @@ func (a *Advice) notes(r *Report) {
 			a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
 		}
 	}
+	note(r.Historian == readsAll, "somebody is subscribed to all below the namespace, and is sent every update and every model: with N sites, N + 1 times the model in each round. "+
+		"bulk, a key of aggregator and sites, puts these elsewhere")
 	note(r.PacketSlow, "a packet of %d bytes took more than 5 s: the link is slow, larger ones were not tried", r.PacketBytes)
 	note(a.PartSize < defaultPart && a.PartSize > 0, "set part_size: %d, the default is %d; or raise the broker's packet limit", a.PartSize, defaultPart)
 	note(r.Retained.Kept() && r.Retained.QoS0 < r.Retained.Of, "retained parts at QoS 0: %d of %d came; sites ask again at QoS 1", r.Retained.QoS0, r.Retained.Of)

@@ -40,6 +40,7 @@ func (r *Report) Text() string {
 func (r *Report) rows() [][2]string {
 	return [][2]string{
 		{"it announces", r.Announced.text()},
+		{"somebody reads everything", r.Historian},
 		{"names of plants", r.names()},
 		{"round trip", fmt.Sprintf("%.1f ms", r.RoundTripMS)},
 		{"packet limit", size(r.PacketBytes, r.PacketAtLeast)},

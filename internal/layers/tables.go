@@ -41,10 +41,10 @@ var layers = map[string]layer{
 	"internal/textfile": {},                                     // text files of Windows too, certificates
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
-	"internal/bubble":   {},                                            // tests in virtual time
-	"internal/waits":    {},                                            // tests that wait: more of them at once
-	"internal/view":     {imports: []string{"wire", "internal/round"}}, // the aggregator's JSON for people
-	"internal/proc":     {},                                            // processes of tests, and their ports
+	"internal/bubble":   {},                                                     // tests in virtual time
+	"internal/waits":    {},                                                     // tests that wait: more of them at once
+	"internal/view":     {imports: []string{"model", "wire", "internal/round"}}, // the aggregator's JSON for people
+	"internal/proc":     {},                                                     // processes of tests, and their ports
 	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},

@@ -51,6 +51,7 @@ func (r Reason5) Is(target error) bool {
 // Reason codes that are told apart.
 const (
 	Denied5      = 0x87 // not authorized
+	nobody5      = 0x10 // no subscriber: of a PUBACK, all is well
 	noProtocol5  = 0x84
 	badClientID5 = 0x85
 	takenOver5   = 0x8e

@@ -12,6 +12,10 @@ import (
 // Probe5 is one bare connection in MQTT 5, to hear a broker's reasons. Use it from
 // one goroutine, and end it with Close or Cut.
 type Probe5 struct {
+	// Nobody says that the last PUBACK told that nobody is subscribed to the topic; a
+	// broker need not.
+	Nobody bool
+
 	conn net.Conn
 	id   uint16
 }
@@ -76,6 +80,7 @@ func (p *Probe5) Publish(ctx context.Context, m Message) error {
 			case reason.Code >= 0x80:
 				return reason
 			default:
+				p.Nobody = reason.Code == nobody5
 				return nil
 			}
 		case typeDisconnect:

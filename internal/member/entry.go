@@ -17,6 +17,7 @@ type Entry struct {
 	Content  model.Hash
 	Blob     wire.BlobKey `json:",omitzero"`  // of an offer
 	PartSize uint32       `json:",omitempty"` // under which it was sealed; 0: not known
+	Bulk     string       `json:",omitempty"` // root of bulk in its topic
 	Parts    wire.Blob    `json:"-"`          // what the offer says that Blob is
 	answered bool         // nothing more is due before the next order
 	stuck    bool         // it does not fit the part size of the order in force
@@ -34,8 +35,8 @@ func (e *Entry) usable(o *Order) bool {
 	return e.Round == o.Round && e.Base == o.Base && e.Work == o.Work && e.Attempt >= o.ValidFrom
 }
 
-// Over reports whether the entry was sealed for larger messages than the order
-// allows (S-26).
+// over reports whether the entry was sealed for larger messages than the order
+// allows (S-26), or for a topic where nobody may listen any more (S-49).
 func (e *Entry) over(o *Order) bool {
-	return o != nil && o.PartSize > 0 && e.PartSize > o.PartSize
+	return o != nil && (o.PartSize > 0 && e.PartSize > o.PartSize || e.Bulk != o.Bulk)
 }

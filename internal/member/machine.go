@@ -1,6 +1,8 @@
 package member
 
 import (
+	"slices"
+
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -52,6 +54,7 @@ type Config struct {
 	Path       string     // member path below the namespace
 	Instance   wire.Nonce // drawn at start
 	Statistics bool       // the trainer answers statistics rounds
+	Bulk       []string   // roots of bulk that are accepted (T-21)
 	Line       *Line      // shared by the machines of a site; nil: no cap
 	Rand       Random     // spreads what is repeated
 }
@@ -80,6 +83,20 @@ func (m *Machine) save() { m.dirty = true }
 
 // Seen is the highest order obeyed.
 func (m *Machine) Seen() wire.Stamp { return m.st.Seen }
+
+// Bulk is the root of bulk of the order in force, "" if there is none, or it is not
+// accepted.
+func (m *Machine) Bulk() string {
+	if m.order == nil || !m.accepts(m.order.Bulk) {
+		return ""
+	}
+	return m.order.Bulk
+}
+
+// accepts reports whether the site takes models and updates below a root of bulk.
+func (m *Machine) accepts(root string) bool {
+	return root == "" || slices.Contains(m.cfg.Bulk, root)
+}
 
 // Ordered reports whether an order is in force.
 func (m *Machine) Ordered() bool { return m.order != nil }

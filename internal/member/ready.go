@@ -44,12 +44,14 @@ type Seal struct {
 	Schema   model.Hash
 	Work     string
 	PartSize uint32
+	Bulk     string // root of bulk of its topic
 }
 
 // Reseal asks for another envelope around the content of an entry.
 type Reseal struct {
 	Round    uint64
 	PartSize uint32
+	Bulk     string
 }
 
 // Piece is a proven part of the model that is received, and its place.

@@ -38,6 +38,8 @@ func (m *Machine) decide() {
 		}
 	case o.Lacks != "":
 		m.say(wire.DeclineUnsupported, o.Lacks)
+	case !m.accepts(o.Bulk):
+		m.say(wire.DeclineUnsupported, "bulk below "+o.Bulk+", which the key bulk of this site does not list")
 	case !m.able(o.Work):
 		m.say(wire.DeclineUnsupported, "work "+o.Work)
 	case m.have.Content != o.Base:
@@ -122,7 +124,7 @@ func (m *Machine) onFinished(e Finished) {
 	}
 	o := m.order
 	m.running, m.sealing = false, true
-	m.out.Seal = &Seal{ID: e.ID, Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize}
+	m.out.Seal = &Seal{ID: e.ID, Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize, Bulk: o.Bulk}
 }
 
 // giveUp ends the job without a result.
@@ -150,15 +152,16 @@ func (m *Machine) onModelLost() {
 	}
 }
 
-// Reseal has one entry at a time sealed for smaller messages (S-26).
+// Reseal has one entry at a time sealed for smaller messages (S-26), or for another
+// topic (S-49).
 func (m *Machine) reseal() {
-	if m.resealing || m.out.Seal != nil {
+	if m.resealing || m.out.Seal != nil || m.order != nil && !m.accepts(m.order.Bulk) {
 		return
 	}
 	for _, e := range m.entries {
 		if e.over(m.order) && !e.stuck {
 			m.resealing = true
-			m.out.Reseal = &Reseal{Round: e.Round, PartSize: m.order.PartSize}
+			m.out.Reseal = &Reseal{Round: e.Round, PartSize: m.order.PartSize, Bulk: m.order.Bulk}
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -19,6 +20,7 @@ const (
 	RoundSchema   = "fedmq.round.v1"
 	EventSchema   = "fedmq.event.v1"
 	HistorySchema = "fedmq.history.v1"
+	ModelAtSchema = "fedmq.model_at.v1"
 )
 
 // State is the presence of a node (Sparkplug's STATE pattern).
@@ -153,6 +155,17 @@ type History struct {
 	Members     []int                 `json:"members"` // in the cohort
 	Seconds     []float64             `json:"seconds"` // from the order to the record
 	Metrics     map[string][]*float64 `json:"metrics"` // of the model that the round began with; null where there is none
+}
+
+// ModelAt says where the newest model is. The machinery takes that from the order, and
+// proves what it finds there by what is signed.
+type ModelAt struct {
+	Schema      string     `json:"schema"`
+	TimestampMS int64      `json:"timestamp_ms"`
+	Topic       string     `json:"topic"`   // of the model, or of its manifest; its parts are below it
+	Version     uint64     `json:"version"` // the round that committed it
+	Content     model.Hash `json:"content"` // SHA-256 of its tensors
+	Bytes       int        `json:"bytes"`   // of its tensors
 }
 
 // JSON marshals a view; the types of this package cannot fail.

@@ -15,19 +15,23 @@ import (
 	"github.com/fedmq/fedmq/record"
 )
 
-// loadCase is a federation beside one subscriber of "#".
+// loadCase is a federation beside one subscriber of all below the namespace.
 type loadCase struct {
 	block        string        // of the page: which formula
 	sites, parts int           // parts: of the model, 0 for one message
 	takes        time.Duration // every site trains so long, but for
 	early        int           // so many, who are done at once, and wait
+	bulk         bool          // models and updates are where the subscriber is not
 }
 
 // numbers are what the page's formula begins with.
 func (c loadCase) numbers() map[string]float64 {
-	T := c.takes.Seconds()
+	T, v := c.takes.Seconds(), 1.0
+	if c.bulk {
+		v = 0
+	}
 	return map[string]float64{
-		"N": float64(c.sites), "W": 1, "K": 8, "P": float64(c.parts), "B": float64(c.bytes()), "S": 2, "T": T,
+		"N": float64(c.sites), "W": 1, "V": v, "K": 8, "P": float64(c.parts), "B": float64(c.bytes()), "S": 2, "T": T,
 		"w": T / 60 * float64(c.early) / float64(c.sites),
 	}
 }
@@ -52,6 +56,8 @@ func TestDocumentedLoad(t *testing.T) {
 		"3 sites, one message":                  {block: "one", sites: 3, takes: 50 * time.Second},
 		"3 sites, of whom two wait for a third": {block: "one", sites: 3, takes: 10 * time.Minute, early: 2},
 		"an hour after the end":                 {block: "rest", sites: 3, takes: time.Hour},
+		"3 sites, one message, bulk apart":      {block: "one", sites: 3, takes: 50 * time.Second, bulk: true},
+		"10 sites, 20 parts, bulk apart":        {block: "parts", sites: 10, parts: 20, takes: 50 * time.Second, bulk: true},
 		"30 sites, 40 parts":                    {block: "parts", sites: 30, parts: 40, takes: 50 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +80,9 @@ func (c loadCase) measure(w *world) map[string]float64 {
 	if c.parts > 0 {
 		w.parts(loadPart)
 	}
+	if c.bulk {
+		w.bulk(heavy, heavy)
+	}
 	task := w.task()
 	x := make([]float32, c.bytes()/4-2) // a tensor of 8 bytes is kept
 	for i := range x {
@@ -85,7 +94,7 @@ func (c loadCase) measure(w *world) map[string]float64 {
 	if over {
 		task.Rounds, c.takes = 1, time.Second
 	}
-	watch := w.client("historian", "#")
+	watch := w.client("historian", namespace+"/#")
 	w.aggregate(task)
 	for i := range c.sites {
 		takes := c.takes

@@ -85,6 +85,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	ns, err := topics.New(namespace)
 	check(t, err)
+	ns, err = ns.WithBulk(heavy, "third")
+	check(t, err)
 	w := &world{
 		t: t, dir: t.TempDir(), log: zerolog.Nop(), ns: ns,
 		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, dialled: map[string]time.Time{}, parties: map[string]func() error{},

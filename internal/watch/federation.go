@@ -118,6 +118,8 @@ func (f *Federation) apply(m Message) error {
 		return f.head(tk, m)
 	case topics.History:
 		return f.past(tk, m)
+	case topics.ModelAt:
+		return nil // a screen has no use for models
 	}
 	return errForeign
 }
