@@ -12,10 +12,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// shown is what the broker retained of a task when the process began, beside the
-// highest own order.
-type shown struct{ model, head []byte }
-
 // adopt takes a task up above what others have seen: one transaction
 // with the adopted record and the state that follows from it. The driver has
 // ended; a new one goes on from the disk.

@@ -7,12 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/link"
-	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -60,45 +56,6 @@ func live(ctx context.Context, cfg Config, st *store.Store) error {
 	}
 }
 
-// Errors that end Run; they arrive wrapped with task, rounds and epochs.
-var (
-	ErrFenced = errors.New("aggregator: fenced by another aggregator of this owner")
-	ErrBehind = errors.New("aggregator: more has been seen than the data directory knows")
-)
-
-// Bounds of the driver.
-const (
-	batch      = 64      // events taken in before the machine's work is done
-	maxDecoded = 8 << 20 // or so many bytes of decoded updates
-)
-
-// aggregator is the driver: one goroutine, run, owns everything but the
-// connection and what the carrier has in hand.
-type aggregator struct {
-	cfg      Config
-	log      zerolog.Logger
-	ns       topics.Namespace
-	self     topics.Owner // of the first task; its State is the node's
-	opener   *wire.Opener // of members' messages
-	own      *wire.Opener // of the owner's: only its own key
-	store    *store.Store
-	conn     *link.Conn
-	out      *carrier
-	machine  *owner.Machine
-	staging  *store.Staging
-	tasks    map[string]*task
-	order    []*task  // configuration order
-	holdings holdings // blobs that tasks have a use for
-	instance wire.Nonce
-	clock    time.Time // start on the wall clock, with a monotonic reading
-
-	begun      bool // the tasks run
-	up         bool // the link
-	upSince    int64
-	connection uint64 // its number
-	presence   []byte // published last
-}
-
 func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	ns, err := cfg.namespace()
 	if err != nil {
@@ -139,25 +96,6 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	return a, errors.Join(err, a.connect())
 }
 
-// loadTasks reads the tasks back, and makes the machine of them.
-func (a *aggregator) loadTasks() error {
-	cfg := owner.Config{
-		Instance: a.instance, Uploads: a.cfg.Uploads, Rand: a.cfg.Rand, Heeds: a.cfg.Signer != nil || a.cfg.AdoptEpoch,
-	}
-	for _, t := range a.cfg.Tasks {
-		task, oc, err := a.loadTask(t)
-		if err != nil {
-			return fmt.Errorf("aggregator: task %s: %w", t.Name, err)
-		}
-		a.tasks[t.Name], a.order, cfg.Tasks = task, append(a.order, task), append(cfg.Tasks, oc)
-	}
-	a.machine = owner.New(cfg)
-	for _, t := range a.order {
-		t.m = a.machine.Task(t.cfg.Name)
-	}
-	return nil
-}
-
 // ownKeys is the allow-list that only this aggregator's orders pass.
 func ownKeys(cfg Config) (*wire.Keys, error) {
 	if cfg.Signer == nil {
@@ -176,14 +114,6 @@ func memberKeys(cfg Config) (*wire.Keys, error) {
 		return nil, nil
 	}
 	return wire.NewKeys(cfg.Keys...)
-}
-
-// reach is the aggregator's way to the broker.
-func (c Config) reach(log zerolog.Logger) link.Config {
-	return link.Config{
-		Broker: c.Broker, ClientID: c.ClientID, Username: c.Username, Password: c.Password,
-		TLS: c.TLS, Headers: c.Headers, Dial: c.Dial, Log: log,
-	}
 }
 
 func (a *aggregator) connect() error {
@@ -211,13 +141,4 @@ func (a *aggregator) connect() error {
 	conn.Subscribe(a.filters()...)
 	a.out = newCarrier(conn)
 	return nil
-}
-
-// filters are the standing subscriptions.
-func (a *aggregator) filters() []link.Filter {
-	f := []link.Filter{{Topic: a.self.State(), QoS: 1}}
-	for _, t := range a.order {
-		f = append(f, t.filters(a.ns)...)
-	}
-	return f
 }

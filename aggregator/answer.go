@@ -1,8 +1,6 @@
 package aggregator
 
 import (
-	"errors"
-
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
@@ -10,19 +8,6 @@ import (
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
-
-// problem translates a refusal of package wire.
-func problem(err error) (verdict.Reason, string) {
-	var r *wire.Refusal
-	if !errors.As(err, &r) {
-		return verdict.Malformed, detailOf(err)
-	}
-	reason, ok := verdict.Parse(r.Reason)
-	if !ok {
-		reason = verdict.Malformed
-	}
-	return reason, r.Detail
-}
 
 // answerDoctor says nothing to a doctor that asked at a member's path whether it is
 // heard, and counts it where people read (W-42): so it knows an answer that the
@@ -62,12 +47,6 @@ func (t *task) reply(member string, r wire.Reply) {
 	t.a.conn.Post(link.Message{Topic: topic, Payload: payload, QoS: 1})
 }
 
-// settledCache keeps what the records of one round say.
-type settledCache struct {
-	round   uint64
-	entries map[owner.Key]verdict.Reason
-}
-
 // settle answers what became of an update of an older round, from the records on
 // disk.
 func (t *task) settle(m owner.Settle) error {
@@ -96,4 +75,16 @@ func (t *task) lookUp(rnd uint64) error {
 			}
 		}
 	})
+}
+
+// seal makes the envelope of one of the owner's messages; h says what is
+// particular to it.
+func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
+	body, err := wire.Encode(m)
+	if err != nil {
+		return nil, err
+	}
+	h.Task, h.Sender, h.Schema, h.Origin = t.cfg.Name, t.topics.Node(), t.schema, t.origin
+	h.CreatedMS = uint64(t.a.nowMS()) // after 1970
+	return wire.Seal(h, body, t.a.cfg.Signer)
 }

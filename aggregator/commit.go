@@ -6,19 +6,8 @@ import (
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
-	"github.com/fedmq/fedmq/wire"
 )
-
-// closed is a round whose sum is closed, with its record and the next model.
-type closed struct {
-	record record.Sealed
-	next   *model.Model
-	blob   wire.Blob
-	state  []byte // what strategy and optimiser keep
-}
 
 // commit closes a round: model and record computed, and the model durable. The
 // record is saved with the machine's next order, in one transaction; then

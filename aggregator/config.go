@@ -182,3 +182,11 @@ func clientID(c Config) string {
 	}
 	return link.PartyID(cmp.Or(c.Username, "fedmq"), "aggregator", node)
 }
+
+// reach is the aggregator's way to the broker.
+func (c Config) reach(log zerolog.Logger) link.Config {
+	return link.Config{
+		Broker: c.Broker, ClientID: c.ClientID, Username: c.Username, Password: c.Password,
+		TLS: c.TLS, Headers: c.Headers, Dial: c.Dial, Log: log,
+	}
+}

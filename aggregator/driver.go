@@ -10,12 +10,6 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 )
 
-// nowMS is a clock that does not fall: the wall clock of the start plus the
-// monotonic time since.
-func (a *aggregator) nowMS() int64 {
-	return a.clock.UnixMilli() + a.cfg.Now().Sub(a.clock).Milliseconds()
-}
-
 // run is the driver's life: the link starts and ends with it.
 func (a *aggregator) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -8,14 +8,6 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 )
 
-// settings are what sites are told to train with. They are frozen with the
-// first attempt of a round, so that no update of a round was made by others.
-type settings struct {
-	Round uint64          `json:"round"`
-	Train json.RawMessage `json:"train"`
-	Seed  uint64          `json:"seed"`
-}
-
 func (t *task) settingsKey() string { return store.Key(t.cfg.Name, "settings") }
 
 // saveSettings freezes the configured settings when a round gets its first

@@ -9,14 +9,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// layout bounds the topics for the model that may hold something retained: slot and
-// part are below these numbers, and all is below a root of bulk.
-type layout struct {
-	Slots int    `json:"slots"`
-	Parts int    `json:"parts"`
-	Bulk  string `json:"bulk,omitempty"`
-}
-
 // theModel stands for the topic of the model itself among those of its parts.
 var theModel = transfer.PartFilter{Slot: topics.MaxSlots}
 

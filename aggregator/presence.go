@@ -75,3 +75,12 @@ func (a *aggregator) sayState(m owner.Presence) {
 		t.viewDue = true
 	}
 }
+
+// filters are the standing subscriptions.
+func (a *aggregator) filters() []link.Filter {
+	f := []link.Filter{{Topic: a.self.State(), QoS: 1}}
+	for _, t := range a.order {
+		f = append(f, t.filters(a.ns)...)
+	}
+	return f
+}

@@ -6,7 +6,6 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // send passes on what the machine says for the task.
@@ -126,16 +125,4 @@ func (t *task) refused(m owner.Count) {
 	if t.mayLog() {
 		t.log.Warn().Str("sender", m.Member).Str("reason", m.Reason.String()).Str("detail", m.Detail).Msg("message refused")
 	}
-}
-
-// seal makes the envelope of one of the owner's messages; h says what is
-// particular to it.
-func (t *task) seal(h wire.Header, m wire.Message) ([]byte, error) {
-	body, err := wire.Encode(m)
-	if err != nil {
-		return nil, err
-	}
-	h.Task, h.Sender, h.Schema, h.Origin = t.cfg.Name, t.topics.Node(), t.schema, t.origin
-	h.CreatedMS = uint64(t.a.nowMS()) // after 1970
-	return wire.Seal(h, body, t.a.cfg.Signer)
 }

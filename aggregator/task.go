@@ -3,7 +3,7 @@ package aggregator
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -11,7 +11,9 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -48,143 +50,84 @@ type task struct {
 	ended   bool // the outcome was reported
 }
 
-// loadTask reads a task back from disk, or makes its genesis.
-func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
-	var oc owner.TaskConfig
-	o, err := a.cfg.topicsOf(a.ns, cfg.Name)
-	if err != nil {
-		return nil, oc, err
-	}
-	t := &task{
-		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
-	}
-	t.published = newPublication(o, a.cfg.PartSize, t.seal, a.nowMS)
-	t.keeping, t.telling = newKeeping(a.store, a.cfg.DataDir, &a.holdings, cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)
-	for _, m := range cfg.Members {
-		f, err := topics.ParseMemberFilter(m)
-		if err != nil {
-			return nil, oc, err
-		}
-		t.members = append(t.members, f)
-	}
-	t.sum = newSum(a.cfg.Strategies, a.store, a.release)
-	t.schema = cfg.Init.Schema.Hash()
-	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
-		return nil, oc, err
-	}
-	if oc, err = t.load(); err != nil {
-		return nil, oc, err
-	}
-	t.cfg.Init = &model.Model{Schema: t.cfg.Init.Schema} // its bytes are on disk
-	return t, oc, nil
-}
-
-// load reads what lies on the disk, as the machine wants it.
-func (t *task) load() (oc owner.TaskConfig, err error) {
-	st, members, journal, err := t.read()
-	if err != nil {
-		return oc, err
-	}
-	if err := t.loadState(); err != nil {
-		return oc, err
-	}
-	rc := t.roundConfig()
-	if rc.Thresholds, err = t.sum.registry.Thresholds(t.cfg.Strategy, t.sum.state); err != nil {
-		return oc, err
-	}
-	if err := rc.Validate(); err != nil {
-		return oc, err
-	}
-	if t.state = st; st == nil {
-		t.state = rc.First()
-	}
-	if t.state.Phase == round.Open {
-		t.cut = wire.Stamp{Round: st.Round, Attempt: st.Attempt + 1} // R-40
-	}
-	oc = owner.TaskConfig{
-		Name: t.cfg.Name, Round: rc, State: t.state, Members: members, Journal: t.remember(journal),
-		Slots: t.cfg.Slots, Kept: t.cfg.KeepUpdates != KeepNone,
-	}
-	if err := errors.Join(t.loadBase(), t.loadSettings()); err != nil {
-		return oc, err
-	}
-	if oc.Stale, err = t.loadLayout(); err != nil {
-		return oc, err
-	}
-	t.blob, err = t.published.cut(t.base)
-	oc.Model = owner.Model{Content: t.state.Base, Blob: t.blob}
-	return oc, err
-}
-
-func (t *task) roundConfig() round.Config {
-	return round.Config{
-		Members: t.members, Rounds: t.cfg.Rounds, Statistics: t.cfg.Statistics,
-		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
-		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
-		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,
-		GridB: t.cfg.GridB, Strategy: t.cfg.Strategy, Server: t.cfg.Server, Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
-	}
-}
-
-// read reads state, members and journal; a task that never ran gets record 0.
-func (t *task) read() (st *round.State, members []round.Member, journal []entry, err error) {
-	if err := t.moveMembers(); err != nil {
-		return nil, nil, nil, err
-	}
-	err = t.a.store.View(func(tx *store.Tx) error {
-		raw, err := tx.State(t.cfg.Name)
-		if err != nil || raw == nil {
-			return err
-		}
-		st = new(round.State)
-		if err := json.Unmarshal(raw, st); err != nil {
-			return fmt.Errorf("state on disk: %w", err)
-		}
-		if members, err = t.loadMembers(tx); err != nil {
-			return err
-		}
-		vals, err := tx.Journal(t.cfg.Name)
-		if err != nil {
-			return err
-		}
-		for _, v := range vals {
-			var e entry
-			if err := json.Unmarshal(v, &e); err != nil {
-				return fmt.Errorf("journal on disk: %w", err)
-			}
-			journal = append(journal, e)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if st == nil {
-		return nil, nil, nil, t.genesis()
-	}
-	return st, members, journal, t.loadRecords(journal)
-}
-
-// filters are the standing subscriptions of the task.
-func (t *task) filters(ns topics.Namespace) []link.Filter {
-	f := []link.Filter{
-		{Topic: t.topics.Order(), QoS: 1},
-		{Topic: t.topics.Model(), QoS: 1},
-		{Topic: t.topics.Record(), QoS: 1},
-		{Topic: t.topics.Command(), QoS: 1},
-	}
-	for _, m := range t.members {
-		for _, k := range []topics.Kind{topics.Join, topics.Update, topics.Part, topics.Need} {
-			for _, topic := range ns.MemberFilterTopics(m, t.cfg.Name, k) {
-				f = append(f, link.Filter{Topic: topic, QoS: 1})
-			}
-		}
-	}
-	return f
-}
-
 // step tells the machine what concerns the task.
 func (t *task) step(ev owner.Event) { t.m.Step(t.a.nowMS(), ev) }
+
+// answer has the machine hear what came of something once all that is owed is done.
+func (t *task) answer(ev owner.Event) { t.answers = append(t.answers, ev) }
+
+// shown is what the broker retained of a task when the process began, beside the
+// highest own order.
+type shown struct{ model, head []byte }
+
+// closed is a round whose sum is closed, with its record and the next model.
+type closed struct {
+	record record.Sealed
+	next   *model.Model
+	blob   wire.Blob
+	state  []byte // what strategy and optimiser keep
+}
+
+// settledCache keeps what the records of one round say.
+type settledCache struct {
+	round   uint64
+	entries map[owner.Key]verdict.Reason
+}
+
+// settings are what sites are told to train with. They are frozen with the
+// first attempt of a round, so that no update of a round was made by others.
+type settings struct {
+	Round uint64          `json:"round"`
+	Train json.RawMessage `json:"train"`
+	Seed  uint64          `json:"seed"`
+}
+
+// layout bounds the topics for the model that may hold something retained: slot and
+// part are below these numbers, and all is below a root of bulk.
+type layout struct {
+	Slots int    `json:"slots"`
+	Parts int    `json:"parts"`
+	Bulk  string `json:"bulk,omitempty"`
+}
+
+// waited is since when the task waits for the same.
+type waited struct {
+	why   round.Why
+	since int64
+}
+
+// aggregator is the driver: one goroutine, run, owns everything but the
+// connection and what the carrier has in hand.
+type aggregator struct {
+	cfg      Config
+	log      zerolog.Logger
+	ns       topics.Namespace
+	self     topics.Owner // of the first task; its State is the node's
+	opener   *wire.Opener // of members' messages
+	own      *wire.Opener // of the owner's: only its own key
+	store    *store.Store
+	conn     *link.Conn
+	out      *carrier
+	machine  *owner.Machine
+	staging  *store.Staging
+	tasks    map[string]*task
+	order    []*task  // configuration order
+	holdings holdings // blobs that tasks have a use for
+	instance wire.Nonce
+	clock    time.Time // start on the wall clock, with a monotonic reading
+
+	begun      bool // the tasks run
+	up         bool // the link
+	upSince    int64
+	connection uint64 // its number
+	presence   []byte // published last
+}
+
+// nowMS is a clock that does not fall: the wall clock of the start plus the
+// monotonic time since.
+func (a *aggregator) nowMS() int64 {
+	return a.clock.UnixMilli() + a.cfg.Now().Sub(a.clock).Milliseconds()
+}
 
 // release gives up a staging place. Closing a file that is not needed any more
 // can only fail on a disk that fails, which the next write tells.
@@ -196,3 +139,15 @@ func (a *aggregator) release(st *store.Stage) {
 		a.log.Error().Err(err).Msg("staging")
 	}
 }
+
+// Bounds of the driver.
+const (
+	batch      = 64      // events taken in before the machine's work is done
+	maxDecoded = 8 << 20 // or so many bytes of decoded updates
+)
+
+// Errors that end Run; they arrive wrapped with task, rounds and epochs.
+var (
+	ErrFenced = errors.New("aggregator: fenced by another aggregator of this owner")
+	ErrBehind = errors.New("aggregator: more has been seen than the data directory knows")
+)

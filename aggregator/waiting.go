@@ -2,12 +2,6 @@ package aggregator
 
 import "github.com/fedmq/fedmq/internal/round"
 
-// waited is since when the task waits for the same.
-type waited struct {
-	why   round.Why
-	since int64
-}
-
 // waiting says what the task waits for, and since when; nil when it has ended.
 // An open attempt is waited for since its order, or since the last break: what
 // members sent into it may be lost, and is sent again.

@@ -29,9 +29,6 @@ func (t *task) do(rd owner.Ready) error {
 	return nil
 }
 
-// answer has the machine hear what came of something once all that is owed is done.
-func (t *task) answer(ev owner.Event) { t.answers = append(t.answers, ev) }
-
 // shows reports whether work done changes what the round view says: an answer to
 // a member, such as that to its sign of life, does not.
 func shows(rd owner.Ready) bool {
