@@ -128,7 +128,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 	t.sum.hold(ev.Member, &staged{
 		content: c.Content, samples: c.Samples, metrics: c.Metrics, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
 	})
-	return owner.Offer{Update: ev, Blob: c.Blob}
+	return owner.Offer{Update: ev, Blob: c.Blob, Whole: t.sum.registry.Whole(c.Encoding)}
 }
 
 // part decodes a part of an upload: its hash is the machine's to prove.

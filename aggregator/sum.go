@@ -8,6 +8,7 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
@@ -90,12 +91,30 @@ func (s *sum) hold(member string, st *staged) {
 	s.decoded += len(st.raw)
 }
 
-// stage makes the place for an update in parts.
-func (s *sum) stage(k owner.Key, places *store.Staging) (err error) {
-	st := s.held[k]
+// stage makes the place for an update in parts, and fills what needs no travel. What
+// was to come of another update and is not there any more is left out.
+func (s *sum) stage(o owner.Stage, places *store.Staging) (err error) {
+	st := s.held[o.Key]
 	s.letGo(st)
-	st.stage, err = places.Create(st.length)
-	return err
+	if st.stage, err = places.Create(st.length); err != nil {
+		return err
+	}
+	var from *store.Stage
+	if had := s.held[owner.Key{Member: o.Member, Content: o.From}]; had != nil {
+		from = had.stage
+	}
+	for _, f := range o.Fill {
+		switch {
+		case f.From == transfer.Zeros:
+			err = st.stage.Clear(f.To, f.N)
+		case from != nil && f.From+f.N <= from.Len():
+			err = st.stage.CopyFrom(from, f.From, f.To, f.N)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unstage gives the place back: the update waits for another.

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
@@ -283,4 +285,34 @@ func (largestFold) Finish(all *strategy.Updates, out *strategy.Output) error {
 		out.Mean(at, most)
 		return nil
 	})
+}
+
+// A place is filled with zeros, also where another update was in that memory, and with
+// what came of an earlier offer of the same member. What is not there is left out
+// (TR-72, TR-73).
+func TestStageFill(t *testing.T) {
+	t.Parallel()
+	s := sumOf(t, strategy.Registry{}, "fedavg", vector(t, 1, 1), round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 5, GridW: 10})
+	staging := s.store.NewStaging(8)
+	key := func(member string, n byte) owner.Key { return owner.Key{Member: member, Content: model.Hash{n}} }
+	for _, k := range []owner.Key{key("a", 1), key("a", 2), key("b", 3)} {
+		s.held[k] = &staged{content: k.Content, length: 8}
+	}
+	place := func(o owner.Stage, want ...byte) {
+		t.Helper()
+		if err := s.stage(o, staging); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.held[o.Key].stage.Read(nil); err != nil || !bytes.Equal(got[:len(want)], want) {
+			t.Errorf("%v, %v, want %v", got, err, want)
+		}
+	}
+	place(owner.Stage{Key: key("a", 1)})
+	if err := s.held[key("a", 1)].stage.WriteAt([]byte{1, 2, 3, 4, 5, 6, 7, 8}, 0); err != nil {
+		t.Fatal(err)
+	}
+	fill := []transfer.Same{{From: transfer.Zeros, To: 4, N: 4}, {From: 1, To: 0, N: 4}}
+	place(owner.Stage{Key: key("a", 2), From: model.Hash{1}, Fill: fill}, 2, 3, 4, 5, 0, 0, 0, 0)
+	s.unstage(key("a", 1)) // its memory is the next one's
+	place(owner.Stage{Key: key("b", 3), From: model.Hash{2}, Fill: fill}, 1, 2, 3, 4, 0, 0, 0, 0)
 }

@@ -183,8 +183,8 @@ func (t *task) fold(rd owner.Ready) error {
 // stage makes places for updates that come in parts, and puts the parts there whose
 // values can be added.
 func (t *task) stage(rd owner.Ready) error {
-	for _, k := range rd.Stage {
-		if err := t.sum.stage(k, t.a.staging); err != nil {
+	for _, o := range rd.Stage {
+		if err := t.sum.stage(o, t.a.staging); err != nil {
 			return err
 		}
 	}

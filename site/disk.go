@@ -30,15 +30,16 @@ type disk interface {
 	Envelope(task string, round uint64) ([]byte, error)
 	// Update returns the bytes of an offered update, whole and checked.
 	Update(id model.Hash) ([]byte, error)
-	// Part reads len(b) bytes of an offered update from off on, unchecked.
+	// Part reads len(b) bytes of an offered update, or of a model that came in parts,
+	// from off on, unchecked.
 	Part(id model.Hash, b []byte, off int64) error
 	// PutModel keeps a model in place of the one before.
 	PutModel(task string, id model.Hash, m *model.Model) error
 	// Receive makes room for a model that comes in parts.
 	Receive(size int64) (incoming, error)
 	// KeepModel is PutModel of what was received. Other bytes than id names are
-	// store.ErrCorrupt; in is used up in any case.
-	KeepModel(task string, id model.Hash, s model.Schema, in incoming) error
+	// store.ErrCorrupt; in is used up in any case. cut is how it came in parts.
+	KeepModel(task string, id model.Hash, s model.Schema, cut wire.Blob, in incoming) error
 	// Model returns the model kept, and its content id, checked.
 	Model(task string) (*model.Model, model.Hash, error)
 	Close() error
@@ -61,4 +62,5 @@ type saved struct {
 	State   member.State
 	Entries []member.Entry
 	Model   member.Stored
+	Cut     wire.Blob // of the model, without parts: it did not come in any
 }

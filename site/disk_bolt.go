@@ -51,6 +51,7 @@ type layout struct {
 	Content model.Hash   `json:"content"`
 	Schema  model.Schema `json:"schema"`
 	InState bool         `json:"in_state,omitempty"` // under bytesKey; else they are a blob
+	Cut     *wire.Blob   `json:"cut,omitempty"`      // how it came in parts
 }
 
 const (

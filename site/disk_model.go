@@ -7,6 +7,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // inState is up to which size a model's bytes are a value of state.db, written in
@@ -28,7 +29,7 @@ func (d boltDisk) PutModel(task string, id model.Hash, m *model.Model) error {
 
 func (d boltDisk) Receive(size int64) (incoming, error) { return d.s.NewPartial(size) }
 
-func (d boltDisk) KeepModel(task string, id model.Hash, s model.Schema, in incoming) error {
+func (d boltDisk) KeepModel(task string, id model.Hash, s model.Schema, cut wire.Blob, in incoming) error {
 	p, ok := in.(*store.Partial)
 	if !ok || p.Size() != int64(s.Bytes()) {
 		return errors.Join(fmt.Errorf("%w: not the size of the schema", store.ErrCorrupt), in.Discard())
@@ -37,7 +38,7 @@ func (d boltDisk) KeepModel(task string, id model.Hash, s model.Schema, in incom
 	if err != nil {
 		return err
 	}
-	if err := d.use(task, layout{Content: id, Schema: s}, nil); err != nil {
+	if err := d.use(task, layout{Content: id, Schema: s, Cut: &cut}, nil); err != nil {
 		return err
 	}
 	d.fresh.put(id, b)

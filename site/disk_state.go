@@ -91,6 +91,9 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 	})
 	if err == nil && !l.Content.IsZero() && d.has(task, l) {
 		s.Model = member.Stored{Content: l.Content, Schema: l.Schema.Hash()}
+		if l.Cut != nil {
+			s.Cut = *l.Cut
+		}
 	}
 	return s, err
 }

@@ -381,17 +381,21 @@ func TestModelInParts(t *testing.T) {
 		return in
 	}
 	size := len(m.Blob)
-	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 12)); !errors.Is(err, store.ErrCorrupt) {
+	cut := wire.Blob{Length: uint64(size), Data: 1000, Hashes: bytes.Repeat([]byte{7}, wire.PartHash)}
+	if err := d.KeepModel("a", m.ContentID(), m.Schema, cut, receive(size, 12)); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("bytes missing: %v", err)
 	}
-	if err := d.KeepModel("a", model.HashOf(m.Blob[:size-1]), m.Schema, receive(size-1, 0)); !errors.Is(err, store.ErrCorrupt) {
+	if err := d.KeepModel("a", model.HashOf(m.Blob[:size-1]), m.Schema, cut, receive(size-1, 0)); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("not the size of the schema: %v", err)
 	}
 	if _, id, err := d.Model("a"); err != nil || id != old.ContentID() {
 		t.Errorf("%v, %v", id, err)
 	}
-	if err := d.KeepModel("a", m.ContentID(), m.Schema, receive(size, 0)); err != nil {
+	if err := d.KeepModel("a", m.ContentID(), m.Schema, cut, receive(size, 0)); err != nil {
 		t.Fatal(err)
+	}
+	if s, err := d.Load("a"); err != nil || !s.Cut.Equal(cut) {
+		t.Errorf("cut as %+v, %v", s.Cut, err)
 	}
 	for _, from := range []string{"memory", "the disk"} {
 		got, id, err := d.Model("a")

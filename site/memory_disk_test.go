@@ -127,7 +127,7 @@ func (d *memory) Receive(size int64) (incoming, error) {
 	return &piecemeal{make([]byte, size)}, d.fail
 }
 
-func (d *memory) KeepModel(task string, id model.Hash, s model.Schema, in incoming) error {
+func (d *memory) KeepModel(task string, id model.Hash, s model.Schema, cut wire.Blob, in incoming) error {
 	m := &model.Model{Schema: s, Blob: in.(*piecemeal).b}
 	if m.ContentID() != id {
 		return store.ErrCorrupt

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,6 +136,90 @@ func TestPull(t *testing.T) {
 			t.Errorf("still subscribed to %v", left)
 		}
 	})
+}
+
+// changed is a model with other weights in some of its parts.
+func changed(t *testing.T, m *model.Model, parts ...int) *model.Model {
+	t.Helper()
+	b := cut(t, m)
+	m = m.Clone()
+	for _, i := range parts {
+		off, _ := b.Span(i)
+		m.Blob[off] ^= 1
+	}
+	return m
+}
+
+// Of the next model a site asks for the parts alone that it has not got, also after a
+// restart. What the disk has lost or spoilt meanwhile costs one transfer of the whole
+// (TR-71).
+func TestPullSame(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		cfg := h.config(tr)
+		cfg.disk, cfg.DataDir = nil, t.TempDir()
+		stop := h.life(cfg)
+		h.welcome()
+		round, want := uint64(0), int32(0)
+		next := func(m *model.Model, topics ...int) {
+			t.Helper()
+			slot := int(round % 2)
+			h.forget()
+			h.parts(m, slot)
+			h.manifest(round, uint32(slot), m)
+			round++
+			h.order(round, 1, wire.WorkTrain, m, small)
+			wait(time.Minute)
+			var list []string
+			for _, i := range topics {
+				list = append(list, h.owner.ModelPart(slot, i))
+			}
+			if got := slices.Sorted(maps.Keys(h.asked())); !slices.Equal(got, slices.Sorted(slices.Values(list))) {
+				t.Fatalf("round %d: asked for %v, want %v", round, got, list)
+			}
+			if want++; tr.trained.Load() != want {
+				t.Fatalf("round %d: trained %d times; status %+v", round, tr.trained.Load(), h.lastStatus())
+			}
+		}
+		all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+		base := filled(t, 10_000, 1) // 10 parts
+		next(base, all...)
+		two := changed(t, base, 2, 9)
+		next(two, 2, 9)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		stop = h.life(cfg)
+		h.welcome()
+		three := changed(t, two, 5)
+		next(three, 5)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		spoil(t, cfg.DataDir, three)
+		stop = h.life(cfg)
+		h.welcome()
+		next(changed(t, three, 0), all...)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// spoil changes a byte of a stored model.
+func spoil(t *testing.T, dir string, m *model.Model) {
+	t.Helper()
+	id := m.ContentID().String()
+	path := filepath.Join(dir, "blobs", id[:2], id)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // While parts are missing the status says how far it is; what two windows have

@@ -28,6 +28,11 @@ func (s *site) receive(t *task, r member.Ready) error {
 		}
 		t.in = in
 	}
+	if r.Copy != nil {
+		if err := s.copySame(t, *r.Copy); err != nil {
+			return err
+		}
+	}
 	if r.Assemble != nil {
 		if err := s.assemble(t, r.Assemble); err != nil {
 			return err
@@ -71,24 +76,57 @@ func (s *site) follow(t *task) {
 func (s *site) assemble(t *task, a *member.Assemble) error {
 	in := t.in
 	t.in = nil
-	err := s.disk.KeepModel(t.Name, a.Is.Content, a.Schema, in)
+	err := s.disk.KeepModel(t.Name, a.Is.Content, a.Schema, a.Blob, in)
 	if errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrDisk) {
-		s.refuseModel(t)
+		s.refuseModel(t, a)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	crash.At("model.verified")
-	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", a.Blob.Length).Int("parts", a.Blob.Count()).
+	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", a.Blob.Length).Int("parts", a.Blob.Count()).Int("at_hand", a.Copied).
 		Int64("ms", s.now()-a.Began).Int("ignored", a.Ignored).Msg("model received")
 	s.auditModel(t, a.Is.Content, int64(a.Blob.Length)) // of a schema: an int
 	s.tell(t, member.ModelStored{Model: a.Is})
 	return nil
 }
 
-// refuseModel notes that the parts are not what their manifest said.
-func (s *site) refuseModel(t *task) {
+// copyBlock is how much is copied at a time.
+const copyBlock = 1 << 20
+
+// copySame takes from the model at hand what the one that is received has in common
+// with it. What cannot be read is left out: that the whole is another content then has
+// all of it fetched (TR-71).
+func (s *site) copySame(t *task, c member.Copy) error {
+	b := make([]byte, copyBlock)
+	for _, p := range c.Same {
+		for at := 0; at < p.N; at += len(b) {
+			part := b[:min(len(b), p.N-at)]
+			err := s.disk.Part(c.Of, part, int64(p.From+at))
+			if err != nil && isGone(err) {
+				s.cfg.Log.Warn().Err(err).Str("task", t.Name).Msg("the model at hand cannot be read; the next one is fetched whole")
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := t.in.WriteAt(part, int64(p.To+at)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// refuseModel notes that the parts are not what their manifest said, or what was at
+// hand is not what was stored.
+func (s *site) refuseModel(t *task, a *member.Assemble) {
+	if a.Copied > 0 {
+		s.cfg.Log.Warn().Str("task", t.Name).Int("at_hand", a.Copied).Msg("the parts and what was at hand make another content; the model is fetched whole")
+		s.tell(t, member.ModelBroken{})
+		return
+	}
 	why := &wire.Refusal{Reason: wire.ReasonWrongBase, Stage: wire.StageSchema, Detail: "the parts are not the content that the manifest names"}
 	s.unverified.add(s.now(), t.models.Model(), why)
 	t.complain(topics.Model, why.Reason)

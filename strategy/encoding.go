@@ -16,6 +16,27 @@ type Encoding interface {
 	Decode(dst, src []byte, s model.Schema) error
 }
 
+// Opaque is an [Encoding] whose bytes are to tell nothing, as when they are sealed or
+// masked: each part of such an update travels, also one that is known.
+type Opaque interface {
+	Encoding
+	Opaque()
+}
+
+// Whole reports whether updates in an encoding travel whole: those of an [Opaque] one,
+// and of one that is not known.
+func (g Registry) Whole(encoding string) bool {
+	if encoding == "" || encoding == Dense {
+		return false
+	}
+	e, err := find("encoding", encoding, g.Encodings)
+	if err != nil {
+		return true
+	}
+	_, opaque := e.(Opaque)
+	return opaque
+}
+
 // Decode returns the tensors of an update that travelled as raw bytes in an
 // encoding; "" is [Dense], whose bytes are taken as they are. Other encodings
 // decode into buf, if it is large enough. Errors wrap [ErrUnknown] or

@@ -433,3 +433,20 @@ func TestForeignSums(t *testing.T) {
 		}
 	}
 }
+
+// masked is an encoding whose bytes tell nothing.
+type masked struct{ eighths }
+
+func (masked) Name() string { return "masked" }
+func (masked) Opaque()      {}
+
+// What is sealed or masked travels whole, and what nobody knows (TR-74).
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Encodings: []strategy.Encoding{eighths{}, masked{}}}
+	for encoding, want := range map[string]bool{"": false, strategy.Dense: false, "eighths": false, "masked": true, "other": true} {
+		if got := g.Whole(encoding); got != want {
+			t.Errorf("%q: %v", encoding, got)
+		}
+	}
+}

@@ -20,16 +20,17 @@ type benchCmd struct {
 }
 
 type benchRoundCmd struct {
-	Params    int    `default:"100000" help:"Parameters of the model, f32."`
-	Sites     int    `default:"10" help:"Sites, each with its own connection."`
-	Rounds    int    `default:"5" help:"Rounds that are measured, after one that is not."`
-	Processes bool   `help:"Run broker, aggregator and every site as processes of their own: memory and CPU by role."`
-	Broker    string `placeholder:"tcp://HOST:PORT" help:"Broker to use instead of the embedded one; what it retains below fedmq-bench/ stays."`
-	PartSize  int    `default:"129024" help:"Largest MQTT payload in bytes (part_size)."`
-	Seed      uint64 `default:"1" help:"Seed of the updates: the same seed gives the same models."`
-	Dir       string `help:"Where the run's directory is made, and removed at the end; default: the system's directory for temporary files."`
-	Profile   string `placeholder:"DIR" help:"Existing directory for CPU and heap profiles of every process (go tool pprof)."`
-	JSON      bool   `help:"Print one JSON object."`
+	Params    int     `default:"100000" help:"Parameters of the model, f32."`
+	Sites     int     `default:"10" help:"Sites, each with its own connection."`
+	Rounds    int     `default:"5" help:"Rounds that are measured, after one that is not."`
+	Processes bool    `help:"Run broker, aggregator and every site as processes of their own: memory and CPU by role."`
+	Broker    string  `placeholder:"tcp://HOST:PORT" help:"Broker to use instead of the embedded one; what it retains below fedmq-bench/ stays."`
+	PartSize  int     `default:"129024" help:"Largest MQTT payload in bytes (part_size)."`
+	Seed      uint64  `default:"1" help:"Seed of the updates: the same seed gives the same models."`
+	Changed   float64 `default:"1" help:"Share of the parameters that change; the others are as layers that are not trained."`
+	Dir       string  `help:"Where the run's directory is made, and removed at the end; default: the system's directory for temporary files."`
+	Profile   string  `placeholder:"DIR" help:"Existing directory for CPU and heap profiles of every process (go tool pprof)."`
+	JSON      bool    `help:"Print one JSON object."`
 }
 
 func (benchRoundCmd) Help() string {
@@ -42,6 +43,9 @@ a trainer that adds seeded noise, another for each site and round, to every para
   rss_mb              peak of resident memory, MB = 10^6 bytes; of the sites the largest
   wire_mb_per_round   bytes through the sockets of aggregator and sites, both directions:
                       what the broker receives and sends, MQTT and all
+  up_mb_per_round     bytes that the sites send, of them all; down_mb_per_round: that they
+                      receive; full_mb_per_round: of all updates, or all models, were they
+                      to travel whole
   floor_s             the payloads of a round through a plain TCP relay, hashed at both ends
                       and folded once, by as many processes: what a round cannot beat
   max_abs_err         largest distance of a parameter of the last model from the exact mean,
@@ -59,7 +63,7 @@ func (c *benchRoundCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	r := bench.Round{
 		Params: c.Params, Sites: c.Sites, Rounds: c.Rounds, Processes: c.Processes, Broker: c.Broker, PartSize: c.PartSize,
-		Seed: c.Seed, Dir: c.Dir, Profile: c.Profile,
+		Seed: c.Seed, Changed: c.Changed, Dir: c.Dir, Profile: c.Profile,
 		Log: quiet.logger(), Peer: append([]string{"bench", "peer"}, quiet.args()...), Talk: io.Discard,
 	}
 	if terminal(os.Stderr) {

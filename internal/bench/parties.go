@@ -73,7 +73,7 @@ func (p *peer) aggregator(ctx context.Context) error {
 }
 
 func (p *peer) site(ctx context.Context) error {
-	t := &noise{series: newSeries(p.Seed, p.Sites), site: p.Site}
+	t := &noise{series: newSeries(p.Seed, p.Sites).frozen(p.Params, p.Changed), site: p.Site}
 	dial, count := p.dialer()
 	p.measured(func(u *peerUsage) {
 		count(u)
@@ -87,7 +87,7 @@ func (p *peer) site(ctx context.Context) error {
 
 // dialer connects to the broker and counts what passes the socket.
 func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count func(*peerUsage)) {
-	var passed atomic.Int64
+	var read, written atomic.Int64
 	return func(ctx context.Context) (net.Conn, error) {
 		u, err := url.Parse(p.Address)
 		if err != nil {
@@ -98,8 +98,8 @@ func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count fun
 		if err != nil {
 			return nil, err
 		}
-		return meteredConn{c, &passed}, nil
-	}, func(u *peerUsage) { u.Wire = passed.Load() }
+		return meteredConn{c, &read, &written}, nil
+	}, func(u *peerUsage) { u.Read, u.Written = read.Load(), written.Load() }
 }
 
 // namespace is the run's own, so that a broker may serve another one.
@@ -114,20 +114,20 @@ func checkBroker(s string) error {
 	return nil
 }
 
-// meteredConn adds up the bytes of both ways.
+// meteredConn adds up the bytes of each way.
 type meteredConn struct {
 	net.Conn
-	passed *atomic.Int64
+	read, written *atomic.Int64
 }
 
 func (c meteredConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.passed.Add(int64(n))
+	c.read.Add(int64(n))
 	return n, err
 }
 
 func (c meteredConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
-	c.passed.Add(int64(n))
+	c.written.Add(int64(n))
 	return n, err
 }

@@ -24,6 +24,7 @@ type peerSpec struct {
 	Params   int
 	PartSize int
 	Seed     uint64
+	Changed  float64
 	Sites    int
 	Site     int    // of a site, from 0
 	Rounds   uint64 // with those to warm up
@@ -57,10 +58,11 @@ type peerRecord struct {
 }
 
 type peerUsage struct {
-	CPU   float64   `json:"cpu"`   // user and system seconds of the process
-	RSS   int64     `json:"rss"`   // its peak, bytes
-	Wire  int64     `json:"wire"`  // bytes read from and written to the party's socket
-	Times []float64 `json:"times"` // seconds of each training
+	CPU     float64   `json:"cpu"`     // user and system seconds of the process
+	RSS     int64     `json:"rss"`     // its peak, bytes
+	Read    int64     `json:"read"`    // bytes from the party's socket
+	Written int64     `json:"written"` // bytes to it
+	Times   []float64 `json:"times"`   // seconds of each training
 }
 
 // peer is the inside of a party.

@@ -20,6 +20,7 @@ func (r *Result) Print(w io.Writer) {
 		fmt.Fprintf(w, "memory   at most%s\n", roles3(&r.RSS, mb))
 	}
 	fmt.Fprintf(w, "traffic  %.1f MB a round\n", r.Wire)
+	fmt.Fprintf(w, "sites    send %.2f MB a round and receive %.2f, %g of the parameters change; whole it is %.2f each way\n", r.Up, r.Down, r.Changed, r.Full)
 	fmt.Fprintf(w, "error    %g at most\n", r.Error)
 	fmt.Fprintf(w, "model    %s\n", r.Model)
 }

@@ -16,15 +16,16 @@ import (
 
 // Round says what is measured.
 type Round struct {
-	Params    int    // of the model, f32
-	Sites     int    // each with its own connection
-	Rounds    int    // that are measured, after warmUp that are not
-	Processes bool   // broker, aggregator and every site are processes of their own
-	Broker    string // tcp://host:port; "" for the embedded one
-	PartSize  int    // largest MQTT payload in bytes
-	Seed      uint64 // of the updates
-	Dir       string // where the run's directory is made, and removed at the end; "" for the system's
-	Profile   string // existing directory for CPU and heap profiles; "" for none
+	Params    int     // of the model, f32
+	Sites     int     // each with its own connection
+	Rounds    int     // that are measured, after warmUp that are not
+	Processes bool    // broker, aggregator and every site are processes of their own
+	Broker    string  // tcp://host:port; "" for the embedded one
+	PartSize  int     // largest MQTT payload in bytes
+	Seed      uint64  // of the updates
+	Changed   float64 // share of the parameters that change, above 0; 1: all
+	Dir       string  // where the run's directory is made, and removed at the end; "" for the system's
+	Profile   string  // existing directory for CPU and heap profiles; "" for none
 
 	Log  zerolog.Logger // of parties in this process
 	Peer []string       // arguments with which this program calls RunPeer, for Processes
@@ -56,7 +57,11 @@ type Result struct {
 	Wire      float64 `json:"wire_mb_per_round"`
 	Error     float64 `json:"max_abs_err"`
 	Model     string  `json:"model_sha256"`
-	Versions  any     `json:"versions"` // of the program and the machine, as the caller knows them
+	Changed   float64 `json:"changed"`
+	Up        float64 `json:"up_mb_per_round"`   // from all sites
+	Down      float64 `json:"down_mb_per_round"` // to them
+	Full      float64 `json:"full_mb_per_round"` // all updates, or all models, whole
+	Versions  any     `json:"versions"`          // of the program and the machine, as the caller knows them
 }
 
 // ByRole is a figure for each role, null where it is not known: of an
@@ -77,6 +82,8 @@ func (c *Round) Check() error {
 		return fmt.Errorf("--sites %d: want 1 to 16384", c.Sites)
 	case c.Rounds < 1:
 		return fmt.Errorf("--rounds %d: want 1 or more", c.Rounds)
+	case !(c.Changed > 0 && c.Changed <= 1):
+		return fmt.Errorf("--changed %v: want more than 0, at most 1", c.Changed)
 	case c.Broker != "":
 		return checkBroker(c.Broker)
 	}
@@ -128,7 +135,7 @@ func (r *federation) verify() (float64, error) {
 	if sum := sha256.Sum256(blob); hex.EncodeToString(sum[:]) != last.Model || len(blob) != 4*r.Params {
 		return 0, fmt.Errorf("the model of round %d is not what its record names", last.Round)
 	}
-	return newSeries(r.Seed, r.Sites).errorOf(blob, last.Round)
+	return newSeries(r.Seed, r.Sites).frozen(r.Params, r.Changed).errorOf(blob, last.Round)
 }
 
 // median of a sorted list; 0 of none.
@@ -148,7 +155,7 @@ func (r *federation) result() *Result {
 	res := &Result{
 		Params: r.Params, Sites: r.Sites, Rounds: r.Rounds, WarmUp: warmUp, Committed: len(times), PartSize: r.PartSize,
 		Seed: r.Seed, Processes: r.Processes, Broker: "embedded", Median: median(times), Min: times[0], Max: times[len(times)-1],
-		Model: last.Model,
+		Model: last.Model, Changed: r.Changed,
 	}
 	if r.Broker != "" {
 		res.Broker = "external"

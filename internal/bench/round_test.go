@@ -13,7 +13,7 @@ import (
 // TestRound runs a federation in this process and looks at what is told.
 func TestRound(t *testing.T) {
 	t.Parallel()
-	c := &Round{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1, Log: zerolog.Nop(), Talk: io.Discard}
+	c := &Round{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1, Changed: 1, Log: zerolog.Nop(), Talk: io.Discard}
 	r, err := c.measure(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +42,29 @@ func TestRound(t *testing.T) {
 	}
 	for _, key := range []string{
 		"round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err",
+		"changed", "up_mb_per_round", "down_mb_per_round", "full_mb_per_round",
 		"params", "sites", "rounds", "part_size", "versions", "model_sha256", "rounds_committed", "cpu_s_by_role",
 	} {
 		if !bytes.Contains(b, []byte(`"`+key+`":`)) {
 			t.Errorf("no %s in %s", key, b)
 		}
+	}
+}
+
+// TestRoundUnchanged: of a model in parts of which a hundredth changes, a site sends and
+// receives a few hundredths, and the result is exact (TR-71, TR-72).
+func TestRoundUnchanged(t *testing.T) {
+	t.Parallel()
+	c := &Round{Params: 400_000, Sites: 2, Rounds: 2, PartSize: 8192, Seed: 1, Changed: 0.01, Log: zerolog.Nop(), Talk: io.Discard}
+	r, err := c.measure(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Error != 0 || r.Full != 3.2 {
+		t.Errorf("error %v, %v MB whole", r.Error, r.Full)
+	}
+	if r.Up < r.Full/100 || r.Up > r.Full/20 || r.Down < r.Full/100 || r.Down > r.Full/20 {
+		t.Errorf("%v MB up, %v down, of %v", r.Up, r.Down, r.Full)
 	}
 }
 
@@ -59,7 +77,9 @@ func TestRoundRefuses(t *testing.T) {
 		"params": {Round{Params: 0, Sites: 1, Rounds: 1}, "--params 0"},
 		"sites":  {Round{Params: 1, Sites: 20000, Rounds: 1}, "--sites 20000"},
 		"rounds": {Round{Params: 1, Sites: 1, Rounds: 0}, "--rounds 0"},
-		"broker": {Round{Params: 1, Sites: 1, Rounds: 1, Broker: "wss://example/mqtt"}, "want tcp://host:port"},
+		"none":   {Round{Params: 1, Sites: 1, Rounds: 1}, "--changed 0: want more than 0"},
+		"more":   {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1.5}, "--changed 1.5"},
+		"broker": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, Broker: "wss://example/mqtt"}, "want tcp://host:port"},
 	} {
 		if err := tc.c.Check(); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)

@@ -62,7 +62,7 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 
 func (r *federation) start(ctx context.Context, c *crew) error {
 	spec := peerSpec{
-		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Sites: r.Sites,
+		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Changed: r.Changed, Sites: r.Sites,
 		Rounds: uint64(warmUp + r.Rounds), // at least 1
 	}
 	start := func(role, name string) error {
@@ -146,12 +146,15 @@ func (r *federation) times() []float64 {
 // addUsage fills in CPU, memory, traffic and training times.
 func (r *federation) addUsage(res *Result) {
 	rounds := float64(r.Rounds)
-	var wire int64
+	var wire, up, down int64
 	var trained []float64
 	cpu, rss := map[string]float64{}, map[string]float64{}
 	for _, m := range r.members {
 		u := r.usages[m]
-		wire += u[atStop].Wire - u[atStart].Wire
+		read, written := u[atStop].Read-u[atStart].Read, u[atStop].Written-u[atStart].Written
+		if wire += read + written; m.spec.Role == "site" {
+			up, down = up+written, down+read
+		}
 		if times := u[atStop].Times; len(times) > warmUp {
 			trained = append(trained, times[warmUp:]...)
 		}
@@ -159,7 +162,9 @@ func (r *federation) addUsage(res *Result) {
 		rss[m.spec.Role] = max(rss[m.spec.Role], float64(u[atEnd].RSS)/1e6)
 	}
 	slices.Sort(trained)
-	res.Train, res.Wire = median(trained), float64(wire)/1e6/rounds
+	mb := func(n int64) float64 { return float64(n) / 1e6 / rounds }
+	res.Train, res.Wire, res.Up, res.Down = median(trained), mb(wire), mb(up), mb(down)
+	res.Full = float64(4*r.Params*r.Sites) / 1e6
 	if !r.Processes {
 		mb := float64(r.whole[atEnd].RSS) / 1e6
 		res.CPU, res.RSS.Process = (r.whole[atStop].CPU-r.whole[atStart].CPU)/rounds, &mb

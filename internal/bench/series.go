@@ -31,12 +31,20 @@ type series struct {
 	seed   uint64
 	sites  int
 	weight int  // W, the sum of all weights
+	from   int  // an even number: parameters below it never change
 	shift  uint // from 32 random bits to a total
 }
 
 func newSeries(seed uint64, sites int) series {
 	k := bits.Len(uint(sites - 1))                                                         // at least 1 site
 	return series{seed: seed, sites: sites, weight: 1 << k, shift: uint(11 + max(1, k-2))} // k is at most 14
+}
+
+// frozen is the series of which the last share of the parameters alone changes, as with
+// layers that are not trained.
+func (s series) frozen(params int, changed float64) series {
+	s.from = (params - int(math.Ceil(changed*float64(params)))) / 2 * 2
+	return s
 }
 
 // samples is the weight of a site, from 0.
@@ -92,6 +100,8 @@ const block = 1 << 12
 // two rounds in one pass, since a bench is not about its trainer.
 func (s series) train(blob []byte, site int, round uint64) {
 	x, y, first := s.key(site, round), s.key(site, round-1), round == 1
+	skip := uint64(s.from/2) * golden // not negative
+	x, y, blob = x+skip, y+skip, blob[4*s.from:]
 	for len(blob) > 0 {
 		x, y = x+golden, y+golden
 		now, before := mix(x), mix(y)
@@ -121,11 +131,14 @@ func (s series) errorOf(blob []byte, round uint64) (float64, error) {
 	var one [block]int32
 	var sum [block]int64
 	unit := step / float64(s.weight)
-	for at := 0; at < len(blob)/4; at += block {
-		n := min(block, len(blob)/4-at)
+	for at := 0; at < len(blob)/4; {
+		n, changes := min(block, len(blob)/4-at), round
+		if at < s.from {
+			n, changes = min(n, s.from-at), 0
+		}
 		clear(sum[:])
 		for site := range s.sites {
-			s.totals(one[:n], site, round, at)
+			s.totals(one[:n], site, changes, at)
 			w := int64(s.samples(site))
 			for i, t := range one[:n] {
 				sum[i] += w * int64(t)
@@ -138,6 +151,7 @@ func (s series) errorOf(blob []byte, round uint64) (float64, error) {
 			}
 			worst = max(worst, math.Abs(got-float64(want)*unit))
 		}
+		at += n
 	}
 	return worst, nil
 }

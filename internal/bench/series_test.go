@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -50,6 +51,15 @@ func TestSeries(t *testing.T) {
 				if got, err := s.errorOf(global, r); got != 0 || err != nil {
 					t.Fatalf("round %d: error %v, %v; want 0", r, got, err)
 				}
+			}
+			still := newSeries(7, sites).frozen(params, 0.1)
+			if still.from != 56 {
+				t.Fatalf("of 64 parameters those below %d do not change", still.from)
+			}
+			local := append([]byte{}, global...)
+			still.train(local, 0, 2)
+			if !bytes.Equal(local[:4*56], global[:4*56]) || bytes.Equal(local[4*56:], global[4*56:]) {
+				t.Error("others changed")
 			}
 			global[4*17] ^= 1
 			if got, err := s.errorOf(global, rounds); got == 0 || got > 1e-6 || err != nil {

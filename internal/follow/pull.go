@@ -31,7 +31,7 @@ func (p *pull) want(mf wire.Manifest) {
 		p.blob = make([]byte, mf.Blob.Length)
 	}
 	p.target = mf
-	p.puller.Want(p.now(), mf.Blob, mf.Slot)
+	p.puller.Want(p.now(), mf.Blob, mf.Slot, wire.Blob{})
 }
 
 func (p *pull) drop() {

@@ -6,7 +6,7 @@
 // one [Ready], whose work is done in the order of its fields. What the driver
 // did comes back as an event; it decides nothing:
 //
-//	m := member.New(cfg, state, entries, have)
+//	m := member.New(cfg, state, entries, have, cut)
 //	for ev := range events {
 //		m.Step(now, ev)
 //		rd := m.Ready()

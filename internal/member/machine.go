@@ -17,12 +17,13 @@ type Machine struct {
 	now ms
 
 	connected bool
-	order     *Order // the order obeyed in this life; nil until one arrived
-	halted    bool   // two orders under one stamp and one instance (S-6)
-	shut      bool   // outside of the hours of parts (S-28)
-	head      head   // the last record seen
-	have      Stored // the model at hand
-	latest    Stored // a model that came whole and no order has asked for yet
+	order     *Order    // the order obeyed in this life; nil until one arrived
+	halted    bool      // two orders under one stamp and one instance (S-6)
+	shut      bool      // outside of the hours of parts (S-28)
+	head      head      // the last record seen
+	have      Stored    // the model at hand
+	cut       wire.Blob // of that model, without parts: not known
+	latest    Stored    // a model that came whole and no order has asked for yet
 	pull      pull
 	entries   []*Entry
 	flying    map[uint64]bool // rounds whose entries wait for their PUBACKs; true: to be sent once more then
@@ -66,12 +67,12 @@ type head struct {
 }
 
 // New returns the machine of a task as it stood when st and entries
-// were saved, with the model at hand.
-func New(cfg Config, st State, entries []Entry, have Stored) *Machine {
+// were saved, with the model at hand, and how its parts were cut if it came in parts.
+func New(cfg Config, st State, entries []Entry, have Stored, cut wire.Blob) *Machine {
 	if cfg.Line == nil {
 		cfg.Line = NewLine(0)
 	}
-	m := &Machine{cfg: cfg, st: st, have: have, pull: pull{puller: transfer.NewPuller()}, flying: map[uint64]bool{}}
+	m := &Machine{cfg: cfg, st: st, have: have, cut: cut, pull: pull{puller: transfer.NewPuller()}, flying: map[uint64]bool{}}
 	for _, e := range entries {
 		m.entries = append(m.entries, e.fresh())
 	}

@@ -40,8 +40,19 @@ func (m *Machine) aim() {
 		p.room, p.began = t.Blob.Length, m.now
 		m.out.Receive = p.room
 	}
-	p.target = t
-	p.puller.Want(m.now, t.Blob, t.Slot)
+	p.target, p.copied = t, 0
+	p.puller.Want(m.now, t.Blob, t.Slot, m.cut)
+}
+
+// onModelBroken: the parts are another content than the manifest says. Where some were
+// taken from the model at hand, those may be to blame: all of it is fetched once more.
+func (m *Machine) onModelBroken() {
+	if m.pull.copied > 0 {
+		m.cut = wire.Blob{}
+	} else {
+		m.pull.broken = m.pull.target.key()
+	}
+	m.endPull(true)
 }
 
 // endPull forgets what was received so far, unless the file has become the model,
@@ -88,6 +99,7 @@ func (m *Machine) askParts() {
 		p.puller.Room(m.now, 0) // what comes meanwhile asks for nothing
 	}
 	p.wake = m.pullWake(r)
+	m.copySame(r.Copy)
 	m.out.Unsubscribe = append(m.out.Unsubscribe, r.Unsubscribe...)
 	m.out.Subscribe = append(m.out.Subscribe, r.Subscribe...)
 	if len(r.Need) > 0 && !m.shut {
@@ -95,8 +107,20 @@ func (m *Machine) askParts() {
 	}
 	if r.Done {
 		p.whole = true
-		m.out.Assemble = &Assemble{Manifest: p.target.Manifest, Began: p.began, Ignored: p.ignored}
+		m.out.Assemble = &Assemble{Manifest: p.target.Manifest, Began: p.began, Copied: p.copied, Ignored: p.ignored}
 	}
+}
+
+// copySame owes what the new model has in common with the one at hand (TR-71).
+func (m *Machine) copySame(list []transfer.Same) {
+	if len(list) == 0 {
+		return
+	}
+	for _, s := range list {
+		m.pull.copied += s.N
+	}
+	m.out.Copy = &Copy{Of: m.have.Content, Same: list}
+	m.out.Progress = true
 }
 
 // pullWake is when more can be asked for, or what was asked for is to be looked at.

@@ -26,6 +26,7 @@ type pull struct {
 	whole   bool         // all parts are in it, and it is being looked at
 	began   ms
 	ignored int // parts nobody asked for
+	copied  int // bytes that were taken from the model at hand
 	wake    ms
 }
 
@@ -33,6 +34,13 @@ type pull struct {
 type target struct {
 	Manifest
 	blobKey wire.BlobKey
+}
+
+func (t *target) blob() wire.Blob {
+	if t == nil {
+		return wire.Blob{}
+	}
+	return t.Blob
 }
 
 func (t *target) key() wire.BlobKey {

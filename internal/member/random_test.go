@@ -1,6 +1,7 @@
 package member
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -39,6 +40,7 @@ type world struct {
 	disk State
 	box  map[uint64]Entry
 	have Stored
+	cut  wire.Blob
 	job  *Job
 
 	file     []bool          // parts of the model that is received, nil: there is none
@@ -63,7 +65,7 @@ func (w *world) restart() {
 	for _, round := range slices.Sorted(maps.Keys(w.box)) {
 		box = append(box, w.box[round])
 	}
-	w.m = New(Config{Path: "a/b", Instance: named("me"), Line: NewLine([]int64{0, 1_000}[w.seed%2]), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have)
+	w.m = New(Config{Path: "a/b", Instance: named("me"), Line: NewLine([]int64{0, 1_000}[w.seed%2]), Rand: rand.New(rand.NewPCG(w.seed, 2))}, w.disk, box, w.have, w.cut)
 	w.up, w.job, w.file, w.assemble = false, nil, nil, nil
 	w.asked, w.flying, w.uploads, w.granted = map[uint32]bool{}, map[uint64]bool{}, map[SendPart]bool{}, map[SendPart]bool{}
 }
@@ -168,7 +170,7 @@ func (w *world) jobEvent() Event {
 		w.job = nil
 		return Finished{ID: id, Reason: wire.DeclineFailed}
 	case 2:
-		w.have = Stored{}
+		w.have, w.cut = Stored{}, wire.Blob{}
 		return ModelLost{}
 	}
 	w.job = nil
@@ -194,7 +196,7 @@ func (w *world) take(ev Event) {
 			w.disk = *r.Save
 		}
 		if r.Store != nil {
-			w.have = *r.Store
+			w.have, w.cut = *r.Store, wire.Blob{}
 		}
 		for _, round := range r.Drop {
 			if _, ok := w.box[round]; !ok {
@@ -245,7 +247,7 @@ func (w *world) take(ev Event) {
 func sealedFor(size uint32) wire.Blob { return blobOf(fmt.Sprint("u", size)) }
 
 // letter names the model of a round.
-func letter(round uint64) string { return string(rune('a' + round)) }
+func letter(round uint64) string { return "~" + string(rune('a'+round)) }
 
 // Reseal seals an entry anew, or says that it cannot be.
 func (w *world) reseal(r Reseal, other Event) Event {
@@ -286,6 +288,7 @@ func (w *world) pulls(r Ready) {
 		}
 		w.file = make([]bool, blobParts)
 	}
+	w.copies(r.Copy)
 	if a := r.Assemble; a != nil {
 		if slices.Contains(w.file, false) {
 			w.t.Errorf("seed %d: not all is there: %v", w.seed, w.file)
@@ -312,6 +315,23 @@ func (w *world) pulls(r Ready) {
 	}
 }
 
+// copies judges what is taken from the model at hand.
+func (w *world) copies(c *Copy) {
+	if c == nil {
+		return
+	}
+	target := w.m.pull.target.Blob
+	for _, s := range c.Same {
+		for at := 0; at < s.N; at += blobData {
+			from, to := (s.From+at)/blobData, (s.To+at)/blobData
+			if c.Of != w.have.Content || !bytes.Equal(w.cut.Hashes[from*wire.PartHash:][:wire.PartHash], target.Hashes[to*wire.PartHash:][:wire.PartHash]) || w.file[to] {
+				w.t.Errorf("seed %d: part %d of %v becomes part %d of %v, which has it: %v", w.seed, from, c.Of, to, target.Key(), w.file[to])
+			}
+			w.file[to] = true
+		}
+	}
+}
+
 // assembled makes a model of the parts, mostly.
 func (w *world) assembled() Event {
 	is := *w.assemble
@@ -319,7 +339,7 @@ func (w *world) assembled() Event {
 	if w.r.IntN(5) == 0 {
 		return ModelBroken{}
 	}
-	w.have = is
+	w.have, w.cut = is, w.m.pull.target.Blob
 	return ModelStored{is}
 }
 

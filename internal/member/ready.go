@@ -19,6 +19,7 @@ type Ready struct {
 	Write    []Piece   // what came of the model that is received
 	Discard  bool      // all that came of it goes
 	Receive  uint64    // make room for a model of so many bytes, 0: none
+	Copy     *Copy     // what of it the model at hand has
 	Assemble *Assemble // all of it is there: make it the task's model, answer ModelStored or ModelBroken
 
 	Unsubscribe []transfer.PartFilter
@@ -60,10 +61,18 @@ type Piece struct {
 	Data []byte
 }
 
+// Copy names what a model that is received has in common with the one at hand. What
+// cannot be read is left out: the whole is checked.
+type Copy struct {
+	Of   model.Hash
+	Same []transfer.Same
+}
+
 // Assemble says what the parts that came are to be.
 type Assemble struct {
 	Manifest
 	Began   int64 // when the first was asked for
+	Copied  int   // bytes of it that were at hand
 	Ignored int   // parts that came and were of no use
 }
 

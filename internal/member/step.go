@@ -52,11 +52,10 @@ func (m *Machine) takeMessage(ev Event) bool {
 func (m *Machine) takeOutcome(ev Event) {
 	switch e := ev.(type) {
 	case ModelStored:
-		m.have = e.Model
+		m.have, m.cut = e.Model, m.pull.target.blob()
 		m.endPull(true)
 	case ModelBroken:
-		m.pull.broken = m.pull.target.key()
-		m.endPull(true)
+		m.onModelBroken()
 	case ModelLost:
 		m.onModelLost()
 	case Began:

@@ -96,7 +96,7 @@ func (m *Machine) keepLatest() {
 		return
 	}
 	is := m.latest
-	m.have, m.latest = is, Stored{}
+	m.have, m.cut, m.latest = is, wire.Blob{}, Stored{}
 	m.out.Store = &is
 }
 
@@ -146,7 +146,7 @@ func (m *Machine) say(reason, detail string) {
 
 // onModelLost has the base fetched again.
 func (m *Machine) onModelLost() {
-	m.have, m.latest = Stored{}, Stored{}
+	m.have, m.cut, m.latest = Stored{}, wire.Blob{}, Stored{}
 	if m.job != nil {
 		m.cancel()
 	}

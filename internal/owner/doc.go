@@ -13,7 +13,7 @@
 //			save(rd.Save)                    // one transaction
 //			drop(rd.Drop, rd.Release)
 //			fold(rd.Restart, rd.Fold)
-//			stage(rd.Stage, rd.Write)        // answered by Written
+//			stage(rd.Stage, rd.Write)        // fill, write, answered by Written
 //			send(rd.Send)                    // some answered by Sent, PartSent, Cleared
 //			check(rd.Check)                  // answered by Checked
 //			commit(rd.Commit)                // answered by Committed

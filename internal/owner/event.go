@@ -41,7 +41,8 @@ type (
 	// says beside them; Ready says when that may go.
 	Offer struct {
 		round.Update
-		Blob wire.Blob
+		Blob  wire.Blob
+		Whole bool // each part of it travels, whatever is known of it (TR-74)
 	}
 	// Part is a part of an upload; Bytes is how long its message was.
 	Part struct {

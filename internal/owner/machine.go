@@ -120,14 +120,14 @@ func (m *Machine) receive() {
 		for _, k := range rd.Release {
 			m.byName[k.Task].released(k.Member)
 		}
-		for _, k := range rd.Admit {
-			m.byName[k.Task].placed(k.Member)
+		for _, p := range rd.Admit {
+			m.byName[p.Key.Task].placed(p)
 		}
 		for _, g := range rd.Grants {
 			m.byName[g.Key.Task].reply(g.Key.Member, g.Reply)
 		}
 		for _, w := range rd.Waits {
-			m.byName[w.Key.Task].reply(w.Key.Member, w.Reply)
+			m.byName[w.Key.Task].waits(w)
 		}
 		for _, k := range rd.Complete {
 			m.recv.Done(m.now, k)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -30,8 +31,8 @@ func show(w io.Writer, rd owner.Ready) {
 	for _, f := range rd.Fold {
 		say("fold: %s weight %d", key(f.Key), f.Weight)
 	}
-	for _, k := range rd.Stage {
-		say("stage: %s", key(k))
+	for _, s := range rd.Stage {
+		say("stage: %s%s", key(s.Key), fill(s))
 	}
 	for _, x := range rd.Write {
 		say("write: %s at %d: %s", key(x.Key), x.Off, x.Data)
@@ -71,6 +72,18 @@ func printSave(say func(string, ...any), s owner.Save) {
 	if s.Cleared {
 		say("save: nothing of an earlier layout is left")
 	}
+}
+
+// fill writes what a place is filled with: where from, where to, how much.
+func fill(s owner.Stage) (text string) {
+	for _, f := range s.Fill {
+		from := "zeros"
+		if f.From != transfer.Zeros {
+			from = fmt.Sprintf("%s at %d", key(owner.Key{Member: s.Member, Content: s.From}), f.From)
+		}
+		text += fmt.Sprintf(", %s: %d bytes at %d", from, f.N, f.To)
+	}
+	return text
 }
 
 func key(k owner.Key) string { return k.Member + "/" + strings.TrimRight(string(k.Content[:]), "\x00") }

@@ -23,7 +23,7 @@ type Ready struct {
 	Release []Key  // let go of their staging places alone
 	Restart bool   // begin an empty sum under State.Params and State.Base
 	Fold    []Fold // add, in order of acceptance
-	Stage   []Key  // make staging places
+	Stage   []Stage
 	Write   []Write
 
 	Send []Message
@@ -66,6 +66,15 @@ type Stop struct {
 type Fold struct {
 	Key
 	Weight uint64
+}
+
+// Stage asks for a staging place, filled with what needs no travel (TR-72): zeros, and
+// what lies in the place of the same member's update From. What is not there is left
+// out: the whole is checked.
+type Stage struct {
+	Key
+	From model.Hash
+	Fill []transfer.Same
 }
 
 // Write asks for a part that is proven to be checked, and to be staged; answered

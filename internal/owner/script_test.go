@@ -3,6 +3,7 @@ package owner_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -202,10 +203,10 @@ func (s *script) event(verb string, w words) owner.Event {
 		return owner.Update{Update: u, Held: true}
 	case "offer":
 		u.Bytes = 1
-		return owner.Offer{Update: u, Blob: blob(string(c[:2]), int(w.num("parts", 2)))}
+		return owner.Offer{Update: u, Blob: w.blob(c), Whole: w.text("whole", "") != ""}
 	case "part":
-		b := blob(string(c[:2]), int(w.num("parts", 2)))
-		p := data(string(c[:2]), int(w.num("i", 0)))
+		b := w.blob(c)
+		p := data(w.names(c)[w.num("i", 0)], int(w.num("i", 0)))
 		return owner.Part{Member: w.who, Bytes: 4, Part: wire.Part{Blob: b.Key(), Index: uint32(w.num("i", 0)), Count: uint32(b.Count()), Data: p}}
 	case "need":
 		b := version(w.text("model", "m0"), int(w.num("parts", 2))).Blob
@@ -247,6 +248,24 @@ func (s *script) event(verb string, w words) owner.Event {
 	return nil
 }
 
+// names says whose each part of an update is: "as=m1,m2" is part 0 of m1 and part 1 of
+// m2, "as=00,m2" begins with zeros.
+func (w words) names(c model.Hash) []string {
+	if as := w.text("as", ""); as != "" {
+		return strings.Split(as, ",")
+	}
+	return slices.Repeat([]string{string(c[:2])}, int(w.num("parts", 2)))
+}
+
+func (w words) blob(c model.Hash) wire.Blob {
+	b := wire.Blob{Data: 4}
+	for i, name := range w.names(c) {
+		h := model.HashOf(data(name, i))
+		b.Length, b.Hashes = b.Length+4, append(b.Hashes, h[:wire.PartHash]...)
+	}
+	return b
+}
+
 func num(t *testing.T, s string) uint64 {
 	t.Helper()
 	n, err := strconv.ParseUint(s, 10, 64)
@@ -260,7 +279,12 @@ func id(s string) (x model.Hash)   { copy(x[:], s); return x }
 func inst(s string) (x wire.Nonce) { copy(x[:], s); return x }
 
 // data is a part of the blob of a name.
-func data(name string, i int) []byte { return []byte(fmt.Sprintf("%s%02d", name, i)[:4]) }
+func data(name string, i int) []byte {
+	if name == "00" {
+		return make([]byte, 4)
+	}
+	return []byte(fmt.Sprintf("%s%02d", name, i)[:4])
+}
 
 func blob(name string, parts int) wire.Blob {
 	b := wire.Blob{Length: uint64(4 * parts), Data: 4}

@@ -18,6 +18,7 @@ type Task struct {
 
 	todo   []round.Event // for the round, of the machine's own doing
 	owed   Ready
+	after  []Key // to be dropped once what is owed now is done
 	turned bool
 	wakeAt int64 // the round's next tick
 
@@ -223,7 +224,7 @@ func (t *Task) ready() Ready {
 	}
 	rd := t.owed
 	rd.Task = t.cfg.Name
-	t.owed, t.turned = Ready{}, false
+	t.owed, t.after, t.turned = Ready{Drop: t.after}, nil, false
 	return rd
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -14,12 +15,15 @@ import (
 // recorded, or not wanted. Its bytes are the driver's, by its key.
 type update struct {
 	Key
-	state state
-	ev    round.Update // what the round hears of it
-	blob  wire.Blob    // of one that comes in parts
-	got   int64        // bytes of it that are there
-	told  uint32       // the attempt in which the round heard that it is under way
-	kept  *round.Verdict
+	state  state
+	ev     round.Update // what the round hears of it
+	blob   wire.Blob    // of one that comes in parts
+	entire bool         // each part of it travels
+	before model.Hash   // an update whose parts may serve this one: its place is kept until this one has one
+	copied bool         // some did
+	got    int64        // bytes of it that are there
+	told   uint32       // the attempt in which the round heard that it is under way
+	kept   *round.Verdict
 }
 
 // state is how far an update has come.
@@ -117,7 +121,7 @@ func (t *Task) offer(ev Offer) {
 	}
 	if u.state == offered || u.travels() {
 		before := u.ev.Bytes
-		u.ev, u.blob = ev.Update, ev.Blob
+		u.ev, u.blob, u.entire = ev.Update, ev.Blob, ev.Whole
 		u.ev.Bytes += before
 	}
 	ev.Update.Offer = true
@@ -134,30 +138,67 @@ func (t *Task) admit(m round.SendAdmit) {
 	if u == nil || u.state > arriving || m.Round != t.state.Round || m.Attempt < t.state.ValidFrom {
 		return
 	}
-	if had := t.ups.travelling(m.Member); had != nil && had != u { // its place is the receiver's to take
+	had := t.ups.travelling(m.Member)
+	keep := had != nil && had != u && had.state == arriving && t.m.writes == 0
+	switch {
+	case keep:
+		t.replace(had, u)
+	case had != nil && had != u: // its place is the receiver's to take
 		t.drop(had)
 	}
 	if u.state == offered {
 		u.state = admitted
 	}
 	t.m.recv.Offer(t.m.now, transfer.Upload{
-		Key: t.key(m.Member), Round: m.Round, Attempt: m.Attempt, Content: m.Content, Blob: u.blob,
+		Key: t.key(m.Member), Round: m.Round, Attempt: m.Attempt, Content: m.Content, Blob: u.blob, Whole: u.entire, Keep: keep,
 		Within: int64(t.state.Order.DeadlineMS), Counted: m.Counted, // checked with the settings
 	})
 }
 
+// replace lets go of an update whose member offers another, but for what came of it: the
+// receiver takes its place for the other, or gives it up (TR-73).
+func (t *Task) replace(had, u *update) {
+	t.forget(had)
+	had.state = gone
+	t.ups.remove(had)
+	t.unstage(had)
+	t.uploaded(had)
+	u.before = had.Content
+}
+
+// forget lets go of what was before an update.
+func (t *Task) forget(u *update) {
+	if !u.before.IsZero() {
+		t.owed.Drop = append(t.owed.Drop, Key{u.Member, u.before})
+		u.before = model.Hash{}
+	}
+}
+
 // placed: the receiver has a place for the update of a member, whose parts come now.
-func (t *Task) placed(member string) {
-	u := t.ups.travelling(member)
+func (t *Task) placed(p transfer.Place) {
+	u := t.ups.travelling(p.Key.Member)
 	if u == nil {
 		return
 	}
 	u.state, u.got = arriving, 0
-	t.owed.Stage = append(t.owed.Stage, u.Key)
+	u.copied = slices.ContainsFunc(p.Fill, func(s transfer.Same) bool { return s.From != transfer.Zeros })
+	t.owed.Stage = append(t.owed.Stage, Stage{Key: u.Key, From: u.before, Fill: p.Fill})
+	if !u.before.IsZero() {
+		t.after = append(t.after, Key{u.Member, u.before})
+		u.before = model.Hash{}
+	}
 	t.uploading(u, true)
 	t.say(Tell{round.Fact{
 		Kind: round.FactOffered, Round: t.state.Round, Attempt: t.state.Attempt, Member: u.Member, Content: u.Content,
 	}})
+}
+
+// waits: the receiver has no place for the update of a member yet.
+func (t *Task) waits(w transfer.Wait) {
+	if u := t.ups.travelling(w.Key.Member); u != nil {
+		t.forget(u)
+	}
+	t.reply(w.Key.Member, w.Reply)
 }
 
 // released: the receiver has taken the place away again.
@@ -219,7 +260,7 @@ func (t *Task) checked(ev Checked) {
 	if t.ups.checked = nil; u.state != whole {
 		return
 	}
-	if ev.Void {
+	if ev.Void || ev.Problem == verdict.Malformed && u.copied { // what was copied may be to blame
 		t.drop(u)
 		return
 	}
@@ -287,6 +328,7 @@ func (t *Task) drop(u *update) {
 	}
 	u.state = gone
 	t.ups.remove(u)
+	t.forget(u)
 	t.unstage(u)
 	t.owed.Release = slices.DeleteFunc(t.owed.Release, func(k Key) bool { return k == u.Key }) // it goes with the rest
 	t.owed.Drop = append(t.owed.Drop, u.Key)
@@ -297,7 +339,7 @@ func (t *Task) drop(u *update) {
 
 // unstage takes back what was to be made and written of an update.
 func (t *Task) unstage(u *update) {
-	t.owed.Stage = slices.DeleteFunc(t.owed.Stage, func(o Key) bool { return o == u.Key })
+	t.owed.Stage = slices.DeleteFunc(t.owed.Stage, func(s Stage) bool { return s.Key == u.Key })
 	before := len(t.owed.Write)
 	t.owed.Write = slices.DeleteFunc(t.owed.Write, func(w Write) bool { return w.Key == u.Key })
 	t.m.writes -= before - len(t.owed.Write) // the others are answered
@@ -305,7 +347,13 @@ func (t *Task) unstage(u *update) {
 
 // undrop keeps what the driver holds of an update that is heard of again.
 func (t *Task) undrop(k Key) {
-	t.owed.Drop = slices.DeleteFunc(t.owed.Drop, func(o Key) bool { return o == k })
+	same := func(o Key) bool { return o == k }
+	t.owed.Drop, t.after = slices.DeleteFunc(t.owed.Drop, same), slices.DeleteFunc(t.after, same)
+	for _, u := range t.ups.by[k.Member] {
+		if u.before == k.Content {
+			u.before = model.Hash{}
+		}
+	}
 }
 
 // uploading tells the round that an upload runs, or does not.

@@ -47,6 +47,7 @@ type agg struct {
 type body struct {
 	bytes []byte
 	stage []byte // of one that comes in parts, nil: it has no place
+	gap   bool   // something that was to be copied was not there
 	offer *updateMsg
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 
@@ -129,11 +130,11 @@ func (a *agg) takeOver(s owner.Save) {
 // open round.
 func (a *agg) fold(rd owner.Ready) {
 	for _, k := range rd.Drop {
-		if b := a.bodies[k]; b != nil && b.stage != nil {
+		b := a.bodies[k]
+		if delete(a.bodies, k); b != nil && b.stage != nil && !a.places(k.Member) {
 			a.w.check.withdrawn(a, k.Member)
 			a.w.check.runs(a, k.Member, false)
 		}
-		delete(a.bodies, k)
 	}
 	for _, k := range rd.Release {
 		a.bodies[k].stage = nil
@@ -159,10 +160,9 @@ func (a *agg) fold(rd owner.Ready) {
 
 // stage makes places for updates in parts, and puts the parts there.
 func (a *agg) stage(rd owner.Ready) {
-	for _, k := range rd.Stage {
-		b := a.bodies[k]
-		b.stage = make([]byte, b.offer.blob.Length)
-		a.w.check.runs(a, k.Member, true)
+	for _, s := range rd.Stage {
+		a.place(s)
+		a.w.check.runs(a, s.Member, true)
 	}
 	for _, w := range rd.Write {
 		done := owner.Written{Key: w.Key}
@@ -173,6 +173,32 @@ func (a *agg) stage(rd owner.Ready) {
 		}
 		a.answer(done)
 	}
+}
+
+// place makes a place, in memory that another update was in, and fills it.
+func (a *agg) place(s owner.Stage) {
+	b := a.bodies[s.Key]
+	b.stage, b.gap = bytes.Repeat([]byte{0xee}, int(b.offer.blob.Length)), false // a few bytes
+	for _, f := range s.Fill {
+		to := b.stage[f.To : f.To+f.N]
+		if f.From < 0 {
+			clear(to)
+		} else if from := a.bodies[owner.Key{Member: s.Member, Content: s.From}]; from != nil && from.stage != nil {
+			copy(to, from.stage[f.From:])
+		} else {
+			b.gap = true
+		}
+	}
+}
+
+// places reports whether a member has an update with a place.
+func (a *agg) places(member string) bool {
+	for k, b := range a.bodies {
+		if k.Member == member && b.stage != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // check looks at the whole of an update.
@@ -191,7 +217,11 @@ func (a *agg) check(c owner.Check) {
 	b := a.bodies[c.Key]
 	a.w.check.withdrawn(a, c.Member)
 	a.w.check.runs(a, c.Member, false)
-	if b.bytes = b.stage; hashOf(b.bytes) != c.Content {
+	if b.bytes = b.stage; hashOf(b.bytes) != c.Content && b.gap {
+		ev.Problem = verdict.Malformed
+		a.answer(ev)
+		return
+	} else if hashOf(b.bytes) != c.Content {
 		a.w.violate("I7", "the parts of %s are another content than its offer names", c.Member)
 	}
 	ev.Problem = checked(b.bytes)
@@ -230,7 +260,7 @@ func (a *agg) finish(c round.Commit) []byte {
 		in = append(in, byte(s.weight), byte(s.weight>>8), byte(s.weight>>16), byte(s.times))
 	}
 	in = append(in, byte(len(a.sum)))
-	return stretch(sha256.Sum256(in), a.w.plan.Size)
+	return partly(c.Base, a.w.plan.genesis(), stretch(sha256.Sum256(in), a.w.plan.Size))
 }
 
 // retire removes the round's updates, and the base before the last.

@@ -211,6 +211,12 @@ func (c *checker) recompute(r *record) {
 		x = bits.RotateLeft64(x, 23)*0x9e3779b97f4a7c15 + y
 		b = binary.LittleEndian.AppendUint64(b, x^x>>31)
 	}
+	frozen := c.w.plan.genesis() // some stretches of 16 bytes never change, or come back
+	for i := 16; i < c.w.plan.Size; i++ {
+		if r.base[i/16%32]&3 == 0 {
+			b[i] = frozen[i]
+		}
+	}
 	if sha256.Sum256(b[:c.w.plan.Size]) != r.model {
 		c.w.violate("I4", "round %d: the model is not what its record makes", r.round)
 	}

@@ -26,8 +26,22 @@ func stretch(seed [32]byte, n int) []byte {
 func train(base model.Hash, path string, rnd uint64, nonce uint64, n int) []byte {
 	in := slices.Concat(base[:], []byte(path))
 	in = binary.LittleEndian.AppendUint64(in, rnd)
+	frozen := sha256.Sum256(in)
 	in = binary.LittleEndian.AppendUint64(in, nonce)
-	return stretch(sha256.Sum256(in), n)
+	b := partly(frozen, stretch(frozen, n), stretch(sha256.Sum256(in), n))
+	return partly(sha256.Sum256(frozen[:]), make([]byte, n), b)
+}
+
+// partly puts stretches of another content into one, but for its beginning, so that
+// parts of the two are the same.
+func partly(which [32]byte, other, b []byte) []byte {
+	const stretch = 16
+	for i := stretch; i < len(b); i += stretch {
+		if which[i/stretch%32]&3 == 0 {
+			copy(b[i:min(i+stretch, len(b))], other[i:])
+		}
+	}
+	return b
 }
 
 // cut makes a blob of parts that are smaller than the format has them.

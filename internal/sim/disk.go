@@ -68,6 +68,7 @@ type siteDisk struct {
 	entries   map[uint64]member.Entry
 	envelopes map[uint64]*updateMsg
 	has       member.Stored // the model that is named
+	cut       wire.Blob     // of it, where it came in parts
 	blobs     blobs
 }
 
@@ -86,11 +87,11 @@ func (d *siteDisk) outbox() (list []member.Entry) {
 }
 
 // model is the one that is named, if its file is there.
-func (d *siteDisk) model() member.Stored {
+func (d *siteDisk) model() (member.Stored, wire.Blob) {
 	if _, ok := d.blobs[d.has.Content]; !ok {
-		return member.Stored{}
+		return member.Stored{}, wire.Blob{}
 	}
-	return d.has
+	return d.has, d.cut
 }
 
 // copy is a backup.

@@ -68,7 +68,8 @@ func (s *site) start() {
 		cfg := member.Config{
 			Path: s.path, Instance: s.inst, Statistics: !s.plan.NoStatistics, Line: member.NewLine(s.plan.Bandwidth), Rand: s.rng,
 		}
-		s.m = member.New(cfg, s.disk.state, s.disk.outbox(), s.disk.model())
+		have, cut := s.disk.model()
+		s.m = member.New(cfg, s.disk.state, s.disk.outbox(), have, cut)
 		s.conn = s.w.newClient(s.p, s.got, s.link)
 		s.hours(s.p)
 		s.step(member.Tick{})
@@ -130,7 +131,7 @@ func (s *site) do(r member.Ready) {
 		s.save(r.Save, r.Drop)
 	}
 	if r.Store != nil {
-		s.keepModel(r.Store.Content, s.latest.bytes)
+		s.keepModel(r.Store.Content, s.latest.bytes, wire.Blob{})
 		s.latest = nil
 	}
 	if r.Cancel != 0 {
@@ -178,8 +179,11 @@ func (s *site) receive(r member.Ready) {
 	if r.Receive > 0 {
 		s.file = make([]byte, r.Receive)
 	}
+	if r.Copy != nil {
+		s.copySame(*r.Copy)
+	}
 	if r.Assemble != nil {
-		s.assemble(r.Assemble.Is.Content)
+		s.assemble(r.Assemble)
 	}
 	for _, f := range r.Unsubscribe {
 		if !s.w.bugs.KeepSubscribed {
@@ -192,20 +196,32 @@ func (s *site) receive(r member.Ready) {
 	}
 }
 
+// copySame takes what is the same from the model at hand, as it lies on the disk.
+func (s *site) copySame(c member.Copy) {
+	had := s.disk.blobs[c.Of].b
+	for _, p := range c.Same {
+		if p.From+p.N <= len(had) {
+			copy(s.file[p.To:p.To+p.N], had[p.From:])
+		}
+	}
+}
+
 func partTopic(slot, index uint32) topic {
 	return topic{kind: onModelPart, a: int32(slot), b: int32(index)} // a few
 }
 
 // assemble makes the task's model of the parts.
-func (s *site) assemble(id model.Hash) {
-	b := s.file
+func (s *site) assemble(a *member.Assemble) {
+	b, id := s.file, a.Is.Content
 	s.file = nil
 	if sha256.Sum256(b) != id {
-		s.w.violate("I7", "site %d: the parts of %x are another content", s.i, id[:4])
+		if _, err := s.disk.blobs.get(s.disk.has.Content); a.Copied == 0 || err == nil {
+			s.w.violate("I7", "site %d: the parts of %x are another content", s.i, id[:4])
+		}
 		s.answer(member.ModelBroken{})
 		return
 	}
-	s.keepModel(id, b)
+	s.keepModel(id, b, a.Blob)
 	s.answer(member.ModelStored{Model: member.Stored{Content: id, Schema: schema}})
 }
 

@@ -176,11 +176,11 @@ func (s *site) save(st *member.State, drop []uint64) {
 }
 
 // keepModel writes a model unsynced and makes it the task's.
-func (s *site) keepModel(id model.Hash, b []byte) {
+func (s *site) keepModel(id model.Hash, b []byte, cut wire.Blob) {
 	d := s.disk
 	d.blobs.put(s.p, id, b, false)
 	old := d.has.Content
-	d.tx(s.p, func() { d.has = member.Stored{Content: id, Schema: schema} })
+	d.tx(s.p, func() { d.has, d.cut = member.Stored{Content: id, Schema: schema}, cut })
 	if old != id {
 		d.release(old)
 	}

@@ -91,6 +91,33 @@ func (st *Stage) WriteAt(p []byte, off int) error {
 	return nil
 }
 
+// moveBlock is how much is cleared or copied at a time.
+const moveBlock = 256 << 10
+
+// Clear makes n bytes from an offset on zeros.
+func (st *Stage) Clear(off, n int) error {
+	return st.move(off, n, func(b []byte, _ int) error { clear(b); return nil })
+}
+
+// CopyFrom copies n bytes of another stage.
+func (st *Stage) CopyFrom(other *Stage, from, to, n int) error {
+	return st.move(to, n, func(b []byte, at int) error { return other.ReadAt(b, from+at) })
+}
+
+func (st *Stage) move(to, n int, fill func(b []byte, at int) error) error {
+	b := make([]byte, min(n, moveBlock))
+	for at := 0; at < n; at += len(b) {
+		b = b[:min(len(b), n-at)]
+		if err := fill(b, at); err != nil {
+			return err
+		}
+		if err := st.WriteAt(b, to+at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Read copies all of the blob into buf, which is grown if it is too small, and
 // returns the blob. A failure is [ErrDisk].
 func (st *Stage) Read(buf []byte) ([]byte, error) {

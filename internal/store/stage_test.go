@@ -204,3 +204,33 @@ func TestBlobInto(t *testing.T) {
 		t.Errorf("torn: %v, want ErrCorrupt", err)
 	}
 }
+
+// What is cleared and copied lies where it should, in memory and in a file, also where
+// another blob lay there.
+func TestStageFill(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	const n = 600 << 10
+	for _, memory := range []int{0, n, 2 * n} {
+		g := s.NewStaging(memory)
+		a, b := create(t, g, n), create(t, g, n)
+		had, want := fill(t, a, 1), fill(t, b, 2)
+		clear(want[100 : 100+n/2])
+		copy(want[n-1000:], had[7:1007])
+		copy(want[:50], had[n-50:])
+		for _, err := range []error{b.Clear(100, n/2), b.CopyFrom(a, 7, n-1000, 1000), b.CopyFrom(a, n-50, 0, 50), b.Clear(n, 0)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := b.Read(nil); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes of memory: other bytes, %v", memory, err)
+		}
+		release(t, a)
+		release(t, b)
+	}
+}

@@ -17,7 +17,7 @@
 //		stage(key, off, part.Data)
 //	}
 //	rd := r.Ready()
-//	drop(rd.Release); make(rd.Admit)  // staging places
+//	drop(rd.Release); make(rd.Admit)  // staging places, and fill them
 //	send(rd.Grants, rd.Waits)
 //	take(rd.Complete)                 // check the whole, then r.Done
 //	wakeAt(rd.Wake)                   // then r.Tick
@@ -56,7 +56,16 @@ type Upload struct {
 	Content [32]byte // content id
 	Blob    wire.Blob
 	Within  int64 // ms in which all of it should come: its round's deadline; 0: not known
+	Whole   bool  // each part of it travels, whatever is known of it (TR-74)
+	Keep    bool  // what came of this member's last offer may serve this one (TR-73)
 	Counted bool  // its member was counted before
+}
+
+// Place is a staging place owed to an upload, filled with what needs no travel. What
+// is not zeros lies in the place that its key had before, which is not released.
+type Place struct {
+	Key  Key
+	Fill []Same
 }
 
 // Grant is a reply owed to a member.

@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"sync"
 	"testing"
@@ -42,6 +44,27 @@ func testBlob(name string, n int) wire.Blob {
 	}
 	cuts.Store(cut{name, n}, b)
 	return b
+}
+
+// partly changes one part, and about so many of a thousand others, to others or to zeros.
+func partly(s *sim, b []byte, n int) ([]byte, wire.Blob) {
+	b = bytes.Clone(b)
+	one := s.rand.IntN(len(b)) / testData * testData
+	for off := 0; off < len(b); off += testData {
+		part := b[off:min(off+testData, len(b))]
+		switch {
+		case off != one && !s.chance(n):
+		case off != one && s.chance(300):
+			clear(part)
+		default:
+			copy(part, testBytes(fmt.Sprint("other", s.rand.Uint64()), 2))
+		}
+	}
+	blob, err := wire.NewBlob(b, wire.MinPart)
+	if err != nil {
+		panic(err)
+	}
+	return b, blob
 }
 
 func partOf(blob wire.Blob, b []byte, i uint32) wire.Part {

@@ -95,7 +95,7 @@ func (r *Receiver) slowest() (slowest *upload) {
 // pace is how fast an upload comes, in bytes a millisecond. The part that is on
 // its way counts, so that a thin line is not measured between two parts.
 func (u *upload) pace(now ms) float64 {
-	came := min((int(u.count)-u.left+1)*int(u.Blob.Data), int(u.Blob.Length)) // the schema's size
+	came := min((int(u.count)-u.left+1)*int(u.Blob.Data)-u.filled, u.travels())
 	return float64(came) / float64(max(now-u.since, 1))
 }
 
@@ -108,7 +108,7 @@ func (u *upload) tooSlow(now ms, median float64) bool {
 		return false
 	}
 	pace := u.pace(now)
-	return pace < float64(u.Blob.Length)/float64(u.Within) && (pace < median/paceShare || had >= u.Within)
+	return pace < float64(u.travels())/float64(u.Within) && (pace < median/paceShare || had >= u.Within)
 }
 
 // paced remembers how fast an upload came that is complete.
@@ -116,7 +116,7 @@ func (r *Receiver) paced(u *upload) {
 	if len(r.paces) == pacesKept {
 		r.paces = slices.Delete(r.paces, 0, 1)
 	}
-	r.paces = append(r.paces, float64(u.Blob.Length)/float64(max(r.now-u.since, 1)))
+	r.paces = append(r.paces, float64(u.travels())/float64(max(r.now-u.since, 1)))
 }
 
 // median is that of the paces remembered, 0 without any.

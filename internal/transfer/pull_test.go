@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Whatever links and broker do for five minutes, models replaced under way
@@ -16,6 +18,7 @@ func TestPulls(t *testing.T) {
 		w := newPullWorld(t, rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 3).Draw(t, "slots"))
 		w.loss = rapid.SampledFrom([]int{0, 0, 10, 100, 300}).Draw(t, "loss")
 		w.mute = rapid.SampledFrom([]int{-1, -1, 0, 1}).Draw(t, "mute")
+		w.changed = rapid.SampledFrom([]int{0, 0, 20, 500}).Draw(t, "changed")
 		parts := rapid.IntRange(1, 60).Draw(t, "parts")
 		work := ms(0)
 		for range rapid.IntRange(1, 6).Draw(t, "sites") {
@@ -105,6 +108,35 @@ func TestPullFast(t *testing.T) {
 	}
 }
 
+// Of each version 2 % of the parts change: those alone come, at every site, also one
+// that was away for a version; and who boots later gets the whole (TR-71).
+func TestUnchangedPartsStay(t *testing.T) {
+	t.Parallel()
+	w := newPullWorld(t, 1, 2)
+	w.changed = 20
+	w.connect()
+	for range 3 {
+		w.site(10, 20).connect()
+	}
+	w.publish(300)
+	w.s.run(60_000, w.pulled)
+	for range 4 {
+		w.publish(300)
+		w.s.run(w.s.now+60_000, w.pulled)
+	}
+	late := w.site(10, 20)
+	late.connect()
+	w.s.run(w.s.now+60_000, w.pulled)
+	if !w.pulled() || w.published != 5*300 || late.got != 300 {
+		t.Fatalf("pulled: %v, %d parts published, %d of 300 came to who boots later", w.pulled(), w.published, late.got)
+	}
+	for i, x := range w.sites[:3] {
+		if x.got < 300+4 || x.got > 300+4*20 || x.needs > 0 {
+			t.Errorf("site %d: %d parts came, %d needs; of 300 some 6 change in each of 4 versions", i, x.got, x.needs)
+		}
+	}
+}
+
 // A model of which the broker lost some parts: only those are asked for, and
 // published once for everybody (TR-16, TR-51).
 func TestNeedIsShared(t *testing.T) {
@@ -162,7 +194,7 @@ func TestSpoiltForEver(t *testing.T) {
 	t.Parallel()
 	p := NewPuller()
 	p.Connected(0)
-	p.Want(0, testBlob("a", 3), 0)
+	p.Want(0, testBlob("a", 3), 0, wire.Blob{})
 	p.Ready()
 	needs := 0
 	for now := ms(0); now < 120_000; now += 100 {

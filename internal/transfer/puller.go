@@ -75,6 +75,7 @@ type batch struct {
 
 // PullReady is what a Puller owes, in the order of the fields.
 type PullReady struct {
+	Copy        []Same // what of a new target the model at hand has
 	Unsubscribe []PartFilter
 	Subscribe   []PartFilter // at most 16 are outstanding
 	Need        []wire.Range // ask the owner for these; nil mostly, at most wire.MaxRanges
@@ -96,8 +97,9 @@ func (p *Puller) Room(now int64, parts int) {
 
 // Want sets the target. Another blob or slot drops the old target; for the
 // same blob and slot nothing changes. A target that is complete stays so until
-// Drop (TR-10).
-func (p *Puller) Want(now int64, blob wire.Blob, slot uint32) {
+// Drop (TR-10). What it has in common with the model at hand is copied, not asked
+// for (TR-71).
+func (p *Puller) Want(now int64, blob wire.Blob, slot uint32, held wire.Blob) {
 	p.time(now)
 	if p.wanted && p.slot == slot && p.blob.Equal(blob) {
 		return
@@ -107,6 +109,9 @@ func (p *Puller) Want(now int64, blob wire.Blob, slot uint32) {
 	p.wanted, p.blob, p.key, p.slot = n > 0, blob, blob.Key(), slot
 	p.count, p.left = uint32(n), n // at most topics.MaxParts
 	p.have, p.asked, p.spoilt, p.silent = newBitmap(n), newBitmap(n), newBitmap(n), newBitmap(n)
+	p.ready.Copy = copies(blob, held, nil, p.have)
+	p.left -= p.have.count()
+	p.ready.Done = n > 0 && p.left == 0
 	p.begin()
 }
 
@@ -119,7 +124,7 @@ func (p *Puller) Drop(now int64) {
 func (p *Puller) drop() {
 	p.unask()
 	p.wanted, p.blob, p.have, p.asked, p.spoilt, p.silent, p.count, p.left = false, wire.Blob{}, nil, nil, nil, nil, 0, 0
-	p.ready.Need, p.ready.Done = nil, false
+	p.ready.Copy, p.ready.Need, p.ready.Done = nil, nil, false
 }
 
 // Connected says that the link is up.

@@ -60,8 +60,8 @@ const (
 
 // RecvReady is what a Receiver owes, in the order of the fields.
 type RecvReady struct {
-	Release  []Key // drop the staging place
-	Admit    []Key // make a staging place
+	Release  []Key   // drop the staging place
+	Admit    []Place // make a staging place
 	Grants   []Grant
 	Waits    []Wait
 	Complete []Key // every part is there; said once, then Done or Withdraw
@@ -92,7 +92,10 @@ func (r *Receiver) Offer(now int64, o Upload) {
 	u := &upload{Upload: o, blob: o.Blob.Key(), count: uint32(o.Blob.Count())} // at most topics.MaxParts
 	if old := r.byKey[o.Key]; old != nil {
 		u.slow = old.slow
-		r.remove(old, true)
+		if _, untold := r.untold(o.Key); !untold && len(r.list) <= r.cfg.Uploads {
+			u.serve(old)
+		}
+		r.remove(old, !copied(u.fill))
 	}
 	if o.Counted {
 		r.push(u)
@@ -133,8 +136,10 @@ func (r *Receiver) wait(u *upload, ahead int) {
 }
 
 func (r *Receiver) admit(u *upload) {
-	u.admit(r.now)
-	r.ready.Admit = append(r.ready.Admit, u.Key)
+	r.ready.Admit = append(r.ready.Admit, Place{u.Key, u.admit(r.now)})
+	if u.left == 0 {
+		r.ready.Complete = append(r.ready.Complete, u.Key)
+	}
 }
 
 // Withdraw forgets an upload that is not wanted any more, and releases its
@@ -170,15 +175,24 @@ func (r *Receiver) remove(u *upload, release bool) {
 // untell takes out of Ready what is owed to an upload that goes, and owes the
 // release of a place that the driver knows of.
 func (r *Receiver) untell(u *upload, release bool) {
-	is := func(k Key) bool { return k == u.Key }
-	told := !slices.ContainsFunc(r.ready.Admit, is)
-	r.ready.Admit = slices.DeleteFunc(r.ready.Admit, is)
-	r.ready.Complete = slices.DeleteFunc(r.ready.Complete, is)
+	place, told := r.untold(u.Key)
+	told = !told || copied(place.Fill)
+	r.ready.Admit = slices.DeleteFunc(r.ready.Admit, func(p Place) bool { return p.Key == u.Key })
+	r.ready.Complete = slices.DeleteFunc(r.ready.Complete, func(k Key) bool { return k == u.Key })
 	r.ready.Grants = slices.DeleteFunc(r.ready.Grants, func(g Grant) bool { return g.Key == u.Key })
 	r.ready.Waits = slices.DeleteFunc(r.ready.Waits, func(w Wait) bool { return w.Key == u.Key })
 	if release && u.place && told {
 		r.ready.Release = append(r.ready.Release, u.Key)
 	}
+}
+
+// untold is a place that the driver has not heard of yet.
+func (r *Receiver) untold(k Key) (p Place, ok bool) {
+	i := slices.IndexFunc(r.ready.Admit, func(p Place) bool { return p.Key == k })
+	if i < 0 {
+		return p, false
+	}
+	return r.ready.Admit[i], true
 }
 
 // admitNext gives a place that got free to the longest waiting upload.
@@ -216,10 +230,11 @@ func (r *Receiver) takeBack(u *upload, parts int) {
 func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartVerdict) {
 	r.time(now)
 	u := r.byKey[key]
+	_, untold := r.untold(key)
 	switch {
 	case u == nil || !u.place || p.Blob != u.blob || p.Count != u.count || p.Index >= u.count:
 		return 0, Unknown
-	case slices.Contains(r.ready.Admit, key):
+	case untold:
 		return 0, Unknown // late, and the caller has not heard that there is a place for it again
 	case u.have.has(p.Index):
 		r.beat()

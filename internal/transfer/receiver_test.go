@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestLatePart(t *testing.T) {
 	if _, v := r.Part(3, a, testPart("a", 2, 1)); v != Unknown {
 		t.Errorf("the part is %v, want %v", v, Unknown)
 	}
-	if rd := r.Ready(); len(rd.Admit) != 1 || rd.Admit[0] != a {
+	if rd := r.Ready(); len(rd.Admit) != 1 || rd.Admit[0].Key != a {
 		t.Fatalf("%+v", rd)
 	}
 	if _, v := r.Part(4, a, testPart("a", 2, 1)); v != Wanted {
@@ -120,7 +121,7 @@ func TestProgress(t *testing.T) {
 	r.Ready()
 	r.Part(1, a, testPart("a", 3, 2))
 	p := NewPuller()
-	p.Want(1, testBlob("a", 3), 0)
+	p.Want(1, testBlob("a", 3), 0, wire.Blob{})
 	p.Part(1, testPart("a", 3, 0), 0, 0)
 	for _, c := range []struct {
 		name     string
@@ -135,4 +136,41 @@ func TestProgress(t *testing.T) {
 			t.Errorf("%s: %d of %d parts, want %d of 3", c.name, have, count, c.have)
 		}
 	}
+}
+
+// A place that the driver has not heard of serves no other offer; one that was to be
+// taken over is released with what would take it (TR-73).
+func TestPlaceUntold(t *testing.T) {
+	t.Parallel()
+	r := NewReceiver(ReceiverConfig{})
+	r.Connected(1)
+	k := Key{"t", "m"}
+	offer := func(name byte, frozen ...[]byte) {
+		b := bytes.Join(append(frozen, testBytes(string(name), 2)), nil)
+		blob, err := wire.NewBlob(b, wire.MinPart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Offer(1, Upload{Key: k, Content: [32]byte{name}, Blob: blob, Keep: true})
+		if len(frozen) > 0 {
+			r.Part(1, k, partOf(blob, b, 0))
+		}
+	}
+	frozen := testBytes("frozen", 2)[:testData]
+	offer('a', frozen)
+	if rd := r.Ready(); len(rd.Admit) != 1 || len(rd.Release) != 0 {
+		t.Fatalf("%+v", rd)
+	}
+	r.Part(1, k, partOf(r.byKey[k].Blob, bytes.Join([][]byte{frozen, testBytes("a", 2)}, nil), 0))
+	offer('b', frozen) // takes the place over
+	offer('c', frozen) // and is gone before anybody knows
+	rd := r.Ready()
+	if len(rd.Release) != 1 || len(rd.Admit) != 1 || len(rd.Admit[0].Fill) != 0 {
+		t.Fatalf("%+v", rd)
+	}
+	r.Withdraw(1, k)
+	if rd := r.Ready(); len(rd.Release) != 1 {
+		t.Fatalf("%+v", rd)
+	}
+	check(t, r)
 }

@@ -165,7 +165,11 @@ func (s *script) pull(out *strings.Builder, c call) {
 	case "disconnect":
 		p.Disconnected(s.now)
 	case "want":
-		p.Want(s.now, testBlob(c.word(0), c.num("parts", 5)), uint32(c.num("slot", 0)))
+		held := wire.Blob{}
+		if name := c.text("held", ""); name != "" {
+			held = c.blob(name)
+		}
+		p.Want(s.now, c.blob(c.word(0)), uint32(c.num("slot", 0)), held)
 	case "drop":
 		p.Drop(s.now)
 	case "tick":
@@ -175,7 +179,7 @@ func (s *script) pull(out *strings.Builder, c call) {
 	case "part":
 		for _, r := range c.ranges(1) {
 			for i := r.First; i < r.End(); i++ {
-				part := testPart(c.word(0), c.num("parts", 5), i)
+				part := partOf(c.blob(c.word(0)), c.bytes(c.word(0)), i)
 				if c.kv["flip"] != "" {
 					part.Data[0] ^= 1
 				}
@@ -194,6 +198,9 @@ func (s *script) pull(out *strings.Builder, c call) {
 		c.t.Fatalf("unknown call %s", c.verb)
 	}
 	rd := p.Ready()
+	if rd.Copy != nil {
+		fmt.Fprintf(out, "  copy%s\n", printSame(rd.Copy))
+	}
 	for _, f := range rd.Unsubscribe {
 		fmt.Fprintf(out, "  unsubscribe %d/%d\n", f.Slot, f.Index)
 	}
@@ -286,7 +293,9 @@ func (s *script) receive(out *strings.Builder, c call) {
 	case "disconnect":
 		r.Disconnected(s.now)
 	case "offer":
-		r.Offer(s.now, testUpload(key(), c.text("blob", "a"), c.num("parts", 5), uint64(c.num("r", 1))))
+		u := testUpload(key(), c.text("blob", "a"), c.num("parts", 5), uint64(c.num("r", 1)))
+		u.Blob, u.Whole, u.Keep = c.blob(c.text("blob", "a")), c.num("whole", 0) > 0, c.num("keep", 0) > 0
+		r.Offer(s.now, u)
 	case "withdraw":
 		r.Withdraw(s.now, key())
 	case "done":
@@ -300,7 +309,7 @@ func (s *script) receive(out *strings.Builder, c call) {
 	case "part":
 		for _, rg := range c.ranges(1) {
 			for i := rg.First; i < rg.End(); i++ {
-				part := testPart(c.text("blob", "a"), c.num("parts", 5), i)
+				part := partOf(c.blob(c.text("blob", "a")), c.bytes(c.text("blob", "a")), i)
 				if c.kv["flip"] != "" {
 					part.Data[0] ^= 1
 				}
@@ -319,8 +328,8 @@ func (s *script) receive(out *strings.Builder, c call) {
 	for _, k := range rd.Release {
 		fmt.Fprintf(out, "  release %s\n", k.Member)
 	}
-	for _, k := range rd.Admit {
-		fmt.Fprintf(out, "  admit %s\n", k.Member)
+	for _, p := range rd.Admit {
+		fmt.Fprintf(out, "  admit %s%s\n", p.Key.Member, printSame(p.Fill))
 	}
 	for _, g := range rd.Grants {
 		fmt.Fprintf(out, "  grant %s seq %d: %s\n", g.Key.Member, g.Reply.Seq, printRanges(g.Reply.Ranges))
@@ -340,6 +349,56 @@ func (s *script) wake(out *strings.Builder, at ms) {
 	if at > 0 {
 		fmt.Fprintf(out, "  wake in %v\n", time.Duration(at-s.now)*time.Millisecond)
 	}
+}
+
+// bytes are those of a blob: "a", or parts of several: "a,b1,0,a2" has part 0 of a, part
+// 1 of b, zeros, and part 2 of a.
+func (c call) bytes(name string) []byte {
+	names := strings.Split(name, ",")
+	if len(names) == 1 {
+		return testBytes(name, c.num("parts", 5))
+	}
+	var b []byte
+	for i, n := range names {
+		part := make([]byte, testData)
+		switch {
+		case n == "0":
+		case len(n) > 1:
+			part = testPart(n[:1], 9, uint32(atoi(c.t, n[1:]))).Data
+		default:
+			part = testPart(n, 9, uint32(i)).Data
+		}
+		b = append(b, part...)
+	}
+	return b
+}
+
+func (c call) blob(name string) wire.Blob {
+	if !strings.Contains(name, ",") {
+		return testBlob(name, c.num("parts", 5))
+	}
+	b, err := wire.NewBlob(c.bytes(name), wire.MinPart)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
+// printSame prints stretches by their parts: from>to, with xN if they are several.
+func printSame(list []Same) (s string) {
+	for _, f := range list {
+		from := "0"
+		if f.From != Zeros {
+			from = strconv.Itoa(f.From / testData)
+		}
+		if s += fmt.Sprintf(" %s>%d", from, f.To/testData); f.N > testData {
+			s += fmt.Sprintf("x%d", (f.N+testData-1)/testData)
+		}
+	}
+	if s != "" {
+		s = ":" + s
+	}
+	return s
 }
 
 func printRanges(list []wire.Range) string {

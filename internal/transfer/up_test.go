@@ -30,6 +30,10 @@ func TestUploads(t *testing.T) {
 			part := rapid.SampledFrom([]ms{0, 1, 10, 100, 1_000, 16_000}).Draw(t, "part")
 			x := w.site(parts, part, rapid.SampledFrom([]ms{0, 30, 300}).Draw(t, "latency"))
 			x.counted = rapid.Bool().Draw(t, "counted")
+			if rapid.Bool().Draw(t, "frozen") {
+				x.data, x.blob = partly(w.s, x.data, 300)
+				x.sender = NewSender(x.blob)
+			}
 			work += ms(parts) * (part + 4*x.link.latency + 100)
 			w.s.after(rapid.Int64Range(0, 60_000).Draw(t, "start"), x.again)
 			w.faults(t, x, i)
@@ -64,10 +68,12 @@ func (w *upWorld) faults(t *rapid.T, x *upSite, i int) {
 	for range rapid.IntRange(0, 3).Draw(t, "faults") {
 		at := rapid.Int64Range(0, 290_000).Draw(t, "at")
 		away := rapid.SampledFrom([]ms{0, 1_000, 30_000, 200_000}).Draw(t, "away")
-		switch rapid.SampledFrom([]string{"reconnect", "reconnect", "die", "withdraw"}).Draw(t, fmt.Sprint("fault", i)) {
+		switch rapid.SampledFrom([]string{"reconnect", "reconnect", "die", "withdraw", "retrain", "retrain"}).Draw(t, fmt.Sprint("fault", i)) {
 		case "die": // and forget what was granted
 			w.s.after(at, func() { x.disconnect(); x.sender = NewSender(x.blob) })
 			w.s.after(at+away, x.again)
+		case "retrain":
+			w.s.after(at, x.retrain)
 		case "withdraw":
 			w.s.after(at, func() { w.withdraw(x) })
 		default:

@@ -27,6 +27,9 @@ type upload struct {
 	left  int    // parts that are not there
 	place bool   // admitted
 
+	fill   []Same // what its place is to be filled with, once that is known
+	filled int    // bytes that this is
+
 	out     []span // outstanding, in order of their grants
 	owed    bitmap // parts in out
 	nOwed   int
@@ -51,12 +54,36 @@ type span struct {
 	lone     bool // the one part that an upload may always have
 }
 
-func (u *upload) admit(now ms) {
-	n := u.Blob.Count()
-	u.place, u.have, u.owed, u.again = true, newBitmap(n), newBitmap(n), newBitmap(n)
-	u.left, u.since = n, now
-	u.begin(now)
+// serve takes over what came of the member's offer before, for the same round (TR-73).
+func (u *upload) serve(old *upload) {
+	if !u.Keep || u.Whole || old.Whole || !old.place || old.Round != u.Round {
+		return
+	}
+	u.have = newBitmap(u.Blob.Count())
+	u.fill = append(zeros(u.Blob, u.have), copies(u.Blob, old.Blob, old.have, u.have)...)
 }
+
+// admit gives it a place, and returns what that is filled with (TR-72).
+func (u *upload) admit(now ms) (fill []Same) {
+	n := u.Blob.Count()
+	if u.have == nil {
+		u.have = newBitmap(n)
+		if !u.Whole {
+			u.fill = zeros(u.Blob, u.have)
+		}
+	}
+	u.place, u.owed, u.again = true, newBitmap(n), newBitmap(n)
+	u.filled, fill, u.fill = 0, u.fill, nil
+	for _, s := range fill {
+		u.filled += s.N
+	}
+	u.left, u.since = n-u.have.count(), now
+	u.begin(now)
+	return fill
+}
+
+// travels is how many bytes of it come over the link.
+func (u *upload) travels() int { return int(u.Blob.Length) - u.filled } // the schema's size
 
 // wait is the opposite of admit: what came is forgotten.
 func (u *upload) wait() {

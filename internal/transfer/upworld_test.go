@@ -21,6 +21,7 @@ type upWorld struct {
 	wake  ms
 
 	staged map[Key]*stage
+	said   map[Key]offer // last, to the receiver
 	done   map[Key]bool
 	gone   map[Key]bool // withdrawn
 	loss   int          // messages in a thousand
@@ -36,15 +37,23 @@ type upWorld struct {
 // stage is the twin of an upload: its parts, by bytes.
 type stage struct {
 	site  *upSite
-	parts map[uint32][]byte
+	offer offer
+	bytes []byte
+	parts map[uint32]bool
 	said  bool // complete
 }
 
+// offer is what a site has at a time.
+type offer struct {
+	n    byte
+	data []byte
+	blob wire.Blob
+}
+
 type upSite struct {
-	w       *upWorld
-	key     Key
-	data    []byte
-	blob    wire.Blob
+	w   *upWorld
+	key Key
+	offer
 	sender  *Sender
 	link    pipe
 	on      bool
@@ -60,7 +69,7 @@ type upSite struct {
 func newUpWorld(t fataler, seed uint64, cfg ReceiverConfig) *upWorld {
 	s := newSim(seed)
 	return &upWorld{
-		t: t, s: s, r: NewReceiver(cfg), staged: map[Key]*stage{}, done: map[Key]bool{}, gone: map[Key]bool{},
+		t: t, s: s, r: NewReceiver(cfg), staged: map[Key]*stage{}, said: map[Key]offer{}, done: map[Key]bool{}, gone: map[Key]bool{},
 		broker: pipe{s: s, latency: 5}, trace: fnv.New64a(),
 	}
 }
@@ -69,7 +78,7 @@ func newUpWorld(t fataler, seed uint64, cfg ReceiverConfig) *upWorld {
 func (w *upWorld) site(parts int, part, latency ms) *upSite {
 	name := fmt.Sprintf("m%d", len(w.sites))
 	x := &upSite{
-		w: w, key: Key{"t", name}, data: testBytes(name, parts), blob: testBlob(name, parts),
+		w: w, key: Key{"t", name}, offer: offer{data: testBytes(name, parts), blob: testBlob(name, parts)},
 		link: pipe{s: w.s, part: part, latency: latency},
 	}
 	x.sender = NewSender(x.blob)
@@ -102,11 +111,8 @@ func (w *upWorld) drive() {
 		}
 		delete(w.staged, k)
 	}
-	for _, k := range rd.Admit {
-		if w.staged[k] != nil {
-			w.t.Fatalf("admitted %v twice", k)
-		}
-		w.staged[k] = &stage{site: w.find(k), parts: map[uint32][]byte{}}
+	for _, p := range rd.Admit {
+		w.admit(p)
 	}
 	if len(w.staged) > w.r.cfg.Uploads {
 		w.t.Fatalf("%d places", len(w.staged))
@@ -151,6 +157,27 @@ func (w *upWorld) checkBudget(rd RecvReady) {
 	}
 }
 
+// admit makes a place, and fills it.
+func (w *upWorld) admit(p Place) {
+	had := w.staged[p.Key]
+	if (had != nil) != copied(p.Fill) {
+		w.t.Fatalf("admitted %v with a place: %v, filled with %v", p.Key, had != nil, p.Fill)
+	}
+	st := &stage{site: w.find(p.Key), offer: w.said[p.Key], parts: map[uint32]bool{}}
+	st.bytes = bytes.Repeat([]byte{7}, len(st.offer.data)) // of another upload
+	for _, s := range p.Fill {
+		if s.From == Zeros {
+			clear(st.bytes[s.To : s.To+s.N])
+		} else {
+			copy(st.bytes[s.To:s.To+s.N], had.bytes[s.From:])
+		}
+		for i := s.To / testData; i*testData < s.To+s.N; i++ {
+			st.parts[uint32(i)] = true
+		}
+	}
+	w.staged[p.Key] = st
+}
+
 func (w *upWorld) find(k Key) *upSite {
 	for _, x := range w.sites {
 		if x.key == k {
@@ -167,12 +194,8 @@ func (w *upWorld) complete(k Key) {
 		w.t.Fatalf("%v is complete without a place, or twice", k)
 	}
 	st.said = true
-	var whole []byte
-	for i := range uint32(len(st.parts)) {
-		whole = append(whole, st.parts[i]...)
-	}
-	if !bytes.Equal(whole, st.site.data) {
-		w.t.Fatalf("%v: %d bytes are complete, they are not the %d that were offered", k, len(whole), len(st.site.data))
+	if !bytes.Equal(st.bytes, st.offer.data) {
+		w.t.Fatalf("%v: the %d bytes that are complete are not those that were offered", k, len(st.bytes))
 	}
 	w.s.after(w.s.rand.Int64N(200), func() {
 		if w.staged[k] != st {
@@ -239,14 +262,15 @@ func (w *upWorld) onPart(x *upSite, p wire.Part) {
 	off, verdict := w.r.Part(w.s.now, x.key, p)
 	st := w.staged[x.key]
 	want := Unknown
-	if st != nil {
-		from := int(p.Index) * testData
+	if st != nil && p.Blob == st.offer.blob.Key() {
+		from, data := int(p.Index)*testData, st.offer.data
 		switch {
-		case st.parts[p.Index] != nil:
+		case st.parts[p.Index]:
 			want = Duplicate
-		case bytes.Equal(p.Data, x.data[from:min(from+testData, len(x.data))]):
+		case bytes.Equal(p.Data, data[from:min(from+testData, len(data))]):
 			want = Wanted
-			st.parts[p.Index] = p.Data
+			st.parts[p.Index] = true
+			copy(st.bytes[from:], p.Data)
 			if off != from {
 				w.t.Fatalf("part %d of %v at %d", p.Index, x.key, off)
 			}
@@ -258,7 +282,7 @@ func (w *upWorld) onPart(x *upSite, p wire.Part) {
 		w.t.Fatalf("part %d of %v: verdict %d, the twin says %d", p.Index, x.key, verdict, want)
 	}
 	w.drive()
-	if st != nil && len(st.parts) == x.blob.Count() && !st.said {
+	if st != nil && len(st.parts) == st.offer.blob.Count() && !st.said {
 		w.t.Fatalf("%v has all parts and is not complete", x.key)
 	}
 }
@@ -267,7 +291,7 @@ func (x *upSite) connect() {
 	x.on = true
 	x.life++
 	x.every = 10_000
-	x.offer(x.life)
+	x.repeat(x.life)
 }
 
 func (x *upSite) disconnect() {
@@ -277,24 +301,40 @@ func (x *upSite) disconnect() {
 	x.sender.Disconnected()
 }
 
-// offer is repeated until something is told.
-func (x *upSite) offer(life int) {
+// repeat offers until something is told.
+func (x *upSite) repeat(life int) {
 	if !x.on || x.life != life || x.told != "" {
 		return
 	}
 	w := x.w
+	o := x.offer
 	for range w.copies() {
-		x.link.send(false, func() { w.broker.send(false, func() { w.onOffer(x) }) })
+		x.link.send(false, func() { w.broker.send(false, func() { w.onOffer(x, o) }) })
 	}
-	w.s.after(x.every, func() { x.offer(life) })
+	w.s.after(x.every, func() { x.repeat(life) })
 	x.every = min(2*x.every, 60_000)
 }
 
-func (w *upWorld) onOffer(x *upSite) {
+// retrain makes another update of the same round, that shares parts with the one before.
+func (x *upSite) retrain() {
+	if x.told != "" {
+		return
+	}
+	x.disconnect()
+	x.offer.n++
+	x.data, x.blob = partly(x.w.s, x.data, 300)
+	x.sender = NewSender(x.blob)
+	x.connect()
+}
+
+func (w *upWorld) onOffer(x *upSite, o offer) {
 	if !w.up || w.answer(x) {
 		return
 	}
-	w.r.Offer(w.s.now, Upload{Key: x.key, Round: 1, Attempt: 1, Content: [32]byte{1}, Blob: x.blob, Within: w.within, Counted: x.counted})
+	w.said[x.key] = o
+	w.r.Offer(w.s.now, Upload{
+		Key: x.key, Round: 1, Attempt: 1, Content: [32]byte{1, o.n}, Blob: o.blob, Within: w.within, Counted: x.counted, Keep: true,
+	})
 	w.drive()
 }
 
@@ -308,6 +348,13 @@ func (x *upSite) tell(what string) {
 }
 
 func (x *upSite) onGrant(g wire.Grant) {
+	for _, r := range g.Ranges {
+		for i := r.First; g.Blob == x.blob.Key() && i < r.End(); i++ {
+			if p := partOf(x.blob, x.data, i); bytes.Count(p.Data, []byte{0}) == len(p.Data) {
+				x.w.t.Fatalf("part %d of %v is zeros, and granted", i, x.key)
+			}
+		}
+	}
 	if x.told == "" && x.sender.Grant(x.w.s.now, 1, g) {
 		x.every = 60_000
 		x.publish()
