@@ -139,18 +139,6 @@ func (a *aggregator) do(rd owner.Ready) error {
 	return nil
 }
 
-// until is the time from now to the first of some moments, all in ms; 0 is no
-// moment. An hour stands for never.
-func until(now int64, moments ...int64) time.Duration {
-	next := time.Hour
-	for _, at := range moments {
-		if at > 0 {
-			next = min(next, time.Duration(max(at-now, 0))*time.Millisecond)
-		}
-	}
-	return next
-}
-
 // receive routes one message.
 func (a *aggregator) receive(m link.Message) {
 	if m.Topic == a.self.State() {

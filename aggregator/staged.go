@@ -1,14 +1,41 @@
 package aggregator
 
 import (
-	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 )
 
+// staged is one update, or the offer of one.
+type staged struct {
+	schema   model.Schema // of an offer, and so the next
+	length   int
+	content  model.Hash
+	encoding string // of its bytes; "": the values as they are
+	samples  uint64
+	weight   uint64 // as it was checked
+	raw      []byte // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
+	delta    *model.Model
+	metrics  map[string]float64
+	bytes    int64
+
+	stage    *store.Stage // of one that came in parts
+	borrowed bool         // raw lies in the scratch buffer
+	onDisk   bool         // it was kept before
+}
+
+// scratch is the memory in which updates are read and decoded, one at a time.
+type scratch struct {
+	registry strategy.Registry
+	store    *store.Store
+	buffer   []byte // for one update, and for the next model
+	plain    []byte // for one update that is decoded
+	least    int    // bytes of the model
+}
+
 // borrow reads an update from where it lies into the buffer, until the next
 // one, and decodes it.
-func (s *sum) borrow(st *staged, schema model.Schema) (err error) {
+func (s *scratch) borrow(st *staged, schema model.Schema) (err error) {
 	buf := s.room(schema.Bytes())
 	if st.stage != nil {
 		st.raw, err = st.stage.Read(buf)
@@ -23,7 +50,7 @@ func (s *sum) borrow(st *staged, schema model.Schema) (err error) {
 }
 
 // decode makes the tensors of an update from its bytes.
-func (s *sum) decode(st *staged, schema model.Schema) (err error) {
+func (s *scratch) decode(st *staged, schema model.Schema) (err error) {
 	st.delta, err = s.registry.Decode(st.encoding, st.raw, schema, s.plain)
 	if err == nil && len(st.raw) > 0 && &st.delta.Blob[0] != &st.raw[0] {
 		s.plain = st.delta.Blob
@@ -33,43 +60,9 @@ func (s *sum) decode(st *staged, schema model.Schema) (err error) {
 
 // room returns n bytes of the buffer, which is made large enough for the next
 // model too.
-func (s *sum) room(n int) []byte {
+func (s *scratch) room(n int) []byte {
 	if cap(s.buffer) < n {
-		if s.base != nil {
-			n = max(n, len(s.base.Blob))
-		}
-		s.buffer = make([]byte, n)
+		s.buffer = make([]byte, max(n, s.least))
 	}
 	return s.buffer[:n]
-}
-
-// updates reads what is in the sum, in the order given.
-func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
-	schema := s.fold.Schema()
-	all := &strategy.Updates{Schema: schema}
-	for _, acc := range accepted {
-		all.List = append(all.List, s.update(s.in[acc.Member].samples, nil))
-	}
-	at, whole := -1, &staged{} // the one that is in memory
-	all.ReadAt = func(p []byte, i, off int) error {
-		st := s.in[accepted[i].Member]
-		switch {
-		case st.delta != nil:
-			copy(p, st.delta.Blob[off:])
-			return nil
-		case st.stage != nil && st.encoding == "":
-			return st.stage.ReadAt(p, off)
-		}
-		if at != i {
-			at, whole = -1, &staged{content: st.content, encoding: st.encoding, stage: st.stage}
-			own := &sum{registry: s.registry, store: s.store}
-			if err := own.borrow(whole, schema); err != nil {
-				return err
-			}
-			at = i
-		}
-		copy(p, whole.delta.Blob[off:])
-		return nil
-	}
-	return all
 }

@@ -17,13 +17,11 @@ import (
 // sum is the fold of a task's open round, with the updates on their way into
 // it: staged, judged, then added or kept to the end.
 type sum struct {
-	registry strategy.Registry
-	state    []byte // of strategy and optimiser, after the last committed round; nil: none
-	stateID  model.Hash
-	store    *store.Store
-	release  func(*store.Stage)
+	scratch
+	state   []byte // of strategy and optimiser, after the last committed round; nil: none
+	stateID model.Hash
+	release func(*store.Stage)
 
-	base   *model.Model
 	params round.Params
 	fold   *strategy.Aggregation // nil: no round is open
 	before *strategy.Aggregation // begun last: its memory is used again
@@ -31,35 +29,15 @@ type sum struct {
 	held    map[owner.Key]*staged // all that the machine has not let go of
 	decoded int                   // bytes of tensors that came inline since the last Ready
 	in      map[string]*staged    // in the sum, by member
-	buffer  []byte                // for one update, and for the next model
-	plain   []byte                // for one update that is decoded
-}
-
-// staged is one update, or the offer of one.
-type staged struct {
-	schema   model.Schema // of an offer, and so the next
-	length   int
-	content  model.Hash
-	encoding string // of its bytes; "": the values as they are
-	samples  uint64
-	weight   uint64 // as it was checked
-	raw      []byte // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
-	delta    *model.Model
-	metrics  map[string]float64
-	bytes    int64
-
-	stage    *store.Stage // of one that came in parts
-	borrowed bool         // raw lies in the sum's buffer
-	onDisk   bool         // it was kept before
 }
 
 func newSum(r strategy.Registry, st *store.Store, release func(*store.Stage)) *sum {
-	return &sum{registry: r, store: st, release: release, held: map[owner.Key]*staged{}, in: map[string]*staged{}}
+	return &sum{scratch: scratch{registry: r, store: st}, release: release, held: map[owner.Key]*staged{}, in: map[string]*staged{}}
 }
 
 // begin empties the sum for an attempt.
 func (s *sum) begin(base *model.Model, p round.Params) (err error) {
-	s.base, s.params = base, p
+	s.params, s.least = p, len(base.Blob)
 	s.fold, err = s.registry.Begin(strategy.Setup{
 		Work: p.Work, Strategy: p.Strategy, Server: p.Server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
 	}, s.before)
@@ -205,6 +183,37 @@ func (s *sum) add(acc owner.Fold) error {
 	}
 	s.in[acc.Member] = st
 	return nil
+}
+
+// updates reads what is in the sum, in the order given.
+func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
+	schema := s.fold.Schema()
+	all := &strategy.Updates{Schema: schema}
+	for _, acc := range accepted {
+		all.List = append(all.List, s.update(s.in[acc.Member].samples, nil))
+	}
+	at, whole := -1, &staged{} // the one that is in memory
+	all.ReadAt = func(p []byte, i, off int) error {
+		st := s.in[accepted[i].Member]
+		switch {
+		case st.delta != nil:
+			copy(p, st.delta.Blob[off:])
+			return nil
+		case st.stage != nil && st.encoding == "":
+			return st.stage.ReadAt(p, off)
+		}
+		if at != i {
+			at, whole = -1, &staged{content: st.content, encoding: st.encoding, stage: st.stage}
+			own := &scratch{registry: s.registry, store: s.store}
+			if err := own.borrow(whole, schema); err != nil {
+				return err
+			}
+			at = i
+		}
+		copy(p, whole.delta.Blob[off:])
+		return nil
+	}
+	return all
 }
 
 // finish gives the model after the round, its bytes in the buffer.

@@ -50,3 +50,15 @@ func (t *task) end() {
 		t.a.cfg.OnEnd(t.cfg.Name, t.state.Finished, t.state.Reason)
 	}
 }
+
+// until is the time from now to the first of some moments, all in ms; 0 is no
+// moment. An hour stands for never.
+func until(now int64, moments ...int64) time.Duration {
+	next := time.Hour
+	for _, at := range moments {
+		if at > 0 {
+			next = min(next, time.Duration(max(at-now, 0))*time.Millisecond)
+		}
+	}
+	return next
+}
