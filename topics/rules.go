@@ -1,6 +1,9 @@
 package topics
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Role is what a party does.
 type Role uint8
@@ -71,6 +74,13 @@ var (
 // for each root of bulk. A party
 // whose path or owner is not in the grammar gets none.
 func (n Namespace) Rules(p Party) []Rule {
+	var each []MemberFilter // two tasks may have one
+	for _, f := range p.Members {
+		if !slices.Contains(each, f) {
+			each = append(each, f)
+		}
+	}
+	p.Members = each
 	if n.checkNode(p.Owner) != nil {
 		return nil
 	}

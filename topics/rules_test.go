@@ -43,7 +43,7 @@ func TestRules(t *testing.T) {
 		party topics.Party
 		want  []string
 	}{
-		{"aggregator", topics.Party{Role: topics.RoleAggregator, Members: filters(t, "+/press", "x")}, []string{
+		{"aggregator", topics.Party{Role: topics.RoleAggregator, Members: filters(t, "+/press", "x", "+/press")}, []string{
 			"write acme/_fl_v1/#",
 			"read acme/_fl_v1/+/command", "read acme/_fl_v1/state", "read acme/_fl_v1/roster",
 			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+", "read acme/_fl_v1/+/record",

@@ -42,7 +42,7 @@ func (a *access) ask(ctx context.Context, said map[string]bool) error {
 		open = slices.DeleteFunc(open, func(q ask) bool {
 			runs := a.heard(q.reply) || a.asked(q) > before[q.round]
 			said[q.reply] = runs
-			for _, topic := range q.retained {
+			for _, topic := range append(a.modelOf(q), q.retained...) {
 				said[topic] = said[topic] || runs && keeps
 			}
 			return runs
@@ -79,4 +79,15 @@ func (a *access) asked(q ask) int {
 	}
 	_ = json.Unmarshal(a.got[q.round], &view) // what is no JSON counts none
 	return view.Asked
+}
+
+// modelOf is where the owner has said its model: below the root of bulk that its order
+// names (T-21), nowhere as long as no order is heard.
+func (a *access) modelOf(q ask) []string {
+	in, _ := wire.Inspect(a.got[q.order]) // signed or not
+	o, ok := in.Body.(wire.Order)
+	if topic, has := q.models[o.Bulk]; ok && has {
+		return []string{topic}
+	}
+	return nil
 }

@@ -22,7 +22,9 @@ type Party struct {
 // ask is how a site asks whether a task's owner hears it (W-42).
 type ask struct {
 	join, reply, round string
-	retained           []string // what an owner that runs has said
+	retained           []string          // what an owner that runs has said
+	order              string            // says where it has said its model
+	models             map[string]string // by root of bulk
 }
 
 // TaskAt is a task and the path of the node that owns it.
@@ -52,11 +54,16 @@ func Site(cfg link.Config, ns topics.Namespace, path string, tasks []TaskAt) (Pa
 		if err != nil {
 			return p, err
 		}
-		for i := range members {
+		models := map[string]string{}
+		for i, root := range ns.Roots() { // of which members and owners are the places
 			p.writes = append(p.writes, members[i].Update(), members[i].Part())
 			p.reads = append(p.reads, owners[i].Model(), owners[i].ModelPart(0, 0))
+			models[root] = owners[i].Model()
 		}
-		p.asks = append(p.asks, ask{own.Join(), owner.Reply(path), owner.Round(), []string{owner.State(), owner.Order(), owner.Round(), owner.Record(), owner.Model()}})
+		p.asks = append(p.asks, ask{
+			join: own.Join(), reply: owner.Reply(path), round: owner.Round(), order: owner.Order(), models: models,
+			retained: []string{owner.State(), owner.Order(), owner.Round(), owner.Record()},
+		})
 	}
 	p.once()
 	return p, nil

@@ -65,8 +65,11 @@ func (m *Machine) putOff(e *Entry) { e.set(m.now+jitter(m.cfg.Rand, waitEvery), 
 // sendable reports whether an entry waits for an answer. It does not ask
 // whether the member is in the cohort of the order in force: the aggregator
 // may have promised it a place in an earlier attempt.
-// What was sealed for larger messages waits to be sealed anew.
-func (m *Machine) sendable(e *Entry) bool { return e.on && !e.answered && !e.over(m.order) }
+// What was sealed for larger messages waits to be sealed anew, and so does what was
+// sealed for a root of bulk that this configuration lists no more.
+func (m *Machine) sendable(e *Entry) bool {
+	return e.on && !e.answered && !e.over(m.order) && m.accepts(e.Bulk)
+}
 
 // held reports whether an entry waits for the hours of parts.
 func (m *Machine) held(e *Entry) bool { return m.shut && e.Blob != (wire.BlobKey{}) }

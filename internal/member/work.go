@@ -22,6 +22,9 @@ func (m *Machine) decide() {
 	}
 	if e := m.entry(k.Round); e != nil {
 		if e.usable(m.order) {
+			if !m.accepts(m.order.Bulk) && m.decline == nil {
+				m.otherRoot() // the update waits for an order with another
+			}
 			return
 		}
 		m.drop(e)
@@ -39,7 +42,7 @@ func (m *Machine) decide() {
 	case o.Lacks != "":
 		m.say(wire.DeclineUnsupported, o.Lacks)
 	case !m.accepts(o.Bulk):
-		m.say(wire.DeclineUnsupported, "bulk below "+o.Bulk+", which the key bulk of this site does not list")
+		m.otherRoot()
 	case !m.able(o.Work):
 		m.say(wire.DeclineUnsupported, "work "+o.Work)
 	case m.have.Content != o.Base:
@@ -52,6 +55,11 @@ func (m *Machine) decide() {
 		m.fetching = timer{}
 		m.start()
 	}
+}
+
+// otherRoot declines an order whose root of bulk is not accepted (S-49).
+func (m *Machine) otherRoot() {
+	m.say(wire.DeclineUnsupported, "bulk below "+m.order.Bulk+", which the key bulk of this site does not list")
 }
 
 // due reports what the order in force asks of this member, if anything.

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -165,4 +166,58 @@ func TestBulkMoves(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A site that has an update for a root and starts again without accepting it declines by
+// name, and keeps the update: it counts, and is not trained again, once the root is
+// accepted, or the owner has none.
+func TestBulkIsAcceptedNoMore(t *testing.T) {
+	for _, parts := range []bool{false, true} {
+		for _, root := range []string{heavy, ""} {
+			t.Run(fmt.Sprintf("parts %v, then %q", parts, root), func(t *testing.T) {
+				inBubble(t, func(w *world) {
+					task := w.task()
+					if parts {
+						w.parts(smallParts)
+						task = w.large()
+					}
+					task.Rounds, task.Quorum, task.Deadline = 2, 3, time.Hour
+					w.bulk(heavy, heavy)
+					w.aggregate(task)
+					var runs atomic.Int32
+					w.join(three[0], walker{takes: 5 * time.Minute, runs: &runs})
+					w.join(three[1], walker{})
+					w.join(three[2], walker{})
+					w.recorded(1, record.Committed, 10*time.Minute)
+					time.Sleep(time.Minute)
+					w.end(aggregatorName) // while it trains: what it then seals stays
+					time.Sleep(10 * time.Minute)
+					w.end(three[0])
+					c := w.client("watch", own("event"))
+					w.bulk(heavy)
+					w.join(three[0], walker{takes: 5 * time.Minute, runs: &runs})
+					w.bulk(heavy, heavy)
+					w.aggregate(task)
+					time.Sleep(2 * time.Minute)
+					declined := c.events("declined")
+					if len(declined) == 0 || declined[0].Member != three[0] || !strings.Contains(declined[0].Detail, "bulk below "+heavy+", which the key bulk of this site does not list") {
+						t.Errorf("%+v", declined)
+					}
+					w.end(aggregatorName)
+					if root == heavy {
+						w.end(three[0])
+						w.join(three[0], walker{takes: 5 * time.Minute, runs: &runs})
+					}
+					w.bulk(root, heavy)
+					w.aggregate(task)
+					if r := w.recorded(2, record.Committed, 4*time.Minute); counted(r) != 3 {
+						t.Errorf("%v", r.Counts())
+					}
+					if n := runs.Load(); n != 2 {
+						t.Errorf("trained %d times in 2 rounds", n)
+					}
+				})
+			})
+		}
+	}
 }
