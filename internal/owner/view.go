@@ -21,48 +21,22 @@ func (t *Task) Uploads() (list []Upload) {
 	return list
 }
 
-// Counted reports whether an update of the member is in the open round's sum.
-func (t *Task) Counted(member string) bool {
-	for _, u := range t.ups.by[member] {
-		if u.state == counted {
-			return true
-		}
-	}
-	return false
-}
-
-// State is the state as the last Ready that brought one has it.
-func (t *Task) State() *round.State { return t.state }
-
 // Published reports whether the current order has its PUBACK.
 func (t *Task) Published() bool { return t.pub.done }
 
 // Round shows the round to people.
-func (t *Task) Round() Round { return Round{t.round} }
+func (t *Task) Round() Round { return t.round }
 
-// Round is what there is to see of a round, and nothing that changes it.
-type Round struct{ m *round.Machine }
-
-// Members returns a copy of all members, by index.
-func (r Round) Members() []round.Member { return r.m.Members() }
-
-// Welcomed returns how many members there are.
-func (r Round) Welcomed() int { return r.m.Welcomed() }
-
-// Path returns the path of the member at an index.
-func (r Round) Path(i uint32) string { return r.m.Path(i) }
-
-// Sending returns the members that a deadline waits for, since their uploads run.
-func (r Round) Sending() []string { return r.m.Sending() }
-
-// Contests returns the members that two processes claim.
-func (r Round) Contests() []round.Contest { return r.m.Contests() }
-
-// Waiting says what the task waits for, but since when; nil when it has ended.
-func (r Round) Waiting(limit int) *round.Wait { return r.m.Waiting(limit) }
-
-// Away lists who is not asked.
-func (r Round) Away(limit int) []round.Away { return r.m.Away(limit) }
+// Round is what there is to see of a [round.Machine], and nothing that changes it.
+type Round interface {
+	Members() []round.Member
+	Welcomed() int
+	Path(index uint32) string
+	Sending() []string
+	Contests() []round.Contest
+	Waiting(limit int) *round.Wait
+	Away(limit int) []round.Away
+}
 
 // Shelved reports whether all parts of the model were on the broker once.
 func (t *Task) Shelved() bool { return t.pub.shelved }
