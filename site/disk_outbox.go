@@ -30,7 +30,7 @@ func (d boltDisk) PutEntry(task string, e member.Entry, envelope []byte) error {
 		if err := tx.Put(store.Round, roundKey(task, entryKey, e.Round), b); err != nil {
 			return err
 		}
-		return tx.PutOutbox(roundKey(task, "", e.Round), envelope)
+		return tx.Put(store.Outbox, roundKey(task, "", e.Round), envelope)
 	})
 	if err != nil {
 		return err

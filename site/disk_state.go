@@ -143,7 +143,7 @@ func (d boltDisk) dropEntry(tx *store.Tx, task string, round uint64, gone []mode
 	if err != nil {
 		return gone, err
 	}
-	return gone, errors.Join(tx.Delete(store.Round, roundKey(task, entryKey, round)), tx.DropOutbox(roundKey(task, "", round)))
+	return gone, errors.Join(tx.Delete(store.Round, roundKey(task, entryKey, round)), tx.Delete(store.Outbox, roundKey(task, "", round)))
 }
 
 func saveState(tx *store.Tx, task string, st *member.State) error {

@@ -61,7 +61,7 @@ const (
 	Command Bucket = "command" // ids of commands done
 	SecAgg  Bucket = "secagg"  // state of secure aggregation
 	Budget  Bucket = "budget"  // privacy budget spent
-	Outbox  Bucket = "outbox"  // a site's envelopes not yet settled
+	Outbox  Bucket = "outbox"  // a site's envelopes, from before their first send until they are settled
 	Held    Bucket = "held"    // blobs that a task's records have a use for; checked as it is read
 )
 

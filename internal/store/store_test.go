@@ -184,19 +184,17 @@ func TestOutbox(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	for _, k := range []string{"r2", "r1", "r3"} {
-		if err := s.PutOutbox(store.Key("q", k), []byte("envelope "+k)); err != nil {
-			t.Fatal(err)
-		}
+		update(t, s, func(tx *store.Tx) error { return tx.Put(store.Outbox, store.Key("q", k), []byte("envelope "+k)) })
 	}
-	if err := s.DropOutbox(store.Key("q", "r1")); err != nil {
-		t.Fatal(err)
-	}
+	update(t, s, func(tx *store.Tx) error { return tx.Delete(store.Outbox, store.Key("q", "r1")) })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, dir)
 	var got []string
-	if err := s.Outbox(func(_ string, env []byte) error { got = append(got, string(env)); return nil }); err != nil {
+	if err := s.View(func(tx *store.Tx) error {
+		return tx.ForEach(store.Outbox, "", func(_ string, env []byte) error { got = append(got, string(env)); return nil })
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]string{"envelope r2", "envelope r3"}, got); d != "" {

@@ -268,30 +268,3 @@ func (tx *Tx) Tasks() (names []string, err error) {
 	}
 	return names, nil
 }
-
-// PutOutbox keeps an envelope before its first send. Keys are the site's own;
-// start them with [Key] of the task.
-func (tx *Tx) PutOutbox(key string, envelope []byte) error { return tx.Put(Outbox, key, envelope) }
-
-// DropOutbox forgets an envelope that was settled.
-func (tx *Tx) DropOutbox(key string) error { return tx.Delete(Outbox, key) }
-
-// Outbox calls fn for every envelope kept, in key order.
-func (tx *Tx) Outbox(fn func(key string, envelope []byte) error) error {
-	return tx.ForEach(Outbox, "", fn)
-}
-
-// PutOutbox is [Tx.PutOutbox] in a transaction of its own.
-func (s *Store) PutOutbox(key string, envelope []byte) error {
-	return s.Update(func(tx *Tx) error { return tx.PutOutbox(key, envelope) })
-}
-
-// DropOutbox is [Tx.DropOutbox] in a transaction of its own.
-func (s *Store) DropOutbox(key string) error {
-	return s.Update(func(tx *Tx) error { return tx.DropOutbox(key) })
-}
-
-// Outbox is [Tx.Outbox] in a transaction of its own.
-func (s *Store) Outbox(fn func(key string, envelope []byte) error) error {
-	return s.View(func(tx *Tx) error { return tx.Outbox(fn) })
-}

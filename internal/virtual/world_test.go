@@ -471,9 +471,11 @@ func (w *world) settled(members ...string) {
 	for _, m := range members {
 		st, err := store.Open(w.siteDir(m), store.Options{})
 		check(w.t, err)
-		check(w.t, st.Outbox(func(key string, _ []byte) error {
-			w.t.Errorf("%s: %q is in the outbox", m, key)
-			return nil
+		check(w.t, st.View(func(tx *store.Tx) error {
+			return tx.ForEach(store.Outbox, "", func(key string, _ []byte) error {
+				w.t.Errorf("%s: %q is in the outbox", m, key)
+				return nil
+			})
 		}))
 		check(w.t, st.Close())
 	}
