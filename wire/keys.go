@@ -50,9 +50,6 @@ func NewKeys(list ...Key) (*Keys, error) {
 	return keys, nil
 }
 
-// Len returns the number of keys.
-func (k *Keys) Len() int { return len(k.byID) }
-
 // Of says whose key has an id, revoked or not. A list that is nil has none.
 func (k *Keys) Of(kid [8]byte) (Key, bool) {
 	if k == nil {

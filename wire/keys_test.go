@@ -106,8 +106,8 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	keys := testKeys(t)
-	if keys.Len() != 3 {
-		t.Errorf("%d keys", keys.Len())
+	if n := len(keys.byID); n != 3 {
+		t.Errorf("%d keys", n)
 	}
 	kid := sha256.Sum256(append([]byte("fedmq/key/v1\x01"), public(2)...))
 	if k, ok := keys.Of([8]byte(kid[:8])); !ok || k.Path != testMember {

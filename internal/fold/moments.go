@@ -30,19 +30,8 @@ func (m Moments) Check() error {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// MergeMoments overwrites dst with the moments of all parts together, merged
-// from left to right: give them in order of member path. It panics unless all
-// have dst's length. Formula: Chan, Golub and LeVeque 1979, as pairs.
-func MergeMoments(dst Moments, parts ...Moments) {
-	clear(dst.N)
-	clear(dst.Mean)
-	clear(dst.M2)
-	for _, p := range parts {
-		dst.Merge(p)
-	}
-}
-
-// Merge takes one more part into m, in place: [MergeMoments] a part at a time.
+// Merge takes one more part into m, in place: give them in order of member path. It
+// panics unless they have m's length. Formula: Chan, Golub and LeVeque 1979, as pairs.
 func (m Moments) Merge(p Moments) {
 	if len(p.N) != len(m.N) || len(p.Mean) != len(m.Mean) || len(p.M2) != len(m.M2) {
 		panic(fmt.Sprintf("fold: moments of %d features into %d", len(p.N), len(m.N)))

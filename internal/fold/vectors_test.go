@@ -245,16 +245,14 @@ func TestFoldReject(t *testing.T) {
 func TestMergeMomentsVector(t *testing.T) {
 	t.Parallel()
 	tc := load(t).Statistics.Merge
-	var parts []fold.Moments
+	got := fold.Moments{N: make([]float64, 1), Mean: make([]float64, 1), M2: make([]float64, 1)}
 	for _, p := range tc.Parts {
 		m := fold.Moments{N: []float64{p.N}, Mean: []float64{p.Mean}, M2: []float64{p.M2}}
 		if err := m.Check(); err != nil {
 			t.Fatal(err)
 		}
-		parts = append(parts, m)
+		got.Merge(m)
 	}
-	got := fold.Moments{N: make([]float64, 1), Mean: make([]float64, 1), M2: make([]float64, 1)}
-	fold.MergeMoments(got, parts...)
 	sd := make([]float64, 1)
 	got.SD(sd)
 	for name, pair := range map[string][2]float64{

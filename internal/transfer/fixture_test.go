@@ -196,3 +196,15 @@ func TestBitmap(t *testing.T) {
 		t.Error("a range that wraps")
 	}
 }
+
+// progress returns how many parts of an upload are there, 0 of 0 if it is not known.
+func (r *Receiver) progress(key Key) (have, count int) {
+	u := r.byKey[key]
+	switch {
+	case u == nil:
+		return 0, 0
+	case !u.place:
+		return 0, int(u.count)
+	}
+	return int(u.count) - u.left, int(u.count)
+}

@@ -115,7 +115,7 @@ func TestSlowTogether(t *testing.T) {
 	all := dribblers(w, 6)
 	w.s.run(w.s.now+59_000, func() bool { return false })
 	for i, x := range all {
-		if have, _ := w.r.Progress(x.key); (have > 0) != (i < 4) {
+		if have, _ := w.r.progress(x.key); (have > 0) != (i < 4) {
 			t.Errorf("%v has %d parts", x.key, have)
 		}
 	}

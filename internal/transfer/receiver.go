@@ -385,21 +385,4 @@ func (r *Receiver) Ready() RecvReady {
 	return rd
 }
 
-// Progress returns how many parts of an upload are there, 0 of 0 if it is not
-// known.
-func (r *Receiver) Progress(key Key) (have, count int) {
-	u := r.byKey[key]
-	if u == nil {
-		return 0, 0
-	}
-	if !u.place {
-		return 0, int(u.count)
-	}
-	return int(u.count) - u.left, int(u.count)
-}
-
-// Load returns how many parts are outstanding over all uploads, and the budget
-// that they share (TR-24).
-func (r *Receiver) Load() (parts, budget int) { return r.parts, r.budget }
-
 func (r *Receiver) time(now ms) { r.now = max(r.now, now) }

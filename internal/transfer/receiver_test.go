@@ -86,8 +86,8 @@ func TestBudgetMost(t *testing.T) {
 		r.Done(1, k)
 		check(t, r)
 	}
-	if _, budget := r.Load(); budget != budgetMost {
-		t.Errorf("budget %d", budget)
+	if r.budget != budgetMost {
+		t.Errorf("budget %d", r.budget)
 	}
 	large := wire.Blob{Length: 100 << 22, Data: 4 << 20, Hashes: make([]byte, 100*wire.PartHash)}
 	u := &upload{Upload: Upload{Blob: large}}
@@ -105,12 +105,12 @@ func TestOfferOfNothing(t *testing.T) {
 	if diff := cmp.Diff(RecvReady{}, r.Ready(), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
-	if have, count := r.Progress(Key{"t", "m"}); have != 0 || count != 0 {
+	if have, count := r.progress(Key{"t", "m"}); have != 0 || count != 0 {
 		t.Errorf("%d of %d parts", have, count)
 	}
 }
 
-// Progress is what a status shows.
+// What has come is counted while an upload has its place.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	r := NewReceiver(ReceiverConfig{Uploads: 1})
@@ -128,8 +128,8 @@ func TestProgress(t *testing.T) {
 		progress func() (have, count int)
 		have     int
 	}{
-		{"admitted", func() (int, int) { return r.Progress(a) }, 1},
-		{"waiting", func() (int, int) { return r.Progress(b) }, 0},
+		{"admitted", func() (int, int) { return r.progress(a) }, 1},
+		{"waiting", func() (int, int) { return r.progress(b) }, 0},
 		{"pulled", p.Progress, 1},
 	} {
 		if have, count := c.progress(); have != c.have || count != 3 {

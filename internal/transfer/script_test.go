@@ -303,8 +303,7 @@ func (s *script) receive(out *strings.Builder, c call) {
 	case "tick":
 		r.Tick(s.now)
 	case "load":
-		parts, budget := r.Load()
-		fmt.Fprintf(out, "  %d parts outstanding, budget %d\n", parts, budget)
+		fmt.Fprintf(out, "  %d parts outstanding, budget %d\n", r.parts, r.budget)
 		return
 	case "part":
 		for _, rg := range c.ranges(1) {

@@ -152,7 +152,7 @@ func (w *upWorld) checkBudget(rd RecvReady) {
 			more = true
 		}
 	}
-	if parts, budget := w.r.Load(); more && parts-lone > budget || more && (parts-lone)*testData > budgetBytes {
+	if parts, budget := w.r.parts, w.r.budget; more && parts-lone > budget || more && (parts-lone)*testData > budgetBytes {
 		w.t.Fatalf("%d parts outstanding, %d of them lone, budget %d", parts, lone, budget)
 	}
 }
@@ -408,7 +408,7 @@ func (w *upWorld) told() bool {
 // atRest asserts that nothing is left.
 func (w *upWorld) atRest() {
 	w.t.Helper()
-	if parts, _ := w.r.Load(); parts != 0 || len(w.r.list) != 0 || len(w.staged) != 0 || w.r.Ready().Wake != 0 {
+	if parts := w.r.parts; parts != 0 || len(w.r.list) != 0 || len(w.staged) != 0 || w.r.Ready().Wake != 0 {
 		w.t.Fatalf("at the end %d parts outstanding, %d uploads, %d places, wake at %d", parts, len(w.r.list), len(w.staged), w.r.Ready().Wake)
 	}
 }
