@@ -72,7 +72,7 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 	if err := json.Unmarshal(m.Payload, &shown); err != nil {
 		return fmt.Errorf("%s: %w", o.Round(), err)
 	}
-	at := watch.Aim{Round: cmp.Or(c.AtRound, shown.Round), Pause: cmp.Or(c.Pause, shown.Pause), Origin: shown.Origin.String()}
+	at := watch.Aim{Round: cmp.Or(c.AtRound, shown.Round), Pause: cmp.Or(c.Pause, shown.Pause), Origin: shown.Origin}
 	ev, err := c.ask(ctx, cl, o, at)
 	for range 5 { // rounds may go by faster than they are shown
 		if err != nil || c.AtRound != 0 || !strings.Contains(ev.Detail, late) {
@@ -120,12 +120,10 @@ func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at watch.
 func commandPayload(topic, id, op string, at watch.Aim, signKey string) ([]byte, error) {
 	c := aggregator.Command{
 		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at.Round, TimestampMS: time.Now().UnixMilli(), Topic: topic,
+		Origin: at.Origin,
 	}
 	if c.Command == round.OpResume {
 		c.Pause = at.Pause
-	}
-	if err := c.Origin.UnmarshalText([]byte(at.Origin)); err != nil {
-		return nil, fmt.Errorf("the origin that the task shows: %w", err)
 	}
 	payload, err := json.Marshal(c)
 	if err != nil || signKey == "" {

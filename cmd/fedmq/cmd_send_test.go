@@ -11,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/internal/contract"
 	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // What `fedmq send` publishes is as docs/ref/schema/command.json says.
@@ -30,7 +31,7 @@ func TestCommandSchema(t *testing.T) {
 	}
 	for _, sign := range []string{"", key} {
 		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop"} {
-			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: "0fed0000000000000000000000000000"}, sign)
+			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: wire.Nonce{0x0f, 0xed}}, sign)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -45,7 +45,7 @@ var layers = map[string]layer{
 	"internal/waits":    {},                                                     // tests that wait: more of them at once
 	"internal/view":     {imports: []string{"model", "wire", "internal/round"}}, // the aggregator's JSON for people
 	"internal/proc":     {},                                                     // processes of tests, and their ports
-	"internal/watch":    {imports: []string{"topics", "record", "internal/link"}},
+	"internal/watch":    {imports: []string{"topics", "wire", "record", "internal/link", "internal/view"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
 	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                                             // a task's model, as a client reads it

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fedmq/fedmq/internal/view"
 )
 
 // What is kept at most, whatever is published.
@@ -24,86 +26,16 @@ const (
 	maxAsk     = 200 // exact topics of members asked for at once
 )
 
-// The JSON that is read. What a message has besides is not looked at.
+// The JSON that is read beside that of package view. What a message has besides is not
+// looked at.
 type (
-	stateJSON struct {
-		Schema   string   `json:"schema"`
-		Online   bool     `json:"online"`
-		Roles    []string `json:"roles"`
-		Tasks    []string `json:"tasks"`
-		Agent    string   `json:"agent"`
-		Security string   `json:"security"`
-	}
-	roundJSON struct {
-		Schema      string         `json:"schema"`
-		TimestampMS int64          `json:"timestamp_ms"`
-		Epoch       uint64         `json:"epoch"`
-		Round       uint64         `json:"round"`
-		Attempt     uint64         `json:"attempt"`
-		Phase       string         `json:"phase"`
-		Work        string         `json:"work"`
-		TrainRounds uint64         `json:"train_rounds"`
-		Reason      string         `json:"reason"`
-		Pause       string         `json:"pause"`
-		Origin      string         `json:"origin"`
-		Version     uint64         `json:"version"`
-		Model       string         `json:"model"`
-		Members     int            `json:"members"`
-		Cohort      int            `json:"cohort"`
-		Accepted    int            `json:"accepted"`
-		WaitingFor  []string       `json:"waiting_for"`
-		Waiting     *waitJSON      `json:"waiting"`
-		Away        []awayJSON     `json:"away"`
-		Contested   []ContestView  `json:"contested"`
-		Quorum      int            `json:"quorum"`
-		OpenedMS    int64          `json:"opened_ms"`
-		DeadlineMS  uint64         `json:"deadline_ms"`
-		Last        lastJSON       `json:"last"`
-		Refusals    map[string]int `json:"refusals"`
-		Security    string         `json:"security"`
-	}
-	waitJSON struct {
-		Why     string   `json:"why"`
-		Members []string `json:"members"`
-		Here    int      `json:"here"`
-		Want    int      `json:"want"`
-		SinceMS int64    `json:"since_ms"`
-		UntilMS int64    `json:"until_ms"`
-		Do      string   `json:"do"`
-	}
-	awayJSON struct {
-		Member  string `json:"member"`
-		SinceMS int64  `json:"since_ms"`
-		Left    bool   `json:"left"`
-	}
-	lastJSON struct {
-		Round   uint64             `json:"round"`
-		Attempt uint64             `json:"attempt"`
-		Work    string             `json:"work"`
-		Verdict string             `json:"verdict"`
-		Reason  string             `json:"reason"`
-		Counted int                `json:"counted"`
-		Kept    int                `json:"kept"`
-		Members int                `json:"members"`
-		Seconds float64            `json:"seconds"`
-		Metrics map[string]float64 `json:"metrics"`
-	}
 	kpiJSON struct {
 		TimestampMS int64    `json:"timestamp_ms"`
 		Value       *float64 `json:"value"`
 	}
 	eventJSON struct {
-		Schema      string         `json:"schema"`
-		TimestampMS int64          `json:"timestamp_ms"`
-		Event       string         `json:"event"`
-		Round       uint64         `json:"round"`
-		Attempt     uint64         `json:"attempt"`
-		Work        string         `json:"work"`
-		Member      string         `json:"member"`
-		Reason      string         `json:"reason"`
-		Detail      string         `json:"detail"`
-		Count       int            `json:"count"`
-		Counts      map[string]int `json:"counts"`
+		view.Event
+		Counts map[string]int `json:"counts"` // of a view.Counts
 	}
 	statusJSON struct {
 		Schema      string             `json:"schema"`
@@ -133,8 +65,8 @@ func read(b []byte, v any, schema *string, want string) error {
 // clip makes a text printable and at most limit bytes long: no control
 // characters, which a terminal obeys, and none that turn the direction of what
 // follows.
-func clip(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
+func clip[S ~string](text S, limit int) S {
+	s := strings.Map(func(r rune) rune {
 		switch {
 		case r < ' ', 0x7f <= r && r < 0xa0, r == utf8.RuneError:
 			return ' '
@@ -142,15 +74,15 @@ func clip(s string, limit int) string {
 			return -1
 		}
 		return r
-	}, s[:min(len(s), 4*limit)])
+	}, string(text[:min(len(text), 4*limit)]))
 	if len(s) <= limit {
-		return s
+		return S(s)
 	}
 	cut := limit - len("…")
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	return s[:cut] + "…"
+	return S(s[:cut] + "…")
 }
 
 // clipNames keeps the first names of a map in order, cut.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Config says what is watched. Owner is the node that owns the tasks, "" for
@@ -148,8 +150,8 @@ func (f *Federation) Link(up bool, reason string, now int64) {
 func (f *Federation) ownerState(m Message) error {
 	v := OwnerView{Path: f.cfg.Namespace.Node(f.cfg.Owner)}
 	if len(m.Payload) > 0 {
-		var s stateJSON
-		if err := read(m.Payload, &s, &s.Schema, "fedmq.state.v1"); err != nil {
+		var s view.State
+		if err := read(m.Payload, &s, &s.Schema, view.StateSchema); err != nil {
 			return err
 		}
 		v.Known, v.Online, v.Agent, v.Security = true, s.Online, clip(s.Agent, maxWord), clip(s.Security, maxWord)
@@ -194,7 +196,7 @@ func (f *Federation) Tick(now int64) {
 type Aim struct {
 	Round  uint64
 	Pause  string // id of its pause
-	Origin string
+	Origin wire.Nonce
 }
 
 // Task returns the topics of a task that is known, and what a command to it is
@@ -206,5 +208,5 @@ func (f *Federation) Task(name string) (o topics.Owner, at Aim, err error) {
 	if t == nil {
 		return o, at, fmt.Errorf("watch: no task %.64q below %s", name, f.cfg.Namespace.Node(f.cfg.Owner))
 	}
-	return t.topics, Aim{Round: t.view.Round, Pause: t.pause, Origin: t.origin}, nil
+	return t.topics, Aim{Round: t.view.Round, Pause: t.pause, Origin: t.said.Origin}, nil
 }

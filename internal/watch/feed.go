@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -146,7 +147,7 @@ func (d *Feed) answer(m link.Message) {
 		return
 	}
 	var e eventJSON
-	if read(m.Payload, &e, &e.Schema, "fedmq.event.v1") != nil || e.Event != "command" {
+	if read(m.Payload, &e, &e.Schema, view.EventSchema) != nil || e.Event.Event != "command" {
 		return
 	}
 	d.mu.Lock()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"github.com/fedmq/fedmq/internal/view"
 )
 
 // maxPoints bounds the numbers kept of all sites together; a site keeps at
@@ -52,15 +54,15 @@ func (f *Federation) entry(t *task, number, attempt uint64) *round {
 }
 
 // last takes in what the round's view says of the last record.
-func (f *Federation) last(t *task, l lastJSON) {
+func (f *Federation) last(t *task, l view.Summary) {
 	if l.Verdict == "" || l.Work == "init" {
 		return
 	}
 	metrics := clipNames(l.Metrics)
-	if r := t.find(l.Round, l.Attempt); r != nil && r.Seconds == l.Seconds && r.has(metrics) {
+	if r := t.find(l.Round, uint64(l.Attempt)); r != nil && r.Seconds == l.Seconds && r.has(metrics) {
 		return
 	}
-	r := f.entry(t, l.Round, l.Attempt)
+	r := f.entry(t, l.Round, uint64(l.Attempt))
 	if r == nil {
 		return
 	}

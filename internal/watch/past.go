@@ -1,16 +1,6 @@
 package watch
 
-// historyJSON is the course of a task, in columns.
-type historyJSON struct {
-	Schema   string                `json:"schema"`
-	Rounds   []uint64              `json:"rounds"`
-	Attempts []uint64              `json:"attempts"`
-	Works    []string              `json:"works"`
-	Counted  []int                 `json:"counted"`
-	Members  []int                 `json:"members"`
-	Seconds  []float64             `json:"seconds"`
-	Metrics  map[string][]*float64 `json:"metrics"`
-}
+import "github.com/fedmq/fedmq/internal/view"
 
 // past takes in the rounds of before this watcher came. What it has seen itself
 // says more, and stays.
@@ -18,18 +8,18 @@ func (f *Federation) past(t *task, m Message) error {
 	if len(m.Payload) == 0 {
 		return nil
 	}
-	var h historyJSON
-	if err := read(m.Payload, &h, &h.Schema, "fedmq.history.v1"); err != nil {
+	var h view.History
+	if err := read(m.Payload, &h, &h.Schema, view.HistorySchema); err != nil {
 		return err
 	}
 	t.past = true
 	n := min(len(h.Rounds), len(h.Attempts), len(h.Works), len(h.Counted), len(h.Members), len(h.Seconds), MaxRounds)
 	metrics := clipNames(h.Metrics)
 	for i := range n {
-		if t.find(h.Rounds[i], h.Attempts[i]) != nil {
+		if t.find(h.Rounds[i], uint64(h.Attempts[i])) != nil {
 			continue
 		}
-		r := f.entry(t, h.Rounds[i], h.Attempts[i])
+		r := f.entry(t, h.Rounds[i], uint64(h.Attempts[i]))
 		if r == nil {
 			continue // older than all that is kept
 		}

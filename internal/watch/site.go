@@ -3,6 +3,7 @@ package watch
 import (
 	"math"
 
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -143,8 +144,8 @@ func (f *Federation) nodeState(path string, m Message) error {
 		}
 		return nil
 	}
-	var j stateJSON
-	if err := read(m.Payload, &j, &j.Schema, "fedmq.state.v1"); err != nil {
+	var j view.State
+	if err := read(m.Payload, &j, &j.Schema, view.StateSchema); err != nil {
 		return err
 	}
 	for _, name := range j.Tasks[:min(len(j.Tasks), MaxTasks)] {

@@ -107,7 +107,7 @@ func (f *Federation) overdue(t *task) bool {
 // dropped reports whether the aggregator does not ask a member any more since it
 // was silent, and since when it was.
 func (t *task) dropped(path string) (bool, int64) {
-	for _, a := range t.away {
+	for _, a := range t.said.Away {
 		if a.Member == path && !a.Left {
 			return true, t.here(a.SinceMS)
 		}

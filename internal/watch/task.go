@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -16,10 +17,8 @@ type task struct {
 	seq        uint64
 	past       bool   // its history has been heard
 	pause      string // id of the pause that a resume ends
-	origin     string // of the task: what a command names
 	waitingFor []string
-	waiting    *waitJSON  // as the aggregator says
-	away       []awayJSON // likewise, those with a path
+	said       view.Round // what the aggregator says: the task's origin, who is waited for, who is not asked
 	skew       int64      // this machine's clock less the aggregator's, and the least delay
 	skewKnown  bool
 	deadline   int64 // of a round, the last that was seen, in milliseconds
@@ -57,29 +56,29 @@ func (f *Federation) round(t *task, m Message) error {
 	if len(m.Payload) == 0 {
 		return nil
 	}
-	var r roundJSON
-	if err := read(m.Payload, &r, &r.Schema, "fedmq.round.v1"); err != nil {
+	var r view.Round
+	if err := read(m.Payload, &r, &r.Schema, view.RoundSchema); err != nil {
 		return err
 	}
 	if skew := f.now - r.TimestampMS; !t.skewKnown || m.Live && skew < t.skew {
 		t.skew, t.skewKnown = skew, m.Live
 	}
 	v := &t.view
-	if v.Round != r.Round || v.Attempt != r.Attempt {
+	if v.Round != r.Round || v.Attempt != uint64(r.Attempt) {
 		t.half = 0
 	}
 	if t.half == 0 && r.Cohort > 0 && 2*r.Accepted >= r.Cohort {
 		t.half = f.now
 	}
-	t.pause, t.origin = clip(r.Pause, maxText), clip(r.Origin, maxText)
+	t.pause = clip(r.Pause, maxText)
 	*v = TaskView{
-		Name: t.name, Epoch: r.Epoch, Round: r.Round, Attempt: r.Attempt,
-		Phase: clip(r.Phase, maxWord), Work: clip(r.Work, maxWord), TrainRounds: r.TrainRounds, Reason: clip(r.Reason, maxText),
+		Name: t.name, Epoch: r.Epoch, Round: r.Round, Attempt: uint64(r.Attempt),
+		Phase: clip(string(r.Phase), maxWord), Work: clip(r.Work, maxWord), TrainRounds: r.TrainRounds, Reason: clip(r.Reason, maxText),
 		Version: r.Version, Model: clip(r.Model, 64), Members: r.Members, Cohort: r.Cohort, Accepted: r.Accepted, Quorum: r.Quorum,
 		Refusals: clipNames(r.Refusals), Security: clip(r.Security, maxWord), HeardMS: f.now,
 	}
 	if l := r.Last; l.Verdict == record.Abandoned && l.Round == r.Round {
-		v.Abandoned = &AbandonedView{Attempt: l.Attempt, Reason: clip(l.Reason, maxText), Kept: l.Kept, Members: l.Members}
+		v.Abandoned = &AbandonedView{Attempt: uint64(l.Attempt), Reason: clip(l.Reason, maxText), Kept: l.Kept, Members: l.Members}
 	}
 	t.waits(r)
 	if r.OpenedMS > 0 && v.Phase == "open" {
@@ -97,7 +96,7 @@ func (f *Federation) round(t *task, m Message) error {
 	for _, c := range r.Contested[:min(len(r.Contested), maxWaiting)] {
 		if topics.CheckPath(c.Member) == nil {
 			c.Hosts[0], c.Hosts[1] = clip(c.Hosts[0], maxName), clip(c.Hosts[1], maxName)
-			v.Contested = append(v.Contested, c)
+			v.Contested = append(v.Contested, ContestView(c))
 		}
 	}
 	t.seq = f.touch()
@@ -109,11 +108,11 @@ func (f *Federation) round(t *task, m Message) error {
 // event takes one fact in.
 func (f *Federation) event(t *task, m Message) error {
 	var e eventJSON
-	if err := read(m.Payload, &e, &e.Schema, "fedmq.event.v1"); err != nil {
+	if err := read(m.Payload, &e, &e.Schema, view.EventSchema); err != nil {
 		return err
 	}
 	v := EventView{
-		TimeMS: f.now, Kind: clip(e.Event, maxWord), Round: e.Round, Attempt: e.Attempt, Work: clip(e.Work, maxWord),
+		TimeMS: f.now, Kind: clip(string(e.Event.Event), maxWord), Round: e.Round, Attempt: uint64(e.Attempt), Work: clip(e.Work, maxWord),
 		Member: clip(e.Member, topics.MaxNode), Reason: clip(e.Reason, maxWord), Detail: clip(e.Detail, maxText), Count: e.Count,
 		Counts: clipNames(e.Counts),
 	}
@@ -138,7 +137,7 @@ func (f *Federation) advance(t *task, e EventView) {
 	case e.Kind == "opened" && (e.Round > v.Round || e.Round == v.Round && e.Attempt > v.Attempt):
 		t.half, t.waitingFor, v.WaitingFor = 0, nil, nil
 		v.Round, v.Attempt, v.Phase, v.Reason = e.Round, e.Attempt, "open", ""
-		t.waiting, v.Abandoned = nil, nil
+		t.said.Waiting, v.Abandoned = nil, nil
 		v.Work, v.Cohort, v.Accepted, v.OpenedMS, v.DeadlineMS = e.Work, e.Count, 0, f.now, 0
 		if t.deadline > 0 {
 			v.DeadlineMS = f.now + t.deadline

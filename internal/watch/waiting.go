@@ -3,21 +3,21 @@ package watch
 import (
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/topics"
 )
 
 // waits takes in what the aggregator says of who is missing.
-func (t *task) waits(r roundJSON) {
-	t.waiting, t.away = nil, nil
+func (t *task) waits(r view.Round) {
+	t.said = view.Round{Origin: r.Origin}
 	if w := r.Waiting; w != nil {
-		c := *w
-		c.Why, c.Do = clip(w.Why, maxWord), clip(w.Do, maxWord)
-		c.Members = slices.DeleteFunc(slices.Clone(w.Members[:min(len(w.Members), maxWaiting)]), func(p string) bool { return topics.CheckPath(p) != nil })
-		t.waiting = &c
+		w.Why, w.Do = clip(w.Why, maxWord), clip(w.Do, maxWord)
+		w.Members = slices.DeleteFunc(slices.Clone(w.Members[:min(len(w.Members), maxWaiting)]), func(p string) bool { return topics.CheckPath(p) != nil })
+		t.said.Waiting = w
 	}
 	for _, a := range r.Away[:min(len(r.Away), maxWaiting)] {
 		if topics.CheckPath(a.Member) == nil {
-			t.away = append(t.away, a)
+			t.said.Away = append(t.said.Away, a)
 		}
 	}
 }
@@ -33,11 +33,11 @@ func (t *task) here(ms int64) int64 {
 
 // wait says what the task waits for, with what is known of each member.
 func (t *task) wait(f *Federation) *WaitView {
-	w := t.waiting
+	w := t.said.Waiting
 	if w == nil {
 		return nil
 	}
-	v := &WaitView{Why: w.Why, Here: w.Here, Want: w.Want, SinceMS: t.here(w.SinceMS), UntilMS: t.here(w.UntilMS), Do: w.Do}
+	v := &WaitView{Why: string(w.Why), Here: w.Here, Want: w.Want, SinceMS: t.here(w.SinceMS), UntilMS: t.here(w.UntilMS), Do: string(w.Do)}
 	names := w.Members
 	if w.Why == "sites" {
 		names = t.offline(f, names)
@@ -66,7 +66,7 @@ func (t *task) offline(f *Federation, names []string) []string {
 
 // gone lists who is not asked.
 func (t *task) gone(f *Federation) (out []WhoView) {
-	for _, a := range t.away {
+	for _, a := range t.said.Away {
 		w := t.who(f, a.Member)
 		if a.Left && w.Why != "offline" {
 			w.Why, w.SinceMS = "it left", 0
