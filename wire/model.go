@@ -140,14 +140,9 @@ const (
 	ruleSize      = 5
 )
 
-// MaxModelBody is the most bytes that the plain body of a model of this schema
-// can have, inline or its manifest: the Bound of an [Opener.Open].
-func MaxModelBody(s model.Schema) int {
-	return membersRoom + bodyFrame + len(appendTable(nil, s)) + 3 + ruleSize*len(s) + blobOrCut(s.Bytes())
-}
-
-// MaxUpdateBody is the same for an update that carries this schema, inline or
-// its offer; 0 tensors for a decline or an evaluation.
+// MaxUpdateBody is the most bytes that the plain body of an update that carries this
+// schema can have, inline or its offer; 0 tensors for a decline or an evaluation: the
+// Bound of an [Opener.Open]. No reader of a model knows its schema before it opens it.
 func MaxUpdateBody(s model.Schema) int {
 	return membersRoom + bodyFrame + metricsFrame + len(appendTable(nil, s)) + blobOrCut(s.Bytes())
 }

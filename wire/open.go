@@ -26,7 +26,7 @@ type Opener struct {
 // Bound is what the receiver's state says about a message.
 type Bound struct {
 	MaxRound uint64 // members' messages: current round + 1; 0 = no bound
-	MaxBody  int    // plain bytes of the body, from the schema: MaxUpdateBody, MaxModelBody; 0 = Limits.Plain
+	MaxBody  int    // plain bytes of the body, from the schema: MaxUpdateBody; 0 = Limits.Plain
 	Origin   Nonce  // of the task: a message of another one is refused (W-43); zero = any
 }
 
