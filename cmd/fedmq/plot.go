@@ -42,6 +42,30 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 		p.X.Label.Text += fmt.Sprintf(" (untrained: %s %.3g)", ex.metric, c.value)
 		curve = curve[1:]
 	}
+	if err := addCurve(p, curve); err != nil {
+		return err
+	}
+	for _, level := range []struct {
+		name  string
+		value float64
+		color color.Color
+	}{{"each site alone, mean", r.Isolated.Mean, orange}, {"all data in one place", r.Centralised, green}} {
+		l, err := plotter.NewLine(plotter.XYs{{X: 0, Y: level.value}, {X: curve[len(curve)-1].trained, Y: level.value}})
+		if err != nil {
+			return err
+		}
+		l.Color, l.Width, l.Dashes = level.color, vg.Points(1.5), []vg.Length{vg.Points(6), vg.Points(4)}
+		p.Add(l)
+		p.Legend.Add(level.name, l)
+	}
+	p.Legend.Top = ex.lower()
+	p.Legend.Padding = vg.Points(3)
+	p.Legend.XOffs = -vg.Points(8) // inside the frame
+	return p.Save(18*vg.Centimeter, 11*vg.Centimeter, path)
+}
+
+// addCurve draws what the federation reaches, and the spread of its sites.
+func addCurve(p *plot.Plot, curve []curvePoint) error {
 	var fed, band plotter.XYs
 	for _, c := range curve {
 		fed = append(fed, plotter.XY{X: c.trained, Y: c.value})
@@ -64,23 +88,7 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 	p.Add(area, line, points)
 	p.Legend.Add("federated", line, points)
 	p.Legend.Add("best to worst site", area)
-	for _, level := range []struct {
-		name  string
-		value float64
-		color color.Color
-	}{{"each site alone, mean", r.Isolated.Mean, orange}, {"all data in one place", r.Centralised, green}} {
-		l, err := plotter.NewLine(plotter.XYs{{X: 0, Y: level.value}, {X: curve[len(curve)-1].trained, Y: level.value}})
-		if err != nil {
-			return err
-		}
-		l.Color, l.Width, l.Dashes = level.color, vg.Points(1.5), []vg.Length{vg.Points(6), vg.Points(4)}
-		p.Add(l)
-		p.Legend.Add(level.name, l)
-	}
-	p.Legend.Top = ex.lower()
-	p.Legend.Padding = vg.Points(3)
-	p.Legend.XOffs = -vg.Points(8) // inside the frame
-	return p.Save(18*vg.Centimeter, 11*vg.Centimeter, path)
+	return nil
 }
 
 // highest is the top of the axis of an error: it holds the worst site of every
