@@ -13,13 +13,16 @@ import (
 
 // agg is an aggregator of one task: the owner's machine with its disk and its link.
 type agg struct {
-	w     *World
-	n     int // its number
-	rng   *rand.Rand
-	disk  *aggDisk
-	lives uint64
-	over  bool // fenced: it does not start again
-	conn  *client
+	w      *World
+	n      int // its number
+	rng    *rand.Rand
+	disk   *aggDisk
+	lives  uint64
+	over   bool // fenced, or behind: it does not start again
+	older  bool // its disk was restored from an older copy
+	adopts bool // an operator has it adopt, for one start
+	nudged ms   // when an operator started it again
+	conn   *client
 
 	// of the process
 	p        *process
@@ -39,6 +42,7 @@ type agg struct {
 	issued map[wire.Stamp]*orderMsg // the orders of the open round
 	closed *closed                  // a round whose record is to be saved
 	own    [3]message               // what should be retained: model, head, order
+	shown  shown
 	shelf  shelf
 	out    outgoing
 }
@@ -105,7 +109,7 @@ func (a *agg) start() {
 	w := a.w
 	w.note(noteStart, a.node(), a.lives, 0, 0)
 	*a = agg{
-		w: w, n: a.n, rng: a.rng, disk: a.disk, lives: a.lives,
+		w: w, n: a.n, rng: a.rng, disk: a.disk, lives: a.lives, older: a.older, adopts: a.adopts, nudged: a.nudged,
 		bodies: map[owner.Key]*body{}, sum: map[string]share{}, issued: map[wire.Stamp]*orderMsg{}, out: newOutgoing(),
 	}
 	a.p = &process{w: w, node: a.node(), wake: a.turn, died: a.died}
@@ -185,6 +189,7 @@ func (a *agg) died() {
 		s.Epoch--
 		a.disk.state = &s
 	}
+	a.adopts = false
 	a.w.at(a.w.between(500, a.w.plan.DownMost), a.start)
 }
 

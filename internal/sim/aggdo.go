@@ -17,10 +17,7 @@ func hashOf(b []byte) model.Hash { return sha256.Sum256(b) }
 // do does what is owed, in the order it is owed.
 func (a *agg) do(rd owner.Ready) {
 	if rd.Stop != nil {
-		if rd.Stop.Fenced == 0 {
-			a.w.check.behind(a, rd.Stop.Seen)
-		}
-		a.stop()
+		a.stopped(rd.Stop)
 	}
 	first := a.w.bugs.SendFirst || a.w.bugs.PublishFirst && rd.Save.Committed
 	if first {

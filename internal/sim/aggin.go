@@ -19,8 +19,15 @@ func (a *agg) receive(m message) {
 			a.t.Step(now, owner.OrderShown{Shown: owner.Shown{Stamp: b.Stamp, Base: b.Base, Hash: b.hash}, Instance: b.Instance})
 		}
 	case *modelMsg:
-		if !a.started() && b.bytes == nil {
-			a.t.Step(now, owner.ManifestShown{Blob: b.blob.Key(), Slot: b.slot})
+		if !a.started() {
+			a.shown.model = b
+			if b.bytes == nil {
+				a.t.Step(now, owner.ManifestShown{Blob: b.blob.Key(), Slot: b.slot})
+			}
+		}
+	case *headMsg:
+		if !a.started() {
+			a.shown.head = b
 		}
 	}
 	if m.topic.kind <= onRecord {

@@ -149,9 +149,14 @@ func (a *agg) sendPart(p owner.SendPart) {
 
 // setHead takes over a record that has become durable.
 func (a *agg) setHead(r *record) {
-	h := &headMsg{round: r.round, attempt: r.attempt, verdict: "abandoned", hash: r.hash, counted: map[uint32]bool{}, by: a.n}
-	if r.committed {
+	h := &headMsg{round: r.round, attempt: r.attempt, verdict: "abandoned", hash: r.hash, model: r.model, counted: map[uint32]bool{}, by: a.n}
+	switch {
+	case r.committed:
 		h.verdict = "committed"
+	case r.adopted:
+		h.verdict = "adopted"
+	default:
+		h.model = r.base
 	}
 	for _, e := range r.entries {
 		if e.Verdict == verdict.Counted {

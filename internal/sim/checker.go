@@ -82,6 +82,10 @@ type lineage struct {
 	open     map[stamp]ms      // when an attempt's order had its first PUBACK
 	clock    clock             // of the attempt that is open
 	grants   map[string]map[uint32]ms
+	lost     []*record       // that its disk has no longer: an older copy was restored
+	gone     map[made]uint64 // what they counted
+	behind   *wire.Stamp     // more than the disk knows, which stopped it
+	above    wire.Stamp      // what it was adopted above
 }
 
 // clock is how long an attempt has run with a link.
@@ -125,19 +129,24 @@ func newLineage() *lineage {
 
 // takeover gives the second aggregator the past of the first.
 func (c *checker) takeover() {
-	a := c.lines[0]
-	b := newLineage()
-	b.records, b.counted, b.kept = slices.Clone(a.records), maps.Clone(a.counted), a.kept
-	b.orders, b.epochs, b.open = maps.Clone(a.orders), maps.Clone(a.epochs), maps.Clone(a.open)
-	for r, list := range a.promised {
-		b.promised[r] = slices.Clone(list)
-	}
-	c.lines = append(c.lines, b)
+	c.lines = append(c.lines, c.lines[0].copy())
 }
 
+// copy is what a copy of the disk knows.
+func (l *lineage) copy() *lineage {
+	b := newLineage()
+	b.records, b.counted, b.kept = slices.Clone(l.records), maps.Clone(l.counted), l.kept
+	b.orders, b.epochs, b.open = maps.Clone(l.orders), maps.Clone(l.epochs), maps.Clone(l.open)
+	for r, list := range l.promised {
+		b.promised[r] = slices.Clone(list)
+	}
+	return b
+}
+
+// lastCommitted is the record that the next round starts from.
 func (l *lineage) lastCommitted() *record {
 	for i := len(l.records) - 1; i >= 0; i-- {
-		if l.records[i].committed {
+		if l.records[i].committed || l.records[i].adopted {
 			return l.records[i]
 		}
 	}

@@ -24,6 +24,10 @@ func (c *checker) recorded(a *agg, r *record) {
 	if len(l.records) == 0 {
 		return
 	}
+	if r.adopted {
+		c.adopted(l, r)
+		return
+	}
 	before, base := l.records[len(l.records)-1], l.lastCommitted()
 	switch {
 	case r.prev != before.hash:
@@ -181,7 +185,7 @@ func (c *checker) ended(l *lineage, r *record) {
 		w.violate("I10", "round %d, attempt %d ended at the deadline, and nobody was missing", r.round, r.attempt)
 	case late:
 		w.violate("I10", "round %d, attempt %d lasted %d ms with a link, the deadline is %d", r.round, r.attempt, l.clock.total(w.now), w.plan.Deadline)
-	case r.reason == round.CloseDeadline && w.quiet && len(c.lines) == 1 && w.plan.Deadline >= 300_000 && opened > w.plan.QuietAt && missing != "":
+	case r.reason == round.CloseDeadline && w.quiet && len(c.lines) == 1 && l.lost == nil && w.plan.Deadline >= 300_000 && opened > w.plan.QuietAt && missing != "":
 		w.violate("I10", "round %d, attempt %d waited for %s until the deadline, and nothing was wrong", r.round, r.attempt, missing)
 	}
 }

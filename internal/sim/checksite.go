@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -65,6 +66,9 @@ func (c *checker) ownerSends(a *agg, m message) {
 		d := a.disk.state
 		if d == nil || d.Order == nil || (stamp{d.Order.Epoch, d.Order.Round, d.Order.Attempt}).below(k) {
 			c.w.violate("I5", "order (%d, %d, %d) leaves before it is durable", k.epoch, k.round, k.attempt)
+		}
+		if up := l.above; b.Epoch <= up.Epoch && up.Epoch > 0 || b.Round <= up.Round && up.Round > 0 {
+			c.w.violate("R-71", "order (%d, %d, %d) leaves, and the task was adopted above %v", k.epoch, k.round, k.attempt, up)
 		}
 		if l.last == nil || l.last.below(b) {
 			c.follows(l, b)
@@ -129,8 +133,8 @@ func (c *checker) loaded(s *site, base model.Hash, b []byte) {
 		c.w.violate("I7", "site %d trains on a model that is not %x", s.i, base[:4])
 	}
 	for _, l := range c.lines {
-		for _, r := range l.records {
-			if r.committed && r.model == base {
+		for _, r := range slices.Concat(l.records, l.lost) {
+			if r.model == base && (r.committed || r.adopted) {
 				return
 			}
 		}
@@ -242,7 +246,7 @@ func (c *checker) settles(s *site, f member.Settled) {
 		return
 	}
 	for _, l := range c.lines {
-		for _, r := range l.records {
+		for _, r := range slices.Concat(l.records, l.lost) {
 			for _, e := range r.entries {
 				if r.committed && r.round == f.Round && e.Member == s.path && e.Verdict == verdict.Counted {
 					return

@@ -151,6 +151,7 @@ type record struct {
 	round     uint64
 	attempt   uint32
 	committed bool
+	adopted   bool // above what others have seen (RC-15)
 	work      string
 	prev      uint64 // hash of the record before
 	base      model.Hash

@@ -49,6 +49,8 @@ func (w *World) strike(f Fault) {
 		w.takeover(f)
 	case Rollback:
 		w.rollback(f)
+	case OlderCopy:
+		w.olderCopy(f)
 	case faultKinds:
 	}
 }

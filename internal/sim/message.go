@@ -57,6 +57,7 @@ type headMsg struct {
 	attempt uint32
 	verdict string
 	hash    uint64
+	model   model.Hash      // in which it ends
 	counted map[uint32]bool // by index
 	by      int
 }

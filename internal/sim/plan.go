@@ -71,6 +71,8 @@ const (
 	Takeover // another aggregator takes over with the disk of the first
 	Rollback // a site's data directory is what it was a while ago
 	faultKinds
+
+	OlderCopy // the aggregator's disk is what it was a while ago; rare, so drawn apart
 )
 
 // Fault is one thing that goes wrong.
@@ -80,7 +82,7 @@ type Fault struct {
 	Node  int // Kill, Partition, DropLink, Deaf: a site, or -1 for the aggregator
 	Fuse  int // Kill: effects until then
 	For   ms
-	Loss  bool // Kill: power loss; Restart: retained messages go
+	Loss  bool // Kill: power loss; Restart, OlderCopy: retained messages go
 	Pick  int  // Forget, OldBack: which
 	Noise Noise
 	Op    round.Op
@@ -187,6 +189,9 @@ func (p *Plan) drawFaults(r *rand.Rand) {
 			taken = true
 		}
 		p.Faults = append(p.Faults, f)
+	}
+	if !taken && r.IntN(8) == 0 {
+		p.Faults = append(p.Faults, Fault{At: r.Int64N(span + 1), Kind: OlderCopy, Node: -1, Loss: r.IntN(2) == 0, For: 1_000 + r.Int64N(100_000)})
 	}
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	p.QuietAt = span

@@ -15,6 +15,9 @@ func (r *record) seal() {
 	if r.committed {
 		mix(1)
 	}
+	if r.adopted {
+		mix(2)
+	}
 	mix(short(r.base))
 	mix(short(r.model))
 	mix(short(r.order))

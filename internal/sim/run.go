@@ -116,6 +116,9 @@ func (w *World) watch() {
 	case w.check.inconclusive:
 		w.done = w.now
 		return
+	case w.now > w.plan.QuietAt+w.patience() && w.astray(a):
+		w.done = w.now
+		return
 	case w.now > w.plan.QuietAt+w.patience():
 		w.violate("liveness", "%s, %d ms after the last fault", why, w.now-w.plan.QuietAt)
 		return
@@ -127,6 +130,7 @@ func (w *World) watch() {
 		case st.Paused || st.PauseAsked:
 			w.command(a, round.OpResume)
 		}
+		w.nudge(a)
 	}
 	w.at(5_000, w.watch)
 }
