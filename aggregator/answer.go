@@ -31,8 +31,7 @@ func (t *task) reply(member string, r wire.Reply) {
 	case wire.Settled:
 		crash.At("settled.before")
 	case wire.RefusalReply:
-		why, _ := verdict.Parse(r.Reason)
-		if why.Authenticated() || why == verdict.Malformed && !r.Content.IsZero() { // others are counted as they come
+		if owner.Proven(r) { // others are counted as they come
 			t.tally.refusal(r.Reason)
 		}
 	}

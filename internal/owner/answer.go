@@ -6,6 +6,13 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
+// Proven reports whether a refusal answers a proven sender. One for what is malformed
+// does if it names an update.
+func Proven(r wire.RefusalReply) bool {
+	why, _ := verdict.Parse(r.Reason)
+	return why.Authenticated() || why == verdict.Malformed && !r.Content.IsZero()
+}
+
 // refuse answers at most one message a second whose sender is not proven: an answer
 // amplifies (security, section 2). All are counted.
 func (t *Task) refuse(member string, r wire.RefusalReply) {

@@ -2,7 +2,6 @@ package owner
 
 import (
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -178,10 +177,7 @@ func (t *Task) send(m round.Message) {
 		t.owed.Orders = append(t.owed.Orders, m.Order)
 		t.pub.publish(m.Order, t.model, t.m.up, t.m.now)
 	case round.SendReply:
-		r, refused := m.Reply.(wire.RefusalReply)
-		why, _ := verdict.Parse(r.Reason)
-		judged := why == verdict.Malformed && !r.Content.IsZero() // an update of a proven sender: its answer names it
-		if refused && !why.Authenticated() && !judged {
+		if r, refused := m.Reply.(wire.RefusalReply); refused && !Proven(r) {
 			t.refuse(m.Member, r)
 			return
 		}
