@@ -109,27 +109,6 @@ func (p *Probe) Subscribe(ctx context.Context, filters ...Filter) ([]byte, error
 	}
 }
 
-// Unsubscribe sends one UNSUBSCRIBE and waits for its answer.
-func (p *Probe) Unsubscribe(ctx context.Context, filters ...string) error {
-	pk := packets.NewControlPacket(packets.Unsubscribe).(*packets.UnsubscribePacket)
-	pk.MessageID, pk.Topics = p.nextID(), filters
-	if err := p.write(ctx, pk); err != nil {
-		return err
-	}
-	for {
-		answer, err := p.packet(ctx)
-		if err != nil {
-			return err
-		}
-		if ack, ok := answer.(*packets.UnsubackPacket); ok && ack.MessageID == pk.MessageID {
-			return nil
-		}
-		if err := p.keep(ctx, answer); err != nil {
-			return err
-		}
-	}
-}
-
 // Receive returns the next message and acknowledges it.
 func (p *Probe) Receive(ctx context.Context) (Message, error) {
 	for len(p.got) == 0 {
