@@ -59,6 +59,7 @@ func TestValidate(t *testing.T) {
 		"dialled":            {func(c c, _ tk) { c.Broker, c.Dial = "", func(context.Context) (net.Conn, error) { return nil, nil } }, ""},
 		"no namespace":       {func(c c, _ tk) { c.Namespace = "" }, "namespace:"},
 		"bad namespace":      {func(c c, _ tk) { c.Namespace = "a/+" }, "namespace:"},
+		"bulk in the tree":   {func(c c, _ tk) { c.Bulk = c.Namespace + "/x" }, "bulk: topics: not in the grammar: bulk"},
 		"bad owner":          {func(c c, _ tk) { c.Owner = "a//b" }, "owner:"},
 		"no data":            {func(c c, _ tk) { c.DataDir = "" }, "data_dir:"},
 		"key without list":   {func(c c, _ tk) { c.Signer = signer }, "keys:"},
@@ -137,6 +138,9 @@ func TestValidate(t *testing.T) {
 				t.Errorf("refused: %v", err)
 			case x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)):
 				t.Errorf("error %v, want one about %q", err, x.want)
+			}
+			if x.want != "" && strings.Contains(err.Error(), `want one made by New`) {
+				t.Errorf("one fault is told twice: %v", err)
 			}
 			if x.want != "" && aggregator.Run(t.Context(), cfg) == nil {
 				t.Error("it runs all the same")

@@ -25,9 +25,9 @@ func (c Config) Validate() error {
 	if c.Broker == "" && c.Dial == nil {
 		bad("broker: missing; want a URL such as tcp://127.0.0.1:1883")
 	}
-	ns, err := c.namespace()
-	if err != nil {
-		bad("namespace: %w", err)
+	ns, noPlace := c.namespace()
+	if noPlace != nil {
+		bad("%w", noPlace)
 	}
 	if c.Owner != "" {
 		if err := topics.CheckPath(c.Owner); err != nil {
@@ -64,7 +64,7 @@ func (c Config) Validate() error {
 		for _, err := range t.problems(c.PartSize, c.Strategies) {
 			bad("tasks[%d] (%s): %w", i, t.Name, err)
 		}
-		if _, err := c.topicsOf(ns, t.Name); err != nil && c.Namespace != "" {
+		if _, err := c.topicsOf(ns, t.Name); err != nil && noPlace == nil {
 			bad("tasks[%d]: %w", i, err)
 		}
 	}
@@ -80,9 +80,12 @@ func (c Config) Validate() error {
 func (c Config) namespace() (topics.Namespace, error) {
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
-		return ns, err
+		return ns, fmt.Errorf("namespace: %w", err)
 	}
-	return ns.WithBulk(c.Bulk)
+	if ns, err = ns.WithBulk(c.Bulk); err != nil {
+		return ns, fmt.Errorf("bulk: %w", err)
+	}
+	return ns, nil
 }
 
 // topicsOf are those of a task.

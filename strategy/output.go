@@ -20,6 +20,7 @@ type Output struct {
 	notes []string
 
 	shared    model.Schema // of the mean
+	elements  int          // of shared
 	starts    []int        // first coordinate of each tensor of shared
 	offsets   []int        // of each in Next
 	optimiser Optimiser
@@ -41,19 +42,28 @@ func (o *Output) Carry(b []byte) { o.carry = b }
 // along prepares for a mean over the tensors of shared.
 func (o *Output) along(shared model.Schema, opt Optimiser, state []byte) error {
 	o.shared, o.optimiser = shared, opt
-	n := 0
+	base, n := o.Next.Schema, 0
 	for _, spec := range shared {
-		o.starts, o.offsets = append(o.starts, n), append(o.offsets, o.Next.Schema.Offset(o.Next.Schema.Index(spec.Name)))
+		i := base.Index(spec.Name)
+		if i < 0 || !(model.Schema{spec}).Equal(model.Schema{base[i]}) {
+			return fmt.Errorf("%w: the fold's schema has the tensor %.80q, and the base none that is the same", model.ErrSchema, spec.Name)
+		}
+		o.starts, o.offsets = append(o.starts, n), append(o.offsets, base.Offset(i))
 		n += spec.Elements()
 	}
+	o.elements = n
 	return o.begin(state, n)
 }
 
 // Mean takes the mean update of the coordinates from at on, counted over all
 // tensors of the fold's schema in its order. The optimiser goes a step along it.
 // Blocks come in any order, each coordinate once; those that do not come stay as
-// they are. It may be called from several goroutines.
+// they are. It may be called from several goroutines. Coordinates that the schema does
+// not have are a panic.
 func (o *Output) Mean(at int, mean []float64) {
+	if n := o.elements; at < 0 || at > n || len(mean) > n-at {
+		panic(fmt.Sprintf("strategy: a mean of %d coordinates from %d on, the fold's schema has %d", len(mean), at, n))
+	}
 	x, slots := make([]float64, min(block, len(mean))), o.scratch(min(block, len(mean)))
 	i := sort.Search(len(o.starts), func(i int) bool { return o.starts[i] > at }) - 1
 	for len(mean) > 0 {
@@ -94,8 +104,14 @@ func (o *Output) write(slots [][]float64, at int) {
 	}
 }
 
-// finite reports a model or a state that no round can begin with (F-12).
-func (o *Output) finite() error {
+// check reports a model or a state that no round can begin with (F-12).
+func (o *Output) check(base model.Schema) error {
+	if o.Next == nil || !o.Next.Schema.Equal(base) {
+		return fmt.Errorf("%w: the next model has other tensors than the base", model.ErrSchema)
+	}
+	if err := o.Next.Check(); err != nil {
+		return fmt.Errorf("the next model: %w", err)
+	}
 	for i, spec := range o.shared {
 		if err := averaged(spec, o.Next.Blob[o.offsets[i]:][:spec.Bytes()]); err != nil {
 			return fmt.Errorf("the next model overflows: %w", err)

@@ -107,7 +107,9 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 	if before != nil && before.setup.Work == s.Work && before.setup.Strategy == a.setup.Strategy {
 		old = before.Fold
 	}
-	a.Fold, err = work.begin(g, a.setup, old)
+	if a.Fold, err = work.begin(g, a.setup, old); err == nil && a.Fold == nil {
+		err = fmt.Errorf("strategy: %s began without a fold and without an error", a.setup.Strategy)
+	}
 	return a, err
 }
 
@@ -174,7 +176,7 @@ type Result struct {
 
 // Result finishes the attempt. The next model's bytes are n of room, which is
 // asked once if at all, and must not give the base's; nil makes them. All is
-// needed by a fold that NeedsAll. Errors wrap [ErrEmpty] or [ErrNotFinite], or
+// needed by a fold that NeedsAll. Errors wrap [ErrEmpty], [ErrNotFinite] or model.ErrSchema, or
 // come from reading.
 func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, error) {
 	base := a.setup.Base
@@ -196,7 +198,7 @@ func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, err
 	if err := a.Finish(all, out); err != nil {
 		return Result{}, err
 	}
-	if err := out.finite(); err != nil {
+	if err := out.check(base.Schema); err != nil {
 		return Result{}, err
 	}
 	if !a.work.Weighs {
