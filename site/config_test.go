@@ -23,6 +23,7 @@ func TestValidate(t *testing.T) {
 		{"no broker", "no broker", func(c *Config) { c.Broker = "" }},
 		{"no directory", "no data directory", func(c *Config) { c.DataDir = "" }},
 		{"namespace", "namespace", func(c *Config) { c.Namespace = "a/+" }},
+		{"bulk in the tree", "site: bulk: topics", func(c *Config) { c.Bulk = []string{c.Namespace} }},
 		{"member", "1 to 5 levels", func(c *Config) { c.Member = "/x" }},
 		{"no tasks", "0 tasks", func(c *Config) { c.Tasks = nil }},
 		{"task name", "task 1", func(c *Config) { c.Tasks[0].Name = "Quality" }},

@@ -21,7 +21,7 @@ func (c Config) Validate() error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("site: "+format, args...)) }
 	ns, err := c.namespace()
 	if err != nil {
-		bad("namespace: %w", err)
+		bad("%w", err)
 	}
 	if c.Broker == "" && c.Dial == nil {
 		bad("no broker")
@@ -102,9 +102,12 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 func (c Config) namespace() (topics.Namespace, error) {
 	ns, err := topics.New(c.Namespace)
 	if err != nil {
-		return ns, err
+		return ns, fmt.Errorf("namespace: %w", err)
 	}
-	return ns.WithBulk(c.Bulk...)
+	if ns, err = ns.WithBulk(c.Bulk...); err != nil {
+		return ns, fmt.Errorf("bulk: %w", err)
+	}
+	return ns, nil
 }
 
 // deepest is the topic with the most levels that the site uses.
