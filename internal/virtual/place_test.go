@@ -37,6 +37,9 @@ func (w *world) offerer(task, member string) *client {
 	})
 	schema := w.large().Init.Schema.Shared()
 	delta := model.New(schema)
+	for i := range delta.Blob { // zeros would not travel
+		delta.Blob[i] = 1
+	}
 	h = header(h)
 	h.Encoding = wire.EncodingDense
 	blob, err := wire.NewBlob(delta.Blob, 4<<10)

@@ -265,7 +265,7 @@ func TestOffersReplaced(t *testing.T) {
 		c, h := attackLarge(w, w.large())
 		var p *played
 		for i := range 100 {
-			p = c.play(evil, h, float32(i)/128)
+			p = c.play(evil, h, float32(i+1)/128) // zeros would not travel
 			p.say()
 			p.send(2)
 		}
