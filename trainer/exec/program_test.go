@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
@@ -157,7 +158,7 @@ func program(behaviour string, args []string) error {
 			return err
 		}
 		hello()
-		select {}
+		time.Sleep(time.Hour) // select {} would be a deadlock to the runtime
 	case "once":
 		return once(args)
 	}
@@ -257,7 +258,7 @@ func once(args []string) error {
 		switch args[1] {
 		case "wait":
 			fmt.Println(`{"type":"progress","done":1,"total":1}`)
-			select {}
+			time.Sleep(time.Hour) // select {} would be a deadlock to the runtime
 		case "fail":
 			fmt.Fprintln(os.Stderr, "out of luck")
 			os.Exit(4)
