@@ -38,7 +38,7 @@ func shows(rd owner.Ready) bool {
 			return true
 		}
 	}
-	return !rd.Save.Empty() || rd.Save.Committed || rd.Restart || rd.Commit != nil || len(rd.Fold)+len(rd.Stage)+len(rd.Write)+len(rd.Release) > 0
+	return !rd.Save.Save.Empty() || rd.Save.Committed || rd.Restart || rd.Commit != nil || len(rd.Fold)+len(rd.Stage)+len(rd.Write)+len(rd.Release) > 0
 }
 
 // save is one transaction, with the records of attempts that have ended in it.
@@ -55,7 +55,7 @@ func (t *task) save(rd owner.Ready) error {
 }
 
 func (t *task) transaction(s owner.Save) error {
-	if s.Empty() && !s.Committed && !s.Cleared {
+	if s.Empty() {
 		return nil
 	}
 	records, err := t.abandonedRecords(s.Records)

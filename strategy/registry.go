@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -95,7 +96,7 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 	}
 	a := &Aggregation{work: work, setup: s}
 	if work.Weighs {
-		a.setup.Strategy, a.setup.Server = orElse(s.Strategy, FedAvg), orElse(s.Server, SGD)
+		a.setup.Strategy, a.setup.Server = cmp.Or(s.Strategy, FedAvg), cmp.Or(s.Server, SGD)
 		if a.setup.Carried, err = carried(s.State, a.setup.Strategy); err != nil {
 			return nil, err
 		}
@@ -113,17 +114,10 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 	return a, err
 }
 
-func orElse(name, fallback string) string {
-	if name == "" {
-		return fallback
-	}
-	return name
-}
-
 // Thresholds returns what a round of training has for thresholds when it is
 // opened, after rounds that left this state; nil for a strategy without.
 func (g Registry) Thresholds(name string, state []byte) (map[string]float64, error) {
-	s, err := find("strategy", orElse(name, FedAvg), strategies, g.Strategies)
+	s, err := find("strategy", cmp.Or(name, FedAvg), strategies, g.Strategies)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -68,7 +69,7 @@ func stateSize(opt Optimiser, n int) int {
 // StateSize returns how many bytes a server optimiser keeps from round to round
 // for a model of this schema. Errors wrap [ErrUnknown].
 func (g Registry) StateSize(server string, s model.Schema) (int, error) {
-	opt, err := find("optimiser", orElse(server, SGD), optimisers, g.Optimisers)
+	opt, err := find("optimiser", cmp.Or(server, SGD), optimisers, g.Optimisers)
 	if err != nil {
 		return 0, err
 	}

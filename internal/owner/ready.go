@@ -36,7 +36,7 @@ type Ready struct {
 
 // Empty reports whether nothing is owed.
 func (r *Ready) Empty() bool {
-	return r.Stop == nil && r.Save.empty() && !r.Restart && r.Commit == nil && r.Check == nil &&
+	return r.Stop == nil && r.Save.Empty() && !r.Restart && r.Commit == nil && r.Check == nil &&
 		len(r.Drop)+len(r.Release)+len(r.Fold)+len(r.Stage)+len(r.Write)+len(r.Send) == 0
 }
 
@@ -49,7 +49,8 @@ type Save struct {
 	Cleared   bool
 }
 
-func (s *Save) empty() bool { return s.Save.Empty() && !s.Committed && !s.Cleared }
+// Empty reports whether nothing is to be saved.
+func (s *Save) Empty() bool { return s.Save.Empty() && !s.Committed && !s.Cleared }
 
 // Stop is why a task cannot go on: an order of this owner that outranks it,
 // or more has been seen than the disk knows.

@@ -48,7 +48,7 @@ func (a *agg) do(rd owner.Ready) {
 // save is one transaction, with the records of attempts that have ended in it.
 func (a *agg) save(rd owner.Ready) {
 	s := rd.Save
-	if s.Empty() && !s.Committed {
+	if s.Empty() {
 		return
 	}
 	if len(s.Records) > 0 {
