@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/strategytest"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 )
@@ -44,7 +45,7 @@ func TestRegistryCheck(t *testing.T) {
 		return out
 	}
 	for want, g := range map[string]strategy.Registry{
-		"":                     {Strategies: linear("a", "b"), Optimisers: []strategy.Optimiser{momentum{}}, Encodings: []strategy.Encoding{eighths{}}},
+		"":                     {Strategies: linear("a", "b"), Optimisers: []strategy.Optimiser{strategytest.Momentum{}}, Encodings: []strategy.Encoding{eighths{}}},
 		`name "a"`:             {Strategies: linear("a", "b", "a")},
 		`name "fedavg"`:        {Strategies: linear("fedavg")},
 		`name "":`:             {Strategies: linear("")},

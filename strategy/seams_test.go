@@ -9,31 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fedmq/fedmq/internal/strategytest"
+
 	"pgregory.net/rapid"
 
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 )
-
-// momentum is an optimiser that keeps one number for each coordinate.
-type momentum struct{}
-
-func (momentum) Name() string { return "momentum" }
-
-func (momentum) Slots() int { return 1 }
-
-func (momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
-	for i, m := range mean {
-		if t > 1 {
-			m += float64(0.5 * slots[0][i])
-		}
-		slots[0][i] = m
-		if m != 0 {
-			x[i] += m
-		}
-	}
-}
 
 // The state of an optimiser goes from round to round; model and state are those
 // of a twin that has everything at once, over tensors of any sizes.
@@ -52,7 +35,7 @@ func TestOptimiser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := strategy.Registry{Optimisers: []strategy.Optimiser{momentum{}}}
+		g := strategy.Registry{Optimisers: []strategy.Optimiser{strategytest.Momentum{}}}
 		base := model.New(schema)
 		fill(base, func(i int) float64 { return float64(i%7) - 3 })
 		var state []byte
@@ -142,7 +125,7 @@ func same(a, b []float64) bool {
 // state leaves none.
 func TestOtherOptimiser(t *testing.T) {
 	t.Parallel()
-	g := strategy.Registry{Optimisers: []strategy.Optimiser{momentum{}, away{}}}
+	g := strategy.Registry{Optimisers: []strategy.Optimiser{strategytest.Momentum{}, away{}}}
 	base := mustModel(t, model.F64, []float64{1})
 	step := func(server string, state []byte) strategy.Result {
 		s := round(base, fold.Grid{B: 6, W: 10})
@@ -204,7 +187,7 @@ func TestOptimiserOverflows(t *testing.T) {
 	}
 }
 
-type away struct{ momentum }
+type away struct{ strategytest.Momentum }
 
 func (away) Name() string { return "away" }
 
@@ -280,7 +263,7 @@ func (f boundedFold) Check(u strategy.Update) error {
 // its thresholds follow from that; under another strategy it ends.
 func TestCarry(t *testing.T) {
 	t.Parallel()
-	g := strategy.Registry{Strategies: []strategy.Strategy{halving{}}, Optimisers: []strategy.Optimiser{momentum{}}}
+	g := strategy.Registry{Strategies: []strategy.Strategy{halving{}}, Optimisers: []strategy.Optimiser{strategytest.Momentum{}}}
 	base := mustModel(t, model.F32, []float64{1})
 	step := func(name, server string, state []byte) ([]byte, map[string]float64) {
 		thresholds, err := g.Thresholds(name, state)

@@ -51,6 +51,9 @@ var layers = map[string]layer{
 	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                                             // a task's model, as a client reads it
 	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "internal/link"}}, // fedmq bench
 
+	// What tests of several packages plug into a registry.
+	"internal/strategytest": {},
+
 	// Tests of real processes against real brokers, and of the commands that pages show.
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
 	"internal/pages":   {imports: []string{"internal/proc"}},

@@ -7,31 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/strategytest"
+
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
 )
-
-// momentum is a server optimiser with a state.
-type momentum struct{}
-
-func (momentum) Name() string { return "momentum" }
-
-func (momentum) Slots() int { return 1 }
-
-func (momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
-	for i, m := range mean {
-		if t > 1 {
-			m += float64(0.5 * slots[0][i])
-		}
-		slots[0][i] = m
-		if m != 0 {
-			x[i] += m
-		}
-	}
-}
 
 // tightening is FedAvg with a threshold that is half as large each round.
 type tightening struct{ strategy.Linear }
@@ -101,7 +84,7 @@ func TestOtherStrategy(t *testing.T) {
 
 // ownStrategies are those of the two dummies.
 var ownStrategies = strategy.Registry{
-	Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{momentum{}},
+	Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{strategytest.Momentum{}},
 }
 
 // trainedWith runs a federation under an optimiser, with or without a restart of

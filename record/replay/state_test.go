@@ -7,36 +7,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fedmq/fedmq/internal/strategytest"
+
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
 	"github.com/fedmq/fedmq/strategy"
 )
 
-// momentum is a server optimiser with a state.
-type momentum struct{}
-
-func (momentum) Name() string { return "momentum" }
-
-func (momentum) Slots() int { return 1 }
-
-func (momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
-	for i, m := range mean {
-		if t > 1 {
-			m += float64(0.5 * slots[0][i])
-		}
-		slots[0][i] = m
-		if m != 0 {
-			x[i] += m
-		}
-	}
-}
-
 // withMomentum is the history of a task whose server has one.
 func withMomentum(t *testing.T) *disk {
 	t.Helper()
 	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3, server: "momentum"}
-	d.registry.Optimisers = []strategy.Optimiser{momentum{}}
+	d.registry.Optimisers = []strategy.Optimiser{strategytest.Momentum{}}
 	d.begin()
 	return d
 }
