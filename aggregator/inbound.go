@@ -169,10 +169,12 @@ func (t *task) want() model.Schema { return t.sum.schema(t.base) }
 
 // maxBody bounds an update of any kind of work: one that comes late is of
 // another round.
-func (t *task) maxBody() int {
-	n := wire.MaxUpdateBody(t.want())
+func (t *task) maxBody() int { return max(wire.MaxUpdateBody(t.want()), t.mostBody) }
+
+// mostBody is what an update may have of the kinds of work that there are.
+func mostBody(s model.Schema) (n int) {
 	for _, w := range strategy.Works() {
-		n = max(n, wire.MaxUpdateBody(w.Schema(t.base.Schema)))
+		n = max(n, wire.MaxUpdateBody(w.Schema(s)))
 	}
 	return n
 }

@@ -30,6 +30,7 @@ type task struct {
 	state   *round.State  // as last saved
 
 	schema     model.Hash
+	mostBody   int          // bytes of an update of any kind of work
 	base       *model.Model // of the open round
 	blob       wire.Blob    // of the base where it travels in parts
 	closed     closed       // the round whose record is to be saved

@@ -34,7 +34,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 		t.members = append(t.members, f)
 	}
 	t.sum = newSum(a.cfg.Strategies, a.store, a.release)
-	t.schema = cfg.Init.Schema.Hash()
+	t.schema, t.mostBody = cfg.Init.Schema.Hash(), mostBody(cfg.Init.Schema)
 	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
 		return nil, oc, err
 	}
