@@ -9,11 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fedmq/fedmq/internal/strategytest"
-
 	"pgregory.net/rapid"
 
 	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/strategytest"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 )

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fedmq/fedmq/internal/strategytest"
-
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/internal/strategytest"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/strategytest"
-
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
