@@ -29,7 +29,9 @@ func (a *aggregator) run(ctx context.Context) error {
 	cancel()
 	a.out.goes.Wait()
 	if a.up && !errors.Is(err, errLinkEnded) && !errors.Is(err, ErrFenced) {
-		a.sayGoodbye(context.WithoutCancel(ctx)) // a successor has said that the node is online: do not contradict it
+		// In the queue of the presence, which would else overtake it. A successor
+		// has said that the node is online: do not contradict it.
+		a.conn.Post(a.stateMessage(false))
 	}
 	closeLink()
 	if !errors.Is(err, errLinkEnded) {
@@ -40,14 +42,6 @@ func (a *aggregator) run(ctx context.Context) error {
 
 // errLinkEnded: the connection gave up by itself.
 var errLinkEnded = errors.New("aggregator: link ended")
-
-func (a *aggregator) sayGoodbye(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := a.conn.Publish(ctx, a.stateMessage(false)); err != nil {
-		a.log.Debug().Err(err).Msg("offline state not published")
-	}
-}
 
 func (a *aggregator) loop(ctx context.Context, linkDone <-chan error) error {
 	wake := time.NewTimer(time.Hour)

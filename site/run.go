@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
@@ -148,9 +147,6 @@ func (s *site) newTask(ct Task) (*task, error) {
 	return t, nil
 }
 
-// leaveTime is how long the last messages of a site may take.
-const leaveTime = 3 * time.Second
-
 // run serves until ctx ends or the site must stop, and leaves politely.
 func (s *site) run(ctx context.Context) error {
 	linkCtx, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -167,7 +163,7 @@ func (s *site) run(ctx context.Context) error {
 	end()
 	if !errors.Is(err, ErrSuperseded) && !errors.As(err, new(standby)) {
 		// Another process has said that the node is online: do not contradict it.
-		s.sayGoodbye(linkCtx)
+		s.sayGoodbye()
 	}
 	cut()
 	s.goes.Wait()
@@ -175,12 +171,10 @@ func (s *site) run(ctx context.Context) error {
 }
 
 // sayGoodbye says that the site leaves.
-func (s *site) sayGoodbye(ctx context.Context) {
+func (s *site) sayGoodbye() {
 	for _, t := range s.tasks {
 		t.view = member.View{Phase: PhaseIdle, Round: t.view.Round, Attempt: t.view.Attempt, Message: "stopped"}
 		s.publishStatus(t, 1)
 	}
-	ctx, done := context.WithTimeout(ctx, leaveTime)
-	defer done()
-	_ = s.conn.Publish(ctx, s.state(false)) // the Will, or nobody, says it else
+	s.conn.Post(s.state(false)) // in the queue of the presence, which would else overtake it
 }
