@@ -33,7 +33,7 @@ TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,7 +72,7 @@ bin/node-red-$(NODE_RED)/ready:
 	npm install --silent --no-audit --no-fund --no-save --prefix $(@D) node-red@$(NODE_RED)
 	@touch $@
 
-check: fmt-check mod vet layers lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, lint, race tests, fuzz seeds
+check: fmt-check mod vet layers mutants-check lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, mutants, lint, race tests, fuzz seeds
 
 fmt: $(LINT) ## format all Go files (gofumpt, grouped imports)
 	$(LINT) fmt
@@ -148,6 +148,9 @@ sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and 
 
 mutants: ## break the machines one line at a time; the simulation and the tests must notice
 	scripts/mutants
+
+mutants-check: ## fail if a patch of scripts/mutants.d does not apply to the code as it is
+	@for p in scripts/mutants.d/*.patch; do git apply --check "$$p" || bad=1; done; [ -z "$$bad" ]
 
 test-web: ## tests of the dashboard in headless Chromium; skipped where there is none
 	FEDMQ_TEST_WEB=1 $(GO) test -count=1 -v -run '^TestPage' ./cmd/fedmq
