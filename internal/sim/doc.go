@@ -4,8 +4,10 @@
 // way the seed says. One goroutine, a virtual clock in milliseconds, no file, no
 // socket.
 //
-//	out := sim.Run(sim.NewPlan(seed), sim.Bugs{})
+//	out := Run(NewPlan(seed), Bugs{})
 //	if out.Failure != nil { ... }
+//
+// It exports nothing: the world, its checker and the search are tests.
 //
 // An onlooker that shares nothing with the machines (the checker) reads the
 // records, orders, receipts and disks as they come to be, and holds them
