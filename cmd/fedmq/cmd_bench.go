@@ -47,12 +47,15 @@ a trainer that adds seeded noise, another for each site and round, to every para
                       receive; full_mb_per_round: of all updates, or all models, were they
                       to travel whole
   floor_s             the payloads of a round through a plain TCP relay, hashed at both ends
-                      and folded once, by as many processes: what a round cannot beat
+                      and folded once, by as many processes: what a round cannot beat; it
+                      takes turns with the rounds
+  wall_over_floor     round_s_median in floor_s; cpu_over_floor: cpu_s_per_round in floor_cpu_s
   max_abs_err         largest distance of a parameter of the last model from the exact mean,
                       summed as integers; 0: not one bit was lost in any round
   train_s_median      seconds a site trains, which are in round_s too
 
-The first round is for warming up: no figure but rss_mb has it. Without --processes memory
+The first round is for warming up: no figure but rss_mb has it. The round after a turn of the
+floor is not in round_s. Without --processes memory
 and CPU are those of the one process. Read docs/ref/bench.md before comparing figures.`
 }
 

@@ -2,243 +2,169 @@ package bench
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
-	"sync"
-	"time"
-
-	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/strategy"
 )
 
-// The floor is what a round cannot beat: the model from the folder through the
+// floor is what a round cannot beat: the model from the folder through the
 // relay to every sender, an update from every sender through the relay to the
 // folder, each hashed where it leaves and where it arrives, and one fold. There
 // is no disk, no protocol and no training.
+//
+// Its parties live beside the federation's. In a turn it runs while the
+// federation waits, between two turns it waits itself.
+type floor struct {
+	crew   *crew
+	talk   io.Writer
+	folder *member
+	turns  []floorTurn
+	first  []peerUsage // of each party, before the first turn
+	last   []peerUsage // of each, after the last
+}
 
-// floorLaps are run; the first is not counted.
-const floorLaps = 4
+// floorTurn is what came of one turn.
+type floorTurn struct {
+	laps []float64 // seconds of those that count
+	all  int       // laps with those that do not
+	cpu  float64   // of this process
+}
 
-// relayBlock is what the relay reads and writes at a time, through memory as
-// any broker must.
-const relayBlock = 256 << 10
+// settleLaps is how many laps of a turn do not count: the first finds the caches
+// full of something else, as does the round after it.
+const settleLaps = 1
 
-// floorFull is how many updates the folder takes in at a time.
-const floorFull = 2
-
-// floor measures it, with as many processes as the federation.
-func (r *federation) floor(ctx context.Context, c *crew) (s float64, err error) {
-	defer func() { err = errors.Join(err, c.end()) }()
+// startFloor starts as many processes as the federation's, and warms them up.
+func (r *Round) startFloor(ctx context.Context, c *crew) (*floor, error) {
+	f := &floor{crew: c, talk: r.Talk}
 	spec := peerSpec{Role: "relay", Name: "relay", Params: r.Params, Seed: r.Seed, Sites: r.Sites}
 	if _, err := c.start(ctx, spec); err != nil {
-		return 0, err
+		return nil, err
 	}
+	var err error
 	if spec.Address, err = c.readies(ctx, 1); err != nil {
-		return 0, err
+		return nil, err
 	}
 	spec.Role = "sender"
 	for i := range r.Sites {
 		spec.Site, spec.Name = i, fmt.Sprintf("sender-%05d", i+1)
 		if _, err := c.start(ctx, spec); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	spec.Role, spec.Name = "folder", "folder"
-	folder, err := c.start(ctx, spec)
-	if err != nil {
-		return 0, err
+	if f.folder, err = c.start(ctx, spec); err != nil {
+		return nil, err
 	}
 	if _, err := c.readies(ctx, r.Sites+1); err != nil {
+		return nil, err
+	}
+	if _, err := f.lap(ctx); err != nil {
+		return nil, err
+	}
+	f.first, err = f.usage(ctx)
+	return f, err
+}
+
+// turn runs laps, of which the last n count.
+func (f *floor) turn(ctx context.Context, n int) error {
+	t := floorTurn{all: settleLaps + n}
+	before, _ := processUsage()
+	for i := range t.all {
+		s, err := f.lap(ctx)
+		if err != nil {
+			return err
+		}
+		if i >= settleLaps {
+			t.laps = append(t.laps, s)
+		}
+	}
+	after, _ := processUsage()
+	t.cpu = after - before
+	f.turns = append(f.turns, t)
+	return nil
+}
+
+// lap runs one and returns its seconds.
+func (f *floor) lap(ctx context.Context) (float64, error) {
+	if err := f.folder.asks.Encode(askGo); err != nil {
 		return 0, err
 	}
-	var laps []float64
-	for len(laps) < floorLaps {
-		if err := folder.asks.Encode(askGo); err != nil {
-			return 0, err
-		}
-		h, err := c.next(ctx)
+	for {
+		h, err := f.crew.next(ctx)
 		if err != nil {
 			return 0, err
 		}
 		if h.Lap != nil {
-			laps = append(laps, *h.Lap)
-			fmt.Fprintf(r.talk, "\rfloor %d of %d: %.3f s\x1b[K", len(laps), floorLaps, *h.Lap)
-		}
-	}
-	fmt.Fprint(r.talk, "\r\x1b[K")
-	laps = laps[1:]
-	slices.Sort(laps)
-	return median(laps), nil
-}
-
-// A connection to the relay begins with what it is: the folder's way down, or
-// a sender's or the folder's end of one site, by its number.
-const floorDown = -1
-
-func (p *peer) connect(ctx context.Context, site int, folder bool) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", p.Address)
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { _ = c.Close() })
-	hello := binary.LittleEndian.AppendUint32(nil, uint32(int32(site))) // at most 16384
-	if folder {
-		hello = append(hello, 1)
-	} else {
-		hello = append(hello, 0)
-	}
-	_, err = c.Write(hello)
-	return c, err
-}
-
-// sender answers every model with its update.
-func (p *peer) sender(ctx context.Context) error {
-	m, err := zeros(p.Params)
-	if err != nil {
-		return err
-	}
-	update := m.Clone()
-	newSeries(p.Seed, p.Sites).train(update.Blob, p.Site, 1)
-	c, err := p.connect(ctx, p.Site, false)
-	if err != nil {
-		return err
-	}
-	p.ready("")
-	for {
-		if err := readHashed(c, m.Blob); err != nil {
-			return unlessDone(ctx, err)
-		}
-		sha256.Sum256(update.Blob)
-		if _, err := c.Write(update.Blob); err != nil {
-			return unlessDone(ctx, err)
+			fmt.Fprintf(f.talk, "\rfloor: %.3f s\x1b[K", *h.Lap)
+			return *h.Lap, nil
 		}
 	}
 }
 
-// unlessDone is err, unless ctx has ended: then the connection was closed.
-func unlessDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // what a closed connection says is no news
-	}
-	return err
-}
-
-// readHashed fills b and hashes it, which is all that its time is wanted for.
-func readHashed(r io.Reader, b []byte) error {
-	h := sha256.New()
-	for len(b) > 0 {
-		n, err := io.ReadFull(r, b[:min(len(b), relayBlock)])
-		h.Write(b[:n])
+// usage asks every party for its own, in the order in which they started.
+func (f *floor) usage(ctx context.Context) ([]peerUsage, error) {
+	f.crew.ask(askUsage)
+	of := map[*member]peerUsage{}
+	for len(of) < len(f.crew.members) {
+		h, err := f.crew.next(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		b = b[n:]
-	}
-	h.Sum(nil)
-	return nil
-}
-
-// folder runs a lap each time it is asked to.
-func (p *peer) folder(ctx context.Context) error {
-	base, err := zeros(p.Params)
-	if err != nil {
-		return err
-	}
-	down, err := p.connect(ctx, floorDown, true)
-	if err != nil {
-		return err
-	}
-	f := &floorFolder{
-		down: down, base: base, series: newSeries(p.Seed, p.Sites), ups: make([]net.Conn, p.Sites),
-		free: make(chan *model.Model, floorFull),
-	}
-	for i := range f.ups {
-		if f.ups[i], err = p.connect(ctx, i, true); err != nil {
-			return err
+		if h.Usage != nil {
+			of[h.from] = *h.Usage
 		}
 	}
-	for range floorFull {
-		f.free <- base.Clone()
+	out := make([]peerUsage, 0, len(of))
+	for _, m := range f.crew.members {
+		out = append(out, of[m])
 	}
-	p.ready("")
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-p.goes:
-		}
-		s, err := f.lap()
-		if err != nil {
-			return unlessDone(ctx, err)
-		}
-		p.say(peerEvent{Lap: &s})
-	}
+	return out, nil
 }
 
-type floorFolder struct {
-	down   net.Conn
-	ups    []net.Conn
-	base   *model.Model
-	series series
-	free   chan *model.Model // room for updates
-	mu     sync.Mutex        // for the fold
-	fold   *strategy.Aggregation
+// floorRoles are the federation's roles for the floor's.
+var floorRoles = map[string]string{"folder": "aggregator", "relay": "broker", "sender": "site"}
+
+// addTo fills in what the floor measured.
+func (f *floor) addTo(res *Result, processes bool) {
+	all, within := 0, 0.0
+	for _, t := range f.turns {
+		res.Laps = append(res.Laps, t.laps...)
+		all, within = all+t.all, within+t.cpu
+	}
+	res.Floor = medianOf(res.Laps)
+	res.WallOver = over(res.Median, res.Floor)
+	if !processes {
+		res.FloorCPU = within / float64(all)
+		res.CPUOver = over(res.CPU, res.FloorCPU)
+		return
+	}
+	rss := map[string]float64{}
+	for i, m := range f.crew.members {
+		res.FloorCPU += (f.last[i].CPU - f.first[i].CPU) / float64(all)
+		role := floorRoles[m.spec.Role]
+		rss[role] = max(rss[role], float64(f.last[i].RSS)/1e6)
+	}
+	res.FloorRSS, res.CPUOver = byRole(rss), over(res.CPU, res.FloorCPU)
 }
 
-// lap sends the model, and folds what comes back.
-func (f *floorFolder) lap() (float64, error) {
-	began := time.Now()
-	sha256.Sum256(f.base.Blob)
-	if _, err := f.down.Write(f.base.Blob); err != nil {
-		return 0, err
+// over is a ratio; 0 where the floor's part of it is not known.
+func over(of, floor float64) float64 {
+	if floor == 0 {
+		return 0
 	}
-	var err error
-	if f.fold, err = newFold(f.base, f.series.weight, f.fold); err != nil {
-		return 0, err
-	}
-	errs := make([]error, len(f.ups))
-	var wg sync.WaitGroup
-	for i, c := range f.ups {
-		wg.Go(func() { errs[i] = f.take(c, uint64(f.series.samples(i))) }) // 1 or 2
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return 0, err
-	}
-	if _, err := f.fold.Result(nil, nil); err != nil {
-		return 0, err
-	}
-	return time.Since(began).Seconds(), nil
+	return of / floor
 }
 
-// take folds one update.
-func (f *floorFolder) take(c net.Conn, weight uint64) error {
-	m := <-f.free
-	defer func() { f.free <- m }()
-	if err := readHashed(c, m.Blob); err != nil {
-		return err
+// cpuWithin is what this process spent in the turns.
+func (f *floor) cpuWithin() (s float64) {
+	for _, t := range f.turns {
+		s += t.cpu
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	u := strategy.Update{Samples: weight, Weight: weight, Tensors: m}
-	if err := f.fold.Check(u); err != nil {
-		return err
-	}
-	f.fold.Add(u)
-	return nil
+	return s
 }
 
-// newFold begins FedAvg with room for a total weight.
-func newFold(base *model.Model, weight int, before *strategy.Aggregation) (*strategy.Aggregation, error) {
-	s := strategy.Setup{Work: strategy.Train, Round: strategy.Round{Base: base, GridB: 6}}
-	for 1<<s.GridW < weight {
-		s.GridW++
-	}
-	return strategy.Registry{}.Begin(s, before)
+// medianOf is the median of a list in any order.
+func medianOf(list []float64) float64 {
+	return median(slices.Sorted(slices.Values(list)))
 }

@@ -58,6 +58,9 @@ func (p *peer) aggregator(ctx context.Context) error {
 				Round: r.Round, Work: r.Work, At: time.Since(began).Seconds(), Verdict: r.Verdict, Reason: r.Reason,
 				Counted: r.Counts()["counted"], Model: r.Model.String(),
 			}})
+			if p.holds(r.Round) { // nothing of the next round has left yet
+				p.held(ctx)
+			}
 		},
 		OnEnd: func(_ string, finished bool, reason string) {
 			if finished {
@@ -70,6 +73,14 @@ func (p *peer) aggregator(ctx context.Context) error {
 		p.alone(cfg)
 	}
 	return aggregator.Run(ctx, cfg)
+}
+
+// held waits for the floor to have had its turn.
+func (p *peer) held(ctx context.Context) {
+	select {
+	case <-p.goes:
+	case <-ctx.Done():
+	}
 }
 
 func (p *peer) site(ctx context.Context) error {

@@ -27,8 +27,15 @@ type peerSpec struct {
 	Changed  float64
 	Sites    int
 	Site     int    // of a site, from 0
-	Rounds   uint64 // with those to warm up
+	Rounds   uint64 // of the task
+	Block    uint64 // rounds from one turn of the floor to the next; 0: it has none
 	Profile  string // directory for profiles; "" for none
+}
+
+// holds reports whether the aggregator waits after a round's record until it is told
+// to go on: then is the floor's turn.
+func (s peerSpec) holds(round uint64) bool {
+	return s.Block > 0 && round >= warmUp && round < s.Rounds && (round-warmUp)%s.Block == 0
 }
 
 // What a party is asked afterwards, one JSON string each.

@@ -10,9 +10,9 @@ import (
 func (r *Result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%d parameters, %d sites, %d rounds after %d to warm up, parts of %d bytes, %s broker\n",
 		r.Params, r.Sites, r.Rounds, r.WarmUp, r.PartSize, r.Broker)
-	fmt.Fprintf(w, "round    %s median, %s to %s; the floor is %s\n", seconds(r.Median), seconds(r.Min), seconds(r.Max), seconds(r.Floor))
+	fmt.Fprintf(w, "round    %s median, %s to %s: %.1f x the floor of %s\n", seconds(r.Median), seconds(r.Min), seconds(r.Max), r.WallOver, seconds(r.Floor))
 	fmt.Fprintf(w, "train    %s of it, median of a site\n", seconds(r.Train))
-	fmt.Fprintf(w, "cpu      %s a round%s\n", seconds(r.CPU), roles3(r.CPUByRole, seconds))
+	fmt.Fprintf(w, "cpu      %s a round, %.1f x the floor's %s%s\n", seconds(r.CPU), r.CPUOver, seconds(r.FloorCPU), roles3(r.CPUByRole, seconds))
 	mb := func(v float64) string { return fmt.Sprintf("%.0f MB", v) }
 	if r.RSS.Process != nil {
 		fmt.Fprintf(w, "memory   %s at most, all in one process\n", mb(*r.RSS.Process))

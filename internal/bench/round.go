@@ -37,31 +37,37 @@ const warmUp = 1
 
 // Result is the JSON object of a run.
 type Result struct {
-	Params    int     `json:"params"`
-	Sites     int     `json:"sites"`
-	Rounds    int     `json:"rounds"`
-	WarmUp    int     `json:"warmup_rounds"`
-	Committed int     `json:"rounds_committed"` // of the measured ones
-	PartSize  int     `json:"part_size"`
-	Seed      uint64  `json:"seed"`
-	Processes bool    `json:"processes"`
-	Broker    string  `json:"broker"` // embedded or external
-	Median    float64 `json:"round_s_median"`
-	Min       float64 `json:"round_s_min"`
-	Max       float64 `json:"round_s_max"`
-	Floor     float64 `json:"floor_s"`
-	Train     float64 `json:"train_s_median"`
-	CPU       float64 `json:"cpu_s_per_round"`
-	CPUByRole *ByRole `json:"cpu_s_by_role"` // null without processes
-	RSS       ByRole  `json:"rss_mb"`
-	Wire      float64 `json:"wire_mb_per_round"`
-	Error     float64 `json:"max_abs_err"`
-	Model     string  `json:"model_sha256"`
-	Changed   float64 `json:"changed"`
-	Up        float64 `json:"up_mb_per_round"`   // from all sites
-	Down      float64 `json:"down_mb_per_round"` // to them
-	Full      float64 `json:"full_mb_per_round"` // all updates, or all models, whole
-	Versions  any     `json:"versions"`          // of the program and the machine, as the caller knows them
+	Params    int       `json:"params"`
+	Sites     int       `json:"sites"`
+	Rounds    int       `json:"rounds"`
+	WarmUp    int       `json:"warmup_rounds"`
+	Committed int       `json:"rounds_committed"` // of the measured ones
+	PartSize  int       `json:"part_size"`
+	Seed      uint64    `json:"seed"`
+	Processes bool      `json:"processes"`
+	Broker    string    `json:"broker"` // embedded or external
+	Median    float64   `json:"round_s_median"`
+	Min       float64   `json:"round_s_min"`
+	Max       float64   `json:"round_s_max"`
+	Times     []float64 `json:"rounds_s"` // as they came
+	Floor     float64   `json:"floor_s"`  // median
+	Laps      []float64 `json:"laps_s"`   // of the floor, as they came
+	FloorCPU  float64   `json:"floor_cpu_s"`
+	WallOver  float64   `json:"wall_over_floor"`
+	CPUOver   float64   `json:"cpu_over_floor"`
+	Train     float64   `json:"train_s_median"`
+	CPU       float64   `json:"cpu_s_per_round"`
+	CPUByRole *ByRole   `json:"cpu_s_by_role"` // null without processes
+	RSS       ByRole    `json:"rss_mb"`
+	FloorRSS  *ByRole   `json:"floor_rss_mb"` // of relay, folder and senders; null without processes
+	Wire      float64   `json:"wire_mb_per_round"`
+	Error     float64   `json:"max_abs_err"`
+	Model     string    `json:"model_sha256"`
+	Changed   float64   `json:"changed"`
+	Up        float64   `json:"up_mb_per_round"`   // from all sites
+	Down      float64   `json:"down_mb_per_round"` // to them
+	Full      float64   `json:"full_mb_per_round"` // all updates, or all models, whole
+	Versions  any       `json:"versions"`          // of the program and the machine, as the caller knows them
 }
 
 // ByRole is a figure for each role, null where it is not known: of an
@@ -74,52 +80,61 @@ type ByRole struct {
 }
 
 // Check says what cannot be measured.
-func (c *Round) Check() error {
+func (r *Round) Check() error {
 	switch {
-	case c.Params < 1 || c.Params > 1<<30:
-		return fmt.Errorf("--params %d: want 1 to 2^30", c.Params)
-	case c.Sites < 1 || c.Sites > 1<<14:
-		return fmt.Errorf("--sites %d: want 1 to 16384", c.Sites)
-	case c.Rounds < 1:
-		return fmt.Errorf("--rounds %d: want 1 or more", c.Rounds)
-	case !(c.Changed > 0 && c.Changed <= 1):
-		return fmt.Errorf("--changed %v: want more than 0, at most 1", c.Changed)
-	case c.Broker != "":
-		return checkBroker(c.Broker)
+	case r.Params < 1 || r.Params > 1<<30:
+		return fmt.Errorf("--params %d: want 1 to 2^30", r.Params)
+	case r.Sites < 1 || r.Sites > 1<<14:
+		return fmt.Errorf("--sites %d: want 1 to 16384", r.Sites)
+	case r.Rounds < 1:
+		return fmt.Errorf("--rounds %d: want 1 or more", r.Rounds)
+	case !(r.Changed > 0 && r.Changed <= 1):
+		return fmt.Errorf("--changed %v: want more than 0, at most 1", r.Changed)
+	case r.Broker != "":
+		return checkBroker(r.Broker)
 	}
 	return nil
 }
 
 // Run measures. Whether the last model was exact, the result says.
-func (c *Round) Run(ctx context.Context) (res *Result, err error) {
-	dir, err := os.MkdirTemp(c.Dir, "fedmq-bench-")
+func (r *Round) Run(ctx context.Context) (res *Result, err error) {
+	dir, err := os.MkdirTemp(r.Dir, "fedmq-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	stop := func() error { return nil }
-	if !c.Processes {
-		if stop, err = startProfile(c.Profile, "process"); err != nil {
+	if !r.Processes {
+		if stop, err = startProfile(r.Profile, "process"); err != nil {
 			return nil, err
 		}
 	}
-	res, err = c.measure(ctx, dir)
+	res, err = r.measure(ctx, dir)
 	return res, errors.Join(err, stop())
 }
 
-func (c *Round) measure(ctx context.Context, dir string) (*Result, error) {
-	run := &federation{Round: *c, dir: dir, talk: c.Talk}
-	crew := newCrew(dir, *c)
-	err := run.federate(ctx, crew)
-	if err = errors.Join(err, crew.end()); err != nil {
+func (r *Round) measure(ctx context.Context, dir string) (*Result, error) {
+	run := &federation{Round: *r, dir: dir}
+	floors, crew := newCrew(dir, *r), newCrew(dir, *r)
+	err := run.alternate(ctx, floors, crew)
+	if err = errors.Join(err, crew.end(), floors.end()); err != nil {
 		return nil, err
 	}
 	res := run.result()
-	if res.Error, err = run.verify(); err != nil {
-		return nil, err
-	}
-	res.Floor, err = run.floor(ctx, newCrew(dir, *c))
+	res.Error, err = run.verify()
 	return res, err
+}
+
+// alternate runs the federation with the floor's turns in it.
+func (r *federation) alternate(ctx context.Context, floors, c *crew) (err error) {
+	if r.floor, err = r.startFloor(ctx, floors); err != nil {
+		return err
+	}
+	if err := r.federate(ctx, c); err != nil {
+		return err
+	}
+	r.floor.last, err = r.floor.usage(ctx)
+	return err
 }
 
 // verify compares the last model with the exact mean.
@@ -147,19 +162,19 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// result is what the run says but for the error and the floor.
+// result is what the run says but for the error.
 func (r *federation) result() *Result {
 	times := r.times()
-	slices.Sort(times)
 	last := r.records[len(r.records)-1]
 	res := &Result{
 		Params: r.Params, Sites: r.Sites, Rounds: r.Rounds, WarmUp: warmUp, Committed: len(times), PartSize: r.PartSize,
-		Seed: r.Seed, Processes: r.Processes, Broker: "embedded", Median: median(times), Min: times[0], Max: times[len(times)-1],
+		Seed: r.Seed, Processes: r.Processes, Broker: "embedded", Median: medianOf(times), Min: slices.Min(times), Max: slices.Max(times), Times: times,
 		Model: last.Model, Changed: r.Changed,
 	}
 	if r.Broker != "" {
 		res.Broker = "external"
 	}
 	r.addUsage(res)
+	r.floor.addTo(res, r.Processes)
 	return res
 }

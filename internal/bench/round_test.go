@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,13 +25,16 @@ func TestRound(t *testing.T) {
 	if r.Min <= 0 || r.Median < r.Min || r.Max < r.Median || r.Floor <= 0 || r.Train <= 0 {
 		t.Errorf("times: %v to %v, median %v, floor %v, training %v", r.Min, r.Max, r.Median, r.Floor, r.Train)
 	}
+	if len(r.Times) != 2 || len(r.Laps) < minLaps || r.FloorCPU <= 0 || r.WallOver != r.Median/r.Floor || r.CPUOver != r.CPU/r.FloorCPU {
+		t.Errorf("rounds of %v and laps of %v s, %v CPU s a lap, %v and %v of the floor", r.Times, r.Laps, r.FloorCPU, r.WallOver, r.CPUOver)
+	}
 	// Each of three sites fetches a model and sends an update of 4,000 bytes,
 	// and the aggregator sends one model and receives three updates.
 	if least := 10 * 4000 / 1e6; r.Wire < least || r.Wire > 3*least {
 		t.Errorf("%v MB a round, want %v and a little", r.Wire, least)
 	}
 	// The model of the seed: other bits here are another arithmetic.
-	if want := "3d090dd2a36459d3111610d1fab46f6283e7338834918410426779fb9f8ef710"; r.Model != want {
+	if want := "742cbd9bad68e3665a32a6f014070687c15d1d404348ae4b31a43a8a0af631e8"; r.Model != want {
 		t.Errorf("model %s, want %s", r.Model, want)
 	}
 	if r.CPU <= 0 || r.RSS.Process == nil || *r.RSS.Process <= 0 || r.RSS.Site != nil || r.CPUByRole != nil {
@@ -41,7 +45,7 @@ func TestRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err",
+		"rounds_s", "laps_s", "floor_cpu_s", "floor_rss_mb", "wall_over_floor", "cpu_over_floor", "round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err",
 		"changed", "up_mb_per_round", "down_mb_per_round", "full_mb_per_round",
 		"params", "sites", "rounds", "part_size", "versions", "model_sha256", "rounds_committed", "cpu_s_by_role",
 	} {
@@ -65,6 +69,28 @@ func TestRoundUnchanged(t *testing.T) {
 	}
 	if r.Up < r.Full/100 || r.Up > r.Full/20 || r.Down < r.Full/100 || r.Down > r.Full/20 {
 		t.Errorf("%v MB up, %v down, of %v", r.Up, r.Down, r.Full)
+	}
+}
+
+// TestTurns: whatever the number of rounds, the floor has a turn before every block
+// of them, no round after a turn is measured, and as many as were asked for are.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	for rounds := 1; rounds < 120; rounds++ {
+		r := &federation{Round: Round{Rounds: rounds}}
+		spec := peerSpec{Rounds: uint64(r.last()), Block: uint64(r.block())}
+		turns := 0
+		for n := range r.last() + 1 {
+			r.records = append(r.records, peerRecord{At: float64(n)})
+			if spec.holds(uint64(n)) {
+				turns++
+				r.records[n].At += 0.5 // the next round shows whether it is measured
+			}
+		}
+		times := r.times()
+		if turns != r.turns() || turns > maxTurns || turns*r.laps() < minLaps || len(times) != rounds || slices.Min(times) < 1 {
+			t.Errorf("%d rounds: %d turns of %d laps, rounds of %v", rounds, turns, r.laps(), times)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/fedmq/fedmq/record"
@@ -13,8 +12,8 @@ import (
 // federation is one federation under measurement.
 type federation struct {
 	Round
-	dir  string
-	talk io.Writer // progress
+	dir   string
+	floor *floor
 
 	records []peerRecord // by round, from 0: version 0, then what was trained
 	ended   bool
@@ -46,7 +45,7 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 		case h.Usage != nil:
 			r.usages[h.from] = append(r.usages[h.from], *h.Usage)
 		case h.Record != nil:
-			if err := r.recorded(*h.Record, c); err != nil {
+			if err := r.recorded(ctx, h.from, *h.Record, c); err != nil {
 				return err
 			}
 		case h.Ended != nil && *h.Ended != "":
@@ -56,14 +55,14 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 			r.take(c)
 		}
 	}
-	fmt.Fprint(r.talk, "\r\x1b[K")
+	fmt.Fprint(r.Talk, "\r\x1b[K")
 	return nil
 }
 
 func (r *federation) start(ctx context.Context, c *crew) error {
 	spec := peerSpec{
 		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Changed: r.Changed, Sites: r.Sites,
-		Rounds: uint64(warmUp + r.Rounds), // at least 1
+		Rounds: uint64(r.last()), Block: uint64(r.block()), // at least 1
 	}
 	start := func(role, name string) error {
 		spec.Role, spec.Name = role, name
@@ -91,8 +90,34 @@ func (r *federation) start(ctx context.Context, c *crew) error {
 	return nil
 }
 
+// The rounds of a task are warmUp, and then blocks of settleRounds and of measured
+// rounds; before each block is the floor's turn.
+const (
+	// settleRounds is how many rounds after a turn are not in the times: what the
+	// round before them left to do, the others find done.
+	settleRounds = 1
+	// maxTurns is how many turns the floor has at most, and minLaps how many laps
+	// that count at least.
+	maxTurns, minLaps = 10, 5
+)
+
+// block is the number of rounds between two turns.
+func (r *Round) block() int { return settleRounds + (r.Rounds+maxTurns-1)/maxTurns }
+
+// turns is the number of turns.
+func (r *Round) turns() int {
+	measured := r.block() - settleRounds
+	return (r.Rounds + measured - 1) / measured
+}
+
+// laps is the number of laps that count in a turn.
+func (r *Round) laps() int { return (minLaps + r.turns() - 1) / r.turns() }
+
+// last is the last round's number.
+func (r *Round) last() int { return warmUp + r.turns()*settleRounds + r.Rounds }
+
 // recorded takes a record in.
-func (r *federation) recorded(rec peerRecord, c *crew) error {
+func (r *federation) recorded(ctx context.Context, from *member, rec peerRecord, c *crew) error {
 	switch {
 	case rec.Verdict != record.Committed:
 		return fmt.Errorf("round %d was %s: %s", rec.Round, rec.Verdict, rec.Reason)
@@ -105,12 +130,18 @@ func (r *federation) recorded(rec peerRecord, c *crew) error {
 	r.records = append(r.records, rec)
 	n := len(r.records) - 1 // without version 0
 	if n > 0 {
-		fmt.Fprintf(r.talk, "\rround %d of %d: %.3f s\x1b[K", n, warmUp+r.Rounds, rec.At-r.records[n-1].At)
+		fmt.Fprintf(r.Talk, "\rround %d of %d: %.3f s\x1b[K", n, r.last(), rec.At-r.records[n-1].At)
 	}
-	if n == warmUp || n == warmUp+r.Rounds {
+	if n == warmUp || n == r.last() {
 		r.take(c)
 	}
-	return nil
+	if !from.spec.holds(rec.Round) {
+		return nil
+	}
+	if err := r.floor.turn(ctx, r.laps()); err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	return from.asks.Encode(askGo)
 }
 
 // take asks for the usage of all at this moment.
@@ -138,14 +169,16 @@ func (r *federation) complete() bool {
 func (r *federation) times() []float64 {
 	var s []float64
 	for n := warmUp + 1; n < len(r.records); n++ {
-		s = append(s, r.records[n].At-r.records[n-1].At)
+		if (n-warmUp-1)%r.block() >= settleRounds {
+			s = append(s, r.records[n].At-r.records[n-1].At)
+		}
 	}
 	return s
 }
 
 // addUsage fills in CPU, memory, traffic and training times.
 func (r *federation) addUsage(res *Result) {
-	rounds := float64(r.Rounds)
+	rounds := float64(r.last() - warmUp)
 	var wire, up, down int64
 	var trained []float64
 	cpu, rss := map[string]float64{}, map[string]float64{}
@@ -167,7 +200,7 @@ func (r *federation) addUsage(res *Result) {
 	res.Full = float64(4*r.Params*r.Sites) / 1e6
 	if !r.Processes {
 		mb := float64(r.whole[atEnd].RSS) / 1e6
-		res.CPU, res.RSS.Process = (r.whole[atStop].CPU-r.whole[atStart].CPU)/rounds, &mb
+		res.CPU, res.RSS.Process = (r.whole[atStop].CPU-r.whole[atStart].CPU-r.floor.cpuWithin())/rounds, &mb
 		return
 	}
 	for _, s := range cpu {
