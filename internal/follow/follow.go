@@ -63,8 +63,7 @@ func New(at At, opener *wire.Opener, largest uint64) *Follower {
 // Next returns the next model that is not the last one; patience is the time
 // in which something has to come, 0 for ever.
 func (f *Follower) Next(ctx context.Context, patience time.Duration) (*Model, error) {
-	late := newAlarm(patience)
-	defer late.stop()
+	late := after(patience)
 	again := time.NewTicker(askAgainEvery)
 	defer again.Stop()
 	for {
@@ -72,17 +71,14 @@ func (f *Follower) Next(ctx context.Context, patience time.Duration) (*Model, er
 		if got != nil || err != nil {
 			return got, err
 		}
-		wake := newAlarm(f.pull.until(f.wake))
 		select {
 		case <-ctx.Done():
-			wake.stop()
 			return nil, ctx.Err()
-		case <-late.c:
-			wake.stop()
+		case <-late:
 			return nil, f.late(patience)
 		case <-again.C:
 			f.at.Conn.Resubscribe(f.at.Owner.Model())
-		case <-wake.c:
+		case <-after(f.pull.until(f.wake)):
 			f.pull.puller.Tick(f.pull.now())
 		case s := <-f.at.Conn.States():
 			f.pull.up(s.Up)
@@ -92,10 +88,9 @@ func (f *Follower) Next(ctx context.Context, patience time.Duration) (*Model, er
 		case m := <-f.at.Conn.Messages():
 			var moved bool
 			if got, moved, err = f.message(m); moved {
-				late.reset(patience)
+				late = after(patience)
 			}
 		}
-		wake.stop()
 		if err != nil {
 			err = f.Complain(err)
 		}

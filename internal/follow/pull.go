@@ -109,10 +109,8 @@ func Fetch(ctx context.Context, at At, mf wire.Manifest) (*model.Model, error) {
 		case len(rd.Need) > 0:
 			return nil, fmt.Errorf("the broker has %d of its %d parts", have, count)
 		}
-		wake := newAlarm(p.until(rd.Wake))
 		select {
 		case <-ctx.Done():
-			wake.stop()
 			return nil, ctx.Err()
 		case s := <-at.Conn.States():
 			if p.up(false); s.Up {
@@ -120,10 +118,9 @@ func Fetch(ctx context.Context, at At, mf wire.Manifest) (*model.Model, error) {
 			}
 		case m := <-at.Conn.Messages():
 			p.part(m)
-		case <-wake.c:
+		case <-after(p.until(rd.Wake)):
 			p.puller.Tick(p.now())
 		}
-		wake.stop()
 	}
 }
 
@@ -135,28 +132,10 @@ func (p *pull) until(wake int64) time.Duration {
 	return time.Duration(max(wake-p.now(), 1)) * time.Millisecond
 }
 
-// alarm is a timer that may never ring.
-type alarm struct {
-	timer *time.Timer
-	c     <-chan time.Time
-}
-
-func newAlarm(d time.Duration) *alarm {
+// after is time.After, where 0 is never.
+func after(d time.Duration) <-chan time.Time {
 	if d <= 0 {
-		return &alarm{}
+		return nil
 	}
-	t := time.NewTimer(d)
-	return &alarm{t, t.C}
-}
-
-func (a *alarm) stop() {
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-}
-
-func (a *alarm) reset(d time.Duration) {
-	if a.timer != nil {
-		a.timer.Reset(d)
-	}
+	return time.After(d)
 }

@@ -6,7 +6,10 @@
 // It never decides anything: package round and the decoders do.
 package verdict
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Reason is one verdict. The zero value None means that there is none.
 type Reason uint8
@@ -115,12 +118,8 @@ func (r Reason) String() string {
 
 // Parse returns the reason spelled s. None has no spelling that it accepts.
 func Parse(s string) (Reason, bool) {
-	for r := Counted; r <= last; r++ {
-		if names[r] == s {
-			return r, true
-		}
-	}
-	return None, false
+	r := slices.Index(names[:], s)
+	return Reason(max(r, 0)), r > 0
 }
 
 // All returns every reason but None, in the order of this package.

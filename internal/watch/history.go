@@ -129,13 +129,7 @@ func (f *Federation) gather(t *task) {
 	if !ok || number < 1 || number > 1<<53 {
 		return
 	}
-	var r *round
-	for _, x := range slices.Backward(t.rounds) {
-		if x.Round == uint64(number) {
-			r = x // the last attempt
-			break
-		}
-	}
+	r := t.latest(uint64(number))
 	if r == nil {
 		return // its record or its view comes as well
 	}
@@ -182,6 +176,7 @@ func (f *Federation) measured(s *site) {
 	}
 }
 
+// latest is the last attempt of a round.
 func (t *task) latest(number uint64) *round {
 	for i := len(t.rounds) - 1; i >= 0 && t.rounds[i].Round >= number; i-- {
 		if t.rounds[i].Round == number {

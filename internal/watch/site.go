@@ -1,7 +1,9 @@
 package watch
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/topics"
@@ -98,15 +100,7 @@ func (f *Federation) status(path, name string, m Message) error {
 }
 
 func sameNumbers(a, b map[string]float64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if w, ok := b[k]; !ok || math.Float64bits(v) != math.Float64bits(w) {
-			return false
-		}
-	}
-	return true
+	return maps.EqualFunc(a, b, func(v, w float64) bool { return math.Float64bits(v) == math.Float64bits(w) })
 }
 
 // forget takes a row out.
@@ -116,24 +110,14 @@ func (f *Federation) forget(k siteKey) {
 		return
 	}
 	delete(f.sites, k)
-	f.list = without(f.list, s)
+	isIt := func(x *site) bool { return x == s }
+	f.list = slices.DeleteFunc(f.list, isIt)
 	f.points -= len(s.history)
-	s.node.sites = without(s.node.sites, s)
+	s.node.sites = slices.DeleteFunc(s.node.sites, isIt)
 	if len(s.node.sites) == 0 {
 		delete(f.nodes, k.path)
 	}
 	f.reset = f.touch()
-}
-
-func without(list []*site, s *site) []*site {
-	for i, x := range list {
-		if x == s {
-			list[i] = list[len(list)-1]
-			list[len(list)-1] = nil
-			return list[:len(list)-1]
-		}
-	}
-	return list
 }
 
 // nodeState takes a member's presence in.

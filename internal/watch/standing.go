@@ -1,6 +1,9 @@
 package watch
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 // Standing is how a site is doing, in one word.
 type Standing string
@@ -67,7 +70,7 @@ func (f *Federation) standing(s *site) (Standing, string, int64) {
 	case mine && (open || s.said.phase == "error") && s.verdict.kind != "" && s.verdict.kind != "accepted":
 		return Failed, s.verdict.why, 0
 	case s.said.phase == "error":
-		return Failed, first(s.said.error, s.said.message, "error"), 0
+		return Failed, cmp.Or(s.said.error, s.said.message, "error"), 0
 	case s.said.error != "":
 		return Failed, s.said.error, 0
 	case s.said.phase == "idle", s.said.phase == "joining":
@@ -76,7 +79,7 @@ func (f *Federation) standing(s *site) (Standing, string, int64) {
 		return Idle, s.said.message, 0
 	case s.through():
 		if open && s.view.Round == t.view.Round {
-			return Done, first(s.said.message, "done"), 0
+			return Done, cmp.Or(s.said.message, "done"), 0
 		}
 		if !open {
 			return Idle, s.doing(), 0
@@ -138,7 +141,7 @@ func (s *site) doing() string {
 	case s.said.phase == "waiting" && s.said.message == "for the model":
 		return "fetching the model"
 	case s.said.message == "", s.said.phase == s.said.message:
-		return first(s.said.phase, "unknown")
+		return cmp.Or(s.said.phase, "unknown")
 	case s.said.phase == "training" && s.said.message == "train":
 		return "training"
 	}
@@ -151,13 +154,4 @@ func (s *site) lateness() string {
 		return "still at round " + strconv.FormatUint(r, 10) + ": " + s.doing()
 	}
 	return "still " + s.doing()
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
