@@ -106,17 +106,6 @@ func presetOf(v *kong.Value) preset {
 	return preset{required: v.Required, value: v.Default}
 }
 
-// String is the cell of a table.
-func (p preset) String() string {
-	switch {
-	case p.required:
-		return "required"
-	case p.value != "":
-		return "`" + p.value + "`"
-	}
-	return ""
-}
-
 // passages cuts a help text at its empty lines. Lines that begin with a space
 // are examples.
 func passages(text string) []passage {
@@ -135,55 +124,9 @@ func passages(text string) []passage {
 	return out
 }
 
-// markdownText keeps the characters of prose from being read as Markdown.
-var markdownText = strings.NewReplacer("<", `\<`, "*", `\*`, "_", `\_`, "|", `\|`)
-
 // document calls visit for the program and for every command that help shows.
 func document(root *kong.Node, visit func(manualEntry)) {
 	walk(root, "", func(n *kong.Node, path string) { visit(newManualEntry(n, path)) })
-}
-
-// referenceMarkdown is docs/ref/cli.md.
-func referenceMarkdown(root *kong.Node) string {
-	var b strings.Builder
-	b.WriteString(`# Command line
-
-Every command with its arguments and flags, as ` + "`fedmq COMMAND --help`" + ` shows them. Made from the program by
-` + "`go test ./cmd/fedmq -run TestCommandReference -update`" + `; a test fails when the page is stale. ` + "`fedmq man DIR`" + ` writes the same
-as man pages, which the archives of a release have in ` + "`man/`" + `.
-
-- Flags are written ` + "`--flag=VALUE` or `--flag VALUE`" + `, and may stand anywhere after the command. A list may be one flag with commas, or the flag repeated.
-- Durations are written with their unit: ` + "`500ms`, `90s`, `5m`, `1h30m`" + `.
-- A flag whose row names an environment variable takes its value from there when it is not given.
-- ` + "`GOMEMLIMIT`" + ` sets the memory limit of the Go runtime; ` + "`fedmq aggregator`" + ` sets one that fits its tasks when it is empty.
-
-`)
-	document(root, func(m manualEntry) { m.reference(&b) })
-	return strings.TrimRight(b.String(), "\n") + "\n"
-}
-
-func (m manualEntry) reference(b *strings.Builder) {
-	fmt.Fprintf(b, "## %s\n\n", m.path)
-	if m.help != "" {
-		b.WriteString(markdownText.Replace(m.help) + "\n\n")
-	}
-	fmt.Fprintf(b, "    %s\n\n", m.synopsis)
-	m.description(b, markdownText)
-	table(b, "argument", m.args)
-	title := "flag"
-	if m.path == "fedmq" {
-		title = "flag of every command"
-	}
-	table(b, title, m.flags)
-	if len(m.below) == 0 {
-		return
-	}
-	b.WriteString("| command | what |\n|---|---|\n")
-	for _, c := range m.below {
-		name := m.path + " " + c.Name
-		fmt.Fprintf(b, "| [`%s`](#%s) | %s |\n", name, strings.ReplaceAll(name, " ", "-"), markdownText.Replace(c.Help))
-	}
-	b.WriteString("\n")
 }
 
 // description writes the help text behind the first line, with its prose escaped.
@@ -195,23 +138,4 @@ func (m manualEntry) description(b *strings.Builder, escape *strings.Replacer) {
 			b.WriteString(escape.Replace(p.text) + "\n\n")
 		}
 	}
-}
-
-func table(b *strings.Builder, title string, items []manualItem) {
-	if len(items) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "| %s | what | default |\n|---|---|---|\n", title)
-	for _, it := range items {
-		name := strings.Join(it.names, ", ")
-		if it.value != "" {
-			name += "=" + it.value
-		}
-		what := markdownText.Replace(it.help)
-		if len(it.env) > 0 {
-			what += " Environment: `" + strings.Join(it.env, "`, `") + "`."
-		}
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, what, it.preset)
-	}
-	b.WriteString("\n")
 }

@@ -1,9 +1,6 @@
 package metrics
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Section is a table of the reference.
 type Section struct {
@@ -35,17 +32,4 @@ func Reference() []Section {
 		{"Audit log of an aggregator or a site", rows(auditMetrics())},
 		{"Embedded broker", rows(brokerMetrics())},
 	}
-}
-
-// Markdown is the tables of the reference as the documentation shows them.
-func Markdown() string {
-	var b strings.Builder
-	for _, s := range Reference() {
-		fmt.Fprintf(&b, "## %s\n\n| metric | kind | labels | what |\n|---|---|---|---|\n", s.Title)
-		for _, r := range s.Rows {
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Name, r.Kind, strings.Join(r.Labels, ", "), r.Help)
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
 }
