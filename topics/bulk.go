@@ -72,21 +72,14 @@ func (n Namespace) cut(s string) (root, below string, ok bool) {
 
 // Places returns the topics of the task with those of bulk at each of the places of the
 // namespace, or an error that wraps [ErrTopic].
-func (o Owner) Places() (list []Owner, err error) {
-	for _, root := range o.ns.Roots() {
-		at, err := o.Below(root)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, at)
-	}
-	return list, nil
-}
+func (o Owner) Places() ([]Owner, error) { return places(o.ns, o.Below) }
 
 // Places is [Owner.Places] for what a member writes.
-func (m Member) Places() (list []Member, err error) {
-	for _, root := range m.ns.Roots() {
-		at, err := m.Below(root)
+func (m Member) Places() ([]Member, error) { return places(m.ns, m.Below) }
+
+func places[T any](ns Namespace, below func(root string) (T, error)) (list []T, err error) {
+	for _, root := range ns.Roots() {
+		at, err := below(root)
 		if err != nil {
 			return nil, err
 		}
@@ -98,18 +91,20 @@ func (m Member) Places() (list []Member, err error) {
 // Below returns the topics of the task with those of bulk below a root that the
 // namespace has, or an error that wraps [ErrTopic]; below the namespace for "".
 func (o Owner) Below(root string) (Owner, error) {
-	if err := o.ns.checkBulk(root, o.path); err != nil {
-		return Owner{}, err
-	}
-	o.bulk = o.ns.below(root, o.path) + strings.TrimPrefix(o.base, o.node)
-	return o, nil
+	at, err := o.below(root)
+	return Owner{at}, err
 }
 
 // Below is [Owner.Below] for what a member writes.
 func (m Member) Below(root string) (Member, error) {
-	if err := m.ns.checkBulk(root, m.path); err != nil {
-		return Member{}, err
+	at, err := m.below(root)
+	return Member{at}, err
+}
+
+func (s speaker) below(root string) (speaker, error) {
+	if err := s.ns.checkBulk(root, s.path); err != nil {
+		return speaker{}, err
 	}
-	m.bulk = m.ns.below(root, m.path) + strings.TrimPrefix(m.base, m.node)
-	return m, nil
+	s.bulk = s.ns.below(root, s.path) + strings.TrimPrefix(s.base, s.node)
+	return s, nil
 }

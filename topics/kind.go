@@ -1,5 +1,7 @@
 package topics
 
+import "slices"
+
 // Kind says what a topic is for; String is the topic's leaf.
 type Kind uint8
 
@@ -120,20 +122,6 @@ var (
 
 const phaseInbox = "inbox"
 
-func ownerPhase(s string) bool {
-	for _, p := range ownerPhases {
-		if s == p {
-			return true
-		}
-	}
-	return false
-}
+func ownerPhase(s string) bool { return slices.Contains(ownerPhases[:], s) }
 
-func memberPhase(s string) bool {
-	for _, p := range memberPhases {
-		if s == p {
-			return true
-		}
-	}
-	return false
-}
+func memberPhase(s string) bool { return slices.Contains(memberPhases[:], s) }

@@ -2,13 +2,31 @@ package topics
 
 import "strconv"
 
-// Owner builds the topics that the owner of a task writes, and Command, which
-// an operator writes below the owner's node.
-type Owner struct {
+// speaker is a node that writes topics of a task.
+type speaker struct {
 	node, base, bulk string
 	ns               Namespace
 	path             string
 }
+
+func (n Namespace) speaker(path, task string) (speaker, error) {
+	if err := CheckTask(task); err != nil {
+		return speaker{}, err
+	}
+	node := n.Node(path)
+	base := node + "/" + Marker + "/" + task + "/"
+	return speaker{node: node, base: base, bulk: base, ns: n, path: path}, nil
+}
+
+// Node returns the full path of the node, with the namespace.
+func (s speaker) Node() string { return s.node }
+
+// State is the presence of the node; one for all its tasks.
+func (s speaker) State() string { return s.node + "/" + Marker + "/" + leafState }
+
+// Owner builds the topics that the owner of a task writes, and Command, which
+// an operator writes below the owner's node.
+type Owner struct{ speaker }
 
 // Owner returns the topics of a task owned by the node at path ("" = the
 // namespace itself), or an error that wraps [ErrTopic].
@@ -16,19 +34,9 @@ func (n Namespace) Owner(path, task string) (Owner, error) {
 	if err := n.checkNode(path); err != nil {
 		return Owner{}, err
 	}
-	if err := CheckTask(task); err != nil {
-		return Owner{}, err
-	}
-	node := n.Node(path)
-	base := node + "/" + Marker + "/" + task + "/"
-	return Owner{node: node, base: base, bulk: base, ns: n, path: path}, nil
+	s, err := n.speaker(path, task)
+	return Owner{s}, err
 }
-
-// Node returns the owner's node, with the namespace.
-func (o Owner) Node() string { return o.node }
-
-// State is the aggregator's presence; one for all tasks of the node.
-func (o Owner) State() string { return o.node + "/" + Marker + "/" + leafState }
 
 // Roster is the signed list of parties; one for all tasks of the node.
 func (o Owner) Roster() string { return o.node + "/" + Marker + "/" + leafRoster }
@@ -74,11 +82,7 @@ func (o Owner) Receipts() string { return o.base + "receipts" }
 func (o Owner) Command() string { return o.base + "command" }
 
 // Member builds the topics that one member of a task writes.
-type Member struct {
-	node, base, bulk string
-	ns               Namespace
-	path             string
-}
+type Member struct{ speaker }
 
 // Member returns the topics of the member at path, or an error that wraps
 // [ErrTopic].
@@ -86,19 +90,9 @@ func (n Namespace) Member(path, task string) (Member, error) {
 	if err := n.checkMember(path); err != nil {
 		return Member{}, err
 	}
-	if err := CheckTask(task); err != nil {
-		return Member{}, err
-	}
-	node := n.Node(path)
-	base := node + "/" + Marker + "/" + task + "/"
-	return Member{node: node, base: base, bulk: base, ns: n, path: path}, nil
+	s, err := n.speaker(path, task)
+	return Member{s}, err
 }
-
-// Node returns the member's node, with the namespace.
-func (m Member) Node() string { return m.node }
-
-// State is the site's presence; one for all tasks of the node.
-func (m Member) State() string { return m.node + "/" + Marker + "/" + leafState }
 
 // Status is the site's phase and progress in the task.
 func (m Member) Status() string { return m.base + "status" }

@@ -28,10 +28,8 @@ func (r Role) String() string {
 
 // ParseRole is the inverse of [Role.String].
 func ParseRole(s string) (Role, error) {
-	for r := RoleAggregator; int(r) < len(roleNames); r++ {
-		if roleNames[r] == s {
-			return r, nil
-		}
+	if r := slices.Index(roleNames[:], s); r > 0 {
+		return Role(r), nil
 	}
 	return 0, refuse("role", s, "aggregator, site, operator or watcher")
 }

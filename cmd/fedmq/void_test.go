@@ -418,7 +418,9 @@ func TestVoidFlags(t *testing.T) {
 		}
 		for _, group := range n.AllFlags(false) {
 			for _, f := range group {
-				ruled := slices.ContainsFunc(flagRules, func(r flagRule) bool { return slices.Contains(r.flags, f.Name) && (r.command == "" || r.command == command) })
+				ruled := slices.ContainsFunc(flagRules, func(r flagRule) bool {
+					return slices.Contains(r.flags, f.Name) && (r.command == "" || r.command == command)
+				})
 				_, one := alwaysFlags[command+" "+f.Name]
 				_, all := alwaysFlags[f.Name]
 				if !ruled && !one && !all {
