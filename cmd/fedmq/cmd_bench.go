@@ -14,6 +14,7 @@ import (
 
 type benchCmd struct {
 	Round benchRoundCmd `cmd:"" help:"Run a whole federation on synthetic updates: time, CPU, memory and traffic of a round, and whether it is exact."`
+	Scale benchScaleCmd `cmd:"" help:"Rounds of federations of many sizes: does what a round costs grow faster than its bytes?"`
 	Fold  benchFoldCmd  `cmd:"" help:"Speed of averaging: check, add and result."`
 	Codec benchCodecCmd `cmd:"" help:"Speed of the wire format: encode, hash, decode, zstd."`
 	Peer  benchPeerCmd  `cmd:"" hidden:"" help:"One party of a bench round, told on standard input what to be."`
@@ -60,18 +61,9 @@ and CPU are those of the one process. Read docs/ref/bench.md before comparing fi
 }
 
 func (c *benchRoundCmd) Run(ctx context.Context, logs *logFlags) error {
-	quiet := *logs
-	if quiet.Level == "info" { // the answer is the news
-		quiet.Level = "warn"
-	}
-	r := bench.Round{
-		Params: c.Params, Sites: c.Sites, Rounds: c.Rounds, Processes: c.Processes, Broker: c.Broker, PartSize: c.PartSize,
-		Seed: c.Seed, Changed: c.Changed, Dir: c.Dir, Profile: c.Profile,
-		Log: quiet.logger(), Peer: append([]string{"bench", "peer"}, quiet.args()...), Talk: io.Discard,
-	}
-	if terminal(os.Stderr) {
-		r.Talk = os.Stderr
-	}
+	r := benchOf(logs)
+	r.Params, r.Sites, r.Rounds, r.Processes, r.Broker, r.PartSize = c.Params, c.Sites, c.Rounds, c.Processes, c.Broker, c.PartSize
+	r.Seed, r.Changed, r.Dir, r.Profile = c.Seed, c.Changed, c.Dir, c.Profile
 	if err := r.Check(); err != nil {
 		return usageError{err}
 	}
@@ -162,7 +154,12 @@ func printed(r interface{ Print(io.Writer) }, asJSON bool) error {
 		r.Print(stdout)
 		return nil
 	}
-	b, err := json.Marshal(r)
+	return printJSON(r)
+}
+
+// printJSON prints one object on one line.
+func printJSON(v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
