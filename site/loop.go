@@ -145,7 +145,7 @@ func (s *site) timerOf(t *task, now ms) {
 	if t.wake != 0 && now >= t.wake {
 		s.tell(t, member.Tick{})
 	}
-	if t.progress && now >= t.published+progressEvery || s.online && now >= t.beat {
+	if !t.changed && (t.progress && now >= t.published+progressEvery || s.online && now >= t.beat) {
 		s.publishStatus(t, 0)
 	}
 }
@@ -165,6 +165,9 @@ func (s *site) untilNext() time.Duration {
 		by(t.wake)
 		if t.progress {
 			by(t.published + progressEvery)
+		}
+		if t.changed {
+			by(max(t.shownAt(), 1))
 		}
 		if s.online {
 			by(t.beat)

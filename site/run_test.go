@@ -466,6 +466,37 @@ func TestProgress(t *testing.T) {
 	})
 }
 
+// Rounds shorter than a person can read are not made of statuses: of many at once the
+// first are shown, then the newest once a second.
+func TestShortRounds(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		h, tr := newHub(t), &fake{}
+		h.life(h.config(tr))
+		h.welcome()
+		wait(10 * time.Second)
+		base := weights(t, 1, 2)
+		h.model(0, base)
+		shown := 0
+		for round := range uint64(20) {
+			shown += len(h.payloads(testTask + "/status"))
+			h.forget()
+			h.order(round+1, 1, wire.WorkTrain, base)
+			_, c, _ := h.update()
+			h.reply(wire.Receipt{Round: round + 1, Attempt: 1, Content: c.(wire.Update).Content()})
+			h.commit(round+1, base, base, c.(wire.Update).Content())
+		}
+		if shown > 24 {
+			t.Errorf("%d statuses of 19 rounds in a moment", shown)
+		}
+		h.forget()
+		wait(time.Second)
+		if n, s := len(h.payloads(testTask+"/status")), h.wantPhase(PhaseWaiting); n != 1 || s.Round != 20 {
+			t.Errorf("%d statuses a second later, the last %+v", n, s)
+		}
+	})
+}
+
 // The disk's failure ends the site before anything is sent that depends on it.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()

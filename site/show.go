@@ -40,8 +40,22 @@ func (s *site) publishStatus(t *task, qos byte) {
 	}
 	s.conn.Post(jsonMessage(t.member.Status(), qos, st))
 	t.published = s.now()
+	t.pace = min(max(t.pace, t.published)+progressEvery, t.published+statusBurst*progressEvery)
 	t.beat = t.published + s.heartbeat(t)
 	t.progress, t.changed = false, false
+}
+
+// statusBurst is how many statuses may follow each other at once. Beyond it there is
+// one in progressEvery, the newest: rounds that are shorter than a person can read
+// would else be made of statuses.
+const statusBurst = 16
+
+// shownAt is when a new phase may be shown: an error at once.
+func (t *task) shownAt() ms {
+	if t.view.Phase == PhaseError || t.view.Error != "" {
+		return 0
+	}
+	return t.pace - (statusBurst-1)*progressEvery
 }
 
 // Bounds of the heartbeat of an order, which an unsigned one could make

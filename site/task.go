@@ -39,6 +39,7 @@ type task struct {
 	lost      string // nobody is there, in words
 	unheard   string // nobody answers, in words
 	published ms     // last status
+	pace      ms     // when the statuses so far are paid for, at one in progressEvery
 	beat      ms     // next status without news
 	progress  bool   // there is progress to show
 	changed   bool   // there is a phase to show

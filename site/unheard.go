@@ -54,12 +54,12 @@ func (s *site) sayUnheard() {
 }
 
 // showChanges publishes the status of every task whose phase is new: what came
-// of one event is shown once.
+// of one event is shown once, and of much in a short time the newest.
 func (s *site) showChanges() {
 	s.foundAgain()
 	s.sayUnheard()
 	for _, t := range s.tasks {
-		if t.changed {
+		if t.changed && s.now() >= t.shownAt() {
 			s.publishStatus(t, 1)
 		}
 	}
