@@ -138,7 +138,8 @@ func (m *member) join(samples uint64) error {
 
 var errNoOrder = errors.New("no order came")
 
-// offer offers an update of zeros for the order in force, and returns its bytes.
+// offer offers an update for the order in force, and returns its bytes. They are
+// no zeros, which would need no travel.
 func (m *member) offer(samples uint64, metrics map[string]float64, change func([]byte) []byte) (blob []byte, cut wire.Blob, err error) {
 	m.mu.Lock()
 	h, part, schema := m.at, m.order.PartSize, m.schema.Shared()
@@ -147,6 +148,9 @@ func (m *member) offer(samples uint64, metrics map[string]float64, change func([
 		return nil, cut, errNoOrder
 	}
 	update := model.New(schema)
+	for i := range update.Blob {
+		update.Blob[i] = 1
+	}
 	if cut, err = wire.NewBlob(update.Blob, int(part)); err != nil {
 		return nil, cut, err
 	}
