@@ -82,12 +82,33 @@ func (c *carrier) start(ctx context.Context) {
 	c.owed = nil
 }
 
-// carry owes a message, and tells what came of it.
-func (c *carrier) carry(m link.Message, told func(error)) {
+// carry owes messages, each as soon as the one before has left, and tells what came of
+// all; there is called once a message, and those before it, are at the broker.
+func (c *carrier) carry(list []link.Message, there func(i int), told func(error)) {
 	c.owed = append(c.owed, func(ctx context.Context) {
-		err := c.publish(ctx, m)
+		err := c.publishAll(ctx, list, there)
 		c.tell(ctx, func() { told(err) })
 	})
+}
+
+func (c *carrier) publishAll(ctx context.Context, list []link.Message, there func(i int)) error {
+	ctx, cancel := context.WithTimeout(ctx, pubackWithin)
+	defer cancel()
+	var handed []*link.Handed
+	var err error
+	for _, m := range list {
+		h, no := c.conn.Hand(ctx, m)
+		if err = no; err != nil {
+			break
+		}
+		handed = append(handed, h)
+	}
+	for i, h := range handed {
+		if err = errors.Join(err, h.Wait(ctx)); err == nil {
+			there(i)
+		}
+	}
+	return err
 }
 
 // carryPart owes a part, whose payload is made as it leaves, a few at a time.

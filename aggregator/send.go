@@ -18,7 +18,7 @@ func (t *task) send(rd owner.Ready) error {
 		case owner.Settle:
 			err = t.settle(m)
 		case owner.SendOwn:
-			t.sendOwn(m.Own)
+			t.sendOwn(m.List)
 		case owner.PostOwn:
 			t.postOwn(m)
 		case owner.SendPart:
@@ -57,15 +57,16 @@ func (t *task) tellSome(m owner.Message) {
 	}
 }
 
-// sendOwn publishes an own message, and passes its crash point once it is there.
-func (t *task) sendOwn(which owner.Own) {
-	m := t.published.own[which]
-	t.sent(len(m.Payload))
-	t.a.out.carry(m, func(err error) {
+// sendOwn publishes own messages, one behind the other.
+func (t *task) sendOwn(list []owner.Own) {
+	msgs := make([]link.Message, len(list))
+	for i, which := range list {
+		msgs[i] = t.published.own[which]
+		t.sent(len(msgs[i].Payload))
+	}
+	t.a.out.carry(msgs, func(i int) { passOwn(list[i]) }, func(err error) {
 		if err != nil {
-			t.log.Warn().Err(err).Str("topic", m.Topic).Msg("not published")
-		} else {
-			passOwn(which)
+			t.log.Warn().Err(err).Msg("not published")
 		}
 		was := t.m.Published()
 		t.step(owner.Sent{OK: err == nil})
@@ -110,7 +111,7 @@ func (t *task) clear(m owner.Clear) {
 	if m.Part == theModel {
 		topic = t.former.Model()
 	}
-	t.a.out.carry(link.Message{Topic: topic, QoS: 1, Retained: true}, func(err error) {
+	t.a.out.carry([]link.Message{{Topic: topic, QoS: 1, Retained: true}}, func(int) {}, func(err error) {
 		t.step(owner.Cleared{OK: err == nil})
 	})
 }

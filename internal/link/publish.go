@@ -53,8 +53,24 @@ func (c *Conn) check(m *Message) error {
 // alone say that nothing was sent, ErrOutcomeUnknown that nobody knows. It
 // blocks while 64 small messages or 8 parts are unacknowledged.
 func (c *Conn) Publish(ctx context.Context, m Message) error {
-	if err := c.check(&m); err != nil {
+	h, err := c.Hand(ctx, m)
+	if err != nil {
 		return err
+	}
+	return h.Wait(ctx)
+}
+
+// Handed is a message whose turn to leave has come.
+type Handed struct {
+	r      *request
+	result chan error
+}
+
+// Hand is the first half of [Conn.Publish]: it waits until the message's turn has come,
+// and Wait for its PUBACK. What is handed over one after the other leaves in that order.
+func (c *Conn) Hand(ctx context.Context, m Message) (*Handed, error) {
+	if err := c.check(&m); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	s := c.up
@@ -63,25 +79,27 @@ func (c *Conn) Publish(ctx context.Context, m Message) error {
 	}
 	c.mu.Unlock()
 	if s == nil {
-		return fmt.Errorf("%w: %s", ErrNotConnected, m.Topic)
+		return nil, fmt.Errorf("%w: %s", ErrNotConnected, m.Topic)
 	}
-	result := make(chan error, 1)
-	r := &request{msg: m, done: func(err error) { result <- err }}
-	if err := s.submit(ctx, r); err != nil {
-		return err
-	}
+	h := &Handed{result: make(chan error, 1)}
+	h.r = &request{msg: m, done: func(err error) { h.result <- err }}
+	return h, s.submit(ctx, h.r)
+}
+
+// Wait is the second half of [Conn.Publish], and has its errors.
+func (h *Handed) Wait(ctx context.Context) error {
 	select {
-	case err := <-result:
+	case err := <-h.result:
 		return err
 	case <-ctx.Done():
-		if r.withdraw() {
+		if h.r.withdraw() {
 			return ctx.Err()
 		}
 		select {
-		case err := <-result:
+		case err := <-h.result:
 			return err
 		default:
-			return fmt.Errorf("%w: %s: %w", ErrOutcomeUnknown, m.Topic, ctx.Err())
+			return fmt.Errorf("%w: %s: %w", ErrOutcomeUnknown, h.r.msg.Topic, ctx.Err())
 		}
 	}
 }

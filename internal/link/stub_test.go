@@ -147,3 +147,33 @@ func TestWithdrawnForWantOfRoom(t *testing.T) {
 		}
 	})
 }
+
+// What is handed over leaves in its order, and waits for no PUBACK of what left before.
+func TestHandedInOrder(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		s := newStub(t, withhold(func(*packets.PublishPacket) bool { return false }))
+		c, _ := start(t, Config{Dial: s.dial})
+		next(t, c, isUp)
+		var handed []*Handed
+		for _, topic := range []string{"model", "record", "order"} {
+			h, err := c.Hand(t.Context(), Message{Topic: topic, QoS: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			handed = append(handed, h)
+		}
+		synctest.Wait()
+		if got, want := s.published(), []string{"model:", "record:", "order:"}; !slices.Equal(got, want) {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+		for i, h := range handed {
+			if err := puback(uint16(i + 1)).Write(s.conn); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -111,8 +111,8 @@ type (
 		Record     model.Hash
 		Thresholds map[string]float64 // of the next round of training
 	}
-	// Sent says what came of publishing an own message: OK once the broker has
-	// acknowledged it.
+	// Sent says what came of SendOwn: OK once the broker has acknowledged each of
+	// the messages.
 	Sent struct{ OK bool }
 	// PartSent says what came of publishing a part of a version of the model.
 	PartSent struct {

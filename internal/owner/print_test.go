@@ -93,7 +93,11 @@ func message(m owner.Message) string {
 	case owner.Publish:
 		return fmt.Sprintf("make order %s %s, model %s on slot %d", m.Order.Stamp, m.Order.Work, strings.TrimRight(string(m.Order.Base[:]), "\x00"), m.Slot)
 	case owner.SendOwn:
-		return "own " + ownNames[m.Own]
+		var names []string
+		for _, own := range m.List {
+			names = append(names, ownNames[own])
+		}
+		return "own " + strings.Join(names, ", ")
 	case owner.PostOwn:
 		return fmt.Sprintf("own %s by the way, repair %v", ownNames[m.Own], m.Repair)
 	case owner.SendPart:

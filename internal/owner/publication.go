@@ -9,7 +9,8 @@ import (
 
 // publication is what one order needs on the broker: the model first, or its manifest
 // when the parts are there, then the record's head, then the order itself, the commit
-// point for sites. Of two orders the newer one alone is published to its end.
+// point for sites. They leave in this order, without waiting for each other. Of two
+// orders the newer one alone is published to its end.
 type publication struct {
 	list   []Own      // its messages, in the order of publication
 	has    [Owns]bool // there is such a message
@@ -20,9 +21,8 @@ type publication struct {
 	slots  int
 
 	under  bool // it is under way, or waits for parts
-	next   int  // message to go, in list
-	flying bool // one is on its way
-	again  bool // and belongs to an older publication
+	flying bool // its messages are on their way
+	again  bool // and belong to an older publication
 	done   bool // all of it has its PUBACK
 	tried  int64
 	head   bool // the head is to be published by itself
@@ -70,7 +70,7 @@ func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
 	if !up {
 		return // the round sends it again when the link is up
 	}
-	p.under, p.next, p.again, p.head = true, 0, p.flying, false
+	p.under, p.again, p.head = true, p.flying, false
 }
 
 // hold takes over the parts of a version. A manifest on the broker says that all of
@@ -122,8 +122,8 @@ func (p *publication) connected(now int64) {
 
 func (p *publication) disconnected(now int64) { p.mender.Disconnected(now) }
 
-// sent takes the outcome of an own message, and reports the order that is out with
-// it.
+// sent takes the outcome of a publication's messages, and reports the order that is
+// out with them.
 func (p *publication) sent(ok bool, now int64) (o wire.Stamp, out bool) {
 	p.flying = false
 	switch {
@@ -134,9 +134,6 @@ func (p *publication) sent(ok bool, now int64) (o wire.Stamp, out bool) {
 		return o, false
 	case !ok:
 		p.under = false
-		return o, false
-	}
-	if p.next++; p.next < len(p.list) {
 		return o, false
 	}
 	p.under, p.done = false, true
@@ -187,7 +184,7 @@ func (p *publication) ask(now int64) bool {
 // ready returns what is to be sent now.
 func (p *publication) ready(now int64) (msgs []Message) {
 	if at := p.retryAt(); at > 0 && now >= at {
-		p.done, p.tried, p.under, p.next, p.head = false, now, true, 0, false
+		p.done, p.tried, p.under, p.head = false, now, true, false
 	}
 	if p.make && p.under {
 		p.make = false
@@ -213,13 +210,13 @@ func (p *publication) ready(now int64) (msgs []Message) {
 	return msgs
 }
 
-// own returns the message whose turn it is.
+// own returns the messages when it is their turn.
 func (p *publication) own() []Message {
 	if p.flying || p.inParts() && !p.shelved {
 		return nil
 	}
 	p.flying = true
-	return []Message{SendOwn{p.list[p.next]}}
+	return []Message{SendOwn{p.list}}
 }
 
 // mend returns the parts that are to be published.

@@ -103,8 +103,9 @@ type (
 		Order round.Order
 		Slot  uint32
 	}
-	// SendOwn publishes an own message; Sent tells what came of it.
-	SendOwn struct{ Own Own }
+	// SendOwn publishes own messages, each as soon as the one before has left; Sent
+	// tells what came of all.
+	SendOwn struct{ List []Own }
 	// PostOwn publishes it by the way: a head alone, or what the broker has lost.
 	PostOwn struct {
 		Own    Own

@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/round"
@@ -22,8 +23,8 @@ func TestSecondPublication(t *testing.T) {
 	}
 	main.publish(order(5), Model{Content: model.Hash{5}}, true, 1)
 	released.publish(order(4), Model{Content: model.Hash{4}, Blob: blob}, true, 1)
-	if m := main.ready(1); len(m) != 2 || m[1] != Message(SendOwn{OwnModel}) {
-		t.Errorf("the model: %+v", m)
+	if m := main.ready(1); len(m) != 2 || !reflect.DeepEqual(m[1], SendOwn{[]Own{OwnModel, OwnHead, OwnOrder}}) {
+		t.Errorf("the order: %+v", m)
 	}
 	if m := released.ready(1); len(m) != 2 || m[1] != Message(SendPart{Version: 4, Slot: 1}) {
 		t.Errorf("what is released: %+v", m)
@@ -35,11 +36,7 @@ func TestSecondPublication(t *testing.T) {
 	if _, out := released.sent(true, 3); !out || main.done {
 		t.Errorf("the manifest is out: %v; so is the order: %v", out, main.done)
 	}
-	for range 3 {
-		main.sent(true, 4)
-		main.ready(4)
-	}
-	if !main.done {
+	if o, out := main.sent(true, 4); !out || o.Round != 6 || !main.done {
 		t.Error("the order is not out")
 	}
 }

@@ -20,7 +20,7 @@ func (a *agg) send(msgs []owner.Message) {
 		case owner.Publish:
 			a.publish(m)
 		case owner.SendOwn:
-			a.sendOwn(m.Own)
+			a.sendOwn(m.List)
 		case owner.PostOwn:
 			if !m.Repair || !a.w.bugs.TopicsUnwatched {
 				a.conn.post(a.own[m.Own])
@@ -121,17 +121,23 @@ func (a *agg) publish(m owner.Publish) {
 	a.set(owner.OwnOrder, onOrder, a.order(o))
 }
 
-// sendOwn publishes an own message.
-func (a *agg) sendOwn(which owner.Own) {
-	m := a.own[which]
-	a.out.order = a.out.order || which == owner.OwnOrder
-	a.conn.within(within, m, func(ok bool) {
-		a.t.Step(a.now(), owner.Sent{OK: ok})
-		if o, order := m.body.(*orderMsg); order && ok && a.t.Published() {
-			a.w.check.landed(a, o.Order)
-		}
-		a.work()
-	})
+// sendOwn publishes own messages, one behind the other.
+func (a *agg) sendOwn(list []owner.Own) {
+	open, all := len(list), true
+	for _, which := range list {
+		m := a.own[which]
+		a.out.order = a.out.order || which == owner.OwnOrder
+		a.conn.within(within, m, func(ok bool) {
+			if open, all = open-1, all && ok; open > 0 {
+				return
+			}
+			a.t.Step(a.now(), owner.Sent{OK: all})
+			if o, order := a.own[owner.OwnOrder].body.(*orderMsg); order && all && a.t.Published() {
+				a.w.check.landed(a, o.Order)
+			}
+			a.work()
+		})
+	}
 }
 
 // sendPart publishes a part of the model.
