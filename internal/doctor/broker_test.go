@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ type broker struct {
 	onPub  func(cl *mochi.Client, pk packets.Packet) (packets.Packet, error)
 	single bool // a user has one connection
 	full   bool // closes at CONNECT
+	nagle  bool // leaves Nagle's algorithm on
+
+	onSent func(pk packets.Packet) // or nil
 
 	interrupt context.CancelFunc // ends the examination
 	mu        sync.Mutex
@@ -35,7 +39,7 @@ type broker struct {
 func (b *broker) ID() string { return "test" }
 
 func (b *broker) Provides(k byte) bool {
-	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPacketEncode}, k) >= 0
+	return bytes.IndexByte([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPacketEncode, mochi.OnPacketSent}, k) >= 0
 }
 
 func (b *broker) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
@@ -45,6 +49,9 @@ func (b *broker) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool
 	if b.full {
 		cl.Stop(nil)
 		return false
+	}
+	if tcp, ok := cl.Net.Conn.(*net.TCPConn); ok && b.nagle {
+		_ = tcp.SetNoDelay(false)
 	}
 	if old := b.last[user]; old != nil && b.single {
 		old.Stop(nil)
@@ -64,6 +71,12 @@ func (b *broker) OnPacketEncode(_ *mochi.Client, pk packets.Packet) packets.Pack
 		pk.Properties.ReasonString = "nobody"
 	}
 	return pk
+}
+
+func (b *broker) OnPacketSent(_ *mochi.Client, pk packets.Packet, _ []byte) {
+	if b.onSent != nil {
+		b.onSent(pk)
+	}
 }
 
 func (b *broker) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
@@ -133,5 +146,26 @@ func gone(t *testing.T, b *broker) {
 			t.Errorf("left at the broker: %d, first %q", len(left), left[0])
 			return
 		}
+	}
+}
+
+// oneByOne has every small message at QoS 0 leave before the next is taken in: mochi
+// would send what it has with one write.
+func (b *broker) oneByOne() {
+	left, out := make(chan struct{}, 1), false
+	small := func(pk packets.Packet) bool { return pk.FixedHeader.Qos == 0 && len(pk.Payload) == pairBytes }
+	b.onSent = func(pk packets.Packet) {
+		if pk.FixedHeader.Type == packets.Publish && small(pk) {
+			left <- struct{}{}
+		}
+	}
+	b.onPub = func(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+		if small(pk) {
+			if out {
+				<-left
+			}
+			out = true
+		}
+		return pk, nil
 	}
 }

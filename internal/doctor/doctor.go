@@ -153,6 +153,7 @@ func (e *exam) steps(ctx context.Context, began time.Time) error {
 	steps := []step{
 		{"what it announces", e.announced},
 		{"messages", e.meet},
+		{"messages in a row", e.inARow},
 		{"historian", e.historian},
 		{"names", e.names},
 		{"packet limit", e.packets},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,6 +129,10 @@ func TestHabits(t *testing.T) {
 		{
 			"QoS 1 at most", func(_ *broker, _ *Config, c *mochi.Capabilities) { c.MaximumQos = 1 },
 			func(r *Report) bool { return !r.QoS2 }, "",
+		},
+		{
+			"Nagle's algorithm", func(b *broker, _ *Config, _ *mochi.Capabilities) { b.nagle = true; b.oneByOne() },
+			func(r *Report) bool { return r.InARowMS > 20 || runtime.GOOS != "linux" }, "",
 		},
 		{"an access list", func(b *broker, c *Config, _ *mochi.Capabilities) {
 			c.Node = "fedmq-doctor"

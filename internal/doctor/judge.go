@@ -36,6 +36,7 @@ var judgements = []judgement{
 		cure: "a party with such a name does not start; no setting of the broker mends it",
 	},
 	{row: "round trip", step: "messages", bad: func(r *Report) bool { return r.RoundTripMS > 1000 }, cure: "the line is slow: give tasks a longer deadline; no setting of a broker mends it"},
+	{row: "messages in a row", step: "messages in a row", bad: never, note: (*Report).holdsBack, cure: "Mosquitto set_tcp_nodelay true"},
 	{
 		row: "packet limit", step: "packet limit", bad: func(r *Report) bool { return partSize(r.PacketBytes, longestTopic("")) < defaultPart },
 		cure: "Mosquitto max_packet_size, message_size_limit; HiveMQ mqtt/packets/max-packet-size; EMQX mqtt.max_packet_size; " +

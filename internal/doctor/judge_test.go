@@ -65,6 +65,7 @@ func TestJudge(t *testing.T) {
 		"somebody reads everything":    {func(r *Report) { r.Historian = readsAll }, markNote, "bulk in the configurations"},
 		"names of plants":              {func(r *Report) { r.Names = []string{".", "*"} }, markNote, "does not start"},
 		"round trip":                   {func(r *Report) { r.RoundTripMS = 2000 }, markBad, "longer deadline"},
+		"messages in a row":            {func(r *Report) { r.InARowMS = 44 }, markNote, "set_tcp_nodelay true"},
 		"packet limit":                 {func(r *Report) { r.PacketBytes = 8064 }, markBad, "Mosquitto max_packet_size"},
 		"retained, exact topic, QoS 0": {func(r *Report) { r.Retained.QoS0 = 3 }, markNote, "retain_available"},
 		"retained, exact topic, QoS 1": {func(r *Report) { r.Retained.QoS0, r.Retained.QoS1 = 3, 4 }, markBad, "EMQX mqtt.retain_available"},

@@ -19,6 +19,7 @@ func (x extent) load() load {
 	add(2, 0)                           // historian
 	add(3, 32)                          // names
 	add(4, 2)                           // the first message, its kin of the later steps
+	add(2*pairs, pairBytes)             // messages in a row
 	for size := smallest; ; size *= 2 { // packet limit
 		add(1, min(size, x.packet))
 		if size >= x.packet {

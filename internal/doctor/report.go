@@ -25,6 +25,8 @@ type Report struct {
 
 	RoundTripMS float64 `json:"round_trip_ms"` // one small message, there and back
 
+	InARowMS float64 `json:"in_a_row_ms"` // of two small messages, how much later the second comes
+
 	PacketBytes   int  `json:"packet_bytes"`    // largest PUBLISH that came through
 	PacketAtLeast bool `json:"packet_at_least"` // larger ones were not tried
 	PacketSlow    bool `json:"packet_slow"`     // because this one took more than 5 s
@@ -141,6 +143,8 @@ func (a *Advice) notes(r *Report) {
 	}
 	note(r.Historian == readsAll, "somebody is subscribed to all below the namespace, and is sent every update and every model: with N sites, N + 1 times the model in each round. "+
 		"bulk, a key of aggregator and sites, puts these elsewhere")
+	note(r.holdsBack(), "of two small messages in a row the second comes %.0f ms later: the broker waits for TCP to be told of the first (Nagle's algorithm), some 10 to 40 ms a round. "+
+		"Mosquitto: set_tcp_nodelay true", r.InARowMS)
 	note(r.PacketSlow, "a packet of %d bytes took more than 5 s: the link is slow, larger ones were not tried", r.PacketBytes)
 	note(a.PartSize < defaultPart && a.PartSize > 0, "set part_size: %d, the default is %d; or raise the broker's packet limit", a.PartSize, defaultPart)
 	note(r.Retained.Kept() && r.Retained.QoS0 < r.Retained.Of, "retained parts at QoS 0: %d of %d came; sites ask again at QoS 1", r.Retained.QoS0, r.Retained.Of)

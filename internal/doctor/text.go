@@ -43,6 +43,7 @@ func (r *Report) rows() [][2]string {
 		{"somebody reads everything", r.Historian},
 		{"names of plants", r.names()},
 		{"round trip", fmt.Sprintf("%.1f ms", r.RoundTripMS)},
+		{"messages in a row", fmt.Sprintf("the second comes %.1f ms after the first", r.InARowMS)},
 		{"packet limit", size(r.PacketBytes, r.PacketAtLeast)},
 		{"retained, exact topic, QoS 0", r.Retained.parts(r.Retained.QoS0)},
 		{"retained, exact topic, QoS 1", r.Retained.parts(r.Retained.QoS1)},
