@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/fedmq/fedmq/internal/link"
 )
 
 // Exit codes; `fedmq --help` lists them.
@@ -99,6 +102,9 @@ func run(args []string) int {
 	ctx, goesOn, stop := listen(k.Command())
 	log := c.Log.logger()
 	hung := func() {}
+	if slices.Contains(services, k.Command()) {
+		link.LogLibrary(log) // to others the errors are the answer
+	}
 	if goesOn {
 		hung = onHangup(ctx, func() { log.Info().Msg("SIGHUP: goes on") })
 	}

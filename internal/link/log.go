@@ -9,10 +9,12 @@ import (
 )
 
 // LogLibrary sends the errors of the MQTT library below, which are off by
-// default, to a log (C-18). They name no connection and carry no payload. The
-// library keeps its loggers in globals, so call this once, before any Run.
+// default, to a log (C-18): for who asks for more, since they come with each end of a
+// connection, also one that was wanted, and the link says itself what that means. They
+// name no connection and carry no payload. The library keeps its loggers in globals, so
+// call this once, before any Run.
 func LogLibrary(l zerolog.Logger) {
-	mqtt.ERROR = libraryLog{l, zerolog.WarnLevel}
+	mqtt.ERROR = libraryLog{l, zerolog.DebugLevel}
 	mqtt.CRITICAL = libraryLog{l, zerolog.ErrorLevel}
 }
 
