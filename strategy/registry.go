@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -130,16 +131,27 @@ func (g Registry) Thresholds(name string, state []byte) (map[string]float64, err
 		return nil, err
 	}
 	t := guard.Thresholds(b)
-	for name, v := range t {
-		if name == "" || len(name) > 64 || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%w: %s has the threshold %.80q of %v; want a name of 1 to 64 bytes and a finite number", ErrNotFinite, s.Name(), name, v)
-		}
-	}
 	if len(t) == 0 {
 		return nil, nil
 	}
+	if len(t) > maxThresholds {
+		return nil, fmt.Errorf("%w: strategy %s has %d thresholds; an order takes %d, so let a number stand for several updates or coordinates", ErrOutOfRange, s.Name(), len(t), maxThresholds)
+	}
+	for name, v := range t {
+		switch {
+		case !thresholdName.MatchString(name):
+			return nil, fmt.Errorf("%w: strategy %s has the threshold %.80q; an order takes names of 1 to 64 of A-Z a-z 0-9 _ . : / -", ErrOutOfRange, s.Name(), name)
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			return nil, fmt.Errorf("%w: strategy %s has the threshold %q of %v; want a finite number", ErrNotFinite, s.Name(), name, v)
+		}
+	}
 	return t, nil
 }
+
+// maxThresholds and thresholdName are what an order takes (F-18).
+const maxThresholds = 64
+
+var thresholdName = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,64}$`)
 
 // Aggregation is one attempt that is folded.
 type Aggregation struct {

@@ -352,6 +352,47 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// guarded has the thresholds that a test gives it.
+type guarded struct {
+	strategy.Linear
+	of map[string]float64
+}
+
+func (g guarded) Thresholds([]byte) map[string]float64 { return g.of }
+
+// Thresholds that no order takes are refused where they are made, with the name of the
+// strategy that made them.
+func TestThresholdsOfAnOrder(t *testing.T) {
+	t.Parallel()
+	many := func(n int) map[string]float64 {
+		m := map[string]float64{}
+		for i := range n {
+			m[fmt.Sprintf("confusion.%d.0", i)] = float64(i) // a count where metrics are meant
+		}
+		return m
+	}
+	for _, c := range []struct {
+		of   map[string]float64
+		want string
+	}{
+		{many(64), ""},
+		{map[string]float64{"a.b:c/d-e_F9": -1}, ""},
+		{nil, ""},
+		{many(65), "strategy acme has 65 thresholds; an order takes 64"},
+		{map[string]float64{"": 1}, `strategy acme has the threshold ""`},
+		{map[string]float64{"a b": 1}, `strategy acme has the threshold "a b"`},
+		{map[string]float64{strings.Repeat("x", 65): 1}, `strategy acme has the threshold "xxx`},
+		{map[string]float64{"a": math.NaN()}, `strategy acme has the threshold "a" of NaN`},
+		{map[string]float64{"a": math.Inf(1)}, `strategy acme has the threshold "a" of +Inf`},
+	} {
+		g := strategy.Registry{Strategies: []strategy.Strategy{guarded{strategy.Linear{ID: "acme"}, c.of}}}
+		got, err := g.Thresholds("acme", nil)
+		if c.want == "" && (err != nil || len(got) != len(c.of)) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%d thresholds: %v, want %q", len(c.of), err, c.want)
+		}
+	}
+}
+
 // Sums that go up a tree give the bits of all updates at one place (F-8).
 func TestTiers(t *testing.T) {
 	t.Parallel()
