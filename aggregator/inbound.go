@@ -107,8 +107,8 @@ func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
 	if s.delta != nil {
 		s.raw = s.delta.Blob
 	}
-	var err error
-	if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
+	f, err := t.sum.check(s)
+	if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; err != nil {
 		t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
 		return nil
 	}

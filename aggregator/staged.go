@@ -20,11 +20,12 @@ type staged struct {
 	bytes    int64
 
 	stage    *store.Stage // of one that came in parts
-	borrowed bool         // raw lies in the scratch buffer
+	borrowed bool         // raw lies in the scratch buffer, or in the stage
 	onDisk   bool         // it was kept before
 }
 
-// scratch is the memory in which updates are read and decoded, one at a time.
+// scratch is the memory in which updates that are not in memory are read, and in which
+// they are decoded, one at a time.
 type scratch struct {
 	registry strategy.Registry
 	store    *store.Store
@@ -33,14 +34,16 @@ type scratch struct {
 	least    int    // bytes of the model
 }
 
-// borrow reads an update from where it lies into the buffer, until the next
-// one, and decodes it.
+// borrow has the bytes of an update, until the next one, and decodes them: where they lie
+// in memory there, else read into the buffer.
 func (s *scratch) borrow(st *staged, schema model.Schema) (err error) {
-	buf := s.room(schema.Bytes())
-	if st.stage != nil {
-		st.raw, err = st.stage.Read(buf)
-	} else {
-		st.raw, err = s.store.BlobInto(st.content, buf)
+	switch {
+	case st.stage == nil:
+		st.raw, err = s.store.BlobInto(st.content, s.room(schema.Bytes()))
+	case st.stage.Bytes() != nil:
+		st.raw = st.stage.Bytes()
+	default:
+		st.raw, err = st.stage.Read(s.room(schema.Bytes()))
 	}
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type sum struct {
 	before *strategy.Aggregation // begun last: its memory is used again
 
 	held    map[owner.Key]*staged // all that the machine has not let go of
+	early   *staged               // in the sum ahead of its verdict
 	decoded int                   // bytes of tensors that came inline since the last Ready
 	in      map[string]*staged    // in the sum, by member
 }
@@ -37,7 +38,7 @@ func newSum(r strategy.Registry, st *store.Store, release func(*store.Stage)) *s
 
 // begin empties the sum for an attempt.
 func (s *sum) begin(base *model.Model, p round.Params) (err error) {
-	s.params, s.least = p, len(base.Blob)
+	s.params, s.least, s.early = p, len(base.Blob), nil
 	s.fold, err = s.registry.Begin(strategy.Setup{
 		Work: p.Work, Strategy: p.Strategy, Server: p.Server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
 	}, s.before)
@@ -48,7 +49,7 @@ func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 // forget empties the sum: the round is over, or starts over.
 func (s *sum) forget() {
 	clear(s.in)
-	s.fold = nil
+	s.fold, s.early = nil, nil
 }
 
 // hold keeps an update until the machine lets go of it. Of one that is held already
@@ -74,9 +75,7 @@ func (s *sum) hold(member string, st *staged) {
 func (s *sum) stage(o owner.Stage, places *store.Staging) (err error) {
 	st := s.held[o.Key]
 	s.letGo(st)
-	if st.stage, err = places.Create(st.length); err != nil {
-		return err
-	}
+	st.stage = places.Stage(st.length)
 	var from *store.Stage
 	if had := s.held[owner.Key{Member: o.Member, Content: o.From}]; had != nil {
 		from = had.stage
@@ -102,9 +101,13 @@ func (s *sum) unstage(k owner.Key) {
 	}
 }
 
-// drop lets go of updates.
+// drop lets go of updates. One that is in the sum ahead of its verdict is taken out.
 func (s *sum) drop(list []owner.Key) {
 	for _, k := range list {
+		if st := s.held[k]; st != nil && st == s.early {
+			s.fold.Fold.(strategy.OnePass).Back(s.update(st.samples, st.delta))
+			s.early = nil
+		}
 		s.unstage(k)
 		delete(s.held, k)
 	}
@@ -139,22 +142,55 @@ func (s *sum) checkPart(samples uint64, data []byte, off int) (problem verdict.R
 	return numeric(err), detailOf(err)
 }
 
+// found is what a look at a whole update has found.
+type found struct {
+	problem verdict.Reason
+	detail  string
+	norm    float64
+}
+
 // check checks a whole update. An error means that there is no room for it: no
 // verdict, its sender tries again.
-func (s *sum) check(st *staged) (problem verdict.Reason, detail string, norm float64, err error) {
+func (s *sum) check(st *staged) (found, error) {
 	if s.fold == nil {
-		return verdict.None, "", 0, nil
+		return found{}, nil
 	}
 	u := s.update(st.samples, st.delta)
 	st.weight = u.Weight
-	err = s.fold.Check(u)
+	if err := s.fold.Check(u); err != nil {
+		return judged(0, err)
+	}
+	return judged(s.fold.Norm(u), nil)
+}
+
+// checkIn is check of a large update: a fold that can has it in the sum with the same
+// look at its values. The machine's next word is to add or to drop it.
+func (s *sum) checkIn(st *staged) (found, error) {
+	if s.fold == nil {
+		return found{}, nil
+	}
+	one, ok := s.fold.Fold.(strategy.OnePass)
+	if !ok || s.early != nil {
+		return s.check(st)
+	}
+	u := s.update(st.samples, st.delta)
+	st.weight = u.Weight
+	norm, err := one.Take(u)
+	if err == nil {
+		s.early = st
+	}
+	return judged(norm, err)
+}
+
+// judged is what the fold's word means.
+func judged(norm float64, err error) (found, error) {
 	switch {
 	case err == nil:
-		return verdict.None, "", s.fold.Norm(u), nil
+		return found{norm: norm}, nil
 	case errors.Is(err, strategy.ErrFull):
-		return verdict.None, "", 0, err
+		return found{}, err
 	}
-	return numeric(err), detailOf(err), 0, nil
+	return found{problem: numeric(err), detail: detailOf(err)}, nil
 }
 
 // numeric is the refusal for values that cannot be added.
@@ -172,7 +208,11 @@ func (s *sum) add(acc owner.Fold) error {
 	if st.weight != acc.Weight {
 		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
 	}
-	s.fold.Add(s.update(st.samples, st.delta))
+	if st == s.early {
+		s.early = nil
+	} else {
+		s.fold.Add(s.update(st.samples, st.delta))
+	}
 	if st.delta != nil && !s.fold.NeedsAll() {
 		crash.At("fold.mid")
 		st.raw, st.delta = nil, nil // its sum is all that is needed

@@ -91,8 +91,8 @@ func vector(t *testing.T, w ...float32) *model.Model {
 // take judges an update as the machine does, with the weight of its samples.
 func (s *sum) take(t *testing.T, member string, st *staged) {
 	t.Helper()
-	if problem, detail, _, err := s.check(st); problem != verdict.None || err != nil {
-		t.Fatalf("%s: %v %s %v", member, problem, detail, err)
+	if f, err := s.check(st); f.problem != verdict.None || err != nil {
+		t.Fatalf("%s: %v %v", member, f, err)
 	}
 	s.hold(member, st)
 	if err := s.add(owner.Fold{Key: owner.Key{Member: member, Content: st.content}, Weight: s.params.Weights.Weigh(st.samples, s.params.Cap)}); err != nil {
@@ -145,7 +145,7 @@ func TestOtherWeight(t *testing.T) {
 	s := sumOf(t, strategy.Registry{}, "fedavg", vector(t, 0), round.Params{Work: strategy.Train, Weights: round.WeightSamples, Cap: 9, GridB: 6, GridW: 10})
 	m := vector(t, 1)
 	st := &staged{content: m.ContentID(), samples: 5, raw: m.Blob, delta: m}
-	if _, _, _, err := s.check(st); err != nil {
+	if _, err := s.check(st); err != nil {
 		t.Fatal(err)
 	}
 	s.hold("a", st)
@@ -180,10 +180,7 @@ func TestStagedEncoding(t *testing.T) {
 	staging := s.store.NewStaging(1 << 10)
 	stage := func(raw ...byte) *staged {
 		st := &staged{content: model.HashOf(raw), encoding: "quarters", samples: 3}
-		var err error
-		if st.stage, err = staging.Create(len(raw)); err != nil {
-			t.Fatal(err)
-		}
+		st.stage = staging.Stage(len(raw))
 		if err := st.stage.WriteAt(raw, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -200,8 +197,8 @@ func TestStagedEncoding(t *testing.T) {
 	if err := s.borrow(bad, s.fold.Schema()); err != nil {
 		t.Fatal(err)
 	}
-	if problem, detail, _, err := s.check(bad); problem != verdict.OutOfRange || err != nil {
-		t.Errorf("63.75 on a grid to 32: %v %s %v", problem, detail, err)
+	if f, err := s.check(bad); f.problem != verdict.OutOfRange || err != nil {
+		t.Errorf("63.75 on a grid to 32: %v %v", f, err)
 	}
 	if err := s.borrow(stage(1, 2, 3), s.fold.Schema()); !errors.Is(err, model.ErrSchema) {
 		t.Errorf("a byte too many: %v", err)
@@ -232,10 +229,7 @@ func TestReadAtTheEnd(t *testing.T) {
 			st.content = model.HashOf(st.raw)
 			fallthrough
 		case 2:
-			var err error
-			if st.stage, err = staging.Create(len(st.raw)); err != nil {
-				t.Fatal(err)
-			}
+			st.stage = staging.Stage(len(st.raw))
 			if err := st.stage.WriteAt(st.raw, 0); err != nil {
 				t.Fatal(err)
 			}

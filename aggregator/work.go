@@ -219,7 +219,8 @@ func (t *task) check(rd owner.Ready) error {
 	case rd.Check.Kept == nil && model.HashOf(s.raw) != s.content:
 		ev.Problem, ev.Detail = verdict.Malformed, "the parts together are not the content that the offer names"
 	default:
-		if ev.Problem, ev.Detail, ev.Norm, err = t.sum.check(s); err != nil {
+		f, err := t.sum.checkIn(s)
+		if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; err != nil {
 			t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
 			ev.Void = true
 		}

@@ -61,7 +61,8 @@ type Strategy interface {
 // record: so a verdict does not depend on which update came first.
 type Guard interface {
 	Strategy
-	// Thresholds returns those of a round, from what the rounds before have left.
+	// Thresholds returns those of a round, from what the rounds before have left: at
+	// most 64, named by 1 to 64 of A-Z a-z 0-9 _ . : / -
 	Thresholds(carried []byte) map[string]float64
 }
 
@@ -84,6 +85,16 @@ type Fold interface {
 	// Finish gives the result of what was added to out. All has the updates in
 	// byte order of their members' paths, nil unless the fold NeedsAll.
 	Finish(all *Updates, out *Output) error
+}
+
+// OnePass is a fold that takes an update in one pass over its values, before it is known
+// whether the update counts.
+type OnePass interface {
+	Fold
+	// Take is Check, [Norm] and Add at once. An error leaves the fold as it was.
+	Take(u Update) (norm float64, err error)
+	// Back takes out again what Take has added, to the bit.
+	Back(u Update)
 }
 
 // Tiered is a fold that can take over what others have folded: sums go up a

@@ -54,6 +54,23 @@ func BenchmarkCheck32(b *testing.B) {
 	}
 }
 
+// BenchmarkTake32 is check, norm and addition of an update in one pass.
+func BenchmarkTake32(b *testing.B) {
+	for _, d := range sizes {
+		b.Run(fmt.Sprint(d), func(b *testing.B) {
+			x, s := random(1, d), NewSum(Grid{B: 6, W: 29}, model.F32, d)
+			b.SetBytes(int64(4 * d))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.weight = 0
+				if _, ok := s.Take(x, 100, 100, 0); !ok {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkAdd64(b *testing.B) {
 	const d = 1_000_000
 	var x []byte

@@ -31,52 +31,64 @@ type Staging struct {
 // NewStaging returns staging room with so many bytes of memory.
 func (s *Store) NewStaging(memory int) *Staging { return &Staging{store: s, budget: memory} }
 
-// Create makes room for length bytes. Only a file can fail, with [ErrDisk].
-func (g *Staging) Create(length int) (*Stage, error) {
-	if length == len(g.spare) && length > 0 {
-		st := &Stage{staging: g, length: length, mem: g.spare}
-		g.spare = nil
-		return st, nil
-	}
-	if length > g.budget {
-		g.budget += len(g.spare)
-		g.spare = nil
-	}
-	if length <= g.budget {
-		g.budget -= length
-		return &Stage{staging: g, length: length, mem: make([]byte, length)}, nil
-	}
-	if g.store.failed.Load() {
-		return nil, fmt.Errorf("%w: an earlier write failed", ErrDisk)
-	}
-	name := path.Join(tmpDir, rand.Text())
-	f, err := g.store.disk.Scratch(name)
-	if err != nil {
-		return nil, g.store.diskError("make the staging file "+name, err)
-	}
-	return &Stage{staging: g, length: length, file: f, name: name}, nil
-}
+// Stage returns a place for a blob of length bytes. It takes memory, or a file, with the
+// first bytes that are put there: of many blobs that were promised few arrive at a time.
+func (g *Staging) Stage(length int) *Stage { return &Stage{staging: g, length: length} }
 
 // Stage is a blob on its way in.
 type Stage struct {
 	staging *Staging
 	length  int
-	mem     []byte
-	file    Scratch // nil: it is in memory
+	mem     []byte  // nil: in a file, or nothing was put there
+	file    Scratch // nil: in memory, or nothing was put there
 	name    string
+}
+
+// make takes room for the blob. Only a file can fail, with [ErrDisk].
+func (st *Stage) make() error {
+	g := st.staging
+	if st.mem != nil || st.file != nil || st.length == 0 {
+		return nil
+	}
+	if st.length == len(g.spare) {
+		st.mem, g.spare = g.spare, nil
+		return nil
+	}
+	if st.length > g.budget {
+		g.budget += len(g.spare)
+		g.spare = nil
+	}
+	if st.length <= g.budget {
+		g.budget -= st.length
+		st.mem = make([]byte, st.length)
+		return nil
+	}
+	if g.store.failed.Load() {
+		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
+	}
+	name := path.Join(tmpDir, rand.Text())
+	f, err := g.store.disk.Scratch(name)
+	if err != nil {
+		return g.store.diskError("make the staging file "+name, err)
+	}
+	st.file, st.name = f, name
+	return nil
 }
 
 // Len returns the blob's length in bytes.
 func (st *Stage) Len() int { return st.length }
 
-// InMemory reports whether the blob counts towards the memory budget.
-func (st *Stage) InMemory() bool { return st.file == nil }
+// Bytes returns the blob itself where it lies in memory, until Release; else nil.
+func (st *Stage) Bytes() []byte { return st.mem }
 
 // WriteAt puts p at an offset; it panics when p would lie outside. A failure
 // is [ErrDisk].
 func (st *Stage) WriteAt(p []byte, off int) error {
 	if off < 0 || len(p) > st.length-off {
 		panic(fmt.Sprintf("store: %d bytes at %d of a stage of %d", len(p), off, st.length))
+	}
+	if err := st.make(); err != nil {
+		return err
 	}
 	if st.file == nil {
 		copy(st.mem[off:], p)
@@ -122,24 +134,17 @@ func (st *Stage) move(to, n int, fill func(b []byte, at int) error) error {
 // returns the blob. A failure is [ErrDisk].
 func (st *Stage) Read(buf []byte) ([]byte, error) {
 	buf = sized(buf, st.length)
-	if st.file == nil {
-		copy(buf, st.mem)
-		return buf, nil
-	}
-	if _, err := io.ReadFull(io.NewSectionReader(st.file, 0, int64(st.length)), buf); err != nil {
-		return nil, st.staging.store.diskError("read the staging file "+st.name, err)
-	}
-	return buf, nil
+	return buf, st.ReadAt(buf, 0)
 }
 
-// ReadAt fills p with the bytes from an offset on; it panics when p would lie
-// outside. A failure is [ErrDisk].
+// ReadAt fills p with the bytes from an offset on, with any where none were put; it
+// panics when p would lie outside. A failure is [ErrDisk].
 func (st *Stage) ReadAt(p []byte, off int) error {
 	if off < 0 || len(p) > st.length-off {
 		panic(fmt.Sprintf("store: %d bytes at %d of a stage of %d", len(p), off, st.length))
 	}
 	if st.file == nil {
-		copy(p, st.mem[off:])
+		copy(p, st.mem[min(off, len(st.mem)):])
 		return nil
 	}
 	if _, err := io.ReadFull(io.NewSectionReader(st.file, int64(off), int64(len(p))), p); err != nil {
@@ -154,6 +159,9 @@ func (st *Stage) Release() error {
 		if err := st.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 			return st.staging.store.diskError("close the staging file "+st.name, err)
 		}
+		return nil
+	}
+	if st.mem == nil {
 		return nil
 	}
 	g := st.staging

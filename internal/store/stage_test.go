@@ -31,14 +31,18 @@ func fill(t *testing.T, st *store.Stage, seed uint64) []byte {
 	return want
 }
 
+// create is a stage with its first byte.
 func create(t *testing.T, g *store.Staging, n int) *store.Stage {
 	t.Helper()
-	st, err := g.Create(n)
-	if err != nil {
+	st := g.Stage(n)
+	if err := st.WriteAt(make([]byte, min(n, 1)), 0); err != nil {
 		t.Fatal(err)
 	}
 	return st
 }
+
+// inMemory reports where a stage lies.
+func inMemory(st *store.Stage) bool { return st.Bytes() != nil || st.Len() == 0 }
 
 func release(t *testing.T, st *store.Stage) {
 	t.Helper()
@@ -59,10 +63,10 @@ func TestStage(t *testing.T) {
 		g := s.NewStaging(2500)
 		var stages []*store.Stage
 		var want [][]byte
-		for i, inMemory := range []bool{true, true, false, false} {
+		for i, memory := range []bool{true, true, false, false} {
 			st := create(t, g, 1000+i)
-			if st.InMemory() != inMemory {
-				t.Errorf("%s: stage %d in memory: %v, want %v", name, i, st.InMemory(), inMemory)
+			if inMemory(st) != memory {
+				t.Errorf("%s: stage %d in memory: %v, want %v", name, i, inMemory(st), memory)
 			}
 			stages = append(stages, st)
 			want = append(want, fill(t, st, uint64(i)))
@@ -88,22 +92,38 @@ func TestStagingBudget(t *testing.T) {
 	g := open(t, t.TempDir()).NewStaging(1000)
 	for _, n := range []int{1000, 1000, 600, 400, 0, 1000} {
 		st := create(t, g, n)
-		if !st.InMemory() {
+		if !inMemory(st) {
 			t.Errorf("%d bytes with nothing else staged went to a file", n)
 		}
 		release(t, st)
 	}
 	a, b := create(t, g, 600), create(t, g, 400)
 	over := create(t, g, 1)
-	if !a.InMemory() || !b.InMemory() || over.InMemory() {
-		t.Errorf("600, 400 and 1 of 1000 in memory: %v %v %v", a.InMemory(), b.InMemory(), over.InMemory())
+	if !inMemory(a) || !inMemory(b) || inMemory(over) {
+		t.Errorf("600, 400 and 1 of 1000 in memory: %v %v %v", inMemory(a), inMemory(b), inMemory(over))
 	}
 	release(t, b)
-	if c := create(t, g, 401); c.InMemory() {
+	if c := create(t, g, 401); inMemory(c) {
 		t.Error("401 in memory beside 600 of 1000")
 	}
-	if c := create(t, g, 400); !c.InMemory() {
+	if c := create(t, g, 400); !inMemory(c) {
 		t.Error("400 not in memory beside 600 of 1000")
+	}
+}
+
+// A stage takes room with its first bytes: those that are promised and do not come take
+// none, and give none back.
+func TestStageWithoutBytes(t *testing.T) {
+	t.Parallel()
+	g := open(t, t.TempDir()).NewStaging(10)
+	empty := g.Stage(10)
+	if got, err := empty.Read(nil); err != nil || len(got) != 10 || empty.Bytes() != nil {
+		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+	a := create(t, g, 10)
+	release(t, empty)
+	if b := create(t, g, 10); !inMemory(a) || inMemory(b) {
+		t.Errorf("in memory: %v, and another %v; there is room for one", inMemory(a), inMemory(b))
 	}
 }
 
@@ -159,10 +179,8 @@ func TestStageOnAFailedDisk(t *testing.T) {
 			}
 			return nil
 		})
-		st, err := g.Create(3)
-		if err == nil {
-			err = st.WriteAt([]byte("abc"), 0)
-		}
+		st := g.Stage(3)
+		err = st.WriteAt([]byte("abc"), 0)
 		if err == nil {
 			_, err = st.Read(nil)
 		}
@@ -170,7 +188,7 @@ func TestStageOnAFailedDisk(t *testing.T) {
 			t.Errorf("%s: %v, want ErrDisk", op, err)
 		}
 		disk.Fail(nil)
-		if _, err := g.Create(3); !errors.Is(err, store.ErrDisk) {
+		if err := g.Stage(3).WriteAt([]byte("abc"), 0); !errors.Is(err, store.ErrDisk) {
 			t.Errorf("%s, afterwards: %v, want ErrDisk", op, err)
 		}
 	}
