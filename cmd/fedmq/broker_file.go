@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -56,7 +55,7 @@ func (f *brokerFile) load(path string) error {
 // limits are all that can be set.
 func folderLimits(dir string) (f brokerFile, err error) {
 	path := filepath.Join(dir, brokerName)
-	if !exists(path) {
+	if absent(path) {
 		return f, nil
 	}
 	if err := f.load(path); err != nil {
@@ -153,9 +152,4 @@ func tellLimits(w io.Writer, l broker.Limits, open bool) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

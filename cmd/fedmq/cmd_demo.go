@@ -125,7 +125,7 @@ func (c *demoCmd) prepare() error {
 		return err
 	}
 	others := slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == brokerName })
-	if len(others) > 0 && !exists(filepath.Join(c.Dir, demoMarker)) {
+	if len(others) > 0 && absent(filepath.Join(c.Dir, demoMarker)) {
 		return usageError{fmt.Errorf("%s is not empty and holds no earlier demo; want another --dir", c.Dir)}
 	}
 	for _, e := range others {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -102,9 +101,7 @@ func (c *doctorCmd) conclude(r *doctor.Report) error {
 		out = os.Stderr
 	}
 	if c.JSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(r); err != nil {
+		if err := indented(out).Encode(r); err != nil {
 			return err
 		}
 	} else {

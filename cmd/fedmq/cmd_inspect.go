@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,9 +37,7 @@ func (c *inspectCmd) Run(ctx context.Context, logs *logFlags) error {
 		return err
 	}
 	in, problem := wire.Inspect(payload)
-	enc := json.NewEncoder(stdout)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(in); err != nil {
+	if err := indented(stdout).Encode(in); err != nil {
 		return err
 	}
 	return problem

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -46,9 +45,7 @@ func (c *modelShowCmd) Run(ctx context.Context, logs *logFlags) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		return indented(stdout).Encode(v)
 	}
 	return v.print(stdout)
 }

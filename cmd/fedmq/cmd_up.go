@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -199,26 +198,18 @@ func (u *up) run(ctx context.Context) (err error) {
 // ready readies the trainers of all sites, as many at once as there are
 // processors. What it returns is to be closed, with an error too.
 func (u *up) ready(ctx context.Context) ([]site.Config, error) {
-	sites, errs := make([]site.Config, len(u.sites)), make([]error, len(u.sites))
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for i, f := range u.sites {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			log := u.log.With().Str("site", f.Member).Logger()
-			cfg, err := f.config(ctx, u.dir, false, log)
-			if err != nil {
-				errs[i] = fmt.Errorf("%s: %w", u.names[i], err)
-				return // with its trainers closed
-			}
-			cfg.Log = log
-			warn(log, cfg.Warnings())
-			sites[i] = cfg
-		})
-	}
-	wg.Wait()
-	return sites, errors.Join(errs...)
+	sites := make([]site.Config, len(u.sites))
+	return sites, atOnce(len(sites), func(i int) error {
+		log := u.log.With().Str("site", u.sites[i].Member).Logger()
+		cfg, err := u.sites[i].config(ctx, u.dir, false, log)
+		if err != nil {
+			return fmt.Errorf("%s: %w", u.names[i], err) // with its trainers closed
+		}
+		cfg.Log = log
+		warn(log, cfg.Warnings())
+		sites[i] = cfg
+		return nil
+	})
 }
 
 // checkSettings compares the settings of each task with what the trainers of
@@ -346,40 +337,32 @@ func (u *up) asProcesses(ctx context.Context, sites []site.Config, b *upBroker) 
 	return asProcesses(ctx, u.dir, more, parties)
 }
 
-// together runs aggregator and sites in this process, each with its own
-// connection, until every task has ended. The sites begin when the aggregator
-// hears them, so that their first words are not lost.
+// together runs all in this process. The sites begin when the aggregator hears
+// them, so that their first words are not lost.
 func (u *up) together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker) error {
 	hears, err := b.watch(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	aggCtx, endAggregator := context.WithCancel(ctx)
-	defer endAggregator()
-	ends := newEnds(cfg, endAggregator, true)
-	cfg.OnEnd = ends.on
-	siteCtx, endSites := context.WithCancel(context.WithoutCancel(ctx))
-	defer endSites()
-	var wg sync.WaitGroup
-	errs := make([]error, len(sites)+1)
+	run := make([]func(context.Context) error, len(sites))
 	for i, c := range sites {
-		wg.Go(func() {
-			hears(siteCtx)
-			if err := u.sites[i].run(siteCtx, c, u.names[i], u.sites[i].Connection.HTTP); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", u.partyName(i), err)
-				endAggregator()
-			}
-		})
+		run[i] = func(ctx context.Context) error {
+			hears(ctx)
+			return named(u.partyName(i), u.sites[i].run(ctx, c, u.names[i], u.sites[i].Connection.HTTP))
+		}
 	}
-	if err := u.agg.run(aggCtx, cfg, filepath.Join(u.dir, aggregatorName), u.agg.Connection.HTTP); err != nil {
-		errs[len(sites)] = fmt.Errorf("aggregator: %w", err)
+	aggregate := func(ctx context.Context, cfg aggregator.Config) error {
+		return named("aggregator", u.agg.run(ctx, cfg, filepath.Join(u.dir, aggregatorName), u.agg.Connection.HTTP))
 	}
-	endSites()
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
+	return together(ctx, cfg, aggregate, run)
+}
+
+// named puts the name of a party before its error.
+func named(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return ends.err()
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 func (u *up) intro(cfg aggregator.Config, b *upBroker) {

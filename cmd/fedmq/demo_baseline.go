@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
 	"strconv"
-	"sync"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
@@ -58,21 +56,14 @@ func (d *demo) baselines(ctx context.Context, res *result) error {
 	settings.Epochs *= int(task.Rounds) // a demo has few rounds
 	sets := append([]*tabular.Data{all}, d.data...)
 	scores := make([]float64, len(sets))
-	errs := make([]error, len(sets))
 	progress := d.progress("training alone and in one place", len(sets))
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for i, data := range sets {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			seed := trainer.Seed(task.Seed, fmt.Sprint("alone ", i), 0)
-			scores[i], errs[i] = alone(ctx, task.Init, data, all, settings, seed, d.ex.metric)
-			progress()
-		})
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
+	err = atOnce(len(sets), func(i int) (err error) {
+		defer progress()
+		seed := trainer.Seed(task.Seed, fmt.Sprint("alone ", i), 0)
+		scores[i], err = alone(ctx, task.Init, sets[i], all, settings, seed, d.ex.metric)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	res.Centralised = scores[0]

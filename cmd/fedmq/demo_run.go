@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"github.com/fedmq/fedmq/aggregator"
@@ -143,16 +142,9 @@ func (d *demo) load() error {
 // inProcess runs everything in this process, each party with its own MQTT
 // connection.
 func (d *demo) inProcess(ctx context.Context) error {
-	aggCtx, endAggregator := context.WithCancel(ctx)
-	defer endAggregator()
 	cfg := d.cfg
 	cfg.Log = d.logs.logger()
-	ends := newEnds(cfg, endAggregator, true)
-	cfg.OnEnd = ends.on
-	siteCtx, endSites := context.WithCancel(context.WithoutCancel(ctx))
-	defer endSites()
-	var wg sync.WaitGroup
-	errs := make([]error, len(d.files)+1)
+	sites := make([]func(context.Context) error, len(d.files))
 	for i, f := range d.files {
 		tr, err := tabular.New(d.data[i])
 		if err != nil {
@@ -162,19 +154,9 @@ func (d *demo) inProcess(ctx context.Context) error {
 			Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(d.Dir, f.Connection.DataDir),
 			Log: d.logs.logger(), Tasks: []site.Task{{Name: d.task, Trainer: slowed(tr, d.Slow)}},
 		}
-		wg.Go(func() {
-			if errs[i] = site.Run(siteCtx, c); errs[i] != nil {
-				endAggregator()
-			}
-		})
+		sites[i] = func(ctx context.Context) error { return site.Run(ctx, c) }
 	}
-	errs[len(errs)-1] = aggregator.Run(aggCtx, cfg)
-	endSites()
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return ends.err()
+	return together(ctx, cfg, aggregator.Run, sites)
 }
 
 // asProcesses runs aggregator and sites as the commands that anybody would

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,14 +46,13 @@ func (f *recordFiles) rest() ([]record.Record, error) {
 }
 
 func (f *recordFiles) look() {
-	entries, err := os.ReadDir(f.dir)
+	entries, err := os.ReadDir(f.dir) // by their names
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.err = err
 		}
 		return
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, e := range entries {
 		if f.seen[e.Name()] || !strings.HasSuffix(e.Name(), ".json") {
 			continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,13 +26,7 @@ type place struct {
 }
 
 func (p place) compare(o place) int {
-	switch {
-	case p.round != o.round && p.round < o.round, p.round == o.round && p.attempt < o.attempt:
-		return -1
-	case p == o:
-		return 0
-	}
-	return 1
+	return cmp.Or(cmp.Compare(p.round, o.round), cmp.Compare(p.attempt, o.attempt))
 }
 
 // file is the name of a record's file below records/<task>.
