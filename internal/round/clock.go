@@ -35,30 +35,3 @@ func (c *clock) end(deadline uint64) int64 {
 	}
 	return c.since + int64(deadline) - c.ran
 }
-
-func (m *Machine) connect() {
-	m.connected = true
-	m.clock.start(m.now)
-	if m.started {
-		m.sendOrder()
-	}
-}
-
-// published starts the attempt's clock; later publishes of the same order do
-// not start it again.
-func (m *Machine) published(ev Published) {
-	if m.s.Phase != Open || ev.Order != m.s.Stamp() {
-		return
-	}
-	m.clock.published = true
-	if m.connected {
-		m.clock.start(m.now)
-	}
-}
-
-// sendOrder publishes the current order, if there is one and a link.
-func (m *Machine) sendOrder() {
-	if m.connected && m.s.Order != nil {
-		m.send(SendOrder{Order: *m.s.Order})
-	}
-}

@@ -51,6 +51,11 @@ const (
 	WeightSqrt    Weights = "sqrt" // round half to even of the square root, at least 1
 )
 
+// Valid reports whether w is one of the weightings.
+func (w Weights) Valid() bool {
+	return w == WeightSamples || w == WeightUniform || w == WeightSqrt
+}
+
 // Config is the task as its owner set it. The zero value of a field takes the
 // default given beside it; Members has none.
 type Config struct {

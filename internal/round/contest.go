@@ -6,15 +6,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// Contest is a member that a second process claims.
-type Contest struct {
-	Member  string
-	SinceMS int64     // when the second one came first
-	Hosts   [2]string // of the process that speaks for the member, and of the one that waits
-
-	lastMS, toldMS int64
-}
-
 // alive notes that the member's process is there.
 func (m *Machine) alive(i uint32) { m.members[i].AtMS = m.now }
 

@@ -125,97 +125,6 @@ func (m *Machine) replay(v Verdict) {
 	}
 }
 
-// Step takes one event in. Times are milliseconds of any clock that does not fall.
-// Before Started only the link's events count, and
-// after the machine is fenced none.
-func (m *Machine) Step(now int64, ev Event) {
-	if m.fenced {
-		return
-	}
-	m.now = max(m.now, now)
-	switch ev := ev.(type) {
-	case Started:
-		m.start(ev)
-	case Connected:
-		m.connect()
-	case Disconnected:
-		m.connected = false
-		m.clock.stop(m.now)
-	}
-	if m.started {
-		m.step(ev)
-		m.settle()
-	}
-}
-
-// step takes in the events that need a started machine.
-func (m *Machine) step(ev Event) {
-	switch ev := ev.(type) {
-	case Tick:
-		if m.s.Phase == Waiting && m.now >= m.waitUntil {
-			m.tryOpen()
-		}
-	case Published:
-		m.published(ev)
-	case Join:
-		m.join(ev)
-	case Update:
-		m.update(ev)
-	case Uploading:
-		m.uploading(ev)
-	case Heard:
-		if i, ok := m.known(ev.Member); ok {
-			m.heard(i)
-		}
-	case Decline:
-		m.decline(ev)
-	case Leave:
-		m.leave(ev)
-	case Committed:
-		m.committed(ev)
-	case Command:
-		m.command(ev)
-	case Fenced:
-		m.fence(ev)
-	case Roster:
-		m.roster(ev)
-	}
-}
-
-// settle opens what may open and closes what is over, at most one of each for
-// one event.
-func (m *Machine) settle() {
-	if m.fenced {
-		return
-	}
-	if m.s.Phase == Idle {
-		m.tryOpen()
-	}
-	if m.s.Phase == Open {
-		if why, over := m.over(); over {
-			m.close(why)
-		}
-	}
-}
-
-// Ready returns what is owed since the last Ready.
-func (m *Machine) Ready() Ready {
-	rd := m.r
-	m.r = Ready{}
-	if m.fenced {
-		return Ready{}
-	}
-	if m.dirty || m.urgent {
-		rd.Save.Members = m.places()
-	}
-	if m.dirty {
-		rd.Save.State = m.s.clone()
-	}
-	m.dirty, m.urgent = false, false
-	rd.Wake = m.wake()
-	return rd
-}
-
 // State returns a copy of the current state. What it shows is durable only
 // once the last Ready was saved.
 func (m *Machine) State() *State { return m.s.clone() }
@@ -262,22 +171,22 @@ func (m *Machine) Known(member string) bool {
 	return ok
 }
 
-// wake returns when the next Tick is wanted.
-func (m *Machine) wake() int64 {
-	switch m.s.Phase {
-	case Open:
-		return m.clock.end(m.deadline())
-	case Waiting:
-		return m.waitUntil
-	case Idle:
-		return m.openAt
-	}
-	return 0
+// known returns the index of a member that was welcomed and is still allowed.
+func (m *Machine) known(path string) (uint32, bool) {
+	i, ok := m.byPath[path]
+	return i, ok && m.allowed[i]
 }
 
 func (m *Machine) send(msg Message) { m.r.Send = append(m.r.Send, msg) }
 
 func (m *Machine) reply(member string, r wire.Reply) { m.send(SendReply{Member: member, Reply: r}) }
+
+// sendOrder publishes the current order, if there is one and a link.
+func (m *Machine) sendOrder() {
+	if m.connected && m.s.Order != nil {
+		m.send(SendOrder{Order: *m.s.Order})
+	}
+}
 
 // tell sends a fact about the current attempt.
 func (m *Machine) tell(f Fact) {

@@ -39,6 +39,14 @@ func (m *Machine) tryOpen() {
 	}
 }
 
+// need is how many members an order wants, before its first round and after.
+func (m *Machine) need() (begun bool, need int) {
+	if m.s.Round > 1 || m.s.Params != nil || m.s.StartAsked {
+		return true, m.cfg.Quorum
+	}
+	return false, m.cfg.StartWhen
+}
+
 // eligible returns who can be asked, in path order: welcomed, still
 // allowed, not left, and not silent for two attempts; and whoever was promised
 // a place in the sum.

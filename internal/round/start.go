@@ -171,12 +171,3 @@ func (m *Machine) wait() {
 	m.dirty = true
 	m.tell(Fact{Kind: FactWaiting, Count: int(ms)})
 }
-
-// work returns what the current round is for; it is fixed with the round's
-// first attempt.
-func (m *Machine) work() string {
-	if m.s.Params != nil {
-		return m.s.Params.Work
-	}
-	return m.cfg.work(m.s.Round)
-}

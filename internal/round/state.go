@@ -92,6 +92,15 @@ type Member struct {
 	AtMS        int64        `json:"-"`                    // when the process was last heard from; a start forgets it
 }
 
+// Contest is a member that a second process claims (R-7).
+type Contest struct {
+	Member  string
+	SinceMS int64     // when the second one came first
+	Hosts   [2]string // of the process that speaks for the member, and of the one that waits
+
+	lastMS, toldMS int64
+}
+
 // Stamp is that of the open attempt, or of the last order.
 func (s *State) Stamp() wire.Stamp {
 	return wire.Stamp{Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt}

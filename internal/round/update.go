@@ -1,7 +1,6 @@
 package round
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -93,11 +92,6 @@ func (m *Machine) judge(i uint32, u Update) {
 	m.tell(Fact{Kind: FactAccepted, Member: u.Member, Content: u.Content, Count: m.accepted})
 }
 
-// tooMany says why a number of samples is refused.
-func (m *Machine) tooMany(n uint64) string {
-	return fmt.Sprintf("%d samples, want at most %d (max_samples)", n, m.cfg.MaxSamples)
-}
-
 // conflict refuses other content than what holds the member's place, and flags
 // the member in the record once.
 func (m *Machine) conflict(i uint32, u Update) {
@@ -163,10 +157,4 @@ func (m *Machine) decline(d Decline) {
 
 func declined(d Decline) Update {
 	return Update{Member: d.Member, Round: d.Round, Attempt: d.Attempt}
-}
-
-// known returns the index of a member that was welcomed and is still allowed.
-func (m *Machine) known(path string) (uint32, bool) {
-	i, ok := m.byPath[path]
-	return i, ok && m.allowed[i]
 }

@@ -50,14 +50,6 @@ type Away struct {
 	Left    bool   `json:"left,omitempty"`     // it said goodbye to the task
 }
 
-// need is how many members an order wants, before its first round and after.
-func (m *Machine) need() (begun bool, need int) {
-	if m.s.Round > 1 || m.s.Params != nil || m.s.StartAsked {
-		return true, m.cfg.Quorum
-	}
-	return false, m.cfg.StartWhen
-}
-
 // Waiting says what the task waits for, but since when; nil when it has ended.
 // At most limit members are named.
 func (m *Machine) Waiting(limit int) *Wait {

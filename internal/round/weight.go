@@ -1,6 +1,7 @@
 package round
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
@@ -33,6 +34,15 @@ func (m *Machine) params(cohort []uint32) *Params {
 	}
 	p.GridW = bits.Len64(p.Allowance*p.Cap - 1) // at most 2^24 x 2^29
 	return p
+}
+
+// work returns what the current round is for; it is fixed with the round's
+// first attempt.
+func (m *Machine) work() string {
+	if m.s.Params != nil {
+		return m.s.Params.Work
+	}
+	return m.cfg.work(m.s.Round)
 }
 
 // autoCap returns factor x the lower median of the announced weights, within
@@ -70,11 +80,6 @@ func (p *Params) weigh(n uint64) uint64 {
 // that cannot count.
 func (w Weights) Weigh(n, limit uint64) uint64 { return min(w.of(n), limit) }
 
-// Valid reports whether w is one of the weightings.
-func (w Weights) Valid() bool {
-	return w == WeightSamples || w == WeightUniform || w == WeightSqrt
-}
-
 // rootHalfEven returns the square root of n rounded to the nearest integer. A
 // tie cannot happen: (k + 1/2)^2 is no integer. Integers keep it exact where a
 // float64 would not hold n.
@@ -91,4 +96,9 @@ func rootHalfEven(n uint64) uint64 {
 		r++
 	}
 	return r
+}
+
+// tooMany says why a number of samples is refused.
+func (m *Machine) tooMany(n uint64) string {
+	return fmt.Sprintf("%d samples, want at most %d (max_samples)", n, m.cfg.MaxSamples)
 }
