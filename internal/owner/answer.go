@@ -48,16 +48,6 @@ func (t *Task) settleOld(m round.SendSettled) {
 	t.say(Settle(m))
 }
 
-// need publishes again the parts of the model that a member could not get.
-func (t *Task) need(ev Need) {
-	if !t.round.Known(ev.Member) {
-		t.refuse(ev.Member, wire.RefusalReply{Round: ev.Round, Attempt: ev.Attempt, Reason: verdict.UnknownMember.String()})
-		return
-	}
-	t.feed(round.Heard{Member: ev.Member})
-	t.pub.mender.Need(t.m.now, ev.Member, ev.Need)
-}
-
 // ask has the broker show what it holds of the own messages, unless they are on their
 // way.
 func (t *Task) ask() {

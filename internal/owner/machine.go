@@ -1,7 +1,9 @@
 package owner
 
 import (
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Times of a node.
@@ -11,8 +13,7 @@ const (
 	echoEvery    = 10_000 // between two times that all subscriptions are asked for again
 	beatMin      = 30_000 // heartbeat: at least, and for each member
 	beatMember   = 10
-	retryEvery   = 10_000 // between two publications of an order without a PUBACK
-	answerEvery  = 1_000  // between two answers that anybody can provoke, and to one member
+	answerEvery  = 1_000 // between two answers that anybody can provoke, and to one member
 )
 
 // Machine is all of an owner's process that decides: its tasks, and what they
@@ -36,6 +37,31 @@ type Machine struct {
 	out     []Message
 }
 
+// Task is one task of a [Machine].
+type Task struct {
+	m     *Machine
+	cfg   TaskConfig
+	round *round.Machine
+	state *round.State // as the last Ready that brought one has it
+	pub   publication
+	model Model // the base of the next order
+	ups   updates
+
+	todo   []round.Event // for the round, of the machine's own doing
+	owed   Ready
+	after  []Key // to be dropped once what is owed now is done
+	turned bool
+	wakeAt int64 // the round's next tick
+
+	begun  bool
+	stop   *Stop
+	shown  Shown // the highest own order that the broker showed before the start
+	claims map[string]wire.Stamp
+
+	answered int64 // when anybody was answered last
+	settled  map[string]int64
+}
+
 // New returns a machine at rest, without a link.
 func New(cfg Config) *Machine {
 	m := &Machine{
@@ -49,6 +75,16 @@ func New(cfg Config) *Machine {
 	return m
 }
 
+func newTask(m *Machine, cfg TaskConfig) *Task {
+	t := &Task{
+		m: m, cfg: cfg, model: cfg.Model, round: round.New(cfg.Round, cfg.State, cfg.Members, cfg.Journal),
+		ups: newUpdates(), claims: map[string]wire.Stamp{}, settled: map[string]int64{},
+	}
+	t.state = t.round.State()
+	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)
+	return t
+}
+
 // Task returns a task by name, nil if there is none.
 func (m *Machine) Task(name string) *Task { return m.byName[name] }
 
@@ -58,109 +94,11 @@ func (m *Machine) Started() bool { return m.started }
 // Deaf reports whether the own presence has not come back in time.
 func (m *Machine) Deaf() bool { return m.deaf }
 
-// Turned reports whether what is owed changes what the next message means: it is to
-// be done first.
-func (m *Machine) Turned() bool {
-	for _, t := range m.tasks {
-		if t.turned || t.stop != nil {
-			return true
-		}
-	}
-	return false
-}
+func (t *Task) say(m Message) { t.owed.Send = append(t.owed.Send, m) }
 
-// Step takes in one event of the node. Times are milliseconds of any clock that does
-// not fall.
-func (m *Machine) Step(now int64, ev Event) {
-	m.now = max(m.now, now)
-	switch ev := ev.(type) {
-	case LinkUp:
-		m.linkUp()
-	case LinkDown:
-		m.linkDown()
-	case Echo:
-		m.echo(ev.Own)
-	case Tick:
-		m.tick()
-	}
-}
+func (t *Task) reply(member string, r wire.Reply) { t.say(Reply{member, r}) }
 
-// Ready returns what is owed: for the node, else for the first task that is owed
-// something. It is called until it is empty.
-func (m *Machine) Ready() Ready {
-	rd := Ready{Wake: 0}
-	m.watch()
-	if rd.Send = m.out; len(rd.Send) > 0 {
-		m.out = nil
-		return rd
-	}
-	if m.started {
-		if m.writes == 0 { // what is wrong with a part ends its upload before more is granted
-			m.receive()
-		}
-		for _, t := range m.tasks {
-			if rd = t.ready(); !rd.Empty() {
-				return rd
-			}
-		}
-	}
-	rd.Task, rd.Wake = "", m.wake()
-	return rd
-}
+// then has the round hear of something when it has dealt with what it hears now.
+func (t *Task) then(ev round.Event) { t.todo = append(t.todo, ev) }
 
-// receive does within the machine what the receiver owes, until it owes nothing.
-func (m *Machine) receive() {
-	m.recv.Tick(m.now)
-	for {
-		rd := m.recv.Ready()
-		m.recvAt = rd.Wake
-		if len(rd.Release)+len(rd.Admit)+len(rd.Grants)+len(rd.Waits)+len(rd.Complete) == 0 {
-			return
-		}
-		for _, k := range rd.Release {
-			m.byName[k.Task].released(k.Member)
-		}
-		for _, p := range rd.Admit {
-			m.byName[p.Key.Task].placed(p)
-		}
-		for _, g := range rd.Grants {
-			m.byName[g.Key.Task].reply(g.Key.Member, g.Reply)
-		}
-		for _, w := range rd.Waits {
-			m.byName[w.Key.Task].waits(w)
-		}
-		for _, k := range rd.Complete {
-			m.recv.Done(m.now, k)
-			m.byName[k.Task].complete(k.Member)
-		}
-		for _, t := range m.tasks {
-			t.settle()
-		}
-	}
-}
-
-// wake returns when the next Tick is wanted.
-func (m *Machine) wake() int64 {
-	at := first(m.startBy, m.beatAt)
-	if !m.started {
-		return at
-	}
-	at = first(at, m.recvAt)
-	if m.up {
-		at = first(at, m.said.RepairAt(), m.echoBy)
-	}
-	for _, t := range m.tasks {
-		at = first(at, t.wake())
-	}
-	return at
-}
-
-// first returns the first of some moments; 0 is none.
-func first(moments ...int64) (at int64) {
-	for _, m := range moments {
-		if m > 0 && (at == 0 || m < at) {
-			at = m
-		}
-	}
-	return at
-}
+func (t *Task) key(member string) transfer.Key { return transfer.Key{Task: t.cfg.Name, Member: member} }

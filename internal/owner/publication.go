@@ -7,6 +7,9 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
+// retryEvery is the time between two publications of an order without a PUBACK.
+const retryEvery = 10_000
+
 // publication is what one order needs on the broker: the model first, or its manifest
 // when the parts are there, then the record's head, then the order itself, the commit
 // point for sites. They leave in this order, without waiting for each other. Of two
@@ -255,6 +258,16 @@ func (p *publication) wake() int64 {
 	for i := range p.copies {
 		if p.has[i] {
 			at = first(at, p.copies[i].RepairAt())
+		}
+	}
+	return at
+}
+
+// first returns the first of some moments; 0 is none.
+func first(moments ...int64) (at int64) {
+	for _, m := range moments {
+		if m > 0 && (at == 0 || m < at) {
+			at = m
 		}
 	}
 	return at

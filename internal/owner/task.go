@@ -1,44 +1,6 @@
 package owner
 
-import (
-	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/wire"
-)
-
-// Task is one task of a [Machine].
-type Task struct {
-	m     *Machine
-	cfg   TaskConfig
-	round *round.Machine
-	state *round.State // as the last Ready that brought one has it
-	pub   publication
-	model Model // the base of the next order
-	ups   updates
-
-	todo   []round.Event // for the round, of the machine's own doing
-	owed   Ready
-	after  []Key // to be dropped once what is owed now is done
-	turned bool
-	wakeAt int64 // the round's next tick
-
-	begun  bool
-	stop   *Stop
-	shown  Shown // the highest own order that the broker showed before the start
-	claims map[string]wire.Stamp
-
-	answered int64 // when anybody was answered last
-	settled  map[string]int64
-}
-
-func newTask(m *Machine, cfg TaskConfig) *Task {
-	t := &Task{
-		m: m, cfg: cfg, model: cfg.Model, round: round.New(cfg.Round, cfg.State, cfg.Members, cfg.Journal),
-		ups: newUpdates(), claims: map[string]wire.Stamp{}, settled: map[string]int64{},
-	}
-	t.state = t.round.State()
-	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)
-	return t
-}
+import "github.com/fedmq/fedmq/internal/round"
 
 // begin is the start of the process: what was seen of this owner beyond the disk ends
 // it, else the round begins its next attempt, and what was kept comes again.
@@ -125,87 +87,6 @@ func (t *Task) step(ev Event) {
 		t.owed.Save.Cleared = t.pub.cleared(ev.OK) || t.owed.Save.Cleared
 	}
 }
-
-// feed gives the round one event, and what follows from it within this machine.
-func (t *Task) feed(ev round.Event) {
-	t.todo = append(t.todo, ev)
-	t.settle()
-}
-
-// settle gives the round what is on its way to it. It does not enter itself: what
-// follows from an event waits for its turn.
-func (t *Task) settle() {
-	for len(t.todo) > 0 {
-		ev := t.todo[0]
-		t.todo = t.todo[1:]
-		t.round.Step(t.m.now, ev)
-		t.take(t.round.Ready())
-	}
-}
-
-// then has the round hear of something when it has dealt with what it hears now.
-func (t *Task) then(ev round.Event) { t.todo = append(t.todo, ev) }
-
-// take adds to what is owed what the round wants done.
-func (t *Task) take(rd round.Ready) {
-	t.wakeAt, t.turned = rd.Wake, t.turned || rd.Turns()
-	if rd.Save.State != nil {
-		t.state = rd.Save.State
-	}
-	t.owed.Save.Merge(rd.Save)
-	if rd.Restart {
-		t.restart()
-	}
-	for _, acc := range rd.Fold {
-		t.fold(acc)
-	}
-	if len(rd.Save.Records) > 0 {
-		t.pub.headChanged()
-	}
-	for _, m := range rd.Send {
-		t.send(m)
-	}
-	if rd.Commit != nil {
-		t.owed.Commit = rd.Commit
-	}
-}
-
-// send passes on what the round says, but for what is this machine's business.
-func (t *Task) send(m round.Message) {
-	switch m := m.(type) {
-	case round.SendOrder:
-		t.owed.Orders = append(t.owed.Orders, m.Order)
-		t.pub.publish(m.Order, t.model, t.m.up, t.m.now)
-	case round.SendReply:
-		if r, refused := m.Reply.(wire.RefusalReply); refused && !Proven(r) {
-			t.refuse(m.Member, r)
-			return
-		}
-		t.reply(m.Member, m.Reply)
-	case round.SendAdmit:
-		t.admit(m)
-	case round.SendSettled:
-		t.settleOld(m)
-	case round.SendEvent:
-		t.say(Tell{m.Fact})
-	}
-}
-
-// committed takes over the next model; the round goes on, and its sum is done with.
-func (t *Task) committed(ev Committed) {
-	if ev.Model.Content != t.state.Base {
-		t.pub.outdated()
-	}
-	t.model = ev.Model
-	t.dropAll()
-	t.owed.Save.Committed = true
-	t.pub.headChanged()
-	t.feed(round.Committed{Base: ev.Model.Content, RecordHash: ev.Record, Thresholds: ev.Thresholds})
-}
-
-func (t *Task) say(m Message) { t.owed.Send = append(t.owed.Send, m) }
-
-func (t *Task) reply(member string, r wire.Reply) { t.say(Reply{member, r}) }
 
 // ready returns what is owed, and owes it no longer.
 func (t *Task) ready() Ready {

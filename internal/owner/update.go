@@ -1,135 +1,13 @@
 package owner
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/wire"
 )
-
-// update is one contribution of a member, from when it is heard of until it is
-// recorded, or not wanted. Its bytes are the driver's, by its key.
-type update struct {
-	Key
-	state  state
-	ev     round.Update // what the round hears of it
-	blob   wire.Blob    // of one that comes in parts
-	entire bool         // each part of it travels
-	before model.Hash   // an update whose parts may serve this one: its place is kept until this one has one
-	copied bool         // some did
-	got    int64        // bytes of it that are there
-	told   uint32       // the attempt in which the round heard that it is under way
-	kept   *round.Verdict
-}
-
-// state is how far an update has come.
-type state uint8
-
-const (
-	offered  state = iota // its member would send it
-	admitted              // it is to come: it waits for a place
-	arriving              // it has a place, and its parts come
-	whole                 // it is all there, to be checked or judged
-	counted               // it is in the open round's sum
-	gone                  // nothing of it is wanted any more
-)
-
-// travels reports whether the receiver knows of it.
-func (u *update) travels() bool { return u.state == admitted || u.state == arriving }
-
-// updates are those of one task.
-type updates struct {
-	by      map[string][]*update // by member; few each
-	due     []*update            // whole, to be checked, one after the other
-	checked *update              // being checked
-}
-
-func newUpdates() updates { return updates{by: map[string][]*update{}} }
-
-func (s *updates) find(k Key) *update {
-	for _, u := range s.by[k.Member] {
-		if u.Content == k.Content {
-			return u
-		}
-	}
-	return nil
-}
-
-// travelling is the update of a member that comes in parts: there is at most one.
-func (s *updates) travelling(member string) *update {
-	for _, u := range s.by[member] {
-		if u.travels() {
-			return u
-		}
-	}
-	return nil
-}
-
-func (s *updates) add(u *update) { s.by[u.Member] = append(s.by[u.Member], u) }
-
-func (s *updates) remove(u *update) {
-	list := slices.DeleteFunc(s.by[u.Member], func(o *update) bool { return o == u })
-	if s.by[u.Member] = list; len(list) == 0 {
-		delete(s.by, u.Member)
-	}
-}
-
-// next is the update to be checked now: one at a time, as a driver has room for one.
-func (s *updates) next() *Check {
-	for s.checked == nil && len(s.due) > 0 {
-		u := s.due[0]
-		if s.due = s.due[1:]; u.state == whole {
-			s.checked = u
-			return &Check{Key: u.Key, Kept: u.kept}
-		}
-	}
-	return nil
-}
-
-// members are those with updates, by path.
-func (s *updates) members() []string { return slices.Sorted(maps.Keys(s.by)) }
-
-func (t *Task) key(member string) transfer.Key { return transfer.Key{Task: t.cfg.Name, Member: member} }
-
-// update has the round judge what came whole.
-func (t *Task) update(ev Update) {
-	k := Key{ev.Member, ev.Content}
-	u := t.ups.find(k)
-	if u == nil && ev.Held {
-		u = &update{Key: k, state: whole, ev: ev.Update}
-		t.ups.add(u)
-		t.undrop(k)
-	}
-	t.feed(ev.Update)
-	if u != nil && u.state == whole && u != t.ups.checked && !slices.Contains(t.ups.due, u) {
-		t.drop(u)
-	}
-}
-
-// offer has the round admit, or refuse, what would come in parts.
-func (t *Task) offer(ev Offer) {
-	k := Key{ev.Member, ev.Content}
-	u := t.ups.find(k)
-	if u == nil {
-		u = &update{Key: k, state: offered}
-		t.ups.add(u)
-		t.undrop(k)
-	}
-	if u.state == offered || u.travels() {
-		before := u.ev.Bytes
-		u.ev, u.blob, u.entire = ev.Update, ev.Blob, ev.Whole
-		u.ev.Bytes += before
-	}
-	ev.Update.Offer = true
-	t.feed(ev.Update)
-	if u.state == offered {
-		t.drop(u)
-	}
-}
 
 // admit hands an offer to the receiver. What was offered for a round or an attempt
 // that has ended meanwhile is not wanted any more.
@@ -242,48 +120,6 @@ func (t *Task) complete(member string) {
 	t.ups.due = append(t.ups.due, u)
 }
 
-// written hears of a part that is staged; one of which nothing good can come ends its
-// update.
-func (t *Task) written(ev Written) {
-	t.m.writes--
-	if u := t.ups.find(ev.Key); u != nil && u.state == arriving && ev.Problem != verdict.None {
-		t.judge(u, Checked{Key: ev.Key, Problem: ev.Problem, Detail: ev.Detail})
-	}
-}
-
-// checked has the round judge an update that came in parts, or was kept.
-func (t *Task) checked(ev Checked) {
-	u := t.ups.checked
-	if u == nil || u.Key != ev.Key {
-		return
-	}
-	if t.ups.checked = nil; u.state != whole {
-		return
-	}
-	if ev.Void || ev.Problem == verdict.Malformed && u.copied { // what was copied may be to blame
-		t.drop(u)
-		return
-	}
-	t.judge(u, ev)
-}
-
-// judge tells the round of an update that is at hand, with what was found.
-func (t *Task) judge(u *update, found Checked) {
-	parts := u.kept == nil
-	if u.travels() {
-		t.m.recv.Withdraw(t.m.now, t.key(u.Member))
-		u.state = whole
-	}
-	ev := u.ev
-	ev.Offer, ev.Problem, ev.Detail, ev.Norm = false, found.Problem, found.Detail, found.Norm
-	t.feed(ev)
-	if u.state == whole {
-		t.drop(u)
-	} else if parts {
-		t.uploaded(u)
-	}
-}
-
 // fold puts an accepted update into the sum, and ends what else is on its way of its
 // member: other content, or the same in parts.
 func (t *Task) fold(acc round.Accepted) {
@@ -363,37 +199,3 @@ func (t *Task) uploading(u *update, on bool) {
 }
 
 func (t *Task) uploaded(u *update) { t.uploading(u, false) }
-
-// kept lists what was accepted in the open round before the restart, as far as it
-// stands: the journal's last word for each member.
-func (t *Task) kept() (list []round.Verdict) {
-	if !t.cfg.Kept {
-		return nil
-	}
-	for _, v := range t.cfg.Journal {
-		if v.Round != t.state.Round || v.Attempt < t.state.ValidFrom {
-			continue
-		}
-		if v.Reason == verdict.Counted || v.Reason == verdict.Lost {
-			list = slices.DeleteFunc(list, func(o round.Verdict) bool { return o.Member == v.Member })
-		}
-		if v.Reason == verdict.Counted {
-			list = append(list, v)
-		}
-	}
-	return list
-}
-
-// again has what was kept checked and judged once more, one after the other. What is
-// missing or torn is left to its member, who offers it again.
-func (t *Task) again(kept []round.Verdict) {
-	for _, v := range kept {
-		u := &update{Key: Key{v.Member, v.Content}, state: whole, kept: &v, ev: round.Update{
-			Member: v.Member, Round: v.Round, Attempt: v.Attempt, Base: t.state.Base,
-			Content: v.Content, Samples: v.Samples, Bytes: v.Bytes,
-		}}
-		t.ups.add(u)
-		t.ups.due = append(t.ups.due, u)
-	}
-	t.cfg.Journal = nil
-}
