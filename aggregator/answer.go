@@ -43,7 +43,7 @@ func (t *task) reply(member string, r wire.Reply) {
 		t.log.Error().Err(err).Str("member", member).Msg("answer not encoded")
 		return
 	}
-	t.a.conn.Post(link.Message{Topic: topic, Payload: payload, QoS: 1})
+	t.a.post(link.Message{Topic: topic, Payload: payload, QoS: 1})
 }
 
 // settle answers what became of an update of an older round, from the records on

@@ -68,6 +68,9 @@ type carrier struct {
 	done chan func()             // to be called by the driver: what came of it
 	room chan struct{}
 	goes sync.WaitGroup
+
+	leaving int            // carried messages that have not left
+	behind  []link.Message // posted meanwhile
 }
 
 func newCarrier(conn *link.Conn) *carrier {
@@ -82,17 +85,41 @@ func (c *carrier) start(ctx context.Context) {
 	c.owed = nil
 }
 
+// post posts a message, behind those that are carried.
+func (c *carrier) post(m link.Message) {
+	if c.leaving > 0 {
+		c.behind = append(c.behind, m)
+		return
+	}
+	c.conn.Post(m)
+}
+
+// left: carried messages have left, or will not.
+func (c *carrier) left() {
+	if c.leaving--; c.leaving == 0 {
+		c.flush()
+	}
+}
+
+func (c *carrier) flush() {
+	for _, m := range c.behind {
+		c.conn.Post(m)
+	}
+	c.behind = nil
+}
+
 // carry owes messages, each as soon as the one before has left, and tells what came of
 // all; there is called once a message, and those before it, are at the broker.
 func (c *carrier) carry(list []link.Message, there func(i int), told func(error)) {
+	c.leaving++
 	c.owed = append(c.owed, func(ctx context.Context) {
 		err := c.publishAll(ctx, list, there)
 		c.tell(ctx, func() { told(err) })
 	})
 }
 
-func (c *carrier) publishAll(ctx context.Context, list []link.Message, there func(i int)) error {
-	ctx, cancel := context.WithTimeout(ctx, pubackWithin)
+func (c *carrier) publishAll(life context.Context, list []link.Message, there func(i int)) error {
+	ctx, cancel := context.WithTimeout(life, pubackWithin)
 	defer cancel()
 	var handed []*link.Handed
 	var err error
@@ -103,6 +130,7 @@ func (c *carrier) publishAll(ctx context.Context, list []link.Message, there fun
 		}
 		handed = append(handed, h)
 	}
+	c.tell(life, c.left)
 	for i, h := range handed {
 		if err = errors.Join(err, h.Wait(ctx)); err == nil {
 			there(i)

@@ -28,6 +28,7 @@ func (a *aggregator) run(ctx context.Context) error {
 	}
 	cancel()
 	a.out.goes.Wait()
+	a.out.flush()
 	if a.up && !errors.Is(err, errLinkEnded) && !errors.Is(err, ErrFenced) {
 		// In the queue of the presence, which would else overtake it. A successor
 		// has said that the node is online: do not contradict it.

@@ -48,6 +48,7 @@ func (t *task) genesis() error {
 	}
 	t.keeping.exportDescription(about)
 	t.recorded(r)
+	t.tellRecords()
 	return nil
 }
 

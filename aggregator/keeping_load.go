@@ -89,5 +89,4 @@ func (k *keeping) took(r record.Sealed) {
 	if r.Verdict != record.Abandoned {
 		k.versions = append(k.versions, version{r.Model, r.Version, r.State})
 	}
-	k.export(r.Round, r.Attempt, r.Bytes)
 }

@@ -132,6 +132,7 @@ func longTask(t testing.TB, cfg Config, members, rounds int) {
 		}
 		task.state = &s
 		task.keeping.took(r)
+		task.keeping.export(r.Round, r.Attempt, r.Bytes)
 		if err := task.keeping.retire(); err != nil {
 			t.Fatal(err)
 		}

@@ -89,18 +89,27 @@ func (t *task) signer() crypto.Signer {
 	return t.a.cfg.Signer
 }
 
-// recorded follows a record that has become durable: its file, its head on the
-// broker, what people are told.
+// recorded follows a record that has become durable: its head goes to the broker, and
+// people are told by tellRecords.
 func (t *task) recorded(r record.Sealed) {
 	t.keeping.took(r)
 	if err := t.setHead(r); err != nil {
 		t.log.Error().Err(err).Msg("record head")
-		return
 	}
-	t.telling.recorded(r)
-	if t.a.cfg.OnRecord != nil {
-		t.a.cfg.OnRecord(t.cfg.Name, r.Record)
+	t.untold = append(t.untold, r)
+}
+
+// tellRecords writes the files of new records and tells people of them, when the order
+// that follows is on its way: sites wait for that.
+func (t *task) tellRecords() {
+	for _, r := range t.untold {
+		t.keeping.export(r.Round, r.Attempt, r.Bytes)
+		t.telling.recorded(r)
+		if t.a.cfg.OnRecord != nil {
+			t.a.cfg.OnRecord(t.cfg.Name, r.Record)
+		}
 	}
+	t.untold = nil
 }
 
 // setHead has the last record's head on the broker.

@@ -8,40 +8,49 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 )
 
-// send passes on what the machine says for the task.
+// send passes on what the machine says for the task: first what others wait for, then
+// what single members and people are told.
 func (t *task) send(rd owner.Ready) error {
 	for _, m := range rd.Send {
-		var err error
-		switch m := m.(type) {
-		case owner.Publish:
-			err = t.published.publish(m, t.base, t.blob)
-		case owner.Settle:
-			err = t.settle(m)
-		case owner.SendOwn:
-			t.sendOwn(m.List)
-		case owner.PostOwn:
-			t.postOwn(m)
-		case owner.SendPart:
-			t.sendPart(m)
-		case owner.Clear:
-			t.clear(m)
-		case owner.Ask:
-			t.a.conn.Resubscribe(t.published.names()...)
-		default:
-			t.tellSome(m)
+		if err := t.put(m); err != nil {
+			return err
 		}
-		if err != nil {
+	}
+	t.tellRecords()
+	for _, m := range rd.Send {
+		if err := t.tellSome(m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// put passes on what concerns the task's own topics.
+func (t *task) put(m owner.Message) error {
+	switch m := m.(type) {
+	case owner.Publish:
+		return t.published.publish(m, t.base, t.blob)
+	case owner.SendOwn:
+		t.sendOwn(m.List)
+	case owner.PostOwn:
+		t.postOwn(m)
+	case owner.SendPart:
+		t.sendPart(m)
+	case owner.Clear:
+		t.clear(m)
+	case owner.Ask:
+		t.a.conn.Resubscribe(t.published.names()...)
+	}
+	return nil
+}
+
 // tellSome passes on what concerns members and people.
-func (t *task) tellSome(m owner.Message) {
+func (t *task) tellSome(m owner.Message) error {
 	switch m := m.(type) {
 	case owner.Reply:
 		t.reply(m.Member, m.Reply)
+	case owner.Settle:
+		return t.settle(m)
 	case owner.AnswerDoctor:
 		t.answerDoctor(m.Member)
 	case owner.Count:
@@ -55,6 +64,7 @@ func (t *task) tellSome(m owner.Message) {
 			t.event(m.Fact)
 		}
 	}
+	return nil
 }
 
 // sendOwn publishes own messages, one behind the other.

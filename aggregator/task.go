@@ -34,6 +34,7 @@ type task struct {
 	base       *model.Model // of the open round
 	blob       wire.Blob    // of the base where it travels in parts
 	closed     closed       // the round whose record is to be saved
+	untold     []record.Sealed
 	published  *publication
 	sum        *sum
 	remembered map[owner.Key]map[string]float64 // metrics of updates that were accepted before the restart

@@ -7,7 +7,7 @@ import (
 
 // What telling asks of the aggregator and of the task.
 
-func (a *aggregator) post(m link.Message)   { a.conn.Post(m) }
+func (a *aggregator) post(m link.Message)   { a.out.post(m) }
 func (a *aggregator) connected() bool       { return a.up }
 func (a *aggregator) live() bool            { return a.up && a.machine.Started() }
 func (a *aggregator) audits() func(Audited) { return a.cfg.Audit }

@@ -47,11 +47,12 @@ type Task struct {
 	model Model // the base of the next order
 	ups   updates
 
-	todo   []round.Event // for the round, of the machine's own doing
-	owed   Ready
-	after  []Key // to be dropped once what is owed now is done
-	turned bool
-	wakeAt int64 // the round's next tick
+	todo    []round.Event // for the round, of the machine's own doing
+	owed    Ready
+	closing Ready // of the verdicts that closed the round, owed with its record
+	after   []Key // to be dropped once what is owed now is done
+	turned  bool
+	wakeAt  int64 // the round's next tick
 
 	begun  bool
 	stop   *Stop

@@ -88,7 +88,9 @@ func (t *Task) step(ev Event) {
 	}
 }
 
-// ready returns what is owed, and owes it no longer.
+// ready returns what is owed, and owes it no longer. The verdicts that close a round wait
+// for its record, and their receipts with them: one transaction in place of two that all
+// sites wait for.
 func (t *Task) ready() Ready {
 	if t.stop != nil {
 		return Ready{Task: t.cfg.Name, Stop: t.stop}
@@ -102,6 +104,10 @@ func (t *Task) ready() Ready {
 	rd := t.owed
 	rd.Task = t.cfg.Name
 	t.owed, t.after, t.turned = Ready{Drop: t.after}, nil, false
+	if rd.Commit != nil && rd.Save.verdictsAlone() {
+		t.closing = Ready{Save: rd.Save, Send: rd.Send}
+		rd.Save, rd.Send = Save{}, nil
+	}
 	return rd
 }
 

@@ -16,7 +16,10 @@ func (c *checker) replied(a *agg, path string, reply wire.Reply) {
 	}
 	l := c.lines[a.n]
 	if last := l.lastCommitted(); last != nil && r.Round <= last.round {
-		c.w.violate("I3", "a receipt of %s for round %d, which is over", path, r.Round)
+		if last.round != r.Round || l.counted[made{path, r.Content}] != r.Round {
+			c.w.violate("I3", "a receipt of %s for round %d, which is over, without it", path, r.Round)
+		}
+		return // its record left no receipt behind, and this one came with it
 	}
 	if !slices.ContainsFunc(a.disk.journal, func(v round.Verdict) bool {
 		return v.Round == r.Round && v.Member == path && v.Content == r.Content && v.Reason == verdict.Counted
