@@ -42,6 +42,7 @@ type Broker struct {
 	hook     *hook
 	retained *store.Retained
 	patience time.Duration // writeWithin, less in tests
+	rest     time.Duration // store.RestFor, less in tests
 	ready    chan struct{}
 	stopping chan struct{}
 	listened bool
@@ -65,7 +66,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, ready: make(chan struct{}), stopping: make(chan struct{}),
-		conns: map[*conn]struct{}{}, patience: writeWithin,
+		conns: map[*conn]struct{}{}, patience: writeWithin, rest: store.RestFor,
 	}
 	b.queues.most = int64(cfg.Limits.Queue)
 	if cfg.CertFile != "" {
@@ -114,7 +115,7 @@ func (b *Broker) openRetained() error {
 	if err := os.MkdirAll(b.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("broker: make the data directory: %w", err)
 	}
-	r, err := store.OpenRetained(filepath.Join(b.cfg.DataDir, retainedFile))
+	r, err := store.OpenRetained(filepath.Join(b.cfg.DataDir, retainedFile), b.rest)
 	if err != nil {
 		return fmt.Errorf("broker: retained messages: %w", err)
 	}
@@ -142,7 +143,10 @@ func (b *Broker) run(ctx context.Context) error {
 	}
 	err := b.server.AddHook(guarded{b.hook}, nil)
 	if err == nil {
-		err = b.server.Serve() // reads the retained messages
+		err = b.server.Serve()
+	}
+	if err == nil && b.retained != nil {
+		err = b.hook.restore()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("broker: start: %w", err), b.closeBound(), b.closeRetained())

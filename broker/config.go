@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -52,6 +54,15 @@ type Config struct {
 	Limits Limits
 
 	Log zerolog.Logger
+}
+
+// TuneRuntime suits a process that is nothing but a broker: the garbage collector
+// comes twice as often, which costs little, as payloads have nothing in them to look
+// at, and keeps half as much that is of no use any more. GOGC has the last word.
+func TuneRuntime() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 // complete fills in defaults and refuses what cannot work.

@@ -33,6 +33,7 @@ type conn struct {
 	tls      *tls.ConnectionState // of the web server's connection
 	in       screen
 	out      *queue
+	tickets  *tickets
 	pace     pace
 	hook     *hook
 	client   atomic.Pointer[mqtt.Client] // from OnSessionEstablish on
@@ -51,7 +52,8 @@ func (c *conn) open(b *Broker) {
 	c.hook = b.hook
 	c.in = screen{r: c.Conn, most: b.cfg.MaxPacket, before: &b.connecting, seen: c.saw}
 	c.out = newQueue(ownQueue, c.patience)
-	c.out.pool, c.out.lost, c.out.kept = &b.queues, c.forget, c.kept
+	c.out.pool, c.out.lost = &b.queues, c.forget
+	c.tickets = newTickets()
 }
 
 // Read reads what the screen lets pass, but not from a client that does not
@@ -117,20 +119,11 @@ func (c *conn) forget(id uint16) {
 	}
 }
 
-// kept is the payload of a message of QoS 1 or 2 on the library's list.
-func (c *conn) kept(id uint16) []byte {
-	if cl := c.client.Load(); cl != nil {
-		pk, _ := cl.State.Inflight.Get(id)
-		return pk.Payload
-	}
-	return nil
-}
-
 // Write queues one packet of the library's, which passes each in one piece
 // (ClientNetWriteBufferSize).
 func (c *conn) Write(p []byte) (int, error) {
 	err := errors.New("broker: panic")
-	c.hook.guard(c.client.Load(), func() { err = c.out.add(p, time.Now()) })
+	c.hook.guard(c.client.Load(), func() { err = c.queue(p) })
 	if err == nil {
 		return len(p), nil
 	}
@@ -144,19 +137,28 @@ func (c *conn) Write(p []byte) (int, error) {
 	return 0, err
 }
 
+// queue queues one packet, a message with the payload that its ticket is for.
+func (c *conn) queue(p []byte) error {
+	if p[0]>>4 != packets.Publish {
+		return c.out.answer(p)
+	}
+	head, payload, ok := c.tickets.redeem(p)
+	if !ok { // the hook that gives one has panicked
+		return errDropped
+	}
+	atomic.AddInt64(&c.hook.server.Info.BytesSent, int64(len(head)+len(payload)-len(p)))
+	return c.out.add(head, payload, time.Now())
+}
+
 // write writes what is queued until the connection ends.
 func (c *conn) write() {
 	defer c.kill()
 	for {
-		p, rest, more := c.out.take()
+		p, more := c.out.take()
 		if !more {
 			return
 		}
-		err := c.send(p)
-		if err == nil {
-			err = c.send(rest)
-		}
-		if err != nil {
+		if err := c.send(p); err != nil {
 			if c.out.end(true) && errors.Is(err, os.ErrDeadlineExceeded) {
 				c.stalled(fmt.Errorf("less than %d bytes in %v", writeSlice, c.patience))
 			}
@@ -170,22 +172,46 @@ func (c *conn) write() {
 // last one: 8 KiB at least have to go out in every 10 s, so that progress is
 // required and speed is not. TLS and WebSocket take no more after a deadline that
 // passed: they get slices that are in time whole or not.
-func (c *conn) send(p []byte) error {
+func (c *conn) send(p net.Buffers) error {
+	to := c.vectored()
 	for len(p) > 0 {
-		piece := p
-		if !c.plain() {
-			piece = p[:min(writeSlice, len(p))]
-		}
 		if err := c.mayWrite(); err != nil {
 			return err
 		}
-		n, err := c.Conn.Write(piece)
+		var n int64
+		var err error
+		if to != nil {
+			n, err = p.WriteTo(to)
+		} else {
+			n, err = c.slice(&p)
+		}
 		if err != nil && !(n >= writeSlice && errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}
-		p = p[n:]
 	}
 	return nil
+}
+
+// slice writes the next few bytes of p.
+func (c *conn) slice(p *net.Buffers) (int64, error) {
+	first := (*p)[0]
+	n, err := c.Conn.Write(first[:min(writeSlice, len(first))])
+	if (*p)[0] = first[n:]; n == len(first) {
+		*p = (*p)[1:]
+	}
+	return int64(n), err
+}
+
+// vectored is what takes many pieces at once, and goes on after a deadline: TCP, and
+// a pipe one by one; nil for others.
+func (c *conn) vectored() net.Conn {
+	switch at := c.Conn.(type) {
+	case *tls.Conn, *wsConn:
+		return nil
+	case *pass: // net.Buffers wants the connection itself
+		return at.Conn
+	}
+	return c.Conn
 }
 
 // mayWrite sets the deadline of the next piece.
@@ -220,15 +246,6 @@ func (c *conn) SetDeadline(t time.Time) error {
 		return net.ErrClosed
 	}
 	return c.SetReadDeadline(t)
-}
-
-// plain reports whether bytes pass as they are: over TCP or a pipe.
-func (c *conn) plain() bool {
-	switch c.Conn.(type) {
-	case *tls.Conn, *wsConn:
-		return false
-	}
-	return true
 }
 
 // kill closes the connection without goodbye: a TLS close writes an alert and

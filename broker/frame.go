@@ -126,6 +126,7 @@ type packet struct {
 	window  int    // Receive Maximum of CONNECT
 	most    int    // Maximum Packet Size of CONNECT
 	filters int    // of SUBSCRIBE and UNSUBSCRIBE, beyond the first
+	head    int    // of PUBLISH, up to its payload
 }
 
 // shapes are the packets a client may send. CONNECT only comes first.
@@ -149,7 +150,7 @@ var shapes = [16]struct {
 // check tells what is wrong with the packet whose fixed header begins with first
 // and whose rest is body; of a PUBLISH the end of the payload may be missing.
 func (p *packet) check(first byte, body []byte) error {
-	p.kind, p.flags, p.id, p.reason, p.filters = first>>4, first&0xf, 0, 0, 0
+	p.kind, p.flags, p.id, p.reason, p.filters, p.head = first>>4, first&0xf, 0, 0, 0, 0
 	shape := shapes[p.kind]
 	c := cursor{b: body}
 	switch {
@@ -160,6 +161,7 @@ func (p *packet) check(first byte, body []byte) error {
 	default:
 		shape.check(p, &c)
 	}
+	p.head += len(body)
 	if c.bad == "" && len(c.b) > 0 {
 		c.fail("bytes behind its end")
 	}
@@ -218,7 +220,8 @@ func (p *packet) publish(c *cursor) {
 		p.id = c.packetID()
 	}
 	p.properties(c, packets.Publish)
-	c.b = nil // the payload
+	p.head = -len(c.b) // see check
+	c.b = nil          // the payload
 }
 
 func (p *packet) ack(c *cursor) {

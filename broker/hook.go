@@ -45,6 +45,7 @@ type hook struct {
 
 	begins beginning
 	tally  tally
+	shares shares
 
 	keep      sync.Mutex // orders what goes to retained
 	retention retention
@@ -117,9 +118,6 @@ func (h *hook) ID() string { return "fedmq" }
 
 // Provides tells the library which methods to call.
 func (h *hook) Provides(b byte) bool {
-	if b == mqtt.StoredRetainedMessages {
-		return h.retained != nil
-	}
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnDisconnect,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
@@ -204,6 +202,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	detach(&pk)
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
+		h.lifted(cl, &pk)
 		if strings.HasPrefix(pk.TopicName, "$") {
 			h.logDenied(cl, ReasonTopic, "publish", pk.TopicName)
 			return pk, packets.ErrRejectPacket

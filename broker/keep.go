@@ -11,8 +11,8 @@ import (
 // keeps the whole of it: the names of a topic's levels stay for as long as the topic
 // does, also when a short message has replaced the one that brought them.
 
-// detach makes what the library may keep of a client's packet its own. The payload
-// is not: it is copied for everybody who gets it.
+// detach makes what the library may keep of a client's packet its own. A payload is
+// not: a short one is copied for everybody who gets it, a long one is its own.
 func detach(pk *packets.Packet) {
 	switch pk.FixedHeader.Type {
 	case packets.Connect:

@@ -21,7 +21,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 
 // OnPacketEncode gives a SUBACK its packet id back. A client's SUBSCRIBE is
 // answered before its next packet is read, so there is one at a time. It leaves the
-// text out of acknowledgements.
+// text out of acknowledgements, and the payload out of messages.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if pk.FixedHeader.Type == packets.Suback && pk.PacketID == 0 {
 		if id, ok := h.subs.LoadAndDelete(cl); ok {
@@ -31,6 +31,7 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		pk.Mods.MaxSize = 0 // the queue looks: the library would keep what is too long for the client in flight
+		pk.Payload = h.ticket(cl, &pk)
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
 		// The code says it. A text, and the sender's own user properties, which the
 		// library sends back to it, are what some clients stumble over.

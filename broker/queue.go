@@ -8,13 +8,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 const (
 	ownQueue   = 4 << 20  // bytes of messages that may wait for a client, whatever waits for others
 	maxAnswers = 64 << 10 // of answers to a client, before it is read on
+
+	atOnce   = writeSlice // bytes that are written at once, and the rest of the last message
+	joinUpTo = 1 << 10    // bytes of what is copied to what it is written with
 )
 
 var (
@@ -37,7 +38,6 @@ type queue struct {
 	patience time.Duration // without progress while the queue is full
 	pool     *pool
 	lost     func(id uint16)
-	kept     func(id uint16) (payload []byte) // that the library keeps for as long as the message
 
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -62,17 +62,16 @@ type pool struct {
 }
 
 type message struct {
-	b    []byte
-	rest []byte // the library's copy of a long payload
-	id   uint16 // 0: QoS 0
+	head, payload []byte // a payload may be everybody's (share.go)
+	id            uint16 // 0: QoS 0
 }
 
-func (m message) size() int { return len(m.b) + len(m.rest) }
+func (m message) size() int { return len(m.head) + len(m.payload) }
 
 func newQueue(limit int, patience time.Duration) *queue {
 	q := &queue{
 		limit: limit, patience: patience, pool: &pool{}, window: 1<<16 - 1, most: math.MaxInt, flight: map[uint16]int{},
-		lost: func(uint16) {}, kept: func(uint16) []byte { return nil },
+		lost: func(uint16) {},
 	}
 	q.changed.L = &q.mu
 	return q
@@ -93,33 +92,42 @@ func (q *queue) takes(n, bytes int) {
 	q.mu.Unlock()
 }
 
-// add queues one packet. It does not wait.
-func (q *queue) add(p []byte, now time.Time) error {
-	_, used := varint(p[1:])
-	m := message{}
-	isMessage := p[0]>>4 == packets.Publish
-	if isMessage && p[0]>>1&3 > 0 {
-		c := cursor{b: p[1+used:]}
+// answer queues a packet that is no message. It does not wait, nor keep p.
+func (q *queue) answer(p []byte) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ending {
+		return net.ErrClosed
+	}
+	q.answers = append(q.answers, bytes.Clone(p))
+	q.waiting += len(p)
+	q.changed.Broadcast()
+	return nil
+}
+
+// add queues one message, its header and its payload. It does not wait.
+func (q *queue) add(head, payload []byte, now time.Time) error {
+	m := message{head: head, payload: payload}
+	if head[0]>>1&3 > 0 {
+		_, used := varint(head[1:])
+		c := cursor{b: head[1+used:]}
 		c.bytes() // topic
 		m.id = c.u16()
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch again := p[0]&8 != 0; {
+	switch again := head[0]&8 != 0; {
 	case q.ending:
 		return net.ErrClosed
-	case !isMessage:
-		q.answers = append(q.answers, bytes.Clone(p))
-		q.waiting += len(p)
-	case len(p) > q.most:
+	case m.size() > q.most:
 		q.drop(m.id)
 		return errTooLong
-	case q.fits(len(p)) || again: // what a session is owed is bounded elsewhere
+	case q.fits(m.size()) || again: // what a session is owed is bounded elsewhere
 		if len(q.messages) == 0 {
 			q.progress = now
 		}
-		q.messages = append(q.messages, q.copy(m, p))
-		q.hold(len(p))
+		q.messages = append(q.messages, m)
+		q.hold(m.size())
 	case !q.writing && now.Sub(q.progress) > q.patience: // of a slow reader the writer is the judge
 		return errStalled
 	default:
@@ -137,17 +145,6 @@ func (q *queue) drop(id uint16) {
 	}
 }
 
-// copy makes p the message's own; a long payload it shares with the library.
-func (q *queue) copy(m message, p []byte) message {
-	if m.id > 0 && len(p) > writeSlice {
-		if rest := q.kept(m.id); len(rest) > 0 && bytes.HasSuffix(p, rest) {
-			m.rest = rest
-		}
-	}
-	m.b = bytes.Clone(p[:len(p)-len(m.rest)])
-	return m
-}
-
 // fits tells whether n bytes more may wait: of one message always.
 func (q *queue) fits(n int) bool {
 	total := q.held + n
@@ -161,63 +158,74 @@ func (q *queue) hold(n int) {
 	q.pool.held.Add(int64(max(0, q.held-ownQueue) - before))
 }
 
-// take waits for what may be written now, in one or two pieces; false when nothing
-// comes any more.
-func (q *queue) take() (p, rest []byte, more bool) {
+// take waits for what may be written now; false when nothing comes any more.
+func (q *queue) take() (net.Buffers, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		if q.ended {
-			return nil, nil, false
+			return nil, false
 		}
-		if p, rest := q.gather(); p != nil {
+		if p := q.gather(); len(p) > 0 {
 			q.writing = true
-			return p, rest, true
+			return p, true
 		}
 		if q.ending {
-			return nil, nil, false
+			return nil, false
 		}
 		q.changed.Wait()
 	}
 }
 
-// gather joins small packets, and gives a large one alone.
-func (q *queue) gather() (out, rest []byte) {
-	for {
-		var p []byte
-		var m message
+// gather collects what goes out in one piece: small packets are joined, long payloads
+// stand beside their headers as they are.
+func (q *queue) gather() net.Buffers {
+	var out letter
+	for out.size < atOnce {
 		switch {
 		case len(q.answers) > 0:
-			p = q.answers[0]
-		case len(q.messages) > 0 && !q.ending && (q.messages[0].id == 0 || len(q.flight) < q.window):
-			m = q.messages[0]
-			p = m.b
-		}
-		if p == nil || out != nil && len(out)+m.size() > writeSlice {
-			return out, nil
-		}
-		if m.b == nil {
+			p := q.answers[0]
 			q.answers[0], q.answers = nil, q.answers[1:]
 			q.waiting -= len(p)
-		} else {
+			out.add(p)
+		case len(q.messages) > 0 && !q.ending && (q.messages[0].id == 0 || len(q.flight) < q.window):
+			m := q.messages[0]
 			q.messages[0], q.messages = message{}, q.messages[1:]
 			q.depart(m)
-		}
-		switch {
-		case m.rest != nil:
-			return p, m.rest
-		case out == nil:
-			out = p[:len(p):len(p)]
+			out.add(m.head)
+			out.add(m.payload)
 		default:
-			out = append(out, p...)
+			return out.pieces
 		}
+	}
+	return out.pieces
+}
+
+// letter is what one write takes.
+type letter struct {
+	pieces net.Buffers
+	size   int
+	joined bool // the last piece is its own: more may be joined to it
+}
+
+func (l *letter) add(p []byte) {
+	l.size += len(p)
+	short := len(p) < joinUpTo
+	switch last := len(l.pieces) - 1; {
+	case len(p) == 0:
+	case !short:
+		l.pieces, l.joined = append(l.pieces, p), false
+	case l.joined && len(l.pieces[last])+len(p) <= writeSlice:
+		l.pieces[last] = append(l.pieces[last], p...)
+	default:
+		l.pieces, l.joined = append(l.pieces, bytes.Clone(p)), true
 	}
 }
 
 // depart notes that a message goes out.
 func (q *queue) depart(m message) {
 	if m.id == 0 {
-		q.leaving += len(m.b)
+		q.leaving += m.size()
 		return
 	}
 	q.hold(-q.flight[m.id]) // sent again

@@ -18,7 +18,7 @@ func pub(t *testing.T, id uint16, again bool, size int) []byte {
 	if id > 0 {
 		pk.FixedHeader.Qos = 1
 	}
-	pk.Payload = make([]byte, size)
+	pk.Payload = bytes.Repeat([]byte{'x'}, size)
 	var b bytes.Buffer
 	if err := pk.PublishEncode(&b); err != nil {
 		t.Fatal(err)
@@ -26,13 +26,22 @@ func pub(t *testing.T, id uint16, again bool, size int) []byte {
 	return b.Bytes()
 }
 
+// put queues an encoded packet as the connection does.
+func put(q *queue, p []byte, now time.Time) error {
+	if p[0]>>4 != packets.Publish {
+		return q.answer(p)
+	}
+	end := len(p) - bytes.Count(p, []byte{'x'})
+	return q.add(p[:end:end], p[end:], now)
+}
+
 // out takes what may be written now, as "answer", "0" for QoS 0, and packet ids.
 func out(q *queue) (got []string) {
 	for {
 		q.mu.Lock()
-		p, _ := q.gather()
+		p := bytes.Join(q.gather(), nil)
 		q.mu.Unlock()
-		if p == nil {
+		if len(p) == 0 {
 			return got
 		}
 		for len(p) > 0 {
@@ -61,7 +70,7 @@ func TestQueueKeepsToTheWindow(t *testing.T) {
 	q := newQueue(1<<20, writeWithin)
 	q.takes(2, 1000)
 	for _, p := range [][]byte{pub(t, 1, false, 9), pub(t, 0, false, 9), pub(t, 2, false, 9), pub(t, 3, false, 9), pub(t, 0, false, 9), {0xd0, 0}, pub(t, 4, false, 9)} {
-		if err := q.add(p, now); err != nil {
+		if err := put(q, p, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +101,7 @@ func TestQueueIsBounded(t *testing.T) {
 	var lost []uint16
 	q := newQueue(1000, writeWithin)
 	q.lost = func(id uint16) { lost = append(lost, id) }
-	add := func(id uint16, again bool, size int) error { return q.add(pub(t, id, again, size), now) }
+	add := func(id uint16, again bool, size int) error { return put(q, pub(t, id, again, size), now) }
 	if err := errors.Join(add(1, false, 5000), add(2, true, 100)); err != nil {
 		t.Errorf("one alone, whatever its size, and one that is sent again: %v", err)
 	}
@@ -102,7 +111,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if err := add(0, false, 10); !errors.Is(err, errDropped) || len(lost) != 1 {
 		t.Errorf("one of QoS 0 too many: %v, lost %v", err, lost)
 	}
-	if err := q.add([]byte{0xd0, 0}, now); err != nil {
+	if err := put(q, []byte{0xd0, 0}, now); err != nil {
 		t.Errorf("an answer: %v", err)
 	}
 	out(q) // all is read, nothing acknowledged
@@ -132,11 +141,11 @@ func TestQueueAfterSilence(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	q := newQueue(1000, writeWithin)
-	_ = q.add(pub(t, 1, false, 100), now)
+	_ = put(q, pub(t, 1, false, 100), now)
 	out(q)
 	now = now.Add(time.Hour)
 	for i := range 20 {
-		if err := q.add(pub(t, 0, false, 100), now); errors.Is(err, errStalled) {
+		if err := put(q, pub(t, 0, false, 100), now); errors.Is(err, errStalled) {
 			t.Fatalf("cut off at message %d", i)
 		}
 	}
@@ -151,7 +160,7 @@ func TestQueuesShareWhatIsBeyond(t *testing.T) {
 	for i := range all {
 		q := newQueue(64<<20, writeWithin)
 		q.pool, all[i] = &shared, q
-		for q.add(pub(t, 1, false, 1<<20), time.Time{}) == nil {
+		for put(q, pub(t, 1, false, 1<<20), time.Time{}) == nil {
 			held++
 		}
 		if q.held < ownQueue-1<<20-99 {
@@ -171,18 +180,36 @@ func TestQueuesShareWhatIsBeyond(t *testing.T) {
 	}
 }
 
-// A long payload that the library keeps is not kept twice.
-func TestQueueSharesPayloads(t *testing.T) {
+// What is written at once is in order: short packets joined, a long payload as it is,
+// which nothing is joined to.
+func TestQueueWritesPayloadsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	q := newQueue(1<<20, writeWithin)
-	whole := pub(t, 7, false, 100_000)
-	payload := bytes.Clone(whole[len(whole)-100_000:])
-	q.kept = func(uint16) []byte { return payload }
-	if err := q.add(whole, time.Time{}); err != nil {
-		t.Fatal(err)
+	payload := bytes.Repeat([]byte{'x'}, 100_000)
+	var want []byte
+	for _, m := range []struct {
+		id      uint16
+		payload []byte
+	}{{0, payload[:10]}, {7, payload}, {0, payload[:20]}, {8, payload}, {0, nil}, {9, payload}} {
+		whole := pub(t, m.id, false, len(m.payload))
+		want = append(want, whole...)
+		head := whole[:len(whole)-len(m.payload)]
+		if err := q.add(head, m.payload, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	p, rest, more := q.take()
-	if !more || &rest[0] != &payload[0] || !bytes.Equal(append(p, rest...), whole) || q.flight[7] != len(whole) {
-		t.Errorf("%d and %d bytes, %d under way", len(p), len(rest), q.flight[7])
+	var got []byte
+	for range 3 { // as many as are long
+		p, _ := q.take()
+		if len(p) != 2 || &p[1][0] != &payload[0] {
+			t.Errorf("%d pieces", len(p))
+		}
+		got = append(got, bytes.Join(p, nil)...)
+	}
+	if !bytes.Equal(got, want) || bytes.Count(payload, []byte{'x'}) != len(payload) {
+		t.Errorf("%d bytes, want %d as they were", len(got), len(want))
+	}
+	if q.flight[7] != q.flight[8] || q.flight[7] <= len(payload) {
+		t.Errorf("%d under way", q.flight[7])
 	}
 }

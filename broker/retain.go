@@ -4,7 +4,6 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/storage"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -29,11 +28,11 @@ func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 		h.dropped(pk.TopicName)
 		return
 	}
-	h.retention.set(h.userOf(cl), pk.TopicName, sizeOf(&now))
+	h.retention.set(h.userOf(cl), pk.TopicName, h.sizeOf(&now))
 	if h.retained == nil {
 		return
 	}
-	err := h.retained.SetRetained(store.RetainedMessage{Topic: pk.TopicName, Payload: now.Payload, QoS: now.FixedHeader.Qos})
+	err := h.retained.SetRetained(store.RetainedMessage{Topic: pk.TopicName, Payload: h.shares.payload(&now), QoS: now.FixedHeader.Qos})
 	if err != nil { // the access list lets no such topic through
 		h.log.Error().Err(err).Msg("retained message is in memory only")
 	}
@@ -81,32 +80,30 @@ func (h *hook) OnRetainedExpired(topic string) {
 	h.dropped(topic)
 }
 
-// StoredRetainedMessages returns what was kept, at the start: each counts to the
-// user that may write its topic, and what is beyond that user's limits now is
-// dropped.
-func (h *hook) StoredRetainedMessages() ([]storage.Message, error) {
-	var msgs []storage.Message
+// restore retains what was kept, at the start: each counts to the user that may write
+// its topic, and what is beyond that user's limits now is dropped.
+func (h *hook) restore() error {
 	dropped := 0
 	err := h.retained.EachRetained(func(m store.RetainedMessage) error {
 		user := h.writerOf(m.Topic)
-		pk := packets.Packet{TopicName: m.Topic, Payload: m.Payload}
-		if r := h.retention.fits(user, h.limitsOf(user), m.Topic, sizeOf(&pk)); r != 0 {
+		pk := packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true},
+			TopicName:   m.Topic, Created: time.Now().Unix(),
+		}
+		h.shares.carry(&pk, m.Payload)
+		size := h.sizeOf(&pk)
+		if r := h.retention.fits(user, h.limitsOf(user), m.Topic, size); r != 0 {
 			h.tally.refused[r].Add(1)
 			h.retained.DeleteRetained(m.Topic)
 			dropped++
 			return nil
 		}
-		h.retention.set(user, m.Topic, sizeOf(&pk))
-		msgs = append(msgs, storage.Message{
-			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true},
-			TopicName:   m.Topic,
-			Payload:     m.Payload,
-			Created:     time.Now().Unix(),
-		})
+		h.retention.set(user, m.Topic, size)
+		h.server.Topics.RetainMessage(pk)
 		return nil
 	})
 	if dropped > 0 {
 		h.log.Warn().Int("messages", dropped).Msg("retained messages beyond limits.*.retained_bytes and retained_topics dropped")
 	}
-	return msgs, err
+	return err
 }

@@ -14,10 +14,11 @@ const messageOverhead = 1 << 10
 // pairOverhead is what two strings need besides theirs.
 const pairOverhead = 32
 
-// sizeOf is what a message costs that is kept, in bytes.
-func sizeOf(pk *packets.Packet) int {
+// sizeOf is what a message costs that is kept, in bytes: a payload that is shared
+// counts to each that keeps it, who may be the last.
+func (h *hook) sizeOf(pk *packets.Packet) int {
 	p := &pk.Properties
-	n := messageOverhead + len(pk.TopicName) + len(pk.Payload) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	n := messageOverhead + len(pk.TopicName) + len(h.shares.payload(pk)) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
 	for _, u := range p.User {
 		n += pairOverhead + len(u.Key) + len(u.Val)
 	}
@@ -117,7 +118,7 @@ func (h *hook) tooMuch(cl *mqtt.Client, pk *packets.Packet) Reason {
 		return 0
 	}
 	user := h.userOf(cl)
-	return h.retention.fits(user, h.limitsOf(user), pk.TopicName, sizeOf(pk))
+	return h.retention.fits(user, h.limitsOf(user), pk.TopicName, h.sizeOf(pk))
 }
 
 // canAnswer tells whether a refused publish has an answer that says so; else
@@ -142,6 +143,6 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 
 func (h *hook) logRetained(cl *mqtt.Client, r Reason, pk *packets.Packet) {
 	h.refuse(r, cl.Net.Remote, "retained message refused", func(e *zerolog.Event) {
-		e.Str("client", cut(cl.ID)).Str("topic", cut(pk.TopicName)).Int("bytes", len(pk.Payload))
+		e.Str("client", cut(cl.ID)).Str("topic", cut(pk.TopicName)).Int("bytes", len(h.shares.payload(pk)))
 	})
 }

@@ -74,10 +74,11 @@ func TestRetainedIsBounded(t *testing.T) {
 func TestRetainedPropertiesCount(t *testing.T) {
 	t.Parallel()
 	pk := packets.Packet{TopicName: "t", Payload: []byte("x")}
-	plain := sizeOf(&pk)
+	h := &hook{}
+	plain := h.sizeOf(&pk)
 	pk.Properties.User = []packets.UserProperty{{Key: strings.Repeat("k", 1000), Val: strings.Repeat("v", 2000)}}
 	pk.Properties.CorrelationData, pk.Properties.ResponseTopic, pk.Properties.ContentType = make([]byte, 100), "response", "type"
-	if got := sizeOf(&pk) - plain; got != 3112+32 {
+	if got := h.sizeOf(&pk) - plain; got != 3112+32 {
 		t.Errorf("properties of 3112 bytes and two strings count %d", got)
 	}
 }

@@ -20,7 +20,8 @@ const (
 
 // screen is a client's bytes as the library reads them: whole packets, of which
 // each was found right before its first byte passes. What is announced is not
-// allocated, only what came. A payload passes unseen.
+// allocated, only what came. A short payload passes unseen; a long one is lifted off
+// (share.go), and one byte passes in its place.
 type screen struct {
 	r      io.Reader
 	most   int           // bytes of a packet
@@ -34,6 +35,9 @@ type screen struct {
 	rest int // of a payload, to pass behind buf[pos:ok]
 	held int // of before
 	in   bool
+
+	payload []byte // that was lifted off the packet which passes, nil for none
+	saved   int    // bytes that the packet is shorter for it
 }
 
 // Read passes what is screened, and screens the next packet when all has passed.
@@ -83,10 +87,48 @@ func (s *screen) next() error {
 		return err
 	}
 	s.in = true
-	s.ok = min(s.ok+whole, len(s.buf))
-	s.rest = whole - (s.ok - s.pos)
+	if n := whole - head - s.packet.head; kind == packets.Publish && n >= shareFrom {
+		if err := s.lift(first, head, n); err != nil {
+			return err
+		}
+	} else {
+		s.ok = min(s.ok+whole, len(s.buf))
+		s.rest = whole - (s.ok - s.pos)
+	}
 	s.seen(&s.packet)
 	return nil
+}
+
+// lift reads the payload of n bytes, and lets pass what lies before it and the byte
+// that stands in for it.
+func (s *screen) lift(first byte, head, n int) error {
+	if err := s.fill(head + s.packet.head + 1); err != nil {
+		return err
+	}
+	body := s.ok + head
+	at := body + s.packet.head
+	end := min(at+n, len(s.buf))
+	payload, err := grown(s.buf[at:end], n, s.r.Read)
+	if err != nil {
+		return err
+	}
+	var fixed [1 + maxVarint]byte
+	short := appendVarint(append(fixed[:0], first), s.packet.head+len(standIn))
+	s.payload, s.saved = payload, head-len(short)+n-len(standIn)
+	to := end - len(standIn)
+	copy(s.buf[to-s.packet.head:to], s.buf[body:at])
+	copy(s.buf[to:], standIn)
+	s.pos, s.ok, s.rest = to-s.packet.head-len(short), end, 0
+	copy(s.buf[s.pos:], short)
+	return nil
+}
+
+// lifted is what was lifted off the packet that has just passed, once, and the bytes
+// that it is shorter for it.
+func (s *screen) lifted() (payload []byte, saved int) {
+	payload, saved = s.payload, s.saved
+	s.payload, s.saved = nil, 0
+	return payload, saved
 }
 
 // look checks a packet, of a PUBLISH as much as it takes: most have short topics.

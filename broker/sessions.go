@@ -80,11 +80,11 @@ func (h *hook) session(cl *mqtt.Client) *session {
 func (h *hook) OnSysInfoTick(*system.Info) { h.sessions.look() }
 
 // measure adds up what the library keeps for a client.
-func (s *session) measure(cl *mqtt.Client) {
+func (h *hook) measure(s *session, cl *mqtt.Client) {
 	bytes := int64(0)
 	list := cl.State.Inflight.GetAll(false)
 	for i := range list {
-		bytes += int64(sizeOf(&list[i]))
+		bytes += int64(h.sizeOf(&list[i]))
 	}
 	s.bytes.Store(bytes)
 }
@@ -96,7 +96,7 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) 
 		return
 	}
 	if s := h.sessions.get(cl); s != nil {
-		s.bytes.Add(int64(sizeOf(&pk)))
+		s.bytes.Add(int64(h.sizeOf(&pk)))
 		h.sessions.look()
 	}
 }
@@ -146,7 +146,7 @@ func (h *hook) sweepSessions() {
 			list = append(list, idle{cl: cl, s: h.session(cl)})
 		}
 	}
-	age(list)
+	h.age(list)
 	h.bound(list)
 	h.sessions.all.Range(func(k, _ any) bool { // what was taken over, or is over
 		cl := k.(*mqtt.Client)
@@ -169,13 +169,13 @@ func (h *hook) ended(cl *mqtt.Client) bool {
 
 // age brings sessions into the order in which they lost their connections, and
 // measures those that are new; from then on all that is queued is counted.
-func age(list []idle) {
+func (h *hook) age(list []idle) {
 	for i := range list {
 		at := &list[i]
 		if !at.s.away {
 			at.s.away = true
 			at.s.left.CompareAndSwap(0, time.Now().UnixNano())
-			at.s.measure(at.cl)
+			h.measure(at.s, at.cl)
 		}
 		at.bytes = int(at.s.bytes.Load())
 	}

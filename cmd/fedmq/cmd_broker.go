@@ -122,6 +122,7 @@ func (c *brokerCmd) Run(ctx context.Context, logs *logFlags) error {
 		fmt.Fprintf(stdout, "%s: ok, %d users\n", cmp.Or(c.Config, c.Users, "--open"), len(cfg.Users))
 		return tellLimits(stdout, b.Limits(), cfg.Open)
 	}
+	broker.TuneRuntime()
 	if err := b.Listen(); err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ func (p *peer) broker(ctx context.Context) error {
 	if err := b.Listen(); err != nil {
 		return err
 	}
+	if p.alone != nil {
+		broker.TuneRuntime()
+	}
 	p.ready("tcp://" + b.Addrs().TCP)
 	return b.Run(ctx)
 }

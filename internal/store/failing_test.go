@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ func TestRetainedWaitsForTheDisk(t *testing.T) {
 }
 
 func retainedWaits(t *testing.T) {
-	r, err := OpenRetained(filepath.Join(t.TempDir(), "retained.db"))
+	r, err := OpenRetained(filepath.Join(t.TempDir(), "retained.db"), RestFor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,4 +81,83 @@ func retainedWaits(t *testing.T) {
 	if len(got) != 1 || got["a"] != "2" {
 		t.Errorf("stored %v", got)
 	}
+}
+
+// A large message is written once it has stood for a while, and what is replaced
+// before is not; but after a minute of changes the newest one is. Small ones do not
+// wait for it, nor does the end.
+func TestRetainedRests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, retainedRests)
+}
+
+func retainedRests(t *testing.T) {
+	r, err := OpenRetained(filepath.Join(t.TempDir(), "retained.db"), RestFor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	writes := 0
+	r.update = func(fn func(*bolt.Tx) error) error {
+		writes++
+		return r.db.Update(fn)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx, func(err error) { t.Error(err) }) }()
+	large := func(what string) []byte { return append(make([]byte, largeRetained), what...) }
+	set := func(topic string, payload []byte) {
+		if err := r.SetRetained(RetainedMessage{Topic: topic, Payload: payload}); err != nil {
+			t.Error(err)
+		}
+	}
+	file := func() string {
+		synctest.Wait()
+		got := ""
+		if err := r.EachRetained(func(m RetainedMessage) error {
+			got += m.Topic + string(bytes.Trim(m.Payload, "\x00")) + " "
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		return got
+	}
+	want := func(when, what string, most int) {
+		t.Helper()
+		if got := file(); got != what || writes > most {
+			t.Errorf("%s the file has %q after %d writes, want %q and up to %d", when, got, writes, what, most)
+		}
+		writes = 0
+	}
+	for i := range 3 {
+		set("m", large(fmt.Sprint(i)))
+		set("s", []byte{byte('0' + i)})
+		time.Sleep(RestFor / 2)
+	}
+	want("half the time after the third change", "s2 ", 3)
+	for i := range 100 {
+		set(fmt.Sprintf("n%03d", i), large(""))
+		time.Sleep(RestFor / 200)
+	}
+	set("m", []byte("small"))
+	time.Sleep(RestFor / 4)
+	want("after what became small", "msmall s2 ", 1)
+	for i := range 100 {
+		r.DeleteRetained(fmt.Sprintf("n%03d", i))
+	}
+	time.Sleep(2 * RestFor)
+	want("of what came and went", "msmall s2 ", 0)
+	for i := range 100 { // a part of a model is replaced again and again
+		set("m", large(fmt.Sprint(i)))
+		time.Sleep(RestFor / 10)
+	}
+	want("after 100 seconds of changes", "m60 s2 ", 1)
+	time.Sleep(RestFor)
+	want("after a rest", "m99 s2 ", 1)
+	set("m", large("last"))
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	want("at the end", "mlast s2 ", 1)
 }

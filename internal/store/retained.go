@@ -16,8 +16,15 @@ const (
 	// one transaction writes them all.
 	gatherFor = 20 * time.Millisecond
 	// batchBytes bounds one such transaction.
-	batchBytes = 16 << 20
+	batchBytes = 4 << 20
+
+	// largeRetained is the length from which on a payload rests before it is written.
+	largeRetained = 16 << 10
+	restAtMost    = time.Minute
 )
+
+// RestFor is how long a large message has to stand before it is written.
+const RestFor = 10 * time.Second
 
 // retainedBucket is the only bucket of the broker's file.
 const retainedBucket Bucket = "retained"
@@ -36,6 +43,10 @@ type RetainedMessage struct {
 // the owners of the topics publish again. Only the newest message of a topic
 // waits, which bounds the memory.
 //
+// A large one, of 16 KiB or more, a part of a model, is written once it has stood for
+// a while, or its topic has changed for a minute: what is replaced before is never
+// written. Until then the file has the one before.
+//
 // Retained messages are a cache of what aggregators and sites have on their
 // disks: a broken value is dropped and a broken file set aside, both reported
 // by [Retained.Findings], instead of keeping the broker from starting.
@@ -45,8 +56,12 @@ type Retained struct {
 	update   func(func(*bolt.Tx) error) error // db.Update, less in tests
 	findings []string
 	wake     chan struct{}
+	rest     time.Duration
 
 	mu      sync.Mutex
+	resting map[string]resting
+	ripe    *time.Timer                 // until they are looked at, nil when none rests
+	due     bool                        // it is time
 	pending map[string]*RetainedMessage // nil = deleted
 	writing map[string]*RetainedMessage // taken from pending by flush
 	filed   map[string]struct{}         // topics in the file
@@ -64,10 +79,13 @@ const (
 	retryAtMost = time.Minute
 )
 
-// OpenRetained opens or makes the file. It fails with [ErrLocked] when another
-// process has it.
-func OpenRetained(path string) (*Retained, error) {
-	r := &Retained{path: path, wake: make(chan struct{}, 1), pending: map[string]*RetainedMessage{}, filed: map[string]struct{}{}}
+// OpenRetained opens or makes the file; large messages rest for as long as rest says,
+// [RestFor] but in tests. It fails with [ErrLocked] when another process has it.
+func OpenRetained(path string, rest time.Duration) (*Retained, error) {
+	r := &Retained{
+		path: path, wake: make(chan struct{}, 1), rest: rest,
+		resting: map[string]resting{}, pending: map[string]*RetainedMessage{}, filed: map[string]struct{}{},
+	}
 	err := r.open()
 	if errors.Is(err, ErrCorrupt) {
 		aside := path + ".broken"
@@ -145,6 +163,11 @@ func (r *Retained) DeleteRetained(topic string) { r.queue(topic, nil) }
 func (r *Retained) queue(topic string, m *RetainedMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if m != nil && len(m.Payload) >= largeRetained {
+		r.lay(m)
+		return
+	}
+	delete(r.resting, topic)
 	_, filed := r.filed[topic]
 	_, writing := r.writing[topic]
 	if m == nil && !filed && !writing {
@@ -152,10 +175,7 @@ func (r *Retained) queue(topic string, m *RetainedMessage) {
 		return
 	}
 	r.pending[topic] = m
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+	r.rouse()
 }
 
 // EachRetained calls fn for every message on the disk, in byte order of the
@@ -181,6 +201,7 @@ func (r *Retained) Run(ctx context.Context, report func(error)) error {
 	for {
 		select {
 		case <-ctx.Done():
+			r.ripen(true)
 			return r.flush()
 		case <-r.wake:
 		}
@@ -188,6 +209,7 @@ func (r *Retained) Run(ctx context.Context, report func(error)) error {
 		case <-ctx.Done():
 		case <-time.After(gatherFor):
 		}
+		r.ripen(false)
 		before := r.Failed()
 		err := r.flush()
 		if err == nil {
@@ -203,10 +225,7 @@ func (r *Retained) Run(ctx context.Context, report func(error)) error {
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, retryAtMost)
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+		r.rouse()
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // keep runs fn beside Run and returns when everything it queued is written.
 func keep(t *testing.T, path string, fn func(*store.Retained)) {
 	t.Helper()
-	r, err := store.OpenRetained(path)
+	r, err := store.OpenRetained(path, store.RestFor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func set(t *testing.T, r *store.Retained, m store.RetainedMessage) {
 
 func stored(t *testing.T, path string) (msgs map[string]string, findings []string) {
 	t.Helper()
-	r, err := store.OpenRetained(path)
+	r, err := store.OpenRetained(path, store.RestFor)
 	if err != nil {
 		t.Fatal(err)
 	}
