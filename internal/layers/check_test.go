@@ -133,7 +133,7 @@ func TestCheckWalk(t *testing.T) {
 	}
 	found, err = layers.Check(fstest.MapFS{"site/a.go": bad})
 	if err != nil || len(found) != 1 || found[0].String() !=
-		"site/a.go:3: imports example.org/x: library has no line in internal/layers/tables.go" {
+		"site/a.go:3: imports example.org/x: library has no line in internal/layers/tables_test.go" {
 		t.Errorf("found %v, %v", found, err)
 	}
 	if _, err := layers.Check(fstest.MapFS{"site/a.go": {Data: []byte("import")}}); err == nil {
