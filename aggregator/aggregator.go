@@ -57,7 +57,7 @@ func live(ctx context.Context, cfg Config, st *store.Store) error {
 }
 
 func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
-	ns, err := cfg.namespace()
+	ns, err := topics.Configured(cfg.Namespace, cfg.Bulk)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (c Config) Validate() error {
 	if c.Broker == "" && c.Dial == nil {
 		bad("broker: missing; want a URL such as tcp://127.0.0.1:1883")
 	}
-	ns, noPlace := c.namespace()
+	ns, noPlace := topics.Configured(c.Namespace, c.Bulk)
 	if noPlace != nil {
 		bad("%w", noPlace)
 	}
@@ -74,18 +74,6 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// namespace is the aggregator's, with its root of bulk.
-func (c Config) namespace() (topics.Namespace, error) {
-	ns, err := topics.New(c.Namespace)
-	if err != nil {
-		return ns, fmt.Errorf("namespace: %w", err)
-	}
-	if ns, err = ns.WithBulk(c.Bulk); err != nil {
-		return ns, fmt.Errorf("bulk: %w", err)
-	}
-	return ns, nil
 }
 
 // topicsOf are those of a task.

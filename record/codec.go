@@ -64,15 +64,6 @@ func (r Record) Encode(key crypto.Signer) ([]byte, error) {
 	return s.Bytes, err
 }
 
-// Unseal is [Decode] with the bytes and their hash.
-func Unseal(b []byte) (Sealed, error) {
-	r, err := Decode(b)
-	if err != nil {
-		return Sealed{}, err
-	}
-	return Sealed{r, b, Hash(b)}, nil
-}
-
 // Decode reads a record that is exactly what [Record.Encode] would write; other
 // bytes give an error that wraps [ErrMalformed]. It verifies no signature.
 func Decode(b []byte) (Record, error) {

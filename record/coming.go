@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,16 +32,11 @@ type ComingOfHead struct {
 
 // unused is the error for what is there of some members.
 func unused(there map[string]bool) error {
-	var names []string
-	for name, is := range there {
-		if is {
-			names = append(names, name)
-		}
-	}
+	maps.DeleteFunc(there, func(_ string, is bool) bool { return !is })
+	names := slices.Sorted(maps.Keys(there))
 	if len(names) == 0 {
 		return nil
 	}
-	slices.Sort(names)
 	return fmt.Errorf("%s: this version does not use that", strings.Join(names, ", "))
 }
 

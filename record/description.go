@@ -124,21 +124,7 @@ func (t Tensors) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads at most [model.MaxTensors] tensors.
-func (t *Tensors) UnmarshalJSON(b []byte) error {
-	dec, err := open(b, '[')
-	if err != nil {
-		return err
-	}
-	*t = Tensors{}
-	for dec.More() {
-		if len(*t) == model.MaxTensors {
-			return fmt.Errorf("more than %d tensors", model.MaxTensors)
-		}
-		var x Tensor
-		if err := dec.Decode(&x); err != nil {
-			return err
-		}
-		*t = append(*t, x)
-	}
-	return nil
+func (t *Tensors) UnmarshalJSON(b []byte) (err error) {
+	*t, err = list[Tensor](b, model.MaxTensors, "tensors")
+	return err
 }

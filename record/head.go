@@ -75,17 +75,8 @@ func bitmapOf(entries Entries) Bitmap {
 	return m
 }
 
-// HeadOf returns the head of a record's bytes, signed as [Record.Encode] signs.
-// Errors wrap [ErrMalformed].
-func HeadOf(b []byte, key crypto.Signer) ([]byte, error) {
-	s, err := Unseal(b)
-	if err != nil {
-		return nil, err
-	}
-	return s.Head(key)
-}
-
-// Head is [HeadOf] for a record at hand.
+// Head returns the head of a record, signed as [Record.Seal] signs. Errors wrap
+// [ErrMalformed].
 func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 	h := Head{
 		Schema: SchemaHead, Owner: r.Owner, Task: r.Task,
@@ -112,7 +103,7 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 	return out, err
 }
 
-// DecodeHead reads exactly what [HeadOf] writes; other bytes give an error that
+// DecodeHead reads exactly what [Sealed.Head] writes; other bytes give an error that
 // wraps [ErrMalformed]. It verifies no signature.
 func DecodeHead(b []byte) (Head, error) {
 	var h Head

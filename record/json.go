@@ -78,23 +78,29 @@ func (e Entries) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads at most [MaxEntries] entries: an entry takes a hundred
 // times the bytes of the shortest JSON that asks for one.
-func (e *Entries) UnmarshalJSON(b []byte) error {
+func (e *Entries) UnmarshalJSON(b []byte) (err error) {
+	*e, err = list[Entry](b, MaxEntries, "entries")
+	return err
+}
+
+// list reads the items of one array.
+func list[T any](b []byte, most int, what string) ([]T, error) {
 	dec, err := open(b, '[')
 	if err != nil {
-		return err
+		return nil, err
 	}
-	*e = Entries{}
+	items := []T{}
 	for dec.More() {
-		if len(*e) == MaxEntries {
-			return fmt.Errorf("more than %d entries", MaxEntries)
+		if len(items) == most {
+			return nil, fmt.Errorf("more than %d %s", most, what)
 		}
-		var x Entry
+		var x T
 		if err := dec.Decode(&x); err != nil {
-			return err
+			return nil, err
 		}
-		*e = append(*e, x)
+		items = append(items, x)
 	}
-	return nil
+	return items, nil
 }
 
 // members calls fn with the decoder before each value of one object.

@@ -3,8 +3,8 @@
 // one before it. docs/spec/record.md numbers the rules.
 //
 // Start with [Record.Encode] where rounds are run, and with [Decode],
-// [VerifySig] and a [Chain] where they are checked. [HeadOf] makes the short
-// form that stands retained on the task's record topic.
+// [VerifySig] and a [Chain] where they are checked. [Sealed.Head] makes the
+// short form that stands retained on the task's record topic.
 //
 // The package never reads a clock, a file or a key store.
 package record

@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -245,15 +246,15 @@ func (h *hub) commitOf(task string, round uint64, base, next *model.Model, conte
 		Base: base.ContentID(), Model: next.ContentID(), Version: round, Origin: testOrigin,
 		Entries: record.Entries{{Member: testMember, Index: 3, Content: content, Samples: 10, Weight: 10, Verdict: verdict.Counted}},
 	}
-	var b []byte
-	var err error
+	var key crypto.Signer // nil without one
 	if h.key != nil {
-		if b, err = r.Encode(h.key); err == nil {
-			b, err = record.HeadOf(b, h.key)
-		}
-	} else if b, err = r.Encode(nil); err == nil {
-		b, err = record.HeadOf(b, nil)
+		key = h.key
 	}
+	sealed, err := r.Seal(key)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b, err := sealed.Head(key)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -51,7 +52,7 @@ func (s *site) served() bool {
 }
 
 func newSite(cfg Config) (*site, error) {
-	ns, err := cfg.namespace()
+	ns, err := topics.Configured(cfg.Namespace, cfg.Bulk...)
 	if err != nil {
 		return nil, err
 	}

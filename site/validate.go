@@ -19,7 +19,7 @@ const maxTasks = 64
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("site: "+format, args...)) }
-	ns, err := c.namespace()
+	ns, err := topics.Configured(c.Namespace, c.Bulk...)
 	if err != nil {
 		bad("%w", err)
 	}
@@ -96,18 +96,6 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 		}
 	}
 	return errs
-}
-
-// namespace is the site's, with the roots of bulk that it accepts.
-func (c Config) namespace() (topics.Namespace, error) {
-	ns, err := topics.New(c.Namespace)
-	if err != nil {
-		return ns, fmt.Errorf("namespace: %w", err)
-	}
-	if ns, err = ns.WithBulk(c.Bulk...); err != nil {
-		return ns, fmt.Errorf("bulk: %w", err)
-	}
-	return ns, nil
 }
 
 // deepest is the topic with the most levels that the site uses.

@@ -1,9 +1,23 @@
 package topics
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
+
+// Configured is [New] with [Namespace.WithBulk]. An error begins with the key of a
+// configuration that is at fault, namespace or bulk, and wraps [ErrTopic].
+func Configured(prefix string, bulk ...string) (Namespace, error) {
+	ns, err := New(prefix)
+	if err != nil {
+		return ns, fmt.Errorf("namespace: %w", err)
+	}
+	if ns, err = ns.WithBulk(bulk...); err != nil {
+		return ns, fmt.Errorf("bulk: %w", err)
+	}
+	return ns, nil
+}
 
 // WithBulk returns the namespace with roots of bulk (T-21): topics that stand for it in
 // those of updates and models, so that who reads all below the namespace is not sent

@@ -31,7 +31,6 @@ More: docs/howto/existing-broker.md.`
 // granted is a user with what it may do.
 type granted struct {
 	user  string
-	role  topics.Role
 	rules []topics.Rule
 }
 
@@ -64,7 +63,7 @@ func (c *aclCmd) Run() error {
 
 // users are the parties of a configuration, the aggregator first.
 func (c *aclCmd) users(f aggregatorFile) ([]granted, error) {
-	ns, err := namespace(f.Connection.Namespace, f.Bulk)
+	ns, err := topics.Configured(f.Connection.Namespace, f.Bulk)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +88,7 @@ func (c *aclCmd) users(f aggregatorFile) ([]granted, error) {
 		return nil, errors.New("no members")
 	}
 	var out []granted
-	add := func(user string, p topics.Party) { out = append(out, granted{user, p.Role, ns.Rules(p)}) }
+	add := func(user string, p topics.Party) { out = append(out, granted{user, ns.Rules(p)}) }
 	add(cmp.Or(f.Connection.Username, "aggregator"), topics.Party{Role: topics.RoleAggregator, Owner: f.Owner, Members: filters})
 	add("operator", topics.Party{Role: topics.RoleOperator, Owner: f.Owner, Members: filters})
 	add("screen", topics.Party{Role: topics.RoleWatcher, Owner: f.Owner, Members: filters})

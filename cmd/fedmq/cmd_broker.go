@@ -14,6 +14,7 @@ import (
 
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/metrics"
+	"github.com/fedmq/fedmq/topics"
 )
 
 type brokerCmd struct {
@@ -92,7 +93,7 @@ func (f *brokerFile) config(from string, log zerolog.Logger) (broker.Config, err
 	if f.Open {
 		return cfg, nil
 	}
-	ns, err := namespace(f.Namespace, f.Bulk...)
+	ns, err := topics.Configured(f.Namespace, f.Bulk...)
 	if err != nil {
 		return cfg, err
 	}

@@ -36,7 +36,7 @@ func (f taskFlags) topics() (topics.Namespace, topics.Owner, error) {
 	if f.Namespace == "" || f.Task == "" {
 		return topics.Namespace{}, topics.Owner{}, usageError{errors.New("want --namespace and --task")}
 	}
-	ns, err := namespace(f.Namespace, f.Bulk)
+	ns, err := topics.Configured(f.Namespace, f.Bulk)
 	if err != nil {
 		return ns, topics.Owner{}, usageError{err}
 	}

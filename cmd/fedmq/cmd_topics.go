@@ -67,7 +67,7 @@ func (c *topicsCmd) Run(ctx context.Context, logs *logFlags) error {
 		c.fromTasks(f.Tasks)
 	}
 	c.Broker = cmp.Or(c.Broker, usualBroker)
-	ns, err := namespace(c.Namespace, c.Bulk)
+	ns, err := topics.Configured(c.Namespace, c.Bulk)
 	if err != nil {
 		return usageError{err}
 	}

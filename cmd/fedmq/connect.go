@@ -17,18 +17,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// namespace is a namespace with the roots of bulk that a configuration has.
-func namespace(prefix string, bulk ...string) (topics.Namespace, error) {
-	ns, err := topics.New(prefix)
-	if err != nil {
-		return ns, fmt.Errorf("namespace: %w", err)
-	}
-	if ns, err = ns.WithBulk(bulk...); err != nil {
-		return ns, fmt.Errorf("bulk: %w", err)
-	}
-	return ns, nil
-}
-
 // connection is how a configuration file says where the broker is. Paths in a
 // configuration file are relative to the file.
 type connection struct {

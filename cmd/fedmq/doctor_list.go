@@ -85,7 +85,7 @@ func readParty(path string) (p doctor.Party, err error) {
 
 // wayOf is how a party reaches the broker, and its namespace.
 func wayOf(path string, c connection, bulk ...string) (link.Config, topics.Namespace, error) {
-	ns, err := namespace(c.Namespace, bulk...)
+	ns, err := topics.Configured(c.Namespace, bulk...)
 	var s secrets
 	if err == nil {
 		s, err = c.load(filepath.Dir(path))

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"fmt"
 	"math"
@@ -163,19 +164,19 @@ func head(t *testing.T, round uint64, prev model.Hash, key ed25519.PrivateKey) (
 		Owner: "acme", Task: "q", Round: round, Attempt: 1, Epoch: 1, Verdict: record.Committed, Work: "evaluate", Prev: prev,
 		Base: model.Hash{1}, Model: model.Hash{1}, Version: round, OrderHash: model.Hash{2}, OpenedMS: 1, ClosedMS: 2, CommittedMS: 3, Reason: "all",
 	}
-	var b, h []byte
-	var err error
-	if key == nil {
-		if b, err = r.Encode(nil); err == nil {
-			h, err = record.HeadOf(b, nil)
-		}
-	} else if b, err = r.Encode(key); err == nil {
-		h, err = record.HeadOf(b, key)
+	var signer crypto.Signer // nil without one
+	if key != nil {
+		signer = key
 	}
+	sealed, err := r.Seal(signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h, record.Hash(b)
+	h, err := sealed.Head(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, sealed.Hash
 }
 
 // Heads are compared with those seen before, and their signatures with the key.

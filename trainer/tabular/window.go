@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -58,15 +59,7 @@ func (s *series) sort(width int) {
 	for i := range at {
 		at[i] = i
 	}
-	slices.SortStableFunc(at, func(a, b int) int {
-		switch {
-		case s.order[a] < s.order[b]:
-			return -1
-		case s.order[a] > s.order[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(s.order[a], s.order[b]) })
 	x, y := make([]float64, 0, len(s.x)), make([]float64, 0, len(s.y))
 	for _, i := range at {
 		x = append(x, s.x[i*width:(i+1)*width]...)
