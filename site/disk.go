@@ -18,14 +18,13 @@ type disk interface {
 	SetIdentity(id wire.Nonce) error
 	// Load returns what was saved of a task, zero at the first start.
 	Load(task string) (saved, error)
-	// Save makes the state durable (nil: unchanged) and drops outbox entries,
-	// in one transaction.
-	Save(task string, st *member.State, drop []uint64) error
-	// PutUpdate makes the bytes of an update durable that will be offered, and
-	// returns their content id. The entry that names them follows.
-	PutUpdate(blob []byte) (model.Hash, error)
-	// PutEntry makes an entry and its envelope durable.
-	PutEntry(task string, e member.Entry, envelope []byte) error
+	// Save makes a change durable, in one transaction.
+	Save(task string, c change) error
+	// Write writes the bytes of an update or of a model, whose content id is id. They
+	// survive the process, and a power loss once they are synced.
+	Write(id model.Hash, blob []byte) error
+	// Sync makes durable what was written; what is gone meanwhile is no error.
+	Sync(id model.Hash) error
 	// Envelope returns the bytes of an entry.
 	Envelope(task string, round uint64) ([]byte, error)
 	// Update returns the bytes of an offered update, whole and checked.
@@ -33,21 +32,39 @@ type disk interface {
 	// Part reads len(b) bytes of an offered update, or of a model that came in parts,
 	// from off on, unchecked.
 	Part(id model.Hash, b []byte, off int64) error
-	// PutModel keeps a model in place of the one before.
-	PutModel(task string, id model.Hash, m *model.Model) error
-	// Receive makes room for a model that comes in parts.
+	// Receive makes room in a file for a model that comes in parts.
 	Receive(size int64) (incoming, error)
-	// KeepModel is PutModel of what was received. Other bytes than id names are
-	// store.ErrCorrupt; in is used up in any case. cut is how it came in parts.
-	KeepModel(task string, id model.Hash, s model.Schema, cut wire.Blob, in incoming) error
 	// Model returns the model kept, and its content id, checked.
 	Model(task string) (*model.Model, model.Hash, error)
 	Close() error
 }
 
+// change is what becomes durable of a task at once. The zero value changes nothing.
+type change struct {
+	State    *member.State // nil: as it was
+	Drop     []uint64      // outbox entries, by round
+	Entry    *member.Entry // comes into the outbox, after Drop
+	Envelope []byte        // of that entry
+	Model    *keptModel    // in place of the one before
+	Gone     []model.Hash  // was written, and is of no use
+}
+
+func (c change) empty() bool {
+	return c.State == nil && c.Drop == nil && c.Entry == nil && c.Model == nil && c.Gone == nil
+}
+
+// keptModel is a model as it becomes the task's.
+type keptModel struct {
+	layout
+	bytes []byte // of one that is in the state; those of others were written
+}
+
 // incoming is a model whose parts are on their way.
 type incoming interface {
 	WriteAt(b []byte, off int64) (int, error)
+	// Commit returns all of it; other bytes than id names are store.ErrCorrupt. It is
+	// used up in any case. With stored they are a file that has the name of id.
+	Commit(id model.Hash) (b []byte, stored bool, err error)
 	Discard() error
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
@@ -15,36 +14,7 @@ import (
 )
 
 // boltDisk is the disk of a data directory.
-type boltDisk struct {
-	s     *store.Store
-	fresh *fresh
-}
-
-// fresh is the model that was put together last, until its job takes it: it was
-// read and hashed a moment ago. One is kept, whatever the number of tasks.
-type fresh struct {
-	mu   sync.Mutex
-	id   model.Hash
-	blob []byte
-}
-
-func (f *fresh) put(id model.Hash, b []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.id, f.blob = id, b
-}
-
-// take returns the bytes if they are id's, once.
-func (f *fresh) take(id model.Hash) []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.id != id {
-		return nil
-	}
-	b := f.blob
-	f.id, f.blob = model.Hash{}, nil
-	return b
-}
+type boltDisk struct{ s *store.Store }
 
 // layout names a stored model: where its bytes are and how to read them.
 type layout struct {

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,59 +16,49 @@ import (
 // costs a small site more than all its other work.
 const inState = 128 << 10
 
-// PutModel writes a blob unsynced: it is fetched again if a power loss takes it.
-func (d boltDisk) PutModel(task string, id model.Hash, m *model.Model) error {
-	l := layout{Content: id, Schema: m.Schema}
-	if l.InState = len(m.Blob) <= inState; l.InState {
-		return d.use(task, l, m.Blob)
+// layoutOf is how a model is kept, with its bytes where they are in the state. One that
+// came in parts is a file, of which the next one takes what it has in common (TR-71).
+func layoutOf(id model.Hash, m *model.Model, cut *wire.Blob) *keptModel {
+	k := &keptModel{layout: layout{Content: id, Schema: m.Schema, Cut: cut}}
+	if k.InState = cut == nil && len(m.Blob) <= inState; k.InState {
+		k.bytes = bytes.Clone(m.Blob) // an update takes their place
 	}
-	if err := d.s.PutBlob(id, m.Blob, false); err != nil {
-		return err
-	}
-	return d.use(task, l, nil)
+	return k
 }
 
-func (d boltDisk) Receive(size int64) (incoming, error) { return d.s.NewPartial(size) }
-
-func (d boltDisk) KeepModel(task string, id model.Hash, s model.Schema, cut wire.Blob, in incoming) error {
-	p, ok := in.(*store.Partial)
-	if !ok || p.Size() != int64(s.Bytes()) {
-		return errors.Join(fmt.Errorf("%w: not the size of the schema", store.ErrCorrupt), in.Discard())
-	}
-	b, err := p.Commit(id, false)
-	if err != nil {
-		return err
-	}
-	if err := d.use(task, layout{Content: id, Schema: s, Cut: &cut}, nil); err != nil {
-		return err
-	}
-	d.fresh.put(id, b)
-	return nil
+// Receive is for models that are too large to be put together in memory.
+func (d boltDisk) Receive(size int64) (incoming, error) {
+	p, err := d.s.NewPartial(size)
+	return partial{p}, err
 }
 
-// use makes a model that of a task, in place of the one before: a stored blob, or
-// the bytes given.
-func (d boltDisk) use(task string, l layout, inState []byte) error {
-	b, err := json.Marshal(l)
+// partial is a model that comes into a file.
+type partial struct{ *store.Partial }
+
+func (p partial) Commit(id model.Hash) ([]byte, bool, error) {
+	b, err := p.Partial.Commit(id, false)
+	return b, true, err
+}
+
+// use makes a model that of a task, in place of the one before, which is added to gone.
+func (d boltDisk) use(tx *store.Tx, task string, k *keptModel, gone []model.Hash) ([]model.Hash, error) {
+	b, err := json.Marshal(k.layout)
 	if err != nil {
-		return fmt.Errorf("site: model of task %s: %w", task, err)
+		return gone, fmt.Errorf("site: model of task %s: %w", task, err)
 	}
-	var old layout
-	err = d.s.Update(func(tx *store.Tx) (err error) {
-		if old, err = d.layout(tx, task); err != nil {
-			return err
-		}
-		if l.InState {
-			err = tx.Put(store.Task, store.Key(task, bytesKey), inState)
-		} else if old.InState {
-			err = tx.Delete(store.Task, store.Key(task, bytesKey))
-		}
-		return errors.Join(err, tx.Put(store.Task, store.Key(task, modelKey), b))
-	})
-	if err != nil || old.Content.IsZero() || old.InState {
-		return err
+	old, err := d.layout(tx, task)
+	if err != nil {
+		return gone, err
 	}
-	return d.release(old.Content)
+	if k.InState {
+		err = tx.Put(store.Task, store.Key(task, bytesKey), k.bytes)
+	} else if old.InState {
+		err = tx.Delete(store.Task, store.Key(task, bytesKey))
+	}
+	if !old.Content.IsZero() && !old.InState {
+		gone = append(gone, old.Content)
+	}
+	return gone, errors.Join(err, tx.Put(store.Task, store.Key(task, modelKey), b))
 }
 
 // bytesOf reads a task's model, and holds it against its name.
@@ -96,12 +87,9 @@ func (d boltDisk) Model(task string) (*model.Model, model.Hash, error) {
 	if err := d.s.View(func(tx *store.Tx) (err error) { l, err = d.layout(tx, task); return err }); err != nil {
 		return nil, l.Content, err
 	}
-	blob := d.fresh.take(l.Content)
-	if blob == nil {
-		var err error
-		if blob, err = d.bytesOf(task, l); err != nil {
-			return nil, l.Content, err
-		}
+	blob, err := d.bytesOf(task, l)
+	if err != nil {
+		return nil, l.Content, err
 	}
 	schema, err := model.NewSchema(l.Schema...)
 	if err != nil {

@@ -5,38 +5,35 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// PutUpdate syncs: what is offered can be sent after a power loss (S-22).
-func (d boltDisk) PutUpdate(blob []byte) (model.Hash, error) { return d.s.AddBlob(blob, true) }
+// Write renames a written file, and syncs neither (S-22).
+func (d boltDisk) Write(id model.Hash, blob []byte) error { return d.s.WriteBlob(id, blob, false) }
 
-func (d boltDisk) PutEntry(task string, e member.Entry, envelope []byte) error {
-	b, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("site: outbox of task %s: %w", task, err)
-	}
-	var gone []model.Hash
-	crash.At("outbox.before-fsync")
-	err = d.s.Update(func(tx *store.Tx) error {
-		var err error
-		if gone, err = d.offered(tx, task, e.Round, gone); err != nil {
-			return err
-		}
-		if err := tx.Put(store.Round, roundKey(task, entryKey, e.Round), b); err != nil {
-			return err
-		}
-		return tx.Put(store.Outbox, roundKey(task, "", e.Round), envelope)
-	})
-	if err != nil {
+func (d boltDisk) Sync(id model.Hash) error {
+	if err := d.s.SyncBlobs(id); !errors.Is(err, store.ErrMissing) {
 		return err
 	}
-	crash.At("outbox.after-tx")
-	return d.release(gone...)
+	return nil
+}
+
+// putEntry puts an entry into the outbox. What the one before it has beside its
+// envelope is added to gone.
+func (d boltDisk) putEntry(tx *store.Tx, task string, e *member.Entry, envelope []byte, gone []model.Hash) ([]model.Hash, error) {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return gone, fmt.Errorf("site: outbox of task %s: %w", task, err)
+	}
+	if gone, err = d.offered(tx, task, e.Round, gone); err != nil {
+		return gone, err
+	}
+	return gone, errors.Join(
+		tx.Put(store.Round, roundKey(task, entryKey, e.Round), b),
+		tx.Put(store.Outbox, roundKey(task, "", e.Round), envelope))
 }
 
 func (d boltDisk) Envelope(task string, round uint64) (b []byte, err error) {

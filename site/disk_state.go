@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -19,7 +21,7 @@ func openDisk(dir, node string) (boltDisk, error) {
 	if err != nil {
 		return boltDisk{}, err
 	}
-	d := boltDisk{s, &fresh{}}
+	d := boltDisk{s}
 	err = d.claim(dir, node)
 	if err == nil {
 		err = d.sweep()
@@ -121,18 +123,37 @@ func loadEntries(tx *store.Tx, task string) (list []member.Entry, err error) {
 	return list, err
 }
 
-func (d boltDisk) Save(task string, st *member.State, drop []uint64) error {
-	var gone []model.Hash
+func (d boltDisk) Save(task string, c change) error {
+	gone := slices.Clone(c.Gone)
+	if c.Entry != nil {
+		crash.At("outbox.before-fsync")
+	}
 	err := d.s.Update(func(tx *store.Tx) (err error) {
-		for _, round := range drop {
+		for _, round := range c.Drop {
 			if gone, err = d.dropEntry(tx, task, round, gone); err != nil {
 				return err
 			}
 		}
-		return saveState(tx, task, st)
+		if c.Model != nil {
+			if gone, err = d.use(tx, task, c.Model, gone); err != nil {
+				return err
+			}
+		}
+		if c.Entry != nil {
+			if gone, err = d.putEntry(tx, task, c.Entry, c.Envelope, gone); err != nil {
+				return err
+			}
+		}
+		return saveState(tx, task, c.State)
 	})
 	if err != nil {
 		return err
+	}
+	if c.Entry != nil {
+		crash.At("outbox.after-tx")
+	}
+	if len(c.Drop) > 0 {
+		crash.At("outbox.dropped")
 	}
 	return d.release(gone...)
 }

@@ -58,8 +58,8 @@ func checkDisk(t *testing.T, open func() disk) {
 	e2 := e
 	e2.Round = 300
 	for _, err := range []error{
-		d.PutEntry("a", e, []byte("one")), d.PutEntry("a", e2, []byte("two")), d.PutEntry("b", e, []byte("three")),
-		d.PutModel("a", base.ContentID(), base), d.PutModel("b", base.ContentID(), base), d.Save("a", &st, nil), d.Close(),
+		putEntry(d, "a", e, []byte("one")), putEntry(d, "a", e2, []byte("two")), putEntry(d, "b", e, []byte("three")),
+		keep(d, "a", base), keep(d, "b", base), d.Save("a", change{State: &st}), d.Close(),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func checkDisk(t *testing.T, open func() disk) {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	next := weights(t, 3, 4)
-	if err := errors.Join(d.Save("a", nil, []uint64{1}), d.PutModel("a", next.ContentID(), next)); err != nil {
+	if err := errors.Join(d.Save("a", change{Drop: []uint64{1}}), keep(d, "a", next)); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := d.Load("a"); err != nil || len(s.Entries) != 1 || s.State != st || s.Model.Content != next.ContentID() {
@@ -129,7 +129,7 @@ func TestModelRots(t *testing.T) {
 	defer func() { _ = d.Close() }()
 	for _, x := range []float32{1, 2, 3} {
 		m := filled(t, inState/4+1, x)
-		if err := d.PutModel("a", m.ContentID(), m); err != nil {
+		if err := keep(d, "a", m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestSmallModelIsNoFile(t *testing.T) {
 	for i, m := range []*model.Model{
 		filled(t, inState/4, 1), filled(t, inState/4, 2), filled(t, inState/4+1, 3), filled(t, inState/4+1, 4), weights(t, 5, 6), filled(t, inState/4+1, 3),
 	} {
-		if err := d.PutModel("a", m.ContentID(), m); err != nil {
+		if err := keep(d, "a", m); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Close(); err != nil {
@@ -196,7 +196,7 @@ func TestSmallModelIsNoFile(t *testing.T) {
 	}
 	// Bytes that are not the model's are as good as none.
 	m := weights(t, 7, 8)
-	if err := d.PutModel("a", m.ContentID(), m); err != nil {
+	if err := keep(d, "a", m); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.s.Update(func(tx *store.Tx) error { return tx.Put(store.Task, store.Key("a", bytesKey), []byte("rot")) }); err != nil {
@@ -234,11 +234,11 @@ func TestUpdatesOnDisk(t *testing.T) {
 	defer func() { _ = d.Close() }()
 	put := func(task string, round uint64, m *model.Model) {
 		t.Helper()
-		id, err := d.PutUpdate(m.Blob)
-		if err != nil || id != m.ContentID() {
-			t.Fatalf("%v, %v", id, err)
+		id := m.ContentID()
+		if err := d.Write(id, m.Blob); err != nil {
+			t.Fatal(err)
 		}
-		if err := d.PutEntry(task, member.Entry{Round: round, Content: id, Blob: wire.BlobKey{1}}, []byte("offer")); err != nil {
+		if err := putEntry(d, task, member.Entry{Round: round, Content: id, Blob: wire.BlobKey{1}}, []byte("offer")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 	put("a", 1, zeros)
 	put("b", 1, zeros)
 	put("a", 2, other)
-	if err := d.PutModel("a", zeros.ContentID(), zeros); err != nil {
+	if err := keep(d, "a", zeros); err != nil {
 		t.Fatal(err)
 	}
 	b := make([]byte, 4)
@@ -266,7 +266,7 @@ func TestUpdatesOnDisk(t *testing.T) {
 		}
 	}
 	want("three entries and a model", 2)
-	if err := d.Save("a", nil, []uint64{1, 2}); err != nil {
+	if err := d.Save("a", change{Drop: []uint64{1, 2}}); err != nil {
 		t.Fatal(err)
 	}
 	want("one task's entries were settled", 1)
@@ -274,22 +274,24 @@ func TestUpdatesOnDisk(t *testing.T) {
 		t.Errorf("a dropped update: %v", err)
 	}
 	next := filled(t, inState/4+1, 2)
-	if err := d.PutModel("a", next.ContentID(), next); err != nil {
+	if err := keep(d, "a", next); err != nil {
 		t.Fatal(err)
 	}
 	want("another model", 2) // task b still offers the zeros
 	put("b", 1, other)
 	want("the entry was made again", 2)
-	if err := d.Save("b", nil, []uint64{1}); err != nil {
+	if err := d.Save("b", change{Drop: []uint64{1}}); err != nil {
 		t.Fatal(err)
 	}
 	want("all was settled", 1)
 }
 
-// An entry that survives a power loss has all of its update's bytes.
+// An entry that survives a power loss has all of its update's bytes, if they were
+// synced; else it has them, or says that it has not.
 func TestUpdateIsDurable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() // state.db is real and always synced
+	lost := 0
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 4))
 		files := storetest.New()
@@ -299,25 +301,37 @@ func TestUpdateIsDurable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return boltDisk{s, &fresh{}}
+			return boltDisk{s}
 		}
 		d := open()
 		m := weights(t, float32(seed), 1)
-		id, err := d.PutUpdate(m.Blob)
+		id := m.ContentID()
+		err := d.Write(id, m.Blob)
 		if err == nil {
-			err = d.PutEntry("a", member.Entry{Round: seed, Content: id, Blob: wire.BlobKey{1}}, []byte("offer"))
+			err = putEntry(d, "a", member.Entry{Round: seed, Content: id, Blob: wire.BlobKey{1}}, []byte("offer"))
+		}
+		synced := rng.IntN(2) == 0
+		if synced {
+			err = errors.Join(err, d.Sync(id))
 		}
 		if err = errors.Join(err, d.Close()); err != nil {
 			t.Fatal(err)
 		}
 		files.Crash(rng)
 		d = open()
-		if b, err := d.Update(id); err != nil || !bytes.Equal(b, m.Blob) {
-			t.Errorf("seed %d: %v", seed, err)
+		b, err := d.Update(id)
+		if synced && err != nil || err != nil && !isGone(err) || err == nil && !bytes.Equal(b, m.Blob) {
+			t.Errorf("seed %d, synced %t: %v", seed, synced, err)
+		}
+		if err != nil {
+			lost++
 		}
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if lost == 0 {
+		t.Error("no power loss took anything")
 	}
 }
 
@@ -331,12 +345,12 @@ func TestSweepKnowsUpdates(t *testing.T) {
 	}
 	named, unnamed := weights(t, 1, 1), weights(t, 2, 2)
 	for _, m := range []*model.Model{named, unnamed} {
-		if _, err := d.PutUpdate(m.Blob); err != nil {
+		if err := d.Write(m.ContentID(), m.Blob); err != nil {
 			t.Fatal(err)
 		}
 	}
 	e := member.Entry{Round: 1, Content: named.ContentID(), Blob: wire.BlobKey{1}}
-	if err := errors.Join(d.PutEntry("a", e, []byte("offer")), d.Close()); err != nil {
+	if err := errors.Join(putEntry(d, "a", e, []byte("offer")), d.Close()); err != nil {
 		t.Fatal(err)
 	}
 	old := time.Now().Add(-2 * time.Hour)
@@ -354,7 +368,8 @@ func TestSweepKnowsUpdates(t *testing.T) {
 	}
 }
 
-// A model in parts becomes the task's model only with the bytes of its name.
+// A model in parts becomes the task's model only with the bytes of its name, whether
+// it is put together in memory or, as large ones are, in a file.
 func TestModelInParts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -364,45 +379,42 @@ func TestModelInParts(t *testing.T) {
 	}
 	defer func() { _ = d.Close() }()
 	old, m := weights(t, 0, 0), weights(t, 1, 2)
-	if err := d.PutModel("a", old.ContentID(), old); err != nil {
+	if err := keep(d, "a", old); err != nil {
 		t.Fatal(err)
 	}
-	receive := func(size, from int) incoming {
-		t.Helper()
+	size := len(m.Blob)
+	file := func() incoming {
 		in, err := d.Receive(int64(size))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := size - 1; i >= from; i-- {
-			if _, err := in.WriteAt(m.Blob[i:i+1], int64(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
 		return in
 	}
-	size := len(m.Blob)
+	for name, room := range map[string]func() incoming{"memory": func() incoming { return &receiving{make([]byte, size)} }, "file": file} {
+		for _, from := range []int{12, 0} {
+			in := room()
+			for i := size - 1; i >= from; i-- {
+				if _, err := in.WriteAt(m.Blob[i:i+1], int64(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, stored, err := in.Commit(m.ContentID())
+			if from > 0 && !errors.Is(err, store.ErrCorrupt) || from == 0 && (err != nil || !bytes.Equal(b, m.Blob) || stored != (name == "file")) {
+				t.Errorf("%s, %d bytes missing: %t, %v", name, from, stored, err)
+			}
+		}
+	}
 	cut := wire.Blob{Length: uint64(size), Data: 1000, Hashes: bytes.Repeat([]byte{7}, wire.PartHash)}
-	if err := d.KeepModel("a", m.ContentID(), m.Schema, cut, receive(size, 12)); !errors.Is(err, store.ErrCorrupt) {
-		t.Errorf("bytes missing: %v", err)
-	}
-	if err := d.KeepModel("a", model.HashOf(m.Blob[:size-1]), m.Schema, cut, receive(size-1, 0)); !errors.Is(err, store.ErrCorrupt) {
-		t.Errorf("not the size of the schema: %v", err)
-	}
-	if _, id, err := d.Model("a"); err != nil || id != old.ContentID() {
-		t.Errorf("%v, %v", id, err)
-	}
-	if err := d.KeepModel("a", m.ContentID(), m.Schema, cut, receive(size, 0)); err != nil {
+	k := layoutOf(m.ContentID(), m, &cut)
+	k.InState = false // it came into a file
+	if err := d.Save("a", change{Model: k}); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := d.Load("a"); err != nil || !s.Cut.Equal(cut) {
 		t.Errorf("cut as %+v, %v", s.Cut, err)
 	}
-	for _, from := range []string{"memory", "the disk"} {
-		got, id, err := d.Model("a")
-		if err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
-			t.Errorf("from %s: %+v, %v", from, got, err)
-		}
-		clear(got.Blob) // it is the caller's
+	if got, id, err := d.Model("a"); err != nil || id != m.ContentID() || !bytes.Equal(got.Blob, m.Blob) || got.Schema[0].Rule != m.Schema[0].Rule {
+		t.Errorf("%+v, %v", got, err)
 	}
 	if files := blobs(t, dir); len(files) != 1 {
 		t.Errorf("%v", files)

@@ -3,7 +3,6 @@ package site
 import (
 	"errors"
 
-	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 )
 
@@ -31,23 +30,20 @@ func (s *site) do(t *task, r member.Ready) error {
 	return s.leaves(r)
 }
 
-// save makes the state of a task durable, and the model that came for it.
+// save has the state of a task become durable, and the model that came for it: now, if
+// anything is said of it.
 func (s *site) save(t *task, r member.Ready) error {
-	if r.Save != nil || len(r.Drop) > 0 {
-		if err := s.disk.Save(t.Name, r.Save, r.Drop); err != nil {
-			return err
-		}
-		if len(r.Drop) > 0 {
-			crash.At("outbox.dropped")
-		}
-	}
+	s.later(t, change{State: r.Save, Drop: r.Drop})
 	if r.Store != nil {
 		l := t.latest
 		t.latest = nil
-		if err := s.disk.PutModel(t.Name, l.Content, l.model); err != nil {
+		s.hold(t, l.Stored, l.model, nil, false)
+		s.auditModel(t, l.Content, int64(len(l.model.Blob)))
+	}
+	if says(r.Send) || r.Stop != "" || r.Wait != nil {
+		if err := s.flush(t); err != nil {
 			return err
 		}
-		s.auditModel(t, l.Content, int64(len(l.model.Blob)))
 	}
 	if r.Cancel != 0 {
 		s.cancelJob(t, r.Cancel)

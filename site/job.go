@@ -40,6 +40,7 @@ type job struct {
 	task     string
 	member   string // path
 	trainer  trainer.Trainer
+	base     *held // in memory, nil: it is on the disk
 	disk     disk
 	fates    []member.Settled // that the trainer is to be told first
 	progress func(done, total int)
@@ -83,7 +84,7 @@ func (r *result) do(ctx context.Context, j job) error {
 	if j.Work == wire.WorkStatistics {
 		return r.count(ctx, j, tj)
 	}
-	global, err := j.base()
+	global, err := j.global()
 	if err != nil {
 		return err
 	}
@@ -93,8 +94,12 @@ func (r *result) do(ctx context.Context, j job) error {
 	return r.train(ctx, j, tj, global)
 }
 
-// base reads the model that the job starts from.
-func (j *job) base() (*model.Model, error) {
+// global is the model that the job starts from.
+func (j *job) global() (*model.Model, error) {
+	if j.base != nil {
+		collect(len(j.base.model.Blob)) // the messages that it came in
+		return j.base.model, nil
+	}
 	global, id, err := j.disk.Model(j.task)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoModel, err)
@@ -103,6 +108,25 @@ func (j *job) base() (*model.Model, error) {
 		return nil, fmt.Errorf("%w: another is stored", errNoModel)
 	}
 	return global, nil
+}
+
+// kept waits until the model that was in memory is in its file.
+func (j *job) kept() {
+	if j.base != nil && j.base.file != nil {
+		<-j.base.file.done
+	}
+}
+
+// collectFrom is the size of a model from which what is not used any more is worth a
+// collection.
+const collectFrom = 8 << 20
+
+// collect gives back what is not used any more, beside a model of n bytes. The
+// collector by itself would let as much again pile up: what a site needs would double.
+func collect(n int) {
+	if n >= collectFrom {
+		runtime.GC()
+	}
 }
 
 // count answers a statistics order.
@@ -129,6 +153,7 @@ func (r *result) train(ctx context.Context, j job, tj trainer.Job, global *model
 	if maphash.Bytes(seed, global.Blob) != given { // a bug, no attack: this is several times as fast as SHA-256
 		return errors.New("the trainer changed the model it was given")
 	}
+	j.kept() // an update takes the place of the base
 	r.tensors, err = delta(local, global)
 	return err
 }
@@ -154,18 +179,4 @@ func (r *result) evaluate(ctx context.Context, j job, tj trainer.Job, global *mo
 		r.odd = append(r.odd, fmt.Sprintf("%d numbers are not sent, %.80q first: names are of [A-Za-z0-9_.:/-]{1,64}, and at most 64 of them no counts of classes", len(left), left[0]))
 	}
 	return nil
-}
-
-// collectFrom is the size from which a buffer that is not used any more is worth
-// a collection.
-const collectFrom = 8 << 20
-
-// release lets go of the tensors. The collector by itself would let as much
-// again pile up beside a model: what a site needs would double.
-func (r *result) release() {
-	large := r.tensors != nil && len(r.tensors.Blob) >= collectFrom
-	r.tensors = nil
-	if large {
-		runtime.GC()
-	}
 }

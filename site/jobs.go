@@ -12,7 +12,7 @@ import (
 )
 
 // feed gives the trainer the next job, if it is free (S-19).
-func (s *site) feed() {
+func (s *site) feed() error {
 	for s.running == nil && len(s.queue) > 0 {
 		a := s.queue[0]
 		s.queue = s.queue[1:]
@@ -23,8 +23,11 @@ func (s *site) feed() {
 			s.tell(a.task, *why)
 			continue
 		}
-		s.begin(a)
+		if err := s.begin(a); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // unfitFor says why a job cannot be done here, if it cannot.
@@ -46,11 +49,15 @@ func (s *site) unfitFor(a *assignment) *member.Finished {
 }
 
 // begin has the trainer do a job.
-func (s *site) begin(a *assignment) {
+func (s *site) begin(a *assignment) error {
 	t := a.task
+	base, err := s.baseOf(a)
+	if err != nil {
+		return err
+	}
 	t.done.Store(0)
 	t.total.Store(0)
-	j := job{Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, disk: s.disk, fates: t.fates}
+	j := job{Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, disk: s.disk, base: base, fates: t.fates}
 	j.progress = func(done, total int) {
 		t.done.Store(int64(done))
 		t.total.Store(int64(total))
@@ -62,6 +69,7 @@ func (s *site) begin(a *assignment) {
 	crash.At("train.started")
 	s.goes.Go(func() { s.results <- work(ctx, j) })
 	s.tell(t, member.Began{ID: a.job.ID})
+	return nil
 }
 
 // cancelJob takes a job out of the queue, or tells the trainer to stop. The
@@ -88,7 +96,7 @@ func (s *site) onResult(r result) error {
 	t.tally.job(s.now()-a.began, a.outcome(r))
 	switch {
 	case a.gone:
-		s.feed()
+		return s.feed()
 	case r.err != nil && !isGone(r.err):
 		return r.err
 	case r.err != nil:

@@ -55,6 +55,10 @@ func (s *site) wait(stop <-chan struct{}, timer <-chan time.Time, ended <-chan e
 		return s.onResult(r)
 	case p := <-s.published:
 		s.onPublished(p)
+	case w := <-s.written:
+		return s.note(w)
+	case err := <-s.failed:
+		return err
 	case l := <-s.seeker.found:
 		s.onLooked(l)
 	case <-s.nudges:
@@ -62,7 +66,7 @@ func (s *site) wait(stop <-chan struct{}, timer <-chan time.Time, ended <-chan e
 			s.running.task.progress = true
 		}
 	case <-timer:
-		s.onTimer()
+		return s.onTimer()
 	}
 	return nil
 }
@@ -77,7 +81,9 @@ func (s *site) work() error {
 		if err := s.do(e.task, e.task.m.Ready()); err != nil {
 			return err
 		}
-		s.feed()
+		if err := s.feed(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -125,29 +131,37 @@ func (s *site) onPublished(p published) {
 }
 
 // onTimer does what is due by the clock.
-func (s *site) onTimer() {
+func (s *site) onTimer() error {
 	now := s.now()
 	if s.hoursAt != 0 && now >= s.hoursAt {
 		s.lookAtHours()
 	}
 	for _, t := range s.tasks {
-		s.timerOf(t, now)
+		if err := s.timerOf(t, now); err != nil {
+			return err
+		}
 	}
+	s.syncDue(now)
 	if s.online && now >= s.stateBeat {
 		s.beatState()
 	}
 	s.unverified.flush(now)
 	s.seek()
+	return nil
 }
 
 // timerOf does what is due of a task.
-func (s *site) timerOf(t *task, now ms) {
+func (s *site) timerOf(t *task, now ms) error {
 	if t.wake != 0 && now >= t.wake {
 		s.tell(t, member.Tick{})
 	}
 	if !t.changed && (t.progress && now >= t.published+progressEvery || s.online && now >= t.beat) {
 		s.publishStatus(t, 0)
 	}
+	if t.saveAt != 0 && now >= t.saveAt {
+		return s.flush(t)
+	}
+	return nil
 }
 
 // progressEvery is the least time between two statuses of progress.
@@ -163,6 +177,7 @@ func (s *site) untilNext() time.Duration {
 	}
 	for _, t := range s.tasks {
 		by(t.wake)
+		by(t.saveAt)
 		if t.progress {
 			by(t.published + progressEvery)
 		}
@@ -175,6 +190,9 @@ func (s *site) untilNext() time.Duration {
 	}
 	if s.online {
 		by(s.stateBeat)
+	}
+	if len(s.unsynced) > 0 {
+		by(s.unsynced[0].at)
 	}
 	by(s.hoursAt)
 	by(s.unverified.due())

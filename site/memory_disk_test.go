@@ -21,7 +21,7 @@ type memory struct {
 	bytes  map[string]map[uint64][]byte
 	blobs  map[model.Hash][]byte
 	calls  []string // in order
-	models map[string]*model.Model
+	models map[string]*keptModel
 	fail   error
 	id     wire.Nonce
 }
@@ -47,53 +47,62 @@ func (d *memory) Load(task string) (saved, error) {
 		s.Entries = append(s.Entries, d.box[task][round])
 	}
 	if m := d.models[task]; m != nil {
-		s.Model = member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}
+		s.Model = member.Stored{Content: m.Content, Schema: m.Schema.Hash()}
+		if m.Cut != nil {
+			s.Cut = *m.Cut
+		}
 	}
 	return s, nil
 }
 
-func (d *memory) Save(task string, st *member.State, drop []uint64) error {
+func (d *memory) Save(task string, c change) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.calls = append(d.calls, "save")
-	for _, round := range drop {
-		delete(d.box[task], round)
-		delete(d.bytes[task], round)
+	if c.Entry != nil {
+		d.calls = append(d.calls, "entry")
+	} else {
+		d.calls = append(d.calls, "save")
 	}
-	if st != nil {
-		if d.state == nil {
-			d.state = map[string]member.State{}
-		}
-		d.state[task] = *st
-	}
-	return d.fail
-}
-
-func (d *memory) PutEntry(task string, e member.Entry, envelope []byte) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.box == nil {
+	if d.state == nil {
+		d.state, d.models = map[string]member.State{}, map[string]*keptModel{}
 		d.box, d.bytes = map[string]map[uint64]member.Entry{}, map[string]map[uint64][]byte{}
 	}
 	if d.box[task] == nil {
 		d.box[task], d.bytes[task] = map[uint64]member.Entry{}, map[uint64][]byte{}
 	}
-	d.box[task][e.Round], d.bytes[task][e.Round] = e, envelope
-	d.calls = append(d.calls, "entry")
+	for _, round := range c.Drop {
+		delete(d.box[task], round)
+		delete(d.bytes[task], round)
+	}
+	if c.State != nil {
+		d.state[task] = *c.State
+	}
+	if c.Model != nil {
+		d.models[task] = c.Model
+	}
+	if c.Entry != nil {
+		d.box[task][c.Entry.Round], d.bytes[task][c.Entry.Round] = *c.Entry, c.Envelope
+	}
 	return d.fail
 }
 
-// PutUpdate ignores who needs a blob no more: only boltDisk sweeps.
-func (d *memory) PutUpdate(blob []byte) (model.Hash, error) {
+// Write keeps what nobody needs any more: only boltDisk sweeps.
+func (d *memory) Write(id model.Hash, blob []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id := model.HashOf(blob)
 	if d.blobs == nil {
 		d.blobs = map[model.Hash][]byte{}
 	}
 	d.blobs[id] = bytes.Clone(blob)
 	d.calls = append(d.calls, "blob")
-	return id, d.fail
+	return d.fail
+}
+
+func (d *memory) Sync(model.Hash) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls = append(d.calls, "sync")
+	return d.fail
 }
 
 func (d *memory) Update(id model.Hash) ([]byte, error) {
@@ -115,24 +124,10 @@ func (d *memory) Part(id model.Hash, b []byte, off int64) error {
 	return nil
 }
 
-// piecemeal is a model on its way to memory.
-type piecemeal struct{ b []byte }
-
-func (p *piecemeal) WriteAt(b []byte, off int64) (int, error) { return copy(p.b[off:], b), nil }
-func (p *piecemeal) Discard() error                           { return nil }
-
 func (d *memory) Receive(size int64) (incoming, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &piecemeal{make([]byte, size)}, d.fail
-}
-
-func (d *memory) KeepModel(task string, id model.Hash, s model.Schema, cut wire.Blob, in incoming) error {
-	m := &model.Model{Schema: s, Blob: in.(*piecemeal).b}
-	if m.ContentID() != id {
-		return store.ErrCorrupt
-	}
-	return d.PutModel(task, id, m)
+	return &receiving{make([]byte, size)}, d.fail
 }
 
 func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
@@ -145,24 +140,37 @@ func (d *memory) Envelope(task string, round uint64) ([]byte, error) {
 	return nil, io.ErrUnexpectedEOF
 }
 
-func (d *memory) PutModel(task string, _ model.Hash, m *model.Model) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.models == nil {
-		d.models = map[string]*model.Model{}
-	}
-	d.models[task] = m.Clone()
-	d.calls = append(d.calls, "model")
-	return d.fail
-}
-
 func (d *memory) Model(task string) (*model.Model, model.Hash, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if m := d.models[task]; m != nil {
-		return m.Clone(), m.ContentID(), nil
+	k := d.models[task]
+	if k == nil {
+		return nil, model.Hash{}, io.ErrUnexpectedEOF
 	}
-	return nil, model.Hash{}, io.ErrUnexpectedEOF
+	m := &model.Model{Schema: k.Schema, Blob: bytes.Clone(k.bytes)}
+	if !k.InState {
+		m.Blob = bytes.Clone(d.blobs[k.Content])
+	}
+	if m.ContentID() != k.Content {
+		return nil, k.Content, store.ErrCorrupt
+	}
+	return m, k.Content, nil
 }
 
 func (d *memory) Close() error { return nil }
+
+// keep makes a model that of a task.
+func keep(d disk, task string, m *model.Model) error {
+	k := layoutOf(m.ContentID(), m, nil)
+	if !k.InState {
+		if err := d.Write(k.Content, m.Blob); err != nil {
+			return err
+		}
+	}
+	return d.Save(task, change{Model: k})
+}
+
+// putEntry puts an entry into the outbox of a task.
+func putEntry(d disk, task string, e member.Entry, envelope []byte) error {
+	return d.Save(task, change{Entry: &e, Envelope: envelope})
+}

@@ -66,7 +66,7 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := wide(t, weights)
-	if err := d.PutModel(testTask, base.ContentID(), base); err != nil {
+	if err := keep(d, testTask, base); err != nil {
 		t.Fatal(err)
 	}
 	s, tk := bench(t, d)

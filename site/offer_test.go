@@ -136,6 +136,7 @@ func TestOfferSurvives(t *testing.T) {
 			t.Fatalf("%v", files)
 		}
 		h.commit(1, base, filled(t, 20_000, 2), o.Content)
+		wait(time.Second)
 		if files := blobs(t, dir); len(files) != 0 {
 			t.Fatalf("a settled update is still there: %v", files)
 		}
@@ -287,11 +288,16 @@ func TestUpdateRots(t *testing.T) {
 	t.Parallel()
 	bubble.Test(t, func(t *testing.T) {
 		d := &memory{}
-		h, tr, _, _, _ := offering(t, func(c *Config) { c.disk = d })
+		h, tr, cfg, _, stop := offering(t, func(c *Config) { c.disk = d })
 		_, o, _ := h.offer()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
 		d.mu.Lock()
 		d.blobs[o.Content][9*4032] ^= 1
 		d.mu.Unlock()
+		h.life(cfg)
+		h.welcome()
 		h.forget()
 		h.grant(1, o, wire.Range{First: 7, N: 4})
 		if got := h.sentParts(o); slices.Contains(got, 9) {

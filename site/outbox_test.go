@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/member"
@@ -32,7 +33,7 @@ func TestOffersOfBefore(t *testing.T) {
 		t.Errorf("round 1: %t, %d parts", ok, e.Parts.Count())
 	}
 	again.life = t.Context()
-	if err := again.work(); err != nil {
+	if err := errors.Join(again.work(), again.flush(tk)); err != nil {
 		t.Fatal(err)
 	}
 	for _, round := range []uint64{2, 3} {
@@ -60,6 +61,7 @@ func TestPartIsProven(t *testing.T) {
 	tk.m.Step(1, ev)
 	tk.m.Ready()
 	d.blobs[e.Content][5_000] ^= 1 // in the second part
+	tk.update = outgoing{}         // its place was taken
 	life, end := context.WithCancel(t.Context())
 	s.life = life
 	for i := range uint32(2) {

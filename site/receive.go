@@ -7,6 +7,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -22,7 +23,7 @@ func (s *site) receive(t *task, r member.Ready) error {
 		}
 	}
 	if r.Receive > 0 {
-		in, err := s.disk.Receive(int64(r.Receive)) // of a schema: an int
+		in, err := s.makeRoom(int(r.Receive)) // of a schema: an int
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (s *site) follow(t *task) {
 func (s *site) assemble(t *task, a *member.Assemble) error {
 	in := t.in
 	t.in = nil
-	err := s.disk.KeepModel(t.Name, a.Is.Content, a.Schema, a.Blob, in)
+	b, stored, err := in.Commit(a.Is.Content)
 	if errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrDisk) {
 		s.refuseModel(t, a)
 		return nil
@@ -84,6 +85,7 @@ func (s *site) assemble(t *task, a *member.Assemble) error {
 	if err != nil {
 		return err
 	}
+	s.hold(t, a.Is, &model.Model{Schema: a.Schema, Blob: b}, &a.Blob, stored)
 	crash.At("model.verified")
 	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", a.Blob.Length).Int("parts", a.Blob.Count()).Int("at_hand", a.Copied).
 		Int64("ms", s.now()-a.Began).Int("ignored", a.Ignored).Msg("model received")
@@ -99,6 +101,9 @@ const copyBlock = 1 << 20
 // with it. What cannot be read is left out: that the whole is another content then has
 // all of it fetched (TR-71).
 func (s *site) copySame(t *task, c member.Copy) error {
+	if t.writing != nil {
+		<-t.writing.done
+	}
 	b := make([]byte, copyBlock)
 	for _, p := range c.Same {
 		for at := 0; at < p.N; at += len(b) {

@@ -63,7 +63,7 @@ func newSite(cfg Config) (*site, error) {
 	s := &site{
 		cfg: cfg, ns: ns, opener: opener, start: cfg.Now(), line: member.NewLine(cfg.Bandwidth),
 		routes: map[string]route{}, owners: map[string]*owner{},
-		results: make(chan result, 1), published: make(chan published), nudges: make(chan struct{}, 1),
+		results: make(chan result, 1), published: make(chan published), written: make(chan *writing), failed: make(chan error), nudges: make(chan struct{}, 1),
 		seeker: seeker{found: make(chan looked)}, unverified: unverified{log: cfg.Log, audit: cfg.Audit},
 	}
 	s.birth = s.now()
@@ -141,6 +141,9 @@ func (s *site) newTask(ct Task) (*task, error) {
 		if err := s.findParts(t, &had.Entries[i]); err != nil {
 			return nil, err
 		}
+		if e := had.Entries[i]; e.Blob != (wire.BlobKey{}) {
+			s.syncLater(e.Content)
+		}
 	}
 	_, statistics := ct.Trainer.(trainer.Statistician)
 	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Bulk: s.cfg.Bulk, Line: s.line, Rand: s.rand}
@@ -168,7 +171,16 @@ func (s *site) run(ctx context.Context) error {
 	}
 	cut()
 	s.goes.Wait()
-	return errors.Join(err, s.dropReceived())
+	return errors.Join(err, s.dropReceived(), s.end())
+}
+
+// end makes durable what is not, when nothing is under way any more.
+func (s *site) end() error {
+	var errs []error
+	for _, t := range s.tasks {
+		errs = append(errs, s.atRest(t))
+	}
+	return errors.Join(errs...)
 }
 
 // sayGoodbye says that the site leaves.

@@ -121,6 +121,7 @@ func checkRestart(t *testing.T, dir string) {
 	// The model was stored: with the topic cleared the next life trains.
 	h.say(h.owner.Model(), true, nil)
 	h.life(cfg)
+	h.welcome()
 	h.forget()
 	h.epoch = 2
 	h.order(1, 2, wire.WorkTrain, base, func(o *wire.Order) { o.ValidFrom = 2 })

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -47,7 +49,6 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	if err == nil {
 		s.auditUpdate(t, e, u)
 	}
-	r.release()
 	if no, ok := errors.AsType[unfit](err); ok {
 		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
 	}
@@ -103,7 +104,7 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partS
 		return unfit{wire.DeclineFailed, err.Error()}
 	case len(b) <= partSize:
 		e.Content, e.Blob, e.Parts, e.PartSize = u.Content(), wire.BlobKey{}, wire.Blob{}, uint32(len(b)) // at most MaxPart
-		return s.disk.PutEntry(t.Name, *e, b)
+		return s.putEntry(t, *e, b)
 	case u.Tensors == nil:
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
 	}
@@ -124,12 +125,36 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 	if len(b) > partSize {
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
 	}
-	if offer.Content, err = s.disk.PutUpdate(u.Tensors.Blob); err != nil {
-		return err
-	}
+	offer.Content = u.Content()
 	if b, err = s.envelope(h, offer); err != nil {
 		return err
 	}
 	e.Content, e.Blob, e.Parts, e.PartSize = offer.Content, blob.Key(), blob, uint32(partSize) // at most MaxPart
-	return s.disk.PutEntry(t.Name, *e, b)
+	if err := s.writeUpdate(t, h, e.Content, u.Tensors.Blob); err != nil {
+		return err
+	}
+	return s.putEntry(t, *e, b)
+}
+
+// plain reports whether an update can be made again if it is lost: no noise was drawn
+// for it, and no state at the site depends on it.
+func plain(h wire.Header) bool { return h.Encoding == wire.EncodingDense }
+
+// writeUpdate writes the bytes of an update that goes in parts, and has them synced:
+// beside, if the update can be made again (S-22).
+func (s *site) writeUpdate(t *task, h wire.Header, id model.Hash, b []byte) error {
+	if err := s.disk.Write(id, b); err != nil {
+		return err
+	}
+	crash.At("update.written")
+	for _, o := range s.tasks {
+		o.update = outgoing{}
+	}
+	t.update = outgoing{id, b}
+	s.beside(func() error { collect(len(b)); return nil }) // the trainer's model
+	if plain(h) {
+		s.syncLater(id)
+		return nil
+	}
+	return s.disk.Sync(id)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -65,16 +66,18 @@ func (s *site) sendEntry(t *task, m member.SendEntry) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.disk.Envelope(t.Name, m.Round)
-	if err != nil {
-		return err
+	b := t.sealed.bytes
+	if t.sealed.round != m.Round {
+		if b, err = s.disk.Envelope(t.Name, m.Round); err != nil {
+			return err
+		}
 	}
 	s.publish(t, to.Update(), b, published{what: "update", round: m.Round}, func(bool) member.Event { return member.EntrySent(m) })
 	return nil
 }
 
-// sendPart publishes a part of an update, read from the file now that its turn has
-// come. One that is not what was offered is not sent (S-25).
+// sendPart publishes a part of an update now that its turn has come. One that is not
+// what was offered is not sent (S-25).
 func (s *site) sendPart(t *task, m member.SendPart) error {
 	e, ok := t.m.Entry(m.Round)
 	if !ok {
@@ -84,24 +87,54 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 	if err != nil {
 		return err
 	}
-	off, n := e.Parts.Span(int(m.Index))
-	data := s.room(n)
-	err = s.disk.Part(e.Content, data, int64(off))
+	data, err := s.partData(t, &e, int(m.Index))
 	switch {
 	case errors.Is(err, store.ErrDisk):
 		return err
-	case err != nil || !e.Parts.Holds(int(m.Index), data):
+	case err != nil:
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", m.Round).Uint32("part", m.Index).Err(err).Msg(madeAgain)
 		s.tell(t, member.EntryLost{Round: m.Round})
 		return nil
 	}
 	part := wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data} // at most 4,000
-	b := wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), part)
-	s.publish(t, to.Part(), b, published{what: "part", round: m.Round}, func(ok bool) member.Event {
+	b := wire.AppendPart(s.message(len(data)+wire.PartOverhead), part)
+	s.publish(t, to.Part(), b, published{what: "part", round: m.Round, part: b}, func(ok bool) member.Event {
 		return member.PartSent{Upload: m.Upload, Index: m.Index, OK: ok}
 	})
 	return nil
 }
+
+// partData is a part of an update, from memory while it is there. What its file has is
+// held against its hash.
+func (s *site) partData(t *task, e *member.Entry, i int) ([]byte, error) {
+	off, n := e.Parts.Span(i)
+	if u := t.update; u.content == e.Content && len(u.bytes) >= off+n {
+		return u.bytes[off : off+n], nil
+	}
+	data := s.room(n)
+	if err := s.disk.Part(e.Content, data, int64(off)); err != nil {
+		return nil, err
+	}
+	if !e.Parts.Holds(i, data) {
+		return nil, fmt.Errorf("%w: part %d of update %v", store.ErrCorrupt, i, e.Content)
+	}
+	return data, nil
+}
+
+// message is room for one of n bytes. The link lets go of a part when the broker has
+// acknowledged it.
+func (s *site) message(n int) []byte {
+	for i, b := range s.messages {
+		if cap(b) >= n {
+			s.messages = slices.Delete(s.messages, i, i+1)
+			return b[:0]
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// mostMessages is how many parts are on their way at once.
+const mostMessages = 8
 
 // room is where a part is read before its message is made of it.
 func (s *site) room(n int) []byte {
@@ -183,6 +216,9 @@ func (s *site) publish(t *task, topic string, payload []byte, p published, event
 
 // sent notes that the broker has taken a message.
 func (s *site) sent(p published) {
+	if p.part != nil && len(s.messages) < mostMessages {
+		s.messages = append(s.messages, p.part)
+	}
 	switch p.event.(type) {
 	case member.EntrySent:
 		s.auditSent(p.task, p.round)

@@ -50,7 +50,11 @@ type site struct {
 	results   chan result    // shared with the job's goroutine
 	published chan published // shared with the goroutines that publish entries and parts
 	nudges    chan struct{}  // the trainer has got on
-	scratch   []byte         // of one part
+	written   chan *writing  // models whose file is there; shared with the goroutines that write
+	failed    chan error     // what was done beside; shared with the goroutines that do
+	unsynced  []unsynced     // updates, the oldest first
+	scratch   []byte         // of one part that is read
+	messages  [][]byte       // of parts that the broker has taken
 
 	life context.Context // of what is started; it ends before the link does
 	goes sync.WaitGroup
@@ -67,6 +71,7 @@ type published struct {
 	telling
 	what  string
 	round uint64
+	part  []byte // the message of a part
 	err   error
 }
 

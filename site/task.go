@@ -23,6 +23,12 @@ type task struct {
 	wake   ms // of the machine
 
 	latest  *arrived         // a model that came whole, and no order has asked for yet
+	held    *held            // the model at hand, if it is in memory
+	writing *writing         // the model whose file is written, nil: none is
+	update  outgoing         // that was sealed last, if it goes in parts
+	sealed  sealed           // the entry of before
+	unsaved change           // what is not durable yet
+	saveAt  ms               // when it is to be, 0: there is nothing
 	in      incoming         // the model that is received in parts
 	result  *result          // of the job that is to be sealed
 	fates   []member.Settled // of updates, that the trainer was not told yet

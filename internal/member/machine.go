@@ -21,6 +21,9 @@ type Machine struct {
 	halted    bool      // two orders under one stamp and one instance (S-6)
 	shut      bool      // outside of the hours of parts (S-28)
 	head      head      // the last record seen
+	answered  bool      // a join, in this life
+	heard     uint64    // epoch of the last welcome in this life
+	placed    placed    // an update of a former life that the aggregator has
 	have      Stored    // the model at hand
 	cut       wire.Blob // of that model, without parts: not known
 	latest    Stored    // a model that came whole and no order has asked for yet
@@ -64,6 +67,13 @@ type Config struct {
 type head struct {
 	round   uint64
 	verdict string
+}
+
+// placed is a receipt of an update that is not in the outbox (S-50).
+type placed struct {
+	round   uint64
+	attempt uint32
+	epoch   uint64
 }
 
 // New returns the machine of a task as it stood when st and entries

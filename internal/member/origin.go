@@ -40,6 +40,7 @@ func (m *Machine) follows(o Order) (anew string, ok bool) {
 	if was.Origin.IsZero() { // nothing was followed before, or by a version that knew of no origins
 		return "", true
 	}
+	m.answered, m.heard, m.placed = false, 0, placed{}
 	m.st = State{Counter: was.Counter, Origin: o.Origin, Former: was.Former}
 	copy(m.st.Former[1:], was.Former[:])
 	m.st.Former[0] = Former{was.Origin, was.Seen.Epoch}

@@ -17,7 +17,7 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 	m.unheard = 0
 	switch r := r.(type) {
 	case wire.Welcome:
-		m.joining = timer{}
+		m.joining, m.answered, m.heard = timer{}, true, max(m.heard, epoch)
 		if !m.beating.on {
 			m.beat()
 		}
@@ -31,6 +31,8 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 	case wire.Receipt:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
 			e.answered = true
+		} else if e == nil && !r.Content.IsZero() {
+			m.placed = placed{r.Round, r.Attempt, epoch}
 		}
 		m.answerDecline(r.Round, r.Content)
 	case wire.Settled:

@@ -47,6 +47,8 @@ func (m *Machine) phase() (Phase, string) {
 		return PhaseError, m.st.Over.Verdict
 	case m.st.Over.Key == o.key():
 		return PhaseWaiting, m.st.Over.Verdict
+	case !m.asked(o) && m.entry(o.Round) == nil:
+		return PhaseWaiting, "for the answer to the join"
 	}
 	return PhaseWaiting, "for the record"
 }

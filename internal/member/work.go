@@ -9,7 +9,7 @@ func (m *Machine) decide() {
 		return
 	}
 	m.keepLatest()
-	if m.job != nil && (m.halted || m.job.Key != m.order.key() || m.roundOver()) {
+	if m.job != nil && (m.halted || m.job.Key != m.order.key() || m.roundOver() || m.has(m.order)) {
 		m.cancel()
 	}
 	k, ok := m.due()
@@ -39,6 +39,8 @@ func (m *Machine) decide() {
 		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
 			m.say(wire.DeclineRefused, m.st.Over.Verdict)
 		}
+	case m.has(o):
+		m.fetching = timer{}
 	case o.Lacks != "":
 		m.say(wire.DeclineUnsupported, o.Lacks)
 	case !m.accepts(o.Bulk):
@@ -52,9 +54,23 @@ func (m *Machine) decide() {
 	case m.have.Schema != o.Schema:
 		m.say(wire.DeclineSchema, "the base model has another schema than the order")
 	default:
-		m.fetching = timer{}
-		m.start()
+		if m.fetching = (timer{}); m.asked(o) {
+			m.start()
+		}
 	}
+}
+
+// has reports whether the aggregator has an update of this member for an order, which
+// the member has not (S-50).
+func (m *Machine) has(o *Order) bool {
+	p := m.placed
+	return p.round == o.Round && p.epoch == o.Epoch && p.attempt >= o.ValidFrom && m.entry(o.Round) == nil
+}
+
+// asked reports whether the aggregator has said in this life what it has of this member,
+// or that it has nothing (S-50).
+func (m *Machine) asked(o *Order) bool {
+	return m.answered && (m.placed.round != o.Round || m.heard >= o.Epoch)
 }
 
 // otherRoot declines an order whose root of bulk is not accepted (S-49).

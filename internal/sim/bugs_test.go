@@ -12,7 +12,7 @@ type Bugs struct {
 	SettledSilent     bool // who asks about a round that is over gets no answer
 	NeedIgnored       bool // members ask for parts, and nobody listens
 	TopicsUnwatched   bool // the broker's copies of own topics are not looked at
-	OutboxUnsynced    bool // an update in parts is offered before it is synced
+	EntryFirst        bool // an entry is in the outbox before the bytes of its update are written
 	LoadUnchecked     bool // a site trains on a model that it did not check
 	KeepSubscribed    bool // a site stays subscribed to parts that have come
 }

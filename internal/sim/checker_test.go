@@ -17,6 +17,7 @@ type checker struct {
 	made         map[made]madeOf
 	seen         []*orderMsg // highest order that a site was given
 	told         map[fate]bool
+	taken        map[fate]*replyMsg // receipts that a site has got, by site and round
 	granted      map[granted]bool
 	closed       map[fate]bool // rounds that a site has seen the record of
 	obeyed       []stamp
@@ -114,7 +115,7 @@ func (c *checker) linked(a *agg, up bool) {
 func (c *checker) begin(w *World) {
 	*c = checker{
 		w: w, made: map[made]madeOf{},
-		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, granted: map[granted]bool{}, closed: map[fate]bool{}, obeyed: make([]stamp, len(w.sites)), joins: make([]uint64, len(w.sites)), joined: make([]*joinMsg, len(w.sites)),
+		seen: make([]*orderMsg, len(w.sites)), told: map[fate]bool{}, taken: map[fate]*replyMsg{}, granted: map[granted]bool{}, closed: map[fate]bool{}, obeyed: make([]stamp, len(w.sites)), joins: make([]uint64, len(w.sites)), joined: make([]*joinMsg, len(w.sites)),
 		up: make([]paid, len(w.sites)), down: make([]paid, len(w.sites)),
 		lines: []*lineage{newLineage()},
 	}

@@ -29,9 +29,6 @@ func (c *checker) leaves(node int, m message) {
 		if b.offer && s.shut {
 			c.w.violate("S-28", "site %d offers an update of round %d outside of its hours", node, b.round)
 		}
-		if b.offer && !s.disk.blobs[b.content].synced {
-			c.w.violate("S-22", "site %d offers an update of round %d whose bytes are not synced", node, b.round)
-		}
 	case *partMsg:
 		if !c.granted[granted{node, b.Blob, b.Index}] {
 			c.w.violate("S-24", "site %d sends part %d, which nobody asked for", node, b.Index)
@@ -114,6 +111,10 @@ func (c *checker) follows(l *lineage, o *orderMsg) {
 
 // sealed notes an update that was made.
 func (c *checker) sealed(s *site, u *updateMsg, on model.Hash) {
+	if _, err := s.disk.blobs.get(u.content); u.offer && err != nil {
+		c.w.violate("S-22", "site %d has an entry of round %d before the bytes of its update", s.i, u.round)
+	}
+	c.second(s, u)
 	if !on.IsZero() && on != u.base {
 		c.w.violate("S-10", "site %d seals an update for the base %x that it made from %x", s.i, u.base[:4], on[:4])
 	}
@@ -125,6 +126,18 @@ func (c *checker) sealed(s *site, u *updateMsg, on model.Hash) {
 		is.attempt, is.latest = min(is.attempt, was.attempt), max(is.latest, was.latest)
 	}
 	c.made[k] = is
+}
+
+// second: a site that was told what is in the sum makes nothing else for the round, while
+// the aggregator lives that told it (S-50).
+func (c *checker) second(s *site, u *updateMsg) {
+	was, o := c.taken[fate{site: s.i, round: u.round}], c.seen[s.i]
+	if was == nil || o.Round != u.round || o.Epoch != was.epoch {
+		return
+	}
+	if r := was.reply.(wire.Receipt); r.Content != u.content && r.Attempt >= o.ValidFrom {
+		c.w.violate("S-50", "site %d makes %x for round %d, in whose sum is %x of it", s.i, u.content[:4], u.round, r.Content[:4])
+	}
 }
 
 // loaded: a site works on the whole base of its order (I7).
@@ -180,12 +193,23 @@ func (c *checker) heard(s *site, b *replyMsg) {
 				c.granted[granted{s.i, r.Blob, n.First + i}] = true
 			}
 		}
+	case wire.Receipt:
+		if !r.Content.IsZero() {
+			c.taken[fate{site: s.i, round: r.Round}] = b
+		}
 	case wire.Settled:
 		c.told[fate{s.i, r.Round, 0, r.Content}] = true
 	case wire.RefusalReply:
 		if r.Reason != "not_in_cohort" && r.Reason != "unknown_member" && r.Reason != "future_round" {
 			c.told[fate{s.i, r.Round, r.Attempt, r.Content}] = true
 		}
+	}
+}
+
+// unreadable: only a power loss takes what was written.
+func (c *checker) unreadable(s *site, round uint64) {
+	if !s.lossy {
+		c.w.violate("S-22", "site %d cannot read its update of round %d, and has lost no power", s.i, round)
 	}
 }
 

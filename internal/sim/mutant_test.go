@@ -18,7 +18,7 @@ var mutants = []struct {
 	{"who asks about a closed round hears nothing", Bugs{SettledSilent: true}},
 	{"need is ignored", Bugs{NeedIgnored: true}},
 	{"own topics are not watched", Bugs{TopicsUnwatched: true}},
-	{"the outbox is not synced", Bugs{OutboxUnsynced: true}},
+	{"an entry comes before its bytes", Bugs{EntryFirst: true}},
 	{"a stored model is not held against its hash", Bugs{LoadUnchecked: true}},
 	{"a site stays subscribed to parts", Bugs{KeepSubscribed: true}},
 }

@@ -23,6 +23,7 @@ type site struct {
 	lives uint64
 	made  uint64 // results, for trainers that never give the same twice
 	over  bool   // superseded: it does not start again
+	lossy bool   // a power loss has taken what was not synced
 
 	// of the process
 	p          *process
@@ -32,10 +33,12 @@ type site struct {
 	inst       wire.Nonce
 	shut       bool      // outside of the hours of parts
 	latest     *modelMsg // that came whole
+	held       *modelMsg // at hand, in memory
 	file       []byte    // of the model that is received
 	job        *member.Job
 	jobGone    bool
 	unreadable bool // an entry is
+	unsaved    unsaved
 	lost       bool // the base of the job could not be read
 	queue      *member.Job
 	result     []byte
@@ -64,6 +67,7 @@ func (s *site) start() {
 	s.p = &process{w: s.w, node: s.i, wake: func() { s.step(member.Tick{}) }, died: s.died}
 	binary.LittleEndian.PutUint64(s.inst[:], s.rng.Uint64()|1)
 	s.latest, s.job, s.queue, s.result, s.file, s.events, s.shut = nil, nil, nil, nil, nil, nil, false
+	s.held, s.unsaved = nil, unsaved{}
 	s.p.enter(func() {
 		cfg := member.Config{
 			Path: s.path, Instance: s.inst, Statistics: !s.plan.NoStatistics, Line: member.NewLine(s.plan.Bandwidth), Rand: s.rng,
@@ -80,6 +84,7 @@ func (s *site) start() {
 func (s *site) died() {
 	s.conn.close()
 	if s.p.loss {
+		s.lossy = true
 		s.disk.blobs.powerLoss(s.w)
 	}
 	s.w.at(s.w.between(500, s.w.plan.DownMost), s.start)
@@ -127,8 +132,9 @@ func (s *site) answer(ev member.Event) { s.events = append(s.events, ev) }
 
 // do works one Ready off, in its order.
 func (s *site) do(r member.Ready) {
-	if r.Save != nil || len(r.Drop) > 0 {
-		s.save(r.Save, r.Drop)
+	s.later(r.Save, r.Drop)
+	if says(r.Send) {
+		s.flush()
 	}
 	if r.Store != nil {
 		s.keepModel(r.Store.Content, s.latest.bytes, wire.Blob{})
@@ -276,6 +282,7 @@ func (s *site) sendPart(m member.SendPart) {
 	f := s.disk.blobs[u.content].b
 	off, n := u.blob.Span(int(m.Index))
 	if off+n > len(f) || !u.blob.Holds(int(m.Index), f[off:off+n]) {
+		s.w.check.unreadable(s, m.Round)
 		s.unreadable = true
 		s.answer(member.EntryLost{Round: m.Round})
 		return

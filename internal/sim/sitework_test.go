@@ -21,11 +21,11 @@ func (s *site) feed() {
 	}
 	s.job, s.jobGone, s.lost = j, false, false
 	if j.Work != wire.WorkStatistics {
-		b, err := s.disk.blobs.get(s.disk.has.Content)
+		b, err := s.base(j)
 		if err != nil && s.w.bugs.LoadUnchecked {
 			b, err = s.disk.blobs[s.disk.has.Content].b, nil
 		}
-		if s.lost = err != nil || s.disk.has.Content != j.Base; !s.lost {
+		if s.lost = err != nil; !s.lost {
 			s.w.check.loaded(s, j.Base, b)
 		}
 	}
@@ -37,6 +37,21 @@ func (s *site) feed() {
 	p := s.p
 	s.w.at(takes, func() { p.enter(func() { s.trained(j) }) })
 	s.answer(member.Began{ID: j.ID})
+}
+
+// base is the model that a job starts from: the one in memory, once, else what the disk
+// has.
+func (s *site) base(j *member.Job) ([]byte, error) {
+	h := s.held
+	s.held = nil
+	if h != nil && h.content == j.Base {
+		return h.bytes, nil
+	}
+	s.flush()
+	if s.disk.has.Content != j.Base {
+		return nil, errGone
+	}
+	return s.disk.blobs.get(j.Base)
 }
 
 func (s *site) cancel(id uint64) {
@@ -113,6 +128,7 @@ func (s *site) reseal(r member.Reseal) {
 	if u.offer {
 		var err error
 		if b, err = s.disk.blobs.get(u.content); err != nil {
+			s.w.check.unreadable(s, r.Round)
 			s.unreadable = true
 			s.answer(member.EntryLost{Round: r.Round})
 			return
@@ -129,11 +145,13 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 	if e.Work != wire.WorkEvaluate && len(b) > partSize {
 		u.bytes, u.offer, u.blob = nil, true, cut(b, partSize/2)
 		e.Blob, e.Parts, e.PartSize = u.blob.Key(), u.blob, uint32(partSize) // a few bytes
-		s.disk.blobs.put(s.p, u.content, b, !s.w.bugs.OutboxUnsynced)
+		if !s.w.bugs.EntryFirst {
+			s.disk.blobs.put(s.p, u.content, b, false)
+		}
+		s.syncLater(u.content)
 	}
-	d := s.disk
-	var gone []model.Hash
-	d.tx(s.p, func() {
+	s.tx(func() (gone []model.Hash) {
+		d := s.disk
 		if had, ok := d.entries[e.Round]; ok && had.Blob != (wire.BlobKey{}) {
 			gone = append(gone, had.Content)
 		}
@@ -142,19 +160,81 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 		d.entries[e.Round], d.envelopes[e.Round] = stored, u
 		s.w.note(noteSeal, s.i, e.Round, uint64(e.Attempt), short(u.content))
 		s.w.check.sealed(s, u, on)
+		return gone
 	})
-	for _, id := range gone {
-		d.release(id)
+	if u.offer && s.w.bugs.EntryFirst {
+		s.disk.blobs.put(s.p, u.content, b, false)
 	}
 	return e
 }
 
-// save makes a change of the state durable.
-func (s *site) save(st *member.State, drop []uint64) {
-	d := s.disk
+// syncAfter is when an update is synced whose fate is not known by then.
+const syncAfter ms = 5_000
+
+func (s *site) syncLater(id model.Hash) {
+	p := s.p
+	s.w.at(syncAfter, func() {
+		p.enter(func() {
+			if f, ok := s.disk.blobs[id]; ok {
+				p.effect()
+				s.disk.blobs[id] = blob{f.b, true}
+			}
+		})
+	})
+}
+
+// unsaved is what has changed, and becomes durable with what comes next, or a moment
+// later.
+type unsaved struct {
+	state *member.State
+	drop  []uint64
+	model *keptModel
+	due   bool // it is on its way
+}
+
+type keptModel struct {
+	is  member.Stored
+	cut wire.Blob
+}
+
+// saveWithin is how long a change waits for another.
+const saveWithin ms = 50
+
+// says reports whether what is sent tells of the state.
+func says(list []member.Send) bool {
+	for _, m := range list {
+		switch m.(type) {
+		case member.SendJoin, member.SendDecline, member.SendNeed:
+			return true
+		}
+	}
+	return false
+}
+
+// later has a change become durable.
+func (s *site) later(st *member.State, drop []uint64) {
+	u := &s.unsaved
+	if st != nil {
+		u.state = st
+	}
+	u.drop = append(u.drop, drop...)
+	if !u.due && (u.state != nil || len(u.drop) > 0 || u.model != nil) {
+		u.due = true
+		p := s.p
+		s.w.at(saveWithin, func() { p.enter(s.flush) })
+	}
+}
+
+// flush makes all durable that has changed.
+func (s *site) flush() { s.tx(func() []model.Hash { return nil }) }
+
+// tx is one transaction: what has changed, and more.
+func (s *site) tx(more func() (gone []model.Hash)) {
+	d, u := s.disk, s.unsaved
+	s.unsaved = unsaved{}
 	var gone []model.Hash
 	d.tx(s.p, func() {
-		for _, r := range drop {
+		for _, r := range u.drop {
 			if e, ok := d.entries[r]; ok {
 				s.w.check.dropped(s, e)
 				if e.Blob != (wire.BlobKey{}) {
@@ -165,9 +245,14 @@ func (s *site) save(st *member.State, drop []uint64) {
 			delete(d.entries, r)
 			delete(d.envelopes, r)
 		}
-		if st != nil {
-			s.w.check.saves(s, *st)
-			d.state = *st
+		if u.model != nil {
+			gone = append(gone, d.has.Content)
+			d.has, d.cut = u.model.is, u.model.cut
+		}
+		gone = append(gone, more()...)
+		if u.state != nil {
+			s.w.check.saves(s, *u.state)
+			d.state = *u.state
 		}
 	})
 	for _, id := range gone {
@@ -177,13 +262,13 @@ func (s *site) save(st *member.State, drop []uint64) {
 
 // keepModel writes a model unsynced and makes it the task's.
 func (s *site) keepModel(id model.Hash, b []byte, cut wire.Blob) {
-	d := s.disk
-	d.blobs.put(s.p, id, b, false)
-	old := d.has.Content
-	d.tx(s.p, func() { d.has, d.cut = member.Stored{Content: id, Schema: schema}, cut })
-	if old != id {
-		d.release(old)
+	s.held = &modelMsg{content: id, bytes: b}
+	s.disk.blobs.put(s.p, id, b, false)
+	if was := s.unsaved.model; was != nil {
+		s.disk.release(was.is.Content)
 	}
+	s.unsaved.model = &keptModel{member.Stored{Content: id, Schema: schema}, cut}
+	s.later(nil, nil)
 }
 
 // short is the start of a content id, for the trace.

@@ -67,6 +67,11 @@ func (s *Store) AddBlob(data []byte, sync bool) (id [32]byte, err error) {
 	return id, s.putBlob(id, data, sync)
 }
 
+// WriteBlob is [Store.PutBlob] for data that the caller has hashed itself, a moment ago.
+func (s *Store) WriteBlob(id [32]byte, data []byte, sync bool) error {
+	return s.putBlob(id, data, sync)
+}
+
 func (s *Store) putBlob(id [32]byte, data []byte, sync bool) error {
 	if s.failed.Load() {
 		return fmt.Errorf("%w: an earlier write failed", ErrDisk)

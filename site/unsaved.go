@@ -1,0 +1,94 @@
+package site
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
+)
+
+// saveWithin is how long a change that nothing was said of yet waits for the
+// transaction of the next: a round costs one of them, that of its entry (S-5).
+const saveWithin ms = 50
+
+// later has a change of a task become durable, together with what comes until then.
+func (s *site) later(t *task, c change) {
+	u := &t.unsaved
+	if c.State != nil {
+		u.State = c.State
+	}
+	u.Drop = append(u.Drop, c.Drop...)
+	u.Gone = append(u.Gone, c.Gone...)
+	if c.Model != nil {
+		if was := u.Model; was != nil && !was.InState && was.Content != c.Model.Content {
+			u.Gone = append(u.Gone, was.Content)
+		}
+		u.Model = c.Model
+	}
+	if t.saveAt == 0 && !u.empty() {
+		t.saveAt = s.now() + saveWithin
+	}
+}
+
+// flush makes durable what has changed of a task.
+func (s *site) flush(t *task) error {
+	c := t.unsaved
+	t.unsaved, t.saveAt = change{}, 0
+	if c.empty() {
+		return nil
+	}
+	return s.disk.Save(t.Name, c)
+}
+
+// putEntry makes an entry and its envelope durable, with all that has changed.
+func (s *site) putEntry(t *task, e member.Entry, envelope []byte) error {
+	t.unsaved.Entry, t.unsaved.Envelope = &e, envelope
+	t.sealed = sealed{e.Round, envelope}
+	return s.flush(t)
+}
+
+// says reports whether something is to be sent that tells what the state is.
+func says(list []member.Send) bool {
+	return slices.ContainsFunc(list, func(m member.Send) bool {
+		switch m.(type) {
+		case member.SendJoin, member.SendDecline, member.SendNeed:
+			return true
+		}
+		return false
+	})
+}
+
+// syncAfter is after what time an update is synced whose fate is not known by then.
+const syncAfter ms = 5_000
+
+// unsynced is an update that was written, and that a power loss may take (S-22).
+type unsynced struct {
+	id model.Hash
+	at ms // when it is to be synced
+}
+
+// syncLater has an update synced if it is of use for long.
+func (s *site) syncLater(id model.Hash) {
+	s.unsynced = append(s.unsynced, unsynced{id, s.now() + syncAfter})
+}
+
+// syncDue syncs the updates whose time has come, beside everything else.
+func (s *site) syncDue(now ms) {
+	for len(s.unsynced) > 0 && s.unsynced[0].at <= now {
+		id := s.unsynced[0].id
+		s.unsynced = s.unsynced[1:]
+		s.beside(func() error { return s.disk.Sync(id) })
+	}
+}
+
+// beside does something that nobody waits for, unless it fails.
+func (s *site) beside(do func() error) {
+	s.goes.Go(func() {
+		if err := do(); err != nil {
+			select {
+			case s.failed <- err:
+			case <-s.life.Done():
+			}
+		}
+	})
+}
