@@ -61,9 +61,6 @@ func (p *peer) aggregator(ctx context.Context) error {
 				Round: r.Round, Work: r.Work, At: time.Since(began).Seconds(), Verdict: r.Verdict, Reason: r.Reason,
 				Counted: r.Counts()["counted"], Model: r.Model.String(),
 			}})
-			if p.holds(r.Round) { // nothing of the next round has left yet
-				p.held(ctx)
-			}
 		},
 		OnEnd: func(_ string, finished bool, reason string) {
 			if finished {
@@ -78,8 +75,12 @@ func (p *peer) aggregator(ctx context.Context) error {
 	return aggregator.Run(ctx, cfg)
 }
 
-// held waits for the floor to have had its turn.
-func (p *peer) held(ctx context.Context) {
+// hold waits for the floor to have had its turn.
+func (p *peer) hold(ctx context.Context, round uint64) {
+	if !p.holds(round) {
+		return
+	}
+	p.say(peerEvent{Held: &round})
 	select {
 	case <-p.goes:
 	case <-ctx.Done():
@@ -87,7 +88,7 @@ func (p *peer) held(ctx context.Context) {
 }
 
 func (p *peer) site(ctx context.Context) error {
-	t := &noise{series: newSeries(p.Seed, p.Sites).frozen(p.Params, p.Changed), site: p.Site}
+	t := &noise{series: newSeries(p.Seed, p.Sites).frozen(p.Params, p.Changed), site: p.Site, hold: p.hold}
 	dial, count := p.dialer()
 	p.measured(func(u *peerUsage) {
 		count(u)

@@ -32,10 +32,10 @@ type peerSpec struct {
 	Profile  string // directory for profiles; "" for none
 }
 
-// holds reports whether the aggregator waits after a round's record until it is told
-// to go on: then is the floor's turn.
+// holds reports whether a site waits in a round, before it trains, until it is told to
+// go on: once all of them do, the federation has nothing to do, and the floor its turn.
 func (s peerSpec) holds(round uint64) bool {
-	return s.Block > 0 && round >= warmUp && round < s.Rounds && (round-warmUp)%s.Block == 0
+	return s.Block > 0 && round > warmUp && round <= s.Rounds && (round-warmUp-1)%s.Block == 0
 }
 
 // What a party is asked afterwards, one JSON string each.
@@ -50,6 +50,7 @@ type peerEvent struct {
 	Record *peerRecord `json:"record,omitempty"`
 	Ended  *string     `json:"ended,omitempty"` // the task; empty when it finished
 	Usage  *peerUsage  `json:"usage,omitempty"`
+	Held   *uint64     `json:"held,omitempty"` // the round in which a site waits
 	Lap    *float64    `json:"lap,omitempty"`  // seconds
 	Done   *string     `json:"done,omitempty"` // last words; empty without an error
 }

@@ -84,7 +84,7 @@ func TestTurns(t *testing.T) {
 			r.records = append(r.records, peerRecord{At: float64(n)})
 			if spec.holds(uint64(n)) {
 				turns++
-				r.records[n].At += 0.5 // the next round shows whether it is measured
+				r.records[n].At -= 0.5 // its time shows whether it is measured
 			}
 		}
 		times := r.times()

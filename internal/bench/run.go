@@ -14,6 +14,7 @@ type federation struct {
 	Round
 	dir   string
 	floor *floor
+	held  int // sites that wait for its turn
 
 	records []peerRecord // by round, from 0: version 0, then what was trained
 	ended   bool
@@ -45,7 +46,11 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 		case h.Usage != nil:
 			r.usages[h.from] = append(r.usages[h.from], *h.Usage)
 		case h.Record != nil:
-			if err := r.recorded(ctx, h.from, *h.Record, c); err != nil {
+			if err := r.recorded(*h.Record, c); err != nil {
+				return err
+			}
+		case h.Held != nil:
+			if err := r.turn(ctx); err != nil {
 				return err
 			}
 		case h.Ended != nil && *h.Ended != "":
@@ -93,8 +98,8 @@ func (r *federation) start(ctx context.Context, c *crew) error {
 // The rounds of a task are warmUp, and then blocks of settleRounds and of measured
 // rounds; before each block is the floor's turn.
 const (
-	// settleRounds is how many rounds after a turn are not in the times: what the
-	// round before them left to do, the others find done.
+	// settleRounds is how many rounds from a turn on are not in the times: in the first
+	// of them sites wait.
 	settleRounds = 1
 	// maxTurns is how many turns the floor has at most, and minLaps how many laps
 	// that count at least.
@@ -116,8 +121,25 @@ func (r *Round) laps() int { return (minLaps + r.turns() - 1) / r.turns() }
 // last is the last round's number.
 func (r *Round) last() int { return warmUp + r.turns()*settleRounds + r.Rounds }
 
+// turn is the floor's, once the last site waits.
+func (r *federation) turn(ctx context.Context) error {
+	if r.held++; r.held < r.Sites {
+		return nil
+	}
+	r.held = 0
+	if err := r.floor.turn(ctx, r.laps()); err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	for _, m := range r.members {
+		if m.spec.Role == "site" {
+			_ = m.asks.Encode(askGo) // one that has gone says so itself
+		}
+	}
+	return nil
+}
+
 // recorded takes a record in.
-func (r *federation) recorded(ctx context.Context, from *member, rec peerRecord, c *crew) error {
+func (r *federation) recorded(rec peerRecord, c *crew) error {
 	switch {
 	case rec.Verdict != record.Committed:
 		return fmt.Errorf("round %d was %s: %s", rec.Round, rec.Verdict, rec.Reason)
@@ -135,13 +157,7 @@ func (r *federation) recorded(ctx context.Context, from *member, rec peerRecord,
 	if n == warmUp || n == r.last() {
 		r.take(c)
 	}
-	if !from.spec.holds(rec.Round) {
-		return nil
-	}
-	if err := r.floor.turn(ctx, r.laps()); err != nil {
-		return fmt.Errorf("floor: %w", err)
-	}
-	return from.asks.Encode(askGo)
+	return nil
 }
 
 // take asks for the usage of all at this moment.

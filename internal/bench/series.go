@@ -160,6 +160,7 @@ func (s series) errorOf(blob []byte, round uint64) (float64, error) {
 type noise struct {
 	series series
 	site   int
+	hold   func(ctx context.Context, round uint64) // before it trains
 
 	mu    sync.Mutex
 	times []float64 // seconds of every call
@@ -167,7 +168,8 @@ type noise struct {
 
 func (t *noise) Samples() int { return t.series.samples(t.site) }
 
-func (t *noise) Train(_ context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+func (t *noise) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	t.hold(ctx, job.Round)
 	began := time.Now()
 	if job.Round == 0 {
 		return nil, errors.New("round 0 is not trained")
