@@ -33,7 +33,7 @@ TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench brokers brokers-quick crash soak soak-crash conformance samebits sim mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers brokers brokers-quick crash soak soak-crash conformance samebits sim mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -122,6 +122,9 @@ hostile-quick: build ## the attacks on the built program, in two minutes; prints
 
 bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+peers: build ## fedmq beside NVFlare, rounds in turn; installs NVFlare into bin/peers (250 MB)
+	scripts/peers
 
 crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=kills at each point
 	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest

@@ -74,6 +74,7 @@ const (
 	inFlight      = 64              // unacknowledged small messages
 	smallMessage  = 4 << 10         // bytes; from here on a message counts as a part
 	partWeight    = inFlight / 8    // so that at most 8 parts are unacknowledged
+	roomFor       = 2 * time.Minute // that an unacknowledged message takes room
 
 	defaultMaxPacket  = 1<<20 + 64<<10
 	defaultQueue      = 1024

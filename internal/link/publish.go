@@ -184,20 +184,12 @@ func (s *session) send(r *request) {
 // await turns a token into an outcome. In a client that never reconnects a
 // token ends without error by its PUBACK only (C-1).
 func (s *session) await(r *request, token mqtt.Token) {
+	late := time.AfterFunc(roomFor, func() { s.release(r) })
 	select {
 	case <-token.Done():
 	case <-s.guard.done:
 	}
-	err := fmt.Errorf("%w: %s: connection %d ended before the PUBACK", ErrOutcomeUnknown, r.msg.Topic, s.epoch)
-	select {
-	case <-token.Done():
-		if e := token.Error(); e != nil {
-			err = fmt.Errorf("%w: %s: %w", ErrOutcomeUnknown, r.msg.Topic, e)
-		} else {
-			err = nil
-		}
-	default:
-	}
+	err := s.outcome(r, token)
 	c := s.conn
 	c.mu.Lock()
 	if err == nil {
@@ -212,8 +204,23 @@ func (s *session) await(r *request, token mqtt.Token) {
 	if err == nil || !s.ended() { // else accuse asks who was in flight
 		s.untrack(r)
 	}
-	s.release(r)
+	if late.Stop() {
+		s.release(r)
+	}
 	r.done(err)
+}
+
+// outcome is what a token says when it, or the connection, has ended.
+func (s *session) outcome(r *request, token mqtt.Token) error {
+	select {
+	case <-token.Done():
+		if err := token.Error(); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrOutcomeUnknown, r.msg.Topic, err)
+		}
+		return nil
+	default:
+		return fmt.Errorf("%w: %s: connection %d ended before the PUBACK", ErrOutcomeUnknown, r.msg.Topic, s.epoch)
+	}
 }
 
 // waitRoom reserves room for unacknowledged messages; alone waits until there

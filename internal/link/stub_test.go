@@ -148,6 +148,35 @@ func TestWithdrawnForWantOfRoom(t *testing.T) {
 	})
 }
 
+// A broker that loses PUBACKs takes the room of a message for a while, and not for good;
+// one that comes late gives none back twice.
+func TestRoomOfLostPubacks(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		s := newStub(t, withhold(func(*packets.PublishPacket) bool { return false }))
+		c, _ := start(t, Config{Dial: s.dial})
+		next(t, c, isUp)
+		for n := range 3 {
+			for range inFlight + 1 {
+				c.Post(Message{Topic: "a", QoS: 1})
+			}
+			synctest.Wait()
+			if got, want := len(s.published()), inFlight*(n+1); got != want {
+				t.Fatalf("sent %d, want %d", got, want)
+			}
+			if n == 1 {
+				for id := range uint16(inFlight) {
+					if err := puback(id + 1).Write(s.conn); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			time.Sleep(roomFor)
+			synctest.Wait()
+		}
+	})
+}
+
 // What is handed over leaves in its order, and waits for no PUBACK of what left before.
 func TestHandedInOrder(t *testing.T) {
 	t.Parallel()
