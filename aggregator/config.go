@@ -37,7 +37,7 @@ type Config struct {
 	Signer *wire.Signer // signs what the aggregator says; nil: unsigned
 	Keys   []wire.Key   // of the members; required with Signer
 
-	PartSize int    // largest MQTT payload in bytes, 4 KiB..4 MiB; default 126 KiB
+	PartSize int    // largest MQTT payload in bytes, wire.MinPart to wire.MaxPart; default 126 KiB
 	Tasks    []Task // at least one
 
 	StageMemory int // bytes of memory for updates that arrive in parts, of all tasks together, 1 and up; default 64 MiB. Beyond it they lie in files
@@ -113,9 +113,9 @@ type Task struct {
 
 // Limits of the configuration.
 const (
-	minPartSize     = 4 << 10
-	maxPartSize     = 4 << 20
-	defaultPartSize = 126 << 10
+	minPartSize     = wire.MinPart
+	maxPartSize     = wire.MaxPart
+	defaultPartSize = wire.DefaultPart
 	defaultStage    = 64 << 20
 	defaultUploads  = 64
 	maxUploads      = 1 << 12

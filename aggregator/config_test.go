@@ -100,10 +100,10 @@ func TestValidate(t *testing.T) {
 		"model of no number": {func(_ c, t tk) { t.Init = nan }, "model:"},
 		"large model":        {func(_ c, tk tk) { tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{40_000}}) }, ""},
 		"large model, small parts": {func(c c, tk tk) {
-			c.PartSize, tk.Init = 4<<10, initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{1 << 18}})
-		}, "model: wire: part_size: a model of 1048576 bytes and 1 tensors wants a larger one than 4096: 8192 will do"},
+			c.PartSize, tk.Init = wire.MinPart, initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{1 << 18}})
+		}, "model: wire: part_size: a model of 1048576 bytes and 1 tensors wants a larger one than 4160: 8320 will do"},
 		"large statistics, small parts": {func(c c, tk tk) {
-			c.PartSize, tk.Statistics = 4<<10, true
+			c.PartSize, tk.Statistics = wire.MinPart, true
 			tk.Init = initial(t, model.Spec{Name: "w", DType: model.F32, Shape: []int{4}},
 				model.Spec{Name: model.ZMeanName, DType: model.F64, Shape: []int{45_000}, Rule: model.Keep},
 				model.Spec{Name: model.ZSDName, DType: model.F64, Shape: []int{45_000}, Rule: model.Keep})

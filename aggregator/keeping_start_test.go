@@ -106,7 +106,7 @@ func longTask(t testing.TB, cfg Config, members, rounds int) {
 			t.Fatal(err)
 		}
 		for i := range entries {
-			entries[i].Content = model.Hash(record.Hash([]byte(fmt.Sprint(n, i))))
+			entries[i].Content = model.ContentOf([]byte(fmt.Sprint(n, i)))
 		}
 		r, err := task.sealed(record.Record{
 			Round: n, Attempt: 1, Epoch: 1, Verdict: record.Committed, Work: "train", Base: base, Model: id, Version: n,

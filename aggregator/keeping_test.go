@@ -132,7 +132,7 @@ func TestSweepSparesWhatIsNamed(t *testing.T) {
 	stays, litter := putBlob(t, cfg, "1 0"), putBlob(t, cfg, "litter")
 	// as longTask names it, in round 1
 	r, err := record.Decode(readFile(t, filepath.Join(cfg.DataDir, "records", "quality", exportName(1, 1))))
-	if err != nil || r.Entries[0].Content != model.Hash(record.Hash([]byte("1 0"))) || stays != r.Entries[0].Content {
+	if err != nil || r.Entries[0].Content != model.ContentOf([]byte("1 0")) || stays != r.Entries[0].Content {
 		t.Fatalf("%v, %v", r.Entries, err)
 	}
 	change(t, cfg, func(tx *store.Tx) error { // a directory of before

@@ -71,7 +71,7 @@ func (t *task) ownLayout() layout {
 	if fitsInline(t.cfg.Init.Schema, t.a.cfg.PartSize) {
 		return layout{Bulk: t.a.cfg.Bulk}
 	}
-	data := t.a.cfg.PartSize - wire.PartOverhead
+	data := wire.PartData(t.a.cfg.PartSize)
 	return layout{Slots: t.cfg.Slots, Parts: (t.cfg.Init.Schema.Bytes()-1)/data + 1, Bulk: t.a.cfg.Bulk}
 }
 

@@ -179,7 +179,7 @@ func TestStagedEncoding(t *testing.T) {
 		round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 5, GridW: 10})
 	staging := s.store.NewStaging(1 << 10)
 	stage := func(raw ...byte) *staged {
-		st := &staged{content: model.HashOf(raw), encoding: "quarters", samples: 3}
+		st := &staged{content: model.ContentOf(raw), encoding: "quarters", samples: 3}
 		st.stage = staging.Stage(len(raw))
 		if err := st.stage.WriteAt(raw, 0); err != nil {
 			t.Fatal(err)
@@ -188,7 +188,7 @@ func TestStagedEncoding(t *testing.T) {
 	}
 	for i, raw := range [][]byte{{4, 8}, {12, 0}} {
 		st := stage(raw...)
-		if err := s.borrow(st, s.fold.Schema()); err != nil || model.HashOf(st.raw) != st.content {
+		if err := s.borrow(st, s.fold.Schema()); err != nil || model.ContentOf(st.raw) != st.content {
 			t.Fatal(err)
 		}
 		s.take(t, string(rune('a'+i)), st)
@@ -226,7 +226,7 @@ func TestReadAtTheEnd(t *testing.T) {
 			}
 		case 3:
 			st.raw, st.encoding = []byte{4, 4, 4, 36}, "quarters"
-			st.content = model.HashOf(st.raw)
+			st.content = model.ContentOf(st.raw)
 			fallthrough
 		case 2:
 			st.stage = staging.Stage(len(st.raw))

@@ -9,7 +9,6 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -216,7 +215,7 @@ func (t *task) check(rd owner.Ready) error {
 		ev.Void = true
 	case err != nil:
 		return err
-	case rd.Check.Kept == nil && model.HashOf(s.raw) != s.content:
+	case rd.Check.Kept == nil && rd.Check.Came != s.content:
 		ev.Problem, ev.Detail = verdict.Malformed, "the parts together are not the content that the offer names"
 	default:
 		f, err := t.sum.checkIn(s)

@@ -8,12 +8,12 @@ import (
 	"math"
 )
 
-// Hash is a SHA-256: of the plain encoded values of a model or an update
-// without any table (their content id), of a schema, of a record. The zero
-// value means "none".
+// Hash is a SHA-256, or a tree of them: the content id of a model or an update, which is
+// that of its plain encoded values without any table ([ContentOf]); the hash of a
+// schema, of a record. The zero value means "none".
 type Hash [32]byte
 
-// HashOf returns the SHA-256 of plain bytes.
+// HashOf returns the SHA-256 of plain bytes, which is no content id.
 func HashOf(plain []byte) Hash { return sha256.Sum256(plain) }
 
 // ParseHash reads 64 lower-case hex digits, or "" for the zero value.

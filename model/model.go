@@ -30,7 +30,7 @@ func (m *Model) Check() error {
 }
 
 // ContentID names the model's values.
-func (m *Model) ContentID() Hash { return HashOf(m.Blob) }
+func (m *Model) ContentID() Hash { return ContentOf(m.Blob) }
 
 // Clone returns a model with its own values; the schema is shared.
 func (m *Model) Clone() *Model { return &Model{Schema: m.Schema, Blob: slices.Clone(m.Blob)} }

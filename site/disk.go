@@ -62,7 +62,8 @@ type keptModel struct {
 // incoming is a model whose parts are on their way.
 type incoming interface {
 	WriteAt(b []byte, off int64) (int, error)
-	// Commit returns all of it; other bytes than id names are store.ErrCorrupt. It is
+	// Commit returns all of it, which is the content id, as the hashes of its leaves say.
+	// Where the last bytes were not written, it is store.ErrCorrupt. It is
 	// used up in any case. With stored they are a file that has the name of id.
 	Commit(id model.Hash) (b []byte, stored bool, err error)
 	Discard() error

@@ -67,7 +67,7 @@ func (d boltDisk) bytesOf(task string, l layout) (b []byte, err error) {
 		return d.s.Blob(l.Content)
 	}
 	err = d.s.View(func(tx *store.Tx) (err error) { b, err = tx.Get(store.Task, store.Key(task, bytesKey)); return err })
-	if err == nil && model.HashOf(b) != l.Content {
+	if err == nil && model.ContentOf(b) != l.Content {
 		err = fmt.Errorf("%w: model of task %s", store.ErrCorrupt, task)
 	}
 	return b, err

@@ -12,7 +12,7 @@ import (
 )
 
 // Write renames a written file, and syncs neither (S-22).
-func (d boltDisk) Write(id model.Hash, blob []byte) error { return d.s.WriteBlob(id, blob, false) }
+func (d boltDisk) Write(id model.Hash, blob []byte) error { return d.s.PutBlob(id, blob, false) }
 
 func (d boltDisk) Sync(id model.Hash) error {
 	if err := d.s.SyncBlobs(id); !errors.Is(err, store.ErrMissing) {

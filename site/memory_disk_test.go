@@ -109,7 +109,7 @@ func (d *memory) Update(id model.Hash) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.blobs[id]
-	if model.HashOf(b) != id {
+	if model.ContentOf(b) != id {
 		return nil, store.ErrCorrupt
 	}
 	return bytes.Clone(b), nil

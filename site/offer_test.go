@@ -85,7 +85,7 @@ func TestOffer(t *testing.T) {
 		if !slices.Equal(made, []string{"blob", "entry"}) {
 			t.Fatalf("made durable: %v", made)
 		}
-		if blob := d.blobs[o.Content]; model.HashOf(blob) != o.Content || len(blob) != 80_000 {
+		if blob := d.blobs[o.Content]; model.ContentOf(blob) != o.Content || len(blob) != 80_000 {
 			t.Fatalf("%d bytes beside the entry", len(blob))
 		}
 		if n := h.payloads("part"); len(n) != 0 {
@@ -294,7 +294,7 @@ func TestUpdateRots(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.mu.Lock()
-		d.blobs[o.Content][9*4032] ^= 1
+		d.blobs[o.Content][9*4096] ^= 1
 		d.mu.Unlock()
 		h.life(cfg)
 		h.welcome()

@@ -77,6 +77,10 @@ func (s *site) follow(t *task) {
 func (s *site) assemble(t *task, a *member.Assemble) error {
 	in := t.in
 	t.in = nil
+	if t.m.Received() != a.Is.Content {
+		s.refuseModel(t, a)
+		return in.Discard()
+	}
 	b, stored, err := in.Commit(a.Is.Content)
 	if errors.Is(err, store.ErrCorrupt) && !errors.Is(err, store.ErrDisk) {
 		s.refuseModel(t, a)
@@ -119,6 +123,7 @@ func (s *site) copySame(t *task, c member.Copy) error {
 			if _, err := t.in.WriteAt(part, int64(p.To+at)); err != nil {
 				return err
 			}
+			t.m.Copied(p.To+at, part)
 		}
 	}
 	return nil

@@ -298,11 +298,11 @@ func TestTooLarge(t *testing.T) {
 		h := newHub(t)
 		h.life(h.config(&fake{}))
 		h.welcome()
-		base := wide(t, 250_000) // 249 parts, and 4,096 bytes for their hashes
+		base := wide(t, 250_000) // 245 parts, and 4,160 bytes for their hashes
 		h.model(0, base)
 		h.order(1, 1, wire.WorkTrain, base, func(o *wire.Order) { o.PartSize = wire.MinPart })
 		_, m, _ := h.update()
-		if d, ok := m.(wire.Decline); !ok || d.Reason != wire.DeclineTooLarge || !strings.Contains(d.Detail, "249 parts, a message may have 4096") {
+		if d, ok := m.(wire.Decline); !ok || d.Reason != wire.DeclineTooLarge || !strings.Contains(d.Detail, "245 parts, a message may have 4160") {
 			t.Fatalf("%T %+v", m, m)
 		}
 	})

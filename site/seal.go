@@ -113,21 +113,18 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partS
 
 // putOffer is put for what goes in parts.
 func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, partSize int) error {
-	blob, err := wire.NewBlob(u.Tensors.Blob, partSize)
+	n, leaves := len(u.Tensors.Blob), model.LeavesOf(u.Tensors.Blob)
+	blob, err := wire.Cut(n, leaves, partSize)
 	if err != nil {
 		return unfit{wire.DeclineTooLarge, err.Error()}
 	}
-	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Blob: blob}
-	b, err := s.envelope(h, offer) // as long as it will be: ids have one length
+	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Content: leaves.ID(n), Blob: blob}
+	b, err := s.envelope(h, offer)
 	if err != nil {
 		return unfit{wire.DeclineFailed, err.Error()}
 	}
 	if len(b) > partSize {
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
-	}
-	offer.Content = u.Content()
-	if b, err = s.envelope(h, offer); err != nil {
-		return err
 	}
 	e.Content, e.Blob, e.Parts, e.PartSize = offer.Content, blob.Key(), blob, uint32(partSize) // at most MaxPart
 	if err := s.writeUpdate(t, h, e.Content, u.Tensors.Blob); err != nil {

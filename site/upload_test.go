@@ -148,7 +148,7 @@ func TestLossyUpload(t *testing.T) {
 			}
 			wait(time.Second)
 		}
-		if model.HashOf(got) != content || tr.trained.Load() != 1 {
+		if model.ContentOf(got) != content || tr.trained.Load() != 1 {
 			t.Fatalf("another content, or trained %d times", tr.trained.Load())
 		}
 		t.Logf("%d parts published in %v", lost, time.Since(began))

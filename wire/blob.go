@@ -13,8 +13,10 @@ import (
 
 // Bytes of a blob and of its parts (W-34, W-35).
 const (
-	PartHash     = 16 // of the list of hashes, for each part: the start of its SHA-256
+	PartHash     = 16 // of the list of hashes, for each part: the start of its hash
 	PartOverhead = 64 // of a part's MQTT payload: what is not data, rounded up
+
+	mostData = (MaxPart - PartOverhead) / model.Leaf * model.Leaf
 )
 
 const blobDomain = "fedmq/blob/v1"
@@ -24,7 +26,7 @@ const blobDomain = "fedmq/blob/v1"
 // methods need that.
 type Blob struct {
 	Length uint64 // bytes
-	Data   uint32 // bytes in every part but the last
+	Data   uint32 // bytes in every part but the last: whole leaves
 	Hashes []byte // PartHash bytes for each part
 }
 
@@ -40,22 +42,31 @@ func (k BlobKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil 
 // UnmarshalText reads what MarshalText writes.
 func (k *BlobKey) UnmarshalText(b []byte) error { return fromHex(k[:], b) }
 
+// PartData is how many bytes of a blob a part of such a size takes: whole leaves.
+func PartData(partSize int) int { return (partSize - PartOverhead) / model.Leaf * model.Leaf }
+
 // NewBlob cuts b, at least one byte, into parts of MQTT payloads of partSize
 // bytes, MinPart..MaxPart. An error names what does not fit: more than
 // topics.MaxParts parts want a larger partSize.
-func NewBlob(b []byte, partSize int) (Blob, error) {
+func NewBlob(b []byte, partSize int) (Blob, error) { return Cut(len(b), model.LeavesOf(b), partSize) }
+
+// Cut is [NewBlob] of n bytes whose leaves are known: what a pass over them has given
+// is their content id, too ([model.Leaves.ID]), and that of any other partSize.
+func Cut(n int, leaves model.Leaves, partSize int) (Blob, error) {
 	if partSize < MinPart || partSize > MaxPart {
 		return Blob{}, fmt.Errorf("wire: blob: part_size: want %d to %d, got %d", MinPart, MaxPart, partSize)
 	}
-	blob := Blob{Length: uint64(len(b)), Data: uint32(partSize - PartOverhead)} // at most MaxPart
-	n, err := blob.parts()
+	blob := Blob{Length: uint64(n), Data: uint32(PartData(partSize))} // at most MaxPart
+	count, err := blob.parts()
 	if err != nil {
 		return Blob{}, fmt.Errorf("wire: blob: %w", err)
 	}
-	blob.Hashes = make([]byte, 0, PartHash*n)
-	for i := range n {
-		off, size := blob.Span(i)
-		h := sha256.Sum256(b[off : off+size])
+	if want := (n-1)/model.Leaf + 1; leaves.Count() != want {
+		return Blob{}, fmt.Errorf("wire: blob: %d leaves of %d bytes, want %d", leaves.Count(), n, want)
+	}
+	blob.Hashes = make([]byte, 0, PartHash*count)
+	for i, per := 0, int(blob.Data)/model.Leaf; i < leaves.Count(); i += per {
+		h := leaves.Slice(i, min(i+per, leaves.Count())).Part()
 		blob.Hashes = append(blob.Hashes, h[:PartHash]...)
 	}
 	return blob, nil
@@ -66,8 +77,8 @@ func (b Blob) parts() (int, error) {
 	if b.Length == 0 || b.Length > math.MaxInt {
 		return 0, fmt.Errorf("length: want 1 to %d bytes, got %d", math.MaxInt, b.Length)
 	}
-	if b.Data < MinPart-PartOverhead || b.Data > MaxPart-PartOverhead {
-		return 0, fmt.Errorf("data: want %d to %d bytes in a part, got %d", MinPart-PartOverhead, MaxPart-PartOverhead, b.Data)
+	if b.Data < model.Leaf || b.Data > mostData || b.Data%model.Leaf != 0 {
+		return 0, fmt.Errorf("data: want %d to %d bytes in a part, a multiple of %d, got %d", model.Leaf, mostData, model.Leaf, b.Data)
 	}
 	n := (b.Length-1)/uint64(b.Data) + 1
 	if n > topics.MaxParts {
@@ -119,8 +130,12 @@ func (b Blob) Holds(i int, data []byte) bool {
 	if _, n := b.Span(i); n != len(data) {
 		return false
 	}
-	h := sha256.Sum256(data)
-	return string(h[:PartHash]) == string(b.Hashes[i*PartHash:(i+1)*PartHash])
+	return b.Has(i, model.PartOf(data))
+}
+
+// Has reports whether part i of 0..Count-1 has this hash.
+func (b Blob) Has(i int, part model.Hash) bool {
+	return string(part[:PartHash]) == string(b.Hashes[i*PartHash:(i+1)*PartHash])
 }
 
 // Equal reports whether both describe the same bytes, cut alike.

@@ -17,16 +17,17 @@ func TestBlobID(t *testing.T) {
 	t.Parallel()
 	b := testBytes(10_000)
 	blob := blobOf(t, b, MinPart)
-	text := append([]byte("fedmq/blob/v1"), 0x10, 0x27, 0, 0, 0, 0, 0, 0, 0xc0, 0x0f, 0, 0)
-	for off := 0; off < len(b); off += 4032 {
-		h := sha256.Sum256(b[off:min(off+4032, len(b))])
+	text := append([]byte("fedmq/blob/v1"), 0x10, 0x27, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0)
+	for off := 0; off < len(b); off += 4096 {
+		leaf := sha256.Sum256(b[off:min(off+4096, len(b))])
+		h := sha256.Sum256(append([]byte("fedmq/part/v1"), leaf[:]...))
 		text = append(text, h[:16]...)
 	}
 	want := sha256.Sum256(text)
 	if blob.ID() != want || blob.Key() != BlobKey(want[:16]) || blob.Count() != 3 {
 		t.Errorf("id %v of %d parts, want %x", blob.ID(), blob.Count(), want)
 	}
-	if blob.ID() == blobOf(t, b, MinPart+1).ID() {
+	if blob.ID() == blobOf(t, b, MinPart+model.Leaf).ID() {
 		t.Error("cut in another way, the id is the same")
 	}
 }
@@ -35,8 +36,8 @@ func TestBlobID(t *testing.T) {
 func TestBlobParts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.IntRange(1, 30_000).Draw(t, "size")
-		partSize := rapid.IntRange(MinPart, MinPart+3000).Draw(t, "part_size")
+		size := rapid.IntRange(1, 60_000).Draw(t, "size")
+		partSize := rapid.IntRange(MinPart, MinPart+3*model.Leaf).Draw(t, "part_size")
 		b := testBytes(size)
 		blob, err := NewBlob(b, partSize)
 		if err != nil {
@@ -79,17 +80,17 @@ func TestNewBlobRefuses(t *testing.T) {
 		"empty":      {0, MinPart, "want 1 to"},
 		"small part": {1, MinPart - 1, "part_size"},
 		"large part": {1, MaxPart + 1, "part_size"},
-		"many parts": {4000*4032 + 1, MinPart, "make 4001 parts, want at most 4000"},
+		"many parts": {4000*4096 + 1, MinPart, "make 4001 parts, want at most 4000"},
 	} {
 		if _, err := NewBlob(make([]byte, c.size), c.partSize); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	blob := blobOf(t, make([]byte, 4000*4032), MinPart)
+	blob := blobOf(t, make([]byte, 4000*4096), MinPart)
 	if blob.Count() != 4000 {
 		t.Errorf("%d parts", blob.Count())
 	}
-	for _, b := range []Blob{{Length: math.MaxUint64, Data: 4032}, {Length: math.MaxInt64, Data: MaxPart - PartOverhead}, {Length: 1, Data: 4032}, {Length: 1}} {
+	for _, b := range []Blob{{Length: math.MaxUint64, Data: 4096}, {Length: math.MaxInt64, Data: mostData}, {Length: 1 << 20, Data: 6144}, {Length: 1, Data: mostData + model.Leaf}, {Length: 1, Data: 4096}, {Length: 1}} {
 		if b.check() == nil {
 			t.Errorf("%+v is accepted", b)
 		}
@@ -124,9 +125,9 @@ func TestCheckParts(t *testing.T) {
 		elements, partSize int
 		want               string
 	}{
-		"hashes":    {250_000, MinPart, "8192 will do"},
-		"parts":     {125_000_000, 100 << 10, "131072 will do"},
-		"range":     {1, MaxPart + 1, "want 4096 to 4194304"},
+		"hashes":    {250_000, MinPart, "8320 will do"},
+		"parts":     {125_000_000, 100 << 10, "133120 will do"},
+		"range":     {1, MaxPart + 1, "want 4160 to 4194304"},
 		"ever":      {1 << 40, MaxPart, "at any part_size"},
 		"overflows": {1 << 60, DefaultPart, "at any part_size"},
 	} {
@@ -211,7 +212,7 @@ func TestInspectPart(t *testing.T) {
 	t.Parallel()
 	data := testBytes(100)
 	in, text := inspect(t, AppendPart(nil, Part{Blob: BlobKey{7}, Index: 2, Count: 3, Data: data}))
-	if in.Format != "fedmq" || in.Form != "part" || in.Body != (PartView{BlobKey{7}, 2, 3, 100, model.HashOf(data)}) {
+	if in.Format != "fedmq" || in.Form != "part" || in.Body != (PartView{BlobKey{7}, 2, 3, 100, model.PartOf(data)}) {
 		t.Errorf("%s", text)
 	}
 	in, text = inspect(t, AppendPart(nil, Part{Blob: BlobKey{7}, Index: 3, Count: 3, Data: data}))

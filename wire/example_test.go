@@ -68,7 +68,7 @@ func ExampleBlob() {
 	p.Data[0]++
 	fmt.Println("changed on the way, proven:", blob.Holds(int(p.Index), p.Data))
 	// Output:
-	// part 2 of 3 at 8064 proven: true
+	// part 2 of 3 at 8192 proven: true
 	// changed on the way, proven: false
 }
 
@@ -76,10 +76,10 @@ func ExampleBlob() {
 func ExampleCheckParts() {
 	schema, _ := model.NewSchema(model.Spec{Name: "w", Shape: []int{5_000_000}})
 	fmt.Println(wire.CheckParts(schema, wire.DefaultPart))
-	fmt.Println(wire.CheckParts(schema, 4096))
+	fmt.Println(wire.CheckParts(schema, wire.MinPart))
 	// Output:
 	// <nil>
-	// wire: part_size: a model of 20000000 bytes and 1 tensors wants a larger one than 4096: 32768 will do
+	// wire: part_size: a model of 20000000 bytes and 1 tensors wants a larger one than 4160: 33280 will do
 }
 
 // A refusal says why, where, and what was wanted.

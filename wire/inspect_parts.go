@@ -34,7 +34,7 @@ type PartView struct {
 	Index uint32     `json:"index"`
 	Count uint32     `json:"count"`
 	Bytes int        `json:"bytes"`
-	Hash  model.Hash `json:"hash"` // of the data, whole
+	Hash  model.Hash `json:"hash"` // of the data, as a manifest has the start of it
 }
 
 func (b Blob) view() BlobView {
@@ -44,7 +44,7 @@ func (b Blob) view() BlobView {
 // readPart shows a part, which has no envelope.
 func (in *Inspection) readPart(payload []byte) error {
 	p, err := DecodePart(payload, MaxPart)
-	return in.show("part", PartView{p.Blob, p.Index, p.Count, len(p.Data), model.HashOf(p.Data)}, err)
+	return in.show("part", PartView{p.Blob, p.Index, p.Count, len(p.Data), model.PartOf(p.Data)}, err)
 }
 
 func (in *Inspection) readModel(h Header, body []byte) error {

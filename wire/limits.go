@@ -1,11 +1,14 @@
 package wire
 
-import "github.com/fedmq/fedmq/topics"
+import (
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
+)
 
 // Sizes of MQTT payloads (W-13).
 const (
 	DefaultPart  = 126 << 10 // a model or an update in one message
-	MinPart      = 4 << 10
+	MinPart      = model.Leaf + PartOverhead
 	MaxPart      = 4 << 20
 	DefaultJoin  = 126 << 10
 	DefaultOrder = 64 << 10 // order, reply and need

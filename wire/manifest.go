@@ -93,7 +93,7 @@ const (
 
 // hashesOf is the most bytes that the hashes of a blob have, at any part size.
 func hashesOf(size int) int {
-	return PartHash * min(size/(MinPart-PartOverhead)+1, topics.MaxParts)
+	return PartHash * min(size/model.Leaf+1, topics.MaxParts)
 }
 
 // frameOf is the most bytes that a manifest or an offer of this schema has
@@ -125,6 +125,6 @@ func CheckParts(s model.Schema, partSize int) error {
 }
 
 func fitsParts(size, frame, partSize int) bool {
-	n, err := Blob{Length: uint64(size), Data: uint32(partSize - PartOverhead)}.parts() // both are positive
+	n, err := Blob{Length: uint64(size), Data: uint32(PartData(partSize))}.parts() // both are positive
 	return err == nil && frame+PartHash*n <= partSize
 }

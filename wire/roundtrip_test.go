@@ -279,13 +279,13 @@ func TestMaxBodies(t *testing.T) {
 func TestContent(t *testing.T) {
 	t.Parallel()
 	u := testUpdate(t)
-	if u.Content() != model.HashOf(u.Tensors.Blob) {
-		t.Error("with tensors: not the hash of the blob")
+	if u.Content() != model.ContentOf(u.Tensors.Blob) {
+		t.Error("with tensors: not the id of the blob")
 	}
 	u.Tensors = nil
-	want := model.HashOf([]byte("\x93\x92\xa4loss\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\x92\xa1n\xcb\x40\x44\x00\x00\x00\x00\x00\x00\x92\xa2se\xcb\xbf\xd0\x00\x00\x00\x00\x00\x00"))
+	want := model.ContentOf([]byte("\x93\x92\xa4loss\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\x92\xa1n\xcb\x40\x44\x00\x00\x00\x00\x00\x00\x92\xa2se\xcb\xbf\xd0\x00\x00\x00\x00\x00\x00"))
 	if u.Content() != want {
-		t.Error("without tensors: not the hash of the metrics array")
+		t.Error("without tensors: not the id of the metrics array")
 	}
 }
 

@@ -93,13 +93,14 @@ func (u Update) appendTo(b []byte) []byte {
 	return appendMembers(appendBin(b, blob), u.members())
 }
 
-// Content is the update's content id (W-30): SHA-256 of the blob, or, without
-// tensors, of the metrics array as encoded; with scalars, of that and theirs.
+// Content is the update's content id (W-30): that of the blob, or, without
+// tensors, of the metrics array as encoded; with scalars, a hash of that and theirs.
 func (u Update) Content() model.Hash {
-	id := model.Hash(sha256.Sum256(appendMetrics(nil, u.Metrics)))
-	if s, blob := tensors(u.Tensors); len(s) > 0 {
-		id = model.HashOf(blob)
+	s, content := tensors(u.Tensors)
+	if len(s) == 0 {
+		content = appendMetrics(nil, u.Metrics)
 	}
+	id := model.ContentOf(content)
 	if len(u.Scalars) > 0 {
 		id = sha256.Sum256(appendMetrics(id[:], u.Scalars))
 	}

@@ -48,7 +48,7 @@ func orderCases(t *testing.T) []vector {
 		bad("settings-array", "Settings that are JSON but no object.", func(o *Order) { o.Settings = []byte("[]") }),
 		bad("settings-broken", "Settings that are no JSON.", func(o *Order) { o.Settings = []byte("{") }),
 		bad("settings-long", "Settings of more than 16 KiB.", func(o *Order) { o.Settings = []byte(`{"a":"` + strings.Repeat("a", maxSettings) + `"}`) }),
-		bad("part-size", "A part size below 4 KiB.", func(o *Order) { o.PartSize = MinPart - 1 }),
+		bad("part-size", "A part size below 4,160.", func(o *Order) { o.PartSize = MinPart - 1 }),
 		bodyCase(KindOrder, "fields", "An order of 17 fields, without members.", append([]byte{0xdc, 0, 17}, good[3:len(good)-1]...)),
 		bodyCase(KindOrder, "instance", "An instance of 15 bytes.", replaced(t, good, appendBin(nil, append([]byte{1, 2, 3}, make([]byte, 13)...)), appendBin(nil, make([]byte, 15)))),
 		bodyCase(KindOrder, "seed-zeros", "A sampling seed of 16 zeros: absent is a bin of 0 bytes.", replaced(t, good, appendBin(nil, nil), appendBin(nil, make([]byte, 16)))),

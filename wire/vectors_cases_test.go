@@ -13,7 +13,7 @@ func vectorCases(t *testing.T) []vector {
 	var all []vector
 	for _, list := range [][]vector{
 		scanCases(), openCases(t), openBadCases(t), headerCases(t), orderCases(t), modelCases(t), updateCases(t), smallCases(t), zstdCases(t), memberCases(t),
-		partOpenCases(t), partPayloadCases(t), partBodyCases(t),
+		contentCases(), partOpenCases(t), partPayloadCases(t), partBodyCases(t),
 	} {
 		all = append(all, list...)
 	}

@@ -38,7 +38,7 @@ func memberCases(t *testing.T) []vector {
 	bulk.Bulk = "bulk/acme"
 	list = append(list, vector{name: "order-member-bulk", comment: "An order whose bulk travels below another topic.", op: KindOrder, expect: accepted, data: encode(t, bulk)})
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
-	order("content", "An order whose base is named otherwise than by the hash of its blob.", func(o *Order) { o.ContentKind = "tree" })
+	order("content", "An order whose base is named otherwise than by the tree of its blob.", func(o *Order) { o.ContentKind = "rows" })
 	order("contract", "An order under a contract.", func(o *Order) { o.Contract = hash })
 	order("encoding", "An order that wants another encoding of updates.", func(o *Order) { o.Encoding = "q8" })
 	order("keep", "An order that names tensors which stay.", func(o *Order) { o.Keep = []string{"*bn*", "*norm*"} })
@@ -58,7 +58,7 @@ func memberCases(t *testing.T) []vector {
 	join("encodings", "A join that says which encodings the site can make.", func(j *Join) { j.Encodings = []string{"q8", "topk"} })
 	join("policy", "A join under the site's policy.", func(j *Join) { j.Policy = hash })
 	for name, m := range map[string]UpdateMembers{
-		"content": {ContentKind: "tree"}, "encoding": {Encoding: "q8"}, "policy": {Policy: hash}, "scalars": {Scalars: map[string]float64{"q": 0.5}},
+		"content": {ContentKind: "rows"}, "encoding": {Encoding: "q8"}, "policy": {Policy: hash}, "scalars": {Scalars: map[string]float64{"q": 0.5}},
 	} {
 		u, o := testUpdate(t), testOffer(t)
 		u.UpdateMembers, o.UpdateMembers = m, m
@@ -66,7 +66,7 @@ func memberCases(t *testing.T) []vector {
 		one(KindUpdate, "offer", name, "An offer with the member "+name+".", o)
 	}
 	for name, m := range map[string]ModelMembers{
-		"content": {ContentKind: "tree"}, "contract": {Contract: hash}, "state": {State: hash}, "strategy": {Strategy: "fedavg"},
+		"content": {ContentKind: "rows"}, "contract": {Contract: hash}, "state": {State: hash}, "strategy": {Strategy: "fedavg"},
 	} {
 		inline, parts := Model{Version: 7, Tensors: testModel(t)}, testManifest(t)
 		inline.ModelMembers, parts.ModelMembers = m, m

@@ -82,6 +82,19 @@ func partOpenCases(t *testing.T) []vector {
 	}
 }
 
+// contentCases are bytes with their content id, and their hash as one part.
+func contentCases() []vector {
+	one := func(name, comment string, n int) vector {
+		return vector{name: "content-" + name, comment: comment, op: "content", expect: accepted, data: testBytes(n)}
+	}
+	return []vector{
+		one("none", "No bytes.", 0),
+		one("short", "One leaf, which is not full.", 100),
+		one("leaf", "One whole leaf.", model.Leaf),
+		one("leaves", "Two leaves and a byte.", 2*model.Leaf+1),
+	}
+}
+
 // partPayloadCases are the payloads of parts.
 func partPayloadCases(t *testing.T) []vector {
 	t.Helper()
@@ -99,7 +112,7 @@ func partPayloadCases(t *testing.T) []vector {
 	body := good[2:]
 	return []vector{
 		one("last", "The last part of a blob of the most parts.", Part{Blob: key, Index: 3999, Count: 4000, Data: []byte("data")}),
-		one("full", "A full part of part size 4 KiB: 64 bytes are left for what is not data.", Part{Blob: key, Count: 2, Data: testBytes(MinPart - PartOverhead)}),
+		one("full", "A full part of part size 4,160, one leaf: 64 bytes are left for what is not data.", Part{Blob: key, Count: 2, Data: testBytes(MinPart - PartOverhead)}),
 		bad("size", "A part larger than the part size.", ReasonTooLarge, StageSize, AppendPart(nil, Part{Blob: key, Count: 1, Data: make([]byte, MinPart)})),
 		form("empty", "No bytes at all.", nil),
 		form("version", "A part of version 3.", append([]byte{0x95, 3}, body...)),
@@ -158,7 +171,8 @@ func partBodyCases(t *testing.T) []vector {
 		manifest("slot", "Slot 8.", func(m *Manifest) { m.Slot = 8 }),
 		manifest("hashes", "A hash for each part, and one more.", func(m *Manifest) { m.Blob.Hashes = append(m.Blob.Hashes, make([]byte, PartHash)...) }),
 		manifest("hash-short", "A hash of 15 bytes.", func(m *Manifest) { m.Blob.Hashes = m.Blob.Hashes[1:] }),
-		manifest("data-small", "Parts of less data than part size 4 KiB has.", func(m *Manifest) { m.Blob.Data-- }),
+		manifest("data-small", "Parts of less data than a leaf.", func(m *Manifest) { m.Blob.Data-- }),
+		manifest("data-leaves", "Parts of a leaf and a half.", func(m *Manifest) { m.Blob.Data = 6144; m.Blob.Hashes = m.Blob.Hashes[:2*PartHash] }),
 		manifest("data-zero", "Parts of 0 bytes of data.", func(m *Manifest) { m.Blob.Data = 0 }),
 		manifest("data-large", "Parts of more data than part size 4 MiB has.", func(m *Manifest) { m.Blob.Data = MaxPart; m.Blob.Hashes = m.Blob.Hashes[:PartHash] }),
 		manifest("empty", "A manifest of a tensor without elements: there is nothing to cut.", func(m *Manifest) {
@@ -166,7 +180,7 @@ func partBodyCases(t *testing.T) []vector {
 			m.Blob.Hashes = nil
 		}),
 		manifest("parts", "A blob of 4,001 parts.", func(m *Manifest) {
-			m.Schema[0].Shape[0] = 4000*(MinPart-PartOverhead)/4 + 1
+			m.Schema[0].Shape[0] = 4000*model.Leaf/4 + 1
 			m.Blob.Hashes = make([]byte, 4001*PartHash)
 		}),
 		manifest("overflow", "A table of 2^62 bytes with the hashes of one part.", func(m *Manifest) {

@@ -226,6 +226,8 @@ func (v vector) run(t *testing.T) (string, error) {
 			return "", err
 		}
 		return fmt.Sprintf(`{"bytes":%d,"sha256":%q}`, len(plain), model.HashOf(plain)), nil
+	case "content":
+		return fmt.Sprintf(`{"bytes":%d,"content":%q,"part":%q}`, len(v.data), model.ContentOf(v.data), model.PartOf(v.data)), nil
 	case "part":
 		p, err := DecodePart(v.data, v.maxBody)
 		if err != nil {
@@ -234,7 +236,7 @@ func (v vector) run(t *testing.T) (string, error) {
 		if again := AppendPart(nil, p); !bytes.Equal(again, v.data) {
 			t.Errorf("re-encodes to %x", again)
 		}
-		return fmt.Sprintf(`{"blob":%q,"index":%d,"count":%d,"bytes":%d,"sha256":%q}`, p.Blob, p.Index, p.Count, len(p.Data), model.HashOf(p.Data)), nil
+		return fmt.Sprintf(`{"blob":%q,"index":%d,"count":%d,"bytes":%d,"hash":%q}`, p.Blob, p.Index, p.Count, len(p.Data), model.PartOf(p.Data)), nil
 	case "open":
 		return v.open(t)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // mosquitto runs a broker with lines of configuration and returns its address.
@@ -228,7 +229,7 @@ func crossBridge(t *testing.T, hq string) {
 	dir := t.TempDir()
 	run("aggregator", func(ctx context.Context) error {
 		return aggregator.Run(ctx, aggregator.Config{
-			Broker: "tcp://" + hq, Namespace: "acme", DataDir: filepath.Join(dir, "aggregator"), PartSize: 4096,
+			Broker: "tcp://" + hq, Namespace: "acme", DataDir: filepath.Join(dir, "aggregator"), PartSize: wire.MinPart,
 			Tasks: []aggregator.Task{{
 				Name: "quality", Members: []string{"berlin/+"}, Rounds: 3, StartWhen: 3, Quorum: 3, Init: model.New(s), Deadline: time.Hour,
 			}},

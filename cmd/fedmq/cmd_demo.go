@@ -154,7 +154,7 @@ type result struct {
 	Isolated    isolated `json:"isolated"`
 	Centralised float64  `json:"centralised"`
 	Parameters  int      `json:"parameters"`
-	ModelSHA256 string   `json:"model_sha256"`
+	ModelID     string   `json:"model_id"`
 	BytesUp     int64    `json:"bytes_up"`   // payloads from all sites
 	BytesDown   int64    `json:"bytes_down"` // payloads of models and orders, to all sites
 	Seconds     float64  `json:"seconds"`
@@ -199,7 +199,7 @@ func (r *result) summarise(ex example, recs []record.Record) []curvePoint {
 		if rec.Work == "train" {
 			trained++
 		}
-		r.ModelSHA256 = rec.Model.String()
+		r.ModelID = rec.Model.String()
 	}
 	r.Rounds = trained
 	r.FedSeconds = float64(last-first) / 1000

@@ -63,7 +63,7 @@ func (d *demo) report(r *result, picture string) {
 	fmt.Fprintf(d.talk, "  %-28s %8.4g\n", "all data in one place", r.Centralised)
 	fmt.Fprintf(d.talk, "\n%d parameters; %.1f kB of updates went up and %.1f kB of models and orders down, all sites and rounds.\n",
 		r.Parameters, float64(r.BytesUp)/1000, float64(r.BytesDown)/1000)
-	fmt.Fprintf(d.talk, "Model %s\n", r.ModelSHA256)
+	fmt.Fprintf(d.talk, "Model %s\n", r.ModelID)
 	for _, n := range d.ex.notes {
 		fmt.Fprintf(d.talk, "- %s\n", n)
 	}

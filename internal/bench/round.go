@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // Round says what is measured.
@@ -62,7 +63,7 @@ type Result struct {
 	FloorRSS  *ByRole   `json:"floor_rss_mb"` // of relay, folder and senders; null without processes
 	Wire      float64   `json:"wire_mb_per_round"`
 	Error     float64   `json:"max_abs_err"`
-	Model     string    `json:"model_sha256"`
+	Model     string    `json:"model_id"`
 	Changed   float64   `json:"changed"`
 	Up        float64   `json:"up_mb_per_round"`   // from all sites
 	Down      float64   `json:"down_mb_per_round"` // to them
@@ -147,7 +148,7 @@ func (r *federation) verify() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if sum := sha256.Sum256(blob); hex.EncodeToString(sum[:]) != last.Model || len(blob) != 4*r.Params {
+	if model.ContentOf(blob).String() != last.Model || len(blob) != 4*r.Params {
 		return 0, fmt.Errorf("the model of round %d is not what its record names", last.Round)
 	}
 	return newSeries(r.Seed, r.Sites).frozen(r.Params, r.Changed).errorOf(blob, last.Round)

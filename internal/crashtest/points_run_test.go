@@ -10,12 +10,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fedmq/fedmq/wire"
 )
 
 var times = flag.Int("times", 1, "kills at each crash point: at its first pass, its second ..., and over again")
 
 // small is the federation in which points are hit: a model of a few parts.
-var small = shape{Params: 10_000, PartSize: 4 << 10, Rounds: 2, Deadline: time.Minute, Keep: "all"}
+var small = shape{Params: 10_000, PartSize: wire.MinPart, Rounds: 2, Deadline: time.Minute, Keep: "all"}
 
 // plan is how one crash point is reached.
 type plan struct {

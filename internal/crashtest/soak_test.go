@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 var (
@@ -37,7 +38,7 @@ func TestSoak(t *testing.T) {
 		t.Skip("no -soak")
 	}
 	c := newCluster(t, shape{
-		Params: 2_000, PartSize: 4 << 10, Rounds: 1_000_000, Deadline: 10 * time.Second, TrainMS: 500, Sites: *sites, Keep: "all",
+		Params: 2_000, PartSize: wire.MinPart, Rounds: 1_000_000, Deadline: 10 * time.Second, TrainMS: 500, Sites: *sites, Keep: "all",
 	})
 	gauges := newGauges(c)
 	defer gauges.stop()

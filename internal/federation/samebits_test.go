@@ -18,6 +18,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 var (
@@ -51,7 +52,7 @@ func fixed(t *testing.T, order string, restart bool) model.Hash {
 	cfg := w.config(func(t *aggregator.Task) {
 		t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, 5, 5, true
 	})
-	cfg.PartSize = 4 << 10 // model and updates travel in parts
+	cfg.PartSize = wire.MinPart // model and updates travel in parts
 	turns := newTurns(order)
 	watcher := w.client(t, "turns", "acme/_fl_v1/"+task+"/event")
 	ctx, cancel := context.WithCancel(context.Background())

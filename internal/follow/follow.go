@@ -109,8 +109,8 @@ func (f *Follower) drive() (*Model, error) {
 		return nil, nil
 	}
 	parts := f.pull.target.Blob.Count()
-	m := f.pull.take()
-	if got := m.ContentID(); got != f.header.Base {
+	m, got := f.pull.take()
+	if got != f.header.Base {
 		return nil, f.Complain(fmt.Errorf("%s: the parts of version %d have the content %s, its header says %s", f.at.Owner.Model(), f.header.Round, got, f.header.Base))
 	}
 	return f.whole(&Model{Header: f.header, Model: m, Parts: parts}), nil

@@ -156,7 +156,7 @@ func TestRefuses(t *testing.T) {
 		{"more than memory", func(f *fetching) {
 			s, err := model.NewSchema(model.Spec{Name: "w", Shape: []int{1<<30 + 1}})
 			check(t, err)
-			blob := wire.Blob{Length: uint64(s.Bytes()), Data: wire.MaxPart - wire.PartOverhead}
+			blob := wire.Blob{Length: uint64(s.Bytes()), Data: uint32(wire.PartData(wire.MaxPart))}
 			blob.Hashes = make([]byte, wire.PartHash*(int(blob.Length-1)/int(blob.Data)+1))
 			h := f.headerOf(1, 1, vector(t, 1, 0))
 			h.Schema = s.Hash()

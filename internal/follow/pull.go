@@ -39,11 +39,11 @@ func (p *pull) drop() {
 	p.blob = nil
 }
 
-// take returns what has been pulled.
-func (p *pull) take() *model.Model {
-	m := &model.Model{Schema: p.target.Schema, Blob: p.blob}
+// take returns what has been pulled, and its content id.
+func (p *pull) take() (*model.Model, model.Hash) {
+	m, id := &model.Model{Schema: p.target.Schema, Blob: p.blob}, p.puller.Content()
 	p.drop()
-	return m
+	return m, id
 }
 
 // owed does what the puller owes, and returns what else it says.
@@ -96,7 +96,7 @@ func (p *pull) part(m link.Message) bool {
 }
 
 // Fetch pulls the parts of one manifest. Parts that are not there end it: nobody
-// is asked for them.
+// is asked for them. Whether they are what its header names is not looked at.
 func Fetch(ctx context.Context, at At, mf wire.Manifest) (*model.Model, error) {
 	p := newPull(at)
 	p.want(mf)
@@ -105,7 +105,8 @@ func Fetch(ctx context.Context, at At, mf wire.Manifest) (*model.Model, error) {
 		have, count := p.puller.Progress()
 		switch {
 		case rd.Done:
-			return p.take(), nil
+			m, _ := p.take()
+			return m, nil
 		case len(rd.Need) > 0:
 			return nil, fmt.Errorf("the broker has %d of its %d parts", have, count)
 		}

@@ -27,14 +27,14 @@ var layers = map[string]layer{
 
 	"internal/round":    {imports: []string{"topics", "model", "wire", "internal/verdict"}, pure: true},
 	"internal/member":   {imports: []string{"model", "wire", "internal/transfer", "internal/verdict"}, pure: true},
-	"internal/transfer": {imports: []string{"wire"}, pure: true},
+	"internal/transfer": {imports: []string{"model", "wire"}, pure: true},
 	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict", "internal/view"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
 	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
-	"internal/store":    {imports: []string{"internal/crash"}},
+	"internal/store":    {imports: []string{"model", "internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
 	"internal/near":     {},                                     // the word that was meant, names that look alike
 	"internal/secret":   {},                                     // files of keys and passwords

@@ -376,7 +376,7 @@ func partOf(name string, i int) []byte {
 func blobOf(name string) wire.Blob {
 	b := wire.Blob{Length: blobParts * blobData, Data: blobData}
 	for i := range blobParts {
-		h := sha256.Sum256(partOf(name, i))
+		h := model.PartOf(partOf(name, i))
 		b.Hashes = append(b.Hashes, h[:wire.PartHash]...)
 	}
 	return b

@@ -123,6 +123,14 @@ func (m *Machine) copySame(list []transfer.Same) {
 	m.out.Progress = true
 }
 
+// Copied takes what a Copy brought to its place in the model that is received: whole
+// leaves of it, unless it ends there.
+func (m *Machine) Copied(off int, b []byte) { m.pull.puller.Copied(off, b) }
+
+// Received is the content id of the model that is to be assembled, as its parts and what
+// was copied make it.
+func (m *Machine) Received() model.Hash { return m.pull.puller.Content() }
+
 // pullWake is when more can be asked for, or what was asked for is to be looked at.
 func (m *Machine) pullWake(r transfer.PullReady) ms {
 	at := max(m.cfg.Line.down.next(m.now), m.now+1)

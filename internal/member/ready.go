@@ -61,14 +61,14 @@ type Piece struct {
 	Data []byte
 }
 
-// Copy names what a model that is received has in common with the one at hand. What
-// cannot be read is left out: the whole is checked.
+// Copy names what a model that is received has in common with the one at hand. What is
+// copied is told by [Machine.Copied]. What cannot be read is left out: the whole is checked.
 type Copy struct {
 	Of   model.Hash
 	Same []transfer.Same
 }
 
-// Assemble says what the parts that came are to be.
+// Assemble says what the parts that came are to be; what they are says [Machine.Received].
 type Assemble struct {
 	Manifest
 	Began   int64 // when the first was asked for

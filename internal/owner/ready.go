@@ -91,10 +91,12 @@ type Write struct {
 	Data []byte
 }
 
-// Check asks for an update that is all there to be checked as a whole. Kept is its
-// verdict where it was accepted before the restart: its bytes are on the disk.
+// Check asks for an update that is all there to be checked as a whole. Came is the
+// content id of the parts that came: where it is not the update's, it is malformed. Kept is
+// its verdict where it was accepted before the restart: its bytes are on the disk.
 type Check struct {
 	Key
+	Came model.Hash
 	Kept *round.Verdict
 }
 

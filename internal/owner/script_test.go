@@ -260,7 +260,7 @@ func (w words) names(c model.Hash) []string {
 func (w words) blob(c model.Hash) wire.Blob {
 	b := wire.Blob{Data: 4}
 	for i, name := range w.names(c) {
-		h := model.HashOf(data(name, i))
+		h := model.PartOf(data(name, i))
 		b.Length, b.Hashes = b.Length+4, append(b.Hashes, h[:wire.PartHash]...)
 	}
 	return b
@@ -289,7 +289,7 @@ func data(name string, i int) []byte {
 func blob(name string, parts int) wire.Blob {
 	b := wire.Blob{Length: uint64(4 * parts), Data: 4}
 	for i := range parts {
-		h := model.HashOf(data(name, i))
+		h := model.PartOf(data(name, i))
 		b.Hashes = append(b.Hashes, h[:wire.PartHash]...)
 	}
 	return b

@@ -60,9 +60,9 @@ func (m *Machine) receive() {
 		for _, w := range rd.Waits {
 			m.byName[w.Key.Task].waits(w)
 		}
-		for _, k := range rd.Complete {
-			m.recv.Done(m.now, k)
-			m.byName[k.Task].complete(k.Member)
+		for _, w := range rd.Complete {
+			m.recv.Done(m.now, w.Key)
+			m.byName[w.Key.Task].complete(w)
 		}
 		for _, t := range m.tasks {
 			t.settle()

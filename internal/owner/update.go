@@ -111,12 +111,12 @@ func (t *Task) part(ev Part) {
 }
 
 // complete: every part of a member's update is proven, checked and staged.
-func (t *Task) complete(member string) {
-	u := t.ups.travelling(member)
+func (t *Task) complete(w transfer.Whole) {
+	u := t.ups.travelling(w.Key.Member)
 	if u == nil || u.state != arriving {
 		return
 	}
-	u.state = whole
+	u.state, u.came = whole, w.Content
 	t.ups.due = append(t.ups.due, u)
 }
 

@@ -20,6 +20,7 @@ type update struct {
 	before model.Hash   // an update whose parts may serve this one: its place is kept until this one has one
 	copied bool         // some did
 	got    int64        // bytes of it that are there
+	came   model.Hash   // content id of what came in parts
 	told   uint32       // the attempt in which the round heard that it is under way
 	kept   *round.Verdict
 }
@@ -82,7 +83,7 @@ func (s *updates) next() *Check {
 		u := s.due[0]
 		if s.due = s.due[1:]; u.state == whole {
 			s.checked = u
-			return &Check{Key: u.Key, Kept: u.kept}
+			return &Check{Key: u.Key, Came: u.came, Kept: u.kept}
 		}
 	}
 	return nil

@@ -48,7 +48,7 @@ func partly(which [32]byte, other, b []byte) []byte {
 func cut(b []byte, data int) wire.Blob {
 	blob := wire.Blob{Length: uint64(len(b)), Data: uint32(data)} // a few bytes
 	for off := 0; off < len(b); off += data {
-		h := sha256.Sum256(b[off:min(off+data, len(b))])
+		h := model.PartOf(b[off:min(off+data, len(b))])
 		blob.Hashes = append(blob.Hashes, h[:wire.PartHash]...)
 	}
 	return blob

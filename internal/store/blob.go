@@ -2,7 +2,6 @@ package store
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/crash"
+	"github.com/fedmq/fedmq/model"
 )
 
 const (
@@ -47,32 +47,14 @@ func (s *Store) prepareBlobs() error {
 	return nil
 }
 
-// PutBlob stores data, whose SHA-256 must be id, as a content-addressed file:
+// PutBlob stores data, whose content id the caller knows from a pass over it, as a
+// content-addressed file:
 // written under a random name, synced, renamed, and its directory synced, so
 // that after a nil return a transaction may count on it. sync = false skips
 // both syncs: after a power loss the blob may be missing or torn, which
 // [Store.Blob] tells; [Store.SyncBlobs] makes up for it later. A failure is
-// [ErrDisk]. PutBlob panics when id is not the hash of data.
+// [ErrDisk]. Nothing is hashed: under another id the blob is corrupt when it is read.
 func (s *Store) PutBlob(id [32]byte, data []byte, sync bool) error {
-	if sha256.Sum256(data) != id {
-		panic("store: blob under another id than its hash")
-	}
-	return s.putBlob(id, data, sync)
-}
-
-// AddBlob is [Store.PutBlob] for data whose hash is not known yet: it returns
-// it, and hashes once.
-func (s *Store) AddBlob(data []byte, sync bool) (id [32]byte, err error) {
-	id = sha256.Sum256(data)
-	return id, s.putBlob(id, data, sync)
-}
-
-// WriteBlob is [Store.PutBlob] for data that the caller has hashed itself, a moment ago.
-func (s *Store) WriteBlob(id [32]byte, data []byte, sync bool) error {
-	return s.putBlob(id, data, sync)
-}
-
-func (s *Store) putBlob(id [32]byte, data []byte, sync bool) error {
 	if s.failed.Load() {
 		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
 	}
@@ -83,6 +65,12 @@ func (s *Store) putBlob(id [32]byte, data []byte, sync bool) error {
 		return s.diskError("write blob "+name, err)
 	}
 	return s.nameBlob(tmp, id, sync)
+}
+
+// AddBlob is [Store.PutBlob] for data whose content id is not known yet: it returns it.
+func (s *Store) AddBlob(data []byte, sync bool) (id [32]byte, err error) {
+	id = model.ContentOf(data)
+	return id, s.PutBlob(id, data, sync)
 }
 
 // nameBlob gives a written file the name of its blob, durable with sync.
@@ -164,7 +152,7 @@ func (s *Store) writeFile(name string, data []byte, sync bool) error {
 	return errors.Join(err, f.Close())
 }
 
-// Blob returns the bytes of a blob, their hash checked: [ErrMissing] when it
+// Blob returns the bytes of a blob, their content id checked: [ErrMissing] when it
 // is not there, [ErrCorrupt] when its bytes are others.
 func (s *Store) Blob(id [32]byte) ([]byte, error) {
 	_, name := blobName(id)
@@ -174,7 +162,7 @@ func (s *Store) Blob(id [32]byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: blob %x", ErrMissing, id)
 	case err != nil:
 		return nil, fmt.Errorf("store: read blob %x: %w", id, err)
-	case sha256.Sum256(data) != id:
+	case model.ContentOf(data) != id:
 		return nil, fmt.Errorf("%w: blob %s has other bytes than its name says", ErrCorrupt, name)
 	}
 	return data, nil
@@ -187,7 +175,7 @@ func (s *Store) HasBlob(id [32]byte) bool {
 	if err != nil {
 		return false
 	}
-	got, err := hashOf(r, r.Size())
+	got, err := contentOf(r, r.Size())
 	return errors.Join(err, r.Close()) == nil && got == id
 }
 

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -11,9 +10,10 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
 )
 
-func blobID(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+func blobID(s string) [32]byte { return model.ContentOf([]byte(s)) }
 
 func blobFile(dir string, id [32]byte) string {
 	h := hex.EncodeToString(id[:])
@@ -26,7 +26,7 @@ func TestBlob(t *testing.T) {
 	s := open(t, dir)
 	for _, sync := range []bool{true, false} {
 		data := []byte("model " + map[bool]string{true: "synced", false: "not"}[sync])
-		id := sha256.Sum256(data)
+		id := [32]byte(model.ContentOf(data))
 		if _, err := s.Blob(id); !errors.Is(err, store.ErrMissing) || s.HasBlob(id) {
 			t.Errorf("before: %v", err)
 		}

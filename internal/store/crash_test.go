@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/store/storetest"
+	"github.com/fedmq/fedmq/model"
 )
 
 func openOn(t *testing.T, dir string, disk store.Disk) *store.Store {
@@ -39,7 +39,7 @@ func TestBlobsAfterPowerLoss(t *testing.T) {
 		durable := map[[32]byte]bool{}
 		for i := range 1 + rng.IntN(12) {
 			data := fmt.Appendf(nil, "blob %d of %d %s", i, seed, strings.Repeat("w", rng.IntN(100)))
-			id := sha256.Sum256(data)
+			id := [32]byte(model.ContentOf(data))
 			sync := rng.IntN(2) == 0
 			if err := s.PutBlob(id, data, sync); err != nil {
 				t.Fatal(err)

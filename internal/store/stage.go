@@ -2,12 +2,13 @@ package store
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 // Scratch is a file for bytes that need not survive the process: it goes when
@@ -185,7 +186,7 @@ func (s *Store) BlobInto(id [32]byte, buf []byte) ([]byte, error) {
 	switch err = errors.Join(err, f.Close()); {
 	case err != nil:
 		return nil, fmt.Errorf("store: read blob %x: %w", id, err)
-	case sha256.Sum256(buf) != id:
+	case model.ContentOf(buf) != id:
 		return nil, fmt.Errorf("%w: blob %s has other bytes than its name says", ErrCorrupt, name)
 	}
 	return buf, nil

@@ -19,7 +19,7 @@
 //	rd := r.Ready()
 //	drop(rd.Release); make(rd.Admit)  // staging places, and fill them
 //	send(rd.Grants, rd.Waits)
-//	take(rd.Complete)                 // check the whole, then r.Done
+//	take(rd.Complete)                 // check its content id and the whole, then r.Done
 //	wakeAt(rd.Wake)                   // then r.Tick
 //
 // Times are milliseconds of any clock that does not fall. The machines read no
@@ -29,7 +29,10 @@
 // settings.
 package transfer
 
-import "github.com/fedmq/fedmq/wire"
+import (
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // ms is a point in time or a duration, in milliseconds.
 type ms = int64
@@ -66,6 +69,13 @@ type Upload struct {
 type Place struct {
 	Key  Key
 	Fill []Same
+}
+
+// Whole is an upload of which every part is there. Content is the content id of what
+// came and of what needed no travel, whatever its offer says.
+type Whole struct {
+	Key     Key
+	Content model.Hash
 }
 
 // Grant is a reply owed to a member.

@@ -3,6 +3,7 @@ package transfer
 import (
 	"slices"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -37,7 +38,8 @@ type Puller struct {
 	slot   uint32
 	count  uint32
 	have   bitmap
-	left   int // parts that are not there
+	proof  leaves // of the parts that are there
+	left   int    // parts that are not there
 
 	out     []batch
 	asked   bitmap // parts in out
@@ -75,7 +77,7 @@ type batch struct {
 
 // PullReady is what a Puller owes, in the order of the fields.
 type PullReady struct {
-	Copy        []Same // what of a new target the model at hand has
+	Copy        []Same // what of a new target the model at hand has; then call Copied
 	Unsubscribe []PartFilter
 	Subscribe   []PartFilter // at most 16 are outstanding
 	Need        []wire.Range // ask the owner for these; nil mostly, at most wire.MaxRanges
@@ -109,6 +111,7 @@ func (p *Puller) Want(now int64, blob wire.Blob, slot uint32, held wire.Blob) {
 	p.wanted, p.blob, p.key, p.slot = n > 0, blob, blob.Key(), slot
 	p.count, p.left = uint32(n), n // at most topics.MaxParts
 	p.have, p.asked, p.spoilt, p.silent = newBitmap(n), newBitmap(n), newBitmap(n), newBitmap(n)
+	p.proof = newLeaves(blob)
 	p.ready.Copy = copies(blob, held, nil, p.have)
 	p.left -= p.have.count()
 	p.ready.Done = n > 0 && p.left == 0
@@ -123,7 +126,7 @@ func (p *Puller) Drop(now int64) {
 
 func (p *Puller) drop() {
 	p.unask()
-	p.wanted, p.blob, p.have, p.asked, p.spoilt, p.silent, p.count, p.left = false, wire.Blob{}, nil, nil, nil, nil, 0, 0
+	p.wanted, p.blob, p.proof, p.have, p.asked, p.spoilt, p.silent, p.count, p.left = false, wire.Blob{}, leaves{}, nil, nil, nil, nil, 0, 0
 	p.ready.Copy, p.ready.Need, p.ready.Done = nil, nil, false
 }
 
@@ -166,7 +169,8 @@ func (p *Puller) Part(now int64, part wire.Part, slot, index uint32) (off int, o
 		p.gap = min(max(2*p.gap, gapLeast), gapMost)
 		return 0, false
 	}
-	if !p.blob.Holds(int(index), part.Data) {
+	off, n := p.blob.Span(int(index))
+	if n != len(part.Data) || !p.blob.Has(int(index), p.proof.put(off, part.Data).Part()) {
 		p.spoil(index)
 		return 0, false
 	}
@@ -182,9 +186,21 @@ func (p *Puller) Part(now int64, part wire.Part, slot, index uint32) (off int, o
 		p.ready.Done = true
 	}
 	p.fill()
-	off, _ = p.blob.Span(int(index))
 	return off, true
 }
+
+// Copied takes bytes that were copied to an offset of the target: what came from the
+// model at hand is hashed as what comes over the link is. It begins with a leaf, and
+// ends with one or with the target.
+func (p *Puller) Copied(off int, b []byte) {
+	if p.wanted {
+		p.proof.put(off, b)
+	}
+}
+
+// Content is the content id of a target of which every part is there: of what came and
+// of what was copied, whatever its manifest says.
+func (p *Puller) Content() model.Hash { return p.proof.content(p.blob.Length) }
 
 // Spoilt takes what arrived on the topic of a slot and index and is no part.
 func (p *Puller) Spoilt(now int64, slot, index uint32) {

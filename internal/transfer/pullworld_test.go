@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"slices"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -304,6 +305,9 @@ func (x *pullSite) whole() {
 	if err != nil || blob.ID() != x.blob.ID() {
 		x.w.t.Fatalf("model %d is whole, and its bytes are others", x.model)
 	}
+	if got, want := x.p.Content(), model.ContentOf(x.data); got != want {
+		x.w.t.Fatalf("model %d is %v, the puller says %v", x.model, want, got)
+	}
 	x.done, x.had, x.held = x.model, x.data, x.blob
 }
 
@@ -311,6 +315,7 @@ func (x *pullSite) whole() {
 func (x *pullSite) copy(list []Same) {
 	for _, s := range list {
 		copy(x.data[s.To:s.To+s.N], x.had[s.From:s.From+s.N])
+		x.p.Copied(s.To, x.data[s.To:s.To+s.N])
 	}
 }
 

@@ -64,8 +64,8 @@ type RecvReady struct {
 	Admit    []Place // make a staging place
 	Grants   []Grant
 	Waits    []Wait
-	Complete []Key // every part is there; said once, then Done or Withdraw
-	Wake     int64 // when the next Tick is wanted, 0 for never
+	Complete []Whole // every part is there; said once, then Done or Withdraw
+	Wake     int64   // when the next Tick is wanted, 0 for never
 }
 
 // NewReceiver returns a receiver without uploads.
@@ -138,7 +138,7 @@ func (r *Receiver) wait(u *upload, ahead int) {
 func (r *Receiver) admit(u *upload) {
 	r.ready.Admit = append(r.ready.Admit, Place{u.Key, u.admit(r.now)})
 	if u.left == 0 {
-		r.ready.Complete = append(r.ready.Complete, u.Key)
+		r.complete(u)
 	}
 }
 
@@ -178,7 +178,7 @@ func (r *Receiver) untell(u *upload, release bool) {
 	place, told := r.untold(u.Key)
 	told = !told || copied(place.Fill)
 	r.ready.Admit = slices.DeleteFunc(r.ready.Admit, func(p Place) bool { return p.Key == u.Key })
-	r.ready.Complete = slices.DeleteFunc(r.ready.Complete, func(k Key) bool { return k == u.Key })
+	r.ready.Complete = slices.DeleteFunc(r.ready.Complete, func(w Whole) bool { return w.Key == u.Key })
 	r.ready.Grants = slices.DeleteFunc(r.ready.Grants, func(g Grant) bool { return g.Key == u.Key })
 	r.ready.Waits = slices.DeleteFunc(r.ready.Waits, func(w Wait) bool { return w.Key == u.Key })
 	if release && u.place && told {
@@ -239,8 +239,9 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	case u.have.has(p.Index):
 		r.beat()
 		return 0, Duplicate
-	case !u.Blob.Holds(int(p.Index), p.Data):
-		return 0, Bad
+	}
+	if off, verdict = u.prove(p); verdict != Wanted {
+		return 0, verdict
 	}
 	r.beat()
 	u.have.add(p.Index)
@@ -256,11 +257,24 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	if u.left == 0 {
 		u.recall = 0
 		r.paced(u)
-		r.ready.Complete = append(r.ready.Complete, key)
+		r.complete(u)
 	}
 	r.settle()
-	off, _ = u.Blob.Span(int(p.Index))
 	return off, Wanted
+}
+
+// prove holds a part against its hash in the offer, and keeps the hashes of its leaves.
+func (u *upload) prove(p wire.Part) (off int, verdict PartVerdict) {
+	off, n := u.Blob.Span(int(p.Index))
+	if n != len(p.Data) || !u.Blob.Has(int(p.Index), u.proof.put(off, p.Data).Part()) {
+		return 0, Bad
+	}
+	return off, Wanted
+}
+
+// complete tells an upload of which every part is there.
+func (r *Receiver) complete(u *upload) {
+	r.ready.Complete = append(r.ready.Complete, Whole{u.Key, u.proof.content(u.Blob.Length)})
 }
 
 // beat notes that a part came over the link: how long that takes, whosever it is,

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -29,7 +30,7 @@ func TestReadyOverCalls(t *testing.T) {
 		"offered and withdrawn": {func(r *Receiver) { offer(r, "a"); r.Withdraw(1, k) }, RecvReady{}},
 		"complete": {func(r *Receiver) { offer(r, "a"); r.Ready(); whole(r) }, RecvReady{
 			Grants:   []Grant{{k, wire.Grant{Round: 1, Attempt: 1, Seq: 2, Blob: testBlob("a", 2).Key(), Ranges: []wire.Range{{First: 1, N: 1}}}}},
-			Complete: []Key{k},
+			Complete: []Whole{{k, model.ContentOf(testBytes("a", 2))}},
 		}},
 		"complete and withdrawn": {func(r *Receiver) { offer(r, "a"); r.Ready(); whole(r); r.Withdraw(1, k) }, RecvReady{Release: []Key{k}}},
 		"complete and done":      {func(r *Receiver) { offer(r, "a"); r.Ready(); whole(r); r.Done(1, k) }, RecvReady{}},

@@ -1,9 +1,9 @@
 package transfer
 
 import (
-	"crypto/sha256"
 	"slices"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -91,10 +91,8 @@ func hashOf(b wire.Blob, i int) string {
 // zeroHash is what part i hashes to if it is zeros.
 func zeroHash(b wire.Blob, i int) string {
 	_, n := b.Span(i)
-	h := sha256.New()
-	var some [1 << 12]byte
-	for ; n > 0; n -= len(some) {
-		h.Write(some[:min(n, len(some))])
-	}
-	return string(h.Sum(nil)[:wire.PartHash])
+	l := leaves{hashes: model.NewLeaves(n/model.Leaf + 1), size: model.Leaf}
+	l.zero(0, n)
+	h := l.stretch(0, n).Part()
+	return string(h[:wire.PartHash])
 }

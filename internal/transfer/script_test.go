@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -336,8 +337,11 @@ func (s *script) receive(out *strings.Builder, c call) {
 	for _, w := range rd.Waits {
 		fmt.Fprintf(out, "  wait %s: %d ahead\n", w.Key.Member, w.Reply.Ahead)
 	}
-	for _, k := range rd.Complete {
-		fmt.Fprintf(out, "  complete %s\n", k.Member)
+	for _, w := range rd.Complete {
+		fmt.Fprintf(out, "  complete %s\n", w.Key.Member)
+		if name := c.text("blob", "a"); w.Content != model.ContentOf(c.bytes(name)) {
+			c.t.Errorf("%s is the content %v, not that of %s", w.Key.Member, w.Content, name)
+		}
 	}
 	s.wake(out, rd.Wake)
 	check(c.t, r)

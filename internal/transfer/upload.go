@@ -24,6 +24,7 @@ type upload struct {
 	blob  wire.BlobKey
 	count uint32
 	have  bitmap // nil while it waits
+	proof leaves // of the parts that are there
 	left  int    // parts that are not there
 	place bool   // admitted
 
@@ -59,17 +60,19 @@ func (u *upload) serve(old *upload) {
 	if !u.Keep || u.Whole || old.Whole || !old.place || old.Round != u.Round {
 		return
 	}
-	u.have = newBitmap(u.Blob.Count())
+	u.have, u.proof = newBitmap(u.Blob.Count()), newLeaves(u.Blob)
 	u.fill = append(zeros(u.Blob, u.have), copies(u.Blob, old.Blob, old.have, u.have)...)
+	u.proof.take(old.proof, u.fill)
 }
 
 // admit gives it a place, and returns what that is filled with (TR-72).
 func (u *upload) admit(now ms) (fill []Same) {
 	n := u.Blob.Count()
 	if u.have == nil {
-		u.have = newBitmap(n)
+		u.have, u.proof = newBitmap(n), newLeaves(u.Blob)
 		if !u.Whole {
 			u.fill = zeros(u.Blob, u.have)
+			u.proof.take(leaves{}, u.fill)
 		}
 	}
 	u.place, u.owed, u.again = true, newBitmap(n), newBitmap(n)
@@ -87,7 +90,7 @@ func (u *upload) travels() int { return int(u.Blob.Length) - u.filled } // the s
 
 // wait is the opposite of admit: what came is forgotten.
 func (u *upload) wait() {
-	u.place, u.have, u.owed, u.again = false, nil, nil, nil
+	u.place, u.have, u.proof, u.owed, u.again = false, nil, leaves{}, nil, nil
 }
 
 // begin starts with a window of one part.

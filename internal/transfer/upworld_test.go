@@ -6,6 +6,7 @@ import (
 	"hash"
 	"hash/fnv"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -124,8 +125,8 @@ func (w *upWorld) drive() {
 	for _, wait := range rd.Waits {
 		w.toSite(w.find(wait.Key), func(x *upSite) { x.every = 60_000 })
 	}
-	for _, k := range rd.Complete {
-		w.complete(k)
+	for _, whole := range rd.Complete {
+		w.complete(whole)
 	}
 	if rd.Wake > 0 && (w.wake <= w.s.now || rd.Wake < w.wake) {
 		w.wake = rd.Wake
@@ -188,7 +189,8 @@ func (w *upWorld) find(k Key) *upSite {
 }
 
 // complete compares what is staged with what the site has, byte for byte.
-func (w *upWorld) complete(k Key) {
+func (w *upWorld) complete(whole Whole) {
+	k := whole.Key
 	st := w.staged[k]
 	if st == nil || st.said {
 		w.t.Fatalf("%v is complete without a place, or twice", k)
@@ -196,6 +198,9 @@ func (w *upWorld) complete(k Key) {
 	st.said = true
 	if !bytes.Equal(st.bytes, st.offer.data) {
 		w.t.Fatalf("%v: the %d bytes that are complete are not those that were offered", k, len(st.bytes))
+	}
+	if want := model.ContentOf(st.bytes); whole.Content != want {
+		w.t.Fatalf("%v is complete as %v, and its bytes are %v", k, whole.Content, want)
 	}
 	w.s.after(w.s.rand.Int64N(200), func() {
 		if w.staged[k] != st {

@@ -164,7 +164,7 @@ type ModelAt struct {
 	TimestampMS int64      `json:"timestamp_ms"`
 	Topic       string     `json:"topic"`   // of the model, or of its manifest; its parts are below it
 	Version     uint64     `json:"version"` // the round that committed it
-	Content     model.Hash `json:"content"` // SHA-256 of its tensors
+	Content     model.Hash `json:"content"` // its content id
 	Bytes       int        `json:"bytes"`   // of its tensors
 }
 

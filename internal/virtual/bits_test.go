@@ -193,7 +193,7 @@ func TestSweep(t *testing.T) {
 		st, err := store.Open(dir, store.Options{})
 		check(t, err)
 		orphan := []byte("left behind")
-		check(t, st.PutBlob(model.HashOf(orphan), orphan, true))
+		check(t, st.PutBlob(model.ContentOf(orphan), orphan, true))
 		check(t, st.Close())
 		names := func() (n int) {
 			check(t, filepath.WalkDir(filepath.Join(dir, "blobs"), func(p string, d os.DirEntry, err error) error {

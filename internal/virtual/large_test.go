@@ -7,6 +7,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // large is a task whose model of 0.4 MB is a hundred parts of the smallest size.
@@ -41,7 +42,7 @@ func whole(w *world) []record.Record {
 
 // A model in parts, and updates in parts, give the bits that they give inline.
 func TestLarge(t *testing.T) {
-	for name, size := range map[string]int{"4 KiB": 4 << 10, "8 KiB": 8 << 10, "odd": 5001} {
+	for name, size := range map[string]int{"a leaf": wire.MinPart, "two leaves": smallParts, "odd": 5001} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
 				w.parts(size)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // loadCase is a federation beside one subscriber of all below the namespace.
@@ -45,7 +46,7 @@ func (c loadCase) bytes() int {
 }
 
 // loadPart is the smallest size of parts, so that many of them cost little.
-const loadPart = 4 << 10
+const loadPart = wire.MinPart
 
 // What docs/howto/existing-broker.md says that a round costs a broker is what the
 // embedded one counts, within 10 %: the page's own lines are evaluated.

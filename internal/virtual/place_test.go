@@ -42,7 +42,7 @@ func (w *world) offerer(task, member string) *client {
 	}
 	h = header(h)
 	h.Encoding = wire.EncodingDense
-	blob, err := wire.NewBlob(delta.Blob, 4<<10)
+	blob, err := wire.NewBlob(delta.Blob, wire.MinPart)
 	check(w.t, err)
 	say(wire.KindUpdate, h, wire.Offer{Samples: 5, Schema: schema, Content: delta.ContentID(), Blob: blob})
 	synctest.Wait()
@@ -53,7 +53,7 @@ func (w *world) offerer(task, member string) *client {
 // has the place.
 func TestPlaceLost(t *testing.T) {
 	inBubble(t, func(w *world) {
-		w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.Uploads = 4<<10, 1 }
+		w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.Uploads = wire.MinPart, 1 }
 		one, two := w.large(), w.large()
 		one.Rounds, one.StartWhen, one.Quorum, one.Goal, one.Deadline = 1, 1, 1, 1, 90*time.Second
 		two.Name, two.Rounds, two.StartWhen, two.Quorum, two.Deadline = "other", 1, 1, 1, time.Hour

@@ -183,7 +183,7 @@ func TestLargeStatistics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
-				w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.StageMemory = 4<<10, x.memory }
+				w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.StageMemory = wire.MinPart, x.memory }
 				task := wideTask(w)
 				task.KeepUpdates = x.keep
 				got := run(w, task, x.restart)

@@ -15,7 +15,7 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-const smallParts = 8 << 10
+const smallParts = wire.MinPart + model.Leaf
 
 // played is an update in parts of a member that the test plays.
 type played struct {

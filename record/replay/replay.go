@@ -230,7 +230,7 @@ func hashOf(state []byte) model.Hash {
 	if state == nil {
 		return model.Hash{}
 	}
-	return model.HashOf(state)
+	return model.ContentOf(state)
 }
 
 // Finish reports what only the end shows: the newest model is always kept.
@@ -251,7 +251,7 @@ func (p *Replay) fetch(id model.Hash, what string) ([]byte, error) {
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", what, id, err)
-	case model.HashOf(b) != id:
+	case model.ContentOf(b) != id:
 		return nil, differ("the blob of the %s %s has other bytes than its name says", what, id)
 	}
 	return b, nil

@@ -64,7 +64,7 @@ func (d *disk) add(r record.Record, next *model.Model) {
 }
 
 func (d *disk) put(b []byte) model.Hash {
-	id := model.HashOf(b)
+	id := model.ContentOf(b)
 	d.blobs[id] = b
 	return id
 }
