@@ -38,11 +38,13 @@ var fromServer = [16]bool{2: true, 3: true, 4: true, 5: true, 6: true, 7: true, 
 type guard struct {
 	net.Conn
 	max  int           // largest packet, bytes
+	qos  byte          // of a PUBLISH that comes, at most
 	done chan struct{} // closed with the connection
 	sent chan struct{} // a PUBLISH was written; capacity 1
 
-	r    *bufio.Reader
-	left int // bytes of the checked packet not yet handed out
+	r        *bufio.Reader
+	left     int  // bytes of the checked packet not yet handed out
+	accepted bool // by a CONNACK
 
 	wmu      sync.Mutex
 	deadline time.Time // of the handshake, zero after it
@@ -54,12 +56,12 @@ type guard struct {
 	asked  map[uint16]int
 
 	in, out *atomic.Uint64
-	skipped func(topic string, size int) // told of a PUBLISH that was read past
+	came    func(m Message, id uint16, size int) // a PUBLISH; without a payload it was over max, and read past
 }
 
 func newGuard(conn net.Conn, maxPacket int, in, out *atomic.Uint64) *guard {
 	return &guard{
-		Conn: conn, max: maxPacket, done: make(chan struct{}), sent: make(chan struct{}, 1),
+		Conn: conn, max: maxPacket, qos: 1, done: make(chan struct{}), sent: make(chan struct{}, 1),
 		r: bufio.NewReaderSize(conn, 16<<10), asked: map[uint16]int{}, in: in, out: out,
 	}
 }
@@ -108,8 +110,8 @@ func (g *guard) header() (int, error) {
 		length |= int(b[i]&0x7f) << shift
 		shift += 7
 		if b[i] < 0x80 {
-			if b[0]>>4 == typePublish && i+1+length > g.max {
-				return 0, g.skip(b[0], i+1, length)
+			if b[0]>>4 == typePublish {
+				return 0, g.publish(b[0], i+1, length)
 			}
 			return g.checkHeader(b[0]>>4, i+1, length)
 		}
@@ -127,7 +129,7 @@ func (g *guard) checkHeader(kind byte, head, length int) (int, error) {
 		return 0, fmt.Errorf("%w: type %d", errPacket, kind)
 	case head+length > g.max:
 		return 0, fmt.Errorf("%w: %d bytes, the limit is %d", errPacket, head+length, g.max)
-	case kind != typePublish && length > 2+filtersPerSub:
+	case length > 2+filtersPerSub:
 		return 0, fmt.Errorf("%w: type %d with %d bytes", errPacket, kind, length)
 	case kind == typeConnack:
 		return head + length, g.checkConnack(head, length)
@@ -147,6 +149,7 @@ func (g *guard) checkConnack(head, length int) error {
 	if length != 2 || b[head+1] > 5 {
 		return fmt.Errorf("%w: CONNACK of %d bytes, code out of range", errPacket, length)
 	}
+	g.accepted = b[head+1] == 0
 	return nil
 }
 

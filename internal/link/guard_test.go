@@ -96,3 +96,30 @@ func TestGuardCountsFilters(t *testing.T) {
 		}
 	}
 }
+
+// What a message that comes costs before it is queued: its topic and one copy of its
+// payload.
+func BenchmarkIncoming(b *testing.B) {
+	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	pub.TopicName, pub.Payload, pub.Qos, pub.MessageID = "acme/_fl_v1/task/model", make([]byte, 40<<10), 1, 9
+	var one bytes.Buffer
+	if err := pub.Write(&one); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(one.Len()))
+	ack := []byte{typeConnack << 4, 2, 0, 0}
+	stream := &bytesConn{r: bytes.NewReader(ack), step: 1 << 20}
+	var in, out atomic.Uint64
+	g := newGuard(stream, 1<<20, &in, &out)
+	g.came = func(Message, uint16, int) {}
+	if _, err := packets.ReadPacket(g); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		stream.r.Reset(one.Bytes())
+		if n, err := g.header(); n != 0 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}

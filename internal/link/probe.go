@@ -44,6 +44,7 @@ func OpenProbe(ctx context.Context, cfg Config, persistent bool) (*Probe, error)
 		return nil, err
 	}
 	p := &Probe{guard: newGuard(raw, c.cfg.MaxPacket, &c.bytesIn, &c.bytesOut), in: make(chan packets.ControlPacket, probeQueue)}
+	p.guard.came, p.guard.qos = p.came, 2
 	p.reader.Go(p.read)
 	if err := p.connect(ctx, &c.cfg, persistent); err != nil {
 		p.Cut()
@@ -100,6 +101,22 @@ func (p *Probe) read() {
 		case <-p.guard.done:
 			return
 		}
+	}
+}
+
+// came is told of each PUBLISH: one that was read past is only acknowledged.
+func (p *Probe) came(m Message, id uint16, _ int) {
+	if m.Payload == nil {
+		if m.QoS == 1 {
+			_, _ = p.guard.Write(appendPuback(nil, id))
+		}
+		return
+	}
+	pk := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	pk.TopicName, pk.Payload, pk.Qos, pk.Retain, pk.MessageID = m.Topic, m.Payload, m.QoS, m.Retained, id
+	select {
+	case p.in <- pk:
+	case <-p.guard.done:
 	}
 }
 

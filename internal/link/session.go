@@ -46,7 +46,7 @@ type session struct {
 	pending map[*request]time.Time // QoS 1 messages unacknowledged
 	asking  []Filter               // of the SUBSCRIBE without SUBACK
 	askedAt time.Time
-	acks    []mqtt.Message
+	acks    []byte // PUBACKs to send
 }
 
 // open dials and connects. The error of a refusal wraps ErrRefused.
@@ -61,7 +61,7 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 		requests: make(chan *request), wakeSub: make(chan struct{}, 1), freed: make(chan struct{}, 1),
 		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[*request]time.Time{},
 	}
-	s.guard.skipped = c.tooLarge
+	s.guard.came = s.came
 	s.client = mqtt.NewClient(c.options(s))
 	token := s.client.Connect().(*mqtt.ConnectToken)
 	select {
