@@ -30,6 +30,7 @@ type benchRoundCmd struct {
 	Seed      uint64  `default:"1" help:"Seed of the updates: the same seed gives the same models."`
 	Changed   float64 `default:"1" help:"Share of the parameters that change; the others are as layers that are not trained."`
 	Dir       string  `help:"Where the run's directory is made, and removed at the end; default: the system's directory for temporary files."`
+	Trace     bool    `help:"Note when each message passes, and print when a round's steps are; costs some time."`
 	Profile   string  `placeholder:"DIR" help:"Existing directory for CPU and heap profiles of every process (go tool pprof)."`
 	JSON      bool    `help:"Print one JSON object."`
 }
@@ -64,6 +65,7 @@ func (c *benchRoundCmd) Run(ctx context.Context, logs *logFlags) error {
 	r := benchOf(logs)
 	r.Params, r.Sites, r.Rounds, r.Processes, r.Broker, r.PartSize = c.Params, c.Sites, c.Rounds, c.Processes, c.Broker, c.PartSize
 	r.Seed, r.Changed, r.Dir, r.Profile = c.Seed, c.Changed, c.Dir, c.Profile
+	r.Trace = c.Trace
 	if err := r.Check(); err != nil {
 		return usageError{err}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/topics"
 )
 
 const (
@@ -47,7 +48,10 @@ func (p *peer) aggregator(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	dial, count := p.dialer()
+	dial, count, err := p.dialer()
+	if err != nil {
+		return err
+	}
 	p.measured(count)
 	cfg := aggregator.Config{
 		Broker: p.Address, Namespace: p.namespace(), DataDir: filepath.Join(p.Dir, "aggregator"), PartSize: p.PartSize,
@@ -57,9 +61,10 @@ func (p *peer) aggregator(ctx context.Context) error {
 			Deadline: deadline, Cap: 2, Init: init,
 		}},
 		OnRecord: func(_ string, r record.Record) {
+			p.note("recorded")
 			p.say(peerEvent{Record: &peerRecord{
 				Round: r.Round, Work: r.Work, At: time.Since(began).Seconds(), Verdict: r.Verdict, Reason: r.Reason,
-				Counted: r.Counts()["counted"], Model: r.Model.String(),
+				Counted: r.Counts()["counted"], Model: r.Model.String(), Unix: time.Now().UnixNano(),
 			}})
 		},
 		OnEnd: func(_ string, finished bool, reason string) {
@@ -88,8 +93,11 @@ func (p *peer) hold(ctx context.Context, round uint64) {
 }
 
 func (p *peer) site(ctx context.Context) error {
-	t := &noise{series: newSeries(p.Seed, p.Sites).frozen(p.Params, p.Changed), site: p.Site, hold: p.hold}
-	dial, count := p.dialer()
+	t := &noise{series: newSeries(p.Seed, p.Sites).frozen(p.Params, p.Changed), site: p.Site, hold: p.hold, note: p.note}
+	dial, count, err := p.dialer()
+	if err != nil {
+		return err
+	}
 	p.measured(func(u *peerUsage) {
 		count(u)
 		u.Times = t.spent()
@@ -100,21 +108,45 @@ func (p *peer) site(ctx context.Context) error {
 	})
 }
 
-// dialer connects to the broker and counts what passes the socket.
-func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count func(*peerUsage)) {
-	var read, written atomic.Int64
-	return func(ctx context.Context) (net.Conn, error) {
-		u, err := url.Parse(p.Address)
+// note marks a moment of a trace.
+func (p *peer) note(what string) {
+	if p.trace != nil {
+		p.trace.note(what)
+	}
+}
+
+// dialer connects to the broker and counts what passes the socket; a trace notes
+// when each message does.
+func (p *peer) dialer() (dial func(context.Context) (net.Conn, error), count func(*peerUsage), err error) {
+	u, err := url.Parse(p.Address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.Trace {
+		ns, err := topics.New(p.namespace())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		p.trace = &tracer{ns: ns, sent: map[uint16]bool{}}
+	}
+	var read, written atomic.Int64
+	dial = func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "tcp", u.Host)
 		if err != nil {
 			return nil, err
 		}
+		if p.trace != nil {
+			c = p.trace.over(c)
+		}
 		return meteredConn{c, &read, &written}, nil
-	}, func(u *peerUsage) { u.Read, u.Written = read.Load(), written.Load() }
+	}
+	return dial, func(u *peerUsage) {
+		u.Read, u.Written = read.Load(), written.Load()
+		if p.trace != nil {
+			u.Marks = p.trace.taken()
+		}
+	}, nil
 }
 
 // namespace is the run's own, so that a broker may serve another one.

@@ -29,6 +29,7 @@ type peerSpec struct {
 	Site     int    // of a site, from 0
 	Rounds   uint64 // of the task
 	Block    uint64 // rounds from one turn of the floor to the next; 0: it has none
+	Trace    bool   // note when messages pass
 	Profile  string // directory for profiles; "" for none
 }
 
@@ -63,6 +64,7 @@ type peerRecord struct {
 	Reason  string  `json:"reason"`
 	Counted int     `json:"counted"`
 	Model   string  `json:"model"`
+	Unix    int64   `json:"unix"` // nanoseconds since 1970
 }
 
 type peerUsage struct {
@@ -71,6 +73,7 @@ type peerUsage struct {
 	Read    int64     `json:"read"`    // bytes from the party's socket
 	Written int64     `json:"written"` // bytes to it
 	Times   []float64 `json:"times"`   // seconds of each training
+	Marks   []mark    `json:"marks"`   // of a trace
 }
 
 // peer is the inside of a party.
@@ -82,6 +85,7 @@ type peer struct {
 	goes  chan struct{}           // one for each askGo
 	alone func(aggregator.Config) // in its process: for an aggregator before it runs; else nil
 	usage func(*peerUsage)
+	trace *tracer // nil: none
 }
 
 // roles are what a party can be; each runs until ctx ends.

@@ -23,6 +23,7 @@ func (r *Result) Print(w io.Writer) {
 	fmt.Fprintf(w, "sites    send %.2f MB a round and receive %.2f, %g of the parameters change; whole it is %.2f each way\n", r.Up, r.Down, r.Changed, r.Full)
 	fmt.Fprintf(w, "error    %g at most\n", r.Error)
 	fmt.Fprintf(w, "model    %s\n", r.Model)
+	r.printTrace(w)
 }
 
 // seconds with a unit that fits.

@@ -26,6 +26,7 @@ type Round struct {
 	Seed      uint64  // of the updates
 	Changed   float64 // share of the parameters that change, above 0; 1: all
 	Dir       string  // where the run's directory is made, and removed at the end; "" for the system's
+	Trace     bool    // note when each message passes
 	Profile   string  // existing directory for CPU and heap profiles; "" for none
 
 	Log  zerolog.Logger // of parties in this process
@@ -68,7 +69,8 @@ type Result struct {
 	Up        float64   `json:"up_mb_per_round"`   // from all sites
 	Down      float64   `json:"down_mb_per_round"` // to them
 	Full      float64   `json:"full_mb_per_round"` // all updates, or all models, whole
-	Versions  any       `json:"versions"`          // of the program and the machine, as the caller knows them
+	Trace     []Hop     `json:"trace,omitempty"`
+	Versions  any       `json:"versions"` // of the program and the machine, as the caller knows them
 }
 
 // ByRole is a figure for each role, null where it is not known: of an
@@ -177,5 +179,6 @@ func (r *federation) result() *Result {
 	}
 	r.addUsage(res)
 	r.floor.addTo(res, r.Processes)
+	r.addTrace(res)
 	return res
 }

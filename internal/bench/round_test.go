@@ -14,7 +14,7 @@ import (
 // TestRound runs a federation in this process and looks at what is told.
 func TestRound(t *testing.T) {
 	t.Parallel()
-	c := &Round{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1, Changed: 1, Log: zerolog.Nop(), Talk: io.Discard}
+	c := &Round{Params: 1000, Sites: 3, Rounds: 2, PartSize: 129024, Seed: 1, Changed: 1, Trace: true, Log: zerolog.Nop(), Talk: io.Discard}
 	r, err := c.measure(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +33,14 @@ func TestRound(t *testing.T) {
 	if least := 10 * 4000 / 1e6; r.Wire < least || r.Wire > 3*least {
 		t.Errorf("%v MB a round, want %v and a little", r.Wire, least)
 	}
+	for i, h := range r.Trace {
+		if i >= len(hops) || h.What != hops[i].what || h.First > h.Median || h.Median > h.Last {
+			t.Errorf("step %d: %+v", i, h)
+		}
+	}
+	if len(r.Trace) != len(hops) {
+		t.Errorf("%d steps of %d", len(r.Trace), len(hops))
+	}
 	// The model of the seed: other bits here are another arithmetic.
 	if want := "9bf01b3fc9ee5ed3f40605604c5269a8ef0d5186aa0a36a4f7e4043753cd9118"; r.Model != want {
 		t.Errorf("model %s, want %s", r.Model, want)
@@ -47,7 +55,7 @@ func TestRound(t *testing.T) {
 	for _, key := range []string{
 		"rounds_s", "laps_s", "floor_cpu_s", "floor_rss_mb", "wall_over_floor", "cpu_over_floor", "round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err",
 		"changed", "up_mb_per_round", "down_mb_per_round", "full_mb_per_round",
-		"params", "sites", "rounds", "part_size", "versions", "model_id", "rounds_committed", "cpu_s_by_role",
+		"params", "sites", "rounds", "part_size", "trace", "versions", "model_id", "rounds_committed", "cpu_s_by_role",
 	} {
 		if !bytes.Contains(b, []byte(`"`+key+`":`)) {
 			t.Errorf("no %s in %s", key, b)

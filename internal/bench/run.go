@@ -66,7 +66,7 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 
 func (r *federation) start(ctx context.Context, c *crew) error {
 	spec := peerSpec{
-		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Changed: r.Changed, Sites: r.Sites,
+		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Changed: r.Changed, Sites: r.Sites, Trace: r.Trace,
 		Rounds: uint64(r.last()), Block: uint64(r.block()), // at least 1
 	}
 	start := func(role, name string) error {
@@ -181,11 +181,14 @@ func (r *federation) complete() bool {
 	return true
 }
 
+// measured reports whether a round after warmUp is in the times.
+func (r *Round) measured(n int) bool { return (n-warmUp-1)%r.block() >= settleRounds }
+
 // times are the seconds of the measured rounds.
 func (r *federation) times() []float64 {
 	var s []float64
 	for n := warmUp + 1; n < len(r.records); n++ {
-		if (n-warmUp-1)%r.block() >= settleRounds {
+		if r.measured(n) {
 			s = append(s, r.records[n].At-r.records[n-1].At)
 		}
 	}

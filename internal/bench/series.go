@@ -161,6 +161,7 @@ type noise struct {
 	series series
 	site   int
 	hold   func(ctx context.Context, round uint64) // before it trains
+	note   func(what string)                       // when it does, for a trace
 
 	mu    sync.Mutex
 	times []float64 // seconds of every call
@@ -170,6 +171,8 @@ func (t *noise) Samples() int { return t.series.samples(t.site) }
 
 func (t *noise) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	t.hold(ctx, job.Round)
+	t.note("train")
+	defer t.note("trained")
 	began := time.Now()
 	if job.Round == 0 {
 		return nil, errors.New("round 0 is not trained")
