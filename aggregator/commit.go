@@ -6,6 +6,7 @@ import (
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 )
 
@@ -23,10 +24,16 @@ func (t *task) commit(rd owner.Ready) error {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
 	crash.At("optimiser.after")
-	next := made.Model
-	id, err := t.keeping.durable(c, t.base, next)
-	if err != nil {
-		return err
+	next, id, blob := made.Model, c.Base, t.blob
+	if next != t.base {
+		leaves := model.LeavesOf(next.Blob) // one pass: what names the whole names its parts
+		id = leaves.ID(len(next.Blob))
+		if blob, err = t.published.cut(next, leaves); err != nil {
+			return err
+		}
+		if err := t.keeping.durable(c, id, next); err != nil {
+			return err
+		}
 	}
 	state, err := t.keeping.durableState(made.State)
 	if err != nil {
@@ -36,12 +43,7 @@ func (t *task) commit(rd owner.Ready) error {
 	if err != nil {
 		return err
 	}
-	t.closed = closed{record: r, next: next, blob: t.blob, state: made.State}
-	if next != t.base {
-		if t.closed.blob, err = t.published.cut(next); err != nil {
-			return err
-		}
-	}
+	t.closed = closed{record: r, next: next, blob: blob, state: made.State}
 	thresholds, err := t.sum.registry.Thresholds(t.cfg.Strategy, made.State)
 	if err != nil {
 		return err

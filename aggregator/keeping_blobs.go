@@ -20,23 +20,19 @@ func (k *keeping) keep(s *staged) error {
 	return k.store.PutBlob(s.content, s.raw, false)
 }
 
-// durable puts the model, and the updates that are to stay, on disk. It returns
-// the content id of the model, which is hashed once.
-func (k *keeping) durable(c round.Commit, base, next *model.Model) (model.Hash, error) {
-	if next == base { // it is there
-		return c.Base, nil
-	}
+// durable puts a new model, and the updates that are to stay, on disk.
+func (k *keeping) durable(c round.Commit, id model.Hash, next *model.Model) error {
 	crash.At("model.before-fsync")
-	id, err := k.store.AddBlob(next.Blob, true)
+	err := k.store.PutBlob(id, next.Blob, true)
 	crash.At("model.after-dirsync")
 	if err != nil || k.updates != KeepAll {
-		return id, err
+		return err
 	}
 	ids := make([][32]byte, len(c.Accepted))
 	for i, acc := range c.Accepted {
 		ids[i] = acc.Content
 	}
-	return id, k.store.SyncBlobs(ids...)
+	return k.store.SyncBlobs(ids...)
 }
 
 // durableState puts what strategy and server optimiser keep on disk, and returns

@@ -121,9 +121,9 @@ func (p *publication) names() (list []string) {
 }
 
 // cut is the blob of a model that travels in parts, else one without parts.
-func (p *publication) cut(m *model.Model) (wire.Blob, error) {
+func (p *publication) cut(m *model.Model, leaves model.Leaves) (wire.Blob, error) {
 	if fitsInline(m.Schema, p.partSize) {
 		return wire.Blob{}, nil
 	}
-	return wire.NewBlob(m.Blob, p.partSize)
+	return wire.Cut(len(m.Blob), leaves, p.partSize)
 }

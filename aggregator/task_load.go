@@ -77,7 +77,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	if oc.Stale, err = t.loadLayout(); err != nil {
 		return oc, err
 	}
-	t.blob, err = t.published.cut(t.base)
+	t.blob, err = t.published.cut(t.base, model.LeavesOf(t.base.Blob))
 	oc.Model = owner.Model{Content: t.state.Base, Blob: t.blob}
 	return oc, err
 }

@@ -196,11 +196,7 @@ func (s *Sum) room(n uint64) error {
 // on the CPU. It panics when the weight does not fit.
 func (s *Sum) Add(x []byte, n uint64, c float64) {
 	s.sized(x)
-	if err := s.room(n); err != nil {
-		panic(err)
-	}
-	s.weight += n
-	s.members++
+	s.Count(n)
 	k, size := s.grid.scaled(c), s.kernel.size
 	Each(len(s.acc), func(lo, hi int) bool { s.kernel.add(s.acc[lo:hi], x[size*lo:size*hi], k); return true })
 }

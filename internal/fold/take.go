@@ -5,45 +5,39 @@ import (
 	"math"
 )
 
-// Take is [Sum.Check] and [Sum.Add] in one pass over the values. To squares it adds
+// Take checks and adds the values x of the coordinates from at on of an update of weight
+// n and coefficient c, both in range ([Grid.CheckWeight]), in one pass. To squares it adds
 // those of the values, from left to right: it stands in the shadow of the addition, which
-// waits for memory. It reports whether the update is in the sum; if not, that is as it
-// was, and [Sum.Check] tells why.
-func (s *Sum) Take(x []byte, n uint64, c, squares float64) (float64, bool) {
-	s.sized(x)
-	if s.grid.coefficient(n, c) != nil || s.room(n) != nil {
-		return squares, false
-	}
-	k := s.grid.scaled(c)
-	var taken int
+// waits for memory. It returns how many values it has added: fewer than there are where
+// the next one is not finite or out of range, as [Grid.CheckValues] tells. The update
+// is in the sum once all of it is taken, and [Sum.Count] has counted it.
+func (s *Sum) Take(x []byte, at int, n uint64, c, squares float64) (_ float64, taken int) {
+	k, acc := s.grid.scaled(c), s.acc[at:at+len(x)/s.kernel.size]
 	if s.kernel.size == 8 {
-		squares, taken = take64(s.acc, x, k, squares, limit64(s.grid, n, c))
-	} else {
-		squares, taken = take32(s.acc, x, k, squares, limit32(s.grid, n, c))
+		return take64(acc, x, k, squares, limit64(s.grid, n, c))
 	}
-	if taken < len(s.acc) {
-		s.back(x, taken, k)
-		return squares, false
+	return take32(acc, x, k, squares, limit32(s.grid, n, c))
+}
+
+// Back takes out what [Sum.Take] has added: the sum has the bits that it would have
+// without. Truncation is toward zero: the terms of -k are those of k with the other sign.
+func (s *Sum) Back(x []byte, at int, c float64) {
+	s.kernel.add(s.acc[at:at+len(x)/s.kernel.size], x, -s.grid.scaled(c))
+}
+
+// Count counts an update that is taken. It panics when the weight does not fit.
+func (s *Sum) Count(n uint64) {
+	if err := s.room(n); err != nil {
+		panic(err)
 	}
 	s.weight += n
 	s.members++
-	return squares, true
 }
 
-// Back takes out what [Sum.Take] or [Sum.Add] has added with the same arguments: the sum
-// has the bits that it would have without.
-func (s *Sum) Back(x []byte, n uint64, c float64) {
-	s.sized(x)
+// Discount takes back what Count has counted.
+func (s *Sum) Discount(n uint64) {
 	s.weight -= n
 	s.members--
-	s.back(x, len(s.acc), s.grid.scaled(c))
-}
-
-// back takes out the terms of the first coordinates. Truncation is toward zero: the terms
-// of -k are those of k with the other sign.
-func (s *Sum) back(x []byte, coordinates int, k float64) {
-	size := s.kernel.size
-	Each(coordinates, func(lo, hi int) bool { s.kernel.add(s.acc[lo:hi], x[size*lo:size*hi], -k); return true })
 }
 
 // take32 adds terms and squares of the values of x, as far as their absolute bits are at
