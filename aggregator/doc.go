@@ -10,9 +10,9 @@
 // Of a task it holds four things, a type each: the bytes of what lies on the
 // broker (publication), the fold of the open round with the updates on their
 // way into it (sum), what stays on disk (keeping), and what people are told
-// (telling). Updates that come in parts are staged until they are whole, and
-// each is folded through one buffer, so that memory does not grow with the
-// sites.
+// (telling). Updates that come in parts are staged until they are whole, in memory
+// while it lasts, and each is folded from where it lies, so that memory does not grow with
+// the sites.
 //
 // It never trusts a byte that it did not write: what arrives goes through
 // package wire, and what the broker retains is only a cache of the disk.

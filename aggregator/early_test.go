@@ -18,25 +18,26 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 	p := round.Params{Work: strategy.Train, Weights: round.WeightSamples, Cap: 9, GridB: 6, GridW: 10}
 	base := vector(t, 1, 1)
 	s := sumOf(t, strategy.Registry{}, "fedavg", base, p)
-	staging := s.store.NewStaging(8)
-	arrive := func(member string, samples uint64, w ...float32) (owner.Fold, found) {
+	arrive := func(member string, samples uint64, memory int, w ...float32) (owner.Fold, found) {
 		m := vector(t, w...)
-		st := &staged{content: m.ContentID(), samples: samples, stage: staging.Stage(len(m.Blob))}
+		st := &staged{content: m.ContentID(), samples: samples, schema: m.Schema, stage: s.store.NewStaging(memory).Stage(len(m.Blob), s)}
 		if err := st.stage.WriteAt(m.Blob, 0); err != nil {
 			t.Fatal(err)
 		}
 		s.hold(member, st)
-		if err := s.borrow(st, m.Schema); err != nil {
-			t.Fatal(err)
-		}
-		if st.stage.Bytes() != nil && &st.raw[0] != &st.stage.Bytes()[0] {
-			t.Error("what is in memory was copied")
-		}
-		f, err := s.checkIn(st)
+		f, err := s.look(st)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return owner.Fold{Key: owner.Key{Member: member, Content: st.content}, Weight: samples}, f
+	}
+	drop := func(list ...owner.Fold) {
+		t.Helper()
+		for _, f := range list {
+			if err := s.drop([]owner.Key{f.Key}); err != nil || s.early != nil {
+				t.Errorf("%v, early %v", err, s.early)
+			}
+		}
 	}
 	add := func(f owner.Fold) {
 		t.Helper()
@@ -51,27 +52,54 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 			t.Errorf("%v, %v, want %v", r.Model, err, m)
 		}
 	}
-	lost, f := arrive("a", 2, 3, 4)
-	if f.norm != 5 || s.early == nil {
-		t.Errorf("%+v, early %v", f, s.early)
+	for _, memory := range []int{8, 0} { // in memory, in a file
+		lost, f := arrive("a", 2, memory, 3, 4)
+		if f.norm != 5 || s.early == nil {
+			t.Errorf("%+v, early %v", f, s.early)
+		}
+		drop(lost)
+		if r, err := s.finish(nil); err == nil {
+			t.Errorf("what was dropped is in the sum: %v", r.Model)
+		}
+		bad, f := arrive("b", 2, memory, 65, 0)
+		if f.problem != verdict.OutOfRange || s.early != nil {
+			t.Errorf("%+v, early %v", f, s.early)
+		}
+		drop(bad)
+		c, _ := arrive("c", 2, memory, 6, 8)
+		add(c)
+		want(vector(t, 7, 9))
+		d, _ := arrive("d", 1, memory, 0, 2)
+		s.forget()
+		if err := s.begin(base, p); err != nil {
+			t.Fatal(err)
+		}
+		drop(c, d)
 	}
-	s.drop([]owner.Key{lost.Key})
-	if _, err := s.finish(nil); err == nil || s.early != nil {
-		t.Error("what was dropped is in the sum")
+}
+
+// The next model's buffer is a stage's memory until the next model is made; it is not both.
+func TestBufferIsLent(t *testing.T) {
+	t.Parallel()
+	s := sumOf(t, strategy.Registry{}, "fedavg", vector(t, 1, 1), round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 6, GridW: 10})
+	if s.Lend(8) != nil {
+		t.Error("there was no buffer, and it was lent")
 	}
-	if _, f = arrive("b", 2, 65, 0); f.problem != verdict.OutOfRange || s.early != nil {
-		t.Errorf("%+v, early %v", f, s.early)
+	s.room(8)
+	b := s.Lend(8)
+	if len(b) != 8 || s.Lend(8) != nil {
+		t.Error("want it lent once")
 	}
-	f1, _ := arrive("c", 2, 6, 8)
-	add(f1)
-	want(vector(t, 7, 9))
-	f2, _ := arrive("d", 1, 0, 2)
-	s.forget()
-	if err := s.begin(base, p); err != nil {
-		t.Fatal(err)
+	s.fold.Add(s.update(1, vector(t, 1, 1)))
+	r, err := s.finish(nil)
+	if err != nil || &r.Model.Blob[0] == &b[0] {
+		t.Errorf("the next model lies in what is lent: %v", err)
 	}
-	s.drop([]owner.Key{f1.Key, f2.Key})
-	f1, _ = arrive("c", 2, 6, 8)
-	add(f1)
-	want(vector(t, 7, 9))
+	if s.Return(b); &s.Lend(8)[0] != &b[0] {
+		t.Error("what was given back is not lent again")
+	}
+	s.room(8)
+	if r, err = s.finish(nil); err != nil || s.Lend(8) != nil {
+		t.Errorf("the bytes of the next model are lent: %v, %v", r.Model, err)
+	}
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// keep writes an accepted update to disk if the task asks for it.
+// keep writes an accepted update to disk, unless it is of numbers alone.
 func (k *keeping) keep(s *staged) error {
-	if k.updates == KeepNone || s.raw == nil {
+	if s.raw == nil {
 		return nil
 	}
 	k.onDisk[s.content] = true

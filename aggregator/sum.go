@@ -27,7 +27,7 @@ type sum struct {
 	before *strategy.Aggregation // begun last: its memory is used again
 
 	held    map[owner.Key]*staged // all that the machine has not let go of
-	early   *staged               // in the sum ahead of its verdict
+	early   *staged               // in the sum ahead of its verdict, its bytes in its stage
 	decoded int                   // bytes of tensors that came inline since the last Ready
 	in      map[string]*staged    // in the sum, by member
 }
@@ -71,11 +71,11 @@ func (s *sum) hold(member string, st *staged) {
 }
 
 // stage makes the place for an update in parts, and fills what needs no travel. What
-// was to come of another update and is not there any more is left out.
+// was to come of another update and is not there any more is left out, and the update torn.
 func (s *sum) stage(o owner.Stage, places *store.Staging) (err error) {
 	st := s.held[o.Key]
 	s.letGo(st)
-	st.stage = places.Stage(st.length)
+	st.stage, st.torn = places.Stage(st.length, s), false
 	var from *store.Stage
 	if had := s.held[owner.Key{Member: o.Member, Content: o.From}]; had != nil {
 		from = had.stage
@@ -86,6 +86,8 @@ func (s *sum) stage(o owner.Stage, places *store.Staging) (err error) {
 			err = st.stage.Clear(f.To, f.N)
 		case from != nil && f.From+f.N <= from.Len():
 			err = st.stage.CopyFrom(from, f.From, f.To, f.N)
+		default:
+			st.torn = true
 		}
 		if err != nil {
 			return err
@@ -102,15 +104,18 @@ func (s *sum) unstage(k owner.Key) {
 }
 
 // drop lets go of updates. One that is in the sum ahead of its verdict is taken out.
-func (s *sum) drop(list []owner.Key) {
+func (s *sum) drop(list []owner.Key) error {
 	for _, k := range list {
 		if st := s.held[k]; st != nil && st == s.early {
-			s.fold.Fold.(strategy.OnePass).Back(s.update(st.samples, st.delta))
 			s.early = nil
+			if err := s.fold.Fold.(strategy.OnePass).Back(s.update(st.samples, nil), st.view()); err != nil {
+				return err
+			}
 		}
 		s.unstage(k)
 		delete(s.held, k)
 	}
+	return nil
 }
 
 // schema is what updates must have, that of training while no round is open.
@@ -163,23 +168,37 @@ func (s *sum) check(st *staged) (found, error) {
 	return judged(s.fold.Norm(u), nil)
 }
 
-// checkIn is check of a large update: a fold that can has it in the sum with the same
-// look at its values. The machine's next word is to add or to drop it.
-func (s *sum) checkIn(st *staged) (found, error) {
-	if s.fold == nil {
-		return found{}, nil
+// look checks the whole of an update in parts, or of one that was kept. An error that wraps
+// strategy.ErrFull is as in check; others are of the disk.
+func (s *sum) look(st *staged) (found, error) {
+	f, taken, err := s.takeIn(st)
+	if taken || err != nil {
+		return f, err
+	}
+	if st.stage != nil {
+		if err := s.borrow(st, st.schema); err != nil {
+			return found{}, err
+		}
+	}
+	return s.check(st)
+}
+
+// takeIn has an update in the sum with the look that checks it, where the fold can. The
+// machine's next word is to add or to drop it. What is not taken is to be checked.
+func (s *sum) takeIn(st *staged) (f found, taken bool, err error) {
+	if s.fold == nil || st.stage == nil || st.encoding != "" || s.early != nil {
+		return found{}, false, nil
 	}
 	one, ok := s.fold.Fold.(strategy.OnePass)
-	if !ok || s.early != nil {
-		return s.check(st)
+	if !ok || st.stage.Len() != s.fold.Schema().Bytes() {
+		return found{}, false, nil
 	}
-	u := s.update(st.samples, st.delta)
-	st.weight = u.Weight
-	norm, err := one.Take(u)
-	if err == nil {
-		s.early = st
+	u := s.update(st.samples, nil)
+	norm, taken, err := one.Take(u, st.view())
+	if taken {
+		st.weight, s.early = u.Weight, st
 	}
-	return judged(norm, err)
+	return found{norm: norm}, taken, err
 }
 
 // judged is what the fold's word means.
@@ -208,12 +227,11 @@ func (s *sum) add(acc owner.Fold) error {
 	if st.weight != acc.Weight {
 		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
 	}
-	if st == s.early {
-		s.early = nil
-	} else {
+	early := st == s.early
+	if s.early = nil; !early {
 		s.fold.Add(s.update(st.samples, st.delta))
 	}
-	if st.delta != nil && !s.fold.NeedsAll() {
+	if (early || st.delta != nil) && !s.fold.NeedsAll() {
 		crash.At("fold.mid")
 		st.raw, st.delta = nil, nil // its sum is all that is needed
 		s.letGo(st)
@@ -262,7 +280,22 @@ func (s *sum) finish(accepted []round.Accepted) (strategy.Result, error) {
 	if s.fold.NeedsAll() {
 		all = s.updates(accepted)
 	}
-	return s.fold.Result(all, s.room)
+	return s.fold.Result(all, s.leave)
+}
+
+// Lend is that of the scratch, but for a fold whose updates stay to the end.
+func (s *sum) Lend(n int) []byte {
+	if s.fold != nil && s.fold.NeedsAll() {
+		return nil
+	}
+	return s.scratch.Lend(n)
+}
+
+// leave gives the buffer away, to the next model.
+func (s *sum) leave(n int) []byte {
+	b := s.room(n)
+	s.buffer = nil
+	return b
 }
 
 // letGo gives back what an update holds besides memory.

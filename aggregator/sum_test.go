@@ -180,7 +180,7 @@ func TestStagedEncoding(t *testing.T) {
 	staging := s.store.NewStaging(1 << 10)
 	stage := func(raw ...byte) *staged {
 		st := &staged{content: model.ContentOf(raw), encoding: "quarters", samples: 3}
-		st.stage = staging.Stage(len(raw))
+		st.stage = staging.Stage(len(raw), nil)
 		if err := st.stage.WriteAt(raw, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func TestReadAtTheEnd(t *testing.T) {
 			st.content = model.ContentOf(st.raw)
 			fallthrough
 		case 2:
-			st.stage = staging.Stage(len(st.raw))
+			st.stage = staging.Stage(len(st.raw), nil)
 			if err := st.stage.WriteAt(st.raw, 0); err != nil {
 				t.Fatal(err)
 			}

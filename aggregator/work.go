@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
@@ -9,6 +10,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -146,7 +148,9 @@ func (t *task) issue(list []round.Order) error {
 // fold lets go of what is not wanted, and adds what was accepted to the sum of the
 // open round.
 func (t *task) fold(rd owner.Ready) error {
-	t.sum.drop(rd.Drop)
+	if err := t.sum.drop(rd.Drop); err != nil {
+		return err
+	}
 	for _, k := range rd.Release {
 		t.sum.unstage(k)
 	}
@@ -163,7 +167,7 @@ func (t *task) fold(rd owner.Ready) error {
 		if s == nil {
 			return fmt.Errorf("round %d: accepted %s of %s is not at hand", t.state.Round, f.Content, f.Member)
 		}
-		if err := t.keeping.keep(s); err != nil {
+		if err := t.keep(s); err != nil {
 			return err
 		}
 		if err := t.sum.add(f); err != nil {
@@ -177,6 +181,19 @@ func (t *task) fold(rd owner.Ready) error {
 		return t.keeping.retire()
 	}
 	return nil
+}
+
+// keep writes an accepted update to disk if the task asks for it.
+func (t *task) keep(s *staged) error {
+	if t.keeping.updates == KeepNone {
+		return nil
+	}
+	if s == t.sum.early {
+		if err := t.sum.borrow(s, s.schema); err != nil {
+			return err
+		}
+	}
+	return t.keeping.keep(s)
 }
 
 // stage makes places for updates that come in parts, and puts the parts there whose
@@ -217,22 +234,25 @@ func (t *task) check(rd owner.Ready) error {
 		return err
 	case rd.Check.Kept == nil && rd.Check.Came != s.content:
 		ev.Problem, ev.Detail = verdict.Malformed, "the parts together are not the content that the offer names"
+	case s.torn:
+		ev.Void = true
 	default:
-		f, err := t.sum.checkIn(s)
-		if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; err != nil {
+		f, err := t.sum.look(s)
+		if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; errors.Is(err, strategy.ErrFull) {
 			t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
 			ev.Void = true
+		} else if err != nil {
+			return err
 		}
 	}
 	t.answer(ev)
 	return nil
 }
 
-// atHand reads an update into the sum's buffer.
+// atHand is an update that came, or one that was kept, read into the sum's buffer.
 func (t *task) atHand(c owner.Check) (*staged, error) {
 	if c.Kept == nil {
-		s := t.sum.held[c.Key]
-		return s, t.sum.borrow(s, s.schema)
+		return t.sum.held[c.Key], nil
 	}
 	s := &staged{content: c.Content, samples: c.Kept.Samples, metrics: t.remembered[c.Key], bytes: c.Kept.Bytes, onDisk: true}
 	t.sum.held[c.Key] = s

@@ -2,7 +2,6 @@ package strategy
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/fedmq/fedmq/internal/fold"
 )
@@ -66,11 +65,6 @@ func (f *linear) coefficient(u Update) (float64, error) {
 
 func (f *linear) Check(u Update) error {
 	c, bad := f.coefficient(u)
-	return f.verdict(u, c, bad)
-}
-
-// verdict is Check for a coefficient, or for what is wrong with it.
-func (f *linear) verdict(u Update, c float64, bad error) error {
 	if bad != nil {
 		c = 0 // the values are looked at all the same: what is not finite is told first
 	}
@@ -102,41 +96,6 @@ func (f *linear) Add(u Update) {
 	for i, s := range f.made() {
 		n := f.shared[i].Bytes()
 		s.Add(rest[:n], u.Weight, c)
-		rest = rest[n:]
-	}
-}
-
-// Take is [OnePass]: who is refused is looked at once more, for the verdict.
-func (f *linear) Take(u Update) (norm float64, err error) {
-	c, bad := f.coefficient(u)
-	if bad != nil || f.whole(u) != nil {
-		return 0, f.verdict(u, c, bad)
-	}
-	rest := u.Tensors.Blob
-	for i, s := range f.made() {
-		n := f.shared[i].Bytes()
-		var ok bool
-		if norm, ok = s.Take(rest[:n], u.Weight, c, norm); !ok {
-			f.back(u, c, i)
-			return 0, f.verdict(u, c, nil)
-		}
-		rest = rest[n:]
-	}
-	return math.Sqrt(norm), nil
-}
-
-// Back is [OnePass].
-func (f *linear) Back(u Update) {
-	c, _ := f.coefficient(u) // checked
-	f.back(u, c, len(f.sums))
-}
-
-// back takes an update out of the sums of the first tensors.
-func (f *linear) back(u Update, c float64, tensors int) {
-	rest := u.Tensors.Blob
-	for i, s := range f.sums[:tensors] {
-		n := f.shared[i].Bytes()
-		s.Back(rest[:n], u.Weight, c)
 		rest = rest[n:]
 	}
 }

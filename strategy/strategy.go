@@ -87,16 +87,6 @@ type Fold interface {
 	Finish(all *Updates, out *Output) error
 }
 
-// OnePass is a fold that takes an update in one pass over its values, before it is known
-// whether the update counts.
-type OnePass interface {
-	Fold
-	// Take is Check, [Norm] and Add at once. An error leaves the fold as it was.
-	Take(u Update) (norm float64, err error)
-	// Back takes out again what Take has added, to the bit.
-	Back(u Update)
-}
-
 // Tiered is a fold that can take over what others have folded: sums go up a
 // tree of aggregators instead of updates (F-8).
 type Tiered interface {

@@ -44,7 +44,10 @@ func (v *Values) Check(u Update) error { return v.check(u, float64(u.Weight)) }
 
 // check is Check for an update that is added with a coefficient of its own.
 func (v *Values) check(u Update, c float64) error {
-	if err := v.whole(u); err != nil {
+	if u.Tensors == nil || !u.Tensors.Schema.Equal(v.shared) {
+		return fmt.Errorf("%w: an update of other tensors than the base shares", model.ErrSchema)
+	}
+	if err := u.Tensors.Check(); err != nil {
 		return err
 	}
 	var worst error
@@ -57,14 +60,6 @@ func (v *Values) check(u Update, c float64) error {
 		rest = rest[n:]
 	}
 	return worst
-}
-
-// whole holds an update to the tensors that the base shares.
-func (v *Values) whole(u Update) error {
-	if u.Tensors == nil || !u.Tensors.Schema.Equal(v.shared) {
-		return fmt.Errorf("%w: an update of other tensors than the base shares", model.ErrSchema)
-	}
-	return u.Tensors.Check()
 }
 
 // CheckPart holds the values that lie wholly in a part to the grid.

@@ -62,8 +62,7 @@ func BenchmarkTake32(b *testing.B) {
 			b.SetBytes(int64(4 * d))
 			b.ReportAllocs()
 			for b.Loop() {
-				s.weight = 0
-				if _, ok := s.Take(x, 100, 100, 0); !ok {
+				if _, n := s.Take(x, 0, 100, 100, 0); n < d {
 					b.Fatal("refused")
 				}
 			}

@@ -6,7 +6,7 @@ import (
 )
 
 // Take checks and adds the values x of the coordinates from at on of an update of weight
-// n and coefficient c, both in range ([Grid.CheckWeight]), in one pass. To squares it adds
+// n and coefficient c, both in range, in one pass. To squares it adds
 // those of the values, from left to right: it stands in the shadow of the addition, which
 // waits for memory. It returns how many values it has added: fewer than there are where
 // the next one is not finite or out of range, as [Grid.CheckValues] tells. The update

@@ -34,12 +34,23 @@ func (s *Store) NewStaging(memory int) *Staging { return &Staging{store: s, budg
 
 // Stage returns a place for a blob of length bytes. It takes memory, or a file, with the
 // first bytes that are put there: of many blobs that were promised few arrive at a time.
-func (g *Staging) Stage(length int) *Stage { return &Stage{staging: g, length: length} }
+// Where the budget has no room, memory of lender comes before a file.
+func (g *Staging) Stage(length int, lender Lender) *Stage {
+	return &Stage{staging: g, length: length, lender: lender}
+}
+
+// Lender has memory that is free for a while.
+type Lender interface {
+	Lend(n int) []byte // n bytes, or nil
+	Return(b []byte)   // what was lent is free again
+}
 
 // Stage is a blob on its way in.
 type Stage struct {
 	staging *Staging
 	length  int
+	lender  Lender
+	lent    bool    // mem is the lender's
 	mem     []byte  // nil: in a file, or nothing was put there
 	file    Scratch // nil: in memory, or nothing was put there
 	name    string
@@ -63,6 +74,12 @@ func (st *Stage) make() error {
 		g.budget -= st.length
 		st.mem = make([]byte, st.length)
 		return nil
+	}
+	if st.lender != nil {
+		if st.mem = st.lender.Lend(st.length); st.mem != nil {
+			st.lent = true
+			return nil
+		}
 	}
 	if g.store.failed.Load() {
 		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
@@ -163,6 +180,11 @@ func (st *Stage) Release() error {
 		return nil
 	}
 	if st.mem == nil {
+		return nil
+	}
+	if st.lent {
+		st.lender.Return(st.mem)
+		st.mem = nil
 		return nil
 	}
 	g := st.staging

@@ -34,7 +34,7 @@ func fill(t *testing.T, st *store.Stage, seed uint64) []byte {
 // create is a stage with its first byte.
 func create(t *testing.T, g *store.Staging, n int) *store.Stage {
 	t.Helper()
-	st := g.Stage(n)
+	st := g.Stage(n, nil)
 	if err := st.WriteAt(make([]byte, min(n, 1)), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestStagingBudget(t *testing.T) {
 func TestStageWithoutBytes(t *testing.T) {
 	t.Parallel()
 	g := open(t, t.TempDir()).NewStaging(10)
-	empty := g.Stage(10)
+	empty := g.Stage(10, nil)
 	if got, err := empty.Read(nil); err != nil || len(got) != 10 || empty.Bytes() != nil {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
@@ -124,6 +124,45 @@ func TestStageWithoutBytes(t *testing.T) {
 	release(t, empty)
 	if b := create(t, g, 10); !inMemory(a) || inMemory(b) {
 		t.Errorf("in memory: %v, and another %v; there is room for one", inMemory(a), inMemory(b))
+	}
+}
+
+// one lends what it has.
+type one struct{ mem []byte }
+
+func (o *one) Lend(n int) (b []byte) {
+	if len(o.mem) < n {
+		return nil
+	}
+	b, o.mem = o.mem[:n], nil
+	return b
+}
+
+func (o *one) Return(b []byte) { o.mem = b[:cap(b)] }
+
+// Beyond the budget memory that is lent comes before a file, and goes back to its lender.
+func TestStageInLentMemory(t *testing.T) {
+	t.Parallel()
+	g, lender := open(t, t.TempDir()).NewStaging(10), &one{make([]byte, 10)}
+	for range 2 {
+		var stages []*store.Stage
+		for i, memory := range []bool{true, true, false} {
+			st := g.Stage(9+i%2, lender)
+			want := fill(t, st, uint64(i))
+			if got, err := st.Read(nil); err != nil || !bytes.Equal(got, want) || inMemory(st) != memory {
+				t.Errorf("stage %d: %v, in memory %v, want %v", i, err, inMemory(st), memory)
+			}
+			stages = append(stages, st)
+		}
+		if lender.mem != nil {
+			t.Error("nothing was lent")
+		}
+		for _, st := range stages {
+			release(t, st)
+		}
+		if len(lender.mem) != 10 {
+			t.Error("what was lent is not given back")
+		}
 	}
 }
 
@@ -179,7 +218,7 @@ func TestStageOnAFailedDisk(t *testing.T) {
 			}
 			return nil
 		})
-		st := g.Stage(3)
+		st := g.Stage(3, nil)
 		err = st.WriteAt([]byte("abc"), 0)
 		if err == nil {
 			_, err = st.Read(nil)
@@ -188,7 +227,7 @@ func TestStageOnAFailedDisk(t *testing.T) {
 			t.Errorf("%s: %v, want ErrDisk", op, err)
 		}
 		disk.Fail(nil)
-		if err := g.Stage(3).WriteAt([]byte("abc"), 0); !errors.Is(err, store.ErrDisk) {
+		if err := g.Stage(3, nil).WriteAt([]byte("abc"), 0); !errors.Is(err, store.ErrDisk) {
 			t.Errorf("%s, afterwards: %v, want ErrDisk", op, err)
 		}
 	}
