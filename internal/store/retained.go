@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +17,12 @@ const (
 	// gatherFor is how long changes of retained messages are gathered before
 	// one transaction writes them all.
 	gatherFor = 20 * time.Millisecond
-	// batchBytes bounds one such transaction.
-	batchBytes = 4 << 20
+	// batchBytes bounds one such transaction, and what is written to files before
+	// the next one may come.
+	batchBytes = 1 << 20
 
-	// largeRetained is the length from which on a payload rests before it is written.
+	// largeRetained is the length from which on a payload rests before it is written,
+	// to a file of its own: of a database it would map as much as it takes into memory.
 	largeRetained = 16 << 10
 	restAtMost    = time.Minute
 )
@@ -36,14 +40,15 @@ type RetainedMessage struct {
 	QoS     byte
 }
 
-// Retained keeps a broker's retained messages in a bbolt file of their own.
+// Retained keeps a broker's retained messages in a bbolt file of their own, and those
+// of 16 KiB or more, parts of models, in a file each, in a directory beside it.
 // Changes are gathered off the caller's path and written by [Retained.Run] in
 // groups: a change is durable within 50 ms on a disk that syncs in 30 ms or
 // less, so that a kill -9 of the broker loses at most the last 50 ms, which
 // the owners of the topics publish again. Only the newest message of a topic
 // waits, which bounds the memory.
 //
-// A large one, of 16 KiB or more, a part of a model, is written once it has stood for
+// A large one is written once it has stood for
 // a while, or its topic has changed for a minute: what is replaced before is never
 // written. Until then the file has the one before.
 //
@@ -52,6 +57,7 @@ type RetainedMessage struct {
 // by [Retained.Findings], instead of keeping the broker from starting.
 type Retained struct {
 	path     string
+	disk     Disk // the directory of large ones
 	db       *bolt.DB
 	update   func(func(*bolt.Tx) error) error // db.Update, less in tests
 	findings []string
@@ -64,7 +70,7 @@ type Retained struct {
 	due     bool                        // it is time
 	pending map[string]*RetainedMessage // nil = deleted
 	writing map[string]*RetainedMessage // taken from pending by flush
-	filed   map[string]struct{}         // topics in the file
+	filed   map[string]bool             // topics on the disk; true: in a file of its own
 	failed  error                       // of the last write
 }
 
@@ -83,8 +89,8 @@ const (
 // [RestFor] but in tests. It fails with [ErrLocked] when another process has it.
 func OpenRetained(path string, rest time.Duration) (*Retained, error) {
 	r := &Retained{
-		path: path, wake: make(chan struct{}, 1), rest: rest,
-		resting: map[string]resting{}, pending: map[string]*RetainedMessage{}, filed: map[string]struct{}{},
+		path: path, disk: osDisk{strings.TrimSuffix(path, filepath.Ext(path))}, wake: make(chan struct{}, 1), rest: rest,
+		resting: map[string]resting{}, pending: map[string]*RetainedMessage{}, filed: map[string]bool{},
 	}
 	err := r.open()
 	if errors.Is(err, ErrCorrupt) {
@@ -97,6 +103,9 @@ func OpenRetained(path string, rest time.Duration) (*Retained, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := r.openLarge(); err != nil {
+		return nil, errors.Join(err, r.db.Close())
 	}
 	return r, nil
 }
@@ -119,7 +128,7 @@ func (r *Retained) open() error {
 					r.findings = append(r.findings, fmt.Sprintf("%s: retained message of %q dropped: %v", r.path, k, err))
 					broken = append(broken, append([]byte{}, k...))
 				} else {
-					r.filed[string(k)] = struct{}{}
+					r.filed[string(k)] = false
 				}
 				return nil
 			})
@@ -163,7 +172,7 @@ func (r *Retained) DeleteRetained(topic string) { r.queue(topic, nil) }
 func (r *Retained) queue(topic string, m *RetainedMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m != nil && len(m.Payload) >= largeRetained {
+	if m.large() {
 		r.lay(m)
 		return
 	}
@@ -178,9 +187,16 @@ func (r *Retained) queue(topic string, m *RetainedMessage) {
 	r.rouse()
 }
 
-// EachRetained calls fn for every message on the disk, in byte order of the
-// topics; call it before Run.
+// EachRetained calls fn for every message on the disk; call it before Run.
 func (r *Retained) EachRetained(fn func(RetainedMessage) error) error {
+	err := r.eachSmall(fn)
+	if err == nil {
+		err = r.eachLarge(fn)
+	}
+	return err
+}
+
+func (r *Retained) eachSmall(fn func(RetainedMessage) error) error {
 	return r.db.View(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte(retainedBucket)).ForEach(func(k, raw []byte) error {
 			m, err := unsealRetained(k, raw)
@@ -238,83 +254,6 @@ func (r *Retained) Failed() error {
 
 // Close releases the file; Run has ended.
 func (r *Retained) Close() error { return r.db.Close() }
-
-// flush writes everything pending, about batchBytes in one transaction.
-func (r *Retained) flush() error {
-	for {
-		r.take()
-		if len(r.writing) == 0 {
-			return nil
-		}
-		err := r.update(func(tx *bolt.Tx) error {
-			return writeBatch(tx.Bucket([]byte(retainedBucket)), r.writing)
-		})
-		if err != nil {
-			err = fmt.Errorf("%w: commit to %s: %w", ErrDisk, r.path, err)
-		}
-		r.settle(err)
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// take moves a transaction's worth from pending to writing.
-func (r *Retained) take() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.writing = map[string]*RetainedMessage{}
-	size := 0
-	for topic, m := range r.pending {
-		if size >= batchBytes {
-			return
-		}
-		r.writing[topic] = m
-		delete(r.pending, topic)
-		if m != nil {
-			size += len(m.Payload)
-		}
-	}
-}
-
-// settle notes what is in the file now; what could not be written waits again,
-// unless its topic has changed meanwhile.
-func (r *Retained) settle(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failed = err
-	for topic, m := range r.writing {
-		_, filed := r.filed[topic]
-		now, changed := r.pending[topic]
-		switch {
-		case err != nil && changed && now == nil && !filed:
-			delete(r.pending, topic)
-		case err != nil && !changed:
-			r.pending[topic] = m
-		case err == nil && m == nil:
-			delete(r.filed, topic)
-		case err == nil:
-			r.filed[topic] = struct{}{}
-		}
-	}
-	r.writing = nil
-}
-
-func writeBatch(b *bolt.Bucket, todo map[string]*RetainedMessage) error {
-	for topic, m := range todo {
-		key := []byte(topic)
-		var err error
-		if m == nil {
-			err = b.Delete(key)
-		} else {
-			err = b.Put(key, seal(retainedBucket, key, append([]byte{m.QoS}, m.Payload...)))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func unsealRetained(key, raw []byte) (RetainedMessage, error) {
 	val, err := unseal(retainedBucket, key, raw)

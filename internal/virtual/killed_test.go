@@ -19,12 +19,12 @@ const largeParts = 32 << 10
 // killBroker ends the broker as kill -9 does: the next one has what was on the disk.
 func (w *world) killBroker() {
 	w.t.Helper()
-	path := filepath.Join(w.dir, "broker", "retained.db")
+	dir := filepath.Join(w.dir, "broker")
 	synctest.Wait()
-	raw, err := os.ReadFile(path)
-	check(w.t, err)
+	check(w.t, os.CopyFS(dir+".then", os.DirFS(dir)))
 	w.stopBroker()
-	check(w.t, os.WriteFile(path, raw, 0o600))
+	check(w.t, os.RemoveAll(dir))
+	check(w.t, os.Rename(dir+".then", dir))
 }
 
 // keptModel is the hash of the model that the broker has, and its version; zero where
