@@ -154,27 +154,34 @@ func (l *Log) ready(failing bool) <-chan struct{} {
 // flush writes what is queued, and in its place how many lines were lost behind
 // it. It stays queued until it is on disk.
 func (l *Log) flush() error {
-	l.mu.Lock()
-	n, lost := len(l.queue), l.lost
-	lines := l.queue[:n:n]
-	if lost > 0 {
-		lines = append(lines, l.line(Entry{Event: Lost, Count: lost}))
-	}
-	text, look := bytes.Join(lines, nil), l.look
-	l.mu.Unlock()
+	lines, n, lost, look := l.queued()
 	if len(lines) == 0 && !look {
 		return nil
 	}
-	if err := l.append(text); err != nil {
+	err := l.append(bytes.Join(lines, nil))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.look = true
 		return fmt.Errorf("audit: %d lines are not written: %w", n+lost, err)
 	}
-	l.mu.Lock()
 	l.queue = l.queue[n:]
 	l.lost -= lost
-	l.look = false
 	l.stats.Written += uint64(len(lines))
-	l.mu.Unlock()
 	return nil
+}
+
+// queued returns what is to be written now: n lines that stay queued, and one for
+// those that were lost. Who asks for a look from now on gets another one.
+func (l *Log) queued() (lines [][]byte, n, lost int, look bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, lost, look, l.look = len(l.queue), l.lost, l.look, false
+	lines = l.queue[:n:n]
+	if lost > 0 {
+		lines = append(lines, l.line(Entry{Event: Lost, Count: lost}))
+	}
+	return lines, n, lost, look
 }
 
 // append writes whole lines and syncs them, or takes back what it has written

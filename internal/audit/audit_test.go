@@ -177,6 +177,29 @@ func TestRotation(t *testing.T) {
 	chain(t, "it does not go on from another", path, path+".1")
 }
 
+// Who asks for a look while lines are being written has another one: the file was
+// renamed behind the look that they had.
+func TestReopenWhileWriting(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"), func(error) {})
+	defer l.file.Close()
+	l.Write(Entry{Event: Start})
+	if lines, n, _, look := l.queued(); len(lines) != 1 || n != 1 || look {
+		t.Fatalf("%d lines, look %v", len(lines), look)
+	}
+	l.Reopen()
+	if err := l.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if l.look || len(l.queue) > 0 {
+		t.Error("a look that was had is still asked for")
+	}
+	l.Reopen()
+	if _, _, _, look := l.queued(); !look {
+		t.Error("the look is forgotten")
+	}
+}
+
 // chain verifies files one after the other.
 func chain(t *testing.T, want string, paths ...string) {
 	t.Helper()
