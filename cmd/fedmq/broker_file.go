@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/broker"
 )
@@ -152,4 +157,29 @@ func tellLimits(w io.Writer, l broker.Limits, open bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// embedded starts the open broker of up and demo at addr, or at a free port of its host
+// where that is taken; stop ends it.
+func (f brokerFile) embedded(ctx context.Context, addr, dir string, log zerolog.Logger) (url string, taken bool, stop func() error, err error) {
+	open := func(addr string) (*broker.Broker, error) {
+		b, err := broker.New(broker.Config{TCP: addr, Open: true, DataDir: dir, MaxPacket: f.MaxPacket, Limits: f.Limits, Log: log})
+		if err == nil {
+			err = b.Listen()
+		}
+		return b, err
+	}
+	b, err := open(addr)
+	if host, _, bad := net.SplitHostPort(addr); errors.Is(err, syscall.EADDRINUSE) && bad == nil {
+		taken = true
+		b, err = open(net.JoinHostPort(host, "0"))
+	}
+	if err != nil {
+		return "", taken, nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- b.Run(run) }()
+	<-b.Ready()
+	return "tcp://" + b.Addrs().TCP, taken, func() error { cancel(); return <-done }, nil
 }

@@ -138,14 +138,13 @@ func (f clientFlags) connect(ctx context.Context, log zerolog.Logger, role strin
 }
 
 func (c *client) waitUp(ctx context.Context) error {
-	timeout := time.NewTimer(connectWait)
-	defer timeout.Stop()
+	timeout := time.After(connectWait)
 	var last error
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-timeout.C:
+		case <-timeout:
 			if last == nil {
 				last = errors.New("no answer")
 			}
@@ -166,13 +165,12 @@ func (c *client) waitUp(ctx context.Context) error {
 
 // next returns the next message that want accepts.
 func (c *client) next(ctx context.Context, wait time.Duration, want func(link.Message) bool) (link.Message, error) {
-	timeout := time.NewTimer(wait)
-	defer timeout.Stop()
+	timeout := time.After(wait)
 	for {
 		select {
 		case <-ctx.Done():
 			return link.Message{}, ctx.Err()
-		case <-timeout.C:
+		case <-timeout:
 			return link.Message{}, fmt.Errorf("nothing arrived within %s", wait)
 		case s := <-c.conn.States():
 			if s.Err != nil {

@@ -38,13 +38,8 @@ func (c *watchCmd) Run(ctx context.Context, logs *logFlags) error {
 	if screen {
 		log = zerolog.Nop() // the link's state is on the screen
 	}
-	changed := make(chan struct{}, 1)
-	w, err := c.open(log, "watch", func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	changed, mark := onePending()
+	w, err := c.open(log, "watch", mark)
 	if err != nil {
 		return err
 	}

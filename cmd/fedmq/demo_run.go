@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
-	"syscall"
 
 	"github.com/fedmq/fedmq/aggregator"
-	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
@@ -32,18 +29,15 @@ type demo struct {
 }
 
 func (d *demo) run(ctx context.Context) (*result, error) {
-	b, err := d.startBroker()
+	url, taken, stopBroker, err := d.broker.embedded(ctx, d.Listen, filepath.Join(d.Dir, "broker"), d.logs.logger())
+	if taken {
+		fmt.Fprintf(d.talk, "%s is taken; using a free port.\n", d.Listen)
+	}
 	if err != nil {
 		return nil, err
 	}
-	brokerCtx, stopBroker := context.WithCancel(context.WithoutCancel(ctx))
-	brokerDone := make(chan error, 1)
-	go func() { brokerDone <- b.Run(brokerCtx) }()
-	<-b.Ready()
-	url := "tcp://" + b.Addrs().TCP
 	recs, err := d.federate(ctx, url)
-	stopBroker()
-	if err := errors.Join(err, <-brokerDone); err != nil {
+	if err := errors.Join(err, stopBroker()); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -65,29 +59,6 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 	}
 	d.report(res, picture)
 	return res, nil
-}
-
-// startBroker listens on the address asked for, or on a free port.
-func (d *demo) startBroker() (*broker.Broker, error) {
-	open := func(addr string) (*broker.Broker, error) {
-		b, err := broker.New(broker.Config{
-			TCP: addr, Open: true, DataDir: filepath.Join(d.Dir, "broker"), MaxPacket: d.broker.MaxPacket, Limits: d.broker.Limits, Log: d.logs.logger(),
-		})
-		if err == nil {
-			err = b.Listen()
-		}
-		return b, err
-	}
-	b, err := open(d.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		host, _, splitErr := net.SplitHostPort(d.Listen)
-		if splitErr != nil {
-			return nil, err
-		}
-		fmt.Fprintf(d.talk, "%s is taken; using a free port.\n", d.Listen)
-		return open(net.JoinHostPort(host, "0"))
-	}
-	return b, err
 }
 
 // federate runs aggregator and sites to the end of the task and returns its

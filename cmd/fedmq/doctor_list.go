@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -36,11 +35,9 @@ func (c *doctorCmd) list(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", c.Config, err)
 	}
 	if c.JSON {
-		enc := json.NewEncoder(os.Stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(l)
+		err = indented(stdout).Encode(l)
 	} else {
-		_, err = os.Stdout.WriteString(l.Text())
+		_, err = io.WriteString(stdout, l.Text())
 	}
 	if err == nil && len(l.Missing) > 0 {
 		err = fmt.Errorf("%s: the broker's access list lacks: %s", c.Config, strings.Join(l.Missing, "; "))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"math"
@@ -100,21 +99,16 @@ func federateWells(t *testing.T, rounds uint64) (*demo, []record.Record, func(mo
 		demoCmd: demoCmd{Example: "wells", Dir: dir, Listen: "127.0.0.1:0", Seed: 1},
 		ex:      examples("wells"), logs: &logFlags{Level: "error", JSON: true}, talk: io.Discard,
 	}
-	b, err := d.startBroker()
+	url, _, stop, err := d.broker.embedded(t.Context(), d.Listen, filepath.Join(dir, "broker"), d.logs.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
 	defer func() {
-		stop()
-		if err := <-done; err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	}()
-	<-b.Ready()
-	if err := d.layOut("tcp://" + b.Addrs().TCP); err != nil {
+	if err := d.layOut(url); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.load(); err != nil {
@@ -124,7 +118,7 @@ func federateWells(t *testing.T, rounds uint64) (*demo, []record.Record, func(mo
 	task.Rounds, task.KeepModels = rounds, -1
 	task.Cap = 1 << 20 // above every site's rows: the default cap would weigh S04 and S09 less
 	task.Train = json.RawMessage(`{"epochs":1,"batch":0,"lr":0.5}`)
-	if err := d.inProcess(ctx); err != nil {
+	if err := d.inProcess(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return d, readRecords(t, filepath.Join(d.cfg.DataDir, "records", d.task)), modelsOf(t, d)

@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
-	"github.com/fedmq/fedmq/broker"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -33,37 +30,15 @@ func (u *up) broker(ctx context.Context) (*upBroker, error) {
 		b := string(u.agg.Connection.Broker)
 		return &upBroker{url: b, what: "the broker at " + link.Shown(b), stop: func() error { return nil }}, nil
 	}
-	open := func(addr string) (*broker.Broker, error) {
-		b, err := broker.New(broker.Config{
-			TCP: addr, Open: true, DataDir: u.brokerDir(), MaxPacket: u.limits.MaxPacket, Limits: u.limits.Limits, Log: u.log,
-		})
-		if err == nil {
-			err = b.Listen()
-		}
-		return b, err
-	}
-	b, err := open(addr)
-	what, moved := "an embedded broker at ", false
-	if errors.Is(err, syscall.EADDRINUSE) {
-		host, _, splitErr := net.SplitHostPort(addr)
-		if splitErr != nil {
-			return nil, err
-		}
-		what, moved = addr+" is taken, so an embedded broker at ", true
-		b, err = open(net.JoinHostPort(host, "0"))
-	}
+	at, moved, stop, err := u.limits.embedded(ctx, addr, u.brokerDir(), u.log)
 	if err != nil {
 		return nil, err
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 1)
-	go func() { done <- b.Run(run) }()
-	<-b.Ready()
-	at := "tcp://" + b.Addrs().TCP
-	return &upBroker{url: at, what: what + at, own: true, moved: moved, stop: func() error {
-		cancel()
-		return <-done
-	}}, nil
+	what := "an embedded broker at " + at
+	if moved {
+		what = addr + " is taken, so " + what
+	}
+	return &upBroker{url: at, what: what, own: true, moved: moved, stop: stop}, nil
 }
 
 // logins warns of names and passwords that the folder's own broker does not look at.

@@ -18,13 +18,8 @@ func (u *up) sayWhatBlocks(ctx context.Context, b *upBroker, table upTable) {
 	for _, t := range u.agg.Tasks {
 		flags.Member = append(flags.Member, t.Members...)
 	}
-	changed := make(chan struct{}, 1)
-	w, err := flags.open(zerolog.Nop(), "up-watch", func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	changed, mark := onePending()
+	w, err := flags.open(zerolog.Nop(), "up-watch", mark)
 	if err == nil {
 		err = w.run(ctx, func(ctx context.Context) error {
 			still, seq := newStandstills(), uint64(0)

@@ -34,6 +34,17 @@ type watching struct {
 	conn *link.Conn
 }
 
+// onePending returns a channel that holds one mark, and what puts it there without waiting.
+func onePending() (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	return c, func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // open makes what run will run; changed is called after each tick.
 func (f *watchFlags) open(log zerolog.Logger, role string, changed func()) (*watching, error) {
 	cfg, err := f.federation()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 	"sync/atomic"
 )
 
@@ -27,7 +28,7 @@ var meant = regexp.MustCompile(`\{\s*"type"\s*:\s*"(hello|progress|done|error)"`
 // behind text that was printed without a line feed. A line without one is
 // text, all of it; so is a JSON value of the program's own, whatever it holds.
 func messageIn(line []byte) (text, message []byte) {
-	if typed(line, "") {
+	if typed(line) {
 		return nil, line
 	}
 	if json.Valid(line) {
@@ -52,7 +53,7 @@ func messageIn(line []byte) (text, message []byte) {
 }
 
 // typed reports that b is one JSON object whose type is text, one of kinds
-// ("": any).
+// (none: any).
 func typed(b []byte, kinds ...string) bool {
 	var head struct {
 		Type *string `json:"type"`
@@ -60,12 +61,7 @@ func typed(b []byte, kinds ...string) bool {
 	if b = bytes.TrimSpace(b); len(b) == 0 || b[0] != '{' || json.Unmarshal(b, &head) != nil || head.Type == nil {
 		return false
 	}
-	for _, kind := range kinds {
-		if kind == "" || kind == *head.Type {
-			return true
-		}
-	}
-	return false
+	return kinds == nil || slices.Contains(kinds, *head.Type)
 }
 
 // ear turns standard output into messages; the rest is text for the log.

@@ -160,12 +160,10 @@ func (p *process) gone() bool {
 }
 
 func (p *process) endsIn(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-p.ended:
 		return true
-	case <-timer.C:
+	case <-time.After(d):
 		return false
 	}
 }

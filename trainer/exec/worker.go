@@ -57,11 +57,10 @@ func (t *Trainer) converse(ctx context.Context, req request, progress func(done,
 // ended if it does not answer.
 func (t *Trainer) cancel(cause error, p *process, id uint64) error {
 	_ = p.write(request{Type: typeCancel, ID: id}.line()) // what cannot be told is ended below
-	patience := time.NewTimer(p.cfg.times.cancel)
-	defer patience.Stop()
+	patience := time.After(p.cfg.times.cancel)
 	for {
 		select {
-		case <-patience.C:
+		case <-patience:
 			t.cfg.Log.Warn().Msg("the trainer does not stop its work and is ended")
 			t.drop()
 			return cause
@@ -71,10 +70,9 @@ func (t *Trainer) cancel(cause error, p *process, id uint64) error {
 				t.drop()
 				return cause
 			case h.reply.id == id && h.reply.kind != typeProgress:
-				if errors.Is(cause, errTimeout) {
-					return cause
+				if !errors.Is(cause, errTimeout) {
+					t.failures = 0
 				}
-				t.failures = 0
 				return cause
 			}
 		}
@@ -126,14 +124,12 @@ func (t *Trainer) revive(ctx context.Context) error {
 		t.failures, t.resume = 0, time.Time{}
 	}
 	if pause := time.Until(t.resume); pause > 0 {
-		timer := time.NewTimer(pause)
-		defer timer.Stop()
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-t.cfg.stopping:
 			return errStopping
-		case <-timer.C:
+		case <-time.After(pause):
 		}
 	}
 	return t.launch(ctx)
