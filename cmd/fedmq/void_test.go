@@ -400,7 +400,7 @@ var alwaysFlags = map[string]string{
 	"aggregator-key": "who is believed", "token": "see token-file", "token-file": "dashboard refuses both", "demo example": "what", "demo listen": "where", "demo slow": "how fast",
 	"processes": "how", "init trainer": "what", "up again": "what", "broker listen": "where", "broker ws": "where", "broker tls": "where", "broker wss": "where", "broker open": "see users",
 	"doctor node": "where", "doctor restart": "what", "acl for": "required", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when", "send pause": "refused by send but with resume",
-	"bench round params": "a size", "bench round sites": "a number", "bench round rounds": "a number", "bench round profile": "where", "bench round changed": "a share", "bench fold params": "a size", "bench fold members": "a number",
+	"bench round params": "a size", "bench round sites": "a number", "bench round rounds": "a number", "bench round profile": "where", "bench round trace": "a flag", "bench round changed": "a share", "bench scale points": "a list", "bench scale rounds": "a number", "bench scale picture": "where", "bench fold params": "a size", "bench fold members": "a number",
 	"bench codec params": "a size", "model get follow": "how long", "model get bulk": "which topics", "model put bulk": "which topics", "model put version": "a number", "model put force": "whether",
 }
 
