@@ -6,7 +6,6 @@ import (
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 )
 
@@ -26,12 +25,12 @@ func (t *task) commit(rd owner.Ready) error {
 	crash.At("optimiser.after")
 	next, id, blob := made.Model, c.Base, t.blob
 	if next != t.base {
-		leaves := model.LeavesOf(next.Blob) // one pass: what names the whole names its parts
-		id = leaves.ID(len(next.Blob))
-		if blob, err = t.published.cut(next, leaves); err != nil {
+		leaves, err := t.keeping.durable(c, next) // one pass: what names the whole names its parts
+		if err != nil {
 			return err
 		}
-		if err := t.keeping.durable(c, id, next); err != nil {
+		id = leaves.ID(len(next.Blob))
+		if blob, err = t.published.cut(next, leaves); err != nil {
 			return err
 		}
 	}

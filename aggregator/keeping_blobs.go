@@ -20,19 +20,20 @@ func (k *keeping) keep(s *staged) error {
 	return k.store.PutBlob(s.content, s.raw, false)
 }
 
-// durable puts a new model, and the updates that are to stay, on disk.
-func (k *keeping) durable(c round.Commit, id model.Hash, next *model.Model) error {
+// durable puts a new model, and the updates that are to stay, on disk. It returns the
+// leaves of the model.
+func (k *keeping) durable(c round.Commit, next *model.Model) (model.Leaves, error) {
 	crash.At("model.before-fsync")
-	err := k.store.PutBlob(id, next.Blob, true)
+	leaves, err := k.store.AddBlob(next.Blob, true)
 	crash.At("model.after-dirsync")
 	if err != nil || k.updates != KeepAll {
-		return err
+		return leaves, err
 	}
 	ids := make([][32]byte, len(c.Accepted))
 	for i, acc := range c.Accepted {
 		ids[i] = acc.Content
 	}
-	return k.store.SyncBlobs(ids...)
+	return leaves, k.store.SyncBlobs(ids...)
 }
 
 // durableState puts what strategy and server optimiser keep on disk, and returns
@@ -41,7 +42,8 @@ func (k *keeping) durableState(state []byte) (model.Hash, error) {
 	if state == nil {
 		return model.Hash{}, nil
 	}
-	return k.store.AddBlob(state, true)
+	leaves, err := k.store.AddBlob(state, true)
+	return leaves.ID(len(state)), err
 }
 
 // retire removes what is not to be kept any longer after a commit: the round's

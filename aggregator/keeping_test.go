@@ -61,7 +61,8 @@ func putBlob(t *testing.T, cfg Config, b string) model.Hash {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := st.AddBlob([]byte(b), false)
+	id := model.ContentOf([]byte(b))
+	err = st.PutBlob(id, []byte(b), false)
 	old := time.Now().Add(-2 * sweepAfter)
 	if err := errors.Join(err, os.Chtimes(blobFile(cfg, id), old, old), st.Close()); err != nil {
 		t.Fatal(err)
@@ -178,8 +179,8 @@ func TestRemoveSparesOthers(t *testing.T) {
 	}
 	one, other := a.order[0].keeping, a.order[1].keeping
 	blob := func(s string) model.Hash {
-		id, err := st.AddBlob([]byte(s), false)
-		if err != nil {
+		id := model.ContentOf([]byte(s))
+		if err := st.PutBlob(id, []byte(s), false); err != nil {
 			t.Fatal(err)
 		}
 		return id

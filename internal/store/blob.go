@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/crash"
@@ -55,22 +56,37 @@ func (s *Store) prepareBlobs() error {
 // [Store.Blob] tells; [Store.SyncBlobs] makes up for it later. A failure is
 // [ErrDisk]. Nothing is hashed: under another id the blob is corrupt when it is read.
 func (s *Store) PutBlob(id [32]byte, data []byte, sync bool) error {
-	if s.failed.Load() {
-		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
-	}
-	_, name := blobName(id)
-	tmp := path.Join(tmpDir, rand.Text())
-	if err := s.writeFile(tmp, data, sync); err != nil {
-		_ = s.disk.Remove(tmp) // what cannot be removed goes at the next start
-		return s.diskError("write blob "+name, err)
+	tmp, err := s.writeBlob(data, sync)
+	if err != nil {
+		return err
 	}
 	return s.nameBlob(tmp, id, sync)
 }
 
-// AddBlob is [Store.PutBlob] for data whose content id is not known yet: it returns it.
-func (s *Store) AddBlob(data []byte, sync bool) (id [32]byte, err error) {
-	id = model.ContentOf(data)
-	return id, s.PutBlob(id, data, sync)
+// AddBlob is [Store.PutBlob] for data that is not hashed yet: that is done while the disk
+// writes and syncs. It returns the data's leaves, which give the content id and more.
+func (s *Store) AddBlob(data []byte, durable bool) (leaves model.Leaves, err error) {
+	var hashing sync.WaitGroup
+	hashing.Go(func() { leaves = model.LeavesOf(data) })
+	tmp, err := s.writeBlob(data, durable)
+	hashing.Wait()
+	if err != nil {
+		return nil, err
+	}
+	return leaves, s.nameBlob(tmp, leaves.ID(len(data)), durable)
+}
+
+// writeBlob writes data as a file of tmp.
+func (s *Store) writeBlob(data []byte, sync bool) (tmp string, err error) {
+	if s.failed.Load() {
+		return "", fmt.Errorf("%w: an earlier write failed", ErrDisk)
+	}
+	tmp = path.Join(tmpDir, rand.Text())
+	if err := s.writeFile(tmp, data, sync); err != nil {
+		_ = s.disk.Remove(tmp) // what cannot be removed goes at the next start
+		return "", s.diskError("write a blob as "+tmp, err)
+	}
+	return tmp, nil
 }
 
 // nameBlob gives a written file the name of its blob, durable with sync.
