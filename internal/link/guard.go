@@ -2,6 +2,7 @@ package link
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,8 @@ const (
 	typePuback     = 4
 	typeSubscribe  = 8
 	typeSuback     = 9
+	typePingreq    = 12
+	typePingresp   = 13
 	typeDisconnect = 14
 )
 
@@ -40,28 +43,31 @@ type guard struct {
 	max  int           // largest packet, bytes
 	qos  byte          // of a PUBLISH that comes, at most
 	done chan struct{} // closed with the connection
-	sent chan struct{} // a PUBLISH was written; capacity 1
 
 	r        *bufio.Reader
 	left     int  // bytes of the checked packet not yet handed out
 	accepted bool // by a CONNACK
+	pinged   atomic.Bool
+	pong     int // bytes of a PINGRESP to hand out
 
-	wmu      sync.Mutex
+	turn chan struct{} // to write; capacity 1
+
+	mu       sync.Mutex
 	deadline time.Time // of the handshake, zero after it
-
-	mu     sync.Mutex
-	closed bool
-	cause  error // first error seen while open
-	peer   bool  // the other side ended the link
-	asked  map[uint16]int
+	closed   bool
+	cause    error // first error seen while open
+	peer     bool  // the other side ended the link
+	asked    map[uint16]int
+	asks     uint16 // the last of asked
 
 	in, out *atomic.Uint64
+	acked   func(id uint16)                      // a PUBACK; nil: the library has it
 	came    func(m Message, id uint16, size int) // a PUBLISH; without a payload it was over max, and read past
 }
 
 func newGuard(conn net.Conn, maxPacket int, in, out *atomic.Uint64) *guard {
 	return &guard{
-		Conn: conn, max: maxPacket, qos: 1, done: make(chan struct{}), sent: make(chan struct{}, 1),
+		Conn: conn, max: maxPacket, qos: 1, done: make(chan struct{}), turn: make(chan struct{}, 1),
 		r: bufio.NewReaderSize(conn, 16<<10), asked: map[uint16]int{}, in: in, out: out,
 	}
 }
@@ -71,13 +77,18 @@ func (g *guard) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if g.left == 0 {
+	if g.left == 0 && g.pong == 0 {
 		n, err := g.checkPacket()
 		if err != nil {
 			g.fail(err, isPeer(err))
 			return 0, err
 		}
 		g.left = n
+	}
+	if g.pong > 0 {
+		n := copy(p, []byte{typePingresp << 4, 0}[2-g.pong:])
+		g.pong -= n
+		return n, nil
 	}
 	n, err := g.r.Read(p[:min(len(p), g.left)])
 	g.left -= n
@@ -92,7 +103,11 @@ func (g *guard) Read(p []byte) (int, error) {
 // returns the packet's whole length.
 func (g *guard) checkPacket() (int, error) {
 	for {
-		if n, err := g.header(); n > 0 || err != nil {
+		n, err := g.header()
+		if n == 0 && err == nil && g.pinged.CompareAndSwap(true, false) {
+			g.pong = 2 // a message that came says as much, and the answer may be far behind
+		}
+		if n > 0 || g.pong > 0 || err != nil {
 			return n, err
 		}
 	}
@@ -131,6 +146,8 @@ func (g *guard) checkHeader(kind byte, head, length int) (int, error) {
 		return 0, fmt.Errorf("%w: %d bytes, the limit is %d", errPacket, head+length, g.max)
 	case length > 2+filtersPerSub:
 		return 0, fmt.Errorf("%w: type %d with %d bytes", errPacket, kind, length)
+	case kind == typePuback && g.acked != nil:
+		return 0, g.puback(head, length)
 	case kind == typeConnack:
 		return head + length, g.checkConnack(head, length)
 	case kind == typeSuback:
@@ -151,6 +168,22 @@ func (g *guard) checkConnack(head, length int) error {
 	}
 	g.accepted = b[head+1] == 0
 	return nil
+}
+
+// puback takes the PUBACK of a message.
+func (g *guard) puback(head, length int) error {
+	b, err := g.r.Peek(head + length)
+	if err != nil {
+		return err
+	}
+	if length != 2 {
+		return fmt.Errorf("%w: PUBACK of %d bytes", errPacket, length)
+	}
+	id := binary.BigEndian.Uint16(b[head:])
+	_, err = g.r.Discard(head + length)
+	g.in.Add(uint64(head + length)) // a length of four bytes of seven bits
+	g.acked(id)
+	return err
 }
 
 // checkSuback compares the number of codes with the filters asked for: the
@@ -175,35 +208,41 @@ func (g *guard) checkSuback(head, length int) error {
 }
 
 // Write sends one packet; the library calls it once per packet.
-func (g *guard) Write(p []byte) (int, error) {
-	g.wmu.Lock()
-	defer g.wmu.Unlock()
+func (g *guard) Write(p []byte) (int, error) { return g.write(p, nil) }
+
+// write sends one packet in one piece or two.
+func (g *guard) write(p, rest []byte) (int, error) {
+	g.turn <- struct{}{}
+	defer func() { <-g.turn }()
 	kind := byte(0)
 	if len(p) > 0 {
 		kind = p[0] >> 4
 	}
-	if kind == typeSubscribe {
+	switch kind {
+	case typeSubscribe:
 		g.noteSubscribe(p)
+	case typePingreq:
+		g.pinged.Store(true)
 	}
 	limit := time.Now().Add(WriteTimeout)
+	g.mu.Lock()
 	if !g.deadline.IsZero() && g.deadline.Before(limit) {
 		limit = g.deadline
 	}
+	g.mu.Unlock()
 	err := g.Conn.SetWriteDeadline(limit)
 	n := 0
-	if err == nil {
+	if err == nil && rest == nil {
 		n, err = g.Conn.Write(p)
+	} else if err == nil {
+		var long int64
+		long, err = (&net.Buffers{p, rest}).WriteTo(g.Conn)
+		n = int(long) // of slices
 	}
 	g.out.Add(uint64(n))
 	if err != nil {
 		g.fail(err, isPeer(err))
 		return n, err
-	}
-	if kind == typePublish {
-		select {
-		case g.sent <- struct{}{}:
-		default:
-		}
 	}
 	return n, nil
 }
@@ -225,14 +264,22 @@ func (g *guard) noteSubscribe(p []byte) {
 	}
 	g.mu.Lock()
 	g.asked[id] = n
+	g.asks = id
 	g.mu.Unlock()
+}
+
+// lastID is the packet id of the last SUBSCRIBE.
+func (g *guard) lastID() uint16 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asks
 }
 
 // SetDeadline bounds the handshake.
 func (g *guard) SetDeadline(t time.Time) error {
-	g.wmu.Lock()
+	g.mu.Lock()
 	g.deadline = t
-	g.wmu.Unlock()
+	g.mu.Unlock()
 	return g.SetReadDeadline(t)
 }
 

@@ -24,7 +24,9 @@ func (c *bytesConn) SetWriteDeadline(time.Time) error { return nil }
 
 func guardOver(b []byte, step, maxPacket int) *guard {
 	var in, out atomic.Uint64
-	return newGuard(&bytesConn{r: bytes.NewReader(b), step: step}, maxPacket, &in, &out)
+	g := newGuard(&bytesConn{r: bytes.NewReader(b), step: step}, maxPacket, &in, &out)
+	g.accepted, g.came = true, func(Message, uint16, int) {}
+	return g
 }
 
 // C-13: whatever the broker sends, the library never panics over the guard and
@@ -48,6 +50,17 @@ func FuzzGuard(f *testing.F) {
 	const limit = 512
 	f.Fuzz(func(t *testing.T, b []byte, step int) {
 		g := guardOver(b, 1+max(step, -step)&0xff, limit)
+		g.came = func(m Message, _ uint16, size int) {
+			if len(m.Payload) > limit || m.QoS > 1 || (m.Payload == nil) != (size > limit) {
+				t.Errorf("payload of %d bytes of %d, QoS %d", len(m.Payload), size, m.QoS)
+			}
+		}
+		if step < 0 {
+			g.acked = func(uint16) {}
+		}
+		if step < 0 {
+			g.acked = func(uint16) {}
+		}
 		for {
 			p, err := packets.ReadPacket(g)
 			if p != nil && err == nil {
@@ -121,5 +134,41 @@ func BenchmarkIncoming(b *testing.B) {
 		if n, err := g.header(); n != 0 || err != nil {
 			b.Fatal(n, err)
 		}
+	}
+}
+
+// C-3: a message that comes while a PINGRESP is waited for stands for it, once.
+func TestMessageAnswersPing(t *testing.T) {
+	t.Parallel()
+	message := []byte{typePublish << 4, 3, 0, 1, 'a'}
+	g := guardOver(append(message, message...), 1, 512)
+	if err := packets.NewControlPacket(packets.Pingreq).Write(g); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := packets.ReadPacket(g); err != nil || p.String() != packets.NewControlPacket(packets.Pingresp).String() {
+		t.Errorf("the library reads %v, %v", p, err)
+	}
+	if p, err := packets.ReadPacket(g); err == nil {
+		t.Errorf("and %v", p)
+	}
+}
+
+// Packet ids are of the half that the library's SUBSCRIBEs do not use, and never one
+// that waits for its PUBACK.
+func TestPacketIDs(t *testing.T) {
+	t.Parallel()
+	s := &session{guard: guardOver(nil, 1, 512), pending: map[uint16]*flight{}, lastID: 1<<15 - 2}
+	for _, last := range []uint16{1, 1<<15 - 1, 1 << 15, 1<<16 - 1} {
+		s.guard.asks = last
+		for range 3 {
+			f, id := s.takeOff(&request{})
+			defer f.late.Stop()
+			if id == 0 || id>>15 == last>>15 || s.pending[id] != f {
+				t.Errorf("id %d beside %d", id, last)
+			}
+		}
+	}
+	if len(s.pending) != 12 {
+		t.Errorf("%d ids of 12 messages", len(s.pending))
 	}
 }

@@ -645,8 +645,9 @@ func TestInFlight(t *testing.T) {
 			if n := s.count(packets.Publish); n != tt.most || c.Stats().InFlight != tt.most {
 				t.Errorf("%d messages of %d bytes out, %d in flight", n, tt.size, c.Stats().InFlight)
 			}
-			for id := range uint16(100) { // the ids go up from 1
-				if err := puback(id + 1).Write(s.conn); err != nil {
+			for i := range 100 {
+				synctest.Wait()
+				if err := puback(s.ids()[i]).Write(s.conn); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()

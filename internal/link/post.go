@@ -1,7 +1,6 @@
 package link
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -149,31 +148,21 @@ func (q *posts) empty() bool {
 	return len(q.queue) == 0 && q.flying == 0
 }
 
-// post serves the queue while the session is up. It never waits for a PUBACK.
-func (s *session) post() {
+// post sends the next post, if there is one. It never waits for a PUBACK.
+func (s *session) post() bool {
 	c, q := s.conn, s.conn.posts
-	for {
-		p := q.take()
-		if p == nil {
-			signal(s.idle)
-			select {
-			case <-q.wake:
-				continue
-			case <-s.guard.done:
-				return
-			}
-		}
-		if err := c.check(&p.msg); err != nil { // quarantined meanwhile
-			q.landed(p, false)
-			c.postFailed(&p.msg, err)
-			continue
-		}
-		r := &request{msg: p.msg, done: func(err error) { c.posted(p, err) }}
-		if err := s.submit(context.Background(), r); err != nil {
-			c.posted(p, err)
-			return
-		}
+	p := q.take()
+	if p == nil {
+		signal(s.idle)
+		return false
 	}
+	if err := c.check(&p.msg); err != nil { // quarantined meanwhile
+		q.landed(p, false)
+		c.postFailed(&p.msg, err)
+		return true
+	}
+	s.send(&request{msg: p.msg, done: func(err error) { c.posted(p, err) }})
+	return !s.ended()
 }
 
 // posted takes the outcome of a post.

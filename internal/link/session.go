@@ -35,6 +35,8 @@ type session struct {
 	lost   chan error
 
 	requests            chan *request
+	mayPost             chan struct{} // closed at State.Up
+	posting             chan struct{} // the same, of the writer alone: nil once it has seen it
 	wakeSub             chan struct{} // the table changed; capacity 1
 	freed, idle, wakeOK chan struct{} // capacity 1
 	goes                sync.WaitGroup
@@ -42,9 +44,10 @@ type session struct {
 	announced bool // guarded by conn.mu
 
 	mu      sync.Mutex
-	used    int                    // room taken by unacknowledged messages
-	pending map[*request]time.Time // QoS 1 messages unacknowledged
-	asking  []Filter               // of the SUBSCRIBE without SUBACK
+	used    int                // room taken by unacknowledged messages
+	pending map[uint16]*flight // messages unacknowledged, by packet id
+	lastID  uint16             // given to one, of 15 bits
+	asking  []Filter           // of the SUBSCRIBE without SUBACK
 	askedAt time.Time
 	acks    []byte // PUBACKs to send
 }
@@ -58,10 +61,11 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 	}
 	s := &session{
 		conn: c, guard: newGuard(raw, c.cfg.MaxPacket, &c.bytesIn, &c.bytesOut), lost: make(chan error, 1),
-		requests: make(chan *request), wakeSub: make(chan struct{}, 1), freed: make(chan struct{}, 1),
-		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[*request]time.Time{},
+		requests: make(chan *request), mayPost: make(chan struct{}), wakeSub: make(chan struct{}, 1), freed: make(chan struct{}, 1),
+		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[uint16]*flight{},
 	}
-	s.guard.came = s.came
+	s.posting = s.mayPost
+	s.guard.came, s.guard.acked = s.came, s.acked
 	s.client = mqtt.NewClient(c.options(s))
 	token := s.client.Connect().(*mqtt.ConnectToken)
 	select {
@@ -131,6 +135,7 @@ func (s *session) end() (err error, cut bool) { //nolint:revive // the error is 
 	err, cut = s.guard.reason()
 	_ = s.guard.Close() // if DISCONNECT could not be written
 	s.goes.Wait()
+	s.strand()
 	if lost && err == nil { // closed by the library: its reason follows
 		select {
 		case err = <-s.lost:
@@ -161,9 +166,9 @@ func (s *session) accuse(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	topics := map[string]bool{}
-	for r, at := range s.pending {
-		if now.Sub(at) < recent {
-			topics[r.msg.Topic] = true
+	for _, f := range s.pending {
+		if now.Sub(f.at) < recent {
+			topics[f.msg.Topic] = true
 		}
 	}
 	filters := s.asking

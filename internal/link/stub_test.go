@@ -37,6 +37,18 @@ func (s *stub) published() (out []string) {
 	return out
 }
 
+// ids are the packet ids of the PUBLISHes seen.
+func (s *stub) ids() (out []uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.seen {
+		if pub, ok := p.(*packets.PublishPacket); ok {
+			out = append(out, pub.MessageID)
+		}
+	}
+	return out
+}
+
 // C-16: a topic suspected travels alone, so the culprit is found even by a
 // broker that acknowledges late; and a PUBACK clears the innocent.
 func TestSuspectsTravelAlone(t *testing.T) {
@@ -133,8 +145,8 @@ func TestWithdrawnForWantOfRoom(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrOutcomeUnknown) {
 			t.Errorf("error %v", err)
 		}
-		for id := range uint16(inFlight) {
-			if err := puback(id + 1).Write(s.conn); err != nil {
+		for _, id := range s.ids()[:inFlight] {
+			if err := puback(id).Write(s.conn); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -165,8 +177,8 @@ func TestRoomOfLostPubacks(t *testing.T) {
 				t.Fatalf("sent %d, want %d", got, want)
 			}
 			if n == 1 {
-				for id := range uint16(inFlight) {
-					if err := puback(id + 1).Write(s.conn); err != nil {
+				for _, id := range s.ids()[:inFlight] {
+					if err := puback(id).Write(s.conn); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -197,7 +209,7 @@ func TestHandedInOrder(t *testing.T) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
 		for i, h := range handed {
-			if err := puback(uint16(i + 1)).Write(s.conn); err != nil {
+			if err := puback(s.ids()[i]).Write(s.conn); err != nil {
 				t.Fatal(err)
 			}
 			if err := h.Wait(t.Context()); err != nil {

@@ -180,6 +180,6 @@ func (s *session) announce() {
 	c.emit(State{Up: true, Epoch: s.epoch, Err: err})
 	if first {
 		c.log.Info().Uint64("epoch", s.epoch).Int("filters", len(c.table.subs)).Msg("link up")
-		s.goes.Go(s.post)
+		close(s.mayPost)
 	}
 }
