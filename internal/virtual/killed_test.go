@@ -46,7 +46,7 @@ func (w *world) keptModel() (h model.Hash, version uint64) {
 		}
 		all = append(all, p.Data...)
 	}
-	return model.HashOf(all), mf.Version
+	return model.ContentOf(all), mf.Version
 }
 
 // A broker that is killed while nobody is there has the last model, from ten seconds
