@@ -49,10 +49,15 @@ func subtract(spec model.Spec, dst, a, b []byte) error {
 	return fmt.Errorf("tensor %s: updates of %v are not supported", spec.Name, spec.DType)
 }
 
+// subtractF32 takes four elements at a time, and the rest, or what is not finite, one by
+// one.
 func subtractF32(spec model.Spec, dst, a, b []byte) error {
-	for i := 0; i < len(dst); i += 4 {
-		trained := math.Float32frombits(binary.LittleEndian.Uint32(a[i:]))
-		x := trained - math.Float32frombits(binary.LittleEndian.Uint32(b[i:]))
+	i := 0
+	for ; i+16 <= len(dst) && subtract4((*[16]byte)(dst[i:]), (*[16]byte)(a[i:]), (*[16]byte)(b[i:])); i += 16 {
+	}
+	for ; i < len(dst); i += 4 {
+		trained := f32(a[i:])
+		x := trained - f32(b[i:])
 		if x-x != 0 {
 			return diverged(spec, i/4, float64(trained))
 		}
@@ -60,6 +65,21 @@ func subtractF32(spec model.Spec, dst, a, b []byte) error {
 	}
 	return nil
 }
+
+// subtract4 is dst = a - b of four elements; false: one is not finite, and dst is as it was.
+func subtract4(dst, a, b *[16]byte) bool {
+	w, x, y, z := f32(a[0:])-f32(b[0:]), f32(a[4:])-f32(b[4:]), f32(a[8:])-f32(b[8:]), f32(a[12:])-f32(b[12:])
+	if (w-w)+(x-x)+(y-y)+(z-z) != 0 {
+		return false
+	}
+	binary.LittleEndian.PutUint32(dst[0:], math.Float32bits(w))
+	binary.LittleEndian.PutUint32(dst[4:], math.Float32bits(x))
+	binary.LittleEndian.PutUint32(dst[8:], math.Float32bits(y))
+	binary.LittleEndian.PutUint32(dst[12:], math.Float32bits(z))
+	return true
+}
+
+func f32(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
 
 func subtractF64(spec model.Spec, dst, a, b []byte) error {
 	for i := 0; i < len(dst); i += 8 {

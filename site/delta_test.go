@@ -2,10 +2,13 @@ package site
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fedmq/fedmq/model"
@@ -106,7 +109,7 @@ func TestDeltaInPlace(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var specs []model.Spec
 		for i := range 1 + r.IntN(8) {
-			spec := model.Spec{Name: string(rune('a' + i)), DType: []model.DType{model.F32, model.F64, model.I64}[r.IntN(3)], Shape: []int{r.IntN(5)}}
+			spec := model.Spec{Name: string(rune('a' + i)), DType: []model.DType{model.F32, model.F64, model.I64}[r.IntN(3)], Shape: []int{r.IntN(11)}}
 			spec.Rule = []model.Rule{model.Mean, model.Keep}[r.IntN(2)]
 			if spec.DType == model.I64 && spec.Rule == model.Mean {
 				spec.Rule = model.Max
@@ -135,6 +138,33 @@ func TestDeltaInPlace(t *testing.T) {
 		got, err := delta(local, global)
 		if err != nil || !got.Schema.Equal(want.Schema) || !bytes.Equal(got.Blob, want.Blob) {
 			t.Fatalf("seed %d: %v\n% x\n% x, %v", seed, s, got.Blob, want.Blob, err)
+		}
+	}
+}
+
+// Four at a time are as one by one, and the first that is not finite is named.
+func TestSubtractF32(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(5, 5))
+	for n := range 40 {
+		spec := model.Spec{Name: "w", DType: model.F32, Shape: []int{n}}
+		a, b := make([]byte, 4*n), make([]byte, 4*n)
+		for i := range a {
+			a[i], b[i] = byte(r.IntN(120)), byte(r.IntN(120))
+		}
+		got, want := make([]byte, 4*n), make([]byte, 4*n)
+		for i := 0; i < 4*n; i += 4 {
+			binary.LittleEndian.PutUint32(want[i:], math.Float32bits(f32(a[i:])-f32(b[i:])))
+		}
+		if err := subtractF32(spec, got, a, b); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d elements: % x, want % x, %v", n, got, want, err)
+		}
+		for i := range n {
+			bad := bytes.Clone(a)
+			binary.LittleEndian.PutUint32(bad[4*i:], math.Float32bits([]float32{float32(math.NaN()), float32(math.Inf(-1))}[i%2]))
+			if err := subtractF32(spec, got, bad, b); !errors.Is(err, errNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("value %v is", spec.Place(i))) {
+				t.Fatalf("element %d of %d: %v", i, n, err)
+			}
 		}
 	}
 }

@@ -97,7 +97,9 @@ func (r *result) do(ctx context.Context, j job) error {
 // global is the model that the job starts from.
 func (j *job) global() (*model.Model, error) {
 	if j.base != nil {
-		collect(len(j.base.model.Blob)) // the messages that it came in
+		if len(j.base.model.Blob) >= collectFrom {
+			debug.FreeOSMemory() // what the messages took that it came in: the trainer's model lies elsewhere
+		}
 		return j.base.model, nil
 	}
 	global, id, err := j.disk.Model(j.task)
