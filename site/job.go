@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
-	"runtime"
 	"runtime/debug"
 
 	"github.com/fedmq/fedmq/internal/member"
@@ -97,9 +96,7 @@ func (r *result) do(ctx context.Context, j job) error {
 // global is the model that the job starts from.
 func (j *job) global() (*model.Model, error) {
 	if j.base != nil {
-		if len(j.base.model.Blob) >= collectFrom {
-			debug.FreeOSMemory() // what the messages took that it came in: the trainer's model lies elsewhere
-		}
+		collect(len(j.base.model.Blob)) // the messages that it came in
 		return j.base.model, nil
 	}
 	global, id, err := j.disk.Model(j.task)
@@ -123,11 +120,12 @@ func (j *job) kept() {
 // collection.
 const collectFrom = 8 << 20
 
-// collect gives back what is not used any more, beside a model of n bytes. The
-// collector by itself would let as much again pile up: what a site needs would double.
+// collect gives what is not used any more back to the system, beside a model of n bytes.
+// The collector by itself would let as much again pile up, and what it frees lies
+// scattered where no model fits in: what a site needs would double.
 func collect(n int) {
 	if n >= collectFrom {
-		runtime.GC()
+		debug.FreeOSMemory()
 	}
 }
 
