@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -40,7 +41,7 @@ func (m Manifest) check() error {
 	if m.Slot >= topics.MaxSlots {
 		return fmt.Errorf("slot: want at most %d, got %d", topics.MaxSlots-1, m.Slot)
 	}
-	return first(checkSchema(m.Schema), m.Blob.ofSchema(m.Schema.Bytes()))
+	return cmp.Or(checkSchema(m.Schema), m.Blob.ofSchema(m.Schema.Bytes()))
 }
 
 func (m Manifest) appendTo(b []byte) []byte {

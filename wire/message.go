@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -20,7 +21,7 @@ type Message interface {
 // checked, since every receiver would refuse the message. Free text in details
 // and agent names is made printable and cut to size instead.
 func Encode(m Message) ([]byte, error) {
-	if err := first(m.check(), checkMembers(m.members())); err != nil {
+	if err := cmp.Or(m.check(), checkMembers(m.members())); err != nil {
 		return nil, fmt.Errorf("wire: encode %T: %w", m, err)
 	}
 	return m.appendTo(nil), nil
@@ -50,13 +51,3 @@ func checkMS(field string, v uint64) error {
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// first returns the first error.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
@@ -25,7 +26,7 @@ const (
 func (Offer) contribution() {}
 
 func (o Offer) check() error {
-	return first(checkMetrics(o.Metrics), checkSchema(o.Schema), o.Blob.ofSchema(o.Schema.Bytes()))
+	return cmp.Or(checkMetrics(o.Metrics), checkSchema(o.Schema), o.Blob.ofSchema(o.Schema.Bytes()))
 }
 
 func (o Offer) appendTo(b []byte) []byte {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -48,11 +49,11 @@ const orderFields = 18
 
 func (o Order) members() []member { return orderMembers(&o) }
 
-func (o Order) check() error { return first(checkWork(o.Work), o.checkFields()) }
+func (o Order) check() error { return cmp.Or(checkWork(o.Work), o.checkFields()) }
 
 // checkFields is check but for what a later version may have more of.
 func (o Order) checkFields() error {
-	return first(
+	return cmp.Or(
 		checkMS("deadline_ms", o.DeadlineMS),
 		checkMS("pace_ms", o.PaceMS),
 		checkMS("heartbeat_ms", o.HeartbeatMS),

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -61,7 +62,7 @@ type strategyOf struct{ p **OrderStrategy }
 func (v strategyOf) set() bool { return *v.p != nil }
 
 func (v strategyOf) check() error {
-	return first(checkWord("name", (*v.p).Name), checkSettings((*v.p).params()))
+	return cmp.Or(checkWord("name", (*v.p).Name), checkSettings((*v.p).params()))
 }
 
 func (s *OrderStrategy) params() []byte {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -167,11 +168,7 @@ func (r *reader) bin(field string, sizes ...int) []byte {
 		return nil
 	}
 	n := int(t.n)
-	good := len(sizes) == 0
-	for _, s := range sizes {
-		good = good || s == n
-	}
-	if !good {
+	if len(sizes) > 0 && !slices.Contains(sizes, n) {
 		r.malformed("%s: want %d bytes, got %d", field, sizes[0], n)
 		return nil
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -153,7 +154,7 @@ func TestFormsLikeLibrary(t *testing.T) {
 		check("str", appendStr(nil, string(make([]byte, n))), enc.EncodeString(string(make([]byte, n))))
 		check("bin", appendBin(nil, make([]byte, n)), enc.EncodeBytes(make([]byte, n)))
 		if n < MaxItems {
-			check("array", append(appendArray(nil, n), make([]byte, n)...), first(enc.EncodeArrayLen(n), writeAll(&buf, n)))
+			check("array", append(appendArray(nil, n), make([]byte, n)...), cmp.Or(enc.EncodeArrayLen(n), writeAll(&buf, n)))
 		}
 	}
 }

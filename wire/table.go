@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -164,7 +165,7 @@ func checkTensors(m *model.Model) error {
 	if m == nil {
 		return nil
 	}
-	return first(checkSchema(m.Schema), m.Check())
+	return cmp.Or(checkSchema(m.Schema), m.Check())
 }
 
 // checkSchema is Encode's check of a schema.

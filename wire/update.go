@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -59,7 +60,7 @@ const (
 func (Update) contribution()  {}
 func (Decline) contribution() {}
 
-func (u Update) check() error { return first(checkMetrics(u.Metrics), checkTensors(u.Tensors)) }
+func (u Update) check() error { return cmp.Or(checkMetrics(u.Metrics), checkTensors(u.Tensors)) }
 
 func checkMetrics(m map[string]float64) error {
 	if len(m) > maxMetrics {

@@ -98,12 +98,8 @@ func (f clientFlags) config(log zerolog.Logger, role string, more link.Config) (
 	if err != nil {
 		return more, usageError{err}
 	}
-	name := f.Username
-	if name == "" {
-		name = "fedmq"
-	}
 	more.Broker, more.Username, more.Password, more.TLS, more.Headers, more.Log = f.url(), f.Username, s.password, s.tls, s.headers, log
-	more.ClientID = link.UniqueID(name, role)
+	more.ClientID = link.UniqueID(cmp.Or(f.Username, "fedmq"), role)
 	return more, nil
 }
 
@@ -145,10 +141,7 @@ func (c *client) waitUp(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timeout:
-			if last == nil {
-				last = errors.New("no answer")
-			}
-			return fmt.Errorf("not connected within %s: %w", connectWait, last)
+			return fmt.Errorf("not connected within %s: %w", connectWait, cmp.Or(last, errors.New("no answer")))
 		case s := <-c.conn.States():
 			if s.Up {
 				return s.Err // a denied subscription

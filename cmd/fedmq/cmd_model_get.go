@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,9 +24,7 @@ the file's metadata; tensors have the names of the model.
 }
 
 func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
-	if c.Output == "" {
-		c.Output = c.Task + ".safetensors"
-	}
+	c.Output = cmp.Or(c.Output, c.Task+".safetensors")
 	return c.follow(ctx, logs.quiet(), func(f *follower) error { return c.get(ctx, f) })
 }
 

@@ -20,14 +20,7 @@ func (d *demo) row(r record.Record) {
 	if r.Round == 0 {
 		return
 	}
-	value, best, worst := "-", "-", "-"
-	if m, ok := r.Metrics[d.ex.metric]; ok {
-		value, best, worst = fmt.Sprintf("%.4g", float64(m.Value)), fmt.Sprintf("%.4g", float64(m.Best)), fmt.Sprintf("%.4g", float64(m.Worst))
-	}
-	work := r.Work
-	if r.Verdict != record.Committed {
-		work = r.Verdict
-	}
+	work, value, best, worst := cells(r, d.ex.metric)
 	fmt.Fprintf(d.talk, "%5d  %-10s  %2d/%2d  %12s  %12s  %12s  %8.1f  %7d\n",
 		r.Round, work, r.Counts()["counted"], len(r.Entries), value, best, worst, float64(r.BytesUp)/1000, max(r.CommittedMS, r.ClosedMS)-r.OpenedMS)
 }

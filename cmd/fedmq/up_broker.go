@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -70,10 +71,7 @@ func localAddr(broker string) (addr string, ok bool) {
 	if err != nil || b.Scheme != "tcp" && b.Scheme != "mqtt" {
 		return "", false
 	}
-	host, port := b.Hostname(), b.Port()
-	if port == "" {
-		port = "1883"
-	}
+	host, port := b.Hostname(), cmp.Or(b.Port(), "1883")
 	ip := net.ParseIP(host)
 	return net.JoinHostPort(host, port), host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -27,18 +27,14 @@ func (t upTable) row(r record.Record) {
 	if r.Round == 0 {
 		return
 	}
-	name, value, best, worst := "-", "-", "-", "-"
+	name := "-"
 	for _, known := range []string{"accuracy", "rmse", "loss"} {
-		if m, ok := r.Metrics[known]; ok {
+		if _, ok := r.Metrics[known]; ok {
 			name = known
-			value, best, worst = fmt.Sprintf("%.4g", float64(m.Value)), fmt.Sprintf("%.4g", float64(m.Best)), fmt.Sprintf("%.4g", float64(m.Worst))
 			break
 		}
 	}
-	work := r.Work
-	if r.Verdict != record.Committed {
-		work = r.Verdict
-	}
+	work, value, best, worst := cells(r, name)
 	t.line(r.Task, fmt.Sprintf("%5d  %-10s  %2d/%2d  %-10s %9s %9s %9s  %7d",
 		r.Round, work, r.Counts()["counted"], len(r.Entries), name, value, best, worst, max(r.CommittedMS, r.ClosedMS)-r.OpenedMS))
 	if kept := r.Counts()["kept"]; kept > 0 {
@@ -50,6 +46,18 @@ func (t upTable) row(r record.Record) {
 			t.line(r.Task, "       "+x.Text)
 		}
 	}
+}
+
+// cells are what a row says of a record's work and of one of its metrics.
+func cells(r record.Record, metric string) (work, value, best, worst string) {
+	work, value, best, worst = r.Work, "-", "-", "-"
+	if r.Verdict != record.Committed {
+		work = r.Verdict
+	}
+	if m, ok := r.Metrics[metric]; ok {
+		value, best, worst = fmt.Sprintf("%.4g", float64(m.Value)), fmt.Sprintf("%.4g", float64(m.Best)), fmt.Sprintf("%.4g", float64(m.Worst))
+	}
+	return work, value, best, worst
 }
 
 func (t upTable) line(task, rest string) {

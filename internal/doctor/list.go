@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,11 +128,7 @@ func (a *access) run(ctx context.Context) error {
 // id is a client id of a party's own for this.
 func (p *Party) id(what string) link.Config {
 	cfg := p.link
-	name := cfg.Username
-	if name == "" {
-		name = "fedmq"
-	}
-	cfg.ClientID = link.UniqueID(name, "doctor-"+what)
+	cfg.ClientID = link.UniqueID(cmp.Or(cfg.Username, "fedmq"), "doctor-"+what)
 	return cfg
 }
 
@@ -340,12 +337,7 @@ func userName(p *Party) string {
 	return named(p.link.Username)
 }
 
-func named(user string) string {
-	if user == "" {
-		return "(without a name)"
-	}
-	return user
-}
+func named(user string) string { return cmp.Or(user, "(without a name)") }
 
 // Text is the list for people.
 func (l *List) Text() string {

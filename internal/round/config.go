@@ -1,9 +1,11 @@
 package round
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
@@ -136,45 +138,22 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Rounds == 0 {
-		c.Rounds = 1
-	}
-	if c.Quorum == 0 {
-		c.Quorum = c.StartWhen/2 + 1
-	}
-	if c.StartWhen == 0 {
-		c.StartWhen = c.Quorum
-	}
-	if c.DeadlineMS == 0 {
-		c.DeadlineMS = defaultDeadlineMS
-	}
-	if c.Sample == 0 {
-		c.Sample = 1
-	}
-	if c.Weights == "" {
-		c.Weights = WeightSamples
-	}
-	if c.CapFactor == 0 {
-		c.CapFactor = defaultCapFactor
-	}
-	if c.MaxSamples == 0 {
-		c.MaxSamples = defaultMaxSamples
-	}
-	if c.GridB == nil {
-		b := defaultGridB
-		c.GridB = &b
-	}
+	c.Rounds = cmp.Or(c.Rounds, 1)
+	c.Quorum = cmp.Or(c.Quorum, c.StartWhen/2+1)
+	c.StartWhen = cmp.Or(c.StartWhen, c.Quorum)
+	c.DeadlineMS = cmp.Or(c.DeadlineMS, defaultDeadlineMS)
+	c.Sample = cmp.Or(c.Sample, 1)
+	c.Weights = cmp.Or(c.Weights, WeightSamples)
+	c.CapFactor = cmp.Or(c.CapFactor, defaultCapFactor)
+	c.MaxSamples = cmp.Or(c.MaxSamples, defaultMaxSamples)
+	gridB := defaultGridB
+	c.GridB = cmp.Or(c.GridB, &gridB)
 	return c
 }
 
 // member reports whether path may join.
 func (c Config) member(path string) bool {
-	for _, f := range c.Members {
-		if f.Match(path) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Members, func(f topics.MemberFilter) bool { return f.Match(path) })
 }
 
 // work returns what round r is for.

@@ -1,6 +1,7 @@
 package tabular
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -220,10 +221,7 @@ func (f *Feature) transform(v float64) float64 {
 // finish derives what has to be derived and describes the result.
 func (l *loader) finish() (*Data, error) {
 	c := l.config
-	d := &Data{ZClip: c.ZClip, unit: unit{offset: c.Target.Offset, scale: c.Target.Scale}}
-	if d.unit.scale == 0 {
-		d.unit.scale = 1
-	}
+	d := &Data{ZClip: c.ZClip, unit: unit{offset: c.Target.Offset, scale: cmp.Or(c.Target.Scale, 1)}}
 	if r := c.Target.RowsLeft; r != nil {
 		d.unit = unit{scale: r.Cap, limit: true}
 	}
