@@ -33,7 +33,7 @@ TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers brokers brokers-quick crash soak soak-crash conformance samebits sim mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -125,6 +125,14 @@ bench: ## run the benchmarks; BENCH=regexp, COUNT=n
 
 peers: build ## fedmq beside NVFlare, rounds in turn; installs NVFlare into bin/peers (250 MB)
 	scripts/peers
+
+figures: build ## measure all that docs/ref/bench.md and docs/explain/performance.md show, and write it there (an hour, a quiet machine); PEERS=1, OLD=an older fedmq, PART=sizes
+	FEDMQ_FIGURES=full FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
+	  FEDMQ_FIGURES_WRITE='$(CURDIR)' FEDMQ_PEERS='$(PEERS)' FEDMQ_OLD='$(OLD)' $(GO) test ./internal/figures -count 1 -timeout 3h -v -run '^TestFigures$$/$(PART)'
+
+figures-quick: build ## the same with small models, in minutes; prints its tables
+	FEDMQ_FIGURES=quick FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
+	  FEDMQ_PEERS='$(PEERS)' FEDMQ_OLD='$(OLD)' $(GO) test ./internal/figures -count 1 -timeout 20m -v -run '^TestFigures$$/$(PART)'
 
 crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=kills at each point
 	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest

@@ -58,6 +58,7 @@ var layers = map[string]layer{
 	"internal/brokers": {imports: []string{"topics", "record", "internal/..."}},
 	"internal/pages":   {imports: []string{"internal/proc"}},
 	"internal/hostile": {imports: []string{"topics", "model", "wire", "internal/proc"}}, // attacks on the built program
+	"internal/figures": {imports: []string{"internal/bench", "internal/proc"}},          // what it costs, for the pages
 
 	// Tests of whole federations: simulated, in real time, of processes that are killed, in virtual time.
 	"internal/sim":        {imports: []string{"topics", "model", "wire", "internal/owner", "internal/round", "internal/member", "internal/verdict"}},
