@@ -102,6 +102,9 @@ func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		a.out.start(ctx)
+		if err := a.tell(rd); err != nil {
+			return 0, err
+		}
 	}
 	if a.machine.Started() && !a.begun {
 		a.begun = true
@@ -131,6 +134,18 @@ func (a *aggregator) do(rd owner.Ready) error {
 		t.step(ev)
 	}
 	t.answers = nil
+	return nil
+}
+
+// tell is the rest of do, behind what that has begun to publish.
+func (a *aggregator) tell(rd owner.Ready) error {
+	t := a.tasks[rd.Task]
+	if t == nil {
+		return nil
+	}
+	if err := t.tellAll(rd); err != nil {
+		return fmt.Errorf("aggregator: task %s: %w", rd.Task, err)
+	}
 	return nil
 }
 

@@ -8,14 +8,19 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 )
 
-// send passes on what the machine says for the task: first what others wait for, then
-// what single members and people are told.
+// send passes on what the machine says of the task's own topics, which others wait for.
 func (t *task) send(rd owner.Ready) error {
 	for _, m := range rd.Send {
 		if err := t.put(m); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// tellAll passes on what single members and people are told, when all that others wait for
+// is on its way.
+func (t *task) tellAll(rd owner.Ready) error {
 	t.tellRecords()
 	for _, m := range rd.Send {
 		if err := t.tellSome(m); err != nil {
