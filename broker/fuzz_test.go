@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -20,6 +21,9 @@ func seeds(f *testing.F) {
 			f.Add(version, append(bytes.Clone(whole), 0))
 			f.Add(version, bytes.Repeat(whole, 3))
 		}
+		for _, n := range []int{shareFrom - 1, shareFrom, 2 * shareFrom} { // retained, and subscribed to
+			f.Add(version, []byte(long(version, n)+said(version, 10)))
+		}
 		for kind := packets.Connect; kind <= packets.Auth; kind++ {
 			for _, c := range packets.TPacketData[kind] {
 				if len(c.RawBytes) <= 200 {
@@ -28,6 +32,16 @@ func seeds(f *testing.F) {
 			}
 		}
 	}
+}
+
+// long is a retained PUBLISH with a payload of n bytes.
+func long(version byte, n int) string {
+	rest := "\x00\x01a\x00\x07"
+	if version == 5 {
+		rest += "\x00"
+	}
+	rest += strings.Repeat("x", n)
+	return string(appendVarint([]byte{0x33}, len(rest))) + rest
 }
 
 // FuzzScreen: what passes the screen, the library's decoders take, without panic
