@@ -6,6 +6,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -33,8 +34,18 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 		return err
 	}
 	save := t.state.Adopt(t.m.Round().Members(), b.stop.Seen.Epoch, rnd, id, sealed.Hash)
+	if err := t.takeUp(sealed, save); err != nil {
+		return err
+	}
+	t.log.Warn().Uint64("round", rnd).Uint64("epoch", save.State.Epoch).Str("model", id.String()).Str("from", from).
+		Msg("adopted: the task goes on above what was seen")
+	return nil
+}
+
+// takeUp makes an adoption durable, in one transaction.
+func (t *task) takeUp(r record.Sealed, save round.Save) error {
 	if err := t.a.store.Update(func(tx *store.Tx) error {
-		if err := t.keeping.write(tx, sealed); err != nil {
+		if err := t.keeping.write(tx, r); err != nil {
 			return err
 		}
 		return t.saveState(tx, save)
@@ -42,9 +53,7 @@ func (t *task) adopt(ctx context.Context, b *behindError) error {
 		return err
 	}
 	crash.At("adopt.after-tx")
-	t.auditRecord(sealed)
-	t.log.Warn().Uint64("round", rnd).Uint64("epoch", save.State.Epoch).Str("model", id.String()).Str("from", from).
-		Msg("adopted: the task goes on above what was seen")
+	t.auditRecord(r)
 	return nil
 }
 

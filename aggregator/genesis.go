@@ -20,7 +20,7 @@ func (t *task) genesis() error {
 		return err
 	}
 	if first, found, err := t.keeping.first(); found || err != nil { // a crash before the first state was saved
-		if err == nil && first.Model != id {
+		if err == nil && first.Model != first.ContentOf(t.cfg.Init.Blob) {
 			err = fmt.Errorf("model: %s is not %s, which the task in this data directory began with", id, first.Model)
 		}
 		return errors.Join(err, t.loadRecords(nil))
@@ -71,7 +71,7 @@ func (t *task) described(r record.Record) error {
 		return errors.New("model: the rules of its tensors are not those which the task in this data directory began with; other rules are a new task")
 	}
 	t.keeping.exportDescription(about)
-	if id := t.cfg.Init.ContentID(); r.Work == workInit && r.Round == 0 && id != r.Model && !t.cfg.Begun {
+	if id := r.ContentOf(t.cfg.Init.Blob); r.Work == workInit && r.Round == 0 && id != r.Model && !t.cfg.Begun {
 		t.log.Warn().Stringer("began_with", r.Model).Stringer("configured", id).Msg("model: the configuration has other values than those that this task began with, " +
 			"which have no effect any more: other first values are a new task")
 	}
@@ -106,7 +106,7 @@ func (t *task) loadRecords(journal []entry) error {
 	if last.Owner != t.topics.Node() {
 		return fmt.Errorf("the records in this data directory are of the owner %q, not of %q", last.Owner, t.topics.Node())
 	}
-	t.last = summarize(last.Record)
+	t.last, t.plain = summarize(last.Record), last.IDs == ""
 	return errors.Join(t.described(first), t.setHead(last))
 }
 

@@ -51,7 +51,7 @@ func (t *task) abandonedRecords(list []round.Record) (out []record.Sealed, err e
 
 // sealed fills in what every record of the task has in common.
 func (t *task) sealed(r record.Record, prev model.Hash) (record.Sealed, error) {
-	r.Owner, r.Task, r.Origin, r.Prev = t.topics.Node(), t.cfg.Name, t.origin, prev
+	r.Owner, r.Task, r.Origin, r.IDs, r.Prev = t.topics.Node(), t.cfg.Name, t.origin, record.IDsTree, prev
 	return r.Seal(t.signer())
 }
 

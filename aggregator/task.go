@@ -34,6 +34,7 @@ type task struct {
 	base       *model.Model // of the open round
 	blob       wire.Blob    // of the base where it travels in parts
 	closed     closed       // the round whose record is to be saved
+	plain      bool         // the last record's content ids are plain SHA-256, as of an older fedmq
 	untold     []record.Sealed
 	published  *publication
 	sum        *sum

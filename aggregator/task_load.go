@@ -48,6 +48,11 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 // load reads what lies on the disk, as the machine wants it.
 func (t *task) load() (oc owner.TaskConfig, err error) {
 	st, members, journal, err := t.read()
+	if err == nil && t.plain {
+		if err = t.reidentify(st, members); err == nil {
+			st, members, journal, err = t.read()
+		}
+	}
 	if err != nil {
 		return oc, err
 	}

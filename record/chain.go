@@ -82,6 +82,10 @@ func (c *Chain) follows(r Record) string {
 		return fmt.Sprintf("it is of the origin %q, the one before of %s: another life of the task", r.Origin, last.Origin)
 	case r.Epoch < last.Epoch:
 		return fmt.Sprintf("epoch %d after epoch %d", r.Epoch, last.Epoch)
+	case r.IDs != last.IDs && (r.Verdict != Adopted || r.IDs != IDsTree):
+		return fmt.Sprintf("its content ids are of the kind %q, those before of %q; only an adoption goes over to trees", r.IDs, last.IDs)
+	case r.IDs != last.IDs && !c.model.IsZero() && r.Base != c.model:
+		return fmt.Sprintf("it goes over to another kind of content ids with the base %s, not the model of the last committed round, %s", r.Base, c.model)
 	case r.Verdict == Adopted && r.Round <= last.Round:
 		return fmt.Sprintf("round %d is adopted after round %d", r.Round, last.Round)
 	case r.Verdict == Adopted:

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"fmt"
 	"slices"
@@ -41,6 +42,7 @@ type Head struct {
 	Reason      string         `json:"reason"`
 	Origin      wire.Nonce     `json:"origin,omitzero"`     // of the task
 	State       model.Hash     `json:"state,omitzero"`      // content id of what strategy and server optimiser keep
+	IDs         string         `json:"ids,omitempty"`       // kind of the content ids, as in the record
 	Cap         uint64         `json:"cap,omitzero"`        // largest weight of one member
 	Thresholds  Values         `json:"thresholds,omitzero"` // that updates were judged by; none if there are more than 16
 	ComingOfHead
@@ -83,7 +85,7 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 		Round: r.Round, Attempt: r.Attempt, Epoch: r.Epoch, Verdict: r.Verdict, Work: r.Work,
 		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: r.Hash,
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
-		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, Cap: r.Strategy.Cap, Security: Unsigned,
+		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, IDs: r.IDs, Cap: r.Strategy.Cap, Security: Unsigned,
 	}
 	if len(r.Strategy.Thresholds) <= maxThresholds {
 		h.Thresholds = r.Strategy.Thresholds
@@ -119,7 +121,7 @@ func DecodeHead(b []byte) (Head, error) {
 	if err := checkSig(h.Security, h.Sig); err != nil {
 		return Head{}, err
 	}
-	if err := h.ComingOfHead.check(); err != nil {
+	if err := cmp.Or(checkIDs(h.IDs), h.ComingOfHead.check()); err != nil {
 		return Head{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if len(h.Thresholds) > maxThresholds || h.Thresholds != nil && len(h.Thresholds) == 0 {

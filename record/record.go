@@ -12,6 +12,7 @@ package record
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -56,6 +57,25 @@ const (
 	Signed   = "signed"
 )
 
+// IDsTree is [Record.IDs] where content ids are those of [model.ContentOf] (RC-25).
+const IDsTree = "tree"
+
+// checkIDs reports a kind of content ids that this version does not know.
+func checkIDs(kind string) error {
+	if kind != "" && kind != IDsTree {
+		return fmt.Errorf("ids %.32q, want %q or none", kind, IDsTree)
+	}
+	return nil
+}
+
+// ContentOf is the content id of bytes, of the kind that the record has.
+func (r Record) ContentOf(b []byte) model.Hash {
+	if r.IDs == IDsTree {
+		return model.ContentOf(b)
+	}
+	return model.HashOf(b)
+}
+
 // Record is one round's account. The order of the fields is the order in the
 // document. Every field is always there, but those that say when not.
 type Record struct {
@@ -83,6 +103,7 @@ type Record struct {
 	Reason      string     `json:"reason"`          // why the attempt ended
 	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
 	State       model.Hash `json:"state,omitzero"`  // content id of what strategy and server optimiser keep after the round; none for nothing
+	IDs         string     `json:"ids,omitempty"`   // kind of the content ids: IDsTree; none: plain SHA-256, in records of before there were trees
 	Coming
 	Security string `json:"security"` // Unsigned or Signed; set by Encode
 	Sig      string `json:"sig,omitempty"`

@@ -19,9 +19,10 @@ var update = flag.Bool("update", false, "write testdata/vectors/record anew")
 const vectorDir = "../testdata/vectors/record"
 
 // vectors are records and heads to the byte: what each that is refused is refused for,
-// "" for those that are read. That of before there were origins is never written anew.
+// "" for those that are read. Those of before there were origins, and trees, are never written anew.
 var vectors = map[string]string{
-	"record": "", "head": "", "record-before": "", "head-before": "",
+	"record": "", "head": "", "record-before": "", "head-before": "", "record-flat-before": "", "head-flat-before": "",
+	"record-ids": "ids", "head-ids": "ids",
 	"record-member-policy": "policy", "record-member-excluded": "excluded",
 	"record-member-encoding": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
 	"head-member-encodings": "encodings", "head-member-staleness": "staleness", "head-member-policy": "policy",
@@ -33,14 +34,14 @@ func vectorKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(make([]byte,
 func vectorRecord() Record {
 	return Record{
 		Schema: SchemaRecord, Security: Unsigned, Owner: "acme", Task: "quality", Round: 3, Attempt: 1, Epoch: 2, Verdict: Committed, Work: "train",
-		Base: model.HashOf([]byte("base")), Model: model.HashOf([]byte("model")), Version: 3, OrderHash: model.HashOf([]byte("order")),
+		Base: model.ContentOf([]byte("base")), Model: model.ContentOf([]byte("model")), Version: 3, OrderHash: model.HashOf([]byte("order")),
 		Strategy: Strategy{Name: "fedavg", GridB: 6, GridW: 20, Cap: 1000, Weights: "samples", Server: "adam", Thresholds: Values{"clip": 2.5}},
 		Entries: Entries{
-			{Member: "berlin/line-1", Content: model.HashOf([]byte("update")), Samples: 602, Weight: 602, Norm: 0.25, Bytes: 900, Verdict: verdict.Counted},
+			{Member: "berlin/line-1", Content: model.ContentOf([]byte("update")), Samples: 602, Weight: 602, Norm: 0.25, Bytes: 900, Verdict: verdict.Counted},
 			{Member: "paris/line-1", Index: 1, Verdict: verdict.Missing},
 		},
 		Metrics: Metrics{}, OpenedMS: 1, ClosedMS: 2, CommittedMS: 3, Reason: "deadline",
-		Origin: wire.Nonce{0x0f, 0xed}, State: model.HashOf([]byte("state")),
+		Origin: wire.Nonce{0x0f, 0xed}, State: model.ContentOf([]byte("state")), IDs: IDsTree,
 	}
 }
 
@@ -58,6 +59,8 @@ func vectorBytes(t *testing.T, name string) []byte {
 	switch name {
 	case "record":
 		return must(r.Encode(vectorKey()))
+	case "record-ids":
+		r.IDs = "sum"
 	case "record-member-policy":
 		r.Policy = hash
 	case "record-member-excluded":
@@ -94,6 +97,8 @@ func vectorHead(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	switch name {
+	case "head-ids":
+		h.IDs = "sum"
 	case "head-member-encodings":
 		h.Encodings = []string{"q8"}
 	case "head-member-staleness":

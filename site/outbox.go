@@ -12,19 +12,20 @@ import (
 // madeAgain is what becomes of an update that the disk has lost.
 const madeAgain = "the update cannot be read back and is made again"
 
-// findParts reads back what an entry's offer says that its parts are. An entry that
-// cannot be read is lost.
-func (s *site) findParts(t *task, e *member.Entry) error {
-	if e.Blob == (wire.BlobKey{}) {
-		return nil
-	}
+// readEntry reads back what an entry's offer says that its parts are. An entry that
+// cannot be read is lost, and so is one of an older fedmq, which named its content by
+// another kind of id.
+func (s *site) readEntry(t *task, e *member.Entry) error {
 	_, c, err := s.reopen(t, e.Round, e.Bulk)
-	if offer, ok := c.(wire.Offer); ok && err == nil {
+	if err != nil && !isGone(err) {
+		return err
+	}
+	if offer, ok := c.(wire.Offer); ok && err == nil && e.Blob == offer.Blob.Key() {
 		e.Parts = offer.Blob
 		return nil
 	}
-	if err != nil && !isGone(err) {
-		return err
+	if u, ok := c.(wire.Update); ok && err == nil && e.Content == u.Content() {
+		return nil
 	}
 	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", e.Round).Err(err).Msg(madeAgain)
 	s.tell(t, member.EntryLost{Round: e.Round})

@@ -138,7 +138,7 @@ func (s *site) newTask(ct Task) (*task, error) {
 		return nil, err
 	}
 	for i := range had.Entries {
-		if err := s.findParts(t, &had.Entries[i]); err != nil {
+		if err := s.readEntry(t, &had.Entries[i]); err != nil {
 			return nil, err
 		}
 		if e := had.Entries[i]; e.Blob != (wire.BlobKey{}) {

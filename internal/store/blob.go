@@ -171,6 +171,10 @@ func (s *Store) writeFile(name string, data []byte, sync bool) error {
 // Blob returns the bytes of a blob, their content id checked: [ErrMissing] when it
 // is not there, [ErrCorrupt] when its bytes are others.
 func (s *Store) Blob(id [32]byte) ([]byte, error) {
+	return s.readBlob(id, func(b []byte) [32]byte { return model.ContentOf(b) })
+}
+
+func (s *Store) readBlob(id [32]byte, nameOf func([]byte) [32]byte) ([]byte, error) {
 	_, name := blobName(id)
 	data, err := s.disk.ReadFile(name)
 	switch {
@@ -178,10 +182,16 @@ func (s *Store) Blob(id [32]byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: blob %x", ErrMissing, id)
 	case err != nil:
 		return nil, fmt.Errorf("store: read blob %x: %w", id, err)
-	case model.ContentOf(data) != id:
+	case nameOf(data) != id:
 		return nil, fmt.Errorf("%w: blob %s has other bytes than its name says", ErrCorrupt, name)
 	}
 	return data, nil
+}
+
+// PlainBlob is [Store.Blob] of a name that an older fedmq gave, which is the SHA-256 of
+// all bytes.
+func (s *Store) PlainBlob(id [32]byte) ([]byte, error) {
+	return s.readBlob(id, func(b []byte) [32]byte { return model.HashOf(b) })
 }
 
 // HasBlob reports whether a blob is there with the bytes its name says. It

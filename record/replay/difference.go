@@ -56,9 +56,9 @@ func ofMember(err error, member string) error {
 
 // tensorDifference finds the first value in which the replayed model is not the
 // stored one.
-func (p *Replay) tensorDifference(stored []byte, made *model.Model) *Difference {
+func (p *Replay) tensorDifference(r record.Record, stored []byte, made *model.Model) *Difference {
 	if stored == nil {
-		return differ("the replay gives the model %s, another than the record names; its blob was not kept, so values cannot be compared", made.ContentID())
+		return differ("the replay gives the model %s, another than the record names; its blob was not kept, so values cannot be compared", r.ContentOf(made.Blob))
 	}
 	had := &model.Model{Schema: made.Schema, Blob: stored}
 	for _, spec := range made.Schema {

@@ -89,7 +89,7 @@ func (f *folding) updates() (whole bool, err error) {
 		if e.Content.IsZero() || strategy.WorkOf(f.r.Work).Keeps { // of numbers alone: there is no blob
 			continue
 		}
-		b, err := f.p.fetch(e.Content, "update")
+		b, err := f.p.fetch(f.r, e.Content, "update")
 		if err != nil {
 			return false, ofMember(err, e.Member)
 		}
@@ -167,7 +167,7 @@ func (f *folding) all() *strategy.Updates {
 
 // again reads an update that was read before.
 func (f *folding) again(e record.Entry) (strategy.Update, error) {
-	b, err := f.p.fetch(e.Content, "update")
+	b, err := f.p.fetch(f.r, e.Content, "update")
 	if err == nil && b == nil {
 		err = errGone
 	}

@@ -64,6 +64,7 @@ type Replay struct {
 	before *strategy.Aggregation // whose memory is used again
 
 	newest record.Record // the last with a model
+	last   record.Record // the one before
 	kept   bool          // the newest model's blob is there
 	any    bool
 }
@@ -117,7 +118,7 @@ func (p *Replay) Next(round uint64, attempt uint32, raw []byte) (Outcome, error)
 	} else if err != nil {
 		err = fmt.Errorf("round %d, attempt %d: %w", round, attempt, err)
 	}
-	p.any = true
+	p.any, p.last = true, r
 	return Outcome{Record: r, How: how}, err
 }
 
@@ -134,6 +135,9 @@ func (p *Replay) check(r record.Record) (How, error) {
 	made, err := p.remake(r)
 	if err != nil || r.Verdict == record.Abandoned {
 		return Chained, err
+	}
+	if p.changes(r) && p.model != nil && p.state.known {
+		made = &strategy.Result{Model: p.model, State: p.state.blob}
 	}
 	return p.settle(r, made)
 }
@@ -166,15 +170,18 @@ func (p *Replay) genesis(r record.Record) error {
 // settle holds the model of a record against its blob and against what the
 // replay made, nil if it made nothing.
 func (p *Replay) settle(r record.Record, made *strategy.Result) (How, error) {
-	stored, err := p.fetch(r.Model, "model")
+	stored, err := p.fetch(r, r.Model, "model")
 	if err != nil {
 		return Chained, err
+	}
+	if p.changes(r) && stored != nil && p.last.ContentOf(stored) != r.Base {
+		return Chained, differ("the model is not what its base %s names by the kind of content ids before", r.Base)
 	}
 	if stored != nil && p.schema != nil && len(stored) != p.schema.Bytes() {
 		return Chained, differ("the model has %d bytes, want %d", len(stored), p.schema.Bytes())
 	}
-	if made != nil && made.Model.ContentID() != r.Model {
-		return Chained, p.tensorDifference(stored, made.Model)
+	if made != nil && r.ContentOf(made.Model.Blob) != r.Model {
+		return Chained, p.tensorDifference(r, stored, made.Model)
 	}
 	if err := p.settleState(r, made); err != nil {
 		return Chained, err
@@ -207,16 +214,18 @@ func (p *Replay) settleState(r record.Record, made *strategy.Result) error {
 	var stored []byte
 	if !r.State.IsZero() {
 		var err error
-		if stored, err = p.fetch(r.State, "state"); err != nil {
+		if stored, err = p.fetch(r, r.State, "state"); err != nil {
 			return err
 		}
 	}
 	switch {
 	case made != nil:
-		if id := hashOf(made.State); id != r.State {
+		if id := stateID(r, made.State); id != r.State {
 			return differ("the replay leaves the state %q, the record says %q", id, r.State)
 		}
 		p.state.blob, p.state.known = made.State, true
+	case stored != nil && p.changes(r) && p.last.ContentOf(stored) != had.id:
+		return differ("the state is not what %s names by the kind of content ids before", had.id)
 	case stored != nil:
 		p.state.blob, p.state.known = stored, true
 	case r.State == had.id:
@@ -225,13 +234,17 @@ func (p *Replay) settleState(r record.Record, made *strategy.Result) error {
 	return nil
 }
 
-// hashOf is the content id of a state, none for none.
-func hashOf(state []byte) model.Hash {
+// stateID is the content id of a state, none for none.
+func stateID(r record.Record, state []byte) model.Hash {
 	if state == nil {
 		return model.Hash{}
 	}
-	return model.ContentOf(state)
+	return r.ContentOf(state)
 }
+
+// changes reports whether a record goes over to another kind of content ids, under
+// which it names the model and the state of before (RC-25).
+func (p *Replay) changes(r record.Record) bool { return p.any && r.IDs != p.last.IDs }
 
 // Finish reports what only the end shows: the newest model is always kept.
 func (p *Replay) Finish() error {
@@ -243,15 +256,15 @@ func (p *Replay) Finish() error {
 	return d
 }
 
-// fetch returns the blob of a content id, nil if it was not kept.
-func (p *Replay) fetch(id model.Hash, what string) ([]byte, error) {
+// fetch returns the blob of a content id of a record, nil if it was not kept.
+func (p *Replay) fetch(r record.Record, id model.Hash, what string) ([]byte, error) {
 	b, err := p.cfg.Blobs(id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", what, id, err)
-	case model.ContentOf(b) != id:
+	case r.ContentOf(b) != id:
 		return nil, differ("the blob of the %s %s has other bytes than its name says", what, id)
 	}
 	return b, nil

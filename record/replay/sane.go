@@ -21,7 +21,8 @@ func (p *Replay) sane(r record.Record) error {
 	if work.Keeps && r.Verdict == record.Committed && r.Model != r.Base {
 		return differ("an %s round keeps its base, %s, but has the model %s", r.Work, r.Base, r.Model)
 	}
-	if r.Verdict != record.Abandoned && !work.Weighs && r.State != p.state.id {
+	same := r.State == p.state.id || p.changes(r) && !r.State.IsZero() && !p.state.id.IsZero()
+	if r.Verdict != record.Abandoned && !work.Weighs && !same {
 		return differ("the state is %q after a round of %s, before it was %q", r.State, r.Work, p.state.id)
 	}
 	if err := strategySane(r); err != nil {

@@ -23,6 +23,7 @@ type disk struct {
 	records []record.Record
 	key     ed25519.PrivateKey
 	members int
+	plain   bool // content ids are plain SHA-256, as before there were trees
 
 	registry strategy.Registry
 	server   string // optimiser
@@ -55,7 +56,7 @@ func (d *disk) begin() {
 
 // add appends a committed record with its model.
 func (d *disk) add(r record.Record, next *model.Model) {
-	r.Owner, r.Task, r.Verdict, r.Version = "acme", "quality", record.Committed, r.Round
+	r.Owner, r.Task, r.Verdict, r.Version, r.IDs = "acme", "quality", record.Committed, r.Round, d.ids()
 	r.Model = d.put(next.Blob)
 	if d.state != nil {
 		r.State = d.put(d.state)
@@ -64,9 +65,17 @@ func (d *disk) add(r record.Record, next *model.Model) {
 }
 
 func (d *disk) put(b []byte) model.Hash {
-	id := model.ContentOf(b)
+	id := record.Record{IDs: d.ids()}.ContentOf(b)
 	d.blobs[id] = b
 	return id
+}
+
+// ids is the kind of the content ids that are made now.
+func (d *disk) ids() string {
+	if d.plain {
+		return ""
+	}
+	return record.IDsTree
 }
 
 // entries counts every member, with its update or none.
@@ -156,7 +165,7 @@ func (d *disk) fold(s strategy.Setup, r record.Record) *model.Model {
 func (d *disk) abandoned(base *model.Model) {
 	delta := d.delta(base, 2, 0)
 	d.records = append(d.records, record.Record{
-		Owner: "acme", Task: "quality", Round: 2, Attempt: 1, Work: "train", Verdict: record.Abandoned, Base: base.ContentID(), Strategy: grid,
+		Owner: "acme", Task: "quality", Round: 2, Attempt: 1, Work: "train", Verdict: record.Abandoned, Base: base.ContentID(), Strategy: grid, IDs: d.ids(),
 		Entries: record.Entries{
 			{Member: "a/line-1", Index: 3, Content: d.put(delta.Blob), Samples: 100, Weight: 100, Norm: record.Number(strategy.Norm(delta)), Verdict: verdict.Kept},
 			{Member: "b/line-1", Index: 2, Content: model.HashOf([]byte("lost")), Samples: 7, Weight: 7, Verdict: verdict.Lost},
