@@ -70,9 +70,12 @@ type Retained struct {
 	due     bool                        // it is time
 	pending map[string]*RetainedMessage // nil = deleted
 	writing map[string]*RetainedMessage // taken from pending by flush
-	filed   map[string]bool             // topics on the disk; true: in a file of its own
+	filed   map[string]places           // topics on the disk
 	failed  error                       // of the last write
 }
+
+// places is where a topic is on the disk: in both only while it moves.
+type places struct{ database, file bool }
 
 // ErrUnkeepable is a message that the file cannot hold, whatever the disk does.
 var ErrUnkeepable = errors.New("store: cannot be kept")
@@ -90,7 +93,7 @@ const (
 func OpenRetained(path string, rest time.Duration) (*Retained, error) {
 	r := &Retained{
 		path: path, disk: osDisk{strings.TrimSuffix(path, filepath.Ext(path))}, wake: make(chan struct{}, 1), rest: rest,
-		resting: map[string]resting{}, pending: map[string]*RetainedMessage{}, filed: map[string]bool{},
+		resting: map[string]resting{}, pending: map[string]*RetainedMessage{}, filed: map[string]places{},
 	}
 	err := r.open()
 	if errors.Is(err, ErrCorrupt) {
@@ -128,7 +131,7 @@ func (r *Retained) open() error {
 					r.findings = append(r.findings, fmt.Sprintf("%s: retained message of %q dropped: %v", r.path, k, err))
 					broken = append(broken, append([]byte{}, k...))
 				} else {
-					r.filed[string(k)] = false
+					r.filed[string(k)] = places{database: true}
 				}
 				return nil
 			})

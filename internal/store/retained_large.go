@@ -52,7 +52,7 @@ func (r *Retained) writeLarge(m *RetainedMessage) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+		return errors.Join(err, r.disk.Remove(name+unfinished)) // a full disk wants the room
 	}
 	return r.disk.Rename(name+unfinished, name)
 }
@@ -101,7 +101,7 @@ func (r *Retained) openLarge() error {
 		m, err := r.readLarge(f.Name)
 		_, newer := r.filed[m.Topic]
 		if err == nil && !newer {
-			r.filed[m.Topic] = true
+			r.filed[m.Topic] = places{file: true}
 			continue
 		}
 		if err != nil && !strings.HasSuffix(f.Name, unfinished) {
@@ -118,8 +118,8 @@ func (r *Retained) eachLarge(fn func(RetainedMessage) error) error {
 	r.mu.Lock()
 	filed := maps.Clone(r.filed)
 	r.mu.Unlock()
-	for topic, inFile := range filed {
-		if !inFile {
+	for topic, at := range filed {
+		if !at.file {
 			continue
 		}
 		m, err := r.readLarge(largeName(topic))

@@ -189,3 +189,63 @@ func TestRetainedFileWaitsForTheDisk(t *testing.T) {
 		}
 	})
 }
+
+// A message that came to the disk beside one that did not, and is deleted before the
+// next attempt, is deleted on the disk too.
+func TestRetainedDeletedBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		before, then RetainedMessage
+		remove       bool // fails, and not a file that is made
+	}{
+		"new file":          {RetainedMessage{Topic: "gone"}, message("gone", 20_000, "x"), false},
+		"file after small":  {message("gone", 1, "x"), message("gone", 20_000, "x"), false},
+		"small after file":  {message("gone", 20_000, "x"), message("gone", 1, "x"), true},
+		"new, and not both": {RetainedMessage{Topic: "gone"}, message("gone", 1, "x"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "retained.db")
+			writeRetained(t, path, func(r *Retained) {
+				_ = errors.Join(r.SetRetained(message("other", 20_000, "x")), r.SetRetained(tc.before))
+			})
+			writeRetained(t, path, func(r *Retained) {
+				healthy := r.disk
+				_ = r.SetRetained(tc.then)
+				if tc.remove {
+					r.DeleteRetained("other")
+				}
+				r.ripen(true)
+				r.disk = brokenDisk{healthy, tc.remove}
+				if err := r.flush(); !errors.Is(err, syscall.EIO) {
+					t.Errorf("first attempt: %v", err)
+				}
+				r.DeleteRetained("gone")
+				r.disk = healthy
+			})
+			if got, _ := readRetained(t, path); strings.Contains(got, "gone") {
+				t.Errorf("stored %s", got)
+			}
+		})
+	}
+}
+
+// brokenDisk syncs no directory, or removes no file.
+type brokenDisk struct {
+	Disk
+	remove bool
+}
+
+func (d brokenDisk) SyncDir(dir string) error {
+	if d.remove {
+		return d.Disk.SyncDir(dir)
+	}
+	return syscall.EIO
+}
+
+func (d brokenDisk) Remove(name string) error {
+	if d.remove {
+		return syscall.EIO
+	}
+	return d.Disk.Remove(name)
+}

@@ -56,9 +56,9 @@ func (r *Retained) take() {
 func (r *Retained) write() error {
 	todo := map[string]*RetainedMessage{} // nil: to be deleted
 	for topic, m := range r.writing {
-		if inFile, filed := r.filed[topic]; m != nil && !m.large() {
+		if m != nil && !m.large() {
 			todo[topic] = m
-		} else if filed && !inFile {
+		} else if r.filed[topic].database {
 			todo[topic] = nil
 		}
 	}
@@ -66,6 +66,9 @@ func (r *Retained) write() error {
 		err := r.update(func(tx *bolt.Tx) error { return writeBatch(tx.Bucket([]byte(retainedBucket)), todo) })
 		if err != nil {
 			return err
+		}
+		for topic, m := range todo {
+			r.note(topic, func(p *places) { p.database = m != nil })
 		}
 	}
 	return r.writeFiles()
@@ -77,8 +80,10 @@ func (r *Retained) writeFiles() error {
 		var err error
 		switch {
 		case m.large():
-			err = r.writeLarge(m)
-		case r.filed[topic]:
+			if err = r.writeLarge(m); err == nil {
+				r.note(topic, func(p *places) { p.file = true })
+			}
+		case r.filed[topic].file:
 			if err = r.disk.Remove(largeName(topic)); errors.Is(err, fs.ErrNotExist) {
 				err = nil
 			}
@@ -93,11 +98,31 @@ func (r *Retained) writeFiles() error {
 	if !changed {
 		return nil
 	}
-	return r.disk.SyncDir(".")
+	if err := r.disk.SyncDir("."); err != nil {
+		return err
+	}
+	for topic, m := range r.writing {
+		r.note(topic, func(p *places) { p.file = p.file && m.large() })
+	}
+	return nil
 }
 
-// settle notes what is on the disk now; what could not be written waits again,
-// unless its topic has changed meanwhile.
+// note says where a topic is on the disk as soon as it is so, not when all that was
+// taken is there: if the rest fails, and the topic is deleted meanwhile, it has to be
+// deleted there too.
+func (r *Retained) note(topic string, change func(*places)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.filed[topic]
+	if change(&at); at == (places{}) {
+		delete(r.filed, topic)
+	} else {
+		r.filed[topic] = at
+	}
+}
+
+// settle has what could not be written wait again, unless its topic has changed
+// meanwhile.
 func (r *Retained) settle(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,10 +135,6 @@ func (r *Retained) settle(err error) {
 			delete(r.pending, topic)
 		case err != nil && !changed:
 			r.pending[topic] = m
-		case err == nil && m == nil:
-			delete(r.filed, topic)
-		case err == nil:
-			r.filed[topic] = m.large()
 		}
 	}
 	r.writing = nil
