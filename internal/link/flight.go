@@ -13,8 +13,9 @@ import (
 // flight is a message with QoS 1 that has left, or is about to.
 type flight struct {
 	*request
-	at   time.Time   // when it left
-	late *time.Timer // its room is given back before its PUBACK
+	at     time.Time   // when it left
+	late   *time.Timer // its room is given back before its PUBACK
+	landed bool        // its outcome is known, or another has it
 }
 
 // write serves what is to be sent until the session ends: requests, and posts from the
@@ -79,8 +80,9 @@ func (s *session) fly(r *request) {
 	n, err := s.guard.send(&r.msg, id)
 	s.mu.Lock()
 	f.at = time.Now()
-	gone := err != nil && n == 0
+	gone := err != nil && n == 0 && !f.landed // some broker acknowledges what was not sent
 	if gone {
+		f.landed = true
 		delete(s.pending, id)
 	}
 	s.mu.Unlock()
@@ -96,7 +98,12 @@ func (s *session) fly(r *request) {
 // after the other, so these are of the other half.
 func (s *session) takeOff(r *request) (*flight, uint16) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	lost := len(s.pending)
+	defer func() {
+		if s.mu.Unlock(); lost >= mostLost {
+			s.guard.fail(fmt.Errorf("%w: %d messages without a PUBACK", errPacket, lost), false)
+		}
+	}()
 	half := ^s.guard.lastID() & (1 << 15)
 	for {
 		if s.lastID++; s.lastID&(1<<15-1) == 0 {
@@ -137,7 +144,16 @@ func (s *session) strand() {
 	}
 }
 
+// land gives a message its outcome, once: the reader may still take a PUBACK from its
+// buffer when the session has ended.
 func (s *session) land(f *flight, err error) {
+	s.mu.Lock()
+	again := f.landed
+	f.landed = true
+	s.mu.Unlock()
+	if again {
+		return
+	}
 	if f.late.Stop() {
 		s.release(f.request)
 	}

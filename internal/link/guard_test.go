@@ -172,3 +172,18 @@ func TestPacketIDs(t *testing.T) {
 		t.Errorf("%d ids of 12 messages", len(s.pending))
 	}
 }
+
+// C-19: a broker that acknowledges nothing has its connection ended, before there are no
+// packet ids any more.
+func TestEndsWithoutPUBACKs(t *testing.T) {
+	t.Parallel()
+	s := &session{guard: guardOver(nil, 1, 512), pending: map[uint16]*flight{}}
+	n := 0
+	for ; !s.ended() && n < 1<<15; n++ {
+		f, _ := s.takeOff(&request{})
+		defer f.late.Stop()
+	}
+	if n != mostLost+1 {
+		t.Errorf("ended by message %d, want %d", n, mostLost+1)
+	}
+}

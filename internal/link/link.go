@@ -75,6 +75,7 @@ const (
 	smallMessage  = 4 << 10         // bytes; from here on a message counts as a part
 	partWeight    = inFlight / 8    // so that at most 8 parts are unacknowledged
 	roomFor       = 2 * time.Minute // that an unacknowledged message takes room
+	mostLost      = 1 << 10         // messages without a PUBACK, with and without room, that end a connection
 
 	defaultMaxPacket  = 1<<20 + 64<<10
 	defaultQueue      = 1024
