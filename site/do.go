@@ -37,7 +37,9 @@ func (s *site) save(t *task, r member.Ready) error {
 	if r.Store != nil {
 		l := t.latest
 		t.latest = nil
-		s.hold(t, l.Stored, l.model, nil, false)
+		if err := s.hold(t, l.Stored, l.model, nil, false); err != nil {
+			return err
+		}
 		s.auditModel(t, l.Content, int64(len(l.model.Blob)))
 	}
 	if says(r.Send) || r.Stop != "" || r.Wait != nil {

@@ -7,24 +7,13 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// held is a verified model in memory, for the next job. Its file is written beside.
-type held struct {
-	member.Stored
-	model *model.Model
-	file  *writing // nil: it has none, or it is there
-}
-
-// writing is a model whose file is being written.
-type writing struct {
-	task  *task
-	kept  *keptModel
-	done  chan struct{} // closed when it is
-	err   error         // then
-	noted bool
-}
-
 // hold makes a model that is verified and in memory the task's.
-func (s *site) hold(t *task, is member.Stored, m *model.Model, cut *wire.Blob, stored bool) {
+func (s *site) hold(t *task, is member.Stored, m *model.Model, cut *wire.Blob, stored bool) error {
+	if t.writing != nil { // models become the task's in the order in which they came
+		if err := s.note(t.writing); err != nil {
+			return err
+		}
+	}
 	for _, o := range s.tasks { // one model is in memory, whatever the number of tasks
 		o.held, o.update = nil, outgoing{}
 	}
@@ -32,15 +21,11 @@ func (s *site) hold(t *task, is member.Stored, m *model.Model, cut *wire.Blob, s
 	k := layoutOf(is.Content, m, cut)
 	if k.InState || stored {
 		s.later(t, change{Model: k})
-		return
+		return nil
 	}
-	before := t.writing // files are named in the order of their models
 	w := &writing{task: t, kept: k, done: make(chan struct{})}
 	t.held.file, t.writing = w, w
 	s.goes.Go(func() {
-		if before != nil {
-			<-before.done
-		}
 		w.err = s.disk.Write(is.Content, m.Blob)
 		close(w.done)
 		crash.At("model.written")
@@ -49,18 +34,16 @@ func (s *site) hold(t *task, is member.Stored, m *model.Model, cut *wire.Blob, s
 		case <-s.life.Done(): // it is noted in the end
 		}
 	})
+	return nil
 }
 
-// note takes in that the file of a model is there.
+// note takes in that the file of a model is there, once.
 func (s *site) note(w *writing) error {
 	<-w.done
-	if w.noted || w.err != nil {
+	if w.task.writing != w || w.err != nil {
 		return w.err
 	}
-	w.noted = true
-	if w.task.writing == w {
-		w.task.writing = nil
-	}
+	w.task.writing = nil
 	s.later(w.task, change{Model: w.kept})
 	return nil
 }
@@ -112,16 +95,4 @@ func (s *site) makeRoom(size int) (incoming, error) {
 		}
 	}
 	return &receiving{make([]byte, size)}, nil
-}
-
-// outgoing is an update in memory, whose parts need not be read from its file.
-type outgoing struct {
-	content model.Hash
-	bytes   []byte
-}
-
-// sealed is the envelope that was put into the outbox last.
-type sealed struct {
-	round uint64
-	bytes []byte
 }

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -115,7 +116,9 @@ func TestOneModelInMemory(t *testing.T) {
 	s.tasks = append(s.tasks, other)
 	for _, of := range []*task{tk, other} {
 		m := weights(t, 1, 2)
-		s.hold(of, member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}, m, nil, false)
+		if err := s.hold(of, member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}, m, nil, false); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if tk.held != nil || other.held == nil {
 		t.Errorf("held: %v, %v", tk.held, other.held)
@@ -124,4 +127,32 @@ func TestOneModelInMemory(t *testing.T) {
 	if _, id, lost := s.disk.Model(testTask); h != nil || err != nil || lost != nil || id.IsZero() {
 		t.Errorf("%v, %v, on the disk: %v", h, err, lost)
 	}
+}
+
+// Of models that came one soon after the other the last is the task's, whatever of their
+// files is heard of when.
+func TestModelsInTheirOrder(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		s, tk := bench(t, &memory{id: wire.Nonce{1}})
+		s.life = t.Context()
+		s.written = make(chan *writing, 2)
+		hold := func(m *model.Model) {
+			t.Helper()
+			if err := s.hold(tk, member.Stored{Content: m.ContentID(), Schema: m.Schema.Hash()}, m, &wire.Blob{}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold(filled(t, 1000, 1))
+		last := filled(t, 1000, 2)
+		hold(last)
+		failed := s.atRest(tk)
+		for range 2 {
+			failed = errors.Join(failed, s.note(<-s.written))
+		}
+		failed = errors.Join(failed, s.atRest(tk))
+		if _, id, err := s.disk.Model(testTask); failed != nil || err != nil || id != last.ContentID() {
+			t.Errorf("the task's is %v, want %v; %v, %v", id, last.ContentID(), failed, err)
+		}
+	})
 }

@@ -14,22 +14,6 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// result is what a job left: tensors and metrics, or the reason why there are
-// none.
-type result struct {
-	id      uint64
-	tensors *model.Model
-	metrics trainer.Metrics
-	samples int      // training rows
-	data    *Data    // that they are from
-	scored  bool     // the trainer has evaluated
-	odd     []string // what is wrong with the metrics
-	reason  string
-	detail  string
-	stack   []byte // of a panic
-	err     error  // the model could not be read back
-}
-
 // errNoModel wraps what kept a job from its base model.
 var errNoModel = errors.New("site: no base model")
 

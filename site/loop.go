@@ -164,9 +164,6 @@ func (s *site) timerOf(t *task, now ms) error {
 	return nil
 }
 
-// progressEvery is the least time between two statuses of progress.
-const progressEvery ms = 1_000
-
 // untilNext is the time to the next thing that is due.
 func (s *site) untilNext() time.Duration {
 	next := s.now() + mostBeat

@@ -89,7 +89,9 @@ func (s *site) assemble(t *task, a *member.Assemble) error {
 	if err != nil {
 		return err
 	}
-	s.hold(t, a.Is, &model.Model{Schema: a.Schema, Blob: b}, &a.Blob, stored)
+	if err := s.hold(t, a.Is, &model.Model{Schema: a.Schema, Blob: b}, &a.Blob, stored); err != nil {
+		return err
+	}
 	crash.At("model.verified")
 	s.cfg.Log.Info().Str("task", t.Name).Uint64("bytes", a.Blob.Length).Int("parts", a.Blob.Count()).Int("at_hand", a.Copied).
 		Int64("ms", s.now()-a.Began).Int("ignored", a.Ignored).Msg("model received")

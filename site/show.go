@@ -45,6 +45,9 @@ func (s *site) publishStatus(t *task, qos byte) {
 	t.progress, t.changed = false, false
 }
 
+// progressEvery is the least time between two statuses of progress.
+const progressEvery ms = 1_000
+
 // statusBurst is how many statuses may follow each other at once. Beyond it there is
 // one in progressEvery, the newest: rounds that are shorter than a person can read
 // would else be made of statuses.

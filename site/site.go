@@ -11,6 +11,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -73,6 +74,12 @@ type published struct {
 	round uint64
 	part  []byte // the message of a part
 	err   error
+}
+
+// unsynced is an update that was written, and that a power loss may take (S-22).
+type unsynced struct {
+	id model.Hash
+	at ms // when it is to be synced
 }
 
 // route says whose a topic is.

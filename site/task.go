@@ -9,6 +9,7 @@ import (
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // task is one task of the site: its machine, what the driver holds for it, and
@@ -71,6 +72,49 @@ func (t *task) place(ns topics.Namespace, member string) (err error) {
 type arrived struct {
 	member.Stored
 	model *model.Model
+}
+
+// held is a verified model in memory, for the next job. Its file is written beside.
+type held struct {
+	member.Stored
+	model *model.Model
+	file  *writing // nil: it has none, or it is there
+}
+
+// writing is a model whose file is being written.
+type writing struct {
+	task *task
+	kept *keptModel
+	done chan struct{} // closed when it is
+	err  error         // then
+}
+
+// outgoing is an update in memory, whose parts need not be read from its file.
+type outgoing struct {
+	content model.Hash
+	bytes   []byte
+}
+
+// sealed is the envelope that was put into the outbox last.
+type sealed struct {
+	round uint64
+	bytes []byte
+}
+
+// result is what a job left: tensors and metrics, or the reason why there are
+// none.
+type result struct {
+	id      uint64
+	tensors *model.Model
+	metrics trainer.Metrics
+	samples int      // training rows
+	data    *Data    // that they are from
+	scored  bool     // the trainer has evaluated
+	odd     []string // what is wrong with the metrics
+	reason  string
+	detail  string
+	stack   []byte // of a panic
+	err     error  // the model could not be read back
 }
 
 // assignment is a job of a task, waiting or running.

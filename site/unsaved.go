@@ -61,12 +61,6 @@ func says(list []member.Send) bool {
 // syncAfter is after what time an update is synced whose fate is not known by then.
 const syncAfter ms = 5_000
 
-// unsynced is an update that was written, and that a power loss may take (S-22).
-type unsynced struct {
-	id model.Hash
-	at ms // when it is to be synced
-}
-
 // syncLater has an update synced if it is of use for long.
 func (s *site) syncLater(id model.Hash) {
 	s.unsynced = append(s.unsynced, unsynced{id, s.now() + syncAfter})
