@@ -53,6 +53,8 @@ func (s *shelf) withdraw() {
 const (
 	// partsInFlight is how many parts of all models wait for their PUBACKs at once.
 	partsInFlight = 8
+	// mostBehind is how many messages wait for those that are carried.
+	mostBehind = 256
 	// pubackWithin bounds the wait for one PUBACK: some broker may never send it and
 	// keep the link. A part must cross in less (C-3).
 	pubackWithin = 30 * time.Second
@@ -85,13 +87,12 @@ func (c *carrier) start(ctx context.Context) {
 	c.owed = nil
 }
 
-// post posts a message, behind those that are carried.
+// post posts a message, behind those that are carried. When these take long, as on a line
+// that stands, the queue of the link has the rest, and its bounds.
 func (c *carrier) post(m link.Message) {
-	if c.leaving > 0 {
-		c.behind = append(c.behind, m)
-		return
+	if c.behind = append(c.behind, m); c.leaving == 0 || len(c.behind) > mostBehind {
+		c.flush()
 	}
-	c.conn.Post(m)
 }
 
 // left: carried messages have left, or will not.

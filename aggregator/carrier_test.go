@@ -32,4 +32,10 @@ func TestPostedBehindWhatIsCarried(t *testing.T) {
 	if c.post(link.Message{Topic: "event", QoS: 1}); len(c.behind) != 0 {
 		t.Errorf("behind nothing: %+v", c.behind)
 	}
+	c.carry([]link.Message{{Topic: "order"}}, func(int) {}, func(error) {}) // on a line that stands
+	for range 10 * mostBehind {
+		if c.post(link.Message{Topic: "receipt", QoS: 1}); len(c.behind) > mostBehind {
+			t.Fatalf("%d wait", len(c.behind))
+		}
+	}
 }

@@ -228,7 +228,9 @@ func (s *sum) add(acc owner.Fold) error {
 		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
 	}
 	early := st == s.early
-	if s.early = nil; !early {
+	if early {
+		s.early = nil
+	} else {
 		s.fold.Add(s.update(st.samples, st.delta))
 	}
 	if (early || st.delta != nil) && !s.fold.NeedsAll() {
