@@ -49,7 +49,7 @@ func (p *peer) sender(ctx context.Context) error {
 		return err
 	}
 	update := m.Clone()
-	newSeries(p.Seed, p.Sites).train(update.Blob, p.Site, 1)
+	newSeries(p.Seed, p.Sites).train(update.Blob, m.Blob, p.Site, 1)
 	c, err := p.connect(ctx, p.Site, false)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func Fold(ctx context.Context, params, members int) (*Kernels, error) {
 	}
 	series := newSeries(1, members)
 	delta := base.Clone()
-	series.train(delta.Blob, 0, 1)
+	series.train(delta.Blob, delta.Blob, 0, 1)
 	k := &Kernels{Params: params, Members: members}
 	all := len(base.Blob) * members
 	each := func(f func(u strategy.Update) error) func() error {
@@ -116,7 +116,7 @@ func Codec(ctx context.Context, params int) (*Kernels, error) {
 	if err != nil {
 		return nil, err
 	}
-	newSeries(1, 10).train(m.Blob, 0, 1)
+	newSeries(1, 10).train(m.Blob, m.Blob, 0, 1)
 	k := &Kernels{Params: params}
 	body, err := wire.Encode(wire.Update{Samples: 1, Tensors: m})
 	if err != nil {

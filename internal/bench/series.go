@@ -96,32 +96,50 @@ func mix(z uint64) uint64 {
 // block is the number of parameters worked on at a time.
 const block = 1 << 12
 
-// train adds a site's delta of a round to blob, little-endian float32: totals of
-// two rounds in one pass, since a bench is not about its trainer.
-func (s series) train(blob []byte, site int, round uint64) {
-	x, y, first := s.key(site, round), s.key(site, round-1), round == 1
+// train makes dst what a site trains of src in a round, little-endian float32: src
+// with the site's delta added, totals of two rounds in one pass, since a bench is not
+// about its trainer. dst may be src.
+func (s series) train(dst, src []byte, site int, round uint64) {
+	copy(dst, src[:4*s.from])
+	dst, src = dst[4*s.from:], src[4*s.from:]
 	skip := uint64(s.from/2) * golden // not negative
-	x, y, blob = x+skip, y+skip, blob[4*s.from:]
-	for len(blob) > 0 {
+	x, y := s.key(site, round)+skip, s.key(site, round-1)+skip
+	drawn := ^uint64(0)
+	if round == 1 { // the totals of round 0 are 0
+		drawn = 0
+	}
+	for ; len(src) >= 16 && len(dst) >= 16; dst, src = dst[16:], src[16:] {
 		x, y = x+golden, y+golden
-		now, before := mix(x), mix(y)
-		if first { // the totals of round 0 are 0
-			before = 0
-		}
-		addDelta(blob, int32(now)>>s.shift-int32(before)>>s.shift) // the low halves
-		if len(blob) == 4 {
+		now, before := mix(x), mix(y)&drawn
+		x, y = x+golden, y+golden
+		now2, before2 := mix(x), mix(y)&drawn
+		d, g := (*[16]byte)(dst), (*[16]byte)(src)
+		put(d[0:], get(g[0:])+s.low(now, before))
+		put(d[4:], get(g[4:])+s.high(now, before))
+		put(d[8:], get(g[8:])+s.low(now2, before2))
+		put(d[12:], get(g[12:])+s.high(now2, before2))
+	}
+	for ; len(src) > 0; dst, src = dst[8:], src[8:] { // three values at most
+		x, y = x+golden, y+golden
+		now, before := mix(x), mix(y)&drawn
+		put(dst, get(src)+s.low(now, before))
+		if len(src) == 4 {
 			return
 		}
-		addDelta(blob[4:], int32(now>>32)>>s.shift-int32(before>>32)>>s.shift) // the high halves
-		blob = blob[8:]
+		put(dst[4:], get(src[4:])+s.high(now, before))
 	}
 }
 
-// addDelta adds steps of 2^-20 to the first value.
-func addDelta(b []byte, steps int32) {
-	x := math.Float32frombits(binary.LittleEndian.Uint32(b)) + float32(steps)*step
-	binary.LittleEndian.PutUint32(b, math.Float32bits(x))
+// low and high are the delta of the first and the second value of a draw.
+func (s series) low(now, before uint64) float32 {
+	return float32(int32(now)>>(s.shift&31)-int32(before)>>(s.shift&31)) * step // the compiler cannot know that it is below 32
 }
+
+func (s series) high(now, before uint64) float32 { return s.low(now>>32, before>>32) }
+
+func get(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
+
+func put(b []byte, x float32) { binary.LittleEndian.PutUint32(b, math.Float32bits(x)) }
 
 // errorOf returns the largest difference between a model's blob and the exact
 // mean after a round: the totals are summed as integers, and the sum over W
@@ -177,8 +195,8 @@ func (t *noise) Train(ctx context.Context, job trainer.Job, global *model.Model)
 	if job.Round == 0 {
 		return nil, errors.New("round 0 is not trained")
 	}
-	local := global.Clone()
-	t.series.train(local.Blob, t.site, job.Round)
+	local := model.New(global.Schema)
+	t.series.train(local.Blob, global.Blob, t.site, job.Round)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.times = append(t.times, time.Since(began).Seconds())

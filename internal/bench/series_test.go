@@ -36,7 +36,7 @@ func TestSeries(t *testing.T) {
 				}
 				for site := range sites {
 					local := append([]byte{}, global...)
-					s.train(local, site, r)
+					s.train(local, global, site, r)
 					for i := range next {
 						next[i].Add(next[i], exactDelta(t, local, global, i, big.NewRat(int64(s.samples(site)), int64(sum))))
 					}
@@ -57,7 +57,7 @@ func TestSeries(t *testing.T) {
 				t.Fatalf("of 64 parameters those below %d do not change", still.from)
 			}
 			local := append([]byte{}, global...)
-			still.train(local, 0, 2)
+			still.train(local, global, 0, 2)
 			if !bytes.Equal(local[:4*56], global[:4*56]) || bytes.Equal(local[4*56:], global[4*56:]) {
 				t.Error("others changed")
 			}
@@ -143,7 +143,7 @@ func TestBenchNoticesTheFold(t *testing.T) {
 				continue
 			}
 			delta := &model.Model{Schema: base.Schema, Blob: append([]byte{}, base.Blob...)}
-			s.train(delta.Blob, site, 1)
+			s.train(delta.Blob, base.Blob, site, 1)
 			st.Add(strategy.Update{Samples: w, Weight: w, Tensors: delta})
 		}
 		next, err := st.Result(nil, nil)
