@@ -20,6 +20,9 @@ type disk interface {
 	Load(task string) (saved, error)
 	// Save makes a change durable, in one transaction.
 	Save(task string, c change) error
+	// Jot writes a change where the end of the process does not take it, and a power loss
+	// may. It is all that has changed since the last Save, and the next one has it too.
+	Jot(task string, c change) error
 	// Write writes the bytes of an update or of a model, whose content id is id. They
 	// survive the process, and a power loss once they are synced.
 	Write(id model.Hash, blob []byte) error

@@ -14,7 +14,10 @@ import (
 )
 
 // boltDisk is the disk of a data directory.
-type boltDisk struct{ s *store.Store }
+type boltDisk struct {
+	s     *store.Store
+	marks map[string]*mark // by task, of this life
+}
 
 // layout names a stored model: where its bytes are and how to read them.
 type layout struct {

@@ -21,8 +21,11 @@ func openDisk(dir, node string) (boltDisk, error) {
 	if err != nil {
 		return boltDisk{}, err
 	}
-	d := boltDisk{s}
+	d := boltDisk{s, map[string]*mark{}}
 	err = d.claim(dir, node)
+	if err == nil {
+		err = d.redo()
+	}
 	if err == nil {
 		err = d.sweep()
 	}
@@ -125,9 +128,8 @@ func loadEntries(tx *store.Tx, task string) (list []member.Entry, err error) {
 
 func (d boltDisk) Save(task string, c change) error {
 	gone := slices.Clone(c.Gone)
-	if c.Entry != nil {
-		crash.At("outbox.before-fsync")
-	}
+	var m *mark
+	crash.At("outbox.before-fsync")
 	err := d.s.Update(func(tx *store.Tx) (err error) {
 		for _, round := range c.Drop {
 			if gone, err = d.dropEntry(tx, task, round, gone); err != nil {
@@ -144,14 +146,16 @@ func (d boltDisk) Save(task string, c change) error {
 				return err
 			}
 		}
+		if m, err = remark(tx, task); err != nil {
+			return err
+		}
 		return saveState(tx, task, c.State)
 	})
 	if err != nil {
 		return err
 	}
-	if c.Entry != nil {
-		crash.At("outbox.after-tx")
-	}
+	d.marks[task] = m
+	crash.At("outbox.after-tx")
 	if len(c.Drop) > 0 {
 		crash.At("outbox.dropped")
 	}

@@ -301,7 +301,7 @@ func TestUpdateIsDurable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return boltDisk{s}
+			return boltDisk{s, map[string]*mark{}}
 		}
 		d := open()
 		m := weights(t, float32(seed), 1)

@@ -85,7 +85,7 @@ func TestEventsInOrder(t *testing.T) {
 	if err := s.onResult(r); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.work(); err != nil || s.running != nil || !slices.Equal(d.calls, []string{"entry"}) || d.state[testTask].Seen.Round != 1 || d.models[testTask] == nil {
+	if err := s.work(); err != nil || s.running != nil || !slices.Equal(d.calls, []string{"jot"}) || d.state[testTask].Seen.Round != 1 || d.models[testTask] == nil {
 		t.Errorf("%v, runs %+v, done %v", err, s.running, d.calls)
 	}
 	s.goes.Wait()

@@ -53,7 +53,7 @@ func (s *site) readBack(t *task, round uint64) (wire.Header, wire.Update, error)
 // reopen opens an envelope of the outbox that was sealed for a root of bulk, which may
 // be none that is still accepted.
 func (s *site) reopen(t *task, round uint64, root string) (wire.Header, wire.Contribution, error) {
-	b, err := s.disk.Envelope(t.Name, round)
+	b, err := s.envelopeOf(t, round)
 	if err != nil {
 		return wire.Header{}, nil, err
 	}

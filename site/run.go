@@ -71,9 +71,14 @@ func newSite(cfg Config) (*site, error) {
 		return nil, err
 	}
 	if s.disk = cfg.disk; s.disk == nil {
-		if s.disk, err = openDisk(cfg.DataDir, ns.Node(cfg.Member)); err != nil {
+		d, err := openDisk(cfg.DataDir, ns.Node(cfg.Member))
+		if err != nil {
 			return nil, err
 		}
+		for _, f := range d.s.Findings() {
+			cfg.Log.Info().Str("finding", f).Msg("found at the start")
+		}
+		s.disk = d
 	}
 	if err := s.identify(); err != nil {
 		return nil, errors.Join(err, s.disk.Close())

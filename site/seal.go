@@ -89,11 +89,16 @@ type unfit struct{ reason, detail string }
 func (u unfit) Error() string { return u.detail }
 
 // put seals an update for messages of at most partSize bytes, inline or as an
-// offer, and makes it durable, bytes first (S-22). It fails with unfit, or as the
+// offer, and puts it into the outbox, bytes first (S-22). It fails with unfit, or as the
 // disk does; else e says what is stored.
 func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partSize int) error {
 	if partSize <= 0 {
 		partSize = wire.DefaultPart
+	}
+	if t.unsaved.Entry != nil { // nobody has told its fate: it is not to be written over
+		if err := s.flush(t); err != nil {
+			return err
+		}
 	}
 	if u.Tensors != nil && len(u.Tensors.Blob) > partSize {
 		return s.putOffer(t, e, h, u, partSize)
@@ -104,7 +109,7 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partS
 		return unfit{wire.DeclineFailed, err.Error()}
 	case len(b) <= partSize:
 		e.Content, e.Blob, e.Parts, e.PartSize = u.Content(), wire.BlobKey{}, wire.Blob{}, uint32(len(b)) // at most MaxPart
-		return s.putEntry(t, *e, b)
+		return s.putEntry(t, h, *e, b)
 	case u.Tensors == nil:
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
 	}
@@ -130,7 +135,7 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 	if err := s.writeUpdate(t, h, e.Content, u.Tensors.Blob); err != nil {
 		return err
 	}
-	return s.putEntry(t, *e, b)
+	return s.putEntry(t, h, *e, b)
 }
 
 // plain reports whether an update can be made again if it is lost: no noise was drawn

@@ -68,7 +68,7 @@ func (s *site) sendEntry(t *task, m member.SendEntry) error {
 	}
 	b := t.sealed.bytes
 	if t.sealed.round != m.Round {
-		if b, err = s.disk.Envelope(t.Name, m.Round); err != nil {
+		if b, err = s.envelopeOf(t, m.Round); err != nil {
 			return err
 		}
 	}

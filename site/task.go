@@ -30,6 +30,7 @@ type task struct {
 	sealed  sealed           // the entry of before
 	unsaved change           // what is not durable yet
 	saveAt  ms               // when it is to be, 0: there is nothing
+	jots    int              // how many entries were jotted down since the last transaction
 	in      incoming         // the model that is received in parts
 	result  *result          // of the job that is to be sealed
 	fates   []member.Settled // of updates, that the trainer was not told yet

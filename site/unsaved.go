@@ -5,11 +5,19 @@ import (
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // saveWithin is how long a change that nothing was said of yet waits for the
 // transaction of the next: a round costs one of them, that of its entry (S-5).
 const saveWithin ms = 50
+
+// jotWithin is how long what was jotted down waits for its transaction, and mostJots how
+// often the next jot puts that off.
+const (
+	jotWithin = ms(500)
+	mostJots  = 16
+)
 
 // later has a change of a task become durable, together with what comes until then.
 func (s *site) later(t *task, c change) {
@@ -18,6 +26,12 @@ func (s *site) later(t *task, c change) {
 		u.State = c.State
 	}
 	u.Drop = append(u.Drop, c.Drop...)
+	if e := u.Entry; e != nil && slices.Contains(c.Drop, e.Round) {
+		if e.Blob != (wire.BlobKey{}) {
+			u.Gone = append(u.Gone, e.Content)
+		}
+		u.Entry, u.Envelope = nil, nil
+	}
 	u.Gone = append(u.Gone, c.Gone...)
 	if c.Model != nil {
 		if was := u.Model; was != nil && !was.InState && was.Content != c.Model.Content {
@@ -33,18 +47,34 @@ func (s *site) later(t *task, c change) {
 // flush makes durable what has changed of a task.
 func (s *site) flush(t *task) error {
 	c := t.unsaved
-	t.unsaved, t.saveAt = change{}, 0
+	t.unsaved, t.saveAt, t.jots = change{}, 0, 0
 	if c.empty() {
 		return nil
 	}
 	return s.disk.Save(t.Name, c)
 }
 
-// putEntry makes an entry and its envelope durable, with all that has changed.
-func (s *site) putEntry(t *task, e member.Entry, envelope []byte) error {
+// putEntry puts an entry and its envelope into the outbox, with all that has changed.
+// That of a plain update is jotted down, and becomes durable while it is on its way
+// (S-11).
+func (s *site) putEntry(t *task, h wire.Header, e member.Entry, envelope []byte) error {
 	t.unsaved.Entry, t.unsaved.Envelope = &e, envelope
 	t.sealed = sealed{e.Round, envelope}
-	return s.flush(t)
+	if !plain(h) {
+		return s.flush(t)
+	}
+	if t.jots++; t.jots <= mostJots { // of fast rounds the transaction comes when they rest
+		t.saveAt = s.now() + jotWithin
+	}
+	return s.disk.Jot(t.Name, t.unsaved)
+}
+
+// envelopeOf is the envelope of an entry, which may be jotted down only.
+func (s *site) envelopeOf(t *task, round uint64) ([]byte, error) {
+	if u := &t.unsaved; u.Entry != nil && u.Entry.Round == round {
+		return u.Envelope, nil
+	}
+	return s.disk.Envelope(t.Name, round)
 }
 
 // says reports whether something is to be sent that tells what the state is.

@@ -16,7 +16,7 @@ import (
 // are in a small federation.
 var powered = map[string]int{
 	"model.part-k": 10, "model.verified": 2, "model.written": 2, "train.started": 2, "train.finished": 2, "update.written": 2,
-	"outbox.before-fsync": 2, "outbox.after-tx": 2, "offer.after": 2, "part-k.after": 20, "receipt.seen": 2, "record.seen": 2, "outbox.dropped": 2,
+	"outbox.before-jot": 2, "outbox.jotted": 2, "outbox.before-fsync": 2, "outbox.after-tx": 2, "offer.after": 2, "part-k.after": 20, "receipt.seen": 2, "record.seen": 2, "outbox.dropped": 1,
 }
 
 // losses are what a power loss makes of a file that was not synced.
@@ -68,7 +68,7 @@ const unsyncedFor = 5 * time.Second
 // losesPower takes what a site that is dead has written and not synced. Its state is.
 func (c *cluster) losesPower(name string, lose func(file string, size int64) error) {
 	c.t.Helper()
-	for _, dir := range []string{"blobs", "tmp"} {
+	for _, dir := range []string{"blobs", "tmp", "aside"} {
 		err := filepath.WalkDir(filepath.Join(c.dir, name, dir), func(file string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err

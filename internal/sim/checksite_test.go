@@ -23,7 +23,7 @@ func (c *checker) leaves(node int, m message) {
 		if b.decline != "" {
 			return
 		}
-		if s.disk.envelopes[b.round] != b {
+		if j := s.disk.jotted; s.disk.envelopes[b.round] != b && (j == nil || j.envelope != b) {
 			c.w.violate("S-11", "site %d sends an update of round %d that is not durable", node, b.round)
 		}
 		if b.offer && s.shut {
@@ -218,7 +218,7 @@ func (c *checker) unreadable(s *site, round uint64) {
 func (c *checker) dropped(s *site, e member.Entry) {
 	o := c.seen[s.i]
 	switch {
-	case c.closed[fate{site: s.i, round: e.Round}], c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) > 16, s.unreadable:
+	case c.closed[fate{site: s.i, round: e.Round}], c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) >= 16, s.unreadable:
 		return
 	case o != nil && o.Round == e.Round && (o.ValidFrom > e.Attempt || !bytes.Equal(o.Base[:], e.Base[:]) || o.Work != e.Work):
 		return

@@ -62,7 +62,8 @@ func (s blobs) powerLoss(w *World) {
 	}
 }
 
-// siteDisk is a site's data directory. Transactions are whole and synced.
+// siteDisk is a site's data directory. Transactions are whole and synced; what was
+// jotted down is not.
 type siteDisk struct {
 	state     member.State
 	entries   map[uint64]member.Entry
@@ -70,6 +71,7 @@ type siteDisk struct {
 	has       member.Stored // the model that is named
 	cut       wire.Blob     // of it, where it came in parts
 	blobs     blobs
+	jotted    *unsaved // since the last transaction
 }
 
 func newSiteDisk() *siteDisk {

@@ -14,16 +14,17 @@ import (
 // site is the machine of a member with a driver of disk, network and trainer, in
 // package site's order of effects.
 type site struct {
-	w     *World
-	i     int
-	path  string
-	plan  SitePlan
-	rng   *rand.Rand
-	disk  *siteDisk
-	lives uint64
-	made  uint64 // results, for trainers that never give the same twice
-	over  bool   // superseded: it does not start again
-	lossy bool   // a power loss has taken what was not synced
+	w      *World
+	i      int
+	path   string
+	plan   SitePlan
+	rng    *rand.Rand
+	disk   *siteDisk
+	lives  uint64
+	made   uint64 // results, for trainers that never give the same twice
+	timers int    // for what is not durable
+	over   bool   // superseded: it does not start again
+	lossy  bool   // a power loss has taken what was not synced
 
 	// of the process
 	p          *process
@@ -72,6 +73,10 @@ func (s *site) start() {
 		cfg := member.Config{
 			Path: s.path, Instance: s.inst, Statistics: !s.plan.NoStatistics, Line: member.NewLine(s.plan.Bandwidth), Rand: s.rng,
 		}
+		if j := s.disk.jotted; j != nil {
+			s.unsaved = *j
+			s.flush()
+		}
 		have, cut := s.disk.model()
 		s.m = member.New(cfg, s.disk.state, s.disk.outbox(), have, cut)
 		s.conn = s.w.newClient(s.p, s.got, s.link)
@@ -86,6 +91,10 @@ func (s *site) died() {
 	if s.p.loss {
 		s.lossy = true
 		s.disk.blobs.powerLoss(s.w)
+		if s.disk.jotted != nil && s.w.rng.IntN(3) > 0 {
+			s.disk.jotted = nil
+			s.w.check.restored(s)
+		}
 	}
 	s.w.at(s.w.between(500, s.w.plan.DownMost), s.start)
 }
@@ -265,7 +274,7 @@ func (s *site) send(m member.Send) {
 			round: m.Stamp.Round, attempt: m.Stamp.Attempt, base: m.Base, decline: m.Reason,
 		}})
 	case member.SendEntry:
-		u := s.disk.envelopes[m.Round]
+		u := s.envelope(m.Round)
 		if u == nil {
 			s.w.violate("S-11", "site %d sends an entry of round %d that is not in its outbox", s.i, m.Round)
 			return
@@ -278,7 +287,7 @@ func (s *site) send(m member.Send) {
 
 // sendPart reads a part of an update, and sends it if it is what was offered.
 func (s *site) sendPart(m member.SendPart) {
-	u := s.disk.envelopes[m.Round]
+	u := s.envelope(m.Round)
 	f := s.disk.blobs[u.content].b
 	off, n := u.blob.Span(int(m.Index))
 	if off+n > len(f) || !u.blob.Holds(int(m.Index), f[off:off+n]) {

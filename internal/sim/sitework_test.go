@@ -2,6 +2,7 @@ package sim
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
@@ -123,7 +124,7 @@ func (s *site) seal(r member.Seal) {
 // reseal cuts an entry anew.
 func (s *site) reseal(r member.Reseal) {
 	e, _ := s.m.Entry(r.Round)
-	u := s.disk.envelopes[r.Round]
+	u := s.envelope(r.Round)
 	b := u.bytes
 	if u.offer {
 		var err error
@@ -138,6 +139,9 @@ func (s *site) reseal(r member.Reseal) {
 }
 
 func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on model.Hash) member.Entry {
+	if s.unsaved.entry != nil {
+		s.flush()
+	}
 	u := &updateMsg{
 		round: e.Round, attempt: e.Attempt, base: e.Base, content: model.Hash(sha256.Sum256(b)), samples: samples, bytes: b,
 	}
@@ -150,18 +154,18 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 		}
 		s.syncLater(u.content)
 	}
-	s.tx(func() (gone []model.Hash) {
-		d := s.disk
-		if had, ok := d.entries[e.Round]; ok && had.Blob != (wire.BlobKey{}) {
-			gone = append(gone, had.Content)
-		}
-		stored := e
-		stored.Parts = wire.Blob{} // what the envelope says
-		d.entries[e.Round], d.envelopes[e.Round] = stored, u
-		s.w.note(noteSeal, s.i, e.Round, uint64(e.Attempt), short(u.content))
-		s.w.check.sealed(s, u, on)
-		return gone
-	})
+	s.unsaved.entry, s.unsaved.envelope = &e, u
+	s.due(jotWithin)
+	jotted := s.unsaved
+	jotted.drop = slices.Clone(jotted.drop)
+	s.p.effect()
+	s.disk.jotted = &jotted
+	s.w.note(noteSeal, s.i, e.Round, uint64(e.Attempt), short(u.content))
+	s.w.check.sealed(s, u, on)
+	if jotted.state != nil {
+		s.w.check.saves(s, *jotted.state)
+	}
+	s.p.effect()
 	if u.offer && s.w.bugs.EntryFirst {
 		s.disk.blobs.put(s.p, u.content, b, false)
 	}
@@ -189,7 +193,10 @@ type unsaved struct {
 	state *member.State
 	drop  []uint64
 	model *keptModel
-	due   bool // it is on its way
+	due   int // which timer it waits for, 0: none
+
+	entry    *member.Entry
+	envelope *updateMsg
 }
 
 type keptModel struct {
@@ -197,8 +204,12 @@ type keptModel struct {
 	cut wire.Blob
 }
 
-// saveWithin is how long a change waits for another.
-const saveWithin ms = 50
+// saveWithin is how long a change waits for another, and jotWithin one that was jotted
+// down.
+const (
+	saveWithin ms = 50
+	jotWithin  ms = 500
+)
 
 // says reports whether what is sent tells of the state.
 func says(list []member.Send) bool {
@@ -217,19 +228,41 @@ func (s *site) later(st *member.State, drop []uint64) {
 	if st != nil {
 		u.state = st
 	}
+	if e := u.entry; e != nil && slices.Contains(drop, e.Round) {
+		s.w.check.dropped(s, *e)
+		s.disk.release(e.Content)
+		u.entry, u.envelope = nil, nil
+	}
 	u.drop = append(u.drop, drop...)
-	if !u.due && (u.state != nil || len(u.drop) > 0 || u.model != nil) {
-		u.due = true
-		p := s.p
-		s.w.at(saveWithin, func() { p.enter(s.flush) })
+	if u.due == 0 && (u.state != nil || len(u.drop) > 0 || u.model != nil || u.entry != nil) {
+		s.due(saveWithin)
 	}
 }
 
-// flush makes all durable that has changed.
-func (s *site) flush() { s.tx(func() []model.Hash { return nil }) }
+// due has what is not durable become so after a while, and not before.
+func (s *site) due(after ms) {
+	s.timers++
+	p, n := s.p, s.timers
+	s.unsaved.due = n
+	s.w.at(after, func() {
+		p.enter(func() {
+			if s.unsaved.due == n {
+				s.flush()
+			}
+		})
+	})
+}
 
-// tx is one transaction: what has changed, and more.
-func (s *site) tx(more func() (gone []model.Hash)) {
+// envelope is that of an entry, which may be jotted down only.
+func (s *site) envelope(round uint64) *updateMsg {
+	if u := s.unsaved; u.entry != nil && u.entry.Round == round {
+		return u.envelope
+	}
+	return s.disk.envelopes[round]
+}
+
+// flush makes all durable that has changed, in one transaction.
+func (s *site) flush() {
 	d, u := s.disk, s.unsaved
 	s.unsaved = unsaved{}
 	var gone []model.Hash
@@ -249,7 +282,15 @@ func (s *site) tx(more func() (gone []model.Hash)) {
 			gone = append(gone, d.has.Content)
 			d.has, d.cut = u.model.is, u.model.cut
 		}
-		gone = append(gone, more()...)
+		if e := u.entry; e != nil {
+			if had, ok := d.entries[e.Round]; ok && had.Blob != (wire.BlobKey{}) {
+				gone = append(gone, had.Content)
+			}
+			stored := *e
+			stored.Parts = wire.Blob{} // what the envelope says
+			d.entries[e.Round], d.envelopes[e.Round] = stored, u.envelope
+		}
+		d.jotted = nil
 		if u.state != nil {
 			s.w.check.saves(s, *u.state)
 			d.state = *u.state

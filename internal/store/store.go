@@ -97,6 +97,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	dirsSafe map[string]bool // blob directories whose own entry is durable
+	asides   map[string]File // that are open
 }
 
 // Open opens dir, makes it where it does not exist (directories 0700, files
@@ -116,7 +117,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		path: path, db: db, disk: o.Disk,
-		commit: (*bolt.Tx).Commit, dirsSafe: map[string]bool{},
+		commit: (*bolt.Tx).Commit, dirsSafe: map[string]bool{}, asides: map[string]File{},
 	}
 	if s.disk == nil {
 		s.disk = osDisk{root: dir}
@@ -142,7 +143,7 @@ func (s *Store) start() error {
 // Close ends the use of the directory and releases its lock. It waits for
 // transactions under way.
 func (s *Store) Close() error {
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.closeAsides(), s.db.Close()); err != nil {
 		return fmt.Errorf("store: close %s: %w", s.path, err)
 	}
 	return nil
