@@ -87,16 +87,6 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	return oc, err
 }
 
-func (t *task) roundConfig() round.Config {
-	return round.Config{
-		Members: t.members, Rounds: t.cfg.Rounds, Statistics: t.cfg.Statistics,
-		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
-		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
-		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,
-		GridB: t.cfg.GridB, Strategy: t.cfg.Strategy, Server: t.cfg.Server, Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
-	}
-}
-
 // read reads state, members and journal; a task that never ran gets record 0.
 func (t *task) read() (st *round.State, members []round.Member, journal []entry, err error) {
 	if err := t.moveMembers(); err != nil {

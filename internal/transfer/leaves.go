@@ -38,17 +38,6 @@ func (l leaves) put(off int, b []byte) model.Leaves {
 	return room
 }
 
-// take brings the leaves of bytes that another blob has, or of zeros.
-func (l leaves) take(other leaves, list []Same) {
-	for _, s := range list {
-		if s.From == Zeros {
-			l.zero(s.To, s.N)
-			continue
-		}
-		copy(l.stretch(s.To, s.N), other.stretch(s.From, s.N))
-	}
-}
-
 // zeroLeaf is the hash of a whole leaf of zeros.
 var zeroLeaf = sha256.Sum256(make([]byte, model.Leaf))
 

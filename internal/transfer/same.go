@@ -96,3 +96,14 @@ func zeroHash(b wire.Blob, i int) string {
 	h := l.stretch(0, n).Part()
 	return string(h[:wire.PartHash])
 }
+
+// take brings the leaves of bytes that another blob has, or of zeros.
+func (l leaves) take(other leaves, list []Same) {
+	for _, s := range list {
+		if s.From == Zeros {
+			l.zero(s.To, s.N)
+			continue
+		}
+		copy(l.stretch(s.To, s.N), other.stretch(s.From, s.N))
+	}
+}
