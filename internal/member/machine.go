@@ -44,6 +44,7 @@ type Machine struct {
 	back      ms      // when the aggregator came back last, 0: not in this life
 
 	joining  timer
+	told     wire.Stamp // what the last join of this life said was seen
 	asking   timer
 	fetching timer
 	beating  timer // what says that this process is there (S-4)

@@ -18,6 +18,7 @@ func (m *Machine) onOrder(o Order) {
 		m.fallen(o)
 		return
 	case c < 0:
+		m.tellSeen()
 		if m.order == nil {
 			m.trouble = fmt.Sprintf("order %s ignored: %s was obeyed before", o.Stamp, m.st.Seen)
 		}
@@ -71,5 +72,14 @@ func (m *Machine) rejoin(o Order) {
 // aggregator runs on an older copy of its data. The join tells it so (S-40).
 func (m *Machine) fallen(o Order) {
 	m.rejoin(o)
+	m.tellSeen()
 	m.trouble = fmt.Sprintf("order %s ignored: round %d was seen; the aggregator runs on an older copy of its data", o.Stamp, m.st.Seen.Round)
+}
+
+// tellSeen has a join say what was seen, if the last one did not: it is repeated as
+// it is, and may be of long before.
+func (m *Machine) tellSeen() {
+	if m.told.Compare(m.st.Seen) < 0 && !m.joining.on {
+		m.joining.set(m.now, joinFirst)
+	}
 }

@@ -12,6 +12,7 @@ func (m *Machine) act() {
 		m.st.Counter = max(uint64(max(m.now, 0)), m.st.Counter+1)
 		m.save()
 		if !m.st.Origin.IsZero() { // an order says whom to join
+			m.told = m.st.Seen
 			m.out.Send = append(m.out.Send, SendJoin{Counter: m.st.Counter, Seen: m.st.Seen, Schema: m.have.Schema})
 		}
 		m.joining.later(m.now, m.cfg.Rand)
