@@ -417,6 +417,9 @@ func TestHostile(t *testing.T) {
 		if n := bytes.Count(lines.Bytes(), []byte("messages refused")); n == 0 || n > 3 {
 			t.Fatalf("%d lines within a second:\n%s", n, lines.String())
 		}
+		if n := bytes.Count(lines.Bytes(), []byte(`"detail":"`)); n == 0 || bytes.Contains(lines.Bytes(), []byte(`"detail":""`)) {
+			t.Errorf("%d lines say what was wrong:\n%s", n, lines.String())
+		}
 	})
 }
 

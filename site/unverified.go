@@ -14,6 +14,7 @@ type unverified struct {
 	audit  func(Audited) // nil: nobody asks
 	last   ms
 	counts map[unverifiedKind]int
+	why    map[unverifiedKind]string // of the last one
 }
 
 type unverifiedKind struct{ topic, reason string }
@@ -23,9 +24,11 @@ const maxUnverified = 64
 
 func (r *unverified) add(now ms, topic string, why *wire.Refusal) {
 	if r.counts == nil {
-		r.counts = map[unverifiedKind]int{}
+		r.counts, r.why = map[unverifiedKind]int{}, map[unverifiedKind]string{}
 	}
-	r.counts[r.kind(topic, why.Reason)]++
+	k := r.kind(topic, why.Reason)
+	r.counts[k]++
+	r.why[k] = why.Detail
 	r.flush(now)
 }
 
@@ -51,7 +54,7 @@ func (r *unverified) flush(now ms) {
 		return
 	}
 	for k, n := range r.counts {
-		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Msg("messages refused")
+		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Str("detail", r.why[k]).Msg("messages refused")
 		r.tell(k, n)
 		break
 	}
@@ -64,6 +67,7 @@ func (r *unverified) tell(k unverifiedKind, n int) {
 		r.audit(Audited{Event: audit.Refused, Topic: k.topic, Reason: k.reason, Count: n})
 	}
 	delete(r.counts, k)
+	delete(r.why, k)
 }
 
 // end tells the rest at once, to the audit log, which is to have every message.

@@ -78,7 +78,7 @@ func (b Blob) parts() (int, error) {
 		return 0, fmt.Errorf("length: want 1 to %d bytes, got %d", math.MaxInt, b.Length)
 	}
 	if b.Data < model.Leaf || b.Data > mostData || b.Data%model.Leaf != 0 {
-		return 0, fmt.Errorf("data: want %d to %d bytes in a part, a multiple of %d, got %d", model.Leaf, mostData, model.Leaf, b.Data)
+		return 0, fmt.Errorf("data: want %d to %d bytes in a part, a multiple of %d, got %d, as of an older fedmq; both sides want the same version", model.Leaf, mostData, model.Leaf, b.Data)
 	}
 	n := (b.Length-1)/uint64(b.Data) + 1
 	if n > topics.MaxParts {

@@ -224,3 +224,19 @@ func TestInspectPart(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// What a fedmq sends whose content ids are plain SHA-256 is refused with the cure.
+func TestOlderVersionIsNamed(t *testing.T) {
+	t.Parallel()
+	m := Model{Tensors: testModel(t)}
+	older := m.Matches(Header{Schema: m.Tensors.Schema.Hash(), Base: sha256.Sum256(m.Tensors.Blob)})
+	other := m.Matches(Header{Schema: m.Tensors.Schema.Hash(), Base: model.Hash{1}})
+	_, parts := Blob{Length: 1_000_000, Data: 129_024 - PartOverhead}.parts()
+	const cure = "both sides want the same version"
+	if older == nil || !strings.Contains(older.Error(), cure) || parts == nil || !strings.Contains(parts.Error(), cure) {
+		t.Errorf("%v; %v", older, parts)
+	}
+	if other == nil || strings.Contains(other.Error(), cure) {
+		t.Errorf("another content: %v", other)
+	}
+}

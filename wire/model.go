@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
@@ -121,6 +122,9 @@ func (m Model) Matches(h Header) error {
 		return refuse(ReasonSchemaMismatch, StageSchema, "model: schema %v, the header says %v", got, h.Schema)
 	}
 	if got := m.Tensors.ContentID(); got != h.Base {
+		if h.Base == sha256.Sum256(m.Tensors.Blob) {
+			return refuse(ReasonWrongBase, StageSchema, "model: the header has plain SHA-256 as content id, as an older fedmq does; both sides want the same version")
+		}
 		return refuse(ReasonWrongBase, StageSchema, "model: content %v, the header says %v", got, h.Base)
 	}
 	if m.Version != h.Round {

@@ -69,11 +69,17 @@ func (c *benchScaleCmd) check(r bench.Round) ([]bench.Point, error) {
 		points, sizes = append(points, p), append(sizes, &bench.Result{Sites: p.Sites, Params: p.Params})
 	}
 	switch ext := filepath.Ext(c.Picture); {
+	case len(points) == 0:
+		return nil, errors.New("--points: none")
 	case c.Picture == "":
 	case ext != ".svg" && ext != ".png":
 		return nil, fmt.Errorf("--picture %s: want a name that ends in .svg or .png", c.Picture)
 	case len(panelsOf(sizes)) == 0:
 		return nil, errors.New("--picture: no two --points have the same sites, or the same parameters")
+	default:
+		if _, err := os.Stat(filepath.Dir(c.Picture)); err != nil {
+			return nil, fmt.Errorf("--picture: %w", err)
+		}
 	}
 	return points, nil
 }

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Round says what is measured.
@@ -89,18 +91,38 @@ func (r *Round) Check() error {
 		return fmt.Errorf("--params %d: want 1 to 2^30", r.Params)
 	case r.Sites < 1 || r.Sites > 1<<14:
 		return fmt.Errorf("--sites %d: want 1 to 16384", r.Sites)
-	case r.Rounds < 1:
-		return fmt.Errorf("--rounds %d: want 1 or more", r.Rounds)
+	case r.Rounds < 1 || r.Rounds > 1<<20:
+		return fmt.Errorf("--rounds %d: want 1 to 2^20", r.Rounds)
 	case !(r.Changed > 0 && r.Changed <= 1):
 		return fmt.Errorf("--changed %v: want more than 0, at most 1", r.Changed)
-	case r.Broker != "":
-		return checkBroker(r.Broker)
+	case r.PartSize < wire.MinPart || r.PartSize > wire.MaxPart:
+		return fmt.Errorf("--part-size %d: want %d to %d", r.PartSize, wire.MinPart, wire.MaxPart)
+	}
+	return errors.Join(checkBroker(r.Broker), checkDir("--dir", r.Dir), checkDir("--profile", r.Profile))
+}
+
+// checkDir refuses what is not a directory, before anything is measured.
+func checkDir(flag, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	at, err := os.Stat(dir)
+	if err == nil && !at.IsDir() {
+		err = &os.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: want a directory: %w", flag, err)
 	}
 	return nil
 }
 
 // Run measures. Whether the last model was exact, the result says.
 func (r *Round) Run(ctx context.Context) (res *Result, err error) {
+	if r.Broker != "" {
+		if err := checkReach(ctx, r.Broker); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp(r.Dir, "fedmq-bench-")
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -113,7 +114,11 @@ func TestRoundRefuses(t *testing.T) {
 		"rounds": {Round{Params: 1, Sites: 1, Rounds: 0}, "--rounds 0"},
 		"none":   {Round{Params: 1, Sites: 1, Rounds: 1}, "--changed 0: want more than 0"},
 		"more":   {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1.5}, "--changed 1.5"},
-		"broker": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, Broker: "wss://example/mqtt"}, "want tcp://host:port"},
+		"part":   {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 4096}, "--part-size 4096: want 4160 to 4194304"},
+		"broker": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Broker: "wss://example/mqtt"}, "--broker: want tcp://host:port"},
+		"dir":    {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Dir: "round_test.go"}, "--dir: want a directory: open round_test.go: not a directory"},
+		"no dir": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Profile: "missing"}, "--profile: want a directory: stat missing: no such file"},
+		"many":   {Round{Params: 1, Sites: 1, Rounds: math.MaxInt}, "want 1 to 2^20"},
 	} {
 		if err := tc.c.Check(); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
