@@ -156,24 +156,3 @@ func TestModelsInTheirOrder(t *testing.T) {
 		}
 	})
 }
-
-// S-5: what follows from an order leaves once the order is durable; what does not waits
-// for the next transaction.
-func TestOrderIsDurableFirst(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		send []member.Send
-		want bool
-	}{
-		"join": {[]member.Send{member.SendJoin{}}, true}, "decline": {[]member.Send{member.SendDecline{}}, true},
-		"need": {[]member.Send{member.SendNeed{}}, true}, "update": {[]member.Send{member.SendEntry{}}, true}, "nothing": {nil, false},
-	} {
-		d := &memory{id: wire.Nonce{1}}
-		s, tk := bench(t, d)
-		d.calls = nil
-		err := s.save(tk, member.Ready{Save: &member.State{}, Send: c.send})
-		if saved := slices.Contains(d.calls, "save"); err != nil || saved != c.want {
-			t.Errorf("%s: saved %t, %v", name, saved, err)
-		}
-	}
-}

@@ -81,7 +81,7 @@ func (s *site) envelopeOf(t *task, round uint64) ([]byte, error) {
 func says(list []member.Send) bool {
 	return slices.ContainsFunc(list, func(m member.Send) bool {
 		switch m.(type) {
-		case member.SendJoin, member.SendDecline, member.SendNeed, member.SendEntry:
+		case member.SendJoin, member.SendDecline, member.SendNeed:
 			return true
 		}
 		return false
