@@ -157,7 +157,7 @@ func (s *site) put(e member.Entry, b []byte, samples uint64, partSize int, on mo
 	s.unsaved.entry, s.unsaved.envelope = &e, u
 	s.due(jotWithin)
 	jotted := s.unsaved
-	jotted.drop = slices.Clone(jotted.drop)
+	jotted.drop, jotted.gone = slices.Clone(jotted.drop), slices.Clone(jotted.gone)
 	s.p.effect()
 	s.disk.jotted = &jotted
 	s.w.note(noteSeal, s.i, e.Round, uint64(e.Attempt), short(u.content))
@@ -192,6 +192,7 @@ func (s *site) syncLater(id model.Hash) {
 type unsaved struct {
 	state *member.State
 	drop  []uint64
+	gone  []model.Hash
 	model *keptModel
 	due   int // which timer it waits for, 0: none
 
@@ -230,7 +231,7 @@ func (s *site) later(st *member.State, drop []uint64) {
 	}
 	if e := u.entry; e != nil && slices.Contains(drop, e.Round) {
 		s.w.check.dropped(s, *e)
-		s.disk.release(e.Content)
+		u.gone = append(u.gone, e.Content) // what was jotted down still names it
 		u.entry, u.envelope = nil, nil
 	}
 	u.drop = append(u.drop, drop...)
@@ -265,7 +266,7 @@ func (s *site) envelope(round uint64) *updateMsg {
 func (s *site) flush() {
 	d, u := s.disk, s.unsaved
 	s.unsaved = unsaved{}
-	var gone []model.Hash
+	gone := u.gone
 	d.tx(s.p, func() {
 		for _, r := range u.drop {
 			if e, ok := d.entries[r]; ok {
