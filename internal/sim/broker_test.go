@@ -31,6 +31,7 @@ func (b *broker) take(m message) {
 		}
 	}
 	if w.chance(w.noise.Swallow) {
+		w.check.undelivered(m)
 		return
 	}
 	b.route(m)

@@ -128,6 +128,18 @@ func (c *checker) sealed(s *site, u *updateMsg, on model.Hash) {
 	c.made[k] = is
 }
 
+// undelivered: the broker has lost a receipt, or has let what follows overtake it. The
+// member may have lost what it was told before, and the welcome says nothing of it.
+func (c *checker) undelivered(m message) {
+	b, ok := m.body.(*replyMsg)
+	if !ok {
+		return
+	}
+	if r, ok := b.reply.(wire.Receipt); ok {
+		delete(c.taken, fate{site: int(m.topic.a), round: r.Round})
+	}
+}
+
 // second: a site that was told what is in the sum makes nothing else for the round, while
 // the aggregator lives that told it (S-50).
 func (c *checker) second(s *site, u *updateMsg) {

@@ -274,6 +274,7 @@ func (c *client) delay() ms { return c.w.between(1, max(c.w.noise.Latency, 20)) 
 func (c *client) deliver(m message) {
 	w := c.w
 	if c.queued >= queueMost || w.chance(w.noise.Lose) {
+		w.check.undelivered(m)
 		return
 	}
 	if part, ok := m.body.(*partMsg); ok && w.chance(w.noise.Corrupt) {
@@ -290,6 +291,7 @@ func (c *client) deliver(m message) {
 		at := w.now + c.delay()
 		if w.chance(w.noise.Late) {
 			at += w.between(100, 10_000)
+			w.check.undelivered(m) // in its place
 		} else {
 			c.lastIn = max(c.lastIn, at)
 			at = c.lastIn
