@@ -167,10 +167,11 @@ func (c *checker) loaded(s *site, base model.Hash, b []byte) {
 	c.w.violate("I7", "site %d trains on %x, which no record made", s.i, base[:4])
 }
 
-// given notes an order that a site has got.
+// given notes an order that a site has got: the highest, and of two that are as high,
+// as an aggregator on an older copy may give one, that of the higher instance (S-6).
 func (c *checker) given(s *site, o *orderMsg) {
 	p := c.seen[s.i]
-	if p == nil || p.below(o) {
+	if p == nil || p.below(o) || p.Stamp == o.Stamp && bytes.Compare(p.Instance[:], o.Instance[:]) < 0 {
 		c.seen[s.i] = o
 	}
 }
