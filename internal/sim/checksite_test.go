@@ -171,7 +171,11 @@ func (c *checker) loaded(s *site, base model.Hash, b []byte) {
 // as an aggregator on an older copy may give one, that of the higher instance (S-6).
 func (c *checker) given(s *site, o *orderMsg) {
 	p := c.seen[s.i]
-	if p == nil || p.below(o) || p.Stamp == o.Stamp && bytes.Compare(p.Instance[:], o.Instance[:]) < 0 {
+	if p != nil && p.Stamp == o.Stamp && bytes.Compare(p.Instance[:], o.Instance[:]) < 0 {
+		delete(c.taken, fate{site: s.i, round: o.Round}) // whoever told it lives no more
+		p = nil
+	}
+	if p == nil || p.below(o) {
 		c.seen[s.i] = o
 	}
 }
