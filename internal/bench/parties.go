@@ -61,7 +61,6 @@ func (p *peer) aggregator(ctx context.Context) error {
 			Deadline: deadline, Cap: 2, Init: init,
 		}},
 		OnRecord: func(_ string, r record.Record) {
-			p.note("recorded")
 			p.say(peerEvent{Record: &peerRecord{
 				Round: r.Round, Work: r.Work, At: time.Since(began).Seconds(), Verdict: r.Verdict, Reason: r.Reason,
 				Counted: r.Counts()["counted"], Model: r.Model.String(), Unix: time.Now().UnixNano(),

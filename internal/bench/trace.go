@@ -31,9 +31,9 @@ var hops = []struct {
 	{"site", "is told that the broker has it", []string{"in acknowledged"}},
 	{"aggregator", "has an update", []string{"in update", "in part"}},
 	{"aggregator", "answer to a site out", []string{"out reply"}},
-	{"aggregator", "record durable, told", []string{"recorded"}},
 	{"aggregator", "next model out", []string{"out model"}},
 	{"aggregator", "next order out", nil},
+	{"aggregator", "record told", nil},
 }
 
 // addTrace fills in the hops of the measured rounds.
@@ -50,8 +50,11 @@ func (r *federation) addTrace(res *Result) {
 		from, to := begins[n], begins[n+1]
 		for i, h := range hops {
 			ms := r.within(h.role, h.marks, from, to)
-			if h.marks == nil {
+			switch h.what { // what ends the round, and what is told behind it
+			case "next order out":
 				ms = []float64{float64(to-from) / 1e6}
+			case "record told":
+				ms = []float64{float64(r.records[n].Unix-from) / 1e6}
 			}
 			if len(ms) == 0 {
 				continue
@@ -69,7 +72,8 @@ func (r *federation) addTrace(res *Result) {
 	}
 }
 
-// orders is when the order of each round left: the mark next to the record before it.
+// orders is when the order of each round left: the mark next to the record before it,
+// which is told while the order leaves; no two rounds have the same.
 func (r *federation) orders() []int64 {
 	var out []int64
 	for _, m := range r.members {
@@ -82,7 +86,11 @@ func (r *federation) orders() []int64 {
 		}
 	}
 	begins := make([]int64, len(r.records))
-	for n := 1; n < len(r.records) && len(out) > 0; n++ {
+	for n := 1; n < len(r.records); n++ {
+		out = slices.DeleteFunc(out, func(at int64) bool { return at <= begins[n-1] })
+		if len(out) == 0 {
+			break
+		}
 		recorded := r.records[n-1].Unix
 		begins[n] = slices.MinFunc(out, func(a, b int64) int { return cmp.Compare(max(a-recorded, recorded-a), max(b-recorded, recorded-b)) })
 	}
