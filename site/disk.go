@@ -85,3 +85,11 @@ type saved struct {
 	Model   member.Stored
 	Cut     wire.Blob // of the model, without parts: it did not come in any
 }
+
+// layout names a stored model: where its bytes are and how to read them.
+type layout struct {
+	Content model.Hash   `json:"content"`
+	Schema  model.Schema `json:"schema"`
+	InState bool         `json:"in_state,omitempty"` // under bytesKey; else they are a blob
+	Cut     *wire.Blob   `json:"cut,omitempty"`      // how it came in parts
+}

@@ -19,14 +19,6 @@ type boltDisk struct {
 	marks map[string]*mark // by task, of this life
 }
 
-// layout names a stored model: where its bytes are and how to read them.
-type layout struct {
-	Content model.Hash   `json:"content"`
-	Schema  model.Schema `json:"schema"`
-	InState bool         `json:"in_state,omitempty"` // under bytesKey; else they are a blob
-	Cut     *wire.Blob   `json:"cut,omitempty"`      // how it came in parts
-}
-
 const (
 	nodeKey  = "node"
 	diskKey  = "disk"
@@ -111,3 +103,6 @@ func (d boltDisk) release(ids ...model.Hash) error {
 	}
 	return nil
 }
+
+// mark names a transaction of a task, and counts what was jotted down since.
+type mark struct{ at, jots uint64 }

@@ -2,22 +2,16 @@ package site
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
-
-// mark names a transaction of a task, and counts what was jotted down since.
-type mark struct{ at, jots uint64 }
 
 // jotted is a change that was written aside. The envelope and the bytes of the model
 // follow it.
@@ -103,24 +97,4 @@ func (d boltDisk) redo() error {
 		}
 		return nil
 	})
-}
-
-const markKey = "mark"
-
-// markOf is the mark of a task's last transaction, 0: there is none.
-func (d boltDisk) markOf(task string) (at uint64, err error) {
-	err = d.s.View(func(tx *store.Tx) error {
-		b, err := tx.Get(store.Task, store.Key(task, markKey))
-		if len(b) == 8 {
-			at = binary.LittleEndian.Uint64(b)
-		}
-		return err
-	})
-	return at, err
-}
-
-// remark gives a transaction its mark: what was jotted down before is in it.
-func remark(tx *store.Tx, task string) (*mark, error) {
-	m := &mark{at: rand.Uint64() | 1} //nolint:gosec // it need not be a secret
-	return m, tx.Put(store.Task, store.Key(task, markKey), binary.LittleEndian.AppendUint64(nil, m.at))
 }

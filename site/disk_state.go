@@ -1,9 +1,11 @@
 package site
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -13,27 +15,6 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
-
-// openDisk opens the data directory of a node and removes models that no task
-// keeps.
-func openDisk(dir, node string) (boltDisk, error) {
-	s, err := store.Open(dir, store.Options{})
-	if err != nil {
-		return boltDisk{}, err
-	}
-	d := boltDisk{s, map[string]*mark{}}
-	err = d.claim(dir, node)
-	if err == nil {
-		err = d.redo()
-	}
-	if err == nil {
-		err = d.sweep()
-	}
-	if err != nil {
-		return boltDisk{}, errors.Join(err, s.Close())
-	}
-	return d, nil
-}
 
 // claim makes sure that a directory serves one node: what is in its outbox was
 // made for that node's topics.
@@ -183,3 +164,23 @@ func saveState(tx *store.Tx, task string, st *member.State) error {
 }
 
 func (d boltDisk) Close() error { return d.s.Close() }
+
+const markKey = "mark"
+
+// markOf is the mark of a task's last transaction, 0: there is none.
+func (d boltDisk) markOf(task string) (at uint64, err error) {
+	err = d.s.View(func(tx *store.Tx) error {
+		b, err := tx.Get(store.Task, store.Key(task, markKey))
+		if len(b) == 8 {
+			at = binary.LittleEndian.Uint64(b)
+		}
+		return err
+	})
+	return at, err
+}
+
+// remark gives a transaction its mark: what was jotted down before is in it.
+func remark(tx *store.Tx, task string) (*mark, error) {
+	m := &mark{at: rand.Uint64() | 1} //nolint:gosec // it need not be a secret
+	return m, tx.Put(store.Task, store.Key(task, markKey), binary.LittleEndian.AppendUint64(nil, m.at))
+}

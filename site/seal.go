@@ -138,10 +138,6 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 	return s.putEntry(t, h, *e, b)
 }
 
-// plain reports whether an update can be made again if it is lost: no noise was drawn
-// for it, and no state at the site depends on it.
-func plain(h wire.Header) bool { return h.Encoding == wire.EncodingDense }
-
 // writeUpdate writes the bytes of an update that goes in parts, and has them synced:
 // beside, if the update can be made again (S-22).
 func (s *site) writeUpdate(t *task, h wire.Header, id model.Hash, b []byte) error {

@@ -116,3 +116,7 @@ func (s *site) beside(do func() error) {
 		}
 	})
 }
+
+// plain reports whether an update can be made again if it is lost: no noise was drawn
+// for it, and no state at the site depends on it.
+func plain(h wire.Header) bool { return h.Encoding == wire.EncodingDense }
