@@ -215,20 +215,12 @@ func (g *guard) send(m *Message, id uint16) (int, error) {
 	if m.QoS > 0 {
 		length += 2
 	}
-	b := make([]byte, 0, packetSize(m)-len(m.Payload)+min(len(m.Payload), joinedUpTo))
 	first := typePublish<<4 | m.QoS<<1
 	if m.Retained {
 		first |= 1
 	}
-	b = append(b, first)
-	for n := length; ; n >>= 7 {
-		if n < 0x80 {
-			b = append(b, byte(n))
-			break
-		}
-		b = append(b, byte(n)|0x80)
-	}
-	b = append(binary.BigEndian.AppendUint16(b, uint16(len(m.Topic))), m.Topic...) // checked
+	b := make([]byte, 0, packetSize(m)-len(m.Payload)+min(len(m.Payload), joinedUpTo))
+	b = text5(appendHeader(b, first, length), m.Topic)
 	if m.QoS > 0 {
 		b = binary.BigEndian.AppendUint16(b, id)
 	}

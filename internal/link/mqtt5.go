@@ -123,14 +123,16 @@ func text5(b []byte, s string) []byte {
 }
 
 func packet5(head byte, body []byte) []byte {
-	b := []byte{head}
-	for n := len(body); ; {
-		d := byte(n & 0x7f)
-		if n >>= 7; n == 0 {
-			return append(append(b, d), body...)
-		}
-		b = append(b, d|0x80)
+	return append(appendHeader(nil, head, len(body)), body...)
+}
+
+// appendHeader writes the fixed header of a packet that has so many bytes more.
+func appendHeader(b []byte, first byte, length int) []byte {
+	b = append(b, first)
+	for ; length >= 0x80; length >>= 7 {
+		b = append(b, byte(length)|0x80)
 	}
+	return append(b, byte(length))
 }
 
 // readPacket5 reads one packet of at most maxPacket5 bytes.
