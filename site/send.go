@@ -66,11 +66,9 @@ func (s *site) sendEntry(t *task, m member.SendEntry) error {
 	if err != nil {
 		return err
 	}
-	b := t.sealed.bytes
-	if t.sealed.round != m.Round {
-		if b, err = s.envelopeOf(t, m.Round); err != nil {
-			return err
-		}
+	b, err := s.envelopeOf(t, m.Round)
+	if err != nil {
+		return err
 	}
 	s.publish(t, to.Update(), b, published{what: "update", round: m.Round}, func(bool) member.Event { return member.EntrySent(m) })
 	return nil

@@ -27,7 +27,6 @@ type task struct {
 	held    *held            // the model at hand, if it is in memory
 	writing *writing         // the model whose file is written, nil: none is
 	update  outgoing         // that was sealed last, if it goes in parts
-	sealed  sealed           // the entry of before
 	unsaved change           // what is not durable yet
 	saveAt  ms               // when it is to be, 0: there is nothing
 	jots    int              // how many entries were jotted down since the last transaction
@@ -94,12 +93,6 @@ type writing struct {
 type outgoing struct {
 	content model.Hash
 	bytes   []byte
-}
-
-// sealed is the envelope that was put into the outbox last.
-type sealed struct {
-	round uint64
-	bytes []byte
 }
 
 // result is what a job left: tensors and metrics, or the reason why there are

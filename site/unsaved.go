@@ -59,7 +59,6 @@ func (s *site) flush(t *task) error {
 // (S-11).
 func (s *site) putEntry(t *task, h wire.Header, e member.Entry, envelope []byte) error {
 	t.unsaved.Entry, t.unsaved.Envelope = &e, envelope
-	t.sealed = sealed{e.Round, envelope}
 	if !plain(h) {
 		return s.flush(t)
 	}
