@@ -32,9 +32,15 @@ var hops = []struct {
 	{"aggregator", "has an update", []string{"in update", "in part"}},
 	{"aggregator", "answer to a site out", []string{"out reply"}},
 	{"aggregator", "next model out", []string{"out model"}},
-	{"aggregator", "next order out", nil},
-	{"aggregator", "record told", nil},
+	{"aggregator", nextOrder, nil},
+	{"aggregator", recordTold, nil},
 }
+
+// What ends a round, and what is told behind it: they have no marks of their own.
+const (
+	nextOrder  = "next order out"
+	recordTold = "record told"
+)
 
 // addTrace fills in the hops of the measured rounds.
 func (r *federation) addTrace(res *Result) {
@@ -50,10 +56,10 @@ func (r *federation) addTrace(res *Result) {
 		from, to := begins[n], begins[n+1]
 		for i, h := range hops {
 			ms := r.within(h.role, h.marks, from, to)
-			switch h.what { // what ends the round, and what is told behind it
-			case "next order out":
+			switch h.what {
+			case nextOrder:
 				ms = []float64{float64(to-from) / 1e6}
-			case "record told":
+			case recordTold:
 				ms = []float64{float64(r.records[n].Unix-from) / 1e6}
 			}
 			if len(ms) == 0 {
