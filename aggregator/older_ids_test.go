@@ -72,18 +72,11 @@ func TestOlderIDs(t *testing.T) {
 			cfg := keptConfig(t)
 			before := olderTask(t, cfg, begun)
 			for range 2 {
-				st, err := store.Open(cfg.DataDir, store.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				a, err := newAggregator(keptAs(cfg), st)
+				a, _, err := started(t, cfg)
 				if err != nil {
 					t.Fatal(err)
 				}
 				checkRenamed(t, a.order[0], before)
-				if err := st.Close(); err != nil {
-					t.Fatal(err)
-				}
 			}
 			files, err := filepath.Glob(filepath.Join(cfg.DataDir, "records", "quality", "*.json"))
 			if want := int(before.Round) + 2; err != nil || len(files) != want {

@@ -215,13 +215,7 @@ func TestValues(t *testing.T) {
 
 func TestDifference(t *testing.T) {
 	t.Parallel()
-	schema := func(specs ...model.Spec) model.Schema {
-		s, err := model.NewSchema(specs...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
+	schema := func(specs ...model.Spec) model.Schema { return mustSchema(t, specs...) }
 	want := schema(model.Spec{Name: "b", Shape: []int{2}}, model.Spec{Name: "w", Shape: []int{2, 3}})
 	for text, s := range map[string]model.Schema{
 		"":                                      schema(model.Spec{Name: "b", Shape: []int{2}, Rule: model.Keep}, model.Spec{Name: "w", Shape: []int{2, 3}}),

@@ -11,10 +11,7 @@ import (
 
 // BenchmarkFedAvg is one update of a million values, and the model after it.
 func BenchmarkFedAvg(b *testing.B) {
-	schema, err := model.NewSchema(model.Spec{Name: "w", Shape: []int{1_000_000}})
-	if err != nil {
-		b.Fatal(err)
-	}
+	schema := mustSchema(b, model.Spec{Name: "w", Shape: []int{1_000_000}})
 	base, delta := model.New(schema), model.New(schema)
 	fill(base, func(i int) float64 { return math.Sin(float64(i)) })
 	fill(delta, func(i int) float64 { return math.Cos(float64(i)) })

@@ -14,11 +14,7 @@ import (
 // fedavg begins a round on a model of zeros with one tensor.
 func fedavg(t *testing.T, spec model.Spec, b int) (*strategy.Aggregation, *model.Model) {
 	t.Helper()
-	schema, err := model.NewSchema(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := model.New(schema)
+	m := model.New(mustSchema(t, spec))
 	return begin(t, m, fold.Grid{B: b, W: 10}), m
 }
 
@@ -88,11 +84,7 @@ func TestUnsupportedModels(t *testing.T) {
 		{model.Spec{Name: "m", Shape: []int{2, 1}}, float32(math.Inf(-1)), `tensor "m": value [1 0] is -Inf; a mean begins with finite values. Or leave it as it is, never averaged: {"m": "keep"} as the metadata fedmq.rules`},
 		{model.Spec{Name: "k", Rule: model.Keep}, 0, "none of its 1 tensors is averaged, all have the rule keep"},
 	} {
-		schema, err := model.NewSchema(c.spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := model.New(schema)
+		m := model.New(mustSchema(t, c.spec))
 		if c.value != 0 {
 			if err := m.SetFloat32s(c.spec.Name, []float32{0, c.value}); err != nil {
 				t.Fatal(err)

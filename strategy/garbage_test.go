@@ -45,13 +45,7 @@ func (f brokenFold) Finish(_ *strategy.Updates, out *strategy.Output) error {
 // of it is in a record; a block that no model has is a panic that says so.
 func TestBrokenStrategy(t *testing.T) {
 	t.Parallel()
-	schema := func(specs ...model.Spec) model.Schema {
-		s, err := model.NewSchema(specs...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
+	schema := func(specs ...model.Spec) model.Schema { return mustSchema(t, specs...) }
 	w := model.Spec{Name: "w", Shape: []int{3}}
 	base := model.New(schema(w))
 	wider := model.New(schema(model.Spec{Name: "w", Shape: []int{4}}))

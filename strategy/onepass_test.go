@@ -23,10 +23,7 @@ func viewOf(m *model.Model) strategy.View {
 func TestOnePass(t *testing.T) {
 	t.Parallel()
 	const last = 1000 + 33 + 70_000 - 1
-	schema, err := model.NewSchema(model.Spec{Name: "a", Shape: []int{1000}}, model.Spec{Name: "b", DType: model.F64, Shape: []int{33}}, model.Spec{Name: "c", Shape: []int{70_000}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := mustSchema(t, model.Spec{Name: "a", Shape: []int{1000}}, model.Spec{Name: "b", DType: model.F64, Shape: []int{33}}, model.Spec{Name: "c", Shape: []int{70_000}})
 	delta := func(at int, v float64) *model.Model {
 		m := model.New(schema)
 		fill(m, func(i int) float64 {

@@ -15,14 +15,10 @@ import (
 // mixed is a model whose tensors have values of 4, 8 and 4 bytes.
 func mixed(t testing.TB) *model.Model {
 	t.Helper()
-	s, err := model.NewSchema(
+	return model.New(mustSchema(t,
 		model.Spec{Name: "a", DType: model.F32, Shape: []int{3}},
 		model.Spec{Name: "b", DType: model.F64, Shape: []int{2}},
-		model.Spec{Name: "c", DType: model.F32, Shape: []int{2}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return model.New(s)
+		model.Spec{Name: "c", DType: model.F32, Shape: []int{2}}))
 }
 
 // spoil puts a value at offset off of a mixed model and returns its length.

@@ -131,11 +131,7 @@ func TestStatisticsRefuses(t *testing.T) {
 
 func TestNorm(t *testing.T) {
 	t.Parallel()
-	s, err := model.NewSchema(model.Spec{Name: "a", Shape: []int{2}}, model.Spec{Name: "b", DType: model.I64}, model.Spec{Name: "c", DType: model.F64})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := model.New(s)
+	m := model.New(mustSchema(t, model.Spec{Name: "a", Shape: []int{2}}, model.Spec{Name: "b", DType: model.I64}, model.Spec{Name: "c", DType: model.F64}))
 	if err := errors.Join(m.SetFloat32s("a", []float32{2, -3}), m.SetFloat64s("c", []float64{6})); err != nil {
 		t.Fatal(err)
 	}

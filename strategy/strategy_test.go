@@ -14,14 +14,21 @@ import (
 	"github.com/fedmq/fedmq/strategy"
 )
 
-// mustModel returns a model of one tensor "w".
-func mustModel(t testing.TB, d model.DType, w []float64) *model.Model {
+// mustSchema returns the schema of tensors.
+func mustSchema(t testing.TB, specs ...model.Spec) model.Schema {
 	t.Helper()
-	s, err := model.NewSchema(model.Spec{Name: "w", DType: d, Shape: []int{len(w)}})
+	s, err := model.NewSchema(specs...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := model.New(s)
+	return s
+}
+
+// mustModel returns a model of one tensor "w".
+func mustModel(t testing.TB, d model.DType, w []float64) *model.Model {
+	t.Helper()
+	var err error
+	m := model.New(mustSchema(t, model.Spec{Name: "w", DType: d, Shape: []int{len(w)}}))
 	if d == model.F64 {
 		err = m.SetFloat64s("w", w)
 	} else {

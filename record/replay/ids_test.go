@@ -5,20 +5,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fedmq/fedmq/internal/strategytest"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
-	"github.com/fedmq/fedmq/strategy"
 )
 
 // older is the history of a task whose ids are plain hashes, and which goes on with
 // trees: an adoption names the same model and state anew (RC-25).
 func older(t *testing.T) *disk {
 	t.Helper()
-	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3, server: "momentum", plain: true}
-	d.registry.Optimisers = []strategy.Optimiser{strategytest.Momentum{}}
-	d.begin()
+	d := withMomentum(t, true)
 	last := d.last()
 	d.plain = false
 	d.adopted(last)
@@ -44,10 +40,7 @@ func TestOlderIDs(t *testing.T) {
 	} {
 		d := older(t)
 		c.change(d)
-		hows, err := d.run(d.config())
-		if err != nil || !slices.Equal(hows, c.want) {
-			t.Errorf("%s: %v, %v, want %v", c.name, hows, err, c.want)
-		}
+		d.runs(c.name, c.want)
 	}
 }
 

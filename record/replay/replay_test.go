@@ -56,10 +56,15 @@ func TestReplay(t *testing.T) {
 	} {
 		d := history(t)
 		c.change(d)
-		hows, err := d.run(d.config())
-		if err != nil || !slices.Equal(hows, c.want) {
-			t.Errorf("%s: %v, %v, want %v", c.name, hows, err, c.want)
-		}
+		d.runs(c.name, c.want)
+	}
+}
+
+// runs replays the history and holds how each record was made again against want.
+func (d *disk) runs(name string, want []replay.How) {
+	d.t.Helper()
+	if hows, err := d.run(d.config()); err != nil || !slices.Equal(hows, want) {
+		d.t.Errorf("%s: %v, %v, want %v", name, hows, err, want)
 	}
 }
 
