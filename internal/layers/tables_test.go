@@ -14,6 +14,7 @@ var layers = map[string]layer{
 	"model":         {},
 	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
 	"broker":        {imports: []string{"topics", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
+	"pipeline":      {pure: true},                                                   // what a model means by its inputs and its output
 	"trainer":       {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
 	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "trainer"}},

@@ -1,0 +1,252 @@
+// Package pipeline says what a model means by its inputs and its output: a
+// [Contract], the same at every site of a task and carried with the model. One
+// implementation turns a row of a plant's values into what the model reads, for
+// training, evaluation, prediction and export.
+//
+// The package is pure: no files, no network, no clock.
+package pipeline
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Limits of a contract.
+const (
+	MaxJSON    = 1 << 18 // bytes of the canonical JSON
+	MaxInputs  = 10_000
+	MaxClasses = 80
+	MaxValues  = 256 // categories of an input
+	maxName    = 256 // bytes of a name
+	maxWindow  = 100_000
+)
+
+// ErrContract is wrapped by every error about a contract that cannot be used.
+var ErrContract = errors.New("bad contract")
+
+// Contract is what a model means, in the words of the data. Its canonical JSON
+// and the SHA-256 of it are the same wherever two contracts say the same.
+type Contract struct {
+	// Inputs are what a row must bring, in order.
+	Inputs []Input `json:"inputs"`
+	// Features are what becomes of the inputs, in the order of the model's inputs.
+	// Without any, input i is the model's input i as it is.
+	Features []Feature `json:"features,omitempty"`
+	// Window makes one row of statistics from several rows of a unit.
+	Window *Window `json:"window,omitempty"`
+	// ZClip limits scaled features to ±ZClip standard deviations; 0: not at all.
+	ZClip float64 `json:"zclip,omitempty"`
+	// Target is what the model gives back.
+	Target Target `json:"target"`
+	// Net says how the tensors become an output.
+	Net Net `json:"net"`
+}
+
+// Input is one value of a row.
+type Input struct {
+	Name string `json:"name"`
+	// Unit is the unit that the model reads; a site may have another (see Convert).
+	Unit string `json:"unit,omitempty"`
+	// Values are the texts of an input that is no number, in the order of its
+	// one-hot features. A text that is none of them is missing.
+	Values []string `json:"values,omitempty"`
+}
+
+// Feature is what becomes of one input: clipped first, then one of the two
+// logarithms; a flag behind it. An input with Values becomes one feature a value,
+// 1 where the row has it, and has none of the transformations but MissingFlag.
+type Feature struct {
+	Of          string  `json:"of"`                     // name of an input
+	Clip        float64 `json:"clip,omitempty"`         // to ±Clip; 0: not at all
+	SLog        float64 `json:"slog,omitempty"`         // sign(v)·log10(1 + |v|/SLog)
+	Log1p       bool    `json:"log1p,omitempty"`        // ln(1 + v)
+	MissingFlag bool    `json:"missing_flag,omitempty"` // one more feature, 1 where the value is missing
+}
+
+// Window computes statistics over the last Rows rows of a unit.
+type Window struct {
+	Group []string `json:"group"`           // columns that name a unit
+	Order string   `json:"order,omitempty"` // column that orders its rows
+	Rows  int      `json:"rows"`
+	Stats []string `json:"stats"` // mean, mean<k>, slope: for each, all features
+}
+
+// Target is what the model gives back.
+type Target struct {
+	Name string `json:"name"`
+	// Classes makes this a classification; output i belongs to Classes[i].
+	Classes []string `json:"classes,omitempty"`
+	Unit    string   `json:"unit,omitempty"` // of a regression
+	// The model learns (y − Offset) / Scale; Scale 0 counts as 1.
+	Offset float64 `json:"offset,omitempty"`
+	Scale  float64 `json:"scale,omitempty"`
+	// RowsLeft > 0: the target is how many rows a unit has left, at most so many; the
+	// model learns their share of RowsLeft, and its output is limited to 0..1.
+	RowsLeft float64 `json:"rows_left,omitempty"`
+}
+
+// Names of the outputs and activations of a [Net].
+const (
+	OutputIdentity = "identity" // regression: the output is the scaled target
+	OutputSoftmax  = "softmax"  // one output a class
+	OutputLogistic = "logistic" // one output of two classes: the probability of the second
+	OutputOVR      = "ovr"      // one logistic output a class, divided by their sum
+	OutputMargin   = "margin"   // as logistic or ovr, without probabilities: the largest wins
+)
+
+// Net says how the tensors of a model become its output.
+type Net struct {
+	// Tensors is layers (layers.<i>.weight and .bias), coef (coef and intercept) or
+	// none of these, for a network that only its own program knows.
+	Tensors    string `json:"tensors"`
+	Activation string `json:"activation,omitempty"` // between layers: relu (also ""), tanh, logistic, identity
+	Output     string `json:"output"`               // see OutputIdentity and the others
+}
+
+// JSON returns the canonical bytes, which [Parse] reads.
+func (c *Contract) JSON() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(c); err != nil { // only for numbers that are not finite, which Validate refuses
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Hash is the SHA-256 of the canonical JSON.
+func (c *Contract) Hash() [32]byte { return sha256.Sum256(c.JSON()) }
+
+// Parse reads a contract strictly. Errors wrap [ErrContract].
+func Parse(b []byte) (*Contract, error) {
+	if len(b) > MaxJSON {
+		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrContract, len(b), MaxJSON)
+	}
+	var c Contract
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrContract, err)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(c.JSON(), b) {
+		return nil, fmt.Errorf("%w: the JSON is not canonical", ErrContract)
+	}
+	return &c, nil
+}
+
+// Validate returns an error for the first thing that cannot be used, wrapping
+// [ErrContract] and naming its place.
+func (c *Contract) Validate() error {
+	if len(c.Inputs) == 0 || len(c.Inputs) > MaxInputs {
+		return bad("inputs", "want 1 to %d, not %d", MaxInputs, len(c.Inputs))
+	}
+	names := make(map[string]bool, len(c.Inputs))
+	for i, in := range c.Inputs {
+		if err := in.validate(); err != nil {
+			return bad(fmt.Sprintf("inputs[%d]", i), "%v", err)
+		}
+		if names[in.Name] {
+			return bad(fmt.Sprintf("inputs[%d]", i), "%q is there twice", in.Name)
+		}
+		names[in.Name] = true
+	}
+	for i, f := range c.Features {
+		if !names[f.Of] {
+			return bad(fmt.Sprintf("features[%d].of", i), "%q is no input", f.Of)
+		}
+		if !(f.Clip >= 0) || math.IsInf(f.Clip, 0) || !(f.SLog >= 0) || math.IsInf(f.SLog, 0) || f.SLog > 0 && f.Log1p {
+			return bad(fmt.Sprintf("features[%d]", i), "want clip and slog of 0 or more, and one logarithm at most")
+		}
+	}
+	if !(c.ZClip >= 0) || math.IsInf(c.ZClip, 0) {
+		return bad("zclip", "want 0 or more, not %v", c.ZClip)
+	}
+	if w := c.Window; w != nil && (w.Rows < 1 || w.Rows > maxWindow || len(w.Group) == 0 || len(w.Stats) == 0) {
+		return bad("window", "want a group, stats and 1 to %d rows", maxWindow)
+	}
+	if err := c.Target.validate(); err != nil {
+		return err
+	}
+	return c.Net.validate(c.Target)
+}
+
+func (in Input) validate() error {
+	if err := checkName(in.Name); err != nil {
+		return err
+	}
+	if in.Values == nil {
+		return nil
+	}
+	if in.Unit != "" {
+		return errors.New("want unit or values: a text has no unit")
+	}
+	return checkTexts("values", in.Values, 1, MaxValues)
+}
+
+func (t Target) validate() error {
+	if err := checkName(t.Name); err != nil {
+		return bad("target.name", "%v", err)
+	}
+	if !(t.Scale >= 0) || math.IsInf(t.Scale, 0) || math.IsNaN(t.Offset) || math.IsInf(t.Offset, 0) || !(t.RowsLeft >= 0) || math.IsInf(t.RowsLeft, 0) {
+		return bad("target", "want finite numbers, scale and rows_left of 0 or more")
+	}
+	if t.Classes == nil {
+		return nil
+	}
+	if t.Unit != "" || t.Scale != 0 || t.Offset != 0 || t.RowsLeft != 0 {
+		return bad("target", "classes have no unit, offset, scale or rows_left")
+	}
+	if err := checkTexts("classes", t.Classes, 2, MaxClasses); err != nil {
+		return bad("target", "%v", err)
+	}
+	return nil
+}
+
+func (n Net) validate(t Target) error {
+	if !slices.Contains([]string{"", "relu", "tanh", "logistic", "identity"}, n.Activation) {
+		return bad("net.activation", "%q, want relu, tanh, logistic or identity", n.Activation)
+	}
+	want := []string{OutputIdentity}
+	if t.Classes != nil {
+		want = []string{OutputSoftmax, OutputLogistic, OutputOVR, OutputMargin}
+	}
+	if !slices.Contains(want, n.Output) {
+		return bad("net.output", "%q, want %s", n.Output, strings.Join(want, " or "))
+	}
+	return nil
+}
+
+func checkName(s string) error {
+	if s == "" || len(s) > maxName {
+		return fmt.Errorf("%.40q, want a name of 1 to %d bytes", s, maxName)
+	}
+	return nil
+}
+
+func checkTexts(what string, list []string, least, most int) error {
+	if len(list) < least || len(list) > most {
+		return fmt.Errorf("%s: want %d to %d, not %d", what, least, most, len(list))
+	}
+	for i, s := range list {
+		if err := checkName(s); err != nil {
+			return fmt.Errorf("%s[%d]: %w", what, i, err)
+		}
+		if slices.Index(list, s) < i {
+			return fmt.Errorf("%s[%d]: %q is there twice", what, i, s)
+		}
+	}
+	return nil
+}
+
+func bad(place, format string, args ...any) error {
+	return fmt.Errorf("%w: %s: %s", ErrContract, place, fmt.Sprintf(format, args...))
+}
