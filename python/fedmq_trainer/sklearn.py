@@ -2,12 +2,14 @@
 
 For estimators with ``partial_fit``, ``coef_`` and ``intercept_``: SGDClassifier,
 SGDRegressor, Perceptron, PassiveAggressiveClassifier and their like. The tensors are ``coef`` and
-``intercept``, f64, as scikit-learn lays them out.
+``intercept``, f64, as scikit-learn lays them out for classes in the order of
+``classes``: row i is that of classes[i], and a single row, of two classes, that of
+classes[1]. scikit-learn by itself sorts them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +29,17 @@ def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tu
 
     Each round does ``epochs`` (a setting, 1) passes of ``partial_fit`` over the rows, in an order that
     the seed gives; other settings are parameters of the estimator. ``test``
-    are rows to evaluate on. ``classes`` lists the labels of all sites, the same everywhere.
+    are rows to evaluate on. ``classes`` lists the labels of all sites, the same
+    everywhere and in the same order, which is that of the tensors and of the confusion matrix.
     With ``zscore`` the rows are scaled with the federation's mean and
-    deviation (the task says ``statistics: zscore``).
+    deviation (the task says ``statistics: zscore``), and NaN, a missing value, becomes the mean.
     """
-    rows = _Rows(np.asarray(x, dtype=np.float64), np.asarray(y))
-    held = _Rows(np.asarray(test[0], dtype=np.float64), np.asarray(test[1])) if test else None
-    linear = Linear(estimator, rows, classes, zscore)
+    labels = _labels(estimator, classes)
+    rows = _Rows("x", x, "y", y, labels, zscore)
+    held = _Rows("test[0]", test[0], "test[1]", test[1], labels, zscore) if test else None
+    if held and held.x.shape[1] != rows.x.shape[1]:
+        raise _answers.Refused(f"test[0] has {held.x.shape[1]} features, x has {rows.x.shape[1]}")
+    linear = Linear(estimator, rows, labels, zscore)
     _run.run(
         samples=len(rows.y), train=linear.train,
         evaluate=(lambda m, job: linear.evaluate(m, held)) if held else None,
@@ -52,51 +58,111 @@ _USUAL = {"classes_", "n_features_in_", "feature_names_in_", "n_iter_", "t_", "l
 _VOID = {"random_state", "max_iter", "tol", "early_stopping", "validation_fraction", "n_iter_no_change", "warm_start"}
 
 
+def _labels(estimator: Any, classes: Optional[Sequence[Any]]) -> Optional[List[Any]]:
+    """The labels of all sites, in the order of ``classes``."""
+    if is_classifier(estimator) != (classes is not None):
+        raise _answers.Refused("classes: want the labels of all sites, in one order" if classes is None else
+                               f"classes has no effect: {type(estimator).__name__} is no classifier")
+    if classes is None:
+        return None
+    labels: List[Any] = np.asarray(classes).ravel().tolist()
+    if len(set(labels)) != len(labels):
+        raise _answers.Refused(f"classes: a label stands twice in {labels!r:.200}")
+    return labels
+
+
 class _Rows:
-    def __init__(self, x: Array, y: Array) -> None:
-        if x.ndim != 2 or len(x) != len(y):
-            raise ValueError(f"want rows of features and as many targets, got {x.shape} and {y.shape}")
-        self.x, self.y = x, y
+    """Features and targets of rows. Of classes the targets are numbers, from 0 in
+    the order of ``labels``: so an estimator has that order too."""
+
+    def __init__(self, x_name: str, x: Any, y_name: str, y: Any, labels: Optional[List[Any]], zscore: bool) -> None:
+        self.x, targets = _features(x_name, x, zscore), np.asarray(y)
+        if targets.ndim == 2 and targets.shape[1] == 1:  # a column
+            targets = targets.ravel()
+        if targets.shape != (len(self.x),):
+            raise _answers.Refused(f"{x_name} has {len(self.x)} rows, {y_name} is {list(targets.shape)}: want as many targets")
+        self.y = _numbers(y_name, targets, labels) if labels is not None else _finite(y_name, targets)
+
+
+def _features(name: str, x: Any, zscore: bool) -> Array:
+    if hasattr(x, "toarray"):
+        raise _answers.Refused(f"{name} is {_answers.kind(x)}, a sparse matrix: want its rows in full, {name}.toarray()")
+    try:
+        rows = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise _answers.Refused(f"{name}: want numbers, a row for each sample: {e}") from None
+    if rows.ndim != 2 or rows.size == 0:
+        raise _answers.Refused(f"{name} is {list(rows.shape)}: want rows of features, at least one of each")
+    strange = ~np.isfinite(rows) & ~(np.isnan(rows) & zscore)
+    if strange.any():
+        i, j = np.argwhere(strange)[0]
+        cure = "" if zscore else ", or zscore=True, with which NaN becomes the federation's mean"
+        raise _answers.Refused(f"{name}[{i}, {j}] is {rows[i, j]}: want finite numbers{cure}")
+    return rows
+
+
+def _numbers(name: str, targets: Array, labels: List[Any]) -> Array:
+    number = {label: i for i, label in enumerate(labels)}
+    values = targets.tolist()
+    for i, v in enumerate(values):
+        if v not in number:
+            raise _answers.Refused(f"{name}[{i}] is the label {v!r:.60}, which is none of classes: {labels!r:.200}")
+    return np.array([number[v] for v in values], dtype=np.int64)
+
+
+def _finite(name: str, targets: Array) -> Array:
+    try:
+        values = targets.astype(np.float64)
+    except (TypeError, ValueError) as e:
+        raise _answers.Refused(f"{name}: want a number for each row: {e}") from None
+    if not np.isfinite(values).all():
+        i = int(np.argmin(np.isfinite(values)))
+        raise _answers.Refused(f"{name}[{i}] is {values[i]}: want finite numbers; leave such rows out")
+    return values
 
 
 class Linear:
     """An estimator whose weights come from and go to a model."""
 
-    def __init__(self, estimator: Any, rows: _Rows, classes: Optional[Sequence[Any]], zscore: bool) -> None:
+    def __init__(self, estimator: Any, rows: _Rows, labels: Optional[List[Any]], zscore: bool) -> None:
         if not hasattr(estimator, "partial_fit"):
-            raise ValueError(f"{type(estimator).__name__} has no partial_fit; try SGDClassifier(loss='log_loss') or SGDRegressor()")
-        if is_classifier(estimator) != (classes is not None):
-            raise _answers.Refused("classes: want the labels of all sites, in one order" if classes is None else
-                                   f"classes has no effect: {type(estimator).__name__} is no classifier")
-        if classes is not None and len(set(classes)) != len(classes):
-            raise _answers.Refused(f"classes: a label stands twice in {list(classes)!r:.200}")
-        self.estimator, self.rows, self.zscore = estimator, rows, zscore
-        self.classes = np.asarray(classes) if classes is not None else None
-        self.first_call = {"classes": self.classes} if is_classifier(estimator) else {}
+            raise _answers.Refused(f"{type(estimator).__name__} has no partial_fit; try SGDClassifier(loss='log_loss') or SGDRegressor()")
+        self.estimator, self.rows, self.labels, self.zscore = estimator, rows, labels, zscore
+        self.first_call = {} if labels is None else {"classes": np.arange(len(labels))}
 
     def load(self, model: Dict[str, Array], **params: Any) -> Any:
         """A new estimator with the model's weights."""
-        e = clone(self.estimator).set_params(**params)
-        self.make_room(e)
-        self.plain(e)
+        e = self.new(**params)
         e.coef_[...], e.intercept_[...] = model["coef"], model["intercept"]
         if hasattr(e, "t_"):
             e.t_ = 1.0  # the schedule of the learning rate begins anew, as the weights do
         return e
 
+    def new(self, **params: Any) -> Any:
+        """A new estimator of numbered classes, with room for its weights."""
+        e = clone(self.estimator).set_params(**params)
+        weights = e.get_params().get("class_weight")
+        if self.labels is not None and isinstance(weights, Mapping):
+            e.set_params(class_weight=self.numbered(weights))
+        e.partial_fit(np.zeros((1, self.rows.x.shape[1])), self.rows.y[:1], **self.first_call)
+        self.plain(e)
+        return e
+
+    def numbered(self, weights: Mapping[Any, float]) -> Dict[int, float]:
+        """The weights of classes by their numbers. The labels in settings are texts."""
+        labels = self.labels or []
+        number = {**{str(label): i for i, label in enumerate(labels)}, **{label: i for i, label in enumerate(labels)}}
+        if strange := [label for label in weights if label not in number]:
+            raise _answers.Refused(f"class_weight has the label {strange[0]!r:.60}, which is none of classes: {labels!r:.200}")
+        return {number[label]: w for label, w in weights.items()}
+
     def settings(self) -> Sequence[str]:
         """The settings that a round may have: those with an effect on partial_fit."""
         return ["epochs", *(name for name in self.estimator.get_params() if name not in _VOID)]
 
-    def make_room(self, e: Any) -> None:
-        """Have the estimator lay out its weights."""
-        e.partial_fit(np.zeros((1, self.rows.x.shape[1])), self.rows.y[:1], **self.first_call)
-
     def check(self) -> None:
         """Refuse an estimator of which these tensors are not all."""
-        e = clone(self.estimator)
-        self.make_room(e)
-        self.plain(e)
+        self.new()
 
     def plain(self, e: Any) -> None:
         name = type(e).__name__
@@ -115,6 +181,8 @@ class Linear:
         if not self.zscore:
             return x
         sd = model[_SD]
+        if not sd.any():
+            raise _answers.Refused("zscore=True, and the model has no deviation of any feature: want statistics: zscore in the aggregator's task")
         z = (x - model[_MEAN]) / np.where(sd > 0, sd, 1.0)
         return np.where(np.isnan(z), 0.0, z)
 
@@ -132,19 +200,15 @@ class Linear:
 
     def evaluate(self, model: Dict[str, Array], rows: _Rows) -> Dict[str, float]:
         predicted = self.load(model).predict(self.scaled(rows.x, model))
-        if self.classes is None:
+        if self.labels is None:
             return metrics.regression(rows.y, predicted)
-        number = {label: i for i, label in enumerate(self.classes.tolist())}
-        if strange := sorted(set(rows.y.tolist()) - set(number), key=str):
-            raise _answers.Refused(f"the test rows have the label {strange[0]!r:.60}, which is none of classes: {list(number)!r:.200}")
-        return metrics.classification([number[v] for v in rows.y.tolist()], [number[v] for v in predicted.tolist()], len(number))
+        return metrics.classification(rows.y, predicted, len(self.labels))
 
     def first(self, job: Job) -> Dict[str, Array]:
         """Zeros, as scikit-learn begins."""
-        e = clone(self.estimator)
-        self.make_room(e)
+        e = self.new()
         model = {"coef": np.zeros_like(e.coef_, dtype=np.float64), "intercept": np.zeros_like(e.intercept_, dtype=np.float64)}
         if self.zscore:
             d = self.rows.x.shape[1]
-            model.update({_MEAN: np.zeros(d), _SD: np.ones(d)})
+            model.update({_MEAN: np.zeros(d), _SD: np.zeros(d)})
         return model

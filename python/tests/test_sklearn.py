@@ -3,13 +3,15 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from sklearn.base import is_classifier  # noqa: E402
+from scipy.sparse import csr_matrix  # noqa: E402
+from sklearn.base import clone, is_classifier  # noqa: E402
 from sklearn.linear_model import LinearRegression, Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor  # noqa: E402
 from sklearn.naive_bayes import GaussianNB  # noqa: E402
 from sklearn.neural_network import MLPRegressor  # noqa: E402
 
 from agent import Agent  # noqa: E402
 from fedmq_trainer import sklearn as helper  # noqa: E402
+from fedmq_trainer._job import Job  # noqa: E402
 
 CLASSIFIER = """
     import numpy as np
@@ -50,35 +52,100 @@ def test_classifier(tmp_path):
 def test_weights_are_the_models():
     """What a model says is what is predicted with; training starts there."""
     x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
-    rows = helper._Rows(x, x @ [2.0, -1.0] + 0.5)
+    rows = helper._Rows("x", x, "y", x @ [2.0, -1.0] + 0.5, None, False)
     linear = helper.Linear(SGDRegressor(), rows, None, False)
     model = {"coef": np.array([2.0, -1.0]), "intercept": np.array([0.5])}
     assert linear.evaluate(model, rows)["se"] < 1e-20
 
 
+@pytest.mark.parametrize("labels", [["nok", "ok"], ["ok", "nok"], ["a", "b", "c"], ["c", "a", "b"], [2, 1, 0], [True, False]])
+def test_order_of_classes(labels):
+    """Weights and confusion are in the order of classes, whatever scikit-learn's own order is."""
+    n = len(labels)
+    rng = np.random.default_rng(3)
+    number = rng.integers(0, n, 120)
+    x = np.array([[9.0, 0.0], [-9.0, 0.0], [0.0, 9.0]])[number] + rng.normal(size=(120, 2))
+    y = np.array(labels)[number]
+    estimator = SGDClassifier(loss="log_loss", class_weight={labels[0]: 1.5})
+    rows = helper._Rows("x", x, "y", y, labels, False)
+    linear = helper.Linear(estimator, rows, labels, False)
+    job = Job({"type": "train", "seed": "0" * 64, "settings": {"epochs": 20}}, lambda message: None)
+    model = linear.train(linear.first(job), job)
+
+    scores = x @ model["coef"].T + model["intercept"]
+    found = scores.argmax(1) if n > 2 else (scores[:, 0] > 0).astype(int)
+    assert (found == number).all(), "row i of coef is that of classes[i]; a single row is that of classes[1]"
+    sums = linear.evaluate(model, helper._Rows("x", x[:60], "y", y[:60], labels, False))
+    for i in range(n):
+        assert sums[f"confusion.{i}.{i}"] == (number[:60] == i).sum()
+
+    # The same rows by scikit-learn alone, which sorts: its rows of coef are these, or these with the other sign.
+    own = clone(estimator)
+    own.partial_fit(x, y, classes=np.array(labels))
+    order = [labels.index(label) for label in own.classes_.tolist()]
+    if n > 2:
+        assert (own.predict(x) == np.array(labels)[found]).mean() > 0.9
+        assert (np.sign(own.coef_) == np.sign(model["coef"][order])).mean() > 0.8
+    else:
+        sign = 1 if order == [0, 1] else -1
+        assert np.sign(own.coef_[0, 0]) == sign * np.sign(model["coef"][0, 0])
+
+
+def test_weights_of_classes():
+    rows = helper._Rows("x", np.eye(2), "y", [1, 0], [1, 0], False)
+    linear = helper.Linear(SGDClassifier(), rows, [1, 0], False)
+    assert linear.new(class_weight={"1": 3, "0": 2}).class_weight == {0: 3, 1: 2}, "settings know labels as texts"
+    with pytest.raises(ValueError, match="class_weight has the label 7, which is none of classes: \\[1, 0\\]"):
+        linear.new(class_weight={7: 3})
+
+
 def test_refuses():
-    rows = helper._Rows(np.zeros((2, 2)), np.array([0, 1]))
-    with pytest.raises(ValueError, match="LinearRegression has no partial_fit"):
-        helper.Linear(LinearRegression(), rows, None, False)
-    with pytest.raises(ValueError, match="labels of all sites"):
-        helper.Linear(SGDClassifier(), rows, None, False)
-    with pytest.raises(ValueError, match="classes: a label stands twice"):
-        helper.Linear(SGDClassifier(), rows, [0, 1, 1], False)
-    with pytest.raises(ValueError, match="classes has no effect: SGDRegressor is no classifier"):
-        helper.Linear(SGDRegressor(), rows, [0, 1], False)
-    with pytest.raises(ValueError, match="the test rows have the label 2, which is none of classes"):
-        linear = helper.Linear(SGDClassifier(), rows, [0, 1], False)
-        linear.evaluate({"coef": np.zeros((1, 2)), "intercept": np.zeros(1)}, helper._Rows(np.zeros((2, 2)), np.array([2, 0])))
-    with pytest.raises(ValueError, match="as many targets"):
-        helper._Rows(np.zeros((2, 2)), np.zeros(3))
+    def run(x, y, test=None, estimator=None, **more):
+        helper.run(estimator or SGDClassifier(), x, y, test=test, **more)
+
+    x, y, r = np.zeros((2, 2)), np.array([0, 1]), SGDRegressor()
+    hole = np.array([[0, 1], [2, np.nan]])
+    for message, call in {
+        "LinearRegression has no partial_fit": lambda: run(x, y, estimator=LinearRegression()),
+        "labels of all sites": lambda: run(x, y),
+        "classes: a label stands twice": lambda: run(x, y, classes=[0, 1, 1]),
+        "classes has no effect: SGDRegressor is no classifier": lambda: run(x, y, estimator=r, classes=[0, 1]),
+        r"test\[1\]\[0\] is the label 2, which is none of classes: \[0, 1\]": lambda: run(x, y, (x, [2, 0]), classes=[0, 1]),
+        r"y\[1\] is the label 1, which is none of classes: \[0, 2\]": lambda: run(x, y, classes=[0, 2]),
+        r"x has 2 rows, y is \[3\]: want as many targets": lambda: run(x, np.zeros(3), classes=[0, 1]),
+        r"x is \[0, 2\]: want rows of features": lambda: run(x[:0], y[:0], classes=[0, 1]),
+        r"x is \[2\]: want rows of features": lambda: run(x[0], y, classes=[0, 1]),
+        r"x\[1, 1\] is nan: want finite numbers, or zscore=True": lambda: run(hole, y, classes=[0, 1]),
+        r"test\[0\]\[0, 0\] is inf: want finite numbers$": lambda: run(hole, y, (x + np.inf, y), classes=[0, 1], zscore=True),
+        r"test\[0\] has 3 features, x has 2": lambda: run(x, y, (np.zeros((2, 3)), y), classes=[0, 1]),
+        "x: want numbers, a row for each sample": lambda: run([["a"], ["b"]], y, classes=[0, 1]),
+        r"x is a csr_matrix, a sparse matrix: want its rows in full, x.toarray\(\)": lambda: run(csr_matrix(x), y, classes=[0, 1]),
+        r"y\[0\] is nan: want finite numbers": lambda: run(x, [np.nan, 1], estimator=r),
+        "y: want a number for each row": lambda: run(x, ["a", "b"], estimator=r),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_columns_of_targets():
+    """y may be a column: [n, 1]."""
+    assert helper._Rows("x", np.eye(2), "y", [["b"], ["a"]], ["b", "a"], False).y.tolist() == [0, 1]
+    assert helper._Rows("x", np.eye(2), "y", [[3], [4]], None, False).y.tolist() == [3, 4]
+
+
+def test_zscore_wants_statistics():
+    rows = helper._Rows("x", np.array([[1.0], [np.nan]]), "y", [1.0, 2.0], None, True)
+    linear = helper.Linear(SGDRegressor(), rows, None, True)
+    with pytest.raises(ValueError, match="want statistics: zscore in the aggregator's task"):
+        linear.evaluate(linear.first(None), rows)
 
 
 def test_state_besides_the_weights():
     """Whatever partial_fit learns must be in the model."""
-    rows = helper._Rows(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1]))
+    rows = helper._Rows("x", np.array([[1.0, 2.0], [3.0, 4.0]]), "y", [0, 1], None, False)
 
     def check(estimator):
-        helper.Linear(estimator, rows, (0, 1) if is_classifier(estimator) else None, False).check()
+        helper.Linear(estimator, rows, [0, 1] if is_classifier(estimator) else None, False).check()
 
     class Momentum(SGDClassifier):
         def partial_fit(self, x, y, classes=None):
