@@ -37,7 +37,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	if r == nil || r.id != w.ID {
 		return member.Unsealed{ID: w.ID, Reason: wire.DeclineFailed, Detail: "the result is gone"}, nil
 	}
-	u := wire.Update{Samples: uint64(max(t.samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
+	u := r.update(t.samples)
 	to, err := t.member.Below(w.Bulk)
 	if err != nil {
 		return nil, err
@@ -53,6 +53,11 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
 	}
 	return member.EntryStored{Entry: e}, err
+}
+
+// update is what the job has left, as it is sent.
+func (r result) update(samples int) wire.Update {
+	return wire.Update{Samples: uint64(max(samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
 }
 
 // reseal puts an entry into the outbox for smaller messages (S-26) or another topic

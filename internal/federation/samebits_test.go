@@ -17,6 +17,7 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -30,7 +31,7 @@ var (
 var orders = []string{"abcde", "edcba", "caebd", "bdeac", "decab"}
 
 // TestSameBits runs one fixed federation, in other orders of arrival, with and
-// without a restart of the aggregator: it must end with one model.
+// without a restart of the aggregator, and without a broker: it must end with one model.
 // scripts/samebits runs it on other processors.
 func TestSameBits(t *testing.T) {
 	t.Parallel()
@@ -42,6 +43,35 @@ func TestSameBits(t *testing.T) {
 	if first != second {
 		t.Errorf("model %s, and %s in another order with a restart", first, second)
 	}
+	if offline := withoutBroker(t); offline != first {
+		t.Errorf("model %s, and %s without a broker", first, offline)
+	}
+}
+
+// fixedTask is the federation of TestSameBits.
+func fixedTask(t *aggregator.Task) { t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, 5, 5, true }
+
+// fixedSites are its sites; the i-th has so many samples.
+var fixedSites = []string{"a", "b", "c", "d", "e"}
+
+func fixedSamples(i int) int { return 100 + 77*i }
+
+// withoutBroker runs the same offline.
+func withoutBroker(t *testing.T) model.Hash {
+	t.Helper()
+	var members []aggregator.OfflineMember
+	for i, path := range fixedSites {
+		tr := exact{samples: fixedSamples(i), inputs: features}
+		members = append(members, aggregator.OfflineMember{Path: path, Samples: uint64(tr.samples), Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
+			return site.Do(ctx, tr, site.Order{Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base})
+		}})
+	}
+	w := &world{t: t, initial: wide(t)}
+	last, err := aggregator.Offline(t.Context(), w.config(fixedTask), members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last.ContentID()
 }
 
 // fixed runs the federation and returns the content id of its last model.
@@ -49,9 +79,7 @@ func fixed(t *testing.T, order string, restart bool) model.Hash {
 	t.Helper()
 	w := newWorld(t)
 	w.initial = wide(t)
-	cfg := w.config(func(t *aggregator.Task) {
-		t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, 5, 5, true
-	})
+	cfg := w.config(fixedTask)
 	cfg.PartSize = wire.MinPart // model and updates travel in parts
 	turns := newTurns(order)
 	watcher := w.client(t, "turns", "acme/_fl_v1/"+task+"/event")
@@ -61,8 +89,8 @@ func fixed(t *testing.T, order string, restart bool) model.Hash {
 	a := w.aggregate(cfg)
 	waitFor(t, w, "an order", func(v view) bool { return v.Round == 1 })
 	var sites []*party
-	for i, member := range []string{"a", "b", "c", "d", "e"} {
-		sites = append(sites, w.site(member, exact{turns: turns, samples: 100 + 77*i, inputs: features}))
+	for i, member := range fixedSites {
+		sites = append(sites, w.site(member, exact{turns: turns, samples: fixedSamples(i), inputs: features}))
 	}
 	if restart {
 		if !turns.wait(3, 2) {
@@ -171,6 +199,9 @@ func (u *turns) until(ctx context.Context, round uint64, want func(map[string]bo
 
 // mine waits for a member's turn in a round.
 func (u *turns) mine(ctx context.Context, round uint64, member string) error {
+	if u == nil { // all at once
+		return nil
+	}
 	first, _, _ := strings.Cut(u.order, member)
 	before := strings.Split(first, "")
 	return u.until(ctx, round, func(in map[string]bool) bool {
