@@ -13,6 +13,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/collect"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
@@ -226,8 +227,9 @@ func (f aggregatorFile) config(dir string) (aggregator.Config, error) {
 }
 
 // limitMemory holds a process that does nothing but run an aggregator to what
-// the aggregator needs, unless GOMEMLIMIT says otherwise.
+// the aggregator needs, unless GOMEMLIMIT says otherwise; below that it collects late.
 func limitMemory(cfg aggregator.Config) {
+	collect.Late(100)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(cfg.Memory() - programMemory)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/audit"
+	"github.com/fedmq/fedmq/internal/collect"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/site"
@@ -256,6 +257,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if c.Broker != "" {
 		cfg.Broker = c.Broker
 	}
+	collect.Late(100)
 	return f.run(ctx, cfg, c.Config, c.or(f.Connection.HTTP))
 }
 

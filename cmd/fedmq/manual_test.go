@@ -109,7 +109,7 @@ as man pages, which the archives of a release have in ` + "`man/`" + `.
 - Durations are written with their unit: ` + "`500ms`, `90s`, `5m`, `1h30m`" + `.
 - A flag whose row names an environment variable takes its value from there when it is not given.
 - ` + "`GOMEMLIMIT`" + ` sets the memory limit of the Go runtime; ` + "`fedmq aggregator`" + ` sets one that fits its tasks when it is empty.
-- ` + "`GOGC`" + ` is how much garbage the Go runtime lets grow, in percent of what is in use; when it is empty that is 100, and 50 of ` + "`fedmq broker`" + `.
+- ` + "`GOGC`" + ` is how much garbage the Go runtime lets grow, in percent of what is in use; when it is empty that is 100, and 50 of ` + "`fedmq broker`" + `, but 16 MB at least in those of ` + "`fedmq broker`, `fedmq aggregator` and `fedmq site`" + `.
 
 `)
 	document(root, func(m manualEntry) { m.reference(&b) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/broker"
+	"github.com/fedmq/fedmq/internal/collect"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
@@ -101,6 +102,9 @@ func (p *peer) site(ctx context.Context) error {
 		count(u)
 		u.Times = t.spent()
 	})
+	if p.alone != nil {
+		collect.Late(100)
+	}
 	return site.Run(ctx, site.Config{
 		Broker: p.Address, Namespace: p.namespace(), Member: p.Name, DataDir: filepath.Join(p.Dir, p.Name), Log: p.log, Dial: dial,
 		Tasks: []site.Task{{Name: taskName, Trainer: t}},

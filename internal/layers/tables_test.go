@@ -13,8 +13,8 @@ var layers = map[string]layer{
 	"topics":        {},
 	"model":         {},
 	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
-	"broker":        {imports: []string{"topics", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"pipeline":      {pure: true},                                                   // what a model means by its inputs and its output
+	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":       {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
 	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "trainer"}},
@@ -37,6 +37,7 @@ var layers = map[string]layer{
 	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
 	"internal/store":    {imports: []string{"model", "internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
+	"internal/collect":  {},                                     // when the garbage collector comes
 	"internal/near":     {},                                     // the word that was meant, names that look alike
 	"internal/secret":   {},                                     // files of keys and passwords
 	"internal/textfile": {},                                     // text files of Windows too, certificates
@@ -49,8 +50,8 @@ var layers = map[string]layer{
 	"internal/watch":    {imports: []string{"topics", "wire", "record", "internal/link", "internal/view"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
-	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                            // a task's model, as a client reads it
-	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record"}}, // fedmq bench
+	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                                                // a task's model, as a client reads it
+	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "internal/collect"}}, // fedmq bench
 
 	// What tests of several packages plug into a registry.
 	"internal/strategytest": {},
