@@ -37,9 +37,9 @@ func (d boltDisk) Jot(task string, c change) error {
 	}
 	m.jots++
 	j := jotted{Task: task, After: m.at, N: m.jots, State: c.State, Drop: c.Drop, Gone: c.Gone, Entry: c.Entry, Envelope: len(c.Envelope)}
-	rest := c.Envelope
+	var blob []byte
 	if c.Model != nil {
-		j.Model, rest = &c.Model.layout, append(bytes.Clone(rest), c.Model.bytes...)
+		j.Model, blob = &c.Model.layout, c.Model.bytes
 	}
 	b, err := json.Marshal(j)
 	if err != nil {
@@ -47,7 +47,7 @@ func (d boltDisk) Jot(task string, c change) error {
 	}
 	crash.At("outbox.before-jot")
 	name := hex.EncodeToString([]byte(task)) + "." + strconv.FormatUint(m.jots%2, 10)
-	if err := d.s.WriteAside(name, append(append(b, '\n'), rest...)); err != nil {
+	if err := d.s.WriteAside(name, b, []byte("\n"), c.Envelope, blob); err != nil {
 		return err
 	}
 	crash.At("outbox.jotted")

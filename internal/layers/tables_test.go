@@ -13,7 +13,7 @@ var layers = map[string]layer{
 	"topics":        {},
 	"model":         {},
 	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
-	"pipeline":      {pure: true},                                                   // what a model means by its inputs and its output
+	"pipeline":      {pure: true}, // what a model means by its inputs and its output
 	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":       {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
 	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},

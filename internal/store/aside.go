@@ -12,9 +12,13 @@ import (
 // end of the process does not take, and a power loss may.
 const asideDir = "aside"
 
-// WriteAside writes val into an aside, over what it had, in one call. It stays open, so
-// that nothing is made, renamed or removed. A failure is [ErrDisk].
-func (s *Store) WriteAside(name string, val []byte) error {
+// asideHeader is in front of the value: how long it is.
+const asideHeader = 4
+
+// WriteAside writes the pieces of a value, which are not kept, into an aside, over what it
+// had, in one call. It stays open, so that nothing is made, renamed or removed. A failure
+// is [ErrDisk].
+func (s *Store) WriteAside(name string, val ...[]byte) error {
 	if s.failed.Load() {
 		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
 	}
@@ -29,9 +33,10 @@ func (s *Store) WriteAside(name string, val []byte) error {
 		}
 		s.asides[name] = f
 	}
-	b := seal(Outbox, []byte(asideDir), val)
-	b = append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(b)), uint32(len(b))), b...) // of messages
-	if _, err := f.WriteAt(b, 0); err != nil {
+	s.aside = append(s.aside[:0], make([]byte, asideHeader)...)
+	s.aside = appendSealed(s.aside, Outbox, []byte(asideDir), val...)
+	binary.LittleEndian.PutUint32(s.aside, uint32(len(s.aside)-asideHeader)) // of messages
+	if _, err := f.WriteAt(s.aside, 0); err != nil {
 		return s.diskError("write "+name, err)
 	}
 	return nil
@@ -75,11 +80,11 @@ func (s *Store) TakeAsides(fn func(vals [][]byte) error) error {
 
 // openAside is the value of an aside. What was there before may be longer.
 func openAside(b []byte) ([]byte, error) {
-	if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
+	if len(b) < asideHeader || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-asideHeader) {
 		return nil, errShort
 	}
 	n := binary.LittleEndian.Uint32(b)
-	return unseal(Outbox, []byte(asideDir), b[4:4+n])
+	return unseal(Outbox, []byte(asideDir), b[asideHeader:asideHeader+n])
 }
 
 // closeAsides closes their files.

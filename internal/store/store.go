@@ -98,6 +98,7 @@ type Store struct {
 	mu       sync.Mutex
 	dirsSafe map[string]bool // blob directories whose own entry is durable
 	asides   map[string]File // that are open
+	aside    []byte          // where one is put together
 }
 
 // Open opens dir, makes it where it does not exist (directories 0700, files

@@ -34,11 +34,19 @@ func valueType(b Bucket) byte {
 
 // seal wraps val for bucket b and key.
 func seal(b Bucket, key, val []byte) []byte {
-	raw := make([]byte, valueHeader+len(val))
-	raw[0], raw[1] = valueType(b), valueVersion
-	copy(raw[valueHeader:], val)
+	return appendSealed(make([]byte, 0, valueHeader+len(val)), b, key, val)
+}
+
+// appendSealed is seal of a value in pieces, behind what dst has.
+func appendSealed(dst []byte, b Bucket, key []byte, val ...[]byte) []byte {
+	at := len(dst)
+	dst = append(dst, valueType(b), valueVersion, 0, 0, 0, 0)
+	for _, piece := range val {
+		dst = append(dst, piece...)
+	}
+	raw := dst[at:]
 	binary.LittleEndian.PutUint32(raw[2:], sum(b, key, raw))
-	return raw
+	return dst
 }
 
 // unseal checks raw and returns the bytes inside, not copied.
