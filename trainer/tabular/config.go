@@ -37,6 +37,9 @@ type Config struct {
 	// ZClip limits scaled features to ±ZClip standard deviations; 0 (default)
 	// leaves them.
 	ZClip float64 `yaml:"zclip"`
+	// Together are columns that together name what rows belong to, such as one
+	// recording: [Data.Fold] keeps such rows in one fold. With Derive its units are.
+	Together []string `yaml:"-"`
 }
 
 // Split names the column that tells training rows from test rows. Rows with

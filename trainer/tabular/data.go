@@ -33,6 +33,8 @@ type Rows struct {
 	N int
 	X []float64 // N x features, row-major; NaN is a missing value
 	Y []float64 // class, or target in its own unit
+
+	group []int // by row: what it belongs to; nil: to nothing
 }
 
 // unit relates a regression target to the model's output: y = offset +

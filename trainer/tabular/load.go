@@ -50,7 +50,8 @@ type loader struct {
 	open        Opener
 	classes     *values
 	train, test sink
-	values      int // kept so far
+	values      int            // kept so far
+	groups      map[string]int // of Together, numbered as they come
 }
 
 // sink collects rows of one kind: finished ones, or series to derive from.
@@ -72,6 +73,7 @@ type layout struct {
 	sources []source
 	target  int // -1 if no column
 	group   []int
+	kin     []int   // Together
 	order   int     // -1 if none
 	where   [][]int // by feed, by condition
 }
@@ -98,6 +100,11 @@ func (l *loader) layout(t *table, feeds []feed) (layout, error) {
 	}
 	if c.Target.Column != "" {
 		p.target = find("target.column", c.Target.Column)
+	}
+	if c.Derive == nil {
+		for _, name := range c.Together {
+			p.kin = append(p.kin, find("group", name))
+		}
 	}
 	if d := c.Derive; d != nil {
 		for _, name := range d.Group {
@@ -153,6 +160,7 @@ func (l *loader) row(t *table, p *layout, to *sink) error {
 		dst, y = &s.x, &s.y
 	} else {
 		to.rows.N++
+		l.noteGroup(t, p, to)
 	}
 	before := len(*dst)
 	for _, s := range p.sources {

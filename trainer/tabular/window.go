@@ -12,6 +12,7 @@ import (
 
 // series is one unit: its rows in order.
 type series struct {
+	id    int       // of all units
 	name  []string  // cells of the group columns
 	order []float64 // by which to sort, if asked for
 	x     []float64 // rows x columns
@@ -33,7 +34,7 @@ func (l *loader) series(t *table, p *layout, to *sink) (*series, error) {
 		for i := range cells {
 			cells[i] = strings.Clone(cells[i])
 		}
-		s = &series{name: cells}
+		s = &series{id: len(l.train.series) + len(l.test.series), name: cells}
 		if to.units == nil {
 			to.units = map[string]*series{}
 		}
@@ -176,6 +177,7 @@ func (l *loader) windows(to *sink, s *series, stats []stat, width int, left floa
 			}
 		}
 		to.rows.N++
+		to.rows.group = append(to.rows.group, s.id)
 		if r := l.config.Target.RowsLeft; r != nil {
 			to.rows.Y = append(to.rows.Y, min(r.Cap, left+float64(n-end)))
 		} else {
