@@ -15,16 +15,18 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of a contract.
 const (
-	MaxJSON    = 1 << 18 // bytes of the canonical JSON
-	MaxInputs  = 10_000
+	MaxJSON    = 96 << 10 // bytes of the canonical JSON: a join has to pass a broker
+	MaxInputs  = MaxFeatures
 	MaxClasses = 80
 	MaxValues  = 256 // categories of an input
 	maxName    = 256 // bytes of a name
 	maxWindow  = 100_000
+	maxGroup   = 64
 )
 
 // ErrContract is wrapped by every error about a contract that cannot be used.
@@ -91,20 +93,23 @@ type Target struct {
 	RowsLeft float64 `json:"rows_left,omitempty"`
 }
 
-// Names of the outputs and activations of a [Net].
+// Names of the tensors and outputs of a [Net].
 const (
+	TensorsLayers = "layers"
+	TensorsCoef   = "coef"
+
 	OutputIdentity = "identity" // regression: the output is the scaled target
 	OutputSoftmax  = "softmax"  // one output a class
 	OutputLogistic = "logistic" // one output of two classes: the probability of the second
 	OutputOVR      = "ovr"      // one logistic output a class, divided by their sum
-	OutputMargin   = "margin"   // as logistic or ovr, without probabilities: the largest wins
+	OutputMargin   = "margin"   // as logistic (of two classes) or ovr, without probabilities: the largest wins
 )
 
 // Net says how the tensors of a model become its output.
 type Net struct {
 	// Tensors is layers (layers.<i>.weight and .bias), coef (coef and intercept) or
 	// none of these, for a network that only its own program knows.
-	Tensors    string `json:"tensors"`
+	Tensors    string `json:"tensors,omitempty"`
 	Activation string `json:"activation,omitempty"` // between layers: relu (also ""), tanh, logistic, identity
 	Output     string `json:"output"`               // see OutputIdentity and the others
 }
@@ -149,29 +154,30 @@ func (c *Contract) Validate() error {
 	if len(c.Inputs) == 0 || len(c.Inputs) > MaxInputs {
 		return bad("inputs", "want 1 to %d, not %d", MaxInputs, len(c.Inputs))
 	}
-	names := make(map[string]bool, len(c.Inputs))
+	names := make(map[string]bool, len(c.Inputs)) // whether its values are texts
 	for i, in := range c.Inputs {
 		if err := in.validate(); err != nil {
 			return bad(fmt.Sprintf("inputs[%d]", i), "%v", err)
 		}
-		if names[in.Name] {
+		if _, twice := names[in.Name]; twice {
 			return bad(fmt.Sprintf("inputs[%d]", i), "%q is there twice", in.Name)
 		}
-		names[in.Name] = true
+		names[in.Name] = in.Values != nil
 	}
 	for i, f := range c.Features {
-		if !names[f.Of] {
+		text, ok := names[f.Of]
+		if !ok {
 			return bad(fmt.Sprintf("features[%d].of", i), "%q is no input", f.Of)
 		}
-		if !(f.Clip >= 0) || math.IsInf(f.Clip, 0) || !(f.SLog >= 0) || math.IsInf(f.SLog, 0) || f.SLog > 0 && f.Log1p {
-			return bad(fmt.Sprintf("features[%d]", i), "want clip and slog of 0 or more, and one logarithm at most")
+		if err := f.validate(text, c.Window != nil); err != nil {
+			return bad(fmt.Sprintf("features[%d]", i), "%v", err)
 		}
 	}
 	if !(c.ZClip >= 0) || math.IsInf(c.ZClip, 0) {
 		return bad("zclip", "want 0 or more, not %v", c.ZClip)
 	}
-	if w := c.Window; w != nil && (w.Rows < 1 || w.Rows > maxWindow || len(w.Group) == 0 || len(w.Stats) == 0) {
-		return bad("window", "want a group, stats and 1 to %d rows", maxWindow)
+	if err := c.Window.validate(); err != nil {
+		return bad("window", "%v", err)
 	}
 	if err := c.Target.validate(); err != nil {
 		return err
@@ -190,6 +196,36 @@ func (in Input) validate() error {
 		return errors.New("want unit or values: a text has no unit")
 	}
 	return checkTexts("values", in.Values, 1, MaxValues)
+}
+
+func (f Feature) validate(text, window bool) error {
+	switch {
+	case !(f.Clip >= 0) || math.IsInf(f.Clip, 0) || !(f.SLog >= 0) || math.IsInf(f.SLog, 0) || f.SLog > 0 && f.Log1p:
+		return errors.New("want clip and slog of 0 or more, and one logarithm at most")
+	case text && (f.Clip > 0 || f.SLog > 0 || f.Log1p):
+		return fmt.Errorf("%q has values: want no clip and no logarithm", f.Of)
+	case window && f.MissingFlag:
+		return errors.New("want missing_flag or a window")
+	}
+	return nil
+}
+
+func (w *Window) validate() error {
+	if w == nil {
+		return nil
+	}
+	if w.Rows < 1 || w.Rows > maxWindow || len(w.Stats) == 0 {
+		return fmt.Errorf("want stats and 1 to %d rows", maxWindow)
+	}
+	if err := checkTexts("group", w.Group, 1, maxGroup); err != nil {
+		return err
+	}
+	for _, name := range w.Stats {
+		if err := CheckStat(name, w.Rows); err != nil {
+			return fmt.Errorf("stats: %w", err)
+		}
+	}
+	return nil
 }
 
 func (t Target) validate() error {
@@ -212,12 +248,19 @@ func (t Target) validate() error {
 }
 
 func (n Net) validate(t Target) error {
+	if !slices.Contains([]string{"", TensorsLayers, TensorsCoef}, n.Tensors) {
+		return bad("net.tensors", "%q, want %s or %s", n.Tensors, TensorsLayers, TensorsCoef)
+	}
 	if !slices.Contains([]string{"", "relu", "tanh", "logistic", "identity"}, n.Activation) {
 		return bad("net.activation", "%q, want relu, tanh, logistic or identity", n.Activation)
 	}
 	want := []string{OutputIdentity}
-	if t.Classes != nil {
-		want = []string{OutputSoftmax, OutputLogistic, OutputOVR, OutputMargin}
+	switch {
+	case t.Classes == nil:
+	case len(t.Classes) == 2:
+		want = []string{OutputSoftmax, OutputLogistic, OutputMargin}
+	default:
+		want = []string{OutputSoftmax, OutputOVR, OutputMargin}
 	}
 	if !slices.Contains(want, n.Output) {
 		return bad("net.output", "%q, want %s", n.Output, strings.Join(want, " or "))
@@ -226,8 +269,8 @@ func (n Net) validate(t Target) error {
 }
 
 func checkName(s string) error {
-	if s == "" || len(s) > maxName {
-		return fmt.Errorf("%.40q, want a name of 1 to %d bytes", s, maxName)
+	if s == "" || len(s) > maxName || !utf8.ValidString(s) {
+		return fmt.Errorf("%.40q, want a name of 1 to %d bytes of UTF-8", s, maxName)
 	}
 	return nil
 }

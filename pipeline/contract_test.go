@@ -39,7 +39,7 @@ func TestCanonicalJSON(t *testing.T) {
 
 func TestValidateNamesThePlace(t *testing.T) {
 	for want, change := range map[string]func(*Contract){
-		`bad contract: inputs: want 1 to 10000, not 0`:                     func(c *Contract) { c.Inputs = nil },
+		`bad contract: inputs: want 1 to 131072, not 0`:                    func(c *Contract) { c.Inputs = nil },
 		`bad contract: inputs[1]: "flow" is there twice`:                   func(c *Contract) { c.Inputs[1] = c.Inputs[0] },
 		`bad contract: features[0].of: "flaw" is no input`:                 func(c *Contract) { c.Features[0].Of = "flaw" },
 		`bad contract: target: classes: want 2 to 80, not 1`:               func(c *Contract) { c.Target.Classes = c.Target.Classes[:1] },

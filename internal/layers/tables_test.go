@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
 	"pipeline":      {pure: true}, // what a model means by its inputs and its output
 	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
-	"trainer":       {imports: []string{"model", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
+	"trainer":       {imports: []string{"model", "pipeline", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
 	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "trainer"}},
 	"aggregator":    {imports: []string{"topics", "model", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},

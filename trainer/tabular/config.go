@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // Config says which rows of which file a site trains on and how they become
@@ -115,7 +117,7 @@ const (
 )
 
 // MaxClasses bounds a classification: its metrics have to fit an update.
-const MaxClasses = 80
+const MaxClasses = pipeline.MaxClasses
 
 const maxWindow = 100_000
 
@@ -213,7 +215,7 @@ func (d *Derive) validate() error {
 		return bad("derive.test", "want last or all, not %q", d.Test)
 	}
 	for i, name := range d.Stats {
-		if _, err := parseStat(name, d.Window); err != nil {
+		if err := pipeline.CheckStat(name, d.Window); err != nil {
 			return bad("derive.stats["+strconv.Itoa(i)+"]", "%v", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // MaxValues bounds the numbers one Load may hold (1 GiB).
@@ -19,13 +20,12 @@ const MaxValues = 1 << 27
 type Data struct {
 	Features []string // names of the inputs
 	Classes  []string // of a classification; nil for regression
-	ZClip    float64  // limit of scaled features, 0 = none
 	Train    Rows
 	Test     Rows
 	Notes    []string // what may not be meant so, for a person
 	Files    []File   // that were read
 	Read     time.Time
-	unit     unit
+	pipe     *pipeline.Pipeline
 }
 
 // Rows is a matrix of inputs with a target per row.
@@ -37,22 +37,6 @@ type Rows struct {
 	group []int // by row: what it belongs to; nil: to nothing
 }
 
-// unit relates a regression target to the model's output: y = offset +
-// scale·output, with the output limited to 0..1 if limit is set.
-type unit struct {
-	offset, scale float64
-	limit         bool
-}
-
-func (u unit) output(y float64) float64 { return (y - u.offset) / u.scale }
-
-func (u unit) target(output float64) float64 {
-	if u.limit {
-		output = min(max(output, 0), 1)
-	}
-	return u.offset + u.scale*output
-}
-
 // Merge returns the rows of all parts, in the order given: what one site would
 // have if it had everything. The parts must agree in features and target.
 func Merge(parts ...*Data) (*Data, error) {
@@ -60,10 +44,9 @@ func Merge(parts ...*Data) (*Data, error) {
 		return nil, errors.New("tabular: nothing to merge")
 	}
 	first := parts[0]
-	all := &Data{Features: first.Features, Classes: first.Classes, ZClip: first.ZClip, unit: first.unit}
+	all := &Data{Features: first.Features, Classes: first.Classes, pipe: first.pipe}
 	for i, p := range parts {
-		if !slices.Equal(p.Features, first.Features) || !slices.Equal(p.Classes, first.Classes) ||
-			p.unit != first.unit || p.ZClip != first.ZClip {
+		if !p.pipe.Contract().Equal(first.pipe.Contract()) {
 			return nil, fmt.Errorf("tabular: part %d differs from part 0 in features, zclip or target", i)
 		}
 		all.Train.append(p.Train)

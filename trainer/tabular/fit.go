@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -83,7 +84,7 @@ func (r *run) gradient(rows *Rows, batch []int) (loss float64) {
 	weight := 1 / float64(len(batch))
 	for from := 0; from < len(batch); from += chunkRows {
 		chunk := batch[from:min(from+chunkRows, len(batch))]
-		r.load(r.want, rows, r.data.unit, chunk)
+		r.load(r.want, rows, r.data.pipe, chunk)
 		r.forward(len(chunk))
 		loss += r.loss(r.want[:len(chunk)], weight)
 		r.backward(len(chunk), from == 0)
@@ -93,13 +94,13 @@ func (r *run) gradient(rows *Rows, batch []int) (loss float64) {
 
 // load puts the scaled inputs of the rows at the positions given into act[0],
 // and what the outputs should be into want.
-func (n *network) load(want []float64, rows *Rows, u unit, at []int) {
+func (n *network) load(want []float64, rows *Rows, p *pipeline.Pipeline, at []int) {
 	dim := n.layers[0].in
 	for i, row := range at {
-		n.scale.input(n.act[0][i*dim:(i+1)*dim], rows.X[row*dim:(row+1)*dim])
+		n.scale.Input(n.act[0][i*dim:(i+1)*dim], rows.X[row*dim:(row+1)*dim])
 		want[i] = rows.Y[row]
 		if n.classes == 0 {
-			want[i] = u.output(rows.Y[row])
+			want[i] = p.Output(rows.Y[row])
 		}
 	}
 }

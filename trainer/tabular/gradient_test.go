@@ -11,10 +11,11 @@ import (
 func naive(r *run, rows []int) (loss float64, grads []float64) {
 	grads = make([]float64, len(r.params))
 	dim := len(r.data.Features)
+	mean, sd := r.data.Moments().ZScore()
 	for _, row := range rows {
 		act := [][]float64{make([]float64, dim)}
 		for j, v := range r.data.Train.X[row*dim : (row+1)*dim] {
-			z := (v - r.scale.mean[j]) * r.scale.inv[j]
+			z := (v - mean[j]) / sd[j]
 			if !math.IsNaN(v) {
 				act[0][j] = math.Max(-3, math.Min(3, z))
 			}

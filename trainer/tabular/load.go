@@ -1,20 +1,26 @@
 package tabular
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"time"
+
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // Load reads the rows that c describes. Files are read as a stream; only the
 // values of rows and columns in use are kept, at most MaxValues. Errors name
 // file, line and column, or are *KeyError.
 func Load(open Opener, c Config) (*Data, error) {
-	if err := c.Validate(); err != nil {
+	contract, err := c.Contract()
+	if err != nil {
 		return nil, err
+	}
+	pipe, err := pipeline.New(*contract)
+	if err != nil {
+		return nil, fmt.Errorf("tabular: %w", err)
 	}
 	pick, err := c.selections()
 	if err != nil {
@@ -22,7 +28,7 @@ func Load(open Opener, c Config) (*Data, error) {
 	}
 	var files []File
 	began := time.Now()
-	l := loader{config: &c, open: track(open, &files), train: sink{}, test: sink{test: true}}
+	l := loader{config: &c, pipe: pipe, open: track(open, &files), train: sink{}, test: sink{test: true}}
 	if l.classes, err = classIndex(c.Target.Classes); err != nil {
 		return nil, err
 	}
@@ -41,12 +47,17 @@ func Load(open Opener, c Config) (*Data, error) {
 		return nil, err
 	}
 	d.Notes, d.Files, d.Read = pick.notes(), files, began
+	if d.contract() == nil {
+		d.Notes = append(d.Notes, fmt.Sprintf("features: the names of %d inputs are too long to be told to the aggregator: only their number is compared", len(contract.Inputs)))
+	}
 	return d, nil
 }
 
 // loader holds what a Load has read.
 type loader struct {
 	config      *Config
+	pipe        *pipeline.Pipeline
+	inputs      []float64 // of the current row
 	open        Opener
 	classes     *values
 	train, test sink
@@ -70,17 +81,12 @@ type feed struct {
 
 // layout says where in a table things are.
 type layout struct {
-	sources []source
-	target  int // -1 if no column
-	group   []int
-	kin     []int   // Together
-	order   int     // -1 if none
-	where   [][]int // by feed, by condition
-}
-
-type source struct {
-	column int
-	*Feature
+	inputs []int // by input of the contract
+	target int   // -1 if no column
+	group  []int
+	kin    []int   // Together
+	order  int     // -1 if none
+	where  [][]int // by feed, by condition
 }
 
 func (l *loader) layout(t *table, feeds []feed) (layout, error) {
@@ -92,10 +98,13 @@ func (l *loader) layout(t *table, feeds []feed) (layout, error) {
 		errs = append(errs, err)
 		return i
 	}
-	for i := range c.Features {
-		f := &c.Features[i]
+	there := map[string]bool{}
+	for i, f := range c.Features {
 		for _, name := range f.Columns {
-			p.sources = append(p.sources, source{find(fmt.Sprintf("features[%d].columns", i), name), f})
+			if !there[name] {
+				there[name] = true
+				p.inputs = append(p.inputs, find(fmt.Sprintf("features[%d].columns", i), name))
+			}
 		}
 	}
 	if c.Target.Column != "" {
@@ -162,26 +171,23 @@ func (l *loader) row(t *table, p *layout, to *sink) error {
 		to.rows.N++
 		l.noteGroup(t, p, to)
 	}
-	before := len(*dst)
-	for _, s := range p.sources {
-		v, err := t.number(s.column)
+	l.inputs = l.inputs[:0]
+	for _, column := range p.inputs {
+		v, err := t.number(column)
 		if err != nil {
 			return err
 		}
-		w := s.transform(v)
-		if math.IsNaN(w) && !math.IsNaN(v) {
-			return fmt.Errorf("tabular: %s: log1p of %v", t.at(s.column), v)
-		}
-		*dst = append(*dst, w)
-		if s.MissingFlag {
-			flag := 0.0
-			if math.IsNaN(v) {
-				flag = 1
-			}
-			*dst = append(*dst, flag)
-		}
+		l.inputs = append(l.inputs, v)
 	}
-	if l.values += len(*dst) - before; l.values > MaxValues {
+	var err error
+	if *dst, err = l.pipe.Row(*dst, l.inputs); err != nil {
+		var value *pipeline.ValueError
+		if errors.As(err, &value) {
+			return fmt.Errorf("tabular: %s: %w", t.at(p.inputs[value.Input]), err)
+		}
+		return err
+	}
+	if l.values += l.pipe.Width(); l.values > MaxValues {
 		return fmt.Errorf("tabular: %s: more than %d values", t.at(0), MaxValues)
 	}
 	if p.target < 0 {
@@ -210,44 +216,11 @@ func (l *loader) targetOf(t *table, column int) (float64, error) {
 	return v, err
 }
 
-// transform clips, then takes the logarithm asked for. Missing stays missing.
-func (f *Feature) transform(v float64) float64 {
-	if f.Clip > 0 {
-		v = min(max(v, -f.Clip), f.Clip)
-	}
-	switch {
-	case f.SLog > 0:
-		v = math.Copysign(math.Log10(1+math.Abs(v)/f.SLog), v)
-	case f.Log1p && v <= -1:
-		v = math.NaN()
-	case f.Log1p:
-		v = math.Log1p(v)
-	}
-	return v
-}
-
 // finish derives what has to be derived and describes the result.
 func (l *loader) finish() (*Data, error) {
-	c := l.config
-	d := &Data{ZClip: c.ZClip, unit: unit{offset: c.Target.Offset, scale: cmp.Or(c.Target.Scale, 1)}}
-	if r := c.Target.RowsLeft; r != nil {
-		d.unit = unit{scale: r.Cap, limit: true}
-	}
-	for _, v := range c.Target.Classes {
-		d.Classes = append(d.Classes, fmt.Sprint(v))
-	}
-	var columns []string
-	for _, f := range c.Features {
-		for _, name := range f.Columns {
-			columns = append(columns, name)
-			if f.MissingFlag {
-				columns = append(columns, name+".missing")
-			}
-		}
-	}
-	d.Features = columns
-	if c.Derive != nil {
-		if err := l.derive(d, columns); err != nil {
+	d := &Data{Features: l.pipe.Features(), Classes: l.pipe.Contract().Target.Classes, pipe: l.pipe}
+	if l.config.Derive != nil {
+		if err := l.derive(); err != nil {
 			return nil, err
 		}
 	}

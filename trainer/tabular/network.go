@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas64"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // chunkRows is how many rows go through the network at once. Larger batches
@@ -19,7 +20,7 @@ const chunkRows = 128
 type network struct {
 	layers  []layer
 	classes int // 0 for regression
-	scale   scaler
+	scale   *pipeline.Scaler
 	params  []float64 // all weights and biases
 	grads   []float64 // of params
 	// act[i] is the input of layer i (rows x in), the last one the output;
@@ -57,7 +58,7 @@ func newNetwork(m *model.Model, d *Data, rows int) (*network, error) {
 		return nil, fmt.Errorf("tabular: the model has %d outputs, a regression has 1: is target.classes missing?", widths[depth])
 	}
 	n := &network{classes: len(d.Classes)}
-	if err := n.scale.read(m, widths[0], d.ZClip); err != nil {
+	if n.scale, err = scalerOf(m, d.pipe); err != nil {
 		return nil, err
 	}
 	n.alloc(widths, min(max(rows, 1), chunkRows))

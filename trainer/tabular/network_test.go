@@ -1,20 +1,29 @@
 package tabular
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // sample makes n random rows; a tenth of the values is missing.
 func sample(rng *rand.Rand, n, dim, classes int) *Data {
-	d := &Data{Features: make([]string, dim), ZClip: 3, unit: unit{offset: 2, scale: 4}}
-	for i := range classes {
-		d.Classes = append(d.Classes, string(rune('a'+i)))
+	c := Config{Train: "x.csv", ZClip: 3, Target: Target{Column: "y"}, Features: []Feature{{}}}
+	for i := range dim {
+		c.Features[0].Columns = append(c.Features[0].Columns, fmt.Sprint("x", i))
 	}
+	for i := range classes {
+		c.Target.Classes = append(c.Target.Classes, string(rune('a'+i)))
+	}
+	if classes == 0 {
+		c.Target.Offset, c.Target.Scale = 2, 4
+	}
+	d := dataOf(c)
 	d.Train.N = n
 	for range n {
 		for range dim {
@@ -32,6 +41,19 @@ func sample(rng *rand.Rand, n, dim, classes int) *Data {
 	}
 	d.Test = d.Train
 	return d
+}
+
+// dataOf is what rows of a config are, without rows.
+func dataOf(c Config) *Data {
+	contract, err := c.Contract()
+	if err != nil {
+		panic(err)
+	}
+	p, err := pipeline.New(*contract)
+	if err != nil {
+		panic(err)
+	}
+	return &Data{Features: p.Features(), Classes: contract.Target.Classes, pipe: p}
 }
 
 // built returns a model with random biases and the z-score of d.
@@ -152,7 +174,7 @@ func TestClipWantsScaling(t *testing.T) {
 	if _, err := newNetwork(m, d, 4); err == nil || !strings.Contains(err.Error(), "statistics: zscore") {
 		t.Errorf("zclip without a z-score: %v", err)
 	}
-	d.ZClip = 0
+	d = dataOf(Config{Train: "x.csv", Target: Target{Column: "y"}, Features: []Feature{{Columns: []string{"a", "b"}}}})
 	if _, err := newNetwork(m, d, 4); err != nil {
 		t.Error(err)
 	}

@@ -30,7 +30,7 @@ func Score(ctx context.Context, m *model.Model, d *Data) (trainer.Metrics, error
 		for i := from; i < min(from+chunkRows, rows.N); i++ {
 			at = append(at, i)
 		}
-		n.load(want, rows, d.unit, at)
+		n.load(want, rows, d.pipe, at)
 		n.forward(len(at))
 		out[trainer.SumLoss] += n.loss(want[:len(at)], 1)
 		z := n.act[len(n.layers)]
@@ -38,7 +38,7 @@ func Score(ctx context.Context, m *model.Model, d *Data) (trainer.Metrics, error
 			if n.classes > 0 {
 				cells[int(want[i])][top(z[i*n.classes:(i+1)*n.classes])]++
 			} else {
-				addErrors(out, rows.Y[row], d.unit.target(z[i]))
+				addErrors(out, rows.Y[row], d.pipe.Target(z[i]))
 			}
 		}
 	}

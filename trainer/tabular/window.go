@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -71,73 +70,8 @@ func (s *series) sort(width int) {
 	s.x, s.y = x, y
 }
 
-// stat is a statistic of the last rows of a window: slope, or mean of k.
-type stat struct {
-	name  string
-	slope bool
-	rows  int
-}
-
-func parseStat(name string, window int) (stat, error) {
-	if name == "slope" || name == "mean" {
-		return stat{name, name == "slope", window}, nil
-	}
-	digits, ok := strings.CutPrefix(name, "mean")
-	k, err := strconv.Atoi(digits)
-	switch {
-	case !ok || err != nil || digits[0] == '+':
-		return stat{}, fmt.Errorf("unknown %q, want mean, mean<k> or slope", name)
-	case k < 1 || k > window:
-		return stat{}, fmt.Errorf("%q: want 1 to %d rows, the window", name, window)
-	}
-	return stat{name, false, k}, nil
-}
-
-// of computes the statistic of column j of a window x with the given width.
-func (s stat) of(x []float64, width, j int) float64 {
-	n := len(x) / width
-	from := max(0, n-s.rows)
-	var count, sum, at float64
-	for i := from; i < n; i++ {
-		if v := x[i*width+j]; !math.IsNaN(v) {
-			count++
-			sum += v
-			at += float64(i)
-		}
-	}
-	if count == 0 {
-		return math.NaN()
-	}
-	if !s.slope {
-		return sum / count
-	}
-	at /= count
-	var num, den float64
-	for i := from; i < n; i++ {
-		if v := x[i*width+j]; !math.IsNaN(v) {
-			d := float64(i) - at
-			num += d * v
-			den += d * d
-		}
-	}
-	return num / max(den, 1) * float64(n-from)
-}
-
-// derive replaces the series by rows of window statistics: for each statistic,
-// all columns.
-func (l *loader) derive(d *Data, columns []string) error {
-	var stats []stat
-	d.Features = nil
-	for _, name := range l.config.Derive.Stats {
-		s, err := parseStat(name, l.config.Derive.Window)
-		if err != nil {
-			return err
-		}
-		stats = append(stats, s)
-		for _, c := range columns {
-			d.Features = append(d.Features, c+"."+name)
-		}
-	}
+// derive replaces the series by rows of window statistics.
+func (l *loader) derive() error {
 	truth, err := l.truth()
 	if err != nil {
 		return err
@@ -151,7 +85,7 @@ func (l *loader) derive(d *Data, columns []string) error {
 					return fmt.Errorf("tabular: %s: no row for %s", l.config.Target.RowsLeft.Truth, strings.Join(s.name, ", "))
 				}
 			}
-			if err := l.windows(to, s, stats, len(columns), left); err != nil {
+			if err := l.windows(to, s, left); err != nil {
 				return err
 			}
 		}
@@ -161,8 +95,8 @@ func (l *loader) derive(d *Data, columns []string) error {
 }
 
 // windows adds the rows of one unit. left is how many rows follow its last.
-func (l *loader) windows(to *sink, s *series, stats []stat, width int, left float64) error {
-	d := l.config.Derive
+func (l *loader) windows(to *sink, s *series, left float64) error {
+	d, width := l.config.Derive, l.pipe.Width()
 	s.sort(width)
 	n := len(s.x) / width
 	first, stride := d.Window, max(1, d.Stride)
@@ -170,12 +104,7 @@ func (l *loader) windows(to *sink, s *series, stats []stat, width int, left floa
 		first = n
 	}
 	for end := first; end <= n; end += stride {
-		window := s.x[max(0, end-d.Window)*width : end*width]
-		for _, st := range stats {
-			for j := range width {
-				to.rows.X = append(to.rows.X, st.of(window, width, j))
-			}
-		}
+		to.rows.X = l.pipe.Window(to.rows.X, s.x[:end*width])
 		to.rows.N++
 		to.rows.group = append(to.rows.group, s.id)
 		if r := l.config.Target.RowsLeft; r != nil {
@@ -183,7 +112,7 @@ func (l *loader) windows(to *sink, s *series, stats []stat, width int, left floa
 		} else {
 			to.rows.Y = append(to.rows.Y, s.y[end-1])
 		}
-		if l.values += len(stats) * width; l.values > MaxValues {
+		if l.values += len(l.pipe.Features()); l.values > MaxValues {
 			return fmt.Errorf("tabular: derive: more than %d values", MaxValues)
 		}
 	}

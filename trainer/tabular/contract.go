@@ -1,0 +1,65 @@
+package tabular
+
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/pipeline"
+)
+
+// Contract is what the model means by its inputs and its output, in the words of
+// the config: the same at every site of a task.
+func (c *Config) Contract() (*pipeline.Contract, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	out := &pipeline.Contract{ZClip: c.ZClip, Target: c.Target.contract(), Net: pipeline.Net{Tensors: pipeline.TensorsLayers, Output: pipeline.OutputIdentity}}
+	if c.Target.Classes != nil {
+		out.Net.Output = pipeline.OutputSoftmax
+	}
+	there := map[string]bool{}
+	plain := true // every column once and as it is
+	for _, f := range c.Features {
+		for _, name := range f.Columns {
+			plain = plain && !there[name] && f.Clip == 0 && f.SLog == 0 && !f.Log1p && !f.MissingFlag
+			if !there[name] {
+				there[name] = true
+				out.Inputs = append(out.Inputs, pipeline.Input{Name: name})
+			}
+			out.Features = append(out.Features, pipeline.Feature{Of: name, Clip: f.Clip, SLog: f.SLog, Log1p: f.Log1p, MissingFlag: f.MissingFlag})
+		}
+	}
+	if plain {
+		out.Features = nil
+	}
+	if d := c.Derive; d != nil {
+		out.Window = &pipeline.Window{Group: d.Group, Order: d.Order, Rows: d.Window, Stats: d.Stats}
+	}
+	if err := out.Validate(); err != nil {
+		return nil, fmt.Errorf("tabular: %w", err)
+	}
+	return out, nil
+}
+
+func (t *Target) contract() pipeline.Target {
+	out := pipeline.Target{Name: t.Column, Offset: t.Offset, Scale: t.Scale}
+	if t.Scale == 1 {
+		out.Scale = 0
+	}
+	if t.RowsLeft != nil {
+		out.Name, out.RowsLeft = "rows_left", t.RowsLeft.Cap
+	}
+	for _, v := range t.Classes {
+		out.Classes = append(out.Classes, fmt.Sprint(v))
+	}
+	return out
+}
+
+// Contract is that of the rows; nil if it is too long to travel, as Notes say.
+func (t *Trainer) Contract() *pipeline.Contract { return t.data.contract() }
+
+func (d *Data) contract() *pipeline.Contract {
+	if c := d.pipe.Contract(); len(c.JSON()) <= pipeline.MaxJSON {
+		return c
+	}
+	return nil
+}
