@@ -59,7 +59,7 @@ func keyPaths(tag string, t reflect.Type, stop ...reflect.Type) map[string]strin
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, opts, _ := strings.Cut(f.Tag.Get(tag), ",")
-		if name == "" || strings.Contains(opts, "inline") {
+		if name == "" || name == "-" || strings.Contains(opts, "inline") {
 			continue
 		}
 		ft := f.Type
