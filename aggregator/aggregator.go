@@ -123,15 +123,15 @@ func (a *aggregator) connect() error {
 	cfg.Coalesce = func(topic string, _ []byte) string {
 		// Commands are kept whole, and parts share a topic. The presence stays
 		// behind the retained orders that came before it: its echo says that
-		// they were seen.
-		if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || t.Kind == topics.Part || topic == a.self.State() {
+		// they were seen. A member's hides no Last Will that came before it.
+		if t, err := a.ns.Parse(topic); err != nil || t.Kind == topics.Command || t.Kind == topics.Part || t.Kind == topics.State {
 			return ""
 		}
 		return topic
 	}
-	cfg.Bulk = func(topic string) bool { // parts are granted again, and never crowd out the rest
+	cfg.Bulk = func(topic string) bool { // parts are granted again, presences come again, and neither crowds out the rest
 		t, err := a.ns.Parse(topic)
-		return err != nil || t.Kind == topics.Part
+		return err != nil || t.Kind == topics.Part || t.Kind == topics.State && topic != a.self.State()
 	}
 	conn, err := link.New(cfg)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/topics"
 )
 
 // run is the driver's life: the link starts and ends with it.
@@ -158,6 +159,10 @@ func (a *aggregator) receive(m link.Message) {
 	at, err := a.ns.Parse(m.Topic)
 	if err != nil {
 		return // a topic that is none of ours
+	}
+	if at.Kind == topics.State {
+		a.memberState(at.Path, m.Payload)
+		return
 	}
 	t := a.tasks[at.Task]
 	if t == nil {

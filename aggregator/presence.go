@@ -1,10 +1,14 @@
 package aggregator
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // linkState follows the connection.
@@ -44,6 +48,32 @@ func (a *aggregator) ownState(m link.Message) {
 	a.machine.Step(a.nowMS(), owner.Echo{Own: slices.Equal(m.Payload, a.presence)})
 }
 
+// memberState is what is read of a member's presence. It is JSON, which anybody who may
+// write there can forge: a process on another disk may come sooner by it (R-73), and
+// nothing else.
+type memberState struct {
+	Online     bool       `json:"online"`
+	Instance   wire.Nonce `json:"instance"` // zero: it is of a version that does not say
+	Connection uint64     `json:"connection"`
+	Will       bool       `json:"will"`
+}
+
+// maxState bounds the JSON that is looked at.
+const maxState = 16 << 10
+
+// memberState takes a member's presence in.
+func (a *aggregator) memberState(path string, payload []byte) {
+	var s memberState
+	if len(payload) > maxState || json.Unmarshal(payload, &s) != nil || s.Instance.IsZero() {
+		return
+	}
+	for _, t := range a.order {
+		t.step(owner.MemberShown{Presence: round.Presence{
+			Member: path, Instance: s.Instance, Connection: s.Connection, Online: s.Online, Ended: !s.Online && !s.Will,
+		}})
+	}
+}
+
 // send passes on what the machine says for the node.
 func (a *aggregator) send(msgs []owner.Message) {
 	for _, m := range msgs {
@@ -81,6 +111,11 @@ func (a *aggregator) filters() []link.Filter {
 	f := []link.Filter{{Topic: a.self.State(), QoS: 1}}
 	for _, t := range a.order {
 		f = append(f, t.filters(a.ns)...)
+		for _, m := range t.members {
+			if of := (link.Filter{Topic: a.ns.MemberFilterTopic(m, "", topics.State), QoS: 1}); !slices.Contains(f, of) { // two tasks may have one
+				f = append(f, of)
+			}
+		}
 	}
 	return f
 }

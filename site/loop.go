@@ -96,7 +96,8 @@ func (s *site) onState(st link.State) {
 		s.cfg.Log.Error().Err(st.Err).Msg("subscription denied")
 	}
 	again := st.Up && s.online
-	s.online = st.Up
+	s.online, s.connection = st.Up, st.Epoch
+	s.conn.SetWill(s.will())
 	if st.Up && !again {
 		s.beatState()
 		s.seeker.at = s.now() + seekFirst

@@ -112,7 +112,7 @@ func (s *site) setUp() error {
 		s.names = append(s.names, ct.Name)
 		s.stateTopic = t.member.State()
 	}
-	will := s.state(false)
+	will := s.will()
 	cfg := s.cfg.reach()
 	cfg.Will, cfg.Log, cfg.Deepest = &will, s.cfg.Log, s.cfg.deepest(s.ns)
 	cfg.MaxPacket, cfg.QueueBytes, cfg.Coalesce, cfg.Bulk = wire.MaxPart+64<<10, queueBytes, s.coalesce, s.bulk

@@ -10,12 +10,20 @@ import (
 
 // state makes the message that the site is there, or that it leaves.
 func (s *site) state(online bool) link.Message {
-	at := s.now()
-	return jsonMessage(s.stateTopic, 1, State{
-		Schema: StateSchema, Online: online, TimestampMS: at, BirthMS: s.birth,
-		Roles: []string{"site"}, Agent: s.cfg.Agent, Tasks: s.names,
-		Security: s.cfg.security(), Insecure: s.cfg.TLS != nil && s.cfg.TLS.InsecureSkipVerify,
-	})
+	return s.presence(State{Online: online, TimestampMS: s.now(), Connection: s.connection})
+}
+
+// will makes the Last Will of the next connection.
+func (s *site) will() link.Message {
+	return s.presence(State{Will: true, TimestampMS: s.birth, Connection: s.connection + 1})
+}
+
+// presence fills in what stays the same.
+func (s *site) presence(p State) link.Message {
+	p.Schema, p.BirthMS, p.Instance = StateSchema, s.birth, s.instance.String()
+	p.Roles, p.Agent, p.Tasks = []string{"site"}, s.cfg.Agent, s.names
+	p.Security, p.Insecure = s.cfg.security(), s.cfg.TLS != nil && s.cfg.TLS.InsecureSkipVerify
+	return jsonMessage(s.stateTopic, 1, p)
 }
 
 // publishStatus publishes the status of a task: QoS 1 for a new phase, 0 for

@@ -39,6 +39,7 @@ type site struct {
 	stateTopic string
 	stateBeat  ms
 	online     bool
+	connection uint64 // the last one's number
 	shut       bool   // outside of the hours of parts (S-28)
 	hoursAt    ms     // when to look at the clock again, 0: they are always
 	bad        uint64 // messages that did not open

@@ -37,9 +37,13 @@ const (
 )
 
 // wait says that this process waits, and does so; it reports whether it may come
-// again. Each time in a row it waits longer: a look takes the other's connection.
+// again. At first it waits as it is told, which is short where the other may be gone.
+// Each further time in a row it waits longer: a look takes the other's connection.
 func (w standby) wait(ctx context.Context, cfg Config, times int) bool {
-	d := max(time.Duration(w.For)*time.Millisecond, min(standbyFirst<<min(times, 8), standbyMost))
+	d := time.Duration(w.For) * time.Millisecond
+	if times > 0 {
+		d = max(d, min(standbyFirst<<min(times-1, 8), standbyMost))
+	}
 	var r [2]byte
 	if _, err := io.ReadFull(cfg.Rand, r[:]); err == nil {
 		d += d * time.Duration(r[0]) / 2560 // up to a tenth: two that wait do not come together

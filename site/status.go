@@ -55,8 +55,11 @@ func dataOf(t trainer.Trainer) *Data {
 type State struct {
 	Schema      string   `json:"schema"` // StateSchema
 	Online      bool     `json:"online"`
-	TimestampMS int64    `json:"timestamp_ms"` // of the Will: the birth's
-	BirthMS     int64    `json:"birth_ms"`     // start of this process
+	TimestampMS int64    `json:"timestamp_ms"`   // of the Will: the birth's
+	BirthMS     int64    `json:"birth_ms"`       // start of this process
+	Instance    string   `json:"instance"`       // of this process, as its joins name it
+	Connection  uint64   `json:"connection"`     // of this process, counted
+	Will        bool     `json:"will,omitempty"` // it is the Last Will: the broker says it
 	Roles       []string `json:"roles"`
 	Agent       string   `json:"agent"`
 	Security    string   `json:"security"`           // signed or unsigned: whether this site signs and checks

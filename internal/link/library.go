@@ -26,7 +26,10 @@ func (c *Conn) options(s *session) *mqtt.ClientOptions {
 	o.SetConnectTimeout(ConnectTimeout)  // of the handshake
 	o.SetStore(nothing{})                // C-2
 	o.SetConnectionLostHandler(s.onLost) // tells a missing PINGRESP
-	if w := c.cfg.Will; w != nil {       // C-17
+	c.mu.Lock()
+	w := c.will
+	c.mu.Unlock()
+	if w != nil { // C-17
 		o.SetBinaryWill(w.Topic, w.Payload, min(w.QoS, 1), w.Retained)
 	}
 	return o

@@ -200,6 +200,7 @@ type Conn struct {
 	closing  bool     // Run is ending: nothing new is taken
 	up       *session // while State.Up, else nil
 	cur      *session // connected, up or not yet
+	will     *Message // of the connections to come
 	table    table
 	suspects suspects
 
@@ -245,7 +246,7 @@ func New(cfg Config) (*Conn, error) {
 			return nil, fmt.Errorf("link: will: %w", err)
 		}
 	}
-	c.cfg = cfg
+	c.cfg, c.will = cfg, cfg.Will
 	c.log = cfg.Log.With().Str("client_id", cfg.ClientID).Logger()
 	c.inbox = newInbox(&c.cfg)
 	c.posts = newPosts(&c.cfg)
@@ -253,6 +254,13 @@ func New(cfg Config) (*Conn, error) {
 	c.table.subs = map[string]*subscription{}
 	c.suspects = suspects{}
 	return c, nil
+}
+
+// SetWill replaces the Last Will, from the next connection on.
+func (c *Conn) SetWill(w Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.will = &w
 }
 
 // Share says how many parties share the broker: from then on reconnects are

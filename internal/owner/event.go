@@ -57,6 +57,8 @@ type (
 		Attempt uint32
 		Need    wire.Need
 	}
+	// MemberShown is a member's presence, which the broker shows before the start, too.
+	MemberShown struct{ round.Presence }
 	// Said is what concerns the round alone: a decline, a command, a leave.
 	Said struct{ Event round.Event }
 	// Refused is a message that did not get past its envelope: nobody is proven to
@@ -133,6 +135,7 @@ func (Update) isEvent()        {}
 func (Offer) isEvent()         {}
 func (Part) isEvent()          {}
 func (Need) isEvent()          {}
+func (MemberShown) isEvent()   {}
 func (Said) isEvent()          {}
 func (Refused) isEvent()       {}
 func (Asked) isEvent()         {}

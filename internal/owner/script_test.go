@@ -196,7 +196,7 @@ func (s *script) event(verb string, w words) owner.Event {
 	switch verb {
 	case "join":
 		return owner.Join{
-			Join: round.Join{Member: w.who, Samples: 10, Instance: inst(w.who), Disk: inst(w.who), Counter: w.num("counter", 1), Digest: id(w.who + w.text("counter", "1"))},
+			Join: round.Join{Member: w.who, Samples: 10, Instance: inst(w.text("as", w.who)), Disk: inst(w.text("as", w.who)), Counter: w.num("counter", 1), Digest: id(w.who + w.text("counter", "1"))},
 			Seen: wire.Stamp{Epoch: w.num("epoch", 0), Round: w.num("round", 0)},
 		}
 	case "update":
@@ -215,6 +215,8 @@ func (s *script) event(verb string, w words) owner.Event {
 		return owner.Said{Event: round.Decline{Member: w.who, Round: u.Round, Attempt: u.Attempt, Reason: "no_data"}}
 	case "pause":
 		return owner.Said{Event: round.Command{ID: w.who, Op: round.OpPauseNow}}
+	case "presence":
+		return owner.MemberShown{Presence: round.Presence{Member: w.who, Instance: inst(w.who), Connection: 1, Online: w.text("says", "will") == "online"}}
 	case "refused":
 		return owner.Refused{Member: w.who, Reply: wire.RefusalReply{Reason: "bad_signature"}}
 	case "asked":

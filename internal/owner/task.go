@@ -40,6 +40,8 @@ func (t *Task) Step(now int64, ev Event) {
 		t.orderShown(ev)
 	case ManifestShown:
 		t.pub.found = ev
+	case MemberShown:
+		t.feed(ev.Presence)
 	case Seen:
 		if t.begun {
 			t.pub.seen(ev, t.m.now)

@@ -36,6 +36,8 @@ const (
 	maxSuperseded     = 8 // instances remembered for each member
 	silenceMinMS      = 90_000
 	silenceBeats      = 3         // heartbeats
+	comebackMinMS     = 10_000    // in which a process whose connection was taken over is back: twice the spread of C-9
+	comebackMSMember  = 10        // and the same for each member
 	contestMS         = 1_800_000 // how long a second process is remembered after it came last
 	contestEveryMS    = 3_600_000 // how often it is told of
 	sampleDraws       = 64

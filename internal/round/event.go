@@ -94,6 +94,16 @@ type Decline struct {
 	Setting bool // because its trainer does not know a setting of the order
 }
 
+// Presence is what a member's presence says (S-1), by its process or, as the Last Will
+// of one of its connections, by the broker.
+type Presence struct {
+	Member     string
+	Instance   wire.Nonce // of the process; zero: one of a version that does not say
+	Connection uint64     // of the process, counted
+	Online     bool
+	Ended      bool // the process itself says that it leaves
+}
+
 // Leave takes a member out of all later cohorts, until it joins again.
 type Leave struct {
 	Member string
@@ -147,6 +157,7 @@ func (Update) isEvent()       {}
 func (Uploading) isEvent()    {}
 func (Heard) isEvent()        {}
 func (Decline) isEvent()      {}
+func (Presence) isEvent()     {}
 func (Leave) isEvent()        {}
 func (Committed) isEvent()    {}
 func (Command) isEvent()      {}

@@ -25,8 +25,8 @@ func (m *Machine) join(j Join) {
 			m.alive(i)
 			m.welcome(i)
 			return
-		case m.contested(mem, j):
-			m.standby(mem, j)
+		case m.contested(i, j):
+			m.standby(i, j)
 			return
 		case j.Counter <= mem.Counter:
 			m.refuseJoin(j, verdict.OldCounter, mem.Counter, "")
@@ -53,6 +53,7 @@ func (m *Machine) join(j Join) {
 func (m *Machine) enter(i uint32, j Join, first bool) {
 	mem := &m.members[i]
 	if !first && mem.Instance != j.Instance {
+		m.replaced(i, j)
 		m.supersede(mem)
 	}
 	if first || mem.Left {

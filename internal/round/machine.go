@@ -19,6 +19,7 @@ type Machine struct {
 	allowed []bool            // by index: the path still matches the settings
 	in      []bool            // by index: in s.Cohort
 	slots   []slot            // by index: what came of it in this round
+	signs   []sign            // by index: what its presence says
 
 	accepted int      // slots of that kind; all are in the cohort
 	first    int      // in s.Cohort: those before it are done with this attempt
@@ -99,6 +100,7 @@ func (m *Machine) index(i uint32) {
 	m.allowed = append(m.allowed, m.cfg.member(path))
 	m.in = append(m.in, false)
 	m.slots = append(m.slots, slot{})
+	m.signs = append(m.signs, sign{})
 	m.differs = append(m.differs, false)
 }
 

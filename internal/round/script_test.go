@@ -236,6 +236,11 @@ func (s *script) event(t testing.TB, line string) round.Event {
 		}
 	case "decline":
 		return round.Decline{Member: who, Round: r, Attempt: a, Reason: get("reason", "no_data"), Refused: get("reason", "") == "refused", Setting: get("reason", "") == "unknown_setting"}
+	case "presence":
+		return round.Presence{
+			Member: who, Instance: inst(get("instance", "i1")), Connection: num(t, get("connection", "1")),
+			Online: get("says", "") == "online", Ended: get("says", "") == "ended",
+		}
 	case "leave":
 		return round.Leave{Member: who}
 	case "committed":

@@ -26,7 +26,7 @@ func (m *Machine) start(ev Started) {
 	}
 	m.forgive()
 	for i := range m.members {
-		m.alive(uint32(i)) // until it is known who is there
+		m.members[i].AtMS = m.now // until it is known who is there
 	}
 	if m.s.Order == nil && m.s.Version == 0 {
 		m.greet() // settle opens the first attempt when enough are welcomed

@@ -1,8 +1,8 @@
 package round
 
 // Step takes one event in. Times are milliseconds of any clock that does not fall.
-// Before Started only the link's events count, and
-// after the machine is fenced none.
+// Before Started only the link's events count, and presences, which are retained; after
+// the machine is fenced none.
 func (m *Machine) Step(now int64, ev Event) {
 	if m.fenced {
 		return
@@ -16,6 +16,8 @@ func (m *Machine) Step(now int64, ev Event) {
 	case Disconnected:
 		m.connected = false
 		m.clock.stop(m.now)
+	case Presence:
+		m.presence(ev)
 	}
 	if m.started {
 		m.step(ev)

@@ -14,6 +14,11 @@ func (a *agg) receive(m message) {
 	case *stateMsg:
 		a.m.Step(now, owner.Echo{Own: b == a.said})
 		return
+	case *presenceMsg:
+		a.t.Step(now, owner.MemberShown{Presence: round.Presence{
+			Member: a.w.sites[m.topic.a].path, Instance: b.instance, Connection: b.connection, Online: b.online,
+		}})
+		return
 	case *orderMsg:
 		if b != a.own[owner.OwnOrder].body {
 			a.t.Step(now, owner.OrderShown{Shown: owner.Shown{Stamp: b.Stamp, Base: b.Base, Hash: b.hash}, Instance: b.Instance})

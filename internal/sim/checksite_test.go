@@ -201,6 +201,12 @@ func (c *checker) restored(s *site) {
 	c.obeyed[s.i] = stamp{s.disk.state.Seen.Epoch, s.disk.state.Seen.Round, s.disk.state.Seen.Attempt}
 }
 
+// emptied: a site's directory is a new one, and its counter begins anew.
+func (c *checker) emptied(s *site) {
+	c.restored(s)
+	c.joins[s.i] = 0
+}
+
 // heard notes what a site is told of its updates.
 func (c *checker) heard(s *site, b *replyMsg) {
 	switch r := b.reply.(type) {

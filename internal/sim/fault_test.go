@@ -51,6 +51,8 @@ func (w *World) strike(f Fault) {
 		w.rollback(f)
 	case OlderCopy:
 		w.olderCopy(f)
+	case Emptied:
+		w.emptied(f)
 	case faultKinds:
 	}
 }
@@ -116,4 +118,20 @@ func (w *World) rollback(f Fault) {
 		w.check.restored(s)
 		w.note(noteFault, s.i, uint64(Rollback), 1, 0)
 	})
+}
+
+// emptied ends a site and takes its directory away.
+func (w *World) emptied(f Fault) {
+	if f.Node < 0 || f.Node >= len(w.sites) {
+		return
+	}
+	s := w.sites[f.Node]
+	if s.p != nil {
+		s.p.kill()
+	}
+	s.disk = newSiteDisk()
+	s.empty++
+	s.waits, s.waitTo = 0, 0
+	w.check.emptied(s)
+	w.note(noteFault, s.i, uint64(Emptied), 1, 0)
 }

@@ -21,10 +21,11 @@ const (
 	onReply // a: member
 	onState // of the aggregator
 	onModelPart
-	onJoin // a: member, and so the next three
+	onJoin // a: member, and so all that follow
 	onUpdate
 	onPart
 	onNeed
+	onPresence
 )
 
 // message is what travels. Bodies are pointers to the types below and never
@@ -95,3 +96,10 @@ type partMsg struct{ wire.Part }
 type needMsg struct{ wire.Need }
 
 type stateMsg struct{ by int }
+
+// presenceMsg is what a site says of itself, or its Last Will.
+type presenceMsg struct {
+	instance   wire.Nonce
+	connection uint64
+	online     bool
+}

@@ -28,6 +28,8 @@ type client struct {
 	cut     bool // partitioned
 	deaf    uint // to these kinds of topics: the broker has lost the subscriptions
 	parts   map[topic]bool
+	will    func(connection uint64) message // nil: none
+	links   uint64                          // connections so far
 	flights []*flight
 	posts   []message
 	lastOut ms
@@ -69,6 +71,7 @@ func (c *client) dial(after ms) {
 // their way.
 func (c *client) connect() {
 	c.life++
+	c.links++
 	c.up, c.deaf, c.queued = true, 0, 0
 	c.lastOut, c.lastIn = c.w.now, c.w.now
 	for _, t := range c.fixed() {
@@ -100,6 +103,7 @@ func (c *client) lost() {
 	}
 	c.life++
 	was := c.ready
+	c.testament()
 	c.up, c.ready = false, false
 	flights := c.flights
 	c.flights = nil
@@ -122,8 +126,22 @@ func (c *client) lost() {
 	c.dial(c.w.between(500, 15_000))
 }
 
+// testament is the Last Will of a connection: the broker sends it when it notices the
+// end, which may be when the next one is up.
+func (c *client) testament() {
+	if c.will != nil && c.up {
+		m := c.will(c.links)
+		c.w.at(c.w.between(0, 2_000), func() {
+			if !c.w.broker.down {
+				c.w.broker.take(m)
+			}
+		})
+	}
+}
+
 // close ends the client with its process.
 func (c *client) close() {
+	c.testament()
 	c.life++
 	c.up, c.ready, c.flights, c.posts = false, false, nil, nil
 	c.w.broker.forget(c)
@@ -132,7 +150,11 @@ func (c *client) close() {
 // fixed are the standing subscriptions.
 func (c *client) fixed() []topic {
 	if c.node >= len(c.w.sites) {
-		return []topic{{kind: onOrder}, {kind: onModel}, {kind: onRecord}, {kind: onState}}
+		list := []topic{{kind: onOrder}, {kind: onModel}, {kind: onRecord}, {kind: onState}}
+		for _, s := range c.w.sites {
+			list = append(list, s.own(onPresence))
+		}
+		return list
 	}
 	return []topic{{kind: onOrder}, {kind: onModel}, {kind: onRecord}}
 }

@@ -73,6 +73,7 @@ const (
 	faultKinds
 
 	OlderCopy // the aggregator's disk is what it was a while ago; rare, so drawn apart
+	Emptied   // a site's data directory is gone; drawn apart
 )
 
 // Fault is one thing that goes wrong.
@@ -192,6 +193,11 @@ func (p *Plan) drawFaults(r *rand.Rand) {
 	}
 	if !taken && r.IntN(8) == 0 {
 		p.Faults = append(p.Faults, Fault{At: r.Int64N(span + 1), Kind: OlderCopy, Node: -1, Loss: r.IntN(2) == 0, For: 1_000 + r.Int64N(100_000)})
+	}
+	if r.IntN(4) == 0 {
+		for range 1 + r.IntN(3) {
+			p.Faults = append(p.Faults, Fault{At: r.Int64N(span + 1), Kind: Emptied, Node: r.IntN(len(p.Sites))})
+		}
 	}
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	p.QuietAt = span

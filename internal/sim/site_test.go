@@ -24,7 +24,10 @@ type site struct {
 	made   uint64 // results, for trainers that never give the same twice
 	timers int    // for what is not durable
 	over   bool   // superseded: it does not start again
-	lossy  bool   // a power loss has taken what was not synced
+	empty  uint64 // how often its data directory was lost
+	waits  int    // in a row
+	waitTo ms
+	lossy  bool // a power loss has taken what was not synced
 
 	// of the process
 	p          *process
@@ -62,6 +65,10 @@ func (s *site) start() {
 	if s.over || s.p != nil && !s.p.dead {
 		return
 	}
+	if s.w.now < s.waitTo { // this start, or an earlier one, is of a process that waits
+		s.w.at(s.waitTo-s.w.now, s.start)
+		return
+	}
 	s.lives++
 	s.w.note(noteStart, s.i, s.lives, 0, 0)
 	s.w.check.starts(s)
@@ -80,6 +87,8 @@ func (s *site) start() {
 		have, cut := s.disk.model()
 		s.m = member.New(cfg, s.disk.state, s.disk.outbox(), have, cut)
 		s.conn = s.w.newClient(s.p, s.got, s.link)
+		inst := s.inst
+		s.conn.will = func(n uint64) message { return s.presence(inst, n, false) }
 		s.hours(s.p)
 		s.step(member.Tick{})
 	})
@@ -175,12 +184,27 @@ func (s *site) do(r member.Ready) {
 		s.w.check.settles(s, f)
 	}
 	if r.Wait != nil {
-		s.w.violate("S-20", "site %d waits, and there is no other process", s.i)
+		s.standBy(r.Wait)
 	}
 	if r.Stop != "" {
 		s.over = true
 		s.p.kill()
 	}
+}
+
+// standBy ends the process for a while: one on another disk may speak for the member
+// (S-20). There is none but the one before, whose disk is lost.
+func (s *site) standBy(by *member.Wait) {
+	if s.empty == 0 {
+		s.w.violate("S-20", "site %d waits, and there is no other process", s.i)
+		return
+	}
+	wait := by.For // what the aggregator says
+	if s.waits++; s.waits > 1 {
+		wait = max(wait, 90_000)
+	}
+	s.waitTo = s.w.now + wait
+	s.p.kill()
 }
 
 // receive takes in what came of a model in parts, and asks for more.
@@ -262,6 +286,7 @@ func (s *site) send(m member.Send) {
 		j := &joinMsg{samples: s.plan.Samples, counter: m.Counter, seen: m.Seen}
 		copy(j.instance[:], s.inst[:])
 		copy(j.disk[:], s.path)
+		j.disk[len(j.disk)-1] = byte(s.empty) // few
 		binary.LittleEndian.PutUint64(j.digest[:], s.rng.Uint64())
 		s.joined = message{topic: s.own(onJoin), body: j}
 		s.conn.post(s.joined)
@@ -305,10 +330,15 @@ func (s *site) sendPart(m member.SendPart) {
 // link follows the connection.
 func (s *site) link(up bool) {
 	if up {
+		s.conn.post(s.presence(s.inst, s.conn.links, true))
 		s.step(member.Connected{})
 		return
 	}
 	s.step(member.Disconnected{})
+}
+
+func (s *site) presence(of wire.Nonce, connection uint64, online bool) message {
+	return message{topic: s.own(onPresence), body: &presenceMsg{of, connection, online}, retained: true}
 }
 
 // got takes what arrived.
@@ -324,6 +354,9 @@ func (s *site) got(m message) {
 		s.step(member.Recorded{Round: b.round, Verdict: b.verdict, Counted: func(i uint32) bool { return b.counted[i] }})
 	case *replyMsg:
 		s.w.check.heard(s, b)
+		if _, ok := b.reply.(wire.Welcome); ok {
+			s.waits = 0
+		}
 		s.step(member.Replied{Epoch: b.epoch, Reply: b.reply})
 	case *partMsg:
 		s.step(member.PartCame{Slot: uint32(m.topic.a), Index: uint32(m.topic.b), Part: b.Part}) // a few

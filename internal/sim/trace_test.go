@@ -100,7 +100,7 @@ func (w *World) noteMessage(kind noteKind, node int, m message) {
 	}
 }
 
-var topicNames = [...]string{"order", "model", "record", "reply", "state", "modelpart", "join", "update", "part", "need"}
+var topicNames = [...]string{"order", "model", "record", "reply", "state", "modelpart", "join", "update", "part", "need", "presence"}
 
 // text is a message in words.
 func (m message) text() string {

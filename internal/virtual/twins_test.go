@@ -3,6 +3,7 @@ package virtual
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,44 @@ func TestTwoProcesses(t *testing.T) {
 				w.recorded(20, "committed", 2*time.Hour)
 				if done1.Load() != n || first.Load()+second.Load() != 0 {
 					t.Errorf("the first came back and has trained %d times", done1.Load()-n)
+				}
+			})
+		})
+	}
+}
+
+// A site that was killed, or ended, comes back without its data directory: the broker
+// has said that the process is gone, or the process itself, and the one that comes need
+// not wait until it was silent for long. That is no contest.
+func TestLostDirectory(t *testing.T) {
+	for name, c := range map[string]struct {
+		killed bool
+		within time.Duration
+	}{"killed": {true, 13 * time.Second}, "ended": {false, 3 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				task := w.task()
+				task.Rounds, task.StartWhen, task.Quorum = 60, 1, 1
+				w.aggregate(task)
+				watcher := w.client("watch", own("event"))
+				var ends atomic.Int32
+				for life := range 3 {
+					var trained atomic.Int32
+					began := time.Now()
+					w.process("A", three[0], filepath.Join(w.dir, fmt.Sprint(life)), "", worker{walker{takes: time.Second}, &trained}, &ends)
+					w.until("it has trained", time.Minute, func() bool { return trained.Load() > 1 })
+					if took := time.Since(began) - 2*time.Second; life > 0 && took > c.within {
+						t.Errorf("life %d waited for %s", life, took)
+					}
+					if c.killed {
+						w.bar("A")
+						w.cut("A")
+					}
+					w.end("A")
+					w.bar("")
+				}
+				if n := len(watcher.events("contested")); n > 0 || ends.Load() > 0 {
+					t.Errorf("told %d times that there are two; ended %d times", n, ends.Load())
 				}
 			})
 		})
