@@ -28,6 +28,9 @@ VENV          := bin/venv$(if $(TORCH),-torch)$(if $(filter /usr/bin/%,$(PYTHON)
 # Debian's PyTorch was built for numpy 1.
 NUMPY         := $(if $(filter /usr/bin/%,$(PYTHON)),'numpy<2',numpy)
 
+# The tests of ONNX files have a Python of their own (python/requirements-onnx.txt).
+VENV_ONNX     := bin/venv-onnx
+
 NODE_RED      := 4.1.8
 TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
@@ -44,14 +47,20 @@ build: ## build ./bin/fedmq, a static binary
 test: ## run all tests; needs Go alone; SHORT=1 leaves out what takes long
 	CGO_ENABLED=0 $(GO) test $(if $(SHORT),-short) ./...
 
-test-python: $(VENV)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
+test-python: build $(VENV)/ready $(VENV_ONNX)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy
-	PYTHONPATH=python $(VENV)/bin/python -m pytest -c python/pyproject.toml python
+	PYTHONPATH=python FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_ONNX_PYTHON='$(CURDIR)/$(VENV_ONNX)/bin/python' \
+	  $(VENV)/bin/python -m pytest -c python/pyproject.toml python
 	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/(init-|example-sklearn)' ./cmd/fedmq
 
 $(VENV)/ready:
 	$(PYTHON) -m venv --system-site-packages $(VENV)
 	$(VENV)/bin/python -m pip install -q $(NUMPY) pytest mypy scikit-learn $(if $(TORCH),torch)
+	@touch $@
+
+$(VENV_ONNX)/ready: python/requirements-onnx.txt
+	$(PYTHON) -m venv $(VENV_ONNX)
+	$(VENV_ONNX)/bin/python -m pip install -q -r $<
 	@touch $@
 
 test-examples: build ## the examples with Telegraf, Node-RED (npm) and HiveMQ itself (FEDMQ_BROKERS_DIR; after brokers-quick, which installs it); what cannot be had is skipped

@@ -21,6 +21,8 @@ type modelCmd struct {
 	Get  modelGetCmd  `cmd:"" help:"Write the newest model of a task to a safetensors file."`
 	Show modelShowCmd `cmd:"" help:"Show the tensors of a file, or of a task's model on the broker."`
 	Put  modelPutCmd  `cmd:"" help:"Publish a safetensors file as a task's retained model."`
+
+	Export modelExportCmd `cmd:"" help:"Write a model as an ONNX file that takes rows as they are."`
 }
 
 // taskFlags name a task and who may speak for it.

@@ -34,6 +34,7 @@ var layers = map[string]layer{
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict", "internal/view"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
+	"internal/onnx":     {imports: []string{"model", "pipeline"}}, // models for other programs
 	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
 	"internal/store":    {imports: []string{"model", "internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
@@ -97,6 +98,7 @@ var libraries = []library{
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}},
 	{"github.com/google/jsonschema-go", []string{"internal/contract"}},
 	{"github.com/goccy/go-yaml", []string{"cmd"}},
+	{"google.golang.org/protobuf/encoding/protowire", []string{"internal/onnx"}}, // the bytes of an ONNX file
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},

@@ -10,12 +10,13 @@ that the agent asks for. Rules cited as X-n are those of docs/spec/trainer.md.
 """
 
 from ._job import Cancelled, Job
+from ._model import Model, load
 from ._run import progress, run
-from ._safetensors import BF16, BadFile, load, save
+from ._safetensors import BF16, BadFile, save
 from .metrics import classification, moments, regression
 
 __all__ = [
-    "BF16", "BadFile", "Cancelled", "Job",
+    "BF16", "BadFile", "Cancelled", "Job", "Model",
     "classification", "load", "moments", "progress", "regression", "run", "save",
 ]
 __version__ = "0.1.0"

@@ -134,6 +134,20 @@ def put(module: torch.nn.Module, weights: Mapping[str, Array]) -> None:
             state[name].copy_(_tensor(a))
 
 
+def predictor(module: torch.nn.Module, weights: Mapping[str, Array]) -> Callable[[Array], Array]:
+    """The module with these weights as a function of arrays, in evaluation mode."""
+    put(module, weights)
+    module.eval()
+    kind = next((t.dtype for t in module.parameters() if t.is_floating_point()), torch.float32)
+
+    def predict(x: Array) -> Array:
+        with torch.no_grad():
+            out = module(torch.from_numpy(np.ascontiguousarray(x)).to(kind))
+        return np.asarray(out.detach().cpu().double().numpy())
+
+    return predict
+
+
 def _travels(t: Any) -> bool:
     """Whether an entry of a state is sent; what get_extra_state gives need be no tensor."""
     return isinstance(t, torch.Tensor) and t.dtype in _TYPES

@@ -1,0 +1,133 @@
+"""A model's file as something that predicts."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+import numpy as np
+
+from . import _contract, _safetensors
+from ._safetensors import Array
+
+
+class Model:
+    """What a file holds, and what it predicts.
+
+    ``x`` of the methods is a pandas frame or a mapping of columns with the names of the
+    model's inputs, a list of rows as mappings, or a matrix with the inputs in order. A
+    number that is missing is NaN or None. Nothing has to be scaled.
+    """
+
+    def __init__(self, file: _safetensors.Model, net: Any = None) -> None:
+        self.tensors: Dict[str, Array] = file.tensors  #: all of them, by name
+        self.rules: Dict[str, str] = file.rules  #: those that are not "mean", by name
+        self.metadata: Dict[str, str] = file.metadata  #: of the file, the rules aside
+        self.contract: Optional[Dict[str, Any]] = _object(file.metadata, "fedmq.contract")  #: what inputs and output mean
+        self.about: Dict[str, Any] = _object(file.metadata, "fedmq.about") or {}  #: task, version, metrics ...
+        self.net = net
+        self._call: Optional[Callable[[Array], Array]] = None
+        if net is not None:
+            self._call = _wrap(net, self.state_dict())
+
+    @property
+    def features(self) -> List[str]:
+        """The names of the inputs, in order."""
+        return _contract.Inputs(self._meaning()).names
+
+    @property
+    def classes_(self) -> Array:
+        """The classes, in the order of :meth:`predict_proba`."""
+        if (classes := self._meaning()["target"].get("classes")) is None:
+            raise AttributeError(f"classes_: the model gives a value, {self._meaning()['target']['name']!r}, and no class")
+        return np.asarray(classes)
+
+    def state_dict(self) -> Dict[str, Array]:
+        """The tensors of the network by name, without those of the scaling."""
+        return {name: a for name, a in self.tensors.items() if name not in (_contract.MEAN, _contract.SD)}
+
+    def transform(self, x: Any) -> Array:
+        """What the network reads of the rows: [rows, inputs of the network]."""
+        if self._call is not None and isinstance(x, np.ndarray) and x.ndim > 2:
+            return x  # pictures and the like
+        return _contract.Inputs(self._meaning()).scaled(x, self.tensors)
+
+    def decision_function(self, x: Any) -> Array:
+        """What the network gives, one number a class."""
+        return _contract.scores(self._forward(x), self._output(), len(self.classes_))
+
+    def predict_proba(self, x: Any) -> Array:
+        """The probability of each class: [rows, classes]."""
+        classes = self.classes_
+        return _contract.probabilities(self._forward(x), self._output(), len(classes))
+
+    def predict(self, x: Any) -> Array:
+        """The class of each row, as text, or the value in the unit of the target."""
+        target = self._meaning()["target"]
+        if target.get("classes") is None:
+            return _contract.value(self._forward(x), target)
+        best: Array = self.classes_[self.decision_function(x).argmax(axis=1)]
+        return best
+
+    def to_sklearn(self) -> Any:
+        """A fitted pipeline of scikit-learn that predicts the same."""
+        from . import _to_sklearn
+        return _to_sklearn.pipeline(self)
+
+    def layers(self) -> List["tuple[Array, Array]"]:
+        """Weights [out, in] and biases [out] of each layer, in float64."""
+        dense = _contract.layers(self._meaning()["net"], self.tensors)
+        if not dense:
+            raise ValueError("only its own program knows the network of this model: want fedmq_trainer.load(FILE, net) with the"
+                             f" module that has the tensors {', '.join(list(self.state_dict())[:3])}, or the ONNX file that"
+                             " fedmq model export FILE --onnx OUT --skeleton GRAPH.onnx writes")
+        return dense
+
+    def _forward(self, x: Any) -> Array:
+        if self._call is not None:
+            return self._call(self.transform(x))
+        dense = self.layers()
+        return _contract.forward(self.transform(x), self._meaning()["net"], dense)
+
+    def _output(self) -> str:
+        return str(self._meaning()["net"]["output"])
+
+    def _meaning(self) -> Dict[str, Any]:
+        if self.contract is None:
+            raise ValueError("the file has no fedmq.contract in its metadata, which says what inputs and output mean: want one that an"
+                             " aggregator of this version or fedmq model get has written; tensors and state_dict() are what it has")
+        return self.contract
+
+    def __repr__(self) -> str:
+        what = "no contract" if self.contract is None else f"{len(self.features)} inputs, {self.contract['target']['name']}"
+        return f"<fedmq_trainer.Model {self.about.get('task', '')}: {len(self.tensors)} tensors, {what}>"
+
+
+def load(path: "str | os.PathLike[str]", net: Any = None) -> Model:
+    """Read a model's file. ``net`` is the network where only its own program knows it: a
+    ``torch.nn.Module``, which gets the weights, or a function from an array to an array.
+    """
+    return Model(_safetensors.load(path), net)
+
+
+def _object(metadata: Mapping[str, str], key: str) -> Optional[Dict[str, Any]]:
+    if key not in metadata:
+        return None
+    try:
+        value = json.loads(metadata[key])
+    except ValueError as e:
+        raise _safetensors.BadFile(f"{key}: {e}") from None
+    if not isinstance(value, dict):
+        raise _safetensors.BadFile(f"{key}: want a JSON object")
+    return value
+
+
+def _wrap(net: Any, weights: Mapping[str, Array]) -> Callable[[Array], Array]:
+    """A function from an array to an array that uses the weights."""
+    if hasattr(net, "load_state_dict"):
+        from . import torch as helper
+        return helper.predictor(net, weights)
+    if not callable(net):
+        raise ValueError(f"net is a {type(net).__name__}, want a torch.nn.Module or a function from an array to an array")
+    return lambda x: np.asarray(net(x), dtype=np.float64)

@@ -1,0 +1,119 @@
+"""What fedmq model export writes, in onnxruntime, against fedmq_trainer.load.
+
+FEDMQ_PROGRAM is the fedmq to test, FEDMQ_ONNX_PYTHON a Python that has onnx and
+onnxruntime: make test-python sets both.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+
+import fedmq_trainer as fm
+from models import MODELS, contract_of, rows_of, write
+
+FEDMQ, PYTHON = os.environ.get("FEDMQ_PROGRAM"), os.environ.get("FEDMQ_ONNX_PYTHON")
+if not FEDMQ or not PYTHON:
+    pytest.skip("FEDMQ_PROGRAM or FEDMQ_ONNX_PYTHON is not set", allow_module_level=True)
+
+
+def fedmq(*args, **more):
+    return subprocess.run([FEDMQ, *map(str, args)], capture_output=True, text=True, encoding="utf-8", **more)
+
+
+def run_onnx(files):
+    """Outputs, metadata and versions of files, from an interpreter of its own."""
+    text = json.dumps({str(path): {k: [None if isinstance(x, float) and np.isnan(x) else x for x in v] for k, v in given.items()}
+                       for path, given in files.items()})
+    p = subprocess.run([PYTHON, pathlib.Path(__file__).with_name("onnx_run.py")], input=text, capture_output=True, text=True, encoding="utf-8")
+    assert p.returncode == 0, p.stderr
+    return json.loads(p.stdout)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """Every model as ONNX, with what onnxruntime makes of 200 rows."""
+    folder, files = tmp_path_factory.mktemp("onnx"), {}
+    for name in MODELS:
+        write(name, folder / name)
+        p = fedmq("model", "export", folder / name, "--onnx", folder / f"{name}.onnx")
+        assert p.returncode == 0, p.stderr
+        files[folder / f"{name}.onnx"] = {k: v.tolist() for k, v in rows_of(name, 200).items()}
+    ran = run_onnx(files)
+    return {path.stem: (fm.load(folder / path.stem), ran[str(path)]) for path in files}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_numbers(exported, name):
+    model, ran = exported[name]
+    x, out = rows_of(name, 200), ran["outputs"]
+    assert ran["opset"] == {"": 17, "ai.onnx.ml": 3}
+    assert json.loads(ran["meta"]["fedmq.contract"]) == contract_of(name) and json.loads(ran["meta"]["fedmq.about"]) == {"task": name}
+    if "classes" not in model.contract["target"]:
+        np.testing.assert_allclose(np.ravel(out["value"]), model.predict(x), rtol=1e-5, atol=1e-5)
+        return
+    # An input is called class: the output has another name, and the same place.
+    assert list(out) == ["class_", "scores" if model.contract["net"]["output"] == "margin" else "probabilities"]
+    assert out["class_"] == model.predict(x).tolist()
+    want = model.decision_function(x) if "scores" in out else model.predict_proba(x)
+    np.testing.assert_allclose(list(out.values())[1], want, rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_wants_its_statistics(tmp_path):
+    contract = {"inputs": [{"name": "t"}, {"name": "p"}], "features": [{"of": "t", "clip": 5}, {"of": "p"}],
+                "window": {"group": ["unit"], "rows": 30, "stats": ["mean", "slope"]},
+                "target": {"name": "left", "rows_left": 100}, "net": {"tensors": "layers", "output": "identity"}}
+    fm.save(tmp_path / "m", {"layers.0.weight": np.array([[.1, .2, .3, .4]], "f4"), "layers.0.bias": np.zeros(1, "f4")},
+            metadata={"fedmq.contract": json.dumps(contract, separators=(",", ":"))})
+    p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx")
+    assert p.returncode == 0, p.stderr
+    x = {"t.mean": [1.0, 9.0], "p.mean": [0.5, None], "t.slope": [0.1, 0.0], "p.slope": [0.2, -1.0]}
+    out = run_onnx({tmp_path / "m.onnx": x})[str(tmp_path / "m.onnx")]["outputs"]["value"]
+    np.testing.assert_allclose(np.ravel(out), [31, 50], rtol=1e-5)
+    np.testing.assert_allclose(fm.load(tmp_path / "m").predict(x), [31, 50], rtol=1e-5)
+
+
+def _torch_export(torch, net, x, path, **more):
+    """How a person writes the graph of a network that is in evaluation mode."""
+    torch.onnx.export(net.eval(), x, str(path), input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "rows"}, "y": {0: "rows"}},
+                      opset_version=13, do_constant_folding=False, **more)
+
+
+def test_a_graph_of_pytorch(tmp_path):
+    """The skeleton is of an untrained network; filled, it gives what load(FILE, net) gives."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+    def make():
+        return torch.nn.Sequential(torch.nn.Conv1d(1, 4, 2), torch.nn.BatchNorm1d(4), torch.nn.ReLU(), torch.nn.Flatten(),
+                                   torch.nn.Linear(8, 2), torch.nn.Softmax(1))
+
+    trained, x = make(), np.random.default_rng(3).normal(size=(30, 1, 3)).astype("f4")
+    for _ in range(3):
+        trained(torch.from_numpy(x))  # moves the running mean
+    contract = {"inputs": [{"name": n} for n in "abc"], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"tensors": "", "output": "softmax"}}
+    fm.save(tmp_path / "m", {k: v.numpy() for k, v in trained.state_dict().items()}, metadata={"fedmq.contract": json.dumps(contract, separators=(",", ":"))})
+    p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx")
+    assert p.returncode == 1 and "torch.onnx.export, with --skeleton" in p.stderr
+
+    fresh = make()
+    _torch_export(torch, fresh, torch.zeros(2, 1, 3), tmp_path / "fused.onnx")
+    p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx", "--skeleton", tmp_path / "fused.onnx")
+    assert p.returncode == 1 and 'no initializer "0.bias"' in p.stderr and "TrainingMode.PRESERVE" in p.stderr, p.stderr
+
+    _torch_export(torch, fresh, torch.zeros(2, 1, 3), tmp_path / "merged.onnx", training=torch.onnx.TrainingMode.PRESERVE)
+    p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx", "--skeleton", tmp_path / "merged.onnx")
+    assert p.returncode == 1 and "merges tensors that are equal" in p.stderr, p.stderr
+
+    fresh.train()(torch.from_numpy(x) * 3)  # all its tensors are different now
+    _torch_export(torch, fresh, torch.zeros(2, 1, 3), tmp_path / "net.onnx", training=torch.onnx.TrainingMode.PRESERVE)
+    p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx", "--skeleton", tmp_path / "net.onnx")
+    assert p.returncode == 0 and "1.num_batches_tracked is a counter" in p.stdout, p.stderr
+    ran = run_onnx({tmp_path / "m.onnx": {"x": x.tolist()}})[str(tmp_path / "m.onnx")]
+    model = fm.load(tmp_path / "m", make())
+    np.testing.assert_allclose(ran["outputs"]["y"], model._forward(x), atol=1e-5)
+    with torch.no_grad():
+        np.testing.assert_allclose(ran["outputs"]["y"], trained.eval()(torch.from_numpy(x)).numpy(), atol=1e-5)
+    assert json.loads(ran["meta"]["fedmq.contract"]) == contract
