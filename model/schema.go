@@ -163,6 +163,14 @@ func (s Schema) Index(name string) int {
 	return i
 }
 
+// Shape is that of the tensor of a name, nil if there is none.
+func (s Schema) Shape(name string) []int {
+	if i := s.Index(name); i >= 0 {
+		return s[i].Shape
+	}
+	return nil
+}
+
 // Equal reports whether both have the same names, types and shapes, and so the
 // same [Schema.Hash]. Rules are not compared.
 func (s Schema) Equal(o Schema) bool {

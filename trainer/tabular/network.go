@@ -2,6 +2,7 @@ package tabular
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/blas"
@@ -21,8 +22,9 @@ type network struct {
 	layers  []layer
 	classes int // 0 for regression
 	scale   *pipeline.Scaler
-	params  []float64 // all weights and biases
-	grads   []float64 // of params
+	between func(z []float64) // activation of all layers but the last
+	params  []float64         // all weights and biases
+	grads   []float64         // of params
 	// act[i] is the input of layer i (rows x in), the last one the output;
 	// delta[i] the derivative of the loss by the output of layer i.
 	act, delta [][]float64
@@ -40,7 +42,7 @@ func newNetwork(m *model.Model, d *Data, rows int) (*network, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("tabular: %w", err)
 	}
-	widths, err := widthsOf(m.Schema)
+	widths, err := widthsOf(m.Schema, model.F32)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +59,7 @@ func newNetwork(m *model.Model, d *Data, rows int) (*network, error) {
 	case widths[depth] != outputs:
 		return nil, fmt.Errorf("tabular: the model has %d outputs, a regression has 1: is target.classes missing?", widths[depth])
 	}
-	n := &network{classes: len(d.Classes)}
+	n := &network{classes: len(d.Classes), between: relu}
 	if n.scale, err = scalerOf(m, d.pipe); err != nil {
 		return nil, err
 	}
@@ -108,8 +110,8 @@ func (n *network) alloc(widths []int, rows int) {
 }
 
 // widthsOf reads the widths of layers.0, layers.1, ... and refuses tensors it
-// does not know.
-func widthsOf(s model.Schema) ([]int, error) {
+// does not know, and types other than those given.
+func widthsOf(s model.Schema, types ...model.DType) ([]int, error) {
 	var widths []int
 	for i := 0; ; i++ {
 		w, b := s.Index(model.WeightName(i)), s.Index(model.BiasName(i))
@@ -118,10 +120,10 @@ func widthsOf(s model.Schema) ([]int, error) {
 		}
 		shape := s[w].Shape
 		switch {
-		case len(shape) != 2 || s[w].DType != model.F32 || shape[0] < 1 || shape[1] < 1:
+		case len(shape) != 2 || !slices.Contains(types, s[w].DType) || shape[0] < 1 || shape[1] < 1:
 			return nil, fmt.Errorf("tabular: %s: want f32 [out, in], not %v %v", s[w].Name, s[w].DType, shape)
-		case b < 0 || s[b].DType != model.F32 || len(s[b].Shape) != 1 || s[b].Shape[0] != shape[0]:
-			return nil, fmt.Errorf("tabular: want %s, f32 [%d]", model.BiasName(i), shape[0])
+		case b < 0 || s[b].DType != s[w].DType || len(s[b].Shape) != 1 || s[b].Shape[0] != shape[0]:
+			return nil, fmt.Errorf("tabular: want %s, %v [%d]", model.BiasName(i), s[w].DType, shape[0])
 		case i == 0:
 			widths = append(widths, shape[1])
 		case shape[1] != widths[i]:
@@ -161,9 +163,7 @@ func (n *network) forward(rows int) {
 		blas64.Gemm(blas.NoTrans, blas.Trans, 1, matrix(n.act[i], rows, l.in), matrix(l.w, l.out, l.in),
 			1, matrix(z, rows, l.out))
 		if i+1 < len(n.layers) {
-			for j, v := range z {
-				z[j] = max(v, 0)
-			}
+			n.between(z)
 		}
 	}
 }
