@@ -7,41 +7,76 @@ import (
 	"math"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // errNotFinite: a trained model, or statistics, hold a NaN or an infinity.
 var errNotFinite = errors.New("not finite")
 
+// leavesFrom is from which size on a difference is hashed as it is made: a smaller one
+// goes in one message, and is hashed with that.
+const leavesFrom = wire.DefaultPart
+
 // delta returns local - global over the shared tensors (S-18): one subtraction
 // per element in the tensor's own type, integers modulo 2^64. It fails with
-// errNotFinite naming the tensor. The difference takes the place of global,
+// errNotFinite naming the tensor, and first with errChanged if global is not what its
+// imprint was taken of. The difference takes the place of global,
 // whose values are gone, so that it needs no memory of its own: shared tensors
-// only move to the front.
-func delta(local, global *model.Model) (*model.Model, error) {
+// only move to the front. A large one comes with the leaves of its bytes.
+func delta(local, global *model.Model, was imprint) (*model.Model, model.Leaves, error) {
 	if d := local.Schema.Difference(global.Schema); d != "" {
-		return nil, fmt.Errorf("the trained model is not as the one received: %s", d)
+		return nil, nil, fmt.Errorf("the trained model is not as the one received: %s", d)
 	}
 	if err := local.Check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	shared := global.Schema.Shared()
 	d := &model.Model{Schema: shared, Blob: global.Blob[:shared.Bytes()]}
-	for _, spec := range shared {
-		if err := subtract(spec, d.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
-			return nil, err
+	is, to := was.anew(), 0
+	var leaves model.Leaves
+	var err error
+	eachBlock(global.Schema, func(spec model.Spec, off, at, n int) {
+		is.add(global.Blob[off : off+n])
+		if spec.Rule == model.Keep || err != nil { // the imprint is wanted whole
+			return
 		}
+		err = subtract(spec, at, d.Blob[to:to+n], local.Blob[off:off+n], global.Blob[off:off+n])
+		to += n
+		leaves = hashed(leaves, d.Blob, to)
+	})
+	if is != was {
+		err = errChanged
 	}
-	return d, nil
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, leaves, nil
 }
 
-// subtract sets dst = a - b, little-endian. dst may be b, or begin before it: an
-// element is read before its place is written to.
-func subtract(spec model.Spec, dst, a, b []byte) error {
+// hashed adds the leaves of the first n bytes of a large blob, which are made: whole ones,
+// and with the last byte what is left.
+func hashed(l model.Leaves, blob []byte, n int) model.Leaves {
+	if len(blob) < leavesFrom {
+		return nil
+	}
+	if l == nil {
+		l = model.NewLeaves(len(blob)/model.Leaf + 1)[:0]
+	}
+	done := l.Count() * model.Leaf
+	if n < len(blob) {
+		n -= n % model.Leaf
+	}
+	return l.Append(blob[done:n])
+}
+
+// subtract sets dst = a - b, little-endian, bytes of a tensor from an offset on. dst may
+// be b, or begin before it: an element is read before its place is written to.
+func subtract(spec model.Spec, at int, dst, a, b []byte) error {
 	switch spec.DType {
 	case model.F32:
-		return subtractF32(spec, dst, a, b)
+		return subtractF32(spec, at, dst, a, b)
 	case model.F64:
-		return subtractF64(spec, dst, a, b)
+		return subtractF64(spec, at, dst, a, b)
 	case model.I64:
 		subtractI64(dst, a, b)
 		return nil
@@ -51,7 +86,7 @@ func subtract(spec model.Spec, dst, a, b []byte) error {
 
 // subtractF32 takes four elements at a time, and the rest, or what is not finite, one by
 // one.
-func subtractF32(spec model.Spec, dst, a, b []byte) error {
+func subtractF32(spec model.Spec, at int, dst, a, b []byte) error {
 	i := 0
 	for ; i+16 <= len(dst) && subtract4((*[16]byte)(dst[i:]), (*[16]byte)(a[i:]), (*[16]byte)(b[i:])); i += 16 {
 	}
@@ -59,7 +94,7 @@ func subtractF32(spec model.Spec, dst, a, b []byte) error {
 		trained := f32(a[i:])
 		x := trained - f32(b[i:])
 		if x-x != 0 {
-			return diverged(spec, i/4, float64(trained))
+			return diverged(spec, (at+i)/4, float64(trained))
 		}
 		binary.LittleEndian.PutUint32(dst[i:], math.Float32bits(x))
 	}
@@ -81,12 +116,12 @@ func subtract4(dst, a, b *[16]byte) bool {
 
 func f32(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
 
-func subtractF64(spec model.Spec, dst, a, b []byte) error {
+func subtractF64(spec model.Spec, at int, dst, a, b []byte) error {
 	for i := 0; i < len(dst); i += 8 {
 		trained := math.Float64frombits(binary.LittleEndian.Uint64(a[i:]))
 		x := trained - math.Float64frombits(binary.LittleEndian.Uint64(b[i:]))
 		if x-x != 0 {
-			return diverged(spec, i/8, trained)
+			return diverged(spec, (at+i)/8, trained)
 		}
 		binary.LittleEndian.PutUint64(dst[i:], math.Float64bits(x))
 	}

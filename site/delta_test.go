@@ -82,7 +82,7 @@ func TestDelta(t *testing.T) {
 	}
 	set(global, [2]float32{1, 16777216}, 0.1, 3, 7)
 	set(local, [2]float32{1.5, 16777217}, 0.3, 2, float32(math.NaN()))
-	d, err := delta(local, global.Clone())
+	d, _, err := delta(local, global.Clone(), imprintOf(global))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +93,10 @@ func TestDelta(t *testing.T) {
 		t.Errorf("a %v, b %v, c %v", a, b, d.Bytes("c"))
 	}
 	set(local, [2]float32{1, float32(math.Inf(1))}, 0.3, 2, 0)
-	if _, err := delta(local, global); !errors.Is(err, errNotFinite) {
+	if _, _, err := delta(local, global, imprintOf(global)); !errors.Is(err, errNotFinite) {
 		t.Errorf("infinity: %v", err)
 	}
-	if _, err := delta(wide(t, 3), global); err == nil {
+	if _, _, err := delta(wide(t, 3), global, imprintOf(global)); err == nil {
 		t.Error("another schema passed")
 	}
 }
@@ -105,11 +105,15 @@ func TestDelta(t *testing.T) {
 // difference moves to the front while it is taken.
 func TestDeltaInPlace(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(200) {
+	for seed := range uint64(220) {
 		r := rand.New(rand.NewPCG(seed, 1))
+		most := 11
+		if seed >= 200 {
+			most = 3 * blockBytes / 8 // in several blocks
+		}
 		var specs []model.Spec
 		for i := range 1 + r.IntN(8) {
-			spec := model.Spec{Name: string(rune('a' + i)), DType: []model.DType{model.F32, model.F64, model.I64}[r.IntN(3)], Shape: []int{r.IntN(11)}}
+			spec := model.Spec{Name: string(rune('a' + i)), DType: []model.DType{model.F32, model.F64, model.I64}[r.IntN(3)], Shape: []int{r.IntN(most)}}
 			spec.Rule = []model.Rule{model.Mean, model.Keep}[r.IntN(2)]
 			if spec.DType == model.I64 && spec.Rule == model.Mean {
 				spec.Rule = model.Max
@@ -131,13 +135,58 @@ func TestDeltaInPlace(t *testing.T) {
 		}
 		want := model.New(s.Shared())
 		for _, spec := range want.Schema {
-			if err := subtract(spec, want.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
+			if err := subtract(spec, 0, want.Bytes(spec.Name), local.Bytes(spec.Name), global.Bytes(spec.Name)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := delta(local, global)
+		got, leaves, err := delta(local, global, imprintOf(global))
 		if err != nil || !got.Schema.Equal(want.Schema) || !bytes.Equal(got.Blob, want.Blob) {
-			t.Fatalf("seed %d: %v\n% x\n% x, %v", seed, s, got.Blob, want.Blob, err)
+			t.Fatalf("seed %d: %v\n%.100x\n%.100x, %v", seed, s, got.Blob, want.Blob, err)
+		}
+		if large := len(want.Blob) >= leavesFrom; (leaves != nil) != large || large && !bytes.Equal(leaves, model.LeavesOf(want.Blob)) {
+			t.Fatalf("seed %d: %v: %d leaves of %d bytes", seed, s, leaves.Count(), len(want.Blob))
+		}
+	}
+}
+
+// A trainer that changes what it was given is found, whatever it changes and whatever
+// else is wrong; a value that is not finite is named, in whatever block it is.
+func TestDeltaFindsFaults(t *testing.T) {
+	t.Parallel()
+	s, err := model.NewSchema(
+		model.Spec{Name: "a", DType: model.F32, Shape: []int{blockBytes/4 + 3}}, model.Spec{Name: "b", DType: model.F64, Shape: []int{blockBytes/8 + 5}},
+		model.Spec{Name: "k", DType: model.F32, Shape: []int{3}, Rule: model.Keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := model.New(s)
+	for i := range was.Blob {
+		was.Blob[i] = byte(i * 7 % 97)
+	}
+	for _, at := range []int{0, blockBytes - 1, blockBytes + 4, len(was.Blob) - 1} {
+		changed, local := was.Clone(), was.Clone()
+		changed.Blob[at] ^= 1
+		_ = local.SetFloat32s("a", append(make([]float32, blockBytes/4+2), float32(math.NaN())))
+		if _, _, err := delta(local, changed, imprintOf(was)); !errors.Is(err, errChanged) {
+			t.Errorf("byte %d: %v", at, err)
+		}
+	}
+	swapped := was.Clone() // two blocks change places
+	copy(swapped.Blob[blockBytes+16:2*blockBytes+16], was.Blob[16:blockBytes+16])
+	copy(swapped.Blob[16:], was.Blob[blockBytes+16:2*blockBytes+16])
+	if _, _, err := delta(was.Clone(), swapped, imprintOf(was)); !errors.Is(err, errChanged) {
+		t.Errorf("swapped: %v", err)
+	}
+	for name, i := range map[string]int{"a": blockBytes/4 + 1, "b": blockBytes/8 + 2} {
+		local := was.Clone()
+		b := local.Bytes(name)
+		if name == "a" {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(float32(math.Inf(1))))
+		} else {
+			binary.LittleEndian.PutUint64(b[8*i:], math.Float64bits(math.NaN()))
+		}
+		if _, _, err := delta(local, was.Clone(), imprintOf(was)); !errors.Is(err, errNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("tensor %s: value [%d] is", name, i)) {
+			t.Errorf("value %d of %s: %v", i, name, err)
 		}
 	}
 }
@@ -156,13 +205,13 @@ func TestSubtractF32(t *testing.T) {
 		for i := 0; i < 4*n; i += 4 {
 			binary.LittleEndian.PutUint32(want[i:], math.Float32bits(f32(a[i:])-f32(b[i:])))
 		}
-		if err := subtractF32(spec, got, a, b); err != nil || !bytes.Equal(got, want) {
+		if err := subtractF32(spec, 0, got, a, b); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%d elements: % x, want % x, %v", n, got, want, err)
 		}
 		for i := range n {
 			bad := bytes.Clone(a)
 			binary.LittleEndian.PutUint32(bad[4*i:], math.Float32bits([]float32{float32(math.NaN()), float32(math.Inf(-1))}[i%2]))
-			if err := subtractF32(spec, got, bad, b); !errors.Is(err, errNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("value %v is", spec.Place(i))) {
+			if err := subtractF32(spec, 0, got, bad, b); !errors.Is(err, errNotFinite) || !strings.Contains(err.Error(), fmt.Sprintf("value %v is", spec.Place(i))) {
 				t.Fatalf("element %d of %d: %v", i, n, err)
 			}
 		}

@@ -195,7 +195,7 @@ func TestPlainIsJotted(t *testing.T) {
 	put := func(round uint64, encoding string) {
 		t.Helper()
 		h.Round, h.Encoding = round, encoding
-		if err := s.put(tk, &member.Entry{Round: round}, h, u, 0); err != nil {
+		if err := s.put(tk, &member.Entry{Round: round}, h, u, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

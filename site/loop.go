@@ -23,6 +23,8 @@ func (s *site) loop(stop <-chan struct{}, ended <-chan error) error {
 	defer timer.Stop()
 	for {
 		err := s.work()
+		s.conn.Spent(s.part)
+		s.part = link.Message{}
 		s.showChanges()
 		s.show()
 		if err != nil {

@@ -45,7 +45,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	h := s.header(t, wire.KindUpdate, to.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
 	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk}
-	err = s.put(t, &e, h, u, int(w.PartSize))
+	err = s.put(t, &e, h, u, r.leaves, int(w.PartSize))
 	if err == nil {
 		s.auditUpdate(t, e, u)
 	}
@@ -81,7 +81,7 @@ func (s *site) reseal(t *task, w member.Reseal) (member.Event, error) {
 		return nil, err
 	}
 	h.Topic, e.Bulk = to.Update(), w.Bulk
-	err = s.put(t, &e, h, u, int(w.PartSize))
+	err = s.put(t, &e, h, u, nil, int(w.PartSize))
 	if no, ok := errors.AsType[unfit](err); ok {
 		return member.EntryStuck{Round: w.Round, Detail: no.Error()}, nil
 	}
@@ -94,9 +94,10 @@ type unfit struct{ reason, detail string }
 func (u unfit) Error() string { return u.detail }
 
 // put seals an update for messages of at most partSize bytes, inline or as an
-// offer, and puts it into the outbox, bytes first (S-22). It fails with unfit, or as the
-// disk does; else e says what is stored.
-func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partSize int) error {
+// offer, and puts it into the outbox, bytes first (S-22); leaves are those of its tensors,
+// nil where they are not known. It fails with unfit, or as the disk does; else e says what
+// is stored.
+func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, leaves model.Leaves, partSize int) error {
 	if partSize <= 0 {
 		partSize = wire.DefaultPart
 	}
@@ -106,7 +107,7 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partS
 		}
 	}
 	if u.Tensors != nil && len(u.Tensors.Blob) > partSize {
-		return s.putOffer(t, e, h, u, partSize)
+		return s.putOffer(t, e, h, u, leaves, partSize)
 	}
 	b, err := s.envelope(h, u)
 	switch {
@@ -118,12 +119,15 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, partS
 	case u.Tensors == nil:
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
 	}
-	return s.putOffer(t, e, h, u, partSize)
+	return s.putOffer(t, e, h, u, leaves, partSize)
 }
 
 // putOffer is put for what goes in parts.
-func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, partSize int) error {
-	n, leaves := len(u.Tensors.Blob), model.LeavesOf(u.Tensors.Blob)
+func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, leaves model.Leaves, partSize int) error {
+	n := len(u.Tensors.Blob)
+	if leaves == nil {
+		leaves = model.LeavesOf(u.Tensors.Blob)
+	}
 	blob, err := wire.Cut(n, leaves, partSize)
 	if err != nil {
 		return unfit{wire.DeclineTooLarge, err.Error()}

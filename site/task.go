@@ -100,6 +100,7 @@ type outgoing struct {
 type result struct {
 	id      uint64
 	tensors *model.Model
+	leaves  model.Leaves // of its bytes, where they are known
 	metrics trainer.Metrics
 	samples int      // training rows
 	data    *Data    // that they are from

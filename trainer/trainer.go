@@ -33,7 +33,9 @@ type Trainer interface {
 
 	// Train returns the model after local training: a new model with the
 	// schema of global, which it must neither change nor use once it has
-	// returned: the site takes its memory. Tensors with the rule keep are
+	// returned: the site takes its memory. That of the returned model is the
+	// trainer's again when Train is called next, and may be used for the next
+	// one: for a large model this saves time. Tensors with the rule keep are
 	// returned as they came. An error makes the site decline the round; ctx
 	// ends when the round is over or the site stops.
 	Train(ctx context.Context, job Job, global *model.Model) (*model.Model, error)

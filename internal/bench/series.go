@@ -181,6 +181,8 @@ type noise struct {
 	hold   func(ctx context.Context, round uint64) // before it trains
 	note   func(what string)                       // when it does, for a trace
 
+	local *model.Model // trained last; its memory is used again
+
 	mu    sync.Mutex
 	times []float64 // seconds of every call
 }
@@ -195,12 +197,14 @@ func (t *noise) Train(ctx context.Context, job trainer.Job, global *model.Model)
 	if job.Round == 0 {
 		return nil, errors.New("round 0 is not trained")
 	}
-	local := model.New(global.Schema)
-	t.series.train(local.Blob, global.Blob, t.site, job.Round)
+	if t.local == nil || !t.local.Schema.Equal(global.Schema) {
+		t.local = model.New(global.Schema)
+	}
+	t.series.train(t.local.Blob, global.Blob, t.site, job.Round)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.times = append(t.times, time.Since(began).Seconds())
-	return local, nil
+	return t.local, nil
 }
 
 // spent returns the times of the calls so far.

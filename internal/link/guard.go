@@ -45,8 +45,9 @@ type guard struct {
 	done chan struct{} // closed with the connection
 
 	r        *bufio.Reader
-	left     int  // bytes of the checked packet not yet handed out
-	accepted bool // by a CONNACK
+	spare    *spare // for payloads
+	left     int    // bytes of the checked packet not yet handed out
+	accepted bool   // by a CONNACK
 	pinged   atomic.Bool
 	pong     int // bytes of a PINGRESP to hand out
 
@@ -68,7 +69,7 @@ type guard struct {
 func newGuard(conn net.Conn, maxPacket int, in, out *atomic.Uint64) *guard {
 	return &guard{
 		Conn: conn, max: maxPacket, qos: 1, done: make(chan struct{}), turn: make(chan struct{}, 1),
-		r: bufio.NewReaderSize(conn, 16<<10), asked: map[uint16]int{}, in: in, out: out,
+		r: bufio.NewReaderSize(conn, 16<<10), spare: &spare{}, asked: map[uint16]int{}, in: in, out: out,
 	}
 }
 

@@ -49,7 +49,7 @@ func (g *guard) publish(first byte, head, length int) error {
 	if size > g.max {
 		_, err = g.r.Discard(left)
 	} else {
-		payload = make([]byte, left)
+		payload = g.spare.take(left)
 		_, err = io.ReadFull(g.r, payload)
 	}
 	if err != nil {

@@ -80,6 +80,7 @@ const (
 	defaultMaxPacket  = 1<<20 + 64<<10
 	defaultQueue      = 1024
 	defaultQueueBytes = 64 << 20
+	defaultSpareBytes = 4 << 20
 )
 
 // Message is one MQTT message, in or out. The payload of a received message
@@ -163,6 +164,9 @@ type Config struct {
 	Queue int
 	// QueueBytes bounds the payload bytes of each of the two. Default 64 MiB.
 	QueueBytes int
+	// SpareBytes bounds the payloads that are kept for messages to come, once Spent has
+	// given them back. Default 4 MiB.
+	SpareBytes int
 	// Coalesce gives the key under which a received message replaces an older
 	// one that is still waiting; "" keeps every message (C-5). nil keeps all.
 	Coalesce func(topic string, payload []byte) string
@@ -180,6 +184,7 @@ type Conn struct {
 	messages chan Message
 	states   chan State
 	inbox    *inbox
+	spare    spare
 	posts    *posts
 	back     *backoff
 	bytesIn  atomic.Uint64
@@ -232,14 +237,17 @@ func New(cfg Config) (*Conn, error) {
 	if cfg.MaxPacket < 4<<10 || cfg.MaxPacket > 256<<20 {
 		return nil, fmt.Errorf("link: MaxPacket %d, want 4 KiB to 256 MiB", cfg.MaxPacket)
 	}
-	if cfg.Queue < 0 || cfg.QueueBytes < 0 {
-		return nil, errors.New("link: Queue and QueueBytes must not be negative")
+	if cfg.Queue < 0 || cfg.QueueBytes < 0 || cfg.SpareBytes < 0 {
+		return nil, errors.New("link: Queue, QueueBytes and SpareBytes must not be negative")
 	}
 	if cfg.Queue == 0 {
 		cfg.Queue = defaultQueue
 	}
 	if cfg.QueueBytes == 0 {
 		cfg.QueueBytes = defaultQueueBytes
+	}
+	if cfg.SpareBytes == 0 {
+		cfg.SpareBytes = defaultSpareBytes
 	}
 	if w := cfg.Will; w != nil {
 		if err := checkTopic(w.Topic); err != nil {
@@ -248,7 +256,7 @@ func New(cfg Config) (*Conn, error) {
 	}
 	c.cfg, c.will = cfg, cfg.Will
 	c.log = cfg.Log.With().Str("client_id", cfg.ClientID).Logger()
-	c.inbox = newInbox(&c.cfg)
+	c.inbox, c.spare.most = newInbox(&c.cfg), c.cfg.SpareBytes
 	c.posts = newPosts(&c.cfg)
 	c.back = newBackoff()
 	c.table.subs = map[string]*subscription{}

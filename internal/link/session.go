@@ -65,7 +65,7 @@ func (c *Conn) open(ctx context.Context) (*session, error) {
 		idle: make(chan struct{}, 1), wakeOK: make(chan struct{}, 1), pending: map[uint16]*flight{},
 	}
 	s.posting = s.mayPost
-	s.guard.came, s.guard.acked = s.came, s.acked
+	s.guard.came, s.guard.acked, s.guard.spare = s.came, s.acked, &c.spare
 	s.client = mqtt.NewClient(c.options(s))
 	token := s.client.Connect().(*mqtt.ConnectToken)
 	select {
