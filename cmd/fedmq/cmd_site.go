@@ -137,8 +137,12 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 // loaded logs what a trainer has read.
 func (p workplace) loaded(d *tabular.Data) {
 	for _, f := range d.Files {
-		p.log.Info().Str("task", p.task).Str("file", f.Name).Hex("sha256", f.SHA256[:]).
-			Int("rows", d.Train.N).Int("test_rows", d.Test.N).Msg("data read")
+		line := p.log.Info().Str("task", p.task).Str("file", f.Name).Hex("sha256", f.SHA256[:]).
+			Int("rows", d.Train.N).Int("test_rows", d.Test.N)
+		if f.About != "" {
+			line = line.Str("written", f.About)
+		}
+		line.Msg("data read")
 	}
 	if c := d.Constant(); len(c) > 0 {
 		p.log.Warn().Str("task", p.task).Strs("columns", c).Msg("these columns are the same in every training row, or missing: a z-score only centres them, and they teach nothing here")

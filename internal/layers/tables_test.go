@@ -15,7 +15,7 @@ var layers = map[string]layer{
 	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
 	"pipeline":      {pure: true}, // what a model means by its inputs and its output
 	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
-	"trainer":       {imports: []string{"model", "pipeline", "internal/fold", "internal/near"}}, // moments and pooled metrics have one arithmetic
+	"trainer":       {imports: []string{"model", "pipeline", "internal/fold", "internal/near", "internal/table"}}, // moments and pooled metrics have one arithmetic
 	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "trainer"}},
 	"aggregator":    {imports: []string{"topics", "model", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
@@ -40,6 +40,7 @@ var layers = map[string]layer{
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
 	"internal/collect":  {},                                     // when the garbage collector comes
 	"internal/near":     {},                                     // the word that was meant, names that look alike
+	"internal/table":    {imports: []string{"internal/near"}},   // tables as people have them
 	"internal/secret":   {},                                     // files of keys and passwords
 	"internal/textfile": {},                                     // text files of Windows too, certificates
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
@@ -102,7 +103,9 @@ var libraries = []library{
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},
-	{"golang.org/x/text/unicode/norm", []string{"internal/near"}},
+	{"golang.org/x/text/unicode/norm", []string{"internal/near", "internal/table"}},
+	{"golang.org/x/text/encoding", []string{"internal/table"}},
+	{"golang.org/x/text/transform", []string{"internal/table"}},
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch
 	{"charm.land/lipgloss", []string{"cmd"}},

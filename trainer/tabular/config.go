@@ -14,11 +14,22 @@ import (
 // numbers. The order of its keys does not matter; the order of the features
 // does, and has to be the same at every site of a task.
 type Config struct {
-	// Train is the CSV file (plain or gzip, by content) with a header line.
+	// Train is the CSV file (plain or gzip, by content) with a header line, or a
+	// pattern such as "2026-*.csv" for several, which are read in the order of their
+	// names.
 	Train string `yaml:"train"`
-	// Test is a file with the rows to evaluate on. Without Test and Split a
-	// site trains only.
+	// Test is a file, or a pattern, with the rows to evaluate on. Without Test and
+	// Split a site trains only.
 	Test string `yaml:"test"`
+	// Separator, Decimal and Encoding say how the files are written: ";" or "tab",
+	// "," and a name such as "windows-1252". What is empty is found in each file.
+	Separator string `yaml:"separator"`
+	Decimal   string `yaml:"decimal"`
+	Encoding  string `yaml:"encoding"`
+	// Comment is the character that lines begin with that are passed over.
+	Comment string `yaml:"comment"`
+	// Missing are texts that stand for a missing value, beside the usual ones.
+	Missing []string `yaml:"missing"`
 	// Split takes training and test rows from one file, instead of Test.
 	Split *Split `yaml:"split"`
 	// Reload says when files that have changed are read again: task (default),
@@ -44,12 +55,16 @@ type Config struct {
 	Together []string `yaml:"-"`
 }
 
-// Split names the column that tells training rows from test rows. Rows with
-// neither value are left out.
+// Split names the column that tells training rows from test rows, or the share of
+// the rows that are test rows.
 type Split struct {
+	// Column has one of two values. Rows with neither are left out.
 	Column string `yaml:"column"`
 	Train  any    `yaml:"train"` // value, list or range; default "train"
 	Test   any    `yaml:"test"`  // default "test"
+	// Share of the rows are test rows, chosen by a hash of what is in them: rows that
+	// are equal stay together, as do those of a unit of Derive.
+	Share float64 `yaml:"share"`
 }
 
 // Derive computes statistics over the last Window rows at every Stride-th row
@@ -150,8 +165,11 @@ func (c *Config) Validate() error {
 	case !(c.ZClip >= 0) || math.IsInf(c.ZClip, 0):
 		return bad("zclip", "want a number of standard deviations, 0 for no limit, not %v", c.ZClip)
 	}
-	if s := c.Split; s != nil && s.Column == "" {
-		return bad("split.column", "want the name of a column")
+	if err := c.Split.validate(); err != nil {
+		return err
+	}
+	if err := c.validateFormat(); err != nil {
+		return err
 	}
 	if _, err := c.selections(); err != nil {
 		return err
@@ -190,6 +208,22 @@ func (c *Config) validateFeatures() error {
 			}
 			there[in] = true
 		}
+	}
+	return nil
+}
+
+func (s *Split) validate() error {
+	switch {
+	case s == nil:
+		return nil
+	case s.Column == "" && s.Share == 0:
+		return bad("split", "want column, the name of one, or share, such as 0.2")
+	case s.Share == 0:
+		return nil
+	case s.Column != "" || s.Train != nil || s.Test != nil:
+		return bad("split.share", "stands alone, without column, train and test")
+	case !(s.Share > 0 && s.Share < 1):
+		return bad("split.share", "want more than 0 and less than 1, not %v", s.Share)
 	}
 	return nil
 }

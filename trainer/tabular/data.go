@@ -26,6 +26,7 @@ type Data struct {
 	Files    []File   // that were read
 	Read     time.Time
 	pipe     *pipeline.Pipeline
+	found    []found
 }
 
 // Rows is a matrix of inputs with a target per row.

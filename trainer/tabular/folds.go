@@ -5,17 +5,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 )
 
 // noteGroup notes what the current row belongs to.
-func (l *loader) noteGroup(t *table, p *layout, to *sink) {
+func (l *loader) noteGroup(t rows, p *layout, to *sink) {
 	if len(p.kin) == 0 {
 		return
 	}
 	cells := make([]string, len(p.kin))
 	for i, c := range p.kin {
-		cells[i] = strings.TrimSpace(t.row[c])
+		cells[i] = t.Text(c)
 	}
 	if l.groups == nil {
 		l.groups = map[string]int{}

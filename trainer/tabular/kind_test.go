@@ -25,8 +25,10 @@ func TestNoCSV(t *testing.T) {
 		{"\x28\xb5\x2f\xfd\x04", "compressed with zstd; gzip is read as it is"},
 		{zip(t, zipped), "gzip in gzip"},
 		{zip(t, "PAR1\x15\x04"), "a Parquet file"},
-		{"\xff\xfex\x00,\x00y\x00", "UTF-16 text"},
-		{"x\x00,\x00y\x00\n\x00", "no text: it has NUL bytes"},
+		{"\xff\xfex\x00,\x00y\x00", ""},
+		{"x\x00,\x00y\x00\n\x00", ""}, // UTF-16 without a mark
+		{"x,y\n1,\x002\n", "no text: it has NUL bytes"},
+		{"\xff\xfe\x00\x00x\x00\x00\x00", "UTF-32 text"},
 		{strings.Repeat("\x00", 3000), "no text: it has NUL bytes"},
 		{"<!DOCTYPE html>", "an HTML page"},
 		{"x,y" + strings.Repeat(" ", 254) + "ustar\x00", "a tar archive"},
@@ -50,11 +52,11 @@ func TestNoFile(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "d.csv"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tabular.Dir(dir)("d.csv"); err == nil || !strings.Contains(err.Error(), "d.csv: a directory: want a regular file") {
+	if _, err := tabular.Dir(dir).Open("d.csv"); err == nil || !strings.Contains(err.Error(), "d.csv: a directory: want a regular file") {
 		t.Errorf("directory: %v", err)
 	}
 	if _, err := os.Stat("/dev/null"); err == nil {
-		if _, err := tabular.Dir(dir)("/dev/null"); err == nil || !strings.Contains(err.Error(), "a device") {
+		if _, err := tabular.Dir(dir).Open("/dev/null"); err == nil || !strings.Contains(err.Error(), "a device") {
 			t.Errorf("device: %v", err)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/fedmq/fedmq/pipeline"
@@ -13,7 +13,7 @@ import (
 // Load reads the rows that c describes. Files are read as a stream; only the
 // values of rows and columns in use are kept, at most MaxValues. Errors name
 // file, line and column, or are *KeyError.
-func Load(open Opener, c Config) (*Data, error) {
+func Load(from Files, c Config) (*Data, error) {
 	contract, err := c.Contract()
 	if err != nil {
 		return nil, err
@@ -28,29 +28,57 @@ func Load(open Opener, c Config) (*Data, error) {
 	}
 	var files []File
 	began := time.Now()
-	l := loader{config: &c, pipe: pipe, open: track(open, &files), train: sink{}, test: sink{test: true}}
+	l := loader{config: &c, pipe: pipe, files: track(from, &files), train: sink{}, test: sink{test: true}, about: map[string]string{}}
 	if l.classes, err = classIndex(c.Target.Classes); err != nil {
 		return nil, err
 	}
-	if c.Test == "" && c.Split == nil {
-		err = l.read(c.Train, feed{&l.train, pick.train})
-	} else if c.Test == "" {
-		err = l.read(c.Train, feed{&l.train, pick.train}, feed{&l.test, pick.test})
-	} else if err = l.read(c.Train, feed{&l.train, pick.train}); err == nil {
-		err = l.read(c.Test, feed{&l.test, pick.test})
-	}
-	if err != nil {
+	if err := l.readAll(pick); err != nil {
 		return nil, err
 	}
 	d, err := l.finish()
 	if err != nil {
 		return nil, err
 	}
-	d.Notes, d.Files, d.Read = pick.notes(), files, began
+	for i := range files {
+		files[i].About = l.about[files[i].Name]
+	}
+	d.Notes, d.Files, d.Read, d.found = append(pick.notes(), l.notes...), files, began, l.found
 	if d.contract() == nil {
 		d.Notes = append(d.Notes, fmt.Sprintf("features: the names of %d inputs are too long to be told to the aggregator: only their number is compared", len(contract.Inputs)))
 	}
 	return d, nil
+}
+
+// readAll reads the files of training and test rows.
+func (l *loader) readAll(pick selection) error {
+	c := l.config
+	train, err := l.expand("train", c.Train)
+	if err != nil {
+		return err
+	}
+	if c.Test == "" {
+		feeds := []feed{{to: &l.train, where: pick.train}}
+		if s := c.Split; s != nil {
+			feeds = append(feeds, feed{to: &l.test, where: pick.test})
+			if s.Share > 0 {
+				l.share = newShare(s.Share)
+			}
+		}
+		return l.read(train, feeds...)
+	}
+	test, err := l.expand("test", c.Test)
+	if err != nil {
+		return err
+	}
+	for _, name := range test {
+		if len(train) > 1 && slices.Contains(train, name) {
+			return bad("train", "%s matches %s too, a file of test: a model would be judged on rows that it has learned", c.Train, name)
+		}
+	}
+	if err := l.read(train, feed{to: &l.train, where: pick.train}); err != nil {
+		return err
+	}
+	return l.read(test, feed{to: &l.test, where: pick.test})
 }
 
 // loader holds what a Load has read.
@@ -58,11 +86,15 @@ type loader struct {
 	config      *Config
 	pipe        *pipeline.Pipeline
 	inputs      []float64 // of the current row
-	open        Opener
+	files       Files
 	classes     *values
 	train, test sink
+	share       *share         // nil: files or conditions tell test rows
 	values      int            // kept so far
 	groups      map[string]int // of Together, numbered as they come
+	found       []found
+	about       map[string]string // how each file is written
+	notes       []string
 }
 
 // sink collects rows of one kind: finished ones, or series to derive from.
@@ -89,7 +121,7 @@ type layout struct {
 	where  [][]int // by feed, by condition
 }
 
-func (l *loader) layout(t *table, feeds []feed) (layout, error) {
+func (l *loader) layout(t rows, feeds []feed) (layout, error) {
 	c := l.config
 	p := layout{target: -1, order: -1}
 	var errs []error
@@ -133,22 +165,39 @@ func (l *loader) layout(t *table, feeds []feed) (layout, error) {
 	return p, errors.Join(errs...)
 }
 
-func (l *loader) read(name string, feeds ...feed) (err error) {
-	t, err := openTable(l.open, name)
+// read reads files one after the other.
+func (l *loader) read(names []string, feeds ...feed) error {
+	for _, name := range names {
+		if err := l.readFile(name, feeds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loader) readFile(name string, feeds []feed) (err error) {
+	t, err := openTable(l.files, name, l.config.format())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { err = errors.Join(err, t.Close()) }()
 	p, err := l.layout(t, feeds)
 	if err != nil {
 		return err
 	}
 	for {
 		if ok, err := t.next(); !ok || err != nil {
+			l.about[name] = t.About()
+			for _, note := range t.Notes() {
+				if !slices.Contains(l.notes, note) { // train and test may be one file
+					l.notes = append(l.notes, note)
+				}
+			}
 			return err
 		}
+		test := l.share != nil && l.share.test(t, slices.Concat(p.group, p.kin))
 		for i, f := range feeds {
-			if !t.matches(f.where, p.where[i]) {
+			if l.share != nil && f.to.test != test || !t.matches(f.where, p.where[i]) {
 				continue
 			}
 			if err := l.row(t, &p, f.to); err != nil {
@@ -159,7 +208,7 @@ func (l *loader) read(name string, feeds ...feed) (err error) {
 }
 
 // row turns the current row of t into numbers and keeps them.
-func (l *loader) row(t *table, p *layout, to *sink) error {
+func (l *loader) row(t rows, p *layout, to *sink) error {
 	dst, y := &to.rows.X, &to.rows.Y
 	if len(p.group) > 0 {
 		s, err := l.series(t, p, to)
@@ -183,12 +232,12 @@ func (l *loader) row(t *table, p *layout, to *sink) error {
 	if *dst, err = l.pipe.Row(*dst, l.inputs); err != nil {
 		var value *pipeline.ValueError
 		if errors.As(err, &value) {
-			return fmt.Errorf("tabular: %s: %w", t.at(p.inputs[value.Input]), err)
+			return fmt.Errorf("tabular: %s: %w", t.At(p.inputs[value.Input]), err)
 		}
 		return err
 	}
 	if l.values += l.pipe.Width(); l.values > MaxValues {
-		return fmt.Errorf("tabular: %s: more than %d values", t.at(0), MaxValues)
+		return fmt.Errorf("tabular: %s: more than %d values", t.At(0), MaxValues)
 	}
 	if p.target < 0 {
 		return nil
@@ -198,20 +247,20 @@ func (l *loader) row(t *table, p *layout, to *sink) error {
 	return err
 }
 
-func (l *loader) targetOf(t *table, column int) (float64, error) {
+func (l *loader) targetOf(t rows, column int) (float64, error) {
 	if l.classes != nil {
-		cell := strings.TrimSpace(t.row[column])
+		cell := t.Text(column)
 		if i, ok := l.classes.index(cell); ok {
 			return float64(i), nil
 		}
 		if text, ok := l.classes.sameNumber(cell); ok {
-			return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes, where it is %.40q: classes are compared letter by letter", t.at(column), cell, text)
+			return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes, where it is %.40q: classes are compared letter by letter", t.At(column), cell, text)
 		}
-		return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes", t.at(column), cell)
+		return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes", t.At(column), cell)
 	}
 	v, err := t.number(column)
 	if err == nil && math.IsNaN(v) {
-		err = fmt.Errorf("tabular: %s: the target is missing", t.at(column))
+		err = fmt.Errorf("tabular: %s: the target is missing", t.At(column))
 	}
 	return v, err
 }

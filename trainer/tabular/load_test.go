@@ -15,7 +15,7 @@ import (
 )
 
 // files makes a file system of names and contents.
-func files(pairs ...string) tabular.Opener {
+func files(pairs ...string) tabular.Files {
 	fsys := fstest.MapFS{}
 	for i := 0; i < len(pairs); i += 2 {
 		fsys[pairs[i]] = &fstest.MapFile{Data: []byte(pairs[i+1])}
@@ -202,13 +202,14 @@ func TestLoadErrors(t *testing.T) {
 		{"header only column missing", "x,Y\n", nil, []string{"t.csv", `"y"`, "target.column"}},
 		{"feature missing", "y\n", nil, []string{`"x"`, "features[0].columns"}},
 		{"condition missing", "x,y\n", func(c *tabular.Config) { c.Where = map[string]any{"site": "A"} }, []string{`"site"`, "where.site"}},
-		{"column twice", "x,y,x\n", nil, []string{"t.csv:1:5", `"x"`, "twice"}},
+		{"column twice", "x,y,x\n", nil, []string{"t.csv", `"x"`, "features[0].columns", "twice, as columns 1 and 3"}},
 		{"not a number", "x,y\n1,2\n\n3 ,4\n1,5\n abc,4\n", nil, []string{"t.csv:6:2", "abc"}},
 		{"infinite", "x,y\n+Inf,2\n", nil, []string{"t.csv:2:1", "finite"}},
 		{"no target", "x,y\n1,2\n5,\n", nil, []string{"t.csv:3:3", "target is missing"}},
 		{"unknown class", "x,y\n1,ok\n5,odd\n", func(c *tabular.Config) { c.Target.Classes = []any{"ok", "bad"} }, []string{"t.csv:3:3", "odd", "target.classes"}},
-		{"too few cells", "x,y\n1\n", nil, []string{"t.csv:2:1", "wrong number of fields"}},
-		{"open quote", "x,y\n\"1,2\n", nil, []string{"t.csv:", "quote"}},
+		{"too few cells", "x,y\n1\n", nil, []string{"t.csv:2", "1 cells, where the header has 2", "separator"}},
+		{"open quote", "x,y\n\"1,2\n", nil, []string{"t.csv:2", `"\"1" is no number`}},
+		{"open quote over lines", "x,y\n\"1,2\n3,4\n", nil, []string{"t.csv:", "quote"}},
 		{"log of too little", "x,y\n-1,2\n", func(c *tabular.Config) { c.Features = []tabular.Feature{{Columns: []string{"x"}, Log1p: true}} }, []string{"t.csv:2:1", "log1p"}},
 		{"long line", "x,y\n" + strings.Repeat("7", 2<<20) + ",1\n", nil, []string{"t.csv", "longer than"}},
 		{"long header", strings.Repeat("x", 2<<20), nil, []string{"t.csv", "longer than"}},

@@ -241,7 +241,7 @@ func (c *Config) selections() (selection, error) {
 			return s, err
 		}
 	}
-	if c.Split != nil {
+	if c.Split != nil && c.Split.Share == 0 {
 		train, test := c.Split.Train, c.Split.Test
 		if train == nil {
 			train = "train"

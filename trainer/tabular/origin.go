@@ -18,14 +18,15 @@ import (
 type File struct {
 	Name   string
 	SHA256 [32]byte // of its bytes
+	About  string   // how it is written: "semicolons, decimal commas"; "" if plainly
 
 	info fs.FileInfo // as it was opened; nil: not known
 }
 
-// statter is what files of an Opener may be.
+// statter is what files may be.
 type statter interface{ Stat() (fs.FileInfo, error) }
 
-// tracked notes what is read through an Opener.
+// tracked notes what is read of a file.
 type tracked struct {
 	io.ReadCloser
 	hash hash.Hash
@@ -33,18 +34,24 @@ type tracked struct {
 	to   *[]File
 }
 
-func track(open Opener, to *[]File) Opener {
-	return func(name string) (io.ReadCloser, error) {
-		f, err := open(name)
-		if err != nil {
-			return nil, err
-		}
-		t := &tracked{ReadCloser: f, hash: sha256.New(), file: File{Name: name}, to: to}
-		if s, ok := f.(statter); ok {
-			t.file.info, _ = s.Stat() // without it the file is read again
-		}
-		return t, nil
+// tracker notes what is read.
+type tracker struct {
+	Files
+	to *[]File
+}
+
+func track(files Files, to *[]File) Files { return tracker{files, to} }
+
+func (r tracker) Open(name string) (io.ReadCloser, error) {
+	f, err := r.Files.Open(name)
+	if err != nil {
+		return nil, err
 	}
+	t := &tracked{ReadCloser: f, hash: sha256.New(), file: File{Name: name}, to: r.to}
+	if s, ok := f.(statter); ok {
+		t.file.info, _ = s.Stat() // without it the file is read again
+	}
+	return t, nil
 }
 
 func (t *tracked) Read(p []byte) (int, error) {
@@ -63,7 +70,7 @@ func (t *tracked) Close() error {
 
 // origin is where a trainer's rows come from.
 type origin struct {
-	open   Opener
+	files  Files
 	config Config
 	loaded func(*Data)
 
@@ -75,8 +82,8 @@ type origin struct {
 // Open loads the rows that c describes and returns a trainer that reads them
 // again, if the files have changed: when a task begins, and with reload: round
 // before each round. loaded, which may be nil, is called with what was read.
-func Open(open Opener, c Config, loaded func(*Data)) (*Trainer, error) {
-	d, err := Load(open, c)
+func Open(files Files, c Config, loaded func(*Data)) (*Trainer, error) {
+	d, err := Load(files, c)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +94,7 @@ func Open(open Opener, c Config, loaded func(*Data)) (*Trainer, error) {
 	if loaded == nil {
 		loaded = func(*Data) {}
 	}
-	t.origin = &origin{open: open, config: c, loaded: loaded}
+	t.origin = &origin{files: files, config: c, loaded: loaded}
 	loaded(d)
 	return t, nil
 }
@@ -96,10 +103,10 @@ func Open(open Opener, c Config, loaded func(*Data)) (*Trainer, error) {
 // has the rows that it had.
 func (t *Trainer) Refresh(_ context.Context, job trainer.Job) error {
 	s := t.origin
-	if s == nil || !s.due(job) || !t.data.changed(s.open) {
+	if s == nil || !s.due(job) || !t.data.changed(s.files) {
 		return nil
 	}
-	d, err := Load(s.open, s.config)
+	d, err := Load(s.files, s.config)
 	if err == nil {
 		_, err = New(d)
 	}
@@ -147,9 +154,12 @@ func (d *Data) hash() string {
 }
 
 // changed reports whether a file is not the one that was read, or may not be.
-func (d *Data) changed(open Opener) bool {
+func (d *Data) changed(files Files) bool {
+	if slices.ContainsFunc(d.found, func(f found) bool { return !f.same(files) }) {
+		return true
+	}
 	return slices.ContainsFunc(d.Files, func(f File) bool {
-		file, err := open(f.Name)
+		file, err := files.Open(f.Name)
 		if err != nil {
 			return true // reading it says why
 		}

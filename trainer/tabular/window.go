@@ -22,10 +22,10 @@ type series struct {
 func unitKey(cells []string) string { return strings.Join(cells, "\x00") }
 
 // series finds or begins the unit of the current row.
-func (l *loader) series(t *table, p *layout, to *sink) (*series, error) {
+func (l *loader) series(t rows, p *layout, to *sink) (*series, error) {
 	cells := make([]string, len(p.group))
 	for i, c := range p.group {
-		cells[i] = strings.TrimSpace(t.row[c])
+		cells[i] = t.Text(c)
 	}
 	key := unitKey(cells)
 	s := to.units[key]
@@ -42,9 +42,9 @@ func (l *loader) series(t *table, p *layout, to *sink) (*series, error) {
 	if p.order < 0 {
 		return s, nil
 	}
-	v, err := t.number(p.order)
+	v, err := t.order(p.order)
 	if err == nil && math.IsNaN(v) {
-		err = fmt.Errorf("tabular: %s: derive.order is missing", t.at(p.order))
+		err = fmt.Errorf("tabular: %s: derive.order is missing", t.At(p.order))
 	}
 	s.order = append(s.order, v)
 	return s, err
@@ -126,21 +126,21 @@ func (l *loader) truth() (out map[string]float64, err error) {
 	if r == nil || r.Truth == "" {
 		return nil, nil
 	}
-	t, err := openTable(l.open, r.Truth)
+	t, err := openTable(l.files, r.Truth, l.config.format())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { err = errors.Join(err, t.Close()) }()
 	group := make([]int, len(l.config.Derive.Group))
-	value := len(t.header) * (len(t.header) - 1) / 2 // the column that is left over
+	value := len(t.Names()) * (len(t.Names()) - 1) / 2 // the column that is left over
 	for i, name := range l.config.Derive.Group {
 		if group[i], err = t.column("derive.group", name); err != nil {
 			return nil, err
 		}
 		value -= group[i]
 	}
-	if len(t.header) != len(group)+1 {
-		return nil, fmt.Errorf("tabular: %s: want the columns of derive.group and one more, not %d", r.Truth, len(t.header))
+	if len(t.Names()) != len(group)+1 {
+		return nil, fmt.Errorf("tabular: %s: want the columns of derive.group and one more, not %d", r.Truth, len(t.Names()))
 	}
 	out = map[string]float64{}
 	cells := make([]string, len(group))
@@ -150,18 +150,18 @@ func (l *loader) truth() (out map[string]float64, err error) {
 			return out, err
 		}
 		for i, c := range group {
-			cells[i] = strings.TrimSpace(t.row[c])
+			cells[i] = t.Text(c)
 		}
 		v, err := t.number(value)
 		if err != nil {
 			return nil, err
 		}
 		if !(v >= 0) {
-			return nil, fmt.Errorf("tabular: %s: want the rows left, 0 or more", t.at(value))
+			return nil, fmt.Errorf("tabular: %s: want the rows left, 0 or more", t.At(value))
 		}
 		key := unitKey(cells)
 		if _, twice := out[key]; twice {
-			return nil, fmt.Errorf("tabular: %s: %s is there twice", t.at(0), strings.Join(cells, ", "))
+			return nil, fmt.Errorf("tabular: %s: %s is there twice", t.At(0), strings.Join(cells, ", "))
 		}
 		out[key] = v
 	}

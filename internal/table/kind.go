@@ -1,4 +1,4 @@
-package tabular
+package table
 
 import (
 	"bytes"
@@ -26,8 +26,8 @@ var kinds = []struct{ magic, what string }{
 	{"7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it"},
 	{"Rar!", "a RAR archive; unpack it"},
 	{"\x1f\x8b", "gzip in gzip; unpack it once"},
-	{"\xff\xfe", "UTF-16 text; save it as CSV UTF-8"},
-	{"\xfe\xff", "UTF-16 text; save it as CSV UTF-8"},
+	{"\xff\xfe\x00\x00", "UTF-32 text; save it as CSV UTF-8"},
+	{"\x00\x00\xfe\xff", "UTF-32 text; save it as CSV UTF-8"},
 	{"ARROW1", "an Arrow file; write it as CSV"},
 	{"FEA1", "a Feather file; write it as CSV"},
 	{"ORC", "an ORC file; write it as CSV"},
@@ -41,8 +41,9 @@ var kinds = []struct{ magic, what string }{
 	{"<?xml", "an XML document; write it as CSV"},
 }
 
-// foreign says what a file that begins with head is, where that is no CSV.
-func foreign(head []byte) string {
+// foreign says what a file that begins with head is, where that is no CSV. Where the
+// encoding is known zero bytes are its own.
+func foreign(head []byte, known bool) string {
 	for _, k := range kinds {
 		if !bytes.HasPrefix(head, []byte(k.magic)) {
 			continue
@@ -55,10 +56,15 @@ func foreign(head []byte) string {
 	switch {
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return "a tar archive; unpack it"
-	case bytes.IndexByte(head, 0) >= 0:
+	case !known && bytes.IndexByte(head, 0) >= 0 && !wideText(head):
 		return "no text: it has NUL bytes"
 	}
 	return ""
+}
+
+// wideText reports that a text is UTF-16, as decode finds it.
+func wideText(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) || zeros(head, 0) || zeros(head, 1)
 }
 
 // cutShort explains what gzip says of a file that is not whole.

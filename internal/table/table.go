@@ -1,0 +1,186 @@
+// Package table reads tables as people have them: CSV files of Excel, of historians
+// and of pandas, plain or gzip, in the encoding, with the separator and the decimal
+// mark that they were written with. Start with Open, or Expand
+// where a name may be a pattern. What cannot be told for certain is refused with the
+// key that helps; columns that nobody asks for never refuse a file. It never writes.
+package table
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/fedmq/fedmq/internal/near"
+)
+
+// Format says how a file is written. What is left out is found in the file.
+type Format struct {
+	Separator string   // of cells: one character, or tab
+	Decimal   string   // "." or ","
+	Encoding  string   // such as utf-8, utf-16, windows-1252; a byte order mark has the last word
+	Comment   string   // lines that begin with this character are passed over
+	Missing   []string // further words for a missing value
+}
+
+// KeyError is a bad value of Format. Key is its name in a configuration file.
+type KeyError struct{ Key, Problem string }
+
+func (e *KeyError) Error() string { return e.Key + ": " + e.Problem }
+
+// source is what a table is read from.
+type source interface {
+	header() []string
+	next() error // io.EOF behind the last row
+	cell(i int) string
+	at(i int) string
+	about() string
+	notes() []string
+	close() error
+}
+
+// Table is read row by row.
+type Table struct {
+	name   string
+	source source
+	names  []string
+	column map[string]int // the first of a name
+	reader cells
+}
+
+// Open opens a table and reads its header.
+func Open(files Files, name string, f Format) (*Table, error) {
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	file, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{name: name, column: map[string]int{}, reader: newCells(f)}
+	if t.source, err = openCSV(bufio.NewReader(file), file, name, f); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	if c, ok := t.source.(*csvSource); ok {
+		t.reader.separator = c.r.Comma
+	}
+	for i, n := range t.source.header() {
+		n = Name(n)
+		t.names = append(t.names, n)
+		if _, twice := t.column[n]; !twice {
+			t.column[n] = i
+		}
+	}
+	return t, nil
+}
+
+// Name is a column's name as it is compared: without the space around it, and with
+// one spelling of its umlauts.
+func Name(s string) string { return norm.NFC.String(strings.TrimSpace(s)) }
+
+// Close closes the file.
+func (t *Table) Close() error { return t.source.close() }
+
+// Next reads a row; false behind the last.
+func (t *Table) Next() (bool, error) {
+	switch err := t.source.next(); {
+	case errors.Is(err, io.EOF):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, nil
+}
+
+// Names are those of the columns, as they are compared; some may be empty, or there twice.
+func (t *Table) Names() []string { return t.names }
+
+// Column finds the column that key of a configuration names.
+func (t *Table) Column(key, name string) (int, error) {
+	name = Name(name)
+	i, ok := t.column[name]
+	if !ok {
+		return 0, fmt.Errorf("%s: no column %q (%s); %s", t.name, name, key, t.meant(name))
+	}
+	for j := i + 1; j < len(t.names); j++ {
+		if t.names[j] == name {
+			return 0, fmt.Errorf("%s: column %q (%s) is there twice, as columns %d and %d: give one of them another name in the file", t.name, name, key, i+1, j+1)
+		}
+	}
+	return i, nil
+}
+
+// meant helps somebody who has named a column that is not there.
+func (t *Table) meant(name string) string {
+	var have []string
+	for _, n := range t.names {
+		if strings.EqualFold(n, name) {
+			return fmt.Sprintf("did you mean %q?", n)
+		}
+		if n != "" {
+			have = append(have, n)
+		}
+	}
+	if best := near.Of(name, have); len(best) > 2 {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	more := ""
+	if len(have) > maxNames {
+		more = fmt.Sprintf(" and %d more", len(have)-maxNames)
+		have = have[:maxNames]
+	}
+	said := fmt.Sprintf("the header has %.300q%s", have, more)
+	if c, ok := t.source.(*csvSource); ok && len(t.names) == 1 {
+		said += fmt.Sprintf(", cut at %s (separator)", separatorName(c.r.Comma))
+	}
+	return said
+}
+
+// maxNames of a header are shown.
+const maxNames = 12
+
+// Text is cell i of the current row without the space around it. It is good until Next.
+func (t *Table) Text(i int) string { return strings.TrimSpace(t.source.cell(i)) }
+
+// Missing reports whether a text stands for a missing value.
+func (t *Table) Missing(text string) bool { return t.reader.missing(text) }
+
+// Number is cell i of the current row; NaN if it is missing.
+func (t *Table) Number(i int) (float64, error) {
+	return t.reader.number(t.Text(i), func() string { return t.source.at(i) })
+}
+
+// Order is cell i as what puts rows in order: a number, or the seconds since 1970
+// of an ISO time; without an offset it counts as UTC.
+func (t *Table) Order(i int) (float64, error) {
+	return t.reader.order(t.Text(i), func() string { return t.source.at(i) })
+}
+
+// At says where cell i of the current row is: file:line:column.
+func (t *Table) At(i int) string { return t.source.at(i) }
+
+// About says how the file is written, as far as that is not plain: "semicolons,
+// decimal commas, windows-1252".
+func (t *Table) About() string {
+	said := []string{t.source.about(), t.reader.about()}
+	return strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), ", ")
+}
+
+// Notes say what was left out so far, for a person.
+func (t *Table) Notes() []string { return t.source.notes() }
+
+// Format is how the file is written: what was found, for a configuration file.
+func (t *Table) Format() Format {
+	f := Format{Missing: t.reader.own}
+	if c, ok := t.source.(*csvSource); ok {
+		f.Separator, f.Encoding, f.Comment = string(c.r.Comma), c.text.name(), c.comment
+	}
+	if t.reader.decimal == ',' {
+		f.Decimal = ","
+	}
+	return f
+}
