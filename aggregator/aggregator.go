@@ -44,7 +44,7 @@ func live(ctx context.Context, cfg Config, st *store.Store) error {
 		if err != nil {
 			return err
 		}
-		err = a.run(ctx)
+		err = a.rest(a.run(ctx))
 		behind, ok := errors.AsType[*behindError](err)
 		if !ok || !cfg.AdoptEpoch || adopted[behind.task.cfg.Name] {
 			return err
@@ -54,6 +54,17 @@ func live(ctx context.Context, cfg Config, st *store.Store) error {
 			return fmt.Errorf("aggregator: task %s: adopt: %w", behind.task.cfg.Name, err)
 		}
 	}
+}
+
+// rest leaves the disk as a driver should that ended with err, unless the disk failed it.
+func (a *aggregator) rest(err error) error {
+	if errors.Is(err, store.ErrDisk) {
+		return err
+	}
+	for _, t := range a.order {
+		err = errors.Join(err, t.keeping.rest(a.store))
+	}
+	return err
 }
 
 func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {

@@ -25,7 +25,7 @@ func (t *task) commit(rd owner.Ready) error {
 	crash.At("optimiser.after")
 	next, id, blob := made.Model, c.Base, t.blob
 	if next != t.base {
-		leaves, err := t.keeping.durable(c, next) // one pass: what names the whole names its parts
+		leaves, err := t.keeping.durable(c, next, fitsInline(next.Schema, t.published.partSize)) // one pass: what names the whole names its parts
 		if err != nil {
 			return err
 		}

@@ -48,8 +48,7 @@ func (t *task) genesis() error {
 	}
 	t.keeping.exportDescription(about)
 	t.recorded(r)
-	t.tellRecords()
-	return nil
+	return t.tellRecords()
 }
 
 // describe returns the task's description, which record 0 names (RC-16).

@@ -23,6 +23,7 @@ const (
 // take a transaction change nothing but the disk; took follows them in memory.
 type keeping struct {
 	digest
+	fresh
 	log     zerolog.Logger
 	dir     string // for the exported records of all tasks
 	updates Keep
@@ -47,7 +48,7 @@ type holdings struct {
 
 // write puts a record and what follows from it into a transaction.
 func (k *keeping) write(tx *store.Tx, r record.Sealed) error {
-	if err := tx.PutRecord(k.task, r.Round, r.Attempt, r.Bytes); err != nil {
+	if err := errors.Join(tx.PutRecord(k.task, r.Round, r.Attempt, r.Bytes), k.fresh.write(tx)); err != nil {
 		return err
 	}
 	for _, number := range k.gone {

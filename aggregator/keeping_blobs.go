@@ -5,6 +5,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -20,12 +21,17 @@ func (k *keeping) keep(s *staged) error {
 	return k.store.PutBlob(s.content, s.raw, false)
 }
 
-// durable puts a new model, and the updates that are to stay, on disk. It returns the
-// leaves of the model.
-func (k *keeping) durable(c round.Commit, next *model.Model) (model.Leaves, error) {
-	crash.At("model.before-fsync")
-	leaves, err := k.store.AddBlob(next.Blob, true)
-	crash.At("model.after-dirsync")
+// durable puts a new model, and the updates that are to stay, on disk; a model that goes in
+// one message comes with the record. It returns the leaves of the model.
+func (k *keeping) durable(c round.Commit, next *model.Model, inline bool) (leaves model.Leaves, err error) {
+	if inline && len(next.Blob) <= store.Small {
+		leaves = model.LeavesOf(next.Blob)
+		k.coming = append(k.coming, blob{leaves.ID(len(next.Blob)), next.Blob})
+	} else {
+		crash.At("model.before-fsync")
+		leaves, err = k.store.AddBlob(next.Blob, true)
+		crash.At("model.after-dirsync")
+	}
 	if err != nil || k.updates != KeepAll {
 		return leaves, err
 	}
@@ -41,6 +47,11 @@ func (k *keeping) durable(c round.Commit, next *model.Model) (model.Leaves, erro
 func (k *keeping) durableState(state []byte) (model.Hash, error) {
 	if state == nil {
 		return model.Hash{}, nil
+	}
+	if len(state) <= store.Small {
+		b := blob{model.ContentOf(state), state}
+		k.coming = append(k.coming, b)
+		return b.id, nil
 	}
 	leaves, err := k.store.AddBlob(state, true)
 	return leaves.ID(len(state)), err

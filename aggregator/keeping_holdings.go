@@ -23,6 +23,7 @@ func (h *holdings) remove(by *keeping, content model.Hash) error {
 	}); err != nil || needed {
 		return err
 	}
+	by.fresh.forget(content)
 	return h.store.RemoveBlob(content)
 }
 

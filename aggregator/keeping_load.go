@@ -86,6 +86,7 @@ func (k *keeping) followed(tail [][]byte) (last record.Sealed, err error) {
 // took follows a record that has become durable.
 func (k *keeping) took(r record.Sealed) {
 	k.tip, k.gone = r.Hash, nil
+	k.fresh.took()
 	if r.Verdict != record.Abandoned {
 		k.versions = append(k.versions, version{r.Model, r.Version, r.State})
 	}

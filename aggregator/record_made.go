@@ -99,9 +99,12 @@ func (t *task) recorded(r record.Sealed) {
 	t.untold = append(t.untold, r)
 }
 
-// tellRecords writes the files of new records and tells people of them, when the order
-// that follows is on its way: sites wait for that.
-func (t *task) tellRecords() {
+// tellRecords writes the files of new records and models, and tells people of them, when the
+// order that follows is on its way: sites wait for that.
+func (t *task) tellRecords() error {
+	if err := t.keeping.follow(t.a.store); err != nil {
+		return err
+	}
 	for _, r := range t.untold {
 		t.keeping.export(r.Round, r.Attempt, r.Bytes)
 		t.telling.recorded(r)
@@ -110,6 +113,7 @@ func (t *task) tellRecords() {
 		}
 	}
 	t.untold = nil
+	return nil
 }
 
 // setHead has the last record's head on the broker.

@@ -21,7 +21,9 @@ func (t *task) send(rd owner.Ready) error {
 // tellAll passes on what single members and people are told, when all that others wait for
 // is on its way.
 func (t *task) tellAll(rd owner.Ready) error {
-	t.tellRecords()
+	if err := t.tellRecords(); err != nil {
+		return err
+	}
 	for _, m := range rd.Send {
 		if err := t.tellSome(m); err != nil {
 			return err

@@ -82,6 +82,9 @@ func rootOf(dir string) string {
 // impatient gives up an attempt after two seconds, while somebody is away.
 var impatient = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Deadline: 2 * time.Second, Keep: "all"}
 
+// inline has a model that goes in one message, and is durable with its record.
+var inline = shape{Params: small.Params, PartSize: wire.DefaultPart, Rounds: small.Rounds, Deadline: time.Minute, Keep: "all"}
+
 var idle = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Deadline: time.Minute, Keep: "all", Idle: true}
 
 // special lists the points that need an arrangement; pass counts from there.
@@ -90,6 +93,8 @@ var special = map[string]plan{
 	"blob.after-fsync":   {pass: 1},
 	"blob.after-rename":  {pass: 1},
 	"blob.after-dirsync": {pass: 1},
+	"follow.before-file": {shape: inline},
+	"follow.after-file":  {shape: inline},
 	"kept.mid":           {first: "receipt.after:2"},
 	"decline.after":      {victim: "idle", shape: idle},
 	"abandon.before-tx":  {shape: impatient, run: absent},

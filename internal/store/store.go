@@ -49,7 +49,7 @@ var (
 // Bucket names one table of state.db.
 type Bucket string
 
-// The buckets of state.db. Keys of all but Meta start with the task's name
+// The buckets of state.db. Keys of all but Meta and Fresh start with the task's name
 // and a zero byte, see [Key].
 const (
 	Meta    Bucket = "meta"    // schema version, epoch, highest roster
@@ -62,13 +62,14 @@ const (
 	SecAgg  Bucket = "secagg"  // state of secure aggregation
 	Budget  Bucket = "budget"  // privacy budget spent
 	Outbox  Bucket = "outbox"  // a site's envelopes, from before their first send until they are settled
+	Fresh   Bucket = "fresh"   // small blobs whose files are not known to be durable, see [Tx.PutBlob]
 	Held    Bucket = "held"    // blobs that a task's records have a use for; checked as it is read
 )
 
 // bucketTypes gives every bucket the type byte of its values.
 var bucketTypes = map[Bucket]byte{
 	Meta: 1, Task: 2, Round: 3, Journal: 4, Records: 5,
-	Members: 6, Command: 7, SecAgg: 8, Budget: 9, Outbox: 10, Held: 12,
+	Members: 6, Command: 7, SecAgg: 8, Budget: 9, Outbox: 10, Held: 12, Fresh: 13,
 }
 
 const (
@@ -130,7 +131,7 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// start makes the buckets, checks every value and empties tmp.
+// start makes the buckets, checks every value, empties tmp and makes files of blobs.
 func (s *Store) start() error {
 	if err := guard(s.path, s.checkSchema); err != nil {
 		return err
@@ -138,7 +139,10 @@ func (s *Store) start() error {
 	if err := guard(s.path, s.check); err != nil {
 		return err
 	}
-	return s.prepareBlobs()
+	if err := s.prepareBlobs(); err != nil {
+		return err
+	}
+	return s.settleFresh()
 }
 
 // Close ends the use of the directory and releases its lock. It waits for
