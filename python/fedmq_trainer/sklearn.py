@@ -1,10 +1,12 @@
-"""A linear model of scikit-learn as the trainer of a site.
+"""A linear model or a neural network of scikit-learn as the trainer of a site.
 
-For estimators with ``partial_fit``, ``coef_`` and ``intercept_``: SGDClassifier,
-SGDRegressor, Perceptron, PassiveAggressiveClassifier and their like. The tensors are ``coef`` and
+For estimators with ``partial_fit`` whose weights are all that they learn. Of SGDClassifier,
+SGDRegressor, Perceptron, PassiveAggressiveClassifier and their like the tensors are ``coef`` and
 ``intercept``, f64, as scikit-learn lays them out for classes in the order of
 ``classes``: row i is that of classes[i], and a single row, of two classes, that of
-classes[1]. scikit-learn by itself sorts them.
+classes[1]. scikit-learn by itself sorts them. Of MLPClassifier and MLPRegressor they are
+``layers.<i>.weight``, [outputs, inputs], and ``layers.<i>.bias``, f64; output i is that of
+classes[i], and a single one, of two classes, that of classes[1].
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.base import clone, is_classifier
 
-from . import _answers, _run, metrics
+from . import _answers, _estimators, _run, metrics
 from ._job import Job
 from ._safetensors import Array
 
@@ -39,23 +41,21 @@ def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tu
     held = _Rows("test[0]", test[0], "test[1]", test[1], labels, zscore) if test else None
     if held and held.x.shape[1] != rows.x.shape[1]:
         raise _answers.Refused(f"test[0] has {held.x.shape[1]} features, x has {rows.x.shape[1]}")
-    linear = Linear(estimator, rows, labels, zscore)
+    trainer = Trainer(estimator, rows, labels, zscore)
     _run.run(
-        samples=len(rows.y), train=linear.train,
-        evaluate=(lambda m, job: linear.evaluate(m, held)) if held else None,
-        statistics=(lambda job: metrics.moments(rows.x)) if zscore else None, init=linear.first,
-        rules={_MEAN: "keep", _SD: "keep"} if zscore else None, settings=linear.settings(), check=linear.check,
+        samples=len(rows.y), train=trainer.train,
+        evaluate=(lambda m, job: trainer.evaluate(m, held)) if held else None,
+        statistics=(lambda job: metrics.moments(rows.x)) if zscore else None, init=trainer.first,
+        rules={_MEAN: "keep", _SD: "keep"} if zscore else None, settings=trainer.settings(), check=trainer.check,
         name=f"scikit-learn {sklearn.__version__}")
-
-
-# What a linear model has after partial_fit besides its weights: labels, counters
-# of the call, and what follows from its parameters.
-_USUAL = {"classes_", "n_features_in_", "feature_names_in_", "n_iter_", "t_", "loss_function_", "_loss_function_", "_expanded_class_weight"}
 
 
 # Parameters that partial_fit passes over: one pass over what it is given, and the
 # seed is the round's.
-_VOID = {"random_state", "max_iter", "tol", "early_stopping", "validation_fraction", "n_iter_no_change", "warm_start"}
+_VOID = {"random_state", "max_iter", "tol", "early_stopping", "validation_fraction", "n_iter_no_change", "warm_start", "max_fun"}
+
+# Parameters that say what the tensors are, and so hold for the whole task.
+_SHAPE = {"hidden_layer_sizes", "activation"}
 
 
 def _labels(estimator: Any, classes: Optional[Sequence[Any]]) -> Optional[List[Any]]:
@@ -121,21 +121,18 @@ def _finite(name: str, targets: Array) -> Array:
     return values
 
 
-class Linear:
+class Trainer:
     """An estimator whose weights come from and go to a model."""
 
     def __init__(self, estimator: Any, rows: _Rows, labels: Optional[List[Any]], zscore: bool) -> None:
-        if not hasattr(estimator, "partial_fit"):
-            raise _answers.Refused(f"{type(estimator).__name__} has no partial_fit; try SGDClassifier(loss='log_loss') or SGDRegressor()")
+        _estimators.trainable(estimator)
         self.estimator, self.rows, self.labels, self.zscore = estimator, rows, labels, zscore
         self.first_call = {} if labels is None else {"classes": np.arange(len(labels))}
 
     def load(self, model: Dict[str, Array], **params: Any) -> Any:
         """A new estimator with the model's weights."""
         e = self.new(**params)
-        e.coef_[...], e.intercept_[...] = model["coef"], model["intercept"]
-        if hasattr(e, "t_"):
-            e.t_ = 1.0  # the schedule of the learning rate begins anew, as the weights do
+        _estimators.fill(e, model)
         return e
 
     def new(self, **params: Any) -> Any:
@@ -145,7 +142,7 @@ class Linear:
         if self.labels is not None and isinstance(weights, Mapping):
             e.set_params(class_weight=self.numbered(weights))
         e.partial_fit(np.zeros((1, self.rows.x.shape[1])), self.rows.y[:1], **self.first_call)
-        self.plain(e)
+        _estimators.plain(e)
         return e
 
     def numbered(self, weights: Mapping[Any, float]) -> Dict[int, float]:
@@ -158,24 +155,11 @@ class Linear:
 
     def settings(self) -> Sequence[str]:
         """The settings that a round may have: those with an effect on partial_fit."""
-        return ["epochs", *(name for name in self.estimator.get_params() if name not in _VOID)]
+        return ["epochs", *(name for name in self.estimator.get_params() if name not in _VOID | _SHAPE)]
 
     def check(self) -> None:
         """Refuse an estimator of which these tensors are not all."""
         self.new()
-
-    def plain(self, e: Any) -> None:
-        name = type(e).__name__
-        if getattr(e, "average", False):
-            raise _answers.Refused(f"{name}(average={e.average!r}) predicts with an average over its own steps, which does not travel:"
-                                   " want average=False; the federation averages")
-        if missing := [a for a in ("coef_", "intercept_") if not isinstance(getattr(e, a, None), np.ndarray)]:
-            raise _answers.Refused(f"{name} has no {' and no '.join(missing)}: want a linear model such as SGDClassifier(loss='log_loss') or SGDRegressor()")
-        usual = _USUAL | {"coef_", "intercept_"} | set(e.get_params(deep=False))
-        state = [a for a, v in vars(e).items() if a not in usual and (isinstance(v, np.ndarray) or a.endswith("_"))]
-        if state:
-            raise _answers.Refused(f"{name} learns {', '.join(sorted(state)[:5])} besides coef_ and intercept_, which would not travel:"
-                                   " want SGDClassifier, SGDRegressor, Perceptron or their like, or fedmq_trainer.run with all its arrays")
 
     def scaled(self, x: Array, model: Dict[str, Array]) -> Array:
         if not self.zscore:
@@ -196,7 +180,7 @@ class Linear:
         for _ in job.steps(range(epochs)):
             order = rng.permutation(len(x))
             e.partial_fit(x[order], self.rows.y[order])
-        return {**model, "coef": e.coef_, "intercept": e.intercept_}
+        return {**model, **_estimators.weights(e)}
 
     def evaluate(self, model: Dict[str, Array], rows: _Rows) -> Dict[str, float]:
         predicted = self.load(model).predict(self.scaled(rows.x, model))
@@ -205,9 +189,11 @@ class Linear:
         return metrics.classification(rows.y, predicted, len(self.labels))
 
     def first(self, job: Job) -> Dict[str, Array]:
-        """Zeros, as scikit-learn begins."""
-        e = self.new()
-        model = {"coef": np.zeros_like(e.coef_, dtype=np.float64), "intercept": np.zeros_like(e.intercept_, dtype=np.float64)}
+        """As scikit-learn begins: a linear model with zeros, a network with random weights."""
+        network = "learning_rate_init" in self.estimator.get_params()
+        # Room is made by a step on one row: of a network too small a one to change a weight.
+        e = self.new(random_state=job.seed_int % 2**32, learning_rate_init=1e-300) if network else self.new()
+        model = {name: np.array(a if network else np.zeros_like(a), dtype=np.float64) for name, a in _estimators.weights(e).items()}
         if self.zscore:
             d = self.rows.x.shape[1]
             model.update({_MEAN: np.zeros(d), _SD: np.zeros(d)})
