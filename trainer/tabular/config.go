@@ -123,6 +123,9 @@ type Feature struct {
 	// MissingFlag adds, after each column, a feature that is 1 where the value
 	// is missing and 0 elsewhere. Not with Derive.
 	MissingFlag bool `yaml:"missing_flag"`
+	// Categories are the texts of columns that have no numbers: a list. Each becomes a
+	// feature, 1 where the row has it; another text is missing.
+	Categories any `yaml:"categories"`
 }
 
 // Values of Config.Reload.
@@ -192,7 +195,7 @@ func (c *Config) validateFeatures() error {
 		clip, slog float64
 		log1p      bool
 	}
-	there := map[input]bool{}
+	there, texts := map[input]bool{}, map[string]bool{}
 	for i, f := range c.Features {
 		key := "features[" + strconv.Itoa(i) + "]"
 		if err := f.validate(key, c.Derive != nil); err != nil {
@@ -206,7 +209,10 @@ func (c *Config) validateFeatures() error {
 			case there[in]:
 				return bad(key, "%s is there twice, treated alike", column)
 			}
-			there[in] = true
+			if text, twice := texts[column]; twice && (text || f.Categories != nil) {
+				return bad(key+".categories", "%s is there as texts and otherwise", column)
+			}
+			there[in], texts[column] = true, f.Categories != nil
 		}
 	}
 	return nil
@@ -280,6 +286,11 @@ func (t *Target) validate(derived bool) error {
 }
 
 func (f *Feature) validate(key string, derived bool) error {
+	if texts, err := f.categories(key + ".categories"); err != nil {
+		return err
+	} else if texts != nil && (f.Clip != 0 || f.SLog != 0 || f.Log1p) {
+		return bad(key+".categories", "texts have no clip, slog and log1p")
+	}
 	switch {
 	case len(f.Columns) == 0:
 		return bad(key+".columns", "want at least one column")

@@ -19,11 +19,15 @@ func (c *Config) Contract() (*pipeline.Contract, error) {
 	there := map[string]bool{}
 	plain := true // every column once and as it is
 	for _, f := range c.Features {
+		texts, err := f.categories("categories")
+		if err != nil {
+			return nil, err
+		}
 		for _, name := range f.Columns {
 			plain = plain && !there[name] && f.Clip == 0 && f.SLog == 0 && !f.Log1p && !f.MissingFlag
 			if !there[name] {
 				there[name] = true
-				out.Inputs = append(out.Inputs, pipeline.Input{Name: name})
+				out.Inputs = append(out.Inputs, pipeline.Input{Name: name, Values: texts})
 			}
 			out.Features = append(out.Features, pipeline.Feature{Of: name, Clip: f.Clip, SLog: f.SLog, Log1p: f.Log1p, MissingFlag: f.MissingFlag})
 		}

@@ -42,7 +42,7 @@ func Load(from Files, c Config) (*Data, error) {
 	for i := range files {
 		files[i].About = l.about[files[i].Name]
 	}
-	d.Notes, d.Files, d.Read, d.found = append(pick.notes(), l.notes...), files, began, l.found
+	d.Notes, d.Files, d.Read, d.found = slices.Concat(pick.notes(), l.notes, l.unknownNotes()), files, began, l.found
 	if d.contract() == nil {
 		d.Notes = append(d.Notes, fmt.Sprintf("features: the names of %d inputs are too long to be told to the aggregator: only their number is compared", len(contract.Inputs)))
 	}
@@ -95,6 +95,7 @@ type loader struct {
 	found       []found
 	about       map[string]string // how each file is written
 	notes       []string
+	unknown     map[string]map[string]int // texts that are no categories, by column
 }
 
 // sink collects rows of one kind: finished ones, or series to derive from.
@@ -221,8 +222,8 @@ func (l *loader) row(t rows, p *layout, to *sink) error {
 		l.noteGroup(t, p, to)
 	}
 	l.inputs = l.inputs[:0]
-	for _, column := range p.inputs {
-		v, err := t.number(column)
+	for i, column := range p.inputs {
+		v, err := l.input(t, i, column)
 		if err != nil {
 			return err
 		}
