@@ -52,7 +52,7 @@ type example struct {
 }
 
 // lower reports whether less of the metric is better.
-func (e example) lower() bool { return e.metric == "rmse" }
+func (e example) lower() bool { return lowerIsBetter(e.metric) }
 
 func examples(name string) example {
 	if name == "wells" {

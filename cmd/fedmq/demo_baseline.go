@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/trainer"
-	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 // saveModel writes the last model of a task as a safetensors file; dataDir is
@@ -40,61 +38,47 @@ func saveModel(dataDir string, task aggregator.Task, recs []record.Record, path 
 	return m, errors.Join(err, f.Close())
 }
 
-// baselines trains the same initial model, by the same code and for as many
-// epochs, on each site alone and on all rows in one place, each with the
-// z-score of its own training rows; every model is judged on all test rows.
+// baselines trains on each site alone and on all rows in one place, by the same
+// code, in as many rounds; every model is judged on all test rows.
 func (d *demo) baselines(ctx context.Context, res *result) error {
-	all, err := tabular.Merge(d.data...)
-	if err != nil {
-		return err
+	f := field{}
+	for i, s := range d.files {
+		f.sites = append(f.sites, fieldSite{member: s.Member, data: d.data[i]})
 	}
-	task := d.cfg.Tasks[0]
-	settings, err := tabular.ParseSettings(task.Train)
-	if err != nil {
-		return err
+	trials := []trial{{Arm: armCentral}}
+	for _, s := range f.sites {
+		trials = append(trials, trial{Arm: armAlone, Site: s.member})
 	}
-	settings.Epochs *= int(task.Rounds) // a demo has few rounds
-	sets := append([]*tabular.Data{all}, d.data...)
-	scores := make([]float64, len(sets))
-	progress := d.progress("training alone and in one place", len(sets))
-	err = atOnce(len(sets), func(i int) (err error) {
+	scores := make([]float64, len(trials))
+	progress := d.progress("training alone and in one place", len(trials))
+	err := atOnce(len(trials), func(i int) error {
 		defer progress()
-		seed := trainer.Seed(task.Seed, fmt.Sprint("alone ", i), 0)
-		scores[i], err = alone(ctx, task.Init, sets[i], all, settings, seed, d.ex.metric)
-		return err
+		got, err := f.train(ctx, d.cfg, trials[i])
+		if err != nil {
+			return err
+		}
+		m, ok := got.metrics[d.ex.metric]
+		if !ok {
+			return fmt.Errorf("no %s among the metrics", d.ex.metric)
+		}
+		scores[i] = float64(m.Value)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	res.Centralised = scores[0]
-	res.Isolated = isolated{Best: scores[1], Worst: scores[1]}
-	for _, s := range scores[1:] {
-		res.Isolated.Mean += s / float64(len(d.data))
-		if d.ex.lower() {
-			res.Isolated.Best, res.Isolated.Worst = math.Min(res.Isolated.Best, s), math.Max(res.Isolated.Worst, s)
-		} else {
-			res.Isolated.Best, res.Isolated.Worst = math.Max(res.Isolated.Best, s), math.Min(res.Isolated.Worst, s)
-		}
-	}
+	res.Centralised, res.Isolated = scores[0], isolatedOf(scores[1:], d.ex.lower())
 	return nil
 }
 
-func alone(ctx context.Context, init *model.Model, train, test *tabular.Data, s tabular.Settings, seed [32]byte, metric string) (float64, error) {
-	mean, sd := train.Moments().ZScore()
-	m, err := tabular.WithZScore(init, mean, sd)
-	if err != nil {
-		return 0, err
+// isolatedOf sums up what sites reach alone.
+func isolatedOf(scores []float64, lower bool) isolated {
+	out := isolated{Best: slices.Max(scores), Worst: slices.Min(scores)}
+	if lower {
+		out.Best, out.Worst = out.Worst, out.Best
 	}
-	if m, err = tabular.Fit(ctx, m, train, s, seed, nil); err != nil {
-		return 0, err
+	for _, s := range scores {
+		out.Mean += s / float64(len(scores))
 	}
-	sums, err := tabular.Score(ctx, m, test)
-	if err != nil {
-		return 0, err
-	}
-	v, ok := sums.Scores()[metric]
-	if !ok {
-		return 0, fmt.Errorf("no %s among the metrics", metric)
-	}
-	return v, nil
+	return out
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -34,7 +35,7 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 		p.Y.Label.Text += " (" + ex.unit + ")"
 	}
 	p.Add(plotter.NewGrid())
-	p.Y.Min, p.Y.Max = 0, 1
+	p.Y.Min, p.Y.Max = lowest(curve), 1
 	if ex.lower() {
 		p.Y.Max = highest(curve, r)
 	}
@@ -50,6 +51,9 @@ func plotRounds(path string, ex example, curve []curvePoint, r *result) error {
 		value float64
 		color color.Color
 	}{{"each site alone, mean", r.Isolated.Mean, orange}, {"all data in one place", r.Centralised, green}} {
+		if math.IsNaN(level.value) {
+			continue
+		}
 		l, err := plotter.NewLine(plotter.XYs{{X: 0, Y: level.value}, {X: curve[len(curve)-1].trained, Y: level.value}})
 		if err != nil {
 			return err
@@ -94,11 +98,24 @@ func addCurve(p *plot.Plot, curve []curvePoint) error {
 // highest is the top of the axis of an error: it holds the worst site of every
 // trained model, and what training alone reaches.
 func highest(curve []curvePoint, r *result) float64 {
-	top := max(r.Isolated.Mean, r.Centralised)
+	top := r.Isolated.Mean
+	if !math.IsNaN(r.Centralised) {
+		top = max(top, r.Centralised)
+	}
 	for _, c := range curve {
 		if c.trained > 0 {
 			top = max(top, c.bad)
 		}
 	}
 	return 1.05 * top
+}
+
+// lowest is the bottom of the axis: 0, or the worst site of a score such as r2.
+func lowest(curve []curvePoint) (low float64) {
+	for _, c := range curve {
+		if c.trained > 0 && finite(c.bad) {
+			low = min(low, c.bad)
+		}
+	}
+	return low
 }

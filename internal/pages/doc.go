@@ -1,6 +1,6 @@
-// Package pages holds the test that runs the README, the tutorials and
-// docs/explain/newcomer.md, and nothing else: every shell block of a page, in order, in a fresh copy of the
-// repository, with a free port for 1883.
+// Package pages holds the test that runs the README, the tutorials,
+// docs/explain/newcomer.md and docs/howto/compare.md, and nothing else: every shell
+// block of a page, in order, in a fresh copy of the repository, with a free port for 1883.
 //
 // Start with "make quickstart". Without FEDMQ_TEST_PAGES the pages are only
 // read: a block that would not be run, and does not say why, is an error. What

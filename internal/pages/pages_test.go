@@ -16,14 +16,15 @@ import (
 
 const root = "../.."
 
-// pages are the README, the tutorials, and what is compared with others.
+// pages are the README, the tutorials, what is compared with others, and how-tos
+// that are run from end to end.
 func pages(t *testing.T) []string {
 	t.Helper()
 	more, err := filepath.Glob(root + "/docs/tutorial/*.md")
 	if err != nil || len(more) == 0 {
 		t.Fatalf("no tutorials: %v", err)
 	}
-	return append([]string{root + "/README.md", root + "/docs/explain/newcomer.md"}, more...)
+	return append([]string{root + "/README.md", root + "/docs/explain/newcomer.md", root + "/docs/howto/compare.md"}, more...)
 }
 
 func read(t *testing.T, page string) []step {

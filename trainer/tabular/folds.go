@@ -30,26 +30,28 @@ func (l *loader) noteGroup(t rows, p *layout, to *sink) {
 
 // Fold returns d with other training and test rows: all rows are dealt into so
 // many folds, and the k-th, from 0, are the test rows. Rows that belong together,
-// by Config.Together or as windows of one unit, are in one fold. Each class is
-// dealt evenly, as far as that goes. The seed decides who is dealt where.
+// by Config.Together or as windows of one unit, are in one fold, so that a fold may
+// have no test rows. Each class is dealt evenly, as far as that goes. The seed decides
+// who is dealt where.
 func (d *Data) Fold(k, folds int, seed uint64) (*Data, error) {
 	var all Rows
 	all.append(d.Train)
 	all.append(d.Test)
 	units := d.units(all.N)
-	if folds < 2 || len(units) < folds {
-		return nil, fmt.Errorf("tabular: %d folds of %d rows or groups of rows: want 2 or more, and one for each fold", folds, len(units))
+	if folds < 2 || len(units) < 2 {
+		return nil, fmt.Errorf("tabular: %d folds of %d rows or groups of rows: want 2 or more of both", folds, len(units))
 	}
 	rng := rand.New(rand.NewPCG(seed, uint64(folds))) //nolint:gosec // who is dealt where is no secret
 	rng.Shuffle(len(units), func(i, j int) { units[i], units[j] = units[j], units[i] })
 	if d.Classes != nil {
 		slices.SortStableFunc(units, func(a, b []int) int { return cmp.Compare(all.Y[a[0]], all.Y[b[0]]) })
 	}
+	first := rng.IntN(folds) // the folds that one more is dealt to are others at another site
 	out := *d
 	out.Train, out.Test = Rows{}, Rows{}
 	for i, rows := range units {
 		to := &out.Train
-		if i%folds == k {
+		if (first+i)%folds == k {
 			to = &out.Test
 		}
 		for _, row := range rows {

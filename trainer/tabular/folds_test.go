@@ -69,8 +69,21 @@ func TestFold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Fold(0, 16, 1); err == nil || !strings.Contains(err.Error(), "16 folds of 15") {
+	if _, err := d.Fold(0, 1, 1); err == nil || !strings.Contains(err.Error(), "1 folds of 15") {
 		t.Error(err)
+	}
+	empty := 0
+	for k := range 16 {
+		f, err := d.Fold(k, 16, 1)
+		if err != nil || f.Train.N+f.Test.N != 60 {
+			t.Fatalf("%d and %d rows: %v", f.Train.N, f.Test.N, err)
+		}
+		if f.Test.N == 0 {
+			empty++
+		}
+	}
+	if empty != 1 {
+		t.Errorf("%d of 16 folds of 15 groups are empty", empty)
 	}
 	c.Together = []string{"ran"}
 	if _, err := tabular.Load(files("a.csv", csv.String()), c); err == nil || !strings.Contains(err.Error(), "ran") {

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/tabular"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// The ways to train that are compared.
+const (
+	armAlone     = "alone"
+	armFederated = "federated"
+	armCentral   = "central"
+)
+
+// field is what ways to train are compared on: sites whose data are on this
+// machine.
+type field struct {
+	sites   []fieldSite
+	central *fieldSite // whose trainer has the rows of all; nil: they are merged
+	folds   int        // 0: the split of the configurations
+}
+
+// fieldSite is a site of a field.
+type fieldSite struct {
+	member string
+	data   *tabular.Data                                  // nil: a program trains
+	start  func(context.Context) (trainer.Trainer, error) // it
+	judge  trainer.Trainer                                // measures and never trains; nil: start makes one
+}
+
+// trial is one training.
+type trial struct {
+	Arm  string `json:"arm"`
+	Site string `json:"site,omitempty"` // that is alone
+	Left string `json:"left,omitempty"` // site that takes no part, and is judged on
+	Seed uint64 `json:"seed"`
+	Fold int    `json:"fold,omitempty"` // from 1
+}
+
+// trained is what came of one.
+type trained struct {
+	model   *model.Model
+	metrics record.Metrics // over the test rows that are judged on
+	curve   []curveRound   // of the models on the way
+}
+
+// curveRound is a model of a federation on its way.
+type curveRound struct {
+	Trained int            `json:"trained"` // rounds behind it
+	Metrics record.Metrics `json:"metrics"`
+}
+
+// of finds a site.
+func (f field) of(member string) fieldSite {
+	return f.sites[slices.IndexFunc(f.sites, func(s fieldSite) bool { return s.member == member })]
+}
+
+// train runs a trial. Alone and in one place are federations of one: the same
+// code, the same settings, as many rounds.
+func (f field) train(ctx context.Context, cfg aggregator.Config, t trial) (out trained, err error) {
+	if t.Fold > 0 {
+		if f, err = f.dealt(t.Fold-1, cfg.Tasks[0].Seed); err != nil {
+			return out, err
+		}
+	}
+	who, judges := f.parts(t)
+	if t.Arm == armCentral {
+		if who, err = f.pooled(who); err != nil {
+			return out, err
+		}
+	}
+	task := cfg.Tasks[0]
+	if len(who) == 1 {
+		task.Quorum, task.Goal, task.Sample = 1, 0, 1
+	}
+	task.Quorum = min(task.Quorum, len(who))
+	task.Goal = min(task.Goal, len(who))
+	cfg.Tasks = []aggregator.Task{task}
+	return f.federate(ctx, cfg, who, judges)
+}
+
+// parts are who trains in a trial, and who judges.
+func (f field) parts(t trial) (who, judges []fieldSite) {
+	who, judges = f.sites, f.sites
+	if t.Left != "" {
+		judges = []fieldSite{f.of(t.Left)}
+		who = slices.DeleteFunc(slices.Clone(f.sites), func(s fieldSite) bool { return s.member == t.Left })
+	}
+	if t.Arm == armAlone {
+		who = []fieldSite{f.of(t.Site)}
+	}
+	return who, judges
+}
+
+// pooled is one site with the rows of those given.
+func (f field) pooled(who []fieldSite) ([]fieldSite, error) {
+	if f.central != nil {
+		c := *f.central
+		c.member = who[0].member // that the task lets in
+		return []fieldSite{c}, nil
+	}
+	parts := make([]*tabular.Data, 0, len(who))
+	for _, s := range who {
+		parts = append(parts, s.data)
+	}
+	all, err := tabular.Merge(parts...)
+	return []fieldSite{{member: who[0].member, data: all}}, err
+}
+
+// dealt has other training and test rows at every site.
+func (f field) dealt(k int, seed uint64) (field, error) {
+	f.sites = slices.Clone(f.sites)
+	for i, s := range f.sites {
+		own := trainer.Seed(seed, s.member, 0)
+		d, err := s.data.Fold(k, f.folds, binary.BigEndian.Uint64(own[:]))
+		if err != nil {
+			return f, fmt.Errorf("%s: --folds: %w", s.member, err)
+		}
+		f.sites[i].data = d
+	}
+	return f, nil
+}
+
+// federate runs the sites offline and has the last model judged.
+func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges []fieldSite) (out trained, err error) {
+	var opened crew
+	defer func() { err = errors.Join(err, opened.close()) }()
+	members, err := opened.members(ctx, who, fieldSite.open)
+	if err != nil {
+		return out, err
+	}
+	jury, err := opened.members(ctx, judges, fieldSite.judged)
+	if err != nil {
+		return out, err
+	}
+	rng := rand.NewChaCha8(trainer.Seed(cfg.Tasks[0].Seed, "chance", 0))
+	cfg.Rand = func(p []byte) { _, _ = rng.Read(p) }
+	rounds := 0
+	cfg.OnRecord = func(_ string, r record.Record) {
+		if len(r.Metrics) > 0 {
+			out.curve = append(out.curve, curveRound{rounds, r.Metrics})
+		}
+		if r.Work == wire.WorkTrain {
+			rounds++
+		}
+	}
+	if out.model, err = aggregator.Offline(ctx, cfg, members); err != nil {
+		return out, err
+	}
+	cfg.Tasks = slices.Clone(cfg.Tasks)
+	cfg.Tasks[0].Quorum, cfg.Tasks[0].Goal = 1, 0
+	out.metrics, err = aggregator.EvaluateOffline(ctx, cfg, jury, out.model)
+	return out, err
+}
+
+// open readies a trainer of its own: programs may keep what they like between
+// rounds.
+func (s fieldSite) open(ctx context.Context) (tr trainer.Trainer, ours bool, err error) {
+	if s.data == nil {
+		tr, err = s.start(ctx)
+		return tr, true, err
+	}
+	tr, err = tabular.New(s.data)
+	return tr, false, err
+}
+
+func (s fieldSite) judged(ctx context.Context) (tr trainer.Trainer, ours bool, err error) {
+	if s.judge != nil {
+		return s.judge, false, nil
+	}
+	return s.open(ctx)
+}
+
+// crew are the trainers of one trial.
+type crew []trainer.Trainer
+
+func (c *crew) members(ctx context.Context, sites []fieldSite, open func(fieldSite, context.Context) (trainer.Trainer, bool, error)) ([]aggregator.OfflineMember, error) {
+	var out []aggregator.OfflineMember
+	for _, s := range sites {
+		tr, ours, err := open(s, ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.member, err)
+		}
+		if ours {
+			*c = append(*c, tr)
+		}
+		out = append(out, offlineMember(s.member, tr))
+	}
+	return out, nil
+}
+
+func (c *crew) close() error {
+	var errs []error
+	for _, tr := range *c {
+		if x, ok := tr.(io.Closer); ok {
+			errs = append(errs, x.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// offlineMember is a trainer without a broker.
+func offlineMember(path string, tr trainer.Trainer) aggregator.OfflineMember {
+	return aggregator.OfflineMember{
+		Path: path, Samples: uint64(max(tr.Samples(), 0)),
+		Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
+			return site.Do(ctx, tr, site.Order{
+				Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base,
+			})
+		},
+		Settled: func(round uint64, counted bool) { trainer.Settle(tr, round, counted) },
+	}
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fedmq/fedmq/record"
+)
+
+// kept is where a folder's trainings are remembered.
+func (b *baseline) kept() string { return filepath.Join(b.up.dir, ".fedmq-baseline") }
+
+// workDir is for the files of programs while they run.
+func (b *baseline) workDir() string { return filepath.Join(b.kept(), "work") }
+
+// place is a directory for one program.
+func (b *baseline) place() (string, error) {
+	if err := os.MkdirAll(b.workDir(), 0o700); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(b.workDir(), "")
+}
+
+// outcome is a line of what is remembered: what was trained, and what came of it.
+type outcome struct {
+	trial
+	Set     string         `json:"set,omitempty"`
+	Key     string         `json:"key"`
+	Rounds  uint64         `json:"rounds"` // of training
+	Metrics record.Metrics `json:"metrics"`
+	Curve   []curveRound   `json:"curve,omitempty"` // of a federation
+	Model   string         `json:"model"`           // content id
+	Values  int            `json:"values"`          // that are averaged
+	Seconds float64        `json:"seconds"`
+}
+
+// train does what is not done yet, as many at once as there are processors, and
+// returns all in the order of the plan.
+func (b *baseline) train(ctx context.Context) (done []outcome, err error) {
+	book, err := openBook(filepath.Join(b.kept(), "trainings.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, book.close(), os.RemoveAll(b.workDir())) }()
+	done = make([]outcome, len(b.work))
+	var open []int
+	for i, p := range b.work {
+		had, ok := book.had[p.Key]
+		if done[i] = had; !ok {
+			open = append(open, i)
+		}
+		done[i].Set = p.Set // as it was written this time
+	}
+	bar := newBar("training", len(b.work), len(open))
+	defer bar.end()
+	atOnce := atOnce
+	if b.field.programs() {
+		atOnce = oneByOne
+	}
+	runs, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	err = atOnce(len(open), func(i int) error {
+		if runs.Err() != nil {
+			return nil
+		}
+		o, err := b.one(runs, b.work[open[i]])
+		if err != nil {
+			fail(err) // the first is enough
+			return nil
+		}
+		done[open[i]] = o
+		defer bar.step()
+		return book.add(o)
+	})
+	if ctx.Err() != nil {
+		bar.end()
+		fmt.Fprintf(os.Stderr, "%d of %d trainings are kept in %s; the same command goes on.\n", book.count(b.work), len(b.work), b.kept())
+		return nil, context.Canceled
+	}
+	return done, errors.Join(context.Cause(runs), err)
+}
+
+// one runs a training.
+func (b *baseline) one(ctx context.Context, p planned) (outcome, error) {
+	began := time.Now()
+	got, err := b.field.train(ctx, p.cfg, p.trial)
+	if err != nil {
+		return outcome{}, fmt.Errorf("%s: %w", p, err)
+	}
+	o := outcome{
+		trial: p.trial, Set: p.Set, Key: p.Key, Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics,
+		Model: got.model.ContentID().String(), Values: got.model.Schema.Shared().Elements(), Seconds: time.Since(began).Seconds(),
+	}
+	if p.Arm == armFederated {
+		o.Curve = got.curve
+	}
+	return o, nil
+}
+
+// String says which training it is.
+func (p planned) String() string {
+	parts := []string{p.Arm, p.Site}
+	if p.Left != "" {
+		parts = append(parts, "without "+p.Left)
+	}
+	if p.Fold > 0 {
+		parts = append(parts, fmt.Sprintf("fold %d", p.Fold))
+	}
+	parts = append(parts, fmt.Sprintf("seed +%d", p.Seed), p.Set)
+	return strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
+}
+
+func oneByOne(n int, f func(i int) error) error {
+	for i := range n {
+		if err := f(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// book remembers trainings, a line each.
+type book struct {
+	mu  sync.Mutex
+	f   *os.File
+	had map[string]outcome
+}
+
+// openBook reads what there is. A last line that was cut short is left out.
+func openBook(path string) (*book, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	b := &book{f: f, had: map[string]outcome{}}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	for line := range strings.Lines(string(text)) {
+		var o outcome
+		if json.Unmarshal([]byte(line), &o) == nil && o.Key != "" {
+			b.had[o.Key] = o
+		}
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		_, err = f.WriteString("\n")
+	}
+	return b, err
+}
+
+func (b *book) add(o outcome) error {
+	line, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.had[o.Key] = o
+	_, err = b.f.Write(append(line, '\n'))
+	return err
+}
+
+// count is how many of the plan are there.
+func (b *book) count(work []planned) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range work {
+		if _, ok := b.had[p.Key]; ok {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *book) close() error { return b.f.Close() }
+
+// bar shows on a terminal how far it is.
+type bar struct {
+	mu          sync.Mutex
+	line        liveLine
+	what        string
+	total, done int
+	open, made  int // of this time
+	began       time.Time
+}
+
+const barWidth = 30
+
+func newBar(what string, total, open int) *bar {
+	b := &bar{line: progressOf(os.Stderr), what: what, total: total, done: total - open, open: open, began: time.Now()}
+	b.show()
+	return b
+}
+
+func (b *bar) step() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.done, b.made = b.done+1, b.made+1
+	b.show()
+}
+
+func (b *bar) show() {
+	full := barWidth * b.done / max(b.total, 1)
+	left := ""
+	if b.made > 0 && b.made < b.open {
+		d := time.Since(b.began) / time.Duration(b.made) * time.Duration(b.open-b.made)
+		left = fmt.Sprintf(", %s left", d.Round(time.Second))
+	}
+	b.line.show("%s [%s%s] %d/%d%s", b.what, strings.Repeat("#", full), strings.Repeat(".", barWidth-full), b.done, b.total, left)
+}
+
+func (b *bar) end() { b.line.end() }

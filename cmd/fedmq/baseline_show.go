@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/fedmq/fedmq/record"
+)
+
+// baselineJSON is what --json prints.
+type baselineJSON struct {
+	Task      string     `json:"task"`
+	Metric    string     `json:"metric"`
+	Table     []armScore `json:"table"`
+	Trainings []outcome  `json:"trainings"`
+}
+
+// armScore is a row of the table: what one way to train reached.
+type armScore struct {
+	Set   string  `json:"set,omitempty"`
+	Arm   string  `json:"arm"`
+	N     int     `json:"n"` // folds, seeds and sites left out that it is the mean of
+	Mean  float64 `json:"mean"`
+	SD    float64 `json:"sd"`    // over them; 0 for one
+	Best  float64 `json:"best"`  // of the sites, for those alone, else of n
+	Worst float64 `json:"worst"` // likewise
+}
+
+// lowerIsBetter tells errors from scores.
+func lowerIsBetter(metric string) bool {
+	return metric == "rmse" || metric == "mae" || metric == "loss"
+}
+
+func (b *baseline) show(done []outcome) error {
+	metric, err := b.shown(done[0].Metrics)
+	if err != nil {
+		return usageError{err}
+	}
+	rows, err := scoresOf(done, metric)
+	if err != nil {
+		return err
+	}
+	if b.JSON {
+		if err := indented(stdout).Encode(baselineJSON{Task: b.agg.Tasks[b.task].Name, Metric: metric, Table: rows, Trainings: done}); err != nil {
+			return err
+		}
+	} else if err := b.print(rows, done, metric); err != nil {
+		return err
+	}
+	path := b.Out
+	if path == "" {
+		path = filepath.Join(b.up.dir, "baseline.png")
+	}
+	if err := b.picture(path, rows, done, metric); err != nil {
+		return err
+	}
+	if !b.JSON {
+		fmt.Fprintf(stdout, "\nPicture: %s\n", path)
+	}
+	return nil
+}
+
+// shown is the metric of table and picture.
+func (b *baseline) shown(m record.Metrics) (string, error) {
+	names := slices.Sorted(maps.Keys(m))
+	if b.Metric != "" {
+		if _, ok := m[b.Metric]; !ok {
+			return "", fmt.Errorf("--metric: %q, want one of %q", b.Metric, names)
+		}
+		return b.Metric, nil
+	}
+	for _, known := range []string{"accuracy", "rmse", "loss"} {
+		if _, ok := m[known]; ok {
+			return known, nil
+		}
+	}
+	if len(names) == 0 {
+		return "", fmt.Errorf("nothing was measured: want test rows at some site (test, or split)")
+	}
+	return names[0], nil
+}
+
+// scoresOf sums up trainings: sites alone are first taken together for each
+// fold, seed and site left out.
+func scoresOf(done []outcome, metric string) (rows []armScore, err error) {
+	type of struct {
+		set, arm string
+	}
+	type once struct {
+		trial
+		of
+	}
+	var order []of
+	runs, values := map[of][]once{}, map[once][]float64{}
+	for _, o := range done {
+		m, ok := o.Metrics[metric]
+		if !ok || !finite(float64(m.Value)) {
+			return nil, fmt.Errorf("%s: no %s", planned{trial: o.trial, Set: o.Set}, metric)
+		}
+		k := of{o.Set, o.Arm}
+		at := once{o.trial, k}
+		at.Site = ""
+		if runs[k] == nil {
+			order = append(order, k)
+		}
+		if values[at] == nil {
+			runs[k] = append(runs[k], at)
+		}
+		values[at] = append(values[at], float64(m.Value))
+	}
+	for _, k := range order {
+		s := armScore{Set: k.set, Arm: k.arm, N: len(runs[k])}
+		var means, best, worst []float64
+		for _, at := range runs[k] {
+			one := isolatedOf(values[at], lowerIsBetter(metric))
+			means, best, worst = append(means, one.Mean), append(best, one.Best), append(worst, one.Worst)
+		}
+		all := isolatedOf(means, lowerIsBetter(metric))
+		s.Mean, s.SD, s.Best, s.Worst = all.Mean, deviation(means), all.Best, all.Worst
+		if k.arm == armAlone && len(values[runs[k][0]]) > 1 {
+			s.Best, s.Worst = mean(best), mean(worst)
+		}
+		rows = append(rows, s)
+	}
+	return rows, nil
+}
+
+func mean(v []float64) (m float64) {
+	for _, x := range v {
+		m += x / float64(len(v))
+	}
+	return m
+}
+
+// deviation is the standard deviation of a sample, 0 of one value.
+func deviation(v []float64) float64 {
+	if len(v) < 2 {
+		return 0
+	}
+	m, sum := mean(v), 0.0
+	for _, x := range v {
+		sum += (x - m) * (x - m)
+	}
+	return math.Sqrt(sum / float64(len(v)-1))
+}
+
+// armNames are what the ways to train are called.
+var armNames = map[string]string{armAlone: "each site alone", armFederated: "federated", armCentral: "all rows in one place"}
+
+func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
+	fmt.Fprintf(stdout, "%s: %s on the test rows of %s", b.agg.Tasks[b.task].Name, metric, b.judged())
+	if !slices.ContainsFunc(done, func(o outcome) bool { return o.Rounds != done[0].Rounds }) {
+		fmt.Fprintf(stdout, ", %d rounds", done[0].Rounds)
+	}
+	if n := rows[0].N; n > 1 {
+		fmt.Fprintf(stdout, "; mean and standard deviation of %d", n)
+	}
+	fmt.Fprint(stdout, ".\n\n")
+	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.DiscardEmptyColumns)
+	for _, r := range rows {
+		sd := ""
+		if r.N > 1 {
+			sd = fmt.Sprintf("± %.4g", r.SD)
+		}
+		spread := ""
+		if r.Best != r.Worst {
+			spread = fmt.Sprintf("best %.4g, worst %.4g", r.Best, r.Worst)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.4g\t%s\t%s\n", r.Set, armNames[r.Arm], r.Mean, sd, spread)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, note := range b.notes() {
+		fmt.Fprintf(stdout, "- %s\n", note)
+	}
+	return nil
+}
+
+// judged says whose rows are judged on.
+func (b *baseline) judged() string {
+	switch {
+	case b.Leave:
+		return "the site that is left out"
+	case b.Folds > 0:
+		return fmt.Sprintf("all sites in %d folds", b.Folds)
+	}
+	return "all sites"
+}
+
+// notes are what the numbers do not say.
+func (b *baseline) notes() (list []string) {
+	t := b.work[0].cfg.Tasks[0]
+	if b.field.programs() && b.field.central == nil {
+		list = append(list, "In one place: not trained, as programs read their rows themselves; --central FILE names a site's configuration that has the rows of all.")
+	}
+	if b.Folds > 0 && len(b.Group) == 0 {
+		list = append(list, "Rows are dealt to the folds one by one, windows by their unit. Rows that belong together, such as those of one recording, want --group COLUMN.")
+	}
+	if b.Leave {
+		list = append(list, "Alone: the site that is left out of the others, on its own training rows.")
+	}
+	if t.Sample < 1 && t.Sample > 0 || t.Goal > 0 {
+		list = append(list, "sample and goal let chance decide which sites a round has: here the seed does, so that another run differs from this one as its own would.")
+	}
+	return list
+}
