@@ -57,6 +57,7 @@ type cli struct {
 	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging or the wire format on this machine."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
 	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`
+	Predict    predictCmd      `cmd:"" help:"Predict the rows of a file with a model."`
 	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
 	Audit      auditCmd        `cmd:"" help:"Check the files of an audit log."`
 	Baseline   baselineCmd     `cmd:"" help:"Compare a federation with each site alone and with all rows in one place."`

@@ -123,12 +123,12 @@ func (m manualEntry) reference(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "    %s\n\n", m.synopsis)
 	m.description(b, markdownText)
-	table(b, "argument", m.args)
+	itemTable(b, "argument", m.args)
 	title := "flag"
 	if m.path == "fedmq" {
 		title = "flag of every command"
 	}
-	table(b, title, m.flags)
+	itemTable(b, title, m.flags)
 	if len(m.below) == 0 {
 		return
 	}
@@ -140,7 +140,7 @@ func (m manualEntry) reference(b *strings.Builder) {
 	b.WriteString("\n")
 }
 
-func table(b *strings.Builder, title string, items []manualItem) {
+func itemTable(b *strings.Builder, title string, items []manualItem) {
 	if len(items) == 0 {
 		return
 	}

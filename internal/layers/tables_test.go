@@ -34,7 +34,8 @@ var layers = map[string]layer{
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict", "internal/view"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
-	"internal/onnx":     {imports: []string{"model", "pipeline"}}, // models for other programs
+	"internal/predict":  {imports: []string{"pipeline", "trainer", "internal/table"}}, // a model on the rows of a table
+	"internal/onnx":     {imports: []string{"model", "pipeline"}},                     // models for other programs
 	"internal/doctor":   {imports: []string{"topics", "wire", "internal/link"}},
 	"internal/store":    {imports: []string{"model", "internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors

@@ -31,28 +31,29 @@ func (l *lanes) add(part string, width int, f pipeline.Feature) {
 
 // features adds the inputs of the contract and what becomes of them up to the
 // scaled inputs of the model: missing is NaN until the end, and 0 then.
-func (g *graph) features(c *pipeline.Contract, m *model.Model) (string, int, error) {
-	l := g.lanes(c)
-	width := len(l.clip)
+func (g *graph) features(p *pipeline.Pipeline, m *model.Model) (string, error) {
+	c := p.Contract()
+	l := g.lanes(p)
 	x := g.columns(l.parts)
 	missing := g.node("IsNaN", nil, x)
 	x = g.node("Where", nil, missing, g.scalar(0), x)
 	x = g.transform(x, l)
-	x, err := g.scale(x, width, m)
+	x, err := g.scale(x, p, m)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	x = g.node("Where", nil, missing, g.scalar(0), x)
 	if c.ZClip > 0 {
 		x = g.limit(x, g.scalar(-c.ZClip), g.scalar(c.ZClip))
 	}
-	return x, width, nil
+	return x, nil
 }
 
-func (g *graph) lanes(c *pipeline.Contract) *lanes {
+func (g *graph) lanes(p *pipeline.Pipeline) *lanes {
 	var l lanes
-	if c.Window != nil { // the statistics of a window come from outside
-		for _, name := range windowFeatures(c) {
+	c := p.Contract()
+	if c.Window != nil { // its statistics come from outside
+		for _, name := range p.Features() {
 			l.add(g.input(name, "", typeDouble, 1), 1, pipeline.Feature{})
 		}
 		return &l
@@ -137,22 +138,21 @@ func (g *graph) limit(x, low, high string) string {
 }
 
 // scale brings x to the z-scores of the model, if it has some.
-func (g *graph) scale(x string, width int, m *model.Model) (string, error) {
-	if m.Schema.Index(model.ZMeanName) < 0 && m.Schema.Index(model.ZSDName) < 0 {
-		return x, nil
+func (g *graph) scale(x string, p *pipeline.Pipeline, m *model.Model) (string, error) {
+	var mean, sd []float64
+	if m.Schema.Index(model.ZMeanName) >= 0 || m.Schema.Index(model.ZSDName) >= 0 {
+		var err error
+		if mean, err = m.Float64s(model.ZMeanName); err != nil {
+			return "", err
+		}
+		if sd, err = m.Float64s(model.ZSDName); err != nil {
+			return "", err
+		}
 	}
-	mean, err := m.Float64s(model.ZMeanName)
-	if err != nil {
-		return "", err
+	if _, err := p.Scaler(mean, sd); err != nil || mean == nil {
+		return x, err
 	}
-	sd, err := m.Float64s(model.ZSDName)
-	if err != nil {
-		return "", err
-	}
-	if len(mean) != width || len(sd) != width {
-		return "", fmt.Errorf("%w: %s and %s have %d and %d values, the contract makes %d features", ErrModel, model.ZMeanName, model.ZSDName, len(mean), len(sd), width)
-	}
-	inv := make([]float64, width)
+	inv := make([]float64, len(sd))
 	for j, v := range sd {
 		inv[j] = 1
 		if v > 0 {

@@ -83,8 +83,9 @@ func (g *graph) flags(values []bool) string {
 	return g.initializer("fedmq/"+strconv.Itoa(g.count)+"/flags", typeBool, []int{1, len(values)}, raw)
 }
 
+// input may have the name of another one, a statistic of two features of a column.
 func (g *graph) input(name, doc string, kind int64, width int) string {
-	g.taken[name] = true
+	name = g.fresh(name)
 	g.inputs.bytes(graphInput, value(name, doc, kind, width))
 	return name
 }

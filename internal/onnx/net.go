@@ -91,21 +91,6 @@ func (g *graph) forward(x string, layers []dense, c *pipeline.Contract, m *model
 	return x, nil
 }
 
-// wantOutputs is how many outputs the net has by its kind.
-func wantOutputs(c *pipeline.Contract, have int) error {
-	want := 1
-	if n := len(c.Target.Classes); n > 0 {
-		want = n
-		if c.Net.Output == pipeline.OutputLogistic || c.Net.Output == pipeline.OutputMargin && n == 2 {
-			want = 1
-		}
-	}
-	if want != have {
-		return fmt.Errorf("%w: the last layer gives %d numbers, %s with %d classes wants %d", ErrModel, have, c.Net.Output, len(c.Target.Classes), want)
-	}
-	return nil
-}
-
 // result adds what users of the graph see.
 func (g *graph) result(z string, c *pipeline.Contract) {
 	t := c.Target
@@ -124,7 +109,8 @@ func (g *graph) result(z string, c *pipeline.Contract) {
 	case pipeline.OutputOVR:
 		p := g.node("Sigmoid", nil, z)
 		sum := g.node("ReduceSum", attrs{"keepdims": 1}, p, g.initializer("fedmq/axis", typeInt64, []int{1}, ints([]int64{1})))
-		shares = g.node("Div", nil, p, sum)
+		nothing := g.node("Equal", nil, sum, g.scalar(0)) // no class at all is likely: each as much as the others
+		shares = g.node("Where", nil, nothing, g.scalar(1/float64(len(t.Classes))), g.node("Div", nil, p, sum))
 	case pipeline.OutputMargin:
 		if len(t.Classes) == 2 {
 			scores = g.columns([]string{g.node("Neg", nil, z), z})

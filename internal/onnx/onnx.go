@@ -36,22 +36,23 @@ var (
 // "value" [rows, 1]; an underscore is added to a name that an input has. about is
 // the JSON of the same name in the metadata; "" leaves it out.
 func Export(c *pipeline.Contract, m *model.Model, about string) ([]byte, error) {
-	if err := c.Validate(); err != nil {
+	p, err := pipeline.New(*c)
+	if err != nil {
 		return nil, err
 	}
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
+	if err := p.CheckShapes(m.Schema.Shape); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
 	g := newGraph()
-	x, width, err := g.features(c, m)
+	x, err := g.features(p, m)
 	if err != nil {
 		return nil, err
 	}
-	layers, err := layersOf(c, m, width)
+	layers, err := layersOf(c, m, len(p.Features()))
 	if err != nil {
-		return nil, err
-	}
-	if err := wantOutputs(c, layers[len(layers)-1].out); err != nil {
 		return nil, err
 	}
 	z, err := g.forward(x, layers, c, m)
@@ -68,23 +69,4 @@ func props(c *pipeline.Contract, about string) [][2]string {
 		out = append(out, [2]string{MetaAbout, about})
 	}
 	return out
-}
-
-// windowFeatures names the statistics of a window: for each, all features.
-func windowFeatures(c *pipeline.Contract) (names []string) {
-	of := make([]string, 0, len(c.Inputs))
-	for _, f := range c.Features {
-		of = append(of, f.Of)
-	}
-	if len(of) == 0 {
-		for _, in := range c.Inputs {
-			of = append(of, in.Name)
-		}
-	}
-	for _, stat := range c.Window.Stats {
-		for _, name := range of {
-			names = append(names, name+"."+stat)
-		}
-	}
-	return names
 }

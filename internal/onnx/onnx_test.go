@@ -105,11 +105,11 @@ func TestExport(t *testing.T) {
 func TestExportRefuses(t *testing.T) {
 	for want, change := range map[string]func(*pipeline.Contract, **model.Model){
 		"only its own program knows the network of this model: layers.0.bias": func(c *pipeline.Contract, _ **model.Model) { c.Net.Tensors = "" },
-		"layers.0.weight is [2 5], want [outputs, 4]":                         func(_ *pipeline.Contract, m **model.Model) { *m = filled("layers.0.weight", 2, 5, "layers.0.bias", 2) },
-		"gives 3 numbers, softmax with 2 classes wants 2":                     func(_ *pipeline.Contract, m **model.Model) { *m = filled("layers.0.weight", 3, 4, "layers.0.bias", 3) },
+		"the model has 5 inputs, the contract 4 features: flow, flow.missing": func(_ *pipeline.Contract, m **model.Model) { *m = filled("layers.0.weight", 2, 5, "layers.0.bias", 2) },
+		"the model has 3 outputs, the contract 2 classes":                     func(_ *pipeline.Contract, m **model.Model) { *m = filled("layers.0.weight", 3, 4, "layers.0.bias", 3) },
 		"want the tensors layers.0.weight and layers.0.bias":                  func(_ *pipeline.Contract, m **model.Model) { *m = filled("layers.0.weight", 2, 4) },
-		"no layers.0.weight in it":                                            func(_ *pipeline.Contract, m **model.Model) { *m = filled("w", 2) },
-		"bad contract":                                                        func(c *pipeline.Contract, _ **model.Model) { c.Inputs = nil },
+		"layers.0.weight is [], want [outputs, inputs]":                       func(_ *pipeline.Contract, m **model.Model) { *m = filled("w", 2) },
+		"bad contract": func(c *pipeline.Contract, _ **model.Model) { c.Inputs = nil },
 	} {
 		c, m := boiler()
 		change(c, &m)

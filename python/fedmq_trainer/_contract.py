@@ -5,7 +5,7 @@ The contract is the JSON object under ``fedmq.contract`` of a model's file.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -40,9 +40,20 @@ class Inputs:
         self.window: Optional[Mapping[str, Any]] = contract.get("window")
         self.zclip = float(contract.get("zclip", 0))
         if self.window:  # its statistics come from outside
-            self.inputs = [{"name": f"{f['of']}.{stat}"} for stat in self.window["stats"] for f in self.features]
-            self.features = [{"of": i["name"]} for i in self.inputs]
+            names = _free(f"{name}.{stat}" for stat in self.window["stats"] for name in self._columns())
+            self.inputs = [{"name": name} for name in names]
+            self.features = [{"of": name} for name in names]
         self.names = [str(i["name"]) for i in self.inputs]
+
+    def _columns(self) -> List[str]:
+        """The names of the features, before windows."""
+        values = {str(i["name"]): i.get("values") for i in self.inputs}
+        out: List[str] = []
+        for f in self.features:
+            texts = values[f["of"]]
+            out += [f["of"]] if texts is None else [f"{f['of']}={v}" for v in texts]
+            out += [f"{f['of']}.missing"] if f.get("missing_flag") else []
+        return out
 
     def columns(self, x: Any) -> Dict[str, Array]:
         """The inputs by name: of a frame or a mapping of columns, a list of rows as
@@ -108,9 +119,9 @@ def _transform(v: Array, f: Mapping[str, Any]) -> Array:
 def layers(net: Mapping[str, Any], tensors: Mapping[str, Array]) -> List["tuple[Array, Array]"]:
     """Weights [out, in] and biases [out] of each layer, in float64; none if only
     its own program knows the network."""
-    if net["tensors"] == "coef":
+    if net.get("tensors") == "coef":
         pairs = [("coef", "intercept")]
-    elif net["tensors"] == "layers":
+    elif net.get("tensors") == "layers":
         count = sum(1 for n in tensors if n.startswith("layers.") and n.endswith(".weight"))
         pairs = [(f"layers.{i}.weight", f"layers.{i}.bias") for i in range(count)]
     else:
@@ -143,8 +154,8 @@ def probabilities(z: Array, output: str, classes: int) -> Array:
         return logistic(scores(z, output, classes))
     if output == "ovr":
         p = logistic(z)
-        out: Array = p / p.sum(axis=1, keepdims=True)
-        return out
+        total = p.sum(axis=1, keepdims=True)
+        return np.where(total == 0, 1 / classes, p / np.where(total == 0, 1, total))  # no class is likely: each as much
     raise ValueError(f"a model with the output {output!r} has no probabilities: it says which class, with decision_function for how far")
 
 
@@ -156,6 +167,16 @@ def value(z: Array, target: Mapping[str, Any]) -> Array:
         return rows
     scaled: Array = target.get("offset", 0.0) + (target.get("scale", 0) or 1.0) * y
     return scaled
+
+
+def _free(names: Iterable[str]) -> List[str]:
+    """The names, with underscores behind those that were there before."""
+    out: List[str] = []
+    for name in names:
+        while name in out:
+            name += "_"
+        out.append(name)
+    return out
 
 
 def _some(names: Sequence[str]) -> str:

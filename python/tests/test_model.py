@@ -60,7 +60,7 @@ def test_what_a_file_does_not_say(tmp_path):
     assert m.tensors["w"].tolist() == [0, 0, 0] and m.rules == {} and m.contract is None
     with pytest.raises(ValueError, match="the file has no fedmq.contract"):
         m.predict([[1.0]])
-    contract = {"inputs": [{"name": "a"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"tensors": "", "output": "softmax"}}
+    contract = {"inputs": [{"name": "a"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"output": "softmax"}}
     fm.save(tmp_path / "m", {"conv.weight": np.zeros(3)}, metadata={"fedmq.contract": json.dumps(contract)})
     with pytest.raises(ValueError, match=r"only its own program knows the network.*load\(FILE, net\).*--skeleton"):
         fm.load(tmp_path / "m").predict([[1.0]])
@@ -70,7 +70,7 @@ def test_what_a_file_does_not_say(tmp_path):
 
 
 def test_a_network_of_ones_own(tmp_path):
-    contract = {"inputs": [{"name": "a"}, {"name": "b"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"tensors": "", "output": "softmax"}}
+    contract = {"inputs": [{"name": "a"}, {"name": "b"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"output": "softmax"}}
     fm.save(tmp_path / "m", {"w": np.zeros(3)}, metadata={"fedmq.contract": json.dumps(contract)})
     m = fm.load(tmp_path / "m", lambda x: x * [1, 2])
     assert m.predict([[3, 1], [1, 3]]).tolist() == ["u", "v"]
@@ -81,7 +81,7 @@ def test_a_network_of_ones_own(tmp_path):
 def test_torch_module(tmp_path):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
-    contract = {"inputs": [{"name": "a"}, {"name": "b"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"tensors": "", "output": "softmax"}}
+    contract = {"inputs": [{"name": "a"}, {"name": "b"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"output": "softmax"}}
     fm.save(tmp_path / "m", {k: v.numpy() for k, v in net.state_dict().items()}, metadata={"fedmq.contract": json.dumps(contract)})
     other = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
     m = fm.load(tmp_path / "m", other)

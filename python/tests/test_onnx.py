@@ -4,6 +4,7 @@ FEDMQ_PROGRAM is the fedmq to test, FEDMQ_ONNX_PYTHON a Python that has onnx and
 onnxruntime: make test-python sets both.
 """
 
+import csv
 import json
 import os
 import pathlib
@@ -35,45 +36,64 @@ def run_onnx(files):
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """Every model as ONNX, with what onnxruntime makes of 200 rows."""
-    folder, files = tmp_path_factory.mktemp("onnx"), {}
+    """Every model as ONNX, with what onnxruntime and fedmq predict make of 200 rows."""
+    folder, files, tables = tmp_path_factory.mktemp("onnx"), {}, {}
     for name in MODELS:
         write(name, folder / name)
         p = fedmq("model", "export", folder / name, "--onnx", folder / f"{name}.onnx")
         assert p.returncode == 0, p.stderr
-        files[folder / f"{name}.onnx"] = {k: v.tolist() for k, v in rows_of(name, 200).items()}
+        rows = {k: v.tolist() for k, v in rows_of(name, 200).items()}
+        files[folder / f"{name}.onnx"] = rows
+        lines = [[*rows], *([v if v == v else "" for v in row] for row in zip(*rows.values()))]
+        p = fedmq("predict", folder / name, input="".join(",".join(map(str, line)) + "\n" for line in lines))
+        assert p.returncode == 0, p.stderr
+        tables[name] = list(csv.DictReader(p.stdout.splitlines()))
     ran = run_onnx(files)
-    return {path.stem: (fm.load(folder / path.stem), ran[str(path)]) for path in files}
+    return {path.stem: (fm.load(folder / path.stem), ran[str(path)], tables[path.stem]) for path in files}
+
+
+def numbers(table, *columns):
+    return np.array([[float(row[c]) for c in columns] for row in table])
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_same_numbers(exported, name):
-    model, ran = exported[name]
+    """fedmq predict, fedmq_trainer.load and onnxruntime."""
+    model, ran, table = exported[name]
     x, out = rows_of(name, 200), ran["outputs"]
     assert ran["opset"] == {"": 17, "ai.onnx.ml": 3}
     assert json.loads(ran["meta"]["fedmq.contract"]) == contract_of(name) and json.loads(ran["meta"]["fedmq.about"]) == {"task": name}
     if "classes" not in model.contract["target"]:
         np.testing.assert_allclose(np.ravel(out["value"]), model.predict(x), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(numbers(table, "predicted")[:, 0], model.predict(x), rtol=1e-5, atol=1e-5)
         return
     # An input is called class: the output has another name, and the same place.
-    assert list(out) == ["class_", "scores" if model.contract["net"]["output"] == "margin" else "probabilities"]
-    assert out["class_"] == model.predict(x).tolist()
-    want = model.decision_function(x) if "scores" in out else model.predict_proba(x)
+    margin = model.contract["net"]["output"] == "margin"
+    assert list(out) == ["class_", "scores" if margin else "probabilities"]
+    assert out["class_"] == model.predict(x).tolist() == [row["predicted"] for row in table]
+    want = model.decision_function(x) if margin else model.predict_proba(x)
     np.testing.assert_allclose(list(out.values())[1], want, rtol=1e-5, atol=1e-5)
+    columns = [("score_" if margin else "p_") + c for c in model.classes_]
+    np.testing.assert_allclose(numbers(table, *columns), want, rtol=1e-5, atol=1e-5)
 
 
 def test_a_window_wants_its_statistics(tmp_path):
-    contract = {"inputs": [{"name": "t"}, {"name": "p"}], "features": [{"of": "t", "clip": 5}, {"of": "p"}],
+    contract = {"inputs": [{"name": "t"}, {"name": "mode", "values": ["idle", "run"]}],
+                "features": [{"of": "t", "clip": 5}, {"of": "mode"}, {"of": "t", "log1p": True}],
                 "window": {"group": ["unit"], "rows": 30, "stats": ["mean", "slope"]},
                 "target": {"name": "left", "rows_left": 100}, "net": {"tensors": "layers", "output": "identity"}}
-    fm.save(tmp_path / "m", {"layers.0.weight": np.array([[.1, .2, .3, .4]], "f4"), "layers.0.bias": np.zeros(1, "f4")},
+    fm.save(tmp_path / "m", {"layers.0.weight": np.arange(1, 9, dtype="f4")[None] / 10, "layers.0.bias": np.zeros(1, "f4")},
             metadata={"fedmq.contract": json.dumps(contract, separators=(",", ":"))})
     p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx")
     assert p.returncode == 0, p.stderr
-    x = {"t.mean": [1.0, 9.0], "p.mean": [0.5, None], "t.slope": [0.1, 0.0], "p.slope": [0.2, -1.0]}
-    out = run_onnx({tmp_path / "m.onnx": x})[str(tmp_path / "m.onnx")]["outputs"]["value"]
-    np.testing.assert_allclose(np.ravel(out), [31, 50], rtol=1e-5)
-    np.testing.assert_allclose(fm.load(tmp_path / "m").predict(x), [31, 50], rtol=1e-5)
+    names = ["t.mean", "mode=idle.mean", "mode=run.mean", "t.mean_", "t.slope", "mode=idle.slope", "mode=run.slope", "t.slope_"]
+    rows = np.array([[1, 0, .5, 0, 0, 0, 0, .1], [1, None, 0, 1, 0, 0, 0, 0], [9, 0, 0, 0, 0, 0, 0, 9]], dtype=float)
+    want = [(.1 + .15 + .08) * 100, (.1 + .4) * 100, 100]
+    out = run_onnx({tmp_path / "m.onnx": dict(zip(names, rows.T.tolist()))})[str(tmp_path / "m.onnx")]["outputs"]["value"]
+    np.testing.assert_allclose(np.ravel(out), want, rtol=1e-5)
+    model = fm.load(tmp_path / "m")
+    np.testing.assert_allclose(model.predict(rows), want, rtol=1e-5)
+    assert model.features == names
 
 
 def _torch_export(torch, net, x, path, **more):
@@ -93,7 +113,7 @@ def test_a_graph_of_pytorch(tmp_path):
     trained, x = make(), np.random.default_rng(3).normal(size=(30, 1, 3)).astype("f4")
     for _ in range(3):
         trained(torch.from_numpy(x))  # moves the running mean
-    contract = {"inputs": [{"name": n} for n in "abc"], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"tensors": "", "output": "softmax"}}
+    contract = {"inputs": [{"name": n} for n in "abc"], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"output": "softmax"}}
     fm.save(tmp_path / "m", {k: v.numpy() for k, v in trained.state_dict().items()}, metadata={"fedmq.contract": json.dumps(contract, separators=(",", ":"))})
     p = fedmq("model", "export", tmp_path / "m", "--onnx", tmp_path / "m.onnx")
     assert p.returncode == 1 and "torch.onnx.export, with --skeleton" in p.stderr

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/predict"
+	"github.com/fedmq/fedmq/internal/table"
+	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/trainer/tabular"
+)
+
+type predictCmd struct {
+	Model  string            `arg:"" type:"existingfile" help:"Safetensors file of a task's model."`
+	Rows   string            `arg:"" optional:"" default:"-" help:"CSV file, plain or gzip, with a header line; - is standard input."`
+	Out    string            `short:"o" default:"-" placeholder:"FILE" help:"CSV file to write, replaced as a whole; - is standard output."`
+	Column map[string]string `placeholder:"INPUT=COLUMN" help:"Take an input of the model from a column of another name; may be repeated."`
+	Only   bool              `help:"Write the predictions alone, without the columns of the rows."`
+
+	Separator string   `placeholder:"CHAR" help:"What separates cells, or tab; default: as found in the file."`
+	Decimal   string   `placeholder:"CHAR" help:"Decimal mark of the file, . or ,; default: as found."`
+	Encoding  string   `placeholder:"NAME" help:"Encoding of the file, such as windows-1252; default: as found."`
+	Missing   []string `placeholder:"TEXT" help:"Further texts that stand for a missing value, such as -999."`
+}
+
+func (predictCmd) Help() string {
+	return `Applies a model to rows: its file says which inputs it wants, what becomes of them and what
+its output means. Writes all columns of the rows, then "predicted", the class or the value in
+the unit of the target, and the probability of each class as p_CLASS (score_CLASS where the
+model has no probabilities). The rows are read as a site reads them; columns that the model
+does not want are passed on as they are. A model of windows predicts from the first full
+window of a unit on.
+
+  fedmq predict boiler.safetensors rows.csv -o predicted.csv
+  fedmq predict boiler.safetensors export.csv --column flow=FLOW_M3H --only`
+}
+
+func (c *predictCmd) Run(ctx context.Context) error {
+	f, err := openMeantModel(c.Model)
+	if err != nil {
+		return err
+	}
+	m, err := tabular.NewPredictor(f.contract, f.model)
+	if errors.Is(err, tabular.ErrNoGraph) {
+		return fmt.Errorf("%s: %w. Two ways lead on: an ONNX file with the graph of the network "+
+			"(fedmq model export %[1]s --onnx OUT --skeleton GRAPH.onnx), or Python (fedmq_trainer.load(%[1]q, net))", c.Model, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Model, err)
+	}
+	t, err := table.Open(anyFile{}, c.Rows, table.Format{Separator: c.Separator, Decimal: c.Decimal, Encoding: c.Encoding, Missing: c.Missing})
+	if err != nil {
+		if _, ok := errors.AsType[*table.KeyError](err); ok {
+			return usageError{fmt.Errorf("--%w", err)}
+		}
+		return err
+	}
+	err = c.predict(ctx, m, t)
+	return errors.Join(err, t.Close())
+}
+
+func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table.Table) error {
+	p, err := predict.New(m, t, c.Column, c.Only)
+	if err != nil {
+		return err
+	}
+	var seen predict.Seen
+	err = writeOutput(c.Out, 0o600, false, func(w io.Writer) error {
+		out, err := predict.NewCSV(w, p.Columns(), t)
+		if err != nil {
+			return err
+		}
+		seen, err = p.Run(ctx, out)
+		return errors.Join(err, out.Close())
+	})
+	if err != nil {
+		return err
+	}
+	for _, line := range slices.Concat(t.Notes(), saidOf(seen, m.Pipeline().Contract())) {
+		fmt.Fprintln(os.Stderr, line)
+	}
+	return nil
+}
+
+// saidOf says in words what became of the rows.
+func saidOf(s predict.Seen, c *pipeline.Contract) (lines []string) {
+	for i, in := range c.Inputs {
+		if s.Unknown[i] != "" {
+			lines = append(lines, fmt.Sprintf("%s: %.40q is none of its values, %.200q, and counts as missing", in.Name, s.Unknown[i], in.Values))
+		}
+	}
+	for i, n := range s.Missing {
+		if n > 0 {
+			lines = append(lines, fmt.Sprintf("%s: missing in %d of %d rows", c.Inputs[i].Name, n, s.Rows))
+		}
+	}
+	if s.Empty > 0 {
+		lines = append(lines, fmt.Sprintf("%d rows have none of the inputs: what is predicted for them tells nothing", s.Empty))
+	}
+	if s.Without > 0 {
+		lines = append(lines, fmt.Sprintf("%d rows have no prediction: fewer than %d rows of their unit are there up to them", s.Without, c.Window.Rows))
+	}
+	var by []string
+	for _, class := range slices.Sorted(maps.Keys(s.Classes)) {
+		by = append(by, fmt.Sprintf("%d %s", s.Classes[class], class))
+	}
+	total := fmt.Sprintf("%d rows", s.Rows)
+	if len(by) > 0 {
+		total += ": " + strings.Join(by, ", ")
+	}
+	return append(lines, total)
+}
+
+// anyFile opens what the person names, pipes and standard input too.
+type anyFile struct{}
+
+func (anyFile) Open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(os.Stdin), nil
+	}
+	return os.Open(name)
+}
+
+func (anyFile) Glob(string) ([]string, error) { return nil, nil }

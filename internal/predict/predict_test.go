@@ -1,0 +1,135 @@
+package predict
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/fedmq/fedmq/internal/table"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/trainer/tabular"
+)
+
+// coef is a model with the tensors coef [1, n] and intercept 0.
+func coef(t *testing.T, c *pipeline.Contract, w ...float64) *tabular.Predictor {
+	t.Helper()
+	s, err := model.NewSchema(model.Spec{Name: "coef", DType: model.F64, Shape: []int{1, len(w)}}, model.Spec{Name: "intercept", DType: model.F64, Shape: []int{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := model.New(s)
+	if err := m.SetFloat64s("coef", w); err != nil {
+		t.Fatal(err)
+	}
+	c.Net.Tensors = pipeline.TensorsCoef
+	p, err := tabular.NewPredictor(c, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func boiler() *pipeline.Contract {
+	return &pipeline.Contract{
+		Inputs:   []pipeline.Input{{Name: "flow"}, {Name: "mode", Values: []string{"idle", "run"}}},
+		Features: []pipeline.Feature{{Of: "flow", Log1p: true}, {Of: "mode"}},
+		Target:   pipeline.Target{Name: "result", Classes: []string{"ok", "fault"}},
+		Net:      pipeline.Net{Output: pipeline.OutputLogistic},
+	}
+}
+
+func wear() *pipeline.Contract {
+	return &pipeline.Contract{
+		Inputs: []pipeline.Input{{Name: "t"}}, Window: &pipeline.Window{Group: []string{"unit"}, Order: "at", Rows: 2, Stats: []string{"mean"}},
+		Target: pipeline.Target{Name: "wear", Unit: "mm", Scale: 10}, Net: pipeline.Net{Output: pipeline.OutputIdentity},
+	}
+}
+
+// predicted is the file that is written, or the error.
+func predicted(t *testing.T, m *tabular.Predictor, content string, names map[string]string, only bool) (string, Seen) {
+	t.Helper()
+	tab, err := table.Open(table.FS(fstest.MapFS{"rows": {Data: []byte(content)}}), "rows", table.Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(m, tab, names, only)
+	if err != nil {
+		return "!" + err.Error(), Seen{}
+	}
+	var b bytes.Buffer
+	w, err := NewCSV(&b, p.Columns(), tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := p.Run(t.Context(), w)
+	if err != nil {
+		return "!" + err.Error(), seen
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String(), seen
+}
+
+func TestRows(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, rows, want string
+		names            map[string]string
+		only             bool
+	}{
+		{"columns are passed on", "id,mode,flow\nx1,run,0\nx 2,idle,0\n", "id,mode,flow,predicted,p_ok,p_fault\nx1,run,0,fault,0.25,0.75\nx 2,idle,0,ok,0.75,0.25\n", nil, false},
+		{"a file of Excel stays one", "mode;flow\nrun;0,0\n", "mode;flow;predicted;p_ok;p_fault\nrun;0,0;fault;0,25;0,75\n", nil, false},
+		{"names that are there already", "flow,mode,predicted,p_ok\n0,idle,a,b\n", "flow,mode,predicted,p_ok,predicted_,p_ok_,p_fault\n0,idle,a,b,ok,0.75,0.25\n", nil, false},
+		{"alone, from another column", "Betrieb,FLOW\nrun,0\n", "predicted,p_ok,p_fault\nfault,0.25,0.75\n", map[string]string{"flow": "FLOW", "mode": "Betrieb"}, true},
+		{"no rows", "flow,mode\n", "flow,mode,predicted,p_ok,p_fault\n", nil, false},
+		{"a column that is not there", "Flow,mode\n", `!rows: no column "flow" (an input of the model: --column flow=COLUMN takes it from another); did you mean "Flow"?`, nil, false},
+		{"an input that is not there", "flow,mode\n", "!--column kpa: the model has no such input", map[string]string{"kpa": "flow"}, false},
+		{"a number that is none", "flow,mode\n1,run\nx,run\n", `!rows:3:1: "x" is no number`, nil, false},
+		{"no logarithm", "flow,mode\n1,run\n-1,run\n", "!rows:3:1: log1p of -1", nil, true},
+	} {
+		const ln3 = 1.0986122886681098 // a probability of .75
+		got, _ := predicted(t, coef(t, boiler(), 1, -ln3, ln3), c.rows, c.names, c.only)
+		if got != c.want && !(strings.HasPrefix(c.want, "!") && strings.HasPrefix(got, c.want)) {
+			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
+		}
+	}
+}
+
+// What was missing is counted, and a text of no value is shown.
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	got, seen := predicted(t, coef(t, boiler(), 1, 0, 0), "flow,mode\n,run\n7,clean\nNA,\n", nil, true)
+	if want := "predicted,p_ok,p_fault\nok,0.5,0.5\nfault,0.11111111111111113,0.8888888888888888\nok,0.5,0.5\n"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if seen.Rows != 3 || seen.Empty != 1 || seen.Missing[0] != 2 || seen.Missing[1] != 2 || seen.Unknown[1] != "clean" || seen.Classes["ok"] != 2 {
+		t.Errorf("%+v", seen)
+	}
+}
+
+// More rows than go through the model at once come out in their order.
+func TestChunks(t *testing.T) {
+	t.Parallel()
+	rows := "flow,mode\n" + strings.Repeat("0,run\n", chunk) + strings.Repeat("0,idle\n", chunk) + "0,run\n"
+	got, seen := predicted(t, coef(t, boiler(), 1, -1, 1), rows, nil, true)
+	if seen.Rows != 2*chunk+1 || seen.Classes["fault"] != chunk+1 || strings.Count(got, "\n") != 2*chunk+2 || !strings.Contains(got[strings.LastIndex(got[:len(got)-1], "\n"):], "fault") {
+		t.Errorf("%+v", seen)
+	}
+}
+
+// A prediction is from the rows of the unit up to it, in their order and not that of
+// the file; a unit that is shorter than a window has one at its last row.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	got, seen := predicted(t, coef(t, wear(), 1), "unit,at,t\na,2,3\nb,1,7\na,1,1\na,3,\nc,9,5\n", nil, false)
+	want := "unit,at,t,predicted\na,2,3,20\nb,1,7,70\na,1,1,\na,3,,30\nc,9,5,50\n"
+	if got != want || seen.Without != 1 {
+		t.Errorf("got  %q, %+v\nwant %q", got, seen, want)
+	}
+	if got, _ = predicted(t, coef(t, wear(), 1), "unit,at,t\na,,1\n", nil, false); !strings.Contains(got, "what orders the rows is missing") {
+		t.Errorf("got %q", got)
+	}
+}
