@@ -17,6 +17,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
+	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -104,6 +105,9 @@ type Task struct {
 	Train      json.RawMessage // the trainer's settings, a JSON object, passed on verbatim
 	Seed       uint64          // of the task: sites derive theirs from it
 	Statistics bool            // federated z-score: begin with a statistics round
+
+	Metric    string       // that is shown first; default: macro_f1 where a class is rare, else accuracy, rmse or loss
+	Threshold trainer.Rule // how the threshold of a model of two classes is chosen, f1 or recall>=R; default: none is
 
 	Slots int // versions of the model that lie on the broker in parts, 2 to 8; default 2. A site may be so many versions behind in fetching
 

@@ -103,7 +103,7 @@ func (t *task) update(path string, m link.Message) owner.Event {
 
 // inline checks an update that came in one message.
 func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
-	s := &staged{content: ev.Content, samples: c.Samples, delta: c.Tensors, metrics: c.Metrics, bytes: ev.Bytes}
+	s := &staged{content: ev.Content, samples: c.Samples, delta: c.Tensors, measured: measured{c.Metrics, c.Counts}, bytes: ev.Bytes}
 	if s.delta != nil {
 		s.raw = s.delta.Blob
 	}
@@ -126,7 +126,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 		})
 	}
 	t.sum.hold(ev.Member, &staged{
-		content: c.Content, samples: c.Samples, metrics: c.Metrics, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
+		content: c.Content, samples: c.Samples, measured: measured{c.Metrics, c.Counts}, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
 	})
 	return owner.Offer{Update: ev, Blob: c.Blob, Whole: t.sum.registry.Whole(c.Encoding)}
 }

@@ -12,14 +12,14 @@ import (
 // on disk it says what the blob does not.
 type entry struct {
 	round.Verdict
-	Metrics map[string]float64 `json:"metrics,omitempty"`
+	measured
 }
 
 // journal encodes a verdict.
 func (t *task) journal(v round.Verdict) ([]byte, error) {
 	e := entry{Verdict: v}
 	if s := t.sum.held[owner.Key{Member: v.Member, Content: v.Content}]; s != nil && t.cfg.KeepUpdates != KeepNone {
-		e.Metrics = s.metrics
+		e.measured = s.measured
 	}
 	return json.Marshal(e)
 }
@@ -27,11 +27,11 @@ func (t *task) journal(v round.Verdict) ([]byte, error) {
 // remember notes what the journal of the open round says of updates on disk. They
 // are accepted again once the machine has started.
 func (t *task) remember(journal []entry) (verdicts []round.Verdict) {
-	t.remembered = map[owner.Key]map[string]float64{}
+	t.remembered = map[owner.Key]measured{}
 	for _, e := range journal {
 		verdicts = append(verdicts, e.Verdict)
 		t.keeping.onDisk[e.Content] = true
-		t.remembered[owner.Key{Member: e.Member, Content: e.Content}] = e.Metrics
+		t.remembered[owner.Key{Member: e.Member, Content: e.Content}] = e.measured
 	}
 	return verdicts
 }

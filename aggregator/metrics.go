@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -12,17 +13,22 @@ import (
 // metrics pools what the members measured of the round's base: ratios of
 // exact sums over the rows of those who report a metric, and beside them the
 // best and the worst site.
-func (t *task) metrics() record.Metrics {
-	paths := slices.Sorted(maps.Keys(t.sum.in))
-	sites := make([]trainer.Metrics, len(paths))
-	out := record.Metrics{}
-	for i, p := range paths {
-		sites[i] = t.sum.in[p].metrics
-		for name, v := range sites[i].Scores() {
+func (t *task) metrics() (record.Metrics, record.Measured) {
+	pool, out := trainer.NewPooler(), record.Metrics{}
+	for _, p := range slices.Sorted(maps.Keys(t.sum.in)) {
+		s := t.sum.in[p]
+		pool.Add(s.evaluation())
+		for name, v := range s.scored() {
 			out[name] = extend(out[name], name, p, v)
 		}
 	}
-	for name, s := range trainer.Pool(sites) {
+	pooled := pool.Pooled()
+	for name := range out {
+		if _, ok := pooled.Scores[name]; !ok { // beyond the curves that a task has
+			delete(out, name)
+		}
+	}
+	for name, s := range pooled.Scores {
 		m, ok := out[name]
 		if !ok { // nobody has a value: targets that are constant at each site
 			m.Best, m.Worst = record.Number(math.NaN()), record.Number(math.NaN())
@@ -30,7 +36,50 @@ func (t *task) metrics() record.Metrics {
 		m.Value, m.Rows = record.Number(s.Value), record.Number(s.Rows)
 		out[name] = m
 	}
-	return out
+	return out, t.judged(pooled)
+}
+
+// judged is what a record says of pooled numbers beside them.
+func (t *task) judged(p trainer.Pooled) record.Measured {
+	m := record.Measured{Left: p.Left[:min(len(p.Left), record.MaxMetrics)]}
+	m.Shown, m.Note = p.Shown(t.cfg.Metric)
+	if t.cfg.Threshold != "" && len(p.Scores) > 0 {
+		if at, err := p.Threshold(t.cfg.Threshold); err != nil {
+			m.Note = fmt.Sprintf("threshold: %v", err)
+		} else {
+			m.Threshold = &record.Threshold{
+				Class: at.Class, Value: record.Number(at.Value), Precision: record.Number(at.Precision), Recall: record.Number(at.Recall), F1: record.Number(at.F1),
+			}
+		}
+	}
+	for name, s := range p.Scores {
+		if !math.IsNaN(s.Guess) {
+			set(&m.Guess, name, s.Guess)
+		}
+		if s.Error > 0 {
+			set(&m.Bounds, name, s.Error)
+		}
+	}
+	if len(p.Classes) > record.MaxClasses {
+		return m
+	}
+	for _, c := range p.Classes {
+		m.Classes = append(m.Classes, record.Class{
+			Class: c.Class, Rows: int64(c.Rows), Predicted: int64(c.Predicted), Correct: int64(c.Correct),
+			AUC: record.Number(c.AUC), AUCError: record.Number(c.AUCError), AP: record.Number(c.AP), APError: record.Number(c.APError),
+		})
+	}
+	for _, row := range p.Confusion {
+		m.Confusion = append(m.Confusion, row)
+	}
+	return m
+}
+
+func set(v *record.Values, name string, x float64) {
+	if *v == nil {
+		*v = record.Values{}
+	}
+	(*v)[name] = x
 }
 
 // extend takes one site's value into a metric's best and worst; ties stay with
@@ -41,18 +90,12 @@ func extend(m record.Metric, name, site string, v float64) record.Metric {
 		return record.Metric{Sites: 1, Best: x, BestSite: site, Worst: x, WorstSite: site}
 	}
 	m.Sites++
-	better, worse := x > m.Best, x < m.Worst
-	if lowerIsBetter(name) {
-		better, worse = x < m.Best, x > m.Worst
-	}
-	if better {
+	better, _ := trainer.Better(name)
+	if better(v, float64(m.Best)) {
 		m.Best, m.BestSite = x, site
 	}
-	if worse {
+	if better(float64(m.Worst), v) {
 		m.Worst, m.WorstSite = x, site
 	}
 	return m
 }
-
-// lowerIsBetter tells errors from scores.
-func lowerIsBetter(name string) bool { return name == "loss" || name == "rmse" || name == "mae" }

@@ -89,7 +89,8 @@ func EvaluateOffline(ctx context.Context, c Config, members []OfflineMember, m *
 		}
 		o.t.sum.in[all[i]] = o.t.sum.held[owner.Key{Member: all[i], Content: ev.Content}]
 	}
-	return o.t.metrics(), nil
+	metrics, _ := o.t.metrics()
+	return metrics, nil
 }
 
 // offline drives a machine of rounds with members that are functions.
@@ -194,9 +195,10 @@ func (o *offline) commit(c round.Commit) error {
 	if made.Model != t.base {
 		id = made.Model.ContentID()
 	}
+	metrics, measured := t.metrics()
 	r := record.Record{
 		Task: t.cfg.Name, Round: c.Round, Attempt: c.Attempt, Verdict: record.Committed, Work: c.Work, Base: c.Base, Model: id, Version: c.Round,
-		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: t.metrics(), Reason: string(c.Reason),
+		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason),
 	}
 	t.base, t.sum.state, t.sum.buffer = made.Model, made.State, nil // models are the caller's
 	thresholds, err := t.sum.registry.Thresholds(t.cfg.Strategy, made.State)

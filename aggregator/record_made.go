@@ -9,16 +9,16 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
-	"github.com/fedmq/fedmq/trainer"
 )
 
 // committedRecord accounts for a commit.
 func (t *task) committedRecord(c round.Commit, next, state model.Hash, closed int64) (record.Sealed, error) {
 	order := t.published.issued[c.Stamp]
+	metrics, measured := t.metrics()
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, State: state, Version: c.Round, OrderHash: order.hash,
-		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: t.metrics(),
+		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
 	}
 	r.BytesUp, r.BytesDown = t.traffic()
@@ -75,7 +75,7 @@ func (t *task) entries(list []round.Entry) record.Entries {
 			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
 		}
 		if s := t.sum.in[e.Member]; s != nil && s.content == out[i].Content {
-			out[i].Metrics = record.Values(trainer.Metrics(s.metrics).Scores())
+			out[i].Metrics = s.scored()
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
 )
 
@@ -16,8 +17,9 @@ type staged struct {
 	weight   uint64 // as it was checked
 	raw      []byte // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
 	delta    *model.Model
-	metrics  map[string]float64
-	bytes    int64
+	measured
+	scores record.Values // what follows from that, once it is asked for
+	bytes  int64
 
 	stage    *store.Stage // of one that came in parts
 	borrowed bool         // raw lies in the scratch buffer, or in the stage

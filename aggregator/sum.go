@@ -62,7 +62,7 @@ func (s *sum) hold(member string, st *staged) {
 		s.held[k] = st
 	case s.in[member] == had: // its sum is all that is needed
 	case st.raw == nil:
-		had.schema, had.encoding, had.metrics, had.samples = st.schema, st.encoding, st.metrics, st.samples
+		had.schema, had.encoding, had.measured, had.samples = st.schema, st.encoding, st.measured, st.samples
 	default:
 		st.stage = had.stage
 		s.held[k] = st

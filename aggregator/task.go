@@ -38,7 +38,7 @@ type task struct {
 	untold     []record.Sealed
 	published  *publication
 	sum        *sum
-	remembered map[owner.Key]map[string]float64 // metrics of updates that were accepted before the restart
+	remembered map[owner.Key]measured // of updates that were accepted before the restart
 	keeping    *keeping
 	settings   settings // of the open round
 	layout     layout

@@ -139,6 +139,14 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if !slices.Contains([]Keep{KeepNone, KeepRound, KeepAll}, t.KeepUpdates) {
 		bad("keep_updates: %q, want none, round or all", t.KeepUpdates)
 	}
+	if t.Metric != "" && !wire.IsMetric(t.Metric) {
+		bad("metric: %.70q, want the name of a metric", t.Metric)
+	}
+	if t.Threshold != "" {
+		if err := t.Threshold.Check(); err != nil {
+			bad("threshold: %w", err)
+		}
+	}
 	if t.KeepModels < -1 {
 		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
 	}

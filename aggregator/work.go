@@ -11,7 +11,6 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/strategy"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // do does what is owed for the task, in the order it is owed. What comes of it is
@@ -254,12 +253,12 @@ func (t *task) atHand(c owner.Check) (*staged, error) {
 	if c.Kept == nil {
 		return t.sum.held[c.Key], nil
 	}
-	s := &staged{content: c.Content, samples: c.Kept.Samples, metrics: t.remembered[c.Key], bytes: c.Kept.Bytes, onDisk: true}
+	s := &staged{content: c.Content, samples: c.Kept.Samples, measured: t.remembered[c.Key], bytes: c.Kept.Bytes, onDisk: true}
 	t.sum.held[c.Key] = s
 	if schema := t.want(); len(schema) > 0 {
 		return s, t.sum.borrow(s, schema)
 	}
-	if (wire.Update{Samples: s.samples, Metrics: s.metrics}).Content() != s.content {
+	if s.measured.content() != s.content {
 		return s, errOther
 	}
 	return s, nil

@@ -86,7 +86,7 @@ func TestWellsOracle(t *testing.T) {
 		train.Test = train.Train
 		s, err := tabular.Score(t.Context(), m, &train)
 		check(t, err)
-		if got := s["loss"] / s["n"]; math.Abs(got-w.loss) > 1e-5*w.loss {
+		if got := s.Scores()["loss"]; math.Abs(got-w.loss) > 1e-5*w.loss {
 			t.Errorf("round %d: training loss %.7f, want %.6f", round, got, w.loss)
 		}
 		if got := e.score(t, m); math.Abs(got["accuracy"]*got["n"]-w.correct) > 1 {

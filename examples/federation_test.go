@@ -243,13 +243,13 @@ func (e *example) central(tb testing.TB, metric string) float64 {
 // score pools the sums of all sites, and finds the same over all rows at once.
 func (e *example) score(tb testing.TB, m *model.Model) map[string]float64 {
 	tb.Helper()
-	var sums []trainer.Metrics
+	var sums []trainer.Evaluation
 	for _, d := range e.sites {
 		s, err := tabular.Score(tb.Context(), m, d)
 		check(tb, err)
 		sums = append(sums, s)
 	}
-	pooled := trainer.Pool(sums)
+	pooled := trainer.Pool(sums).Scores
 	s, err := tabular.Score(tb.Context(), m, e.all)
 	check(tb, err)
 	scores := map[string]float64{}

@@ -51,10 +51,10 @@ func (s *shift) Train(_ context.Context, job trainer.Job, global *model.Model) (
 	return local, local.SetFloat32s("layers.0.bias", w)
 }
 
-func (s *shift) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (s *shift) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	w, err := global.Float32s("layers.0.bias")
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
 	m := trainer.Metrics{trainer.SumN: float64(len(s.x))}
 	for _, x := range s.x {
@@ -62,7 +62,7 @@ func (s *shift) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) 
 		m[trainer.SumSE] += d * d
 		m[trainer.SumLoss] += d * d / 2
 	}
-	return m, nil
+	return trainer.Evaluation{Metrics: m}, nil
 }
 
 // newPlant runs an open broker until the test ends.

@@ -16,22 +16,51 @@ type Remark struct {
 	Text string
 }
 
-// Remarks says whose weight the cap has lowered, and which metrics are not of
-// all rows.
+// Remarks says whose weight the cap has lowered, why a metric is shown first that was
+// not asked for, and which metrics are not of all rows.
 func (r Record) Remarks() (out []Remark) {
 	if capped := r.capped(); len(capped) > 0 {
 		out = append(out, Remark{"cap", fmt.Sprintf("weights are limited to %d, so these count less than their rows: %s (strategy: {cap: N} or cap_factor sets another limit)",
 			r.Strategy.Cap, listed(capped))})
 	}
+	if r.Note != "" {
+		out = append(out, Remark{"shown", r.Note})
+	}
+	if len(r.Left) > 0 {
+		out = append(out, Remark{"left", fmt.Sprintf("trainers report more numbers of their own than a task has curves for; left out: %s", listed(r.Left))})
+	}
+	if m, ok := r.Metrics["r2"]; ok && m.Sites == 0 && math.IsNaN(float64(m.Value)) {
+		out = append(out, Remark{"r2", fmt.Sprintf("r2 has no value: the target is the same in all of %g rows", float64(m.Rows))})
+	}
+	return append(out, r.partial()...)
+}
+
+// partial names the metrics that are not of all rows: those of the same rows together.
+func (r Record) partial() (out []Remark) {
 	all := float64(r.Metrics["n"].Value)
+	at := map[string]int{}
+	var names [][]string
+	var said []string
 	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
-		m := r.Metrics[name]
-		switch rows := float64(m.Rows); {
-		case name == "r2" && m.Sites == 0 && math.IsNaN(float64(m.Value)):
-			out = append(out, Remark{name, fmt.Sprintf("r2 has no value: the target is the same in all of %g rows", rows)})
-		case rows > 0 && rows < all:
-			out = append(out, Remark{name, fmt.Sprintf("%s is over %g of %g rows; not reported by %s", name, rows, all, listed(r.without(name)))})
+		rows := float64(r.Metrics[name].Rows)
+		if rows <= 0 || rows >= all {
+			continue
 		}
+		text := fmt.Sprintf("over %g of %g rows; not reported by %s", rows, all, listed(r.without(name)))
+		i, ok := at[text]
+		if !ok {
+			i = len(said)
+			at[text] = i
+			names, said = append(names, nil), append(said, text)
+		}
+		names[i] = append(names[i], name)
+	}
+	for i, text := range said {
+		is := " is "
+		if len(names[i]) > 1 {
+			is = " are "
+		}
+		out = append(out, Remark{names[i][0], listed(names[i]) + is + text})
 	}
 	return out
 }

@@ -92,12 +92,12 @@ func (f *fake) Train(ctx context.Context, job trainer.Job, global *model.Model) 
 	return local, f.err
 }
 
-func (f *fake) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (f *fake) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	w, err := global.Float32s("w")
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
-	return trainer.Metrics{trainer.SumN: 4, trainer.SumLoss: 4 * float64(w[0]), "bad": math.Inf(1)}, nil
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 4, trainer.SumLoss: 4 * float64(w[0]), "bad": math.Inf(1)}}, nil
 }
 
 func (f *fake) Statistics(context.Context, trainer.Job) (*model.Model, error) {

@@ -34,7 +34,7 @@ func work(ctx context.Context, j job) (r result) {
 	r = result{id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
-			r.tensors, r.metrics = nil, nil
+			r.tensors, r.metrics, r.counts, r.packed = nil, nil, nil, nil
 			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
@@ -146,15 +146,28 @@ func (r *result) evaluate(ctx context.Context, j job, tj trainer.Job, global *mo
 	if err != nil {
 		return fmt.Errorf("evaluation: %w", err)
 	}
-	r.metrics, r.scored, r.odd = trainer.Metrics{}, true, m.Problems()
-	for name, v := range m {
+	r.metrics, r.counts, r.scored, r.odd = trainer.Metrics{}, m.Counted(), true, m.Problems()
+	for name, v := range m.Metrics {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
 			r.metrics[name] = v
 		}
 	}
+	r.pack()
 	var left []string
 	if r.metrics, left = wire.FitMetrics(r.metrics); len(left) > 0 {
 		r.odd = append(r.odd, fmt.Sprintf("%d numbers are not sent, %.80q first: names are of [A-Za-z0-9_.:/-]{1,64}, and at most 64 of them no counts of classes", len(left), left[0]))
 	}
 	return nil
+}
+
+// pack makes what is sent of the counts: without their histograms, if those are too large.
+func (r *result) pack() {
+	if r.counts == nil {
+		return
+	}
+	r.packed = wire.PackCounts(r.counts.Confusion, r.counts.Scores)
+	if n := len(r.packed); n > wire.MaxCounts {
+		r.odd = append(r.odd, fmt.Sprintf("the histograms of %d classes are not sent: %d bytes, at most %d travel", r.counts.Classes, n, wire.MaxCounts))
+		r.packed = wire.PackCounts(r.counts.Confusion, nil)
+	}
 }

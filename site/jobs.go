@@ -128,7 +128,7 @@ func (s *site) keepResult(a *assignment, r result) {
 		t.samples, t.data = r.samples, r.data
 	}
 	if r.scored {
-		t.metrics = r.metrics.Scores()
+		t.metrics = trainer.Evaluation{Metrics: r.metrics, Counts: r.counts}.Scores()
 		s.oddMetrics(t, r.odd)
 	}
 	if r.reason != "" {

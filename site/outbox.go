@@ -43,7 +43,7 @@ func (s *site) readBack(t *task, round uint64) (wire.Header, wire.Update, error)
 	case wire.Update:
 		return h, c, nil
 	case wire.Offer:
-		u := wire.Update{Samples: c.Samples, Metrics: c.Metrics, Tensors: &model.Model{Schema: c.Schema}}
+		u := wire.Update{Samples: c.Samples, Metrics: c.Metrics, Tensors: &model.Model{Schema: c.Schema}, UpdateMembers: c.UpdateMembers}
 		u.Tensors.Blob, err = s.disk.Update(c.Content)
 		return h, u, err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -43,6 +44,40 @@ func TestOffersOfBefore(t *testing.T) {
 	}
 	if _, there := d.box[testTask][1]; !there {
 		t.Error("round 1 is gone")
+	}
+}
+
+// Counts of classes that do not fit a message are left out, and the update goes without:
+// inline, offered, and of a resealed one what fitted stays.
+func TestCountsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	many := trainer.NewCounts(40, true)
+	for i := range many.Scores {
+		many.Scores[i] = 1
+	}
+	few := trainer.NewCounts(2, true)
+	few.Add(0, 1, []float64{0.2, 0.8})
+	for name, c := range map[string]struct {
+		counts *trainer.Counts
+		floats int
+		kept   bool
+	}{
+		"offered": {many, 3_000, false}, "inline": {many, 2, false}, "few": {few, 2, true}, "few, offered": {few, 3_000, true},
+	} {
+		s, tk := bench(t, &memory{id: wire.Nonce{1}})
+		u := filled(t, c.floats, 1)
+		tk.result = &result{id: 1, tensors: u, metrics: trainer.Metrics{"n": 1}, counts: c.counts}
+		tk.result.pack()
+		w := member.Seal{ID: 1, Stamp: wire.Stamp{Epoch: 1, Round: 1, Attempt: 1}, Base: content("a"), Schema: u.Schema.Hash(), Work: wire.WorkTrain, PartSize: wire.MinPart}
+		ev, err := s.sealResult(tk, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tk.m.Step(0, ev)
+		_, got, err := s.readBack(tk, 1)
+		if _, stored := ev.(member.EntryStored); !stored || err != nil || (len(got.Counts) > 0) != c.kept || got.Metrics["n"] != 1 {
+			t.Errorf("%s: %+v, %v, %d bytes of counts", name, ev, err, len(got.Counts))
+		}
 	}
 }
 

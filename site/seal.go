@@ -46,6 +46,12 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
 	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk}
 	err = s.put(t, &e, h, u, r.leaves, int(w.PartSize))
+	if no, ok := errors.AsType[unfit](err); ok && no.reason == wire.DeclineTooLarge && len(u.Counts) > 0 {
+		s.cfg.Log.Warn().Str("task", t.Name).Int("bytes", len(u.Counts)).Str("detail", no.detail).
+			Msg("the update is too large with the counts of its classes: they are not sent; a larger part_size at the aggregator takes them")
+		u.Counts = nil
+		err = s.put(t, &e, h, u, r.leaves, int(w.PartSize))
+	}
 	if err == nil {
 		s.auditUpdate(t, e, u)
 	}
@@ -57,7 +63,9 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 
 // update is what the job has left, as it is sent.
 func (r result) update(samples int) wire.Update {
-	return wire.Update{Samples: uint64(max(samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
+	u := wire.Update{Samples: uint64(max(samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
+	u.Counts = r.packed
+	return u
 }
 
 // reseal puts an entry into the outbox for smaller messages (S-26) or another topic
@@ -132,7 +140,7 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 	if err != nil {
 		return unfit{wire.DeclineTooLarge, err.Error()}
 	}
-	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Content: leaves.ID(n), Blob: blob}
+	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Content: leaves.ID(n), Blob: blob, UpdateMembers: u.UpdateMembers}
 	b, err := s.envelope(h, offer)
 	if err != nil {
 		return unfit{wire.DeclineFailed, err.Error()}

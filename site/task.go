@@ -10,6 +10,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // task is one task of the site: its machine, what the driver holds for it, and
@@ -102,10 +103,12 @@ type result struct {
 	tensors *model.Model
 	leaves  model.Leaves // of its bytes, where they are known
 	metrics trainer.Metrics
-	samples int      // training rows
-	data    *Data    // that they are from
-	scored  bool     // the trainer has evaluated
-	odd     []string // what is wrong with the metrics
+	counts  *trainer.Counts // of classes; nil: none
+	packed  wire.Counts     // what is sent of them
+	samples int             // training rows
+	data    *Data           // that they are from
+	scored  bool            // the trainer has evaluated
+	odd     []string        // what is wrong with the metrics
 	reason  string
 	detail  string
 	stack   []byte // of a panic

@@ -1,6 +1,8 @@
 package trainer
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,19 +15,28 @@ const MaxMetrics = 256
 // every site the same voice whatever its size. The target's variance is no sum
 // of squares, which would lose it beside a large mean.
 const (
-	SumN       = "n"       // rows
-	SumLoss    = "loss"    // loss, as the trainer minimises it, without penalties
-	SumSE      = "se"      // squared error, in the target's unit squared
-	SumAE      = "ae"      // absolute error, in the target's unit
-	SumCorrect = "correct" // rows whose class was found
-	MeanY      = "y_mean"  // mean of the target
-	M2Y        = "y_m2"    // sum of squared deviations of the target from that mean
+	SumN       = "n"        // rows
+	SumLoss    = "loss"     // loss, as the trainer minimises it, without penalties
+	SumLogLoss = "log_loss" // -ln of the probability given to the row's class
+	SumSE      = "se"       // squared error, in the target's unit squared
+	SumAE      = "ae"       // absolute error, in the target's unit
+	SumE       = "e"        // error, predicted less actual, in the target's unit
+	SumCorrect = "correct"  // rows whose class was found
+	MeanY      = "y_mean"   // mean of the target
+	M2Y        = "y_m2"     // sum of squared deviations of the target from that mean
 )
 
-// Metrics maps names to numbers about the rows of one site: those above, and for
-// classifiers the cells of the confusion matrix (see Cell) or, with too many
-// classes for that, its diagonal and margins (see Actual, Predicted). Cells
-// that are 0 may be left out.
+// sums are the names above, in the order in which they are told to people.
+var sums = []string{SumN, SumLoss, SumLogLoss, SumCorrect, SumSE, SumAE, SumE, MeanY, M2Y}
+
+// signed are those that may be below 0.
+var signed = []string{SumLoss, SumE, MeanY}
+
+// Metrics maps names to numbers about the rows of one site: those above, and of a
+// classifier that has no [Counts] the cells of its confusion matrix (see Cell) or, with
+// too many classes for that, its diagonal and margins (see Actual, Predicted). Cells
+// that are 0 may be left out. Any other name is the trainer's own: a mean over the rows
+// of the site, which becomes the mean over all rows.
 type Metrics map[string]float64
 
 // Cell names the number of rows of class i that were taken for class j.
@@ -36,34 +47,6 @@ func Actual(i int) string { return "actual." + strconv.Itoa(i) }
 
 // Predicted names the number of rows taken for class i.
 func Predicted(i int) string { return "predicted." + strconv.Itoa(i) }
-
-// AddConfusion adds a square confusion matrix, cells[i][j] counting rows of
-// class i taken for class j: cell by cell while that fits beside the other
-// sums, else as diagonal and margins.
-func (m Metrics) AddConfusion(cells [][]float64) {
-	full := len(cells)*len(cells)+8 <= MaxMetrics
-	for i, row := range cells {
-		for j, v := range row {
-			if v == 0 {
-				continue
-			}
-			m[SumN] += v
-			if i == j {
-				m[SumCorrect] += v
-			}
-			if full || i == j {
-				m[Cell(i, j)] += v
-			}
-			if !full {
-				m[Actual(i)] += v
-				m[Predicted(j)] += v
-			}
-		}
-	}
-	if _, ok := m[SumCorrect]; !ok {
-		m[SumCorrect] = 0
-	}
-}
 
 // class takes the names of Cell, Actual and Predicted apart.
 func class(name string) (kind string, i, j int, ok bool) {
@@ -81,4 +64,23 @@ func class(name string) (kind string, i, j int, ok bool) {
 		return kind, i, j, err == nil && j >= 0
 	}
 	return kind, 0, 0, false
+}
+
+// own reports whether a name is of a trainer's own.
+func own(name string) bool {
+	if slices.Contains(sums, name) {
+		return false
+	}
+	kind, _, _ := strings.Cut(name, ".")
+	return !slices.Contains([]string{"confusion", "actual", "predicted"}, kind)
+}
+
+// Own returns the names of the trainer's own numbers, sorted.
+func (m Metrics) Own() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if own(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

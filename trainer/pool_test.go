@@ -9,6 +9,14 @@ import (
 	"github.com/fedmq/fedmq/trainer"
 )
 
+// only are evaluations of sums alone.
+func only(sites ...trainer.Metrics) (out []trainer.Evaluation) {
+	for _, m := range sites {
+		out = append(out, trainer.Evaluation{Metrics: m})
+	}
+	return out
+}
+
 // A site that does not report a metric, or reports it as no number, counts in
 // none of it: neither its sum nor its rows.
 func TestPoolOverWhoReports(t *testing.T) {
@@ -55,7 +63,7 @@ func TestPoolOverWhoReports(t *testing.T) {
 			}, "macro_f1", trainer.Score{Value: 1, Rows: 8},
 		},
 	} {
-		if got := trainer.Pool(c.sites)[c.score]; math.Abs(got.Value-c.want.Value) > 1e-15*math.Abs(c.want.Value) || got.Rows != c.want.Rows {
+		if got := trainer.Pool(only(c.sites...)).Scores[c.score]; math.Abs(got.Value-c.want.Value) > 1e-15*math.Abs(c.want.Value) || got.Rows != c.want.Rows {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
@@ -72,15 +80,15 @@ func TestPoolR2OfOffsetTarget(t *testing.T) {
 			sites = append(sites, m)
 		}
 		want := 1 - 10.0/(1000+1*250) // d² n_A n_B / n = 250
-		if got := trainer.Pool(sites)["r2"]; math.Abs(got.Value-want) > 1e-12 || got.Rows != 1000 {
+		if got := trainer.Pool(only(sites...)).Scores["r2"]; math.Abs(got.Value-want) > 1e-12 || got.Rows != 1000 {
 			t.Errorf("offset %g: r2 %v, want %v", offset, got, want)
 		}
 	}
 	constant := trainer.Metrics{trainer.SumN: 500, trainer.SumSE: 5, trainer.MeanY: 1e8, trainer.M2Y: 1e-10}
-	if got := trainer.Pool([]trainer.Metrics{constant, constant})["r2"]; !math.IsNaN(got.Value) || got.Rows != 1000 {
+	if got := trainer.Pool(only(constant, constant)).Scores["r2"]; !math.IsNaN(got.Value) || got.Rows != 1000 {
 		t.Errorf("constant target: r2 %v, want none", got)
 	}
-	if _, ok := constant.Scores()["r2"]; ok {
+	if _, ok := only(constant)[0].Scores()["r2"]; ok {
 		t.Error("constant target: the site has an r2")
 	}
 }
@@ -97,7 +105,8 @@ func TestProblems(t *testing.T) {
 		{trainer.Metrics{"n": 2, "loss": math.NaN(), "ae": math.Inf(1)}, []string{"ae is no finite number", "loss is no finite number"}},
 		{trainer.Metrics{"n": 2, "se": 1e101, "correct": -1}, []string{"correct is -1, want 0", "se is 1e+101, beyond"}},
 		{trainer.Metrics{"n": 1e17}, []string{"n is 1e+17, beyond", "n, the number of rows, is missing"}},
-		{trainer.Metrics{"n": 2, "y": 8, "auc": 0.5}, []string{"auc is not used: the names are n,", "y is not used: r2 takes y_mean"}},
+		{trainer.Metrics{"n": 2, "y": 8, "auc": 0.5}, []string{"auc is not taken: send scores", "y is not used: r2 takes y_mean"}},
+		{trainer.Metrics{"n": 2, "confusion.x": 8, "accuracy": 0.5, "own": -3, "round": 1}, []string{"accuracy is not taken: send correct", "confusion.x is not used: the names are n,", "round is not taken: the name is taken"}},
 		{trainer.Metrics{"loss": 2}, []string{"n, the number of rows, is missing"}},
 		{trainer.Metrics{"n": 3, "se": 2, "y_mean": 5, "y_m2": 0}, []string{"r2 has no value: the target is 5 in all of 3 rows"}},
 		{trainer.Metrics{"n": 3, "se": 2, "y_mean": 5, "y_m2": 1e-27}, []string{"r2 has no value"}},

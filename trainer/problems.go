@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/internal/fold"
 )
@@ -13,12 +14,36 @@ import (
 // beside a large mean.
 var former = map[string]bool{"y": true, "yy": true}
 
+// instead says what to send for a value whose mean over sites, even by rows, is not its
+// value over all rows, or that stands for one that is made of sums; and which names
+// are those of other curves.
+var instead = map[string]string{
+	ScoreAccuracy: "send correct, the rows whose class was found", "acc": "send correct, the rows whose class was found",
+	ScoreMAE: "send ae, the sum of the absolute errors", ScoreBias: "send e, the sum of predicted less actual",
+	ScoreRMSE: "send se, the sum of the squared errors", "mse": "send se, the sum of the squared errors",
+	ScoreR2: "send se, y_mean and y_m2",
+	"round": "the name is taken", "sites": "the name is taken", "round_seconds": "the name is taken", "bytes_up": "the name is taken", "bytes_down": "the name is taken",
+}
+
+func init() {
+	for _, name := range []string{ScoreMacroF1, "f1", ScoreBalanced, "precision", "recall"} {
+		instead[name] = "send the confusion matrix"
+	}
+	for _, name := range []string{ScoreROCAUC, "auc", ScorePrecision, "ap"} {
+		instead[name] = "send scores, the histograms of the probabilities: a mean over sites is another number"
+	}
+}
+
+// Instead says of the name of a metric what a trainer sends instead of its value; ""
+// where the name may be one of its own.
+func Instead(name string) string { return instead[name] }
+
 // maxMetric keeps the sums of all sites, and squares of means, finite.
 const maxMetric = 1e100
 
 // Problems says in words which numbers of a site count in nothing, and why:
 // those that are no finite number, that no rows can have, or whose name means
-// nothing; and an r2 that cannot be. The texts are sorted by name.
+// something else; and an r2 that cannot be. The texts are sorted by name.
 func (m Metrics) Problems() (out []string) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if why := unusable(name, m[name]); why != "" {
@@ -54,16 +79,21 @@ func (m Metrics) usable() Metrics {
 
 // unusable says what is wrong with a number.
 func unusable(name string, v float64) string {
-	switch _, _, _, ok := class(name); {
+	_, _, _, counted := class(name)
+	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "is no finite number"
 	case math.Abs(v) > maxMetric || name == SumN && v > 1<<53:
 		return fmt.Sprintf("is %g, beyond what can be added", v)
 	case former[name]:
 		return "is not used: r2 takes y_mean, the mean of the target, and y_m2, its summed squared deviations from that mean"
-	case !ok && !slices.Contains([]string{SumN, SumLoss, SumSE, SumAE, SumCorrect, MeanY, M2Y}, name):
-		return "is not used: the names are n, loss, correct, se, ae, y_mean, y_m2, confusion.<i>.<j>, actual.<i> and predicted.<j>"
-	case v < 0 && name != SumLoss && name != MeanY:
+	case instead[name] != "":
+		return "is not taken: " + instead[name]
+	case own(name):
+		return ""
+	case !counted && !slices.Contains(sums, name):
+		return "is not used: the names are " + strings.Join(sums, ", ") + ", confusion.<i>.<j>, actual.<i> and predicted.<j>"
+	case v < 0 && !slices.Contains(signed, name):
 		return fmt.Sprintf("is %g, want 0 or more", v)
 	}
 	return ""

@@ -44,9 +44,9 @@ type Trainer interface {
 // Evaluator is an optional part of a Trainer: it measures the global model on
 // rows the site did not train on.
 type Evaluator interface {
-	// Evaluate returns sums over the site's validation rows (see Metrics).
-	// Sites without such rows return nil.
-	Evaluate(ctx context.Context, job Job, global *model.Model) (Metrics, error)
+	// Evaluate returns sums over the site's validation rows. Sites without such rows
+	// return the zero Evaluation.
+	Evaluate(ctx context.Context, job Job, global *model.Model) (Evaluation, error)
 }
 
 // Statistician is an optional part of a Trainer: it answers a statistics

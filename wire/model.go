@@ -148,7 +148,7 @@ const (
 // schema can have, inline or its offer; 0 tensors for a decline or an evaluation: the
 // Bound of an [Opener.Open]. No reader of a model knows its schema before it opens it.
 func MaxUpdateBody(s model.Schema) int {
-	return membersRoom + bodyFrame + metricsFrame + len(appendTable(nil, s)) + blobOrCut(s.Bytes())
+	return membersRoom + maxCounts + bodyFrame + metricsFrame + len(appendTable(nil, s)) + blobOrCut(s.Bytes())
 }
 
 // blobOrCut is the most bytes of a blob, or of what stands for it.

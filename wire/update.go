@@ -25,9 +25,10 @@ type Update struct {
 	UpdateMembers
 }
 
-// UpdateMembers are those of an [Update] and of an [Offer] (W-47), none of them
-// used by this version.
+// UpdateMembers are those of an [Update] and of an [Offer] (W-47). This version uses the
+// counts of classes.
 type UpdateMembers struct {
+	Counts      Counts             `json:"counts,omitempty"`       // of the rows of a classifier, by class and probability
 	ContentKind string             `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
 	Encoding    string             `json:"encoding,omitempty"`     // of the blob, other than dense f32
 	Policy      model.Hash         `json:"policy,omitzero"`        // hash of the site's policy
@@ -37,6 +38,7 @@ type UpdateMembers struct {
 func updateMembers(u *UpdateMembers) []member {
 	return []member{
 		{"content", false, textOf{&u.ContentKind, maxEncoding}},
+		{"counts", true, countsOf{&u.Counts}},
 		{"encoding", false, textOf{&u.Encoding, maxEncoding}},
 		{"policy", false, hashOf{&u.Policy}},
 		{"scalars", false, numbersOf{&u.Scalars}},
@@ -95,11 +97,13 @@ func (u Update) appendTo(b []byte) []byte {
 }
 
 // Content is the update's content id (W-30): that of the blob, or, without
-// tensors, of the metrics array as encoded; with scalars, a hash of that and theirs.
+// tensors, of the metrics array as encoded, and the counts after it; with
+// scalars, a hash of that and theirs.
 func (u Update) Content() model.Hash {
 	s, content := tensors(u.Tensors)
 	if len(s) == 0 {
 		content = appendMetrics(nil, u.Metrics)
+		content = append(content, u.Counts...)
 	}
 	id := model.ContentOf(content)
 	if len(u.Scalars) > 0 {

@@ -59,16 +59,16 @@ func (p pull) Train(ctx context.Context, job trainer.Job, global *model.Model) (
 	return out, out.SetFloat32s("w", v)
 }
 
-func (p pull) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (p pull) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	v, err := global.Float32s("w")
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
 	se := 0.0
 	for i := range v {
 		se += math.Pow(float64(v[i]-p.own[i]), 2)
 	}
-	return trainer.Metrics{trainer.SumN: 100, trainer.SumSE: 100 * se / float64(len(v)), trainer.SumLoss: 50 * se}, nil
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 100, trainer.SumSE: 100 * se / float64(len(v)), trainer.SumLoss: 50 * se}}, nil
 }
 
 func runSite(t *testing.T, url, member string, p pull) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 type aggregatorCmd struct {
@@ -53,7 +55,7 @@ func (aggregatorCmd) Help() string {
 Further keys: username, password_file, client_id, tls: {ca, cert, key,
 server_name, insecure}, ws_headers, owner, http,
 audit, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; of a task goal,
-join_wait, sample, max_samples, seed, slots, keep_models. All of them: docs/ref/config.md.
+join_wait, sample, max_samples, seed, slots, keep_models, metric, threshold. All of them: docs/ref/config.md.
 
 It runs until SIGTERM; state survives a kill.`
 }
@@ -88,6 +90,8 @@ type taskFile struct {
 	Slots       int           `yaml:"slots"`
 	KeepUpdates string        `yaml:"keep_updates"`
 	KeepModels  int           `yaml:"keep_models"`
+	Metric      string        `yaml:"metric"`
+	Threshold   string        `yaml:"threshold"`
 }
 
 type strategyFile struct {
@@ -141,6 +145,18 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 	return arch.New(zscore)
 }
 
+// thresholdVoid refuses a threshold for a model that is not of two classes.
+func (m modelFile) thresholdVoid(rule string) error {
+	switch {
+	case rule == "":
+	case m.Linear != nil, m.MLP != nil && m.MLP.Task == "regression":
+		return errors.New("threshold has no effect: it is for a classification")
+	case m.Softmax != nil && m.Softmax.Outputs != 2, m.MLP != nil && m.MLP.Outputs != 2:
+		return errors.New("threshold has no effect: it is for two classes, the model has others")
+	}
+	return nil
+}
+
 // first is version 0 of the model. Of a task that has begun in the data directory its
 // file may be gone: then it is what is written there of the schema, without values.
 func (f taskFile) first(dir, data string) (m *model.Model, begun bool, err error) {
@@ -168,7 +184,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if f.Statistics != "" && f.Statistics != "zscore" {
 		return aggregator.Task{}, fmt.Errorf("statistics: %q, want zscore or nothing", f.Statistics)
 	}
-	if err := f.Strategy.voids(); err != nil {
+	if err := cmp.Or(f.Strategy.voids(), f.Model.thresholdVoid(f.Threshold)); err != nil {
 		return aggregator.Task{}, err
 	}
 	init, begun, err := f.first(dir, data)
@@ -181,6 +197,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
+		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold),
 	}, nil
 }
 

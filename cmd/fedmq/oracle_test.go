@@ -45,7 +45,7 @@ func TestWellsOracleOverMQTT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		near("training loss", train["loss"]/train["n"], want.loss)
+		near("training loss", train.Scores()["loss"], want.loss)
 		next := recs[trained+2] // judges the model of r
 		if got := float64(next.Metrics["accuracy"].Value) * 2321; math.Abs(got-want.correct) > 1.001 {
 			t.Errorf("after %d rounds %.0f test windows are right, want %.0f", trained, got, want.correct)

@@ -20,8 +20,8 @@ func (p *program) Train(context.Context, trainer.Job, *model.Model) (*model.Mode
 	return nil, nil
 }
 
-func (p *program) Evaluate(context.Context, trainer.Job, *model.Model) (trainer.Metrics, error) {
-	return nil, nil
+func (p *program) Evaluate(context.Context, trainer.Job, *model.Model) (trainer.Evaluation, error) {
+	return trainer.Evaluation{}, nil
 }
 func (p *program) Close() error { p.closed = true; return nil }
 

@@ -73,6 +73,11 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].seed":            always("a number"), "tasks[].statistics": always("one of a list"),
 	"tasks[].slots":        {{task: "slots: 3", want: "slots has no effect"}},
 	"tasks[].keep_updates": always("one of a list"), "tasks[].keep_models": always("a number"),
+	"tasks[].metric": always("a name"),
+	"tasks[].threshold": {
+		{model: "{linear: {inputs: 1, outputs: 1}}", task: "threshold: f1", want: "threshold has no effect: it is for a classification"},
+		{model: "{softmax: {inputs: 1, outputs: 3}}", task: "threshold: f1", want: "threshold has no effect: it is for two classes"},
+	},
 }
 
 // siteVoids has every key of a site's file that is not in aggregatorVoids.

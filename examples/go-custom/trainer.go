@@ -126,29 +126,29 @@ func (f *fleet) Train(ctx context.Context, job trainer.Job, global *model.Model)
 
 // Evaluate judges the global model, and keeps it as a file if no other was
 // better here: what this site's line uses, whatever comes later.
-func (f *fleet) Evaluate(_ context.Context, job trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (f *fleet) Evaluate(_ context.Context, job trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	s, err := parse(job)
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
 	sums, kept, err := judge(global, f.test, s.Quantile)
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
 	loss := sums[trainer.SumLoss] / sums[trainer.SumN]
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.remember(s.Quantile); err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
 	if !f.known || loss < f.score {
 		if err := save(f.best, global); err != nil {
-			return nil, err
+			return trainer.Evaluation{}, err
 		}
 		f.score, f.known, f.now.BestRound = loss, true, job.Round
 	}
 	f.now.Round, f.now.Loss, f.now.Kept, f.now.BestLoss = job.Round, loss, kept, f.score
-	return sums, nil
+	return trainer.Evaluation{Metrics: sums}, nil
 }
 
 // remember judges, once, the model that an earlier run has left.

@@ -89,9 +89,9 @@ func (s seeded) Train(ctx context.Context, job trainer.Job, global *model.Model)
 }
 
 // Evaluate reports numbers that follow from member and round.
-func (s seeded) Evaluate(_ context.Context, job trainer.Job, _ *model.Model) (trainer.Metrics, error) {
+func (s seeded) Evaluate(_ context.Context, job trainer.Job, _ *model.Model) (trainer.Evaluation, error) {
 	h := fnv.New64a()
 	fmt.Fprint(h, job.Member, job.Round)
 	x := binary.LittleEndian.Uint16(h.Sum(nil))
-	return trainer.Metrics{trainer.SumN: 10, trainer.SumSE: float64(x) / 3}, nil
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 10, trainer.SumSE: float64(x) / 3}}, nil
 }

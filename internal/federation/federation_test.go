@@ -264,9 +264,9 @@ func (s seeded) Train(ctx context.Context, job trainer.Job, global *model.Model)
 }
 
 // Evaluate reports numbers that add up whatever the order.
-func (s seeded) Evaluate(_ context.Context, job trainer.Job, _ *model.Model) (trainer.Metrics, error) {
+func (s seeded) Evaluate(_ context.Context, job trainer.Job, _ *model.Model) (trainer.Evaluation, error) {
 	sum := sha256.Sum256([]byte(job.Member))
-	return trainer.Metrics{trainer.SumN: 10, trainer.SumSE: float64(binary.LittleEndian.Uint16(sum[:])) / 3}, nil
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 10, trainer.SumSE: float64(binary.LittleEndian.Uint16(sum[:])) / 3}}, nil
 }
 
 // testWriter gives log lines to the test.

@@ -53,13 +53,13 @@ func (w walker) Train(ctx context.Context, job trainer.Job, global *model.Model)
 	return local, local.SetFloat32s("w", p)
 }
 
-func (w walker) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (w walker) Evaluate(_ context.Context, _ trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	p, err := global.Float32s("w")
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
 	n := float64(w.Samples())
-	return trainer.Metrics{trainer.SumN: n, trainer.SumLoss: n * float64(p[0]), trainer.SumSE: n * 4}, nil
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: n, trainer.SumLoss: n * float64(p[0]), trainer.SumSE: n * 4}}, nil
 }
 
 // weights is a model of a vector and a tensor that is kept.

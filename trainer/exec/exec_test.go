@@ -60,7 +60,8 @@ func TestWorker(t *testing.T) {
 	if len(progress) != 2 || progress[0] != 1 || progress[1] != 2 {
 		t.Errorf("progress %v", progress)
 	}
-	metrics, err := tr.Evaluate(t.Context(), j, m)
+	measured, err := tr.Evaluate(t.Context(), j, m)
+	metrics := measured.Metrics
 	if err != nil || metrics["n"] != 2 || metrics["loss"] != 2 || metrics["round"] != 3 || metrics["seed"] != 9 {
 		t.Errorf("metrics %v, %v", metrics, err)
 	}
@@ -100,7 +101,7 @@ func TestCapabilities(t *testing.T) {
 	if _, ok := tr.Site().(trainer.Statistician); ok {
 		t.Error("it is a Statistician")
 	}
-	if m, err := tr.Evaluate(t.Context(), job(""), global()); m != nil || err != nil {
+	if m, err := tr.Evaluate(t.Context(), job(""), global()); m.Metrics != nil || err != nil {
 		t.Errorf("evaluate: %v, %v", m, err)
 	}
 	_, err := tr.Init(t.Context(), [32]byte{})
@@ -394,7 +395,8 @@ func TestPerRound(t *testing.T) {
 	j.Progress = func(int, int) { reports++ }
 	m, err := tr.Train(t.Context(), j, global())
 	wantTrained(t, m, err, 3)
-	metrics, err := tr.Evaluate(t.Context(), j, m)
+	measured, err := tr.Evaluate(t.Context(), j, m)
+	metrics := measured.Metrics
 	if err != nil || metrics["n"] != 5 || metrics["round"] != 3 || reports != 1 {
 		t.Errorf("metrics %v, %v; %d reports", metrics, err, reports)
 	}

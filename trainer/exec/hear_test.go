@@ -31,7 +31,7 @@ func TestHear(t *testing.T) {
 			t.Errorf("%q is in the log %d times, want %d", text, n, times)
 		}
 	}
-	if h, ok := e.hear([]byte(`{"type":"error","message":"xx`), []byte("xx")); !ok || h.err == nil || !strings.Contains(h.err.Error(), "a message longer than 262144 bytes") {
+	if h, ok := e.hear([]byte(`{"type":"error","message":"xx`), []byte("xx")); !ok || h.err == nil || !strings.Contains(h.err.Error(), "a message longer than 1048576 bytes") {
 		t.Errorf("a message that was cut: %v, %v", ok, h.err)
 	}
 	if log.Len() > 4_000 {

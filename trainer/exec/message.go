@@ -32,7 +32,7 @@ const (
 const maxSettings = 1024
 
 // maxLine bounds a line from a program, in bytes (X-2).
-const maxLine = 256 << 10
+const maxLine = 1 << 20
 
 // ErrProtocol is wrapped by every error about a program that does not keep to
 // the protocol.
@@ -102,9 +102,9 @@ type reply struct {
 	name                       string
 	settings                   []string // nil: any
 
-	done, total int64           // progress
-	metrics     trainer.Metrics // done
-	message     string          // error
+	done, total int64              // progress
+	measured    trainer.Evaluation // done
+	message     string             // error
 }
 
 // The replies as JSON, by type. Members that are not listed are refused: a
@@ -131,6 +131,9 @@ type (
 		Type    string            `json:"type"`
 		ID      uint64            `json:"id,omitempty"`
 		Metrics map[string]number `json:"metrics,omitempty"`
+
+		Confusion confusionLine `json:"confusion,omitempty"`
+		Scores    scoresLine    `json:"scores,omitempty"`
 	}
 	errorLine struct {
 		Type    string `json:"type"`
@@ -175,7 +178,11 @@ func parseTyped(kind string, line []byte) (r reply, err error) {
 			return r, err
 		}
 		m, err := numbers(l.Metrics)
-		return reply{id: l.ID, metrics: m}, err
+		if err != nil {
+			return r, err
+		}
+		c, err := counts(l.Confusion, l.Scores)
+		return reply{id: l.ID, measured: trainer.Evaluation{Metrics: m, Counts: c}}, err
 	case typeError:
 		var l errorLine
 		err := strict(line, &l)

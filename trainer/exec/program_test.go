@@ -78,12 +78,12 @@ func (a adder) Train(ctx context.Context, job trainer.Job, global *model.Model) 
 	return local, local.SetFloat32s("w", w)
 }
 
-func (a adder) Evaluate(_ context.Context, job trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (a adder) Evaluate(_ context.Context, job trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	w, err := global.Float32s("w")
 	if err != nil {
-		return nil, err
+		return trainer.Evaluation{}, err
 	}
-	return trainer.Metrics{trainer.SumN: 2, trainer.SumLoss: float64(w[0]), "round": float64(job.Round), "seed": float64(job.Seed[0])}, nil
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 2, trainer.SumLoss: float64(w[0]), "round": float64(job.Round), "seed": float64(job.Seed[0])}}, nil
 }
 
 func (a adder) Statistics(context.Context, trainer.Job) (*model.Model, error) {

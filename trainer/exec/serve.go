@@ -131,15 +131,16 @@ func (s *server) hello() {
 
 // answer does a job and says how it went.
 func (s *server) answer(ctx context.Context, r request) {
-	metrics, err := s.do(ctx, r)
+	done, err := s.do(ctx, r)
 	if err != nil {
 		s.say(errorLine{Type: typeError, ID: r.ID, Message: err.Error()})
 		return
 	}
-	s.say(doneLine{Type: typeDone, ID: r.ID, Metrics: metrics})
+	done.Type, done.ID = typeDone, r.ID
+	s.say(done)
 }
 
-func (s *server) do(ctx context.Context, r request) (map[string]number, error) {
+func (s *server) do(ctx context.Context, r request) (done doneLine, err error) {
 	job := trainer.Job{
 		Task: r.Task, Member: r.Member, Round: r.Round, Attempt: r.Attempt, Settings: r.Settings,
 		Progress: func(done, total int) {
@@ -150,7 +151,6 @@ func (s *server) do(ctx context.Context, r request) (map[string]number, error) {
 		copy(job.Seed[:], seed)
 	}
 	var m *model.Model
-	var err error
 	switch r.Type {
 	case typeTrain:
 		var global *model.Model
@@ -172,30 +172,31 @@ func (s *server) do(ctx context.Context, r request) (map[string]number, error) {
 		err = fmt.Errorf("this trainer cannot do %q", r.Type)
 	}
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	f, err := os.Create(r.Out)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
-	return nil, errors.Join(m.WriteSafetensors(f, nil), f.Close())
+	return done, errors.Join(m.WriteSafetensors(f, nil), f.Close())
 }
 
-func (s *server) evaluate(ctx context.Context, r request, job trainer.Job) (map[string]number, error) {
+func (s *server) evaluate(ctx context.Context, r request, job trainer.Job) (done doneLine, err error) {
 	t, ok := s.t.(trainer.Evaluator)
 	if !ok {
-		return nil, errors.New("this trainer cannot evaluate")
+		return done, errors.New("this trainer cannot evaluate")
 	}
 	global, err := model.ReadSafetensorsFile(r.Model, maxServed)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
-	m, err := t.Evaluate(ctx, job, global)
-	out := make(map[string]number, len(m))
-	for name, v := range m {
-		out[name] = number(v)
+	e, err := t.Evaluate(ctx, job, global)
+	done.Metrics = make(map[string]number, len(e.Metrics))
+	for name, v := range e.Metrics {
+		done.Metrics[name] = number(v)
 	}
-	return out, err
+	done.Confusion, done.Scores = countLines(e.Counts)
+	return done, err
 }
 
 // say writes one line.

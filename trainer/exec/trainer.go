@@ -86,20 +86,20 @@ func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Mode
 
 // Evaluate has the program measure the global model; without that capability
 // there is nothing to tell.
-func (t *Trainer) Evaluate(ctx context.Context, job trainer.Job, global *model.Model) (trainer.Metrics, error) {
+func (t *Trainer) Evaluate(ctx context.Context, job trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	if !t.hello.Load().evaluate {
-		return nil, nil
+		return trainer.Evaluation{}, nil
 	}
 	if err := t.files.put(global); err != nil {
-		return nil, t.cfg.describe(err)
+		return trainer.Evaluation{}, t.cfg.describe(err)
 	}
 	req, err := t.request(typeEvaluate, job)
 	if err != nil {
-		return nil, t.cfg.describe(err)
+		return trainer.Evaluation{}, t.cfg.describe(err)
 	}
 	req.Model = t.files.model()
 	r, err := t.ask(ctx, req, job.Progress)
-	return r.metrics, t.cfg.describe(err)
+	return r.measured, t.cfg.describe(err)
 }
 
 // Init asks the program for a first model, drawn from the seed.

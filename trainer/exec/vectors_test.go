@@ -117,13 +117,16 @@ func (r reply) object() map[string]any {
 	put("total", float64(r.total), r.kind == typeProgress)
 	put("message", r.message, r.kind == typeError)
 	metrics := map[string]any{}
-	for name, v := range r.metrics {
+	for name, v := range r.measured.Metrics {
 		metrics[name] = v
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			metrics[name] = nil
 		}
 	}
 	put("metrics", metrics, len(metrics) > 0)
+	confusion, scores := countLines(r.measured.Counts)
+	put("confusion", confusion, confusion != nil)
+	put("scores", scores, scores != nil)
 	return o
 }
 
@@ -215,7 +218,7 @@ func FuzzReply(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r.samples < 0 || r.done < 0 || len(r.metrics) > trainer.MaxMetrics {
+		if r.samples < 0 || r.done < 0 || len(r.measured.Metrics) > trainer.MaxMetrics {
 			t.Errorf("%q: %+v", line, r)
 		}
 	})

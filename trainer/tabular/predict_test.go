@@ -53,8 +53,8 @@ func TestPredictIsEvaluate(t *testing.T) {
 			near(t, "sum of probabilities", sum, 1, 1e-12)
 		}
 		for name, v := range sums {
-			if v != want[name] {
-				t.Errorf("%+v: %s: %v, the evaluation has %v", c, name, v, want[name])
+			if v != want.Metrics[name] {
+				t.Errorf("%+v: %s: %v, the evaluation has %v", c, name, v, want.Metrics[name])
 			}
 		}
 	}

@@ -63,8 +63,8 @@ func TestRowsLeftUnits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s["n"] != 2 || s["se"] != c.se || s["ae"] != c.ae || s["y_mean"]*s["n"] != c.truth {
-			t.Errorf("w %v, b %v: got %v", c.w, c.b, s)
+		if m := s.Metrics; m["n"] != 2 || m["se"] != c.se || m["ae"] != c.ae || m["y_mean"]*m["n"] != c.truth {
+			t.Errorf("w %v, b %v: got %v", c.w, c.b, m)
 		}
 	}
 }

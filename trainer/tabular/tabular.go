@@ -65,10 +65,10 @@ func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Mode
 	return fit(ctx, global, t.data, s, job)
 }
 
-// Evaluate returns the sums over the test rows, nil if there are none.
-func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Model) (trainer.Metrics, error) {
+// Evaluate returns the sums over the test rows, none if there are none.
+func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Model) (trainer.Evaluation, error) {
 	if t.data.Test.N == 0 {
-		return nil, nil
+		return trainer.Evaluation{}, nil
 	}
 	return Score(ctx, global, t.data)
 }

@@ -167,7 +167,7 @@ func TestUnitOfFeature(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rmse = append(rmse, math.Sqrt(sums[trainer.SumSE]/sums[trainer.SumN]))
+		rmse = append(rmse, sums.Scores()["rmse"])
 	}
 	if rmse[0] > 0.01 || math.Abs(rmse[1]-rmse[0]) > 1e-6 {
 		t.Errorf("rmse %v in picoamperes and amperes, want the same, near 0", rmse)
@@ -298,7 +298,7 @@ func TestMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := tr.Evaluate(t.Context(), trainer.Job{}, softmax(t, a)); s != nil || err != nil {
+	if s, err := tr.Evaluate(t.Context(), trainer.Job{}, softmax(t, a)); s.Metrics != nil || err != nil {
 		t.Errorf("no test rows: %v, %v", s, err)
 	}
 }

@@ -1,0 +1,149 @@
+package record
+
+import (
+	"fmt"
+	"math"
+)
+
+// MaxClasses bounds the classes of a record (RC-26).
+const MaxClasses = 80
+
+// Measured is what a record says of [Record.Metrics] beyond the numbers (RC-26). All of it
+// is absent where nothing was measured, as in records of before there was any.
+type Measured struct {
+	Shown     string     `json:"shown,omitempty"`     // the metric that is shown first
+	Note      string     `json:"note,omitempty"`      // why that one, if it was not asked for; what could not be told
+	Guess     Values     `json:"guess,omitzero"`      // what the best constant guess has, by metric
+	Bounds    Values     `json:"bounds,omitzero"`     // the most that a metric from histograms may be off
+	Classes   Classes    `json:"classes,omitempty"`   // of a classification, ascending
+	Confusion Matrix     `json:"confusion,omitempty"` // rows of class i taken for class j; absent where not all sites tell
+	Threshold *Threshold `json:"threshold,omitempty"` // of two classes, if the task asks for one
+	Left      Names      `json:"left,omitempty"`      // numbers of trainers that are too many for curves; ascending
+}
+
+// Class is one class over the rows of all sites.
+type Class struct {
+	Class     int    `json:"class"`
+	Rows      int64  `json:"rows"`      // of it
+	Predicted int64  `json:"predicted"` // rows taken for it
+	Correct   int64  `json:"correct"`   // of them, rows of it
+	AUC       Number `json:"auc"`       // area under the ROC curve against the rest; null without histograms
+	AUCError  Number `json:"auc_error"` // the most that it may be off
+	AP        Number `json:"ap"`        // average precision, likewise
+	APError   Number `json:"ap_error"`
+}
+
+// Precision is the share of the rows taken for the class that are of it; 0 for none.
+func (c Class) Precision() float64 { return share(c.Correct, c.Predicted) }
+
+// Recall is the share of the class's rows that were found.
+func (c Class) Recall() float64 { return share(c.Correct, c.Rows) }
+
+// F1 is the harmonic mean of precision and recall.
+func (c Class) F1() float64 { return share(2*c.Correct, c.Rows+c.Predicted) }
+
+func share(part, whole int64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+// Threshold is from which probability on a row is taken for a class.
+type Threshold struct {
+	Class     int    `json:"class"`
+	Value     Number `json:"value"`
+	Precision Number `json:"precision"`
+	Recall    Number `json:"recall"`
+	F1        Number `json:"f1"`
+}
+
+// Lists that a decoder bounds before it takes memory (RC-3).
+type (
+	// Classes are those of a record.
+	Classes []Class
+	// Matrix is square.
+	Matrix []Row
+	// Row is one of a matrix.
+	Row []int64
+	// Names are of numbers.
+	Names []string
+)
+
+// UnmarshalJSON reads at most [MaxClasses] classes.
+func (c *Classes) UnmarshalJSON(b []byte) (err error) {
+	*c, err = list[Class](b, MaxClasses, "classes")
+	return err
+}
+
+// UnmarshalJSON reads at most [MaxClasses] rows.
+func (m *Matrix) UnmarshalJSON(b []byte) (err error) {
+	*m, err = list[Row](b, MaxClasses, "rows of the confusion")
+	return err
+}
+
+// UnmarshalJSON reads at most [MaxClasses] numbers.
+func (r *Row) UnmarshalJSON(b []byte) (err error) {
+	*r, err = list[int64](b, MaxClasses, "numbers of a row of the confusion")
+	return err
+}
+
+// UnmarshalJSON reads at most [MaxMetrics] names.
+func (n *Names) UnmarshalJSON(b []byte) (err error) {
+	*n, err = list[string](b, MaxMetrics, "names left out")
+	return err
+}
+
+// check reports what none can say.
+func (m Measured) check() error {
+	if !text(m.Shown, 0, maxMetric) || !text(m.Note, 0, maxText) {
+		return fmt.Errorf("the metric shown is no short text")
+	}
+	for name := range m.Guess {
+		if !text(name, 1, maxMetric) {
+			return fmt.Errorf("guess of %.64q", name)
+		}
+	}
+	for name, v := range m.Bounds {
+		if !text(name, 1, maxMetric) || v < 0 {
+			return fmt.Errorf("bound %v of %.64q", v, name)
+		}
+	}
+	for i, name := range m.Left {
+		if !text(name, 1, maxMetric) || i > 0 && name <= m.Left[i-1] {
+			return fmt.Errorf("names left out: %.64q", name)
+		}
+	}
+	for i, c := range m.Classes {
+		if i > 0 && c.Class <= m.Classes[i-1].Class || c.Class < 0 || c.Rows < 0 || c.Predicted < 0 || c.Correct < 0 || c.Correct > min(c.Rows, c.Predicted) {
+			return fmt.Errorf("class %d of %d rows, %d predicted, %d correct", c.Class, c.Rows, c.Predicted, c.Correct)
+		}
+	}
+	if t := m.Threshold; t != nil && (t.Class < 0 || !(t.Value >= 0 && t.Value <= 1) || math.IsNaN(float64(t.F1))) {
+		return fmt.Errorf("threshold %v of class %d", t.Value, t.Class)
+	}
+	return m.Confusion.check(m.Classes)
+}
+
+// check holds a matrix against the classes.
+func (m Matrix) check(classes Classes) error {
+	for i, row := range m {
+		if len(row) != len(m) {
+			return fmt.Errorf("row %d of the confusion has %d numbers, want %d", i, len(row), len(m))
+		}
+		for _, v := range row {
+			if v < 0 {
+				return fmt.Errorf("confusion: %d rows of class %d", v, i)
+			}
+		}
+	}
+	for _, c := range classes {
+		if m == nil {
+			return nil
+		}
+		if c.Class >= len(m) || m[c.Class][c.Class] != c.Correct {
+			return fmt.Errorf("class %d has %d correct rows, the confusion other", c.Class, c.Correct)
+		}
+	}
+	return nil
+}
