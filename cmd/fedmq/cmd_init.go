@@ -14,17 +14,36 @@ import (
 )
 
 type initCmd struct {
-	Trainer string `required:"" enum:"pytorch,sklearn,shell,go" placeholder:"KIND" help:"What trains: pytorch, sklearn, shell (a Perl script) or go."`
-	Dir     string `arg:"" help:"Directory to write into; made when missing, and must be empty."`
+	Trainer string `enum:",pytorch,sklearn,shell,go" default:"" placeholder:"KIND" help:"What trains handwritten digits: pytorch, sklearn, shell (a Perl script) or go."`
+	csvFlags
+	Dir string `arg:"" help:"Directory to write into; made when missing. With --trainer it must be empty."`
 }
 
 func (initCmd) Help() string {
-	return `Two sites that have seen different handwritten digits (0 to 5, 4 to 9), an aggregator, and
+	return `With --csv a federation on files of your own, one site each:
+
+  fedmq init line --csv berlin.csv --csv lyon.csv --target result
+
+finds out how they are written, what their columns have in them and what the target is, writes the
+configurations, and says what it left out and why. The files stay where they are.
+
+With --trainer two sites that have seen different handwritten digits (0 to 5, 4 to 9), an aggregator, and
 a trainer of a few lines that is yours to change. fedmq up DIR then runs all of it on this
 machine. Nothing is downloaded; the data are in the program.`
 }
 
 func (c *initCmd) Run() error {
+	switch {
+	case len(c.CSV) > 0:
+		return c.run(c.Dir)
+	case c.Trainer == "":
+		return usageError{errors.New("want --csv FILE, for data of your own, or --trainer KIND, for an example")}
+	}
+	return c.example()
+}
+
+// example lays out the handwritten digits.
+func (c *initCmd) example() error {
 	entries, err := os.ReadDir(c.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -39,6 +39,9 @@ var flagRules = []flagRule{
 	{command: "aggregator", flags: []string{"until-done", "adopt-epoch", "http"}, not: "check"},
 	{command: "site", flags: []string{"slow", "http"}, not: "check"},
 
+	{command: "init", flags: []string{"csv", "target", "separator", "decimal", "encoding"}, not: "trainer"},
+	{command: "init", flags: []string{"target", "separator", "decimal", "encoding"}, needs: []string{"csv"}},
+
 	{command: "topics", flags: []string{"bridge", "clear", "bulk"}, not: "watch"},
 	{command: "topics", flags: []string{"clear"}, not: "bridge"},
 	{command: "topics", flags: []string{"member", "broker"}, needs: []string{"watch", "bridge", "clear"}},

@@ -104,7 +104,7 @@ var libraries = []library{
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},
-	{"golang.org/x/text/unicode/norm", []string{"internal/near", "internal/table"}},
+	{"golang.org/x/text/unicode/norm", []string{"internal/near", "internal/table", "cmd"}},
 	{"golang.org/x/text/encoding", []string{"internal/table"}},
 	{"golang.org/x/text/transform", []string{"internal/table"}},
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process

@@ -21,6 +21,9 @@ var words = wordSet("na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "null", "non
 var states = wordSet("bad", "bad input", "bad data", "no data", "no good data", "i/o timeout", "pt created", "comm fail", "calc failed",
 	"scan off", "intf shut", "not connect", "shutdown")
 
+// IsState reports that a text among numbers is a historian's word for none.
+func IsState(text string) bool { return states[strings.ToLower(text)] }
+
 func wordSet(list ...string) map[string]bool {
 	set := make(map[string]bool, len(list))
 	for _, w := range list {
@@ -190,6 +193,9 @@ func Time(cell string) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+// dateLike is a date or a time as people write them, in any order of day and month.
+var dateLike = regexp.MustCompile(`^([0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{2,4}([ T,].*)?|[0-9]{1,2}:[0-9]{2}(:[0-9.,]+)?( ?[aApP][mM])?)$`)
 
 func isTime(cell string) bool { _, ok := Time(cell); return ok }
 

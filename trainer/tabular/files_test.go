@@ -113,6 +113,9 @@ func TestShare(t *testing.T) {
 			t.Fatalf("%v is a test row in one order only", x)
 		}
 	}
+	if few := load([]string{"5,5,5", "5,5,5"}, func(*tabular.Config) {}); few.Test.N > 0 || len(few.Notes) != 1 || !strings.HasPrefix(few.Notes[0], "split.share: no row is a test row") {
+		t.Errorf("%d test rows of one row that is there twice, notes %q", few.Test.N, few.Notes)
+	}
 	u := load(lines, func(c *tabular.Config) {
 		c.Derive = &tabular.Derive{Group: []string{"u"}, Window: 10, Stats: []string{"mean"}, Test: "all"}
 	})

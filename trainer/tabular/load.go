@@ -275,5 +275,8 @@ func (l *loader) finish() (*Data, error) {
 		}
 	}
 	d.Train, d.Test = l.train.rows, l.test.rows
+	if l.share != nil && d.Test.N == 0 {
+		l.notes = append(l.notes, "split.share: no row is a test row: there are few that differ, and rows that are equal stay together")
+	}
 	return d, nil
 }
