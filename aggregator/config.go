@@ -15,6 +15,7 @@ import (
 	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
@@ -99,6 +100,10 @@ type Task struct {
 
 	MaxSamples uint64 // most samples that a member may have; more are refused; default 10^9
 	GridB      *int   // updates lie within 2^GridB; -16..24; default 6 (algorithms A4)
+
+	// Contract is what the model means by its inputs and its output; a site whose
+	// trainer says another is refused. nil: that of the first site which tells its own.
+	Contract *pipeline.Contract
 
 	Init       *model.Model    // version 0
 	Begun      bool            // Init has the schema alone, as its values are gone: the task must have begun in DataDir

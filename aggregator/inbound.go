@@ -49,9 +49,14 @@ func (t *task) join(path string, m link.Message) owner.Event {
 		return refuse(path, h, err)
 	}
 	t.noteKey(path, h.KeyID)
+	contract, no := t.contractOf(path, j.Contract)
+	if no != nil {
+		no.Round, no.Attempt = h.Round, h.Attempt
+		return owner.Refused{Member: path, Reply: *no}
+	}
 	return owner.Join{
 		Join: round.Join{
-			Member: path, Samples: j.Samples, Schema: j.Schema,
+			Contract: contract, Member: path, Samples: j.Samples, Schema: j.Schema,
 			Instance: j.Instance, Disk: j.Disk, Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: model.HashOf(m.Payload),
 		},
 		Seen: wire.Stamp{Epoch: j.SeenEpoch, Round: j.SeenRound, Attempt: j.SeenAttempt},

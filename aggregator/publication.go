@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"bytes"
+	"encoding/json"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
@@ -19,10 +20,11 @@ type publication struct {
 	seal     func(wire.Header, wire.Message) ([]byte, error)
 	now      func() int64
 
-	own     [owner.Owns]link.Message
-	modelOf version               // the model whose bytes are in own
-	shelf   *shelf                // its parts; nil: it is inline
-	issued  map[wire.Stamp]issued // the orders of the open round
+	own      [owner.Owns]link.Message
+	modelOf  version               // the model whose bytes are in own
+	contract json.RawMessage       // that they have, or have no room for
+	shelf    *shelf                // its parts; nil: it is inline
+	issued   map[wire.Stamp]issued // the orders of the open round
 }
 
 // issued is an order, and what records say about it.
@@ -53,32 +55,46 @@ func (p *publication) issue(o round.Order, w wire.Order) error {
 }
 
 // publish takes over an order that was issued, and its model: on a slot if it
-// travels in parts.
-func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob) error {
+// travels in parts. The contract goes with the model where the message has room for it.
+func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) error {
 	o := m.Order
-	if of := (version{content: o.Base, number: o.Version}); p.modelOf != of || p.own[owner.OwnModel].Payload == nil {
-		b, err := p.seal(wire.Header{
-			Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: p.topics.Model(), Base: o.Base, Encoding: wire.EncodingDense,
-		}, p.distribution(m, base, blob))
+	of := version{content: o.Base, number: o.Version}
+	if fresh := p.modelOf != of || p.own[owner.OwnModel].Payload == nil; fresh || !bytes.Equal(contract, p.contract) {
+		if fresh {
+			p.shelve(m, base, blob)
+		}
+		b, err := p.sealModel(m, base, blob, contract)
+		if err == nil && len(b) > p.partSize && contract != nil {
+			b, err = p.sealModel(m, base, blob, nil)
+		}
 		if err != nil {
 			return err
 		}
-		p.modelOf = of
+		p.modelOf, p.contract = of, contract
 		p.set(owner.OwnModel, p.topics.Model(), b)
 	}
 	p.set(owner.OwnOrder, p.topics.Order(), p.issued[o.Stamp].bytes)
 	return nil
 }
 
-// distribution is the model of an order, or its manifest, whose parts are then on
-// the shelf.
-func (p *publication) distribution(m owner.Publish, base *model.Model, blob wire.Blob) wire.Message {
-	p.withdraw()
-	if blob.Length == 0 {
-		return wire.Model{Version: m.Order.Version, Tensors: base}
+// sealModel makes the message of a model, or of its manifest.
+func (p *publication) sealModel(m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) ([]byte, error) {
+	o, with := m.Order, wire.ModelMembers{Contract: contract}
+	var msg wire.Message = wire.Model{Version: o.Version, Tensors: base, ModelMembers: with}
+	if blob.Length > 0 {
+		msg = wire.Manifest{Version: o.Version, Schema: base.Schema, Slot: m.Slot, Blob: blob, ModelMembers: with}
 	}
-	p.shelf = &shelf{version: m.Order.Version, blob: blob, key: blob.Key(), slot: m.Slot, topics: p.topics, bytes: base.Blob}
-	return wire.Manifest{Version: m.Order.Version, Schema: base.Schema, Slot: m.Slot, Blob: blob}
+	return p.seal(wire.Header{
+		Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: p.topics.Model(), Base: o.Base, Encoding: wire.EncodingDense,
+	}, msg)
+}
+
+// shelve has the parts of a model that travels in parts on the shelf.
+func (p *publication) shelve(m owner.Publish, base *model.Model, blob wire.Blob) {
+	p.withdraw()
+	if blob.Length > 0 {
+		p.shelf = &shelf{version: m.Order.Version, blob: blob, key: blob.Key(), slot: m.Slot, topics: p.topics, bytes: base.Blob}
+	}
 }
 
 // withdraw lets go of the parts: the model's bytes are used for another.

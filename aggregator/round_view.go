@@ -34,7 +34,7 @@ func (t *task) roundView(now int64) view.Round {
 		Phase: s.Phase, Work: wire.WorkNone, TrainRounds: t.cfg.Rounds, Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
 		Model: s.Base.String(), Members: t.m.Round().Welcomed(), Quorum: t.cfg.Quorum, Last: t.last.Summary,
 		Waiting: t.waiting(now), Away: t.m.Round().Away(named),
-		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Refusals: t.counts.refused, Asked: t.counts.asked, Security: t.a.security(),
+		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Contract: contractView(s.Contract), Refusals: t.counts.refused, Asked: t.counts.asked, Security: t.a.security(),
 	}
 	if s.Order != nil && s.Phase == round.Open {
 		v.Work, v.DeadlineMS, v.OpenedMS = s.Order.Work, s.Order.DeadlineMS, t.openedMS()

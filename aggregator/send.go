@@ -36,7 +36,7 @@ func (t *task) tellAll(rd owner.Ready) error {
 func (t *task) put(m owner.Message) error {
 	switch m := m.(type) {
 	case owner.Publish:
-		return t.published.publish(m, t.base, t.blob)
+		return t.published.publish(m, t.base, t.blob, t.contract())
 	case owner.SendOwn:
 		t.sendOwn(m.List)
 	case owner.PostOwn:

@@ -69,6 +69,9 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	if t.state = st; st == nil {
 		t.state = rc.First()
 	}
+	if err := t.agree(t.state); err != nil {
+		return oc, err
+	}
 	if t.state.Phase == round.Open {
 		t.cut = wire.Stamp{Round: st.Round, Attempt: st.Attempt + 1}
 	}

@@ -193,6 +193,11 @@ func (t Task) payloadProblems(partSize int) (errs []error) {
 	if err := travels(t.Init.Schema, partSize); err != nil {
 		errs = append(errs, fmt.Errorf("model: %w", err))
 	}
+	if t.Contract != nil {
+		if err := checkContract(t.Contract, t.Init.Schema); err != nil {
+			errs = append(errs, fmt.Errorf("contract: %w", err))
+		}
+	}
 	return append(errs, t.statisticsProblems(partSize)...)
 }
 

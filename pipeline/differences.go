@@ -37,7 +37,7 @@ func (d *differ) add(format string, args ...any) {
 }
 
 func (d *differ) inputs(site, task *Contract) {
-	have, want := site.names(), task.names()
+	have, want := site.Names(), task.Names()
 	if !d.lists("features", "order of features", have, want) {
 		return
 	}
@@ -92,10 +92,10 @@ func (d *differ) lists(what, order string, have, want []string) bool {
 	}
 	var parts []string
 	if missing != nil {
-		parts = append(parts, list(quoted(missing))+verb(missing)+" missing")
+		parts = append(parts, List(quoted(missing))+verb(missing)+" missing")
 	}
 	if extra != nil {
-		parts = append(parts, list(quoted(extra))+verb(extra)+" not in the model")
+		parts = append(parts, List(quoted(extra))+verb(extra)+" not in the model")
 	}
 	d.add("has %d %s, the model has %d: %s (%s)", len(have), what, len(want), strings.Join(parts, ", "), d.both(have, want))
 	return false
@@ -109,7 +109,7 @@ func (d *differ) both(have, want []string) string {
 			from++
 		}
 	}
-	text := fmt.Sprintf("%s: %s; the model: %s", d.name, list(have[from:]), list(want[from:]))
+	text := fmt.Sprintf("%s: %s; the model: %s", d.name, List(have[from:]), List(want[from:]))
 	if from > 0 {
 		text = fmt.Sprintf("after %d alike, %s", from, text)
 	}
@@ -126,7 +126,7 @@ func verb(names []string) string {
 // features compares what becomes of the inputs.
 func (d *differ) features(site, task *Contract) {
 	have, want := site.described(), task.described()
-	for _, name := range site.names() {
+	for _, name := range site.Names() {
 		h, w := have[name], want[name]
 		if w != nil && !slices.Equal(h, w) {
 			d.add("reads %q %s, the model %s", name, strings.Join(h, " and "), strings.Join(w, " and "))
@@ -196,9 +196,9 @@ func (d *differ) target(have, want Target) {
 	switch {
 	case have.Classes == nil && want.Classes == nil:
 	case have.Classes == nil:
-		d.add("has no classes of %q, the model %s", have.Name, list(want.Classes))
+		d.add("has no classes of %q, the model %s", have.Name, List(want.Classes))
 	case want.Classes == nil:
-		d.add("has the classes %s of %q, for the model it is a number", list(have.Classes), have.Name)
+		d.add("has the classes %s of %q, for the model it is a number", List(have.Classes), have.Name)
 	default:
 		d.lists(fmt.Sprintf("classes of %q", have.Name), fmt.Sprintf("order of classes of %q", have.Name), have.Classes, want.Classes)
 	}
@@ -228,7 +228,8 @@ func (n Net) String() string {
 	return strings.Join(parts, ", ")
 }
 
-func (c *Contract) names() []string {
+// Names are those of the inputs, in order.
+func (c *Contract) Names() []string {
 	out := make([]string, len(c.Inputs))
 	for i, in := range c.Inputs {
 		out[i] = in.Name
@@ -269,8 +270,8 @@ func quoted(names []string) []string {
 	return out
 }
 
-// list joins names, at most so many.
-func list(names []string) string {
+// List joins names by commas, the first eight if there are more.
+func List(names []string) string {
 	if more := len(names) - mostNames; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), more)
 	}

@@ -20,7 +20,7 @@ func (p *Pipeline) CheckShapes(shape func(name string) []int) error {
 		return err
 	}
 	if in := first[len(first)-1]; in != len(p.names) {
-		return fmt.Errorf("the model has %d inputs, the contract %d features: %s", in, len(p.names), list(p.names))
+		return fmt.Errorf("the model has %d inputs, the contract %d features: %s", in, len(p.names), List(p.names))
 	}
 	out := 1
 	if len(last) == 2 {
@@ -32,7 +32,7 @@ func (p *Pipeline) CheckShapes(shape func(name string) []int) error {
 	case classes == nil:
 		return fmt.Errorf("the model has %d outputs, a regression has 1: are the classes of %q missing?", out, p.contract.Target.Name)
 	default:
-		return fmt.Errorf("the model has %d outputs, the contract %d classes of %q, which want %d: %s", out, len(classes), p.contract.Target.Name, p.contract.Outputs(), list(classes))
+		return fmt.Errorf("the model has %d outputs, the contract %d classes of %q, which want %d: %s", out, len(classes), p.contract.Target.Name, p.contract.Outputs(), List(classes))
 	}
 }
 

@@ -78,7 +78,8 @@ func (s *site) onModel(t *task, m link.Message) error {
 		return err
 	}
 	is := member.Stored{Content: h.Base, Schema: h.Schema}
-	if t.m.Knows(is) {
+	known := t.m.Knows(is)
+	if known && t.contract != nil {
 		return nil
 	}
 	d, err := wire.DecodeModel(body, s.opener.Limits)
@@ -87,6 +88,9 @@ func (s *site) onModel(t *task, m link.Message) error {
 	}
 	if err := d.Matches(h); err != nil {
 		return err
+	}
+	if t.agreed(d); known {
+		return nil
 	}
 	switch w := d.(type) {
 	case wire.Manifest:
@@ -114,6 +118,7 @@ func (s *site) onReply(t *task, m link.Message) error {
 		crash.At("settled.seen")
 	case wire.RefusalReply:
 		t.tally.refusal(r.Reason)
+		s.differs(t, r)
 	}
 	t.answered = true
 	s.auditReply(t, h, r)

@@ -36,6 +36,9 @@ func (s *site) unfitFor(a *assignment) *member.Finished {
 	if t.samples = t.Trainer.Samples(); t.samples <= 0 {
 		return &member.Finished{ID: a.job.ID, Reason: wire.DeclineNoData}
 	}
+	if why := s.disagrees(a); why != nil {
+		return why
+	}
 	name, nearest := trainer.UnknownSetting(trainer.SettingsOf(t.Trainer), json.RawMessage(a.job.Settings))
 	if name == "" {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -24,21 +25,23 @@ type task struct {
 	m      *member.Machine
 	wake   ms // of the machine
 
-	latest  *arrived         // a model that came whole, and no order has asked for yet
-	held    *held            // the model at hand, if it is in memory
-	writing *writing         // the model whose file is written, nil: none is
-	update  outgoing         // that was sealed last, if it goes in parts
-	unsaved change           // what is not durable yet
-	saveAt  ms               // when it is to be, 0: there is nothing
-	jots    int              // how many entries were jotted down since the last transaction
-	in      incoming         // the model that is received in parts
-	result  *result          // of the job that is to be sealed
-	fates   []member.Settled // of updates, that the trainer was not told yet
-	joined  link.Message     // the last join
-	samples int
-	data    *Data              // what the rows are from, after the last job
-	metrics map[string]float64 // pooled, of the last evaluation here
-	odd     []string           // what was wrong with its numbers
+	latest   *arrived           // a model that came whole, and no order has asked for yet
+	held     *held              // the model at hand, if it is in memory
+	writing  *writing           // the model whose file is written, nil: none is
+	update   outgoing           // that was sealed last, if it goes in parts
+	unsaved  change             // what is not durable yet
+	saveAt   ms                 // when it is to be, 0: there is nothing
+	jots     int                // how many entries were jotted down since the last transaction
+	in       incoming           // the model that is received in parts
+	result   *result            // of the job that is to be sealed
+	fates    []member.Settled   // of updates, that the trainer was not told yet
+	joined   link.Message       // the last join
+	contract *pipeline.Contract // of the task, as it came with a model; nil: not known
+	samples  int
+	data     *Data              // what the rows are from, after the last job
+	metrics  map[string]float64 // pooled, of the last evaluation here
+	odd      []string           // what was wrong with its numbers
+	differs  string             // how its contract is refused, as logged last
 
 	view      member.View
 	denied    string // subscriptions that the broker refuses

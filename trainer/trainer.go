@@ -21,6 +21,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // Trainer trains the global model on one site's data. A site calls its methods
@@ -56,6 +57,21 @@ type Statistician interface {
 	// shape [features]: "n", the number of observed values, "mean", and "m2", the
 	// sum of squared deviations from that mean. No row can be read back from them.
 	Statistics(ctx context.Context, job Job) (*model.Model, error)
+}
+
+// Contracted is an optional part of a Trainer that knows what the model means by its
+// inputs and its output. Sites of one task must mean the same: who differs is refused.
+type Contracted interface {
+	// Contract returns it, nil if it is not known. It is not to be changed.
+	Contract() *pipeline.Contract
+}
+
+// ContractOf is what t means by a model, nil if it does not say.
+func ContractOf(t Trainer) *pipeline.Contract {
+	if c, ok := t.(Contracted); ok {
+		return c.Contract()
+	}
+	return nil
 }
 
 // Job describes one piece of work.

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/fedmq/fedmq/model"
+import (
+	"encoding/json"
+
+	"github.com/fedmq/fedmq/model"
+)
 
 // Join says that a site takes part (W-28). Its header's CreatedMS is a counter
 // that only grows.
@@ -15,16 +19,18 @@ type Join struct {
 	Disk        Nonce      `json:"disk"`         // of the data directory: who starts again on it is known by it
 	Host        string     `json:"host"`         // the machine's name, for people, at most 64 bytes
 
-	// Members (W-46), none of them used by this version.
-	Capabilities []string   `json:"capabilities,omitempty"` // words: what the site can do beyond this version; ascending
-	Encodings    []string   `json:"encodings,omitempty"`    // of updates that it can make, other than dense f32; ascending
-	Policy       model.Hash `json:"policy,omitzero"`        // hash of the site's policy
+	// Members (W-46); of them this version uses the contract.
+	Contract     json.RawMessage `json:"contract,omitempty"`     // of the site's trainer, canonical JSON (W-51); nil: not known
+	Capabilities []string        `json:"capabilities,omitempty"` // words: what the site can do beyond this version; ascending
+	Encodings    []string        `json:"encodings,omitempty"`    // of updates that it can make, other than dense f32; ascending
+	Policy       model.Hash      `json:"policy,omitzero"`        // hash of the site's policy
 }
 
 const joinFields = 10
 
 func joinMembers(j *Join) []member {
 	return []member{
+		{"?contract", true, contractOf{&j.Contract}},
 		{"capabilities", false, textsOf{&j.Capabilities, maxMembers, maxWord}},
 		{"encodings", false, textsOf{&j.Encodings, maxMembers, maxEncoding}},
 		{"policy", false, hashOf{&j.Policy}},

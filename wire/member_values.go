@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/fedmq/fedmq/model"
@@ -26,6 +27,25 @@ func checkText(s string, most int) error {
 	}
 	return nil
 }
+
+// MaxContract is the most bytes that a contract has.
+const MaxContract = 96 << 10
+
+// contractOf is a str that is a JSON object, of 1 to MaxContract bytes. What it says is
+// not this package's.
+type contractOf struct{ p *json.RawMessage }
+
+func (v contractOf) set() bool { return len(*v.p) > 0 }
+
+func (v contractOf) check() error {
+	if b := *v.p; len(b) > MaxContract || len(b) == 0 || b[0] != '{' || !json.Valid(b) {
+		return fmt.Errorf("want a JSON object of at most %d bytes", MaxContract)
+	}
+	return nil
+}
+
+func (v contractOf) put(b []byte) []byte        { return appendStr(b, string(*v.p)) }
+func (v contractOf) get(r *reader, name string) { *v.p = r.raw(name, MaxContract) }
 
 // hashOf is a bin32 that is not zero.
 type hashOf struct{ p *model.Hash }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
@@ -17,19 +18,19 @@ type Model struct {
 	ModelMembers
 }
 
-// ModelMembers are those of a [Model] and of a [Manifest] (W-48), none of them used
-// by this version.
+// ModelMembers are those of a [Model] and of a [Manifest] (W-48); of them this
+// version uses the contract.
 type ModelMembers struct {
-	ContentKind string     `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
-	Contract    model.Hash `json:"contract,omitzero"`      // hash of the task's contract
-	State       model.Hash `json:"state,omitzero"`         // content id of what strategy and server optimiser keep
-	Strategy    string     `json:"strategy,omitempty"`     // by which it was made
+	ContentKind string          `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
+	Contract    json.RawMessage `json:"contract,omitempty"`     // of the task, canonical JSON (W-51); nil: not known
+	State       model.Hash      `json:"state,omitzero"`         // content id of what strategy and server optimiser keep
+	Strategy    string          `json:"strategy,omitempty"`     // by which it was made
 }
 
 func modelMembers(m *ModelMembers) []member {
 	return []member{
+		{"?contract", true, contractOf{&m.Contract}},
 		{"content", false, textOf{&m.ContentKind, maxEncoding}},
-		{"contract", false, hashOf{&m.Contract}},
 		{"state", false, hashOf{&m.State}},
 		{"strategy", false, textOf{&m.Strategy, maxWord}},
 	}

@@ -35,7 +35,7 @@ type Order struct {
 	Bulk        string             `json:"bulk,omitempty"`       // topic that stands for the namespace in topics of bulk
 	Cohort      []string           `json:"cohort,omitempty"`     // paths of the members asked, where they are listed; ascending
 	ContentKind string             `json:"content,omitempty"`    // what content ids are of, other than the hash of a blob
-	Contract    model.Hash         `json:"contract,omitzero"`    // hash of the task's contract
+	Contract    model.Hash         `json:"contract,omitzero"`    // hash of the task's contract (W-51)
 	Encoding    string             `json:"encoding,omitempty"`   // of updates, other than dense f32
 	Keep        []string           `json:"keep,omitempty"`       // patterns of tensors that stay at the site; ascending
 	Roster      *Roster            `json:"roster,omitempty"`     // of keys

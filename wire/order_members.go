@@ -43,10 +43,10 @@ const (
 // orderMembers are those of an order (W-45), in byte order of their names.
 func orderMembers(o *Order) []member {
 	return []member{
+		{"?contract", true, hashOf{&o.Contract}},
 		{"bulk", true, textOf{&o.Bulk, topics.MaxNode}},
 		{"cohort", false, textsOf{&o.Cohort, maxCohort, topics.MaxNode}},
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},
-		{"contract", false, hashOf{&o.Contract}},
 		{"encoding", false, textOf{&o.Encoding, maxEncoding}},
 		{"keep", false, textsOf{&o.Keep, maxPatterns, model.MaxName}},
 		{"roster", false, rosterOf{&o.Roster}},

@@ -37,9 +37,9 @@ func memberCases(t *testing.T) []vector {
 	bulk := testOrder()
 	bulk.Bulk = "bulk/acme"
 	list = append(list, vector{name: "order-member-bulk", comment: "An order whose bulk travels below another topic.", op: KindOrder, expect: accepted, data: encode(t, bulk)})
+	list = append(list, contractCases(t, hash)...)
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
 	order("content", "An order whose base is named otherwise than by the tree of its blob.", func(o *Order) { o.ContentKind = "rows" })
-	order("contract", "An order under a contract.", func(o *Order) { o.Contract = hash })
 	order("encoding", "An order that wants another encoding of updates.", func(o *Order) { o.Encoding = "q8" })
 	order("keep", "An order that names tensors which stay.", func(o *Order) { o.Keep = []string{"*bn*", "*norm*"} })
 	order("roster", "An order under a roster.", func(o *Order) { o.Roster = &Roster{Version: 3, Hash: hash} })
@@ -66,7 +66,7 @@ func memberCases(t *testing.T) []vector {
 		one(KindUpdate, "offer", name, "An offer with the member "+name+".", o)
 	}
 	for name, m := range map[string]ModelMembers{
-		"content": {ContentKind: "rows"}, "contract": {Contract: hash}, "state": {State: hash}, "strategy": {Strategy: "fedavg"},
+		"content": {ContentKind: "rows"}, "state": {State: hash}, "strategy": {Strategy: "fedavg"},
 	} {
 		inline, parts := Model{Version: 7, Tensors: testModel(t)}, testManifest(t)
 		inline.ModelMembers, parts.ModelMembers = m, m
@@ -81,6 +81,30 @@ func memberCases(t *testing.T) []vector {
 	one(KindReply, "settled", "staleness", "A settled of an update that came late.", stale)
 	one(KindReply, "settled", "version", "A settled of an update that is in a later model.", version)
 	return append(list, badMemberCases(t)...)
+}
+
+// contractCases have the contract of a task: its hash in an order, its text elsewhere.
+func contractCases(t *testing.T, hash model.Hash) []vector {
+	t.Helper()
+	text := []byte(`{"inputs":[{"name":"flow","unit":"m3/h"}],"target":{"name":"y"},"net":{"output":"identity"}}`)
+	order, join, inline, parts := testOrder(), testJoin(t), Model{Version: 7, Tensors: testModel(t)}, testManifest(t)
+	order.Contract, join.Contract, inline.Contract, parts.Contract = hash, text, text, text
+	var list []vector
+	for _, v := range []struct {
+		op, form string
+		m        Message
+	}{{KindOrder, "order", order}, {KindJoin, "join", join}, {KindModel, "model", inline}, {KindModel, "manifest", parts}} {
+		list = append(list, vector{
+			name: v.form + "-member-contract", comment: "The contract of the task, or of the site. Who does not know the member passes over it.",
+			op: v.op, expect: accepted, data: encode(t, v.m),
+		})
+	}
+	plain := encode(t, testJoin(t))
+	for name, v := range map[string]string{"empty": "", "array": "[]", "broken": `{"inputs":`} {
+		list = append(list, bodyCase(KindJoin, "member-contract-"+name, "A contract that is no JSON object.",
+			withMembers(plain, appendStr(nil, "?contract"), appendStr(nil, v))))
+	}
+	return list
 }
 
 func testSecAgg() *SecAgg {
@@ -127,7 +151,7 @@ func badMemberCases(t *testing.T) []vector {
 		bad("empty-text", "A text that says nothing: it is left out.", str("bulk"), str("")),
 		bad("empty-list", "A list of nothing.", str("share"), empty),
 		bad("empty-numbers", "Numbers of nothing.", str("thresholds"), empty),
-		bad("zeros", "A hash of zeros.", str("contract"), appendBin(nil, make([]byte, 32))),
+		bad("zeros", "A hash of zeros.", str("?contract"), appendBin(nil, make([]byte, 32))),
 		bad("control", "A text with a control character.", str("encoding"), str("q8\x1b")),
 		bad("order", "A list that does not ascend.", str("keep"), []byte("\x92\xa1b\xa1a")),
 		bad("twice", "A list that names one twice.", str("keep"), []byte("\x92\xa1a\xa1a")),

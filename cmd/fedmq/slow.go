@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -46,6 +47,9 @@ func (s slowTrainer) Close() error {
 
 // Settings are those of the trainer.
 func (s slowTrainer) Settings() []string { return trainer.SettingsOf(s.measuring) }
+
+// Contract is that of the trainer.
+func (s slowTrainer) Contract() *pipeline.Contract { return trainer.ContractOf(s.measuring) }
 
 // Refresh reads the rows again, where the trainer can.
 func (s slowTrainer) Refresh(ctx context.Context, job trainer.Job) error {

@@ -94,6 +94,7 @@ var siteVoids = map[string][]voidCase{
 	"tabular.test":         {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
 	"tabular.split":        {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
 	"tabular.split.column": always("required"), "tabular.split.train": always("a value"), "tabular.split.test": always("a value"),
+	"tabular.columns":    {{below: "columns: {z: Z}", want: "columns.z: is no feature, target or other column"}, {below: "columns: {x: {unit: bar, to: degC}}", want: "bar does not become degC"}},
 	"tabular.where":      {{below: "where: {x: 9..1}", want: "the range 9..1 is empty"}, {below: "where: {x: []}", want: "an empty list matches no row"}},
 	"tabular.test_where": {{below: "test_where: {x: 1}", want: "test_where: selects rows of the file test, which is not given"}},
 	"tabular.derive":     always("its keys are below"), "tabular.derive.group": always("required"), "tabular.derive.order": always("a column"),

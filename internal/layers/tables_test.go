@@ -16,9 +16,9 @@ var layers = map[string]layer{
 	"pipeline":      {pure: true}, // what a model means by its inputs and its output
 	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":       {imports: []string{"model", "pipeline", "internal/fold", "internal/near", "internal/table"}}, // moments and pooled metrics have one arithmetic
-	"site":          {imports: []string{"topics", "model", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
+	"site":          {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "trainer"}},
-	"aggregator":    {imports: []string{"topics", "model", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
+	"aggregator":    {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
 	"strategy":      {imports: []string{"model", "internal/fold"}}, // how updates become a model, for aggregator and replay
 	"record":        {imports: []string{"model", "wire", "internal/verdict"}},
 	"record/replay": {imports: []string{"model", "record", "strategy", "internal/fold", "internal/round", "internal/verdict"}},
@@ -26,7 +26,7 @@ var layers = map[string]layer{
 	"examples":      {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "record/replay"}},
 	"cmd":           {imports: []string{"..."}},
 
-	"internal/round":    {imports: []string{"topics", "model", "wire", "internal/verdict"}, pure: true},
+	"internal/round":    {imports: []string{"topics", "model", "pipeline", "wire", "internal/verdict"}, pure: true},
 	"internal/member":   {imports: []string{"model", "wire", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/transfer": {imports: []string{"model", "wire"}, pure: true},
 	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},

@@ -39,7 +39,8 @@ type Job struct {
 	Key
 	ID       uint64
 	Attempt  uint32
-	Settings []byte // JSON
+	Settings []byte     // JSON
+	Contract model.Hash // that of the order; zero: none
 	Seed     uint64
 }
 

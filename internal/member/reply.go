@@ -99,6 +99,9 @@ func (m *Machine) onRefusal(r wire.RefusalReply) {
 	default:
 		return
 	}
+	if why == verdict.ContractMismatch && r.Content.IsZero() {
+		m.joining = timer{} // nothing changes until a process begins anew: the next order asks again
+	}
 	if why == verdict.UnknownMember && !m.joining.on {
 		m.joining.set(m.now+jitter(m.cfg.Rand, joinFirst), 2*joinFirst)
 	}
@@ -119,7 +122,7 @@ const (
 var refusals = map[verdict.Reason]int{
 	verdict.Malformed: refusedForGood, verdict.TooLarge: refusedForGood, verdict.UnknownMember: refusedForNow,
 	verdict.BadSignature: refusedForNow, verdict.WrongTopic: refusedForGood, verdict.FutureRound: refusedForNow,
-	verdict.StaleRound: refusedLapsed, verdict.WrongBase: refusedForGood, verdict.SchemaMismatch: refusedForGood,
+	verdict.StaleRound: refusedLapsed, verdict.WrongBase: refusedForGood, verdict.SchemaMismatch: refusedForGood, verdict.ContractMismatch: refusedForGood,
 	verdict.NotFinite: refusedForGood, verdict.OutOfRange: refusedForGood, verdict.NormOutlier: refusedForGood,
 	verdict.Conflict: refusedForGood, verdict.NotInCohort: refusedAttempt, verdict.BudgetExhausted: refusedForGood, verdict.Unsupported: refusedForGood,
 }

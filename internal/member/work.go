@@ -127,7 +127,7 @@ func (m *Machine) keepLatest() {
 func (m *Machine) start() {
 	m.jobs++
 	o := m.order
-	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed}
+	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract}
 	m.running, m.sealing = false, false
 	j := *m.job
 	m.out.Start = &j

@@ -3,6 +3,7 @@ package round
 import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -51,6 +52,7 @@ type Join struct {
 	Host     string
 	Counter  uint64
 	Digest   model.Hash
+	Contract *pipeline.Contract // of its trainer; nil: not known
 }
 
 // Update is a member's contribution, or one that the driver kept on disk and

@@ -41,6 +41,9 @@ func (m *Machine) join(j Join) {
 		m.refuseJoin(j, verdict.OutOfRange, 0, m.tooMany(j.Samples))
 		return
 	}
+	if m.disagrees(j) {
+		return
+	}
 	if !known {
 		i = uint32(len(m.members))
 		m.members = append(m.members, Member{Path: j.Member})
@@ -57,8 +60,9 @@ func (m *Machine) enter(i uint32, j Join, first bool) {
 		m.supersede(mem)
 	}
 	if first || mem.Left {
-		m.tell(Fact{Kind: FactJoined, Member: j.Member, Count: len(m.members)})
+		m.tell(Fact{Kind: FactJoined, Member: j.Member, Count: len(m.members), Detail: m.unknown(j)})
 	}
+	m.agree(j)
 	mem.Samples, mem.Schema, mem.Instance = j.Samples, j.Schema, j.Instance
 	mem.Disk, mem.Host = j.Disk, j.Host
 	mem.Counter, mem.Digest, mem.Left = j.Counter, j.Digest, false

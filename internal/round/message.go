@@ -107,8 +107,9 @@ type FactKind string
 
 // The facts.
 const (
-	FactJoined     FactKind = "joined"     // Member, Count
+	FactJoined     FactKind = "joined"     // Member, Count; Detail: what of it is not known
 	FactLeft       FactKind = "left"       // Member
+	FactContract   FactKind = "contract"   // Member, Detail: its contract is the task's
 	FactSuperseded FactKind = "superseded" // Member
 	FactContested  FactKind = "contested"  // Member, Detail: the hosts of its two processes
 	FactOpened     FactKind = "opened"     // Work, Count

@@ -103,6 +103,9 @@ func showOrder(o round.Order) string {
 	if o.SampleThreshold != math.MaxUint64 {
 		s += fmt.Sprintf(" sample=%x<%x", o.SampleSeed[:2], o.SampleThreshold)
 	}
+	if !o.Contract.IsZero() {
+		s += fmt.Sprintf(" contract=%x", o.Contract[:4])
+	}
 	return s
 }
 

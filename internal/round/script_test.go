@@ -15,6 +15,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -222,6 +223,7 @@ func (s *script) event(t testing.TB, line string) round.Event {
 		return round.Join{
 			Member: who, Samples: num(t, get("n", "10")), Schema: id(get("schema", "")),
 			Instance: inst(get("instance", "i1")), Disk: inst(get("disk", "d1")), Host: get("host", ""), Counter: num(t, c), Digest: id(get("digest", who+c)),
+			Contract: contractOf(get("features", ""), get("classes", "")),
 		}
 	case "uploading", "uploaded":
 		return round.Uploading{Member: who, On: verb == "uploading"}
@@ -281,4 +283,19 @@ func millis(t testing.TB, s string) int64 {
 		t.Fatal(err)
 	}
 	return d.Milliseconds()
+}
+
+// contractOf is one of features and classes, each joined by commas; nil without features.
+func contractOf(features, classes string) *pipeline.Contract {
+	if features == "" {
+		return nil
+	}
+	c := &pipeline.Contract{Target: pipeline.Target{Name: "y"}, Net: pipeline.Net{Output: pipeline.OutputIdentity}}
+	for _, name := range strings.Split(features, ",") {
+		c.Inputs = append(c.Inputs, pipeline.Input{Name: name})
+	}
+	if classes != "" {
+		c.Target.Classes, c.Net.Output = strings.Split(classes, ","), pipeline.OutputSoftmax
+	}
+	return c
 }

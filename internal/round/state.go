@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -50,7 +51,16 @@ type State struct {
 	Finished   bool   `json:"finished"`
 	Reason     string `json:"reason,omitempty"` // why it is stopped
 
+	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
+
 	Commands []string `json:"commands,omitempty"` // the last 1,000 ids, oldest first
+}
+
+// Agreed is the contract of a task, and whose it was: a member's path, "" for the
+// configuration's. It is not changed.
+type Agreed struct {
+	*pipeline.Contract `json:"contract"`
+	From               string `json:"from,omitempty"`
 }
 
 // First is the state of a task that never ran.

@@ -163,6 +163,7 @@ func TestStateJSON(t *testing.T) {
 		Order:  &round.Order{Stamp: wire.Stamp{Epoch: 1}, Order: wire.Order{CohortHash: id("c"), SampleSeed: inst("s"), SampleThreshold: math.MaxUint64, Cap: math.MaxUint64}, Reason: "x"},
 		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Pause: "p", Stopped: true, Finished: true,
 		Reason: "why", Commands: []string{"1", "2"},
+		Contract: &round.Agreed{Contract: contractOf("temp,flow", "ok,worn"), From: "a"},
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

@@ -43,6 +43,8 @@ const (
 	WrongBase
 	// SchemaMismatch: other tensors than the task's.
 	SchemaMismatch
+	// ContractMismatch: another meaning of inputs or output than the task's.
+	ContractMismatch
 	// Unsupported: has something that this version lacks.
 	Unsupported
 	// NotFinite: holds a NaN or an infinity.
@@ -80,32 +82,33 @@ const (
 )
 
 var names = [...]string{
-	None:            "",
-	Counted:         "counted",
-	Malformed:       "malformed",
-	TooLarge:        "too_large",
-	UnknownMember:   "unknown_member",
-	BadSignature:    "bad_signature",
-	WrongTopic:      "wrong_topic",
-	FutureRound:     "future_round",
-	OtherOrigin:     "other_origin",
-	StaleRound:      "stale_round",
-	WrongBase:       "wrong_base",
-	SchemaMismatch:  "schema_mismatch",
-	Unsupported:     "unsupported",
-	NotFinite:       "not_finite",
-	OutOfRange:      "out_of_range",
-	NormOutlier:     "norm_outlier",
-	Conflict:        "conflict",
-	NotInCohort:     "not_in_cohort",
-	OldCounter:      "old_counter",
-	BudgetExhausted: "budget_exhausted",
-	Declined:        "declined",
-	Missing:         "missing",
-	Lost:            "lost",
-	NotDue:          "not_due",
-	Kept:            "kept",
-	Lapsed:          "lapsed",
+	None:             "",
+	Counted:          "counted",
+	Malformed:        "malformed",
+	TooLarge:         "too_large",
+	UnknownMember:    "unknown_member",
+	BadSignature:     "bad_signature",
+	WrongTopic:       "wrong_topic",
+	FutureRound:      "future_round",
+	OtherOrigin:      "other_origin",
+	StaleRound:       "stale_round",
+	WrongBase:        "wrong_base",
+	SchemaMismatch:   "schema_mismatch",
+	ContractMismatch: "contract_mismatch",
+	Unsupported:      "unsupported",
+	NotFinite:        "not_finite",
+	OutOfRange:       "out_of_range",
+	NormOutlier:      "norm_outlier",
+	Conflict:         "conflict",
+	NotInCohort:      "not_in_cohort",
+	OldCounter:       "old_counter",
+	BudgetExhausted:  "budget_exhausted",
+	Declined:         "declined",
+	Missing:          "missing",
+	Lost:             "lost",
+	NotDue:           "not_due",
+	Kept:             "kept",
+	Lapsed:           "lapsed",
 }
 
 // String returns the spelling on the wire, in records and in events.

@@ -12,7 +12,7 @@ import (
 var (
 	unauthenticated = []string{"malformed", "too_large", "unknown_member", "bad_signature", "wrong_topic", "future_round", "other_origin"}
 	authenticated   = []string{
-		"stale_round", "wrong_base", "schema_mismatch", "unsupported", "not_finite", "out_of_range",
+		"stale_round", "wrong_base", "schema_mismatch", "contract_mismatch", "unsupported", "not_finite", "out_of_range",
 		"norm_outlier", "conflict", "not_in_cohort", "old_counter", "budget_exhausted",
 	}
 	outcomes = []string{"counted", "declined", "missing", "lost", "not_due", "kept", "lapsed"}

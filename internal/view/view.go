@@ -62,6 +62,7 @@ type Round struct {
 	Away        []round.Away   `json:"away,omitempty"`      // who is not asked, since it left or was silent; the first of them
 	Contested   []Contest      `json:"contested,omitempty"` // the first of them
 	Uploads     *Uploads       `json:"uploads,omitempty"`
+	Contract    *Contract      `json:"contract,omitempty"` // what all sites mean by the model (R-75); none: no site has told
 	Quorum      int            `json:"quorum"`
 	OpenedMS    int64          `json:"opened_ms"`
 	DeadlineMS  uint64         `json:"deadline_ms"` // duration
@@ -69,6 +70,16 @@ type Round struct {
 	Refusals    map[string]int `json:"refusals,omitempty"` // unauthenticated, since the start
 	Asked       int            `json:"asked,omitempty"`    // questions of fedmq doctor that were answered, since the start
 	Security    string         `json:"security"`
+}
+
+// Contract is what all sites of a task mean by its model.
+type Contract struct {
+	Hash    model.Hash `json:"hash"`
+	From    string     `json:"from,omitempty"` // whose it was; none: the configuration's
+	Inputs  int        `json:"inputs"`         // how many
+	Names   []string   `json:"names"`          // of the first of them
+	Target  string     `json:"target"`
+	Classes []string   `json:"classes,omitempty"`
 }
 
 // Contest is a member that two processes claim (R-7).

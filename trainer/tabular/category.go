@@ -55,7 +55,7 @@ func (f *Feature) categories(key string) ([]string, error) {
 func (l *loader) input(t rows, i, column int) (float64, error) {
 	in := &l.pipe.Contract().Inputs[i]
 	if in.Values == nil {
-		return t.number(column)
+		return l.converted(t, in.Name, column)
 	}
 	text := t.Text(column)
 	v := l.pipe.Value(i, text)

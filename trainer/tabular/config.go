@@ -41,6 +41,9 @@ type Config struct {
 	Where map[string]any `yaml:"where"`
 	// TestWhere replaces Where for the file Test; {} keeps all its rows.
 	TestWhere map[string]any `yaml:"test_where"`
+	// Columns says what the files call a feature, target or other column, and their
+	// unit: by the name that the model has, that of the file, or {column, unit, to}.
+	Columns map[string]any `yaml:"columns"`
 	// Derive turns time series into rows: statistics of sliding windows.
 	Derive *Derive `yaml:"derive"`
 	// Target is what the model learns to predict.
@@ -183,7 +186,11 @@ func (c *Config) Validate() error {
 	if err := c.Target.validate(c.Derive != nil); err != nil {
 		return err
 	}
-	return c.validateFeatures()
+	if err := c.validateFeatures(); err != nil {
+		return err
+	}
+	_, err := c.columns()
+	return err
 }
 
 func (c *Config) validateFeatures() error {

@@ -16,6 +16,11 @@ func (c *Config) Contract() (*pipeline.Contract, error) {
 	if c.Target.Classes != nil {
 		out.Net.Output = pipeline.OutputSoftmax
 	}
+	columns, err := c.columns()
+	if err != nil {
+		return nil, err
+	}
+	out.Target.Unit = columns[c.Target.Column].unit()
 	there := map[string]bool{}
 	plain := true // every column once and as it is
 	for _, f := range c.Features {
@@ -27,7 +32,7 @@ func (c *Config) Contract() (*pipeline.Contract, error) {
 			plain = plain && !there[name] && f.Clip == 0 && f.SLog == 0 && !f.Log1p && !f.MissingFlag
 			if !there[name] {
 				there[name] = true
-				out.Inputs = append(out.Inputs, pipeline.Input{Name: name, Values: texts})
+				out.Inputs = append(out.Inputs, pipeline.Input{Name: name, Unit: columns[name].unit(), Values: texts})
 			}
 			out.Features = append(out.Features, pipeline.Feature{Of: name, Clip: f.Clip, SLog: f.SLog, Log1p: f.Log1p, MissingFlag: f.MissingFlag})
 		}

@@ -32,6 +32,9 @@ func Load(from Files, c Config) (*Data, error) {
 	if l.classes, err = classIndex(c.Target.Classes); err != nil {
 		return nil, err
 	}
+	if l.columns, err = c.columns(); err != nil {
+		return nil, err
+	}
 	if err := l.readAll(pick); err != nil {
 		return nil, err
 	}
@@ -88,6 +91,7 @@ type loader struct {
 	inputs      []float64 // of the current row
 	files       Files
 	classes     *values
+	columns     map[string]Column
 	train, test sink
 	share       *share         // nil: files or conditions tell test rows
 	values      int            // kept so far
@@ -127,7 +131,8 @@ func (l *loader) layout(t rows, feeds []feed) (layout, error) {
 	p := layout{target: -1, order: -1}
 	var errs []error
 	find := func(key, name string) int {
-		i, err := t.column(key, name)
+		file, keys := l.fileColumn(key, name)
+		i, err := t.column(keys, file)
 		errs = append(errs, err)
 		return i
 	}
@@ -259,7 +264,7 @@ func (l *loader) targetOf(t rows, column int) (float64, error) {
 		}
 		return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes", t.At(column), cell)
 	}
-	v, err := t.number(column)
+	v, err := l.converted(t, l.config.Target.Column, column)
 	if err == nil && math.IsNaN(v) {
 		err = fmt.Errorf("tabular: %s: the target is missing", t.At(column))
 	}

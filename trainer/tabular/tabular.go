@@ -41,6 +41,7 @@ var (
 	_ trainer.Evaluator    = (*Trainer)(nil)
 	_ trainer.Statistician = (*Trainer)(nil)
 	_ trainer.Sourced      = (*Trainer)(nil)
+	_ trainer.Contracted   = (*Trainer)(nil)
 )
 
 // New returns a trainer on d, which must have training rows and is not to be

@@ -134,7 +134,8 @@ func (l *loader) truth() (out map[string]float64, err error) {
 	group := make([]int, len(l.config.Derive.Group))
 	value := len(t.Names()) * (len(t.Names()) - 1) / 2 // the column that is left over
 	for i, name := range l.config.Derive.Group {
-		if group[i], err = t.column("derive.group", name); err != nil {
+		file, keys := l.fileColumn("derive.group", name)
+		if group[i], err = t.column(keys, file); err != nil {
 			return nil, err
 		}
 		value -= group[i]

@@ -1,0 +1,67 @@
+package site
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// contractOf is what a join says of the trainer's contract; nil: nothing.
+func contractOf(t trainer.Trainer) json.RawMessage {
+	c := trainer.ContractOf(t)
+	if c == nil {
+		return nil
+	}
+	b := c.JSON()
+	if len(b) > wire.MaxContract {
+		return nil
+	}
+	return b
+}
+
+// agreed takes the contract that came with a model. One that cannot be read is of a
+// later version: then only its hash is compared.
+func (t *task) agreed(d wire.Distribution) {
+	var raw json.RawMessage
+	switch d := d.(type) {
+	case wire.Model:
+		raw = d.Contract
+	case wire.Manifest:
+		raw = d.Contract
+	}
+	if c, err := pipeline.Parse(slices.Clone(raw)); raw != nil && err == nil {
+		t.contract = c
+	}
+}
+
+// disagrees says how the trainer's contract differs from the order's, if it does (S-52).
+func (s *site) disagrees(a *assignment) *member.Finished {
+	t, own := a.task, trainer.ContractOf(a.task.Trainer)
+	if own == nil || a.job.Contract.IsZero() || a.job.Contract == own.Hash() {
+		return nil
+	}
+	why := fmt.Sprintf("the order has the contract %s, this site %x", a.job.Contract, own.Hash())
+	if t.contract != nil && a.job.Contract == t.contract.Hash() {
+		why = strings.Join(pipeline.Differences(s.cfg.Member, own, t.contract), "; ")
+	}
+	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("reason", wire.DeclineContract).Str("detail", why).
+		Msg("no update: the model means something else than this site's trainer")
+	return &member.Finished{ID: a.job.ID, Reason: wire.DeclineContract, Detail: why}
+}
+
+// differs logs once that the aggregator refuses this site's contract, with what it is.
+func (s *site) differs(t *task, r wire.RefusalReply) {
+	own := trainer.ContractOf(t.Trainer)
+	if r.Reason != wire.DeclineContract || r.Detail == t.differs || own == nil {
+		return
+	}
+	t.differs = r.Detail
+	s.cfg.Log.Error().Str("task", t.Name).Str("reason", r.Reason).Str("detail", r.Detail).
+		Strs("features", own.Names()).Strs("classes", own.Target.Classes).Msg("refused: the model means something else than this site's trainer")
+}
