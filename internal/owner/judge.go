@@ -137,9 +137,7 @@ func (t *Task) committed(ev Committed) {
 	}
 	t.model = ev.Model
 	t.dropAll()
-	t.closing.Save.Merge(t.owed.Save.Save)
-	t.owed.Save.Save, t.owed.Send = t.closing.Save.Save, append(t.closing.Send, t.owed.Send...)
-	t.closing = Ready{}
+	t.held.release(&t.owed)
 	t.owed.Save.Committed = true
 	t.pub.headChanged()
 	t.feed(round.Committed{Base: ev.Model.Content, RecordHash: ev.Record, Thresholds: ev.Thresholds})

@@ -47,12 +47,12 @@ type Task struct {
 	model Model // the base of the next order
 	ups   updates
 
-	todo    []round.Event // for the round, of the machine's own doing
-	owed    Ready
-	closing Ready // of the verdicts that closed the round, owed with its record
-	after   []Key // to be dropped once what is owed now is done
-	turned  bool
-	wakeAt  int64 // the round's next tick
+	todo   []round.Event // for the round, of the machine's own doing
+	owed   Ready
+	held   held  // verdicts that wait for others
+	after  []Key // to be dropped once what is owed now is done
+	turned bool
+	wakeAt int64 // the round's next tick
 
 	begun  bool
 	stop   *Stop
@@ -79,7 +79,7 @@ func New(cfg Config) *Machine {
 func newTask(m *Machine, cfg TaskConfig) *Task {
 	t := &Task{
 		m: m, cfg: cfg, model: cfg.Model, round: round.New(cfg.Round, cfg.State, cfg.Members, cfg.Journal),
-		ups: newUpdates(), claims: map[string]wire.Stamp{}, settled: map[string]int64{},
+		ups: newUpdates(), held: held{kept: cfg.Kept}, claims: map[string]wire.Stamp{}, settled: map[string]int64{},
 	}
 	t.state = t.round.State()
 	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)

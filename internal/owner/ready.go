@@ -52,11 +52,6 @@ type Save struct {
 // Empty reports whether nothing is to be saved.
 func (s *Save) Empty() bool { return s.Save.Empty() && !s.Committed && !s.Cleared }
 
-// verdictsAlone reports whether there are verdicts, and nothing that a commit builds on.
-func (s *Save) verdictsAlone() bool {
-	return len(s.Verdicts) > 0 && s.State == nil && len(s.Members)+len(s.Records) == 0 && !s.DropJournal && !s.Committed && !s.Cleared
-}
-
 // Stop is why a task cannot go on: an order of this owner that outranks it,
 // or more has been seen than the disk knows.
 type Stop struct {

@@ -90,9 +90,7 @@ func (t *Task) step(ev Event) {
 	}
 }
 
-// ready returns what is owed, and owes it no longer. The verdicts that close a round wait
-// for its record, and their receipts with them: one transaction in place of two that all
-// sites wait for.
+// ready returns what is owed, and owes it no longer.
 func (t *Task) ready() Ready {
 	if t.stop != nil {
 		return Ready{Task: t.cfg.Name, Stop: t.stop}
@@ -106,16 +104,13 @@ func (t *Task) ready() Ready {
 	rd := t.owed
 	rd.Task = t.cfg.Name
 	t.owed, t.after, t.turned = Ready{Drop: t.after}, nil, false
-	if rd.Commit != nil && rd.Save.verdictsAlone() {
-		t.closing = Ready{Save: rd.Save, Send: rd.Send}
-		rd.Save, rd.Send = Save{}, nil
-	}
+	t.held.hold(&rd, t.m.now)
 	return rd
 }
 
 // wake is when the task's next tick is wanted.
 func (t *Task) wake() int64 {
-	at := t.wakeAt
+	at := first(t.wakeAt, t.held.until)
 	if t.m.up {
 		at = first(at, t.pub.wake())
 	}

@@ -165,6 +165,11 @@ func TestPromises(t *testing.T) {
 	inBubble(t, func(w *world) {
 		c, h := attack(w)
 		first := c.update(h, wire.Update{Samples: 10, Tensors: w.delta(1, 1)})
+		time.Sleep(time.Second) // only what was answered is promised
+		got := c.replies(evil)
+		if r, ok := got[len(got)-1].(wire.Receipt); !ok || r.Content != first {
+			t.Errorf("receipt %+v", r)
+		}
 		w.end(three[0])
 		w.end(aggregatorName)
 		time.Sleep(time.Second)
