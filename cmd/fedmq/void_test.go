@@ -112,6 +112,9 @@ var siteVoids = map[string][]voidCase{
 	"tabular.features[].missing_flag": {{below: "derive: {group: [u], window: 2, stats: [mean]}, features: [{columns: [x], missing_flag: true}]", want: "not together with derive"}},
 	"tabular.zclip":                   always("0 is no limit; without a z-score the trainer refuses it"),
 	"tabular.reload":                  always("a word of two"),
+	"tabular.separator":               always("a character"), "tabular.decimal": always("one of two"), "tabular.encoding": always("a name"), "tabular.comment": always("a character"), "tabular.missing": always("a list"),
+	"tabular.split.share":           {{below: "split: {column: s, share: 0.2}", want: "split.share: stands alone"}, {below: "split: {column: s, share: 0}", want: "share: 0 would be taken for the default"}},
+	"tabular.features[].categories": {{below: "features: [{columns: [x], clip: 2, categories: [a]}]", want: "texts have no clip"}, {below: "features: [{columns: [x], categories: auto}]", want: "auto cannot be"}},
 }
 
 const newKey = "%s: the key %q is new, and nobody has said with which values or beside which keys it has no effect: " +
@@ -467,6 +470,9 @@ func tryRule(t *testing.T, p *kong.Kong, n *kong.Node, r flagRule, flag, command
 			case !given[f.Name] && !f.Required:
 			case f.IsBool():
 				args = append(args, "--"+f.Name)
+			case f.Enum != "":
+				first, _, _ := strings.Cut(strings.TrimLeft(f.Enum, ","), ",")
+				args = append(args, "--"+f.Name+"="+first)
 			case f.Name == "bridge":
 				args = append(args, "--bridge=mosquitto")
 			case f.Name == "ws-header":
