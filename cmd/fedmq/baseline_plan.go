@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -39,7 +38,7 @@ func (b *baseline) read(ctx context.Context) (err error) {
 	if err := b.up.read(); err != nil {
 		return usageError{err}
 	}
-	if b.config, err = os.ReadFile(filepath.Join(b.up.dir, aggregatorName)); err != nil {
+	if b.config, err = readText(filepath.Join(b.up.dir, aggregatorName)); err != nil {
 		return err
 	}
 	if err := b.choose(); err != nil {

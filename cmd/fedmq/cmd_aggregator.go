@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -282,6 +283,9 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt
 	if c.Broker != "" {
 		cfg.Broker = c.Broker
+	}
+	if err := noteTasks(cfg, c.Config, func(string) map[string]json.RawMessage { return nil }); err != nil {
+		return err
 	}
 	limitMemory(cfg)
 	ctx, cancel := context.WithCancel(ctx)

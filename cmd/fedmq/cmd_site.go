@@ -98,6 +98,9 @@ type execFile struct {
 	MemoryMB int64         `yaml:"memory_mb"`
 }
 
+// trainerFiles is what the directory of a program's files begins with.
+const trainerFiles = "trainer-"
+
 // workplace is where a trainer works.
 type workplace struct {
 	dir, data    string // of the configuration file, of the site's state
@@ -107,7 +110,7 @@ type workplace struct {
 
 func (f execFile) start(ctx context.Context, p workplace) (*exec.Trainer, error) {
 	return exec.Start(ctx, exec.Config{
-		Command: f.Command, Mode: exec.Mode(f.Mode), Dir: p.dir, Files: filepath.Join(p.data, "trainer-"+p.task),
+		Command: f.Command, Mode: exec.Mode(f.Mode), Dir: p.dir, Files: filepath.Join(p.data, trainerFiles+p.task),
 		Task: p.task, Member: p.member, Start: f.Start, Timeout: f.Timeout, Nice: f.Nice, Memory: f.MemoryMB << 20,
 		Log: p.log.With().Str("task", p.task).Logger(),
 	})

@@ -23,7 +23,7 @@ import (
 
 type upCmd struct {
 	Dir   string `arg:"" help:"Folder with the configurations of one aggregator and its sites."`
-	Again bool   `help:"Forget what earlier runs have left in the folder, and begin anew."`
+	Again bool   `help:"Put the former run aside, in runs/ of the folder, and begin anew; only when all trainers have started."`
 
 	Processes bool `help:"Run the aggregator and each site as a process of its own, with its log in the folder."`
 }
@@ -34,13 +34,17 @@ func (upCmd) Help() string {
 listens there (or, if the port is taken, on a free one), with the limits of broker.yaml
 where there is one. A first model (model: {file: ...})
 that is not there is asked of a site's trainer. It ends when every task has ended, and leaves
-<task>.safetensors in the folder; three attempts in a row that come to nothing end it with 3.`
+<task>.safetensors in the folder; three attempts in a row that come to nothing end it with 3.
+
+Nothing is deleted. Of a task that had ended before the first line says so, and what is set
+otherwise since; --again begins anew, and fedmq runs DIR lists the runs there are.`
 }
 
 // up is one run.
 type up struct {
 	dir   string
 	apart bool // a process for each party
+	again bool
 	logs  *logFlags
 	log   zerolog.Logger
 	agg   aggregatorFile
@@ -51,14 +55,17 @@ type up struct {
 }
 
 func (c *upCmd) Run(ctx context.Context, logs *logFlags) error {
-	u := &up{dir: c.Dir, apart: c.Processes, logs: logs, log: logs.quiet()}
+	u := &up{dir: c.Dir, apart: c.Processes, again: c.Again, logs: logs, log: logs.quiet()}
 	if err := u.read(); err != nil {
 		return usageError{err}
 	}
-	if c.Again {
-		if err := u.forget(); err != nil {
+	if u.again {
+		if err := u.movable(); err != nil {
 			return err
 		}
+	}
+	if err := u.goOnAside(); err != nil {
+		return err
 	}
 	return u.run(ctx)
 }
@@ -131,25 +138,6 @@ func (u *up) brokerDir() string {
 	return filepath.Join(filepath.Dir(at(u.dir, u.agg.Connection.DataDir)), "broker")
 }
 
-// forget removes the state of every party, as far as it is in the folder.
-func (u *up) forget() error {
-	dirs := []string{at(u.dir, u.agg.Connection.DataDir), u.brokerDir()}
-	for _, f := range u.sites {
-		dirs = append(dirs, at(u.dir, f.Connection.DataDir))
-	}
-	for _, dir := range dirs {
-		if !inside(u.dir, dir) {
-			return usageError{fmt.Errorf("%s is not inside %s: want it removed by hand", dir, u.dir)}
-		}
-	}
-	for _, dir := range dirs {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // inside reports that path is below dir.
 func inside(dir, path string) bool {
 	dir, err := filepath.Abs(dir)
@@ -176,9 +164,9 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err := u.firstModels(ctx, sites); err != nil {
 		return err
 	}
-	cfg, err := loadAggregator(filepath.Join(u.dir, aggregatorName))
+	cfg, err := u.begin()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	cfg.Log = u.log
 	warn(u.log, append(cfg.Warnings(), u.logins()...))
@@ -193,6 +181,32 @@ func (u *up) run(ctx context.Context) (err error) {
 	u.intro(cfg, b)
 	err = u.federate(ctx, cfg, sites, b)
 	return errors.Join(err, b.stop())
+}
+
+// begin loads the aggregator's configuration, puts the former run aside if that is
+// asked for, and says what has ended.
+func (u *up) begin() (aggregator.Config, error) {
+	path := filepath.Join(u.dir, aggregatorName)
+	cfg, err := loadAggregator(path)
+	if err != nil {
+		return cfg, usageError{err}
+	}
+	if u.again {
+		aside, err := u.putAside()
+		if err != nil {
+			return cfg, err
+		}
+		if aside != "" {
+			fmt.Fprintf(stdout, "The former run is in %s.\n", aside)
+		}
+		if cfg, err = loadAggregator(path); err != nil { // its first model may have been gone
+			return cfg, usageError{err}
+		}
+	}
+	if err := u.sayBegun(cfg); err != nil {
+		return cfg, err
+	}
+	return cfg, noteTasks(cfg, path, u.siteSettings)
 }
 
 // ready readies the trainers of all sites, as many at once as there are
@@ -268,7 +282,7 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	var shown sync.WaitGroup
 	look, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
-	followers, before := make([]*recordFiles, 0, len(cfg.Tasks)), 0
+	followers := make([]*recordFiles, 0, len(cfg.Tasks))
 	runCtx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	table := newUpTable(len(cfg.Tasks) > 1)
@@ -280,7 +294,6 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 		})
 		f.look()
 		vain.live = true
-		before += len(f.recs)
 		followers = append(followers, f)
 		shown.Go(func() { f.run(look) })
 	}
@@ -299,10 +312,8 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 			fmt.Fprintf(os.Stderr, "The warnings are in %s\n", filepath.Join(u.dir, "*.log"))
 		}
 	}
-	after := 0
 	for i, t := range cfg.Tasks {
 		recs, restErr := followers[i].rest()
-		after += len(recs)
 		if err == nil && restErr == nil && len(recs) > 0 {
 			path := filepath.Join(u.dir, t.Name+".safetensors")
 			if _, restErr = saveModel(cfg.DataDir, t, recs, path); restErr == nil {
@@ -310,9 +321,6 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 			}
 		}
 		err = errors.Join(err, restErr)
-	}
-	if err == nil && after == before {
-		fmt.Fprintf(stdout, "It had ended before. Anew:  fedmq up --again %s\n", u.dir)
 	}
 	return err
 }

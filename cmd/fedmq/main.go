@@ -61,6 +61,7 @@ type cli struct {
 	Verify     verifyCmd       `cmd:"" help:"Check the records of a federation, and make its models again, bit by bit."`
 	Audit      auditCmd        `cmd:"" help:"Check the files of an audit log."`
 	Baseline   baselineCmd     `cmd:"" help:"Compare a federation with each site alone and with all rows in one place."`
+	Runs       runsCmd         `cmd:"" help:"List the runs of a folder, and what was set otherwise."`
 	Report     reportCmd       `cmd:"" help:"Write what came of a federation as one HTML file."`
 	Completion completionCmd   `cmd:"" help:"Print a completion script for bash, zsh or fish."`
 	Man        manCmd          `cmd:"" help:"Write the man pages into a directory."`

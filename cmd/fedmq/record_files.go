@@ -69,6 +69,8 @@ func (f *recordFiles) look() {
 		}
 		f.seen[e.Name()] = true
 		f.recs = append(f.recs, r)
-		f.each(r)
+		if f.each != nil {
+			f.each(r)
+		}
 	}
 }

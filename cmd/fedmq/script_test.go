@@ -170,8 +170,8 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 // cmdAwait waits for a file to exist (await file NAME), for somebody to listen
 // on the script's port (await port) or that of its page (await page), for a file
 // that nobody has written to for a second (await idle NAME: a broker has on disk
-// what it was sent), or for a program to print something (await
-// text TEXT PROGRAM ARGS...).
+// what it was sent), for a process that works in a data directory (await locked DIR), or for a
+// program to print something (await text TEXT PROGRAM ARGS...).
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var there func() bool
 	switch {
@@ -190,6 +190,8 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			c, err := net.Dial("tcp", "127.0.0.1:"+ts.Getenv(strings.ToUpper(args[0])))
 			return err == nil && c.Close() == nil
 		}
+	case !neg && len(args) == 2 && args[0] == "locked":
+		there = func() bool { return locked(ts.MkAbs(args[1])) }
 	case !neg && len(args) > 2 && args[0] == "text":
 		there = func() bool {
 			return ts.Exec(args[2], args[3:]...) == nil && strings.Contains(ts.ReadFile("stdout"), args[1])
@@ -197,7 +199,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 	case !neg && len(args) == 3 && args[0] == "answer":
 		there = func() bool { return strings.Contains(answerOf("http://127.0.0.1:"+ts.Getenv("PAGE")+args[1]), args[2]) }
 	default:
-		ts.Fatalf("usage: await file name | await idle name | await port | await page | await answer path text | await text text program [args...]")
+		ts.Fatalf("usage: await file name | await idle name | await locked dir | await port | await page | await answer path text | await text text program [args...]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

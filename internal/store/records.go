@@ -10,8 +10,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Archive is a directory's state.db opened for reading its records alone. It
-// changes nothing and mends nothing. While it is open nobody can [Open] the
+// Archive is a directory's state.db opened for reading its records, and the states of
+// its tasks, alone. It changes nothing and mends nothing. While it is open nobody can [Open] the
 // directory: read what is wanted and close it.
 type Archive struct {
 	path string
@@ -69,6 +69,15 @@ func (a *Archive) Records(fn func(task string, round uint64, attempt uint32, raw
 func (a *Archive) Record(task string, round uint64, attempt uint32) (raw []byte, err error) {
 	err = a.view(func(tx *Tx) error {
 		raw, err = tx.Record(task, round, attempt)
+		return err
+	})
+	return raw, err
+}
+
+// State returns the state of a task, nil when there is none.
+func (a *Archive) State(task string) (raw []byte, err error) {
+	err = a.view(func(tx *Tx) error {
+		raw, err = tx.State(task)
 		return err
 	})
 	return raw, err

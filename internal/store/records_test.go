@@ -19,7 +19,7 @@ func TestArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Update(func(tx *Tx) error {
-		return errors.Join(tx.PutRecord("b", 1, 2, []byte("third")), tx.PutRecord("a", 1, 1, []byte("second")), tx.PutRecord("a", 0, 0, []byte("first")))
+		return errors.Join(tx.PutState("a", []byte("state")), tx.PutRecord("b", 1, 2, []byte("third")), tx.PutRecord("a", 1, 1, []byte("second")), tx.PutRecord("a", 0, 0, []byte("first")))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +52,12 @@ func TestArchive(t *testing.T) {
 	}
 	if raw, err := a.Record("b", 1, 1); raw != nil || err != nil {
 		t.Errorf("a record that is not there: %q, %v", raw, err)
+	}
+	if raw, err := a.State("a"); string(raw) != "state" || err != nil {
+		t.Errorf("%q, %v", raw, err)
+	}
+	if raw, err := a.State("b"); raw != nil || err != nil {
+		t.Errorf("a state that is not there: %q, %v", raw, err)
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,63 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/topics"
+)
+
+// Ended says which tasks have begun in the data directory of c, and whether they
+// have ended: whether Run would find nothing to do with the settings of c. It
+// reads only; while an aggregator runs there, the error says so.
+func Ended(c Config) (begun map[string]bool, err error) {
+	c = c.withDefaults()
+	begun = map[string]bool{}
+	a, err := store.OpenArchive(c.DataDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return begun, nil
+	case errors.Is(err, store.ErrLocked):
+		return nil, fmt.Errorf("data_dir: another process works in %s: %w", c.DataDir, err)
+	case err != nil:
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	for _, cfg := range c.Tasks {
+		raw, err := a.State(cfg.Name)
+		if err != nil {
+			return nil, err
+		}
+		if raw == nil {
+			continue
+		}
+		var st round.State
+		if err := json.Unmarshal(raw, &st); err != nil {
+			return nil, fmt.Errorf("task %s: state on disk: %w", cfg.Name, err)
+		}
+		if begun[cfg.Name], err = ended(c, cfg, st); err != nil {
+			return nil, fmt.Errorf("task %s: %w", cfg.Name, err)
+		}
+	}
+	return begun, nil
+}
+
+// ended asks the machine itself, as it would begin.
+func ended(c Config, cfg Task, st round.State) (bool, error) {
+	t := &task{a: &aggregator{cfg: c}, cfg: cfg, schema: cfg.Init.Schema.Hash()}
+	for _, f := range cfg.Members {
+		filter, err := topics.ParseMemberFilter(f)
+		if err != nil {
+			return false, err
+		}
+		t.members = append(t.members, filter)
+	}
+	st.Cohort = nil // of members, who decide nothing here
+	m := round.New(t.roundConfig(), &st, nil, nil)
+	m.Step(0, round.Started{})
+	return m.State().Finished, nil
+}

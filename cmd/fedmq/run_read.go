@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// taskRun is a task in one data directory of an aggregator: one run of it.
+type taskRun struct {
+	Name     string // of the run: as it was given, or its number
+	Dir      string // data directory of the aggregator
+	Task     string
+	Records  []record.Record
+	Settings []runSettings // oldest first
+}
+
+// dataDirOf finds the data directory of an aggregator: dir itself, that of a run
+// that was put aside, or that which the configuration in dir names.
+func dataDirOf(dir string) (string, error) {
+	for _, d := range []string{dir, filepath.Join(dir, "aggregator")} {
+		if !absent(filepath.Join(d, "records")) || !absent(filepath.Join(d, "state.db")) {
+			return d, nil
+		}
+	}
+	var f aggregatorFile
+	err := loadYAML(filepath.Join(dir, aggregatorName), &f)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dir, nil // which says what is missing
+	}
+	return at(dir, f.Connection.DataDir), err
+}
+
+// runsIn lists the runs of a folder of fedmq up: those that were put aside, and the
+// last one.
+func runsIn(dir string) (names, dirs []string, err error) {
+	names, err = runNames(filepath.Join(dir, runsName))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range names {
+		dirs = append(dirs, filepath.Join(dir, runsName, n, "aggregator"))
+	}
+	last, err := dataDirOf(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !absent(filepath.Join(last, "records")) {
+		names, dirs = append(names, "last"), append(dirs, last)
+	}
+	return names, dirs, nil
+}
+
+// readRuns reads the tasks of a data directory, without checking them.
+func readRuns(name, dir, only string) (list []*taskRun, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "records"))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || only != "" && e.Name() != only {
+			continue
+		}
+		r := &taskRun{Name: name, Dir: dir, Task: e.Name()}
+		recs := newRecordFiles(filepath.Join(dir, "records", e.Name()), nil)
+		if r.Records, err = recs.rest(); err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		if r.Settings, err = readSettings(dir, r.Task); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// settings are those of the last rounds.
+func (r *taskRun) settings() runSettings {
+	if len(r.Settings) == 0 {
+		return runSettings{Task: r.Task}
+	}
+	return r.Settings[len(r.Settings)-1]
+}
+
+// runPoint is one measured model of a run.
+type runPoint struct {
+	Trained int // rounds of training behind it
+	Record  *record.Record
+}
+
+// measured are the records with metrics, by the model that they measure.
+func (r *taskRun) measured() (list []runPoint) {
+	trained := 0
+	for i := range r.Records {
+		rec := &r.Records[i]
+		if rec.Verdict != record.Committed {
+			continue
+		}
+		if len(rec.Metrics) > 0 {
+			list = append(list, runPoint{trained, rec})
+		}
+		if rec.Work == wire.WorkTrain {
+			trained++
+		}
+	}
+	return list
+}
+
+// rounds counts those of training.
+func (r *taskRun) rounds() (n int) {
+	for _, rec := range r.Records {
+		if rec.Work == wire.WorkTrain && rec.Verdict == record.Committed {
+			n++
+		}
+	}
+	return n
+}
+
+// metric is the one that is shown first, "" for none.
+func (r *taskRun) metric() string {
+	points := r.measured()
+	if len(points) == 0 {
+		return ""
+	}
+	m := points[len(points)-1].Record.Metrics
+	for _, known := range []string{"accuracy", "rmse", "loss"} {
+		if _, ok := m[known]; ok {
+			return known
+		}
+	}
+	return slices.Sorted(maps.Keys(m))[0]
+}
+
+// scores are a metric of the last model that was measured, and the best of all.
+func (r *taskRun) scores(metric string) (last, best float64, ok bool) {
+	for _, p := range r.measured() {
+		m, has := p.Record.Metrics[metric]
+		v := float64(m.Value)
+		if !has || !finite(v) {
+			continue
+		}
+		last = v
+		if !ok || lowerIsBetter(metric) == (cmp.Compare(v, best) < 0) && v != best {
+			best = v
+		}
+		ok = true
+	}
+	return last, best, ok
+}
+
+// began is in milliseconds, 0 where there is nothing.
+func (r *taskRun) began() int64 {
+	if len(r.Records) == 0 {
+		return 0
+	}
+	return r.Records[0].OpenedMS
+}
