@@ -1,14 +1,13 @@
 package link
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 )
 
 // A PUBLISH that leaves does not pass through the library, which would copy its payload
-// and take it from goroutine to goroutine: one goroutine writes it, and the reader of the
-// connection has its PUBACK.
+// and take it from goroutine to goroutine: one goroutine writes it, with the others that
+// wait, and the reader of the connection has its PUBACK.
 
 // flight is a message with QoS 1 that has left, or is about to.
 type flight struct {
@@ -21,6 +20,7 @@ type flight struct {
 // write serves what is to be sent until the session ends: requests, and posts from the
 // first State.Up on, by turns.
 func (s *session) write() {
+	defer s.flush(nil) // what is left has its outcome
 	q := s.conn.posts
 	var wake chan struct{} // of posts, when they may go
 	for {
@@ -32,6 +32,7 @@ func (s *session) write() {
 		if wake != nil && s.post() {
 			continue
 		}
+		s.flush(nil) // nothing else waits
 		select {
 		case <-s.guard.done:
 			return
@@ -44,7 +45,7 @@ func (s *session) write() {
 	}
 }
 
-// send waits for room and writes one message.
+// send waits for room and has one message leave.
 func (s *session) send(r *request) {
 	s.conn.mu.Lock()
 	alone := s.conn.suspects.alone(r.msg.Topic) // C-16
@@ -60,39 +61,17 @@ func (s *session) send(r *request) {
 		return
 	}
 	if r.msg.QoS == 0 {
-		_, err := s.guard.send(&r.msg, 0)
-		s.release(r)
-		s.tell(r, err)
+		s.leave(leaving{r: r})
 		return
 	}
-	s.fly(r)
+	f, id := s.takeOff(r)
+	s.leave(leaving{r: r, f: f, id: id})
 	if alone {
 		s.waitRoom(0, true)
 	}
 }
 
 func (s *session) unsent(r *request) { r.done(fmt.Errorf("%w: %s", ErrNotConnected, r.msg.Topic)) }
-
-// fly writes a message with QoS 1. When it cannot be written whole strand has its
-// outcome, unless nothing of it was.
-func (s *session) fly(r *request) {
-	f, id := s.takeOff(r)
-	n, err := s.guard.send(&r.msg, id)
-	s.mu.Lock()
-	f.at = time.Now()
-	gone := err != nil && n == 0 && !f.landed // some broker acknowledges what was not sent
-	if gone {
-		f.landed = true
-		delete(s.pending, id)
-	}
-	s.mu.Unlock()
-	if gone {
-		if f.late.Stop() {
-			s.release(r)
-		}
-		s.unsent(r)
-	}
-}
 
 // takeOff gives a message its packet id. The library takes those of its SUBSCRIBEs one
 // after the other, so these are of the other half.
@@ -190,6 +169,7 @@ func (s *session) waitRoom(weight int, alone bool) bool {
 		if ok {
 			return true
 		}
+		s.flush(nil) // what frees room may be in it
 		select {
 		case <-s.freed:
 		case <-s.guard.done:
@@ -204,29 +184,4 @@ func (s *session) release(r *request) {
 	s.mu.Unlock()
 	signal(s.freed)
 	signal(s.idle)
-}
-
-// joinedUpTo is up to which size a payload is copied behind its header, for one write.
-const joinedUpTo = 16 << 10
-
-// send writes a PUBLISH.
-func (g *guard) send(m *Message, id uint16) (int, error) {
-	length := 2 + len(m.Topic) + len(m.Payload)
-	if m.QoS > 0 {
-		length += 2
-	}
-	first := typePublish<<4 | m.QoS<<1
-	if m.Retained {
-		first |= 1
-	}
-	b := make([]byte, 0, packetSize(m)-len(m.Payload)+min(len(m.Payload), joinedUpTo))
-	b = text5(appendHeader(b, first, length), m.Topic)
-	if m.QoS > 0 {
-		b = binary.BigEndian.AppendUint16(b, id)
-	}
-	payload := m.Payload
-	if len(payload) <= joinedUpTo {
-		b, payload = append(b, payload...), nil
-	}
-	return g.write(b, payload)
 }

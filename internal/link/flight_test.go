@@ -58,7 +58,9 @@ func oneOutcome(t *testing.T, takes int, early, late bool, want error) {
 	var outcomes []error
 	r := &request{msg: Message{Topic: "t", QoS: 1}, done: func(err error) { outcomes = append(outcomes, err) }}
 	s.used = r.weight()
-	s.fly(r)
+	of, id := s.takeOff(r)
+	s.leave(leaving{r: r, f: of, id: id})
+	s.flush(nil)
 	s.strand()
 	if late {
 		s.land(f, nil)

@@ -39,6 +39,7 @@ type session struct {
 	posting             chan struct{} // the same, of the writer alone: nil once it has seen it
 	wakeSub             chan struct{} // the table changed; capacity 1
 	freed, idle, wakeOK chan struct{} // capacity 1
+	batch               batch         // of the writer alone
 	goes                sync.WaitGroup
 
 	announced bool // guarded by conn.mu
