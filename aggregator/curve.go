@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -8,13 +9,14 @@ import (
 
 	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // What the retained history holds at most.
 const (
 	curvePoints = 96
 	curveBytes  = 15 << 10
-	curveNames  = 12
+	curveNames  = 48
 )
 
 // curve is the course of a task's numbers for who comes later: its committed
@@ -39,11 +41,12 @@ type point struct {
 	Members int                `json:"members"`
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics"`
+	Shown   string             `json:"shown,omitempty"`
 }
 
 func pointOf(r record.Record) point {
 	s := summarize(r)
-	return point{s.Round, s.Attempt, s.Work, s.Counted, s.Members, brief(s.Seconds), s.Metrics}
+	return point{s.Round, s.Attempt, s.Work, s.Counted, s.Members, brief(s.Seconds), s.Metrics, s.Shown}
 }
 
 // add takes a committed round in, and reports whether it is drawn.
@@ -84,22 +87,39 @@ func (c *curve) history(task string, now int64) []byte {
 			names[name] = true
 		}
 	}
-	shown := slices.Sorted(maps.Keys(names))
-	for n := min(len(shown), curveNames); ; n-- {
-		v.Metrics = map[string][]*float64{}
-		for _, name := range shown[:n] {
-			column := make([]*float64, len(list))
-			for i, r := range list {
-				if x, ok := r.Metrics[name]; ok {
-					column[i] = new(brief(x))
-				}
+	v.Metrics = map[string][]*float64{}
+	room := curveBytes - len(view.JSON(v))
+	for _, name := range c.ranked(names) {
+		column := make([]*float64, len(list))
+		for i, r := range list {
+			if x, ok := r.Metrics[name]; ok {
+				column[i] = new(brief(x))
 			}
-			v.Metrics[name] = column
 		}
-		if b := view.JSON(v); len(b) <= curveBytes || n == 0 {
-			return b
+		if room -= len(view.JSON(map[string][]*float64{name: column})); room < 0 {
+			break
 		}
+		v.Metrics[name] = column
 	}
+	return view.JSON(v)
+}
+
+// ranked are names of metrics as they are wanted where there is no room for all: the one
+// shown first, then those of package trainer, then the trainers' own.
+func (c *curve) ranked(names map[string]bool) []string {
+	rank := func(name string) int {
+		switch _, known := trainer.Better(name); {
+		case name == c.last.Shown:
+			return 0
+		case known || name == trainer.SumN:
+			return 1
+		}
+		return 2
+	}
+	list := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+	return list[:min(len(list), curveNames)]
 }
 
 // brief keeps five digits: enough for a curve.

@@ -51,6 +51,9 @@ type TaskStats struct {
 
 	UploadsRunning, UploadsWaiting int // updates that come in parts: with a staging place, and without
 
+	Metrics map[string]float64 // of the last model that was measured
+	Guess   map[string]float64 // what the best constant guess has over the same rows
+
 	ExportErrors uint64 // records that are in state.db and could not be written to records/
 }
 

@@ -28,7 +28,7 @@ func (t *task) stats() TaskStats {
 		Task: t.cfg.Name, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt, Version: s.Version, Phase: string(s.Phase),
 		Members: t.m.Round().Welcomed(), Committed: n.committed, Abandoned: n.abandoned, RoundSeconds: n.seconds, Refused: maps.Clone(n.refused),
 		BytesUp: n.up, BytesDown: n.down, ExportErrors: t.keeping.failures,
-		Contested: len(t.m.Round().Contests()), NeedBytes: n.needed,
+		Contested: len(t.m.Round().Contests()), NeedBytes: n.needed, Metrics: t.telling.measured.Metrics, Guess: t.telling.measured.Guess,
 	}
 	if s.Phase == round.Open {
 		v.Cohort, v.Accepted = len(s.Cohort), len(t.sum.in)

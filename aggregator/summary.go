@@ -21,7 +21,7 @@ func summarize(r record.Record) summary {
 	s := summary{at: r.ClosedMS, bytesUp: r.BytesUp, bytesDown: r.BytesDown, Summary: view.Summary{
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Reason: r.Reason,
 		Counted: r.Counts()["counted"], Kept: r.Counts()["kept"], Members: len(r.Entries),
-		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000, Metrics: map[string]float64{},
+		Seconds: float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS) / 1000, Metrics: map[string]float64{}, Shown: r.Shown, Guess: r.Guess,
 	}}
 	for name, m := range r.Metrics {
 		if v := float64(m.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {

@@ -29,6 +29,7 @@ type telling struct {
 	log    zerolog.Logger
 
 	last     summary         // of the last record
+	measured summary         // of the last one in which a model was measured
 	remarked map[string]bool // remarks on records, logged once each
 	curve    curveShown
 	quiet    map[round.FactKind]int // facts of large cohorts since the last view

@@ -10,6 +10,9 @@ import (
 // recorded tells of a record that has become durable.
 func (t *telling) recorded(r record.Sealed) {
 	t.last = summarize(r.Record)
+	if len(t.last.Metrics) > 0 {
+		t.measured = t.last
+	}
 	t.curve.due = t.curve.due || r.Verdict == record.Committed && r.Round > 0
 	t.auditRecord(r)
 	t.tally.noted(t.last)

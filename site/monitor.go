@@ -41,6 +41,8 @@ type TaskStats struct {
 	Progress float64 // 0..1 of what the phase names; 0 when that is not known
 	Samples  int     // training rows
 
+	Metrics map[string]float64 // of the last model that was measured here
+
 	Jobs         uint64            // of the trainer that left a result
 	Failed       map[string]uint64 // that left none, by the reason of the decline
 	TrainSeconds float64           // of all jobs together

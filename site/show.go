@@ -114,7 +114,7 @@ func (s *site) show() {
 func (t *task) stats() TaskStats {
 	n := &t.tally
 	v := TaskStats{
-		Task: t.Name, Phase: t.view.Phase, Round: t.view.Round, Attempt: t.view.Attempt, Welcomed: t.m.Welcomed(), Unheard: t.unheard, Samples: t.samples,
+		Task: t.Name, Phase: t.view.Phase, Round: t.view.Round, Attempt: t.view.Attempt, Welcomed: t.m.Welcomed(), Unheard: t.unheard, Samples: t.samples, Metrics: t.metrics,
 		Jobs: n.jobs, TrainSeconds: float64(n.took) / 1000, Failed: maps.Clone(n.failed), Refused: maps.Clone(n.refused),
 	}
 	if done, total := t.advance(); total > 0 {

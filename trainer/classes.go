@@ -176,9 +176,21 @@ func (s *classes) guess(set func(name string, rows, v float64)) {
 	set(ScorePrecision, s.rows, 1/classes)
 }
 
-// Rare is the least share that a class may have before macro F1 tells more of a model
-// than accuracy.
+// Rare is the share of the rows below which a class is rare, so that macro F1 tells more
+// of a model than accuracy; with more than five classes, half of an even share.
 const Rare = 0.1
+
+// rare says which class is, and its share.
+func (p Pooled) rare() (class int, part float64, ok bool) {
+	class, part, ok = p.Rarest()
+	n := 0.0
+	for _, c := range p.Classes {
+		if c.Rows > 0 {
+			n++
+		}
+	}
+	return class, part, ok && part < min(Rare, 0.5/n)
+}
 
 // Rarest returns the class that fewest rows have, of those that occur, and its share; the
 // later of equals. ok is false without classes.

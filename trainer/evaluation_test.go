@@ -321,6 +321,15 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
+// ten are ten classes of ten rows each, but for the last.
+func ten(last float64) trainer.Metrics {
+	m := trainer.Metrics{"n": 90 + last, "correct": 90 + last, trainer.Cell(9, 9): last}
+	for i := range 9 {
+		m[trainer.Cell(i, i)] = 10
+	}
+	return m
+}
+
 // The metric that is shown first.
 func TestShown(t *testing.T) {
 	t.Parallel()
@@ -334,6 +343,8 @@ func TestShown(t *testing.T) {
 		{rare, "", "macro_f1", "macro_f1 is shown first: class 1 has 2 % of the rows, and naming the largest class always is right in 98.0 % (metric: names another)"},
 		{rare, "accuracy", "accuracy", ""},
 		{even, "", "accuracy", ""},
+		{ten(7), "", "accuracy", ""}, // more than half of an even share
+		{ten(4), "", "macro_f1", "macro_f1 is shown first: class 9 has 4.3 % of the rows, and naming the largest class always is right in 10.6 % (metric: names another)"},
 		{even, "pinball", "accuracy", "metric: pinball is reported by no site"},
 		{trainer.Metrics{"n": 2, "se": 3, "loss": 4}, "", "rmse", ""},
 		{trainer.Metrics{"n": 2, "loss": 4, "pinball": 2}, "pinball", "pinball", ""},

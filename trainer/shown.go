@@ -13,7 +13,7 @@ func (p Pooled) Shown(want string) (name, why string) {
 	if want != "" {
 		why = fmt.Sprintf("metric: %s is reported by no site", want)
 	}
-	if class, part, ok := p.Rarest(); ok && part < Rare {
+	if class, part, ok := p.rare(); ok {
 		guess := ""
 		if g := p.Scores[ScoreAccuracy].Guess; g > 0 {
 			guess = fmt.Sprintf(", and naming the largest class always is right in %.1f %%", 100*g)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -19,7 +20,7 @@ func newUpTable(tasks bool) upTable {
 }
 
 func (t upTable) head() {
-	t.line("task", fmt.Sprintf("%5s  %-10s  %5s  %-10s %9s %9s %9s  %7s", "round", "work", "sites", "metric", "all", "best site", "worst", "ms"))
+	t.line("task", fmt.Sprintf("%5s  %-10s  %5s  %-10s %9s %9s %9s %9s  %7s", "round", "work", "sites", "metric", "all", "guess", "best site", "worst", "ms"))
 }
 
 // row prints one record; its metric judges the model that the round began with.
@@ -27,16 +28,14 @@ func (t upTable) row(r record.Record) {
 	if r.Round == 0 {
 		return
 	}
-	name := "-"
-	for _, known := range []string{"accuracy", "rmse", "loss"} {
-		if _, ok := r.Metrics[known]; ok {
-			name = known
-			break
-		}
-	}
+	name := cmp.Or(r.Shown, "-")
 	work, value, best, worst := cells(r, name)
-	t.line(r.Task, fmt.Sprintf("%5d  %-10s  %2d/%2d  %-10s %9s %9s %9s  %7d",
-		r.Round, work, r.Counts()["counted"], len(r.Entries), name, value, best, worst, max(r.CommittedMS, r.ClosedMS)-r.OpenedMS))
+	guess := "-"
+	if g, ok := r.Guess[name]; ok {
+		guess = fmt.Sprintf("%.4g", g)
+	}
+	t.line(r.Task, fmt.Sprintf("%5d  %-10s  %2d/%2d  %-10s %9s %9s %9s %9s  %7d",
+		r.Round, work, r.Counts()["counted"], len(r.Entries), name, value, guess, best, worst, max(r.CommittedMS, r.ClosedMS)-r.OpenedMS))
 	if kept := r.Counts()["kept"]; kept > 0 {
 		t.line(r.Task, fmt.Sprintf("       %d of %d accepted, and kept for the next attempt", kept, len(r.Entries)))
 	}

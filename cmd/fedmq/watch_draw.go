@@ -145,9 +145,9 @@ func meter(share float64, width int) string {
 // telling are metrics in the order in which they say most.
 var telling = []string{"rmse", "accuracy", "macro_f1", "mae", "r2", "loss"}
 
-// curve shows the first metric that the task has, over the rounds.
+// curve shows the metric that is shown first, or the first that the task has, over the rounds.
 func (m *screen) curve(t *watch.TaskView) string {
-	for _, name := range telling {
+	for _, name := range append([]string{t.Shown}, telling...) {
 		var v []float64
 		for _, r := range t.Rounds {
 			if x, ok := r.Metrics[name]; ok {
@@ -155,7 +155,11 @@ func (m *screen) curve(t *watch.TaskView) string {
 			}
 		}
 		if len(v) > 0 {
-			return fmt.Sprintf("%-9s %s %.4g", name, paint("4").Render(sparkline(v, m.width-24)), v[len(v)-1])
+			guess := ""
+			if g, ok := t.Guess[name]; ok {
+				guess = fmt.Sprintf(" (guess %.4g)", g)
+			}
+			return fmt.Sprintf("%-9s %s %.4g%s", name, paint("4").Render(sparkline(v, m.width-24-len(guess)-max(len(name)-9, 0))), v[len(v)-1], faint.Render(guess))
 		}
 	}
 	return faint.Render("no round has been measured")

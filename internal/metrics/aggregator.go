@@ -41,8 +41,22 @@ func aggregatorMetrics() []metric[aggregator.Stats] {
 		m("fedmq_aggregator_transmit_bytes_total", counter, "Bytes of MQTT payload published for members: orders, models, records.", func(t aggregator.TaskStats) float64 { return float64(t.BytesDown) }),
 		m("fedmq_aggregator_need_bytes_total", counter, "Bytes of model parts published again because members asked for them (`need`).", func(t aggregator.TaskStats) float64 { return float64(t.NeedBytes) }),
 		{"fedmq_aggregator_uploads", gauge, []string{"task", "state"}, "Updates that arrive in parts, running or waiting for a place.", uploads},
+		{"fedmq_aggregator_metric", gauge, []string{"task", "metric"}, "What the sites measured of a model last, over all their rows, by the names of docs/ref/config.md and the trainers' own.", measured(func(t aggregator.TaskStats) map[string]float64 { return t.Metrics })},
+		{"fedmq_aggregator_metric_guess", gauge, []string{"task", "metric"}, "What the best constant guess over the same rows has.", measured(func(t aggregator.TaskStats) map[string]float64 { return t.Guess })},
 		m("fedmq_aggregator_export_errors_total", counter, "Records that could not be written to records/; they are in state.db. Any other failure of the disk ends the process.", func(t aggregator.TaskStats) float64 { return float64(t.ExportErrors) }),
 	}, linkMetrics(func(s aggregator.Stats) aggregator.Link { return s.Link })...)
+}
+
+// measured shows named numbers of each task.
+func measured(of func(aggregator.TaskStats) map[string]float64) func(aggregator.Stats) []value {
+	return func(s aggregator.Stats) (out []value) {
+		for _, t := range s.Tasks {
+			for name, v := range of(t) {
+				out = append(out, value{v, []string{t.Task, name}})
+			}
+		}
+		return out
+	}
 }
 
 func phases(s aggregator.Stats) (out []value) {

@@ -55,6 +55,7 @@ func stats() aggregator.Stats {
 		Task: "line", Epoch: 2, Round: 3, Attempt: 1, Version: 2, Phase: "open", Members: 5, Cohort: 4, Accepted: 2,
 		Committed: 2, Abandoned: 1, RoundSeconds: 7.5, Refused: map[string]uint64{"not_finite": 3, "made up": 2},
 		BytesUp: 10, BytesDown: 20, UploadsRunning: 1, UploadsWaiting: 2, ExportErrors: 1,
+		Metrics: map[string]float64{"macro_f1": 0.75, "pinball": 2}, Guess: map[string]float64{"macro_f1": 0.5},
 	}}}
 	s.Link.Up, s.Link.Losses = true, 4
 	return s
@@ -77,6 +78,8 @@ func TestAggregator(t *testing.T) {
 		`fedmq_aggregator_refused_total{reason="conflict",task="line"} 0`,
 		`fedmq_aggregator_refused_total{reason="other",task="line"} 2`,
 		`fedmq_aggregator_uploads{state="waiting",task="line"} 2`,
+		`fedmq_aggregator_metric{metric="pinball",task="line"} 2`,
+		`fedmq_aggregator_metric_guess{metric="macro_f1",task="line"} 0.5`,
 		`fedmq_link_losses_total 4`,
 		`fedmq_link_up 1`,
 	} {

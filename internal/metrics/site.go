@@ -27,6 +27,7 @@ func siteMetrics() []metric[site.Stats] {
 		m("fedmq_site_attempt", gauge, "Attempt of the last order.", func(t site.TaskStats) float64 { return float64(t.Attempt) }),
 		m("fedmq_site_progress_ratio", gauge, "Share that is done of training, of the model fetched or of the update sent: 0 to 1.", func(t site.TaskStats) float64 { return t.Progress }),
 		m("fedmq_site_samples", gauge, "Training rows.", func(t site.TaskStats) float64 { return float64(t.Samples) }),
+		{"fedmq_site_metric", gauge, []string{"task", "metric"}, "What the site measured of a model last, on its own rows.", siteMeasured},
 		m("fedmq_site_jobs_total", counter, "Jobs the trainer has done.", func(t site.TaskStats) float64 { return float64(t.Jobs) }),
 		{"fedmq_site_jobs_failed_total", counter, []string{"task", "reason"}, "Jobs that left no update: failed, not_finite, cancelled (the round was over), no_model.", failed},
 		m("fedmq_site_train_seconds_total", counter, "Seconds the trainer has worked.", func(t site.TaskStats) float64 { return t.TrainSeconds }),
@@ -38,6 +39,15 @@ func sitePhase(s site.Stats) (out []value) {
 	for _, t := range s.Tasks {
 		for _, p := range sitePhases {
 			out = append(out, value{truth(t.Phase == p), []string{t.Task, string(p)}})
+		}
+	}
+	return out
+}
+
+func siteMeasured(s site.Stats) (out []value) {
+	for _, t := range s.Tasks {
+		for name, v := range t.Metrics {
+			out = append(out, value{v, []string{t.Task, name}})
 		}
 	}
 	return out

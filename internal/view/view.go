@@ -117,6 +117,8 @@ type Summary struct {
 	Members int                `json:"members"`
 	Seconds float64            `json:"seconds"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // of the round's base
+	Shown   string             `json:"shown,omitempty"`   // the metric that is shown first
+	Guess   map[string]float64 `json:"guess,omitempty"`   // what the best constant guess has
 	Remarks []string           `json:"remarks,omitempty"` // what these numbers do not show
 }
 

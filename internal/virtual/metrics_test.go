@@ -115,6 +115,10 @@ func TestCountsInTheRecord(t *testing.T) {
 			u.Counts = wire.PackCounts(e.Confusion, e.Scores)
 			say(2, h, u)
 			r := w.recorded(2, record.Committed, time.Minute)
+			time.Sleep(2 * time.Second) // the view of the round comes once a second
+			if !c.said(own("round"), `"shown":"roc_auc","guess":{"accuracy":`) || !strings.Contains(string(w.retained(own("kpi/drift"))), `"value":3}`) {
+				t.Error("round and kpi do not show it")
+			}
 			w.endAll()
 			return r
 		}

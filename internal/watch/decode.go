@@ -18,7 +18,7 @@ const (
 	MaxTasks   = 32
 	MaxRounds  = 512 // of a task's history
 	MaxEvents  = 200 // of a task
-	MaxMetrics = 24  // names in one message
+	MaxMetrics = 48  // names in one message: a task's own 32, and those of package trainer
 	maxName    = 64  // bytes of a metric's name
 	maxWord    = 32  // bytes of a phase, a verdict, a kind
 	maxText    = 300 // bytes of free text

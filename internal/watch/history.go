@@ -58,6 +58,9 @@ func (f *Federation) last(t *task, l view.Summary) {
 	if l.Verdict == "" || l.Work == "init" {
 		return
 	}
+	if l.Shown != "" {
+		t.view.Shown, t.view.Guess = clip(l.Shown, maxName), clipNames(l.Guess)
+	}
 	metrics := clipNames(l.Metrics)
 	if r := t.find(l.Round, uint64(l.Attempt)); r != nil && r.Seconds == l.Seconds && r.has(metrics) {
 		return

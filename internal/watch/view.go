@@ -41,33 +41,35 @@ type OwnerView struct {
 // TaskView is a task and its current round. Rounds and Events hold those that
 // are new or have changed.
 type TaskView struct {
-	Name        string           `json:"name"`
-	Epoch       uint64           `json:"epoch"`
-	Round       uint64           `json:"round"`
-	Attempt     uint64           `json:"attempt"`
-	Phase       string           `json:"phase"` // "" until the aggregator has spoken
-	Work        string           `json:"work"`
-	TrainRounds uint64           `json:"train_rounds"`
-	Reason      string           `json:"reason,omitempty"`
-	Version     uint64           `json:"version"`
-	Model       string           `json:"model"`
-	Members     int              `json:"members"`
-	Cohort      int              `json:"cohort"`
-	Accepted    int              `json:"accepted"`
-	Quorum      int              `json:"quorum"`
-	WaitingFor  []string         `json:"waiting_for,omitempty"`
-	Waiting     *WaitView        `json:"waiting,omitempty"`   // nil once it has ended, and before it is known
-	Away        []WhoView        `json:"away,omitempty"`      // who is not asked
-	Abandoned   *AbandonedView   `json:"abandoned,omitempty"` // the attempt of this round before this one
-	Contested   []ContestView    `json:"contested,omitempty"`
-	OpenedMS    int64            `json:"opened_ms"`
-	DeadlineMS  int64            `json:"deadline_ms"` // a point in time, 0 if none runs
-	Refusals    map[string]int   `json:"refusals,omitempty"`
-	Security    string           `json:"security"`
-	HeardMS     int64            `json:"heard_ms"`
-	Standings   map[Standing]int `json:"standings"`
-	Rounds      []RoundView      `json:"rounds,omitempty"`
-	Events      []EventView      `json:"events,omitempty"`
+	Name        string             `json:"name"`
+	Epoch       uint64             `json:"epoch"`
+	Round       uint64             `json:"round"`
+	Attempt     uint64             `json:"attempt"`
+	Phase       string             `json:"phase"` // "" until the aggregator has spoken
+	Work        string             `json:"work"`
+	TrainRounds uint64             `json:"train_rounds"`
+	Reason      string             `json:"reason,omitempty"`
+	Version     uint64             `json:"version"`
+	Model       string             `json:"model"`
+	Members     int                `json:"members"`
+	Cohort      int                `json:"cohort"`
+	Accepted    int                `json:"accepted"`
+	Quorum      int                `json:"quorum"`
+	WaitingFor  []string           `json:"waiting_for,omitempty"`
+	Waiting     *WaitView          `json:"waiting,omitempty"`   // nil once it has ended, and before it is known
+	Away        []WhoView          `json:"away,omitempty"`      // who is not asked
+	Abandoned   *AbandonedView     `json:"abandoned,omitempty"` // the attempt of this round before this one
+	Contested   []ContestView      `json:"contested,omitempty"`
+	OpenedMS    int64              `json:"opened_ms"`
+	DeadlineMS  int64              `json:"deadline_ms"` // a point in time, 0 if none runs
+	Refusals    map[string]int     `json:"refusals,omitempty"`
+	Security    string             `json:"security"`
+	HeardMS     int64              `json:"heard_ms"`
+	Standings   map[Standing]int   `json:"standings"`
+	Shown       string             `json:"shown,omitempty"` // the metric that is shown first
+	Guess       map[string]float64 `json:"guess,omitempty"` // what the best constant guess has
+	Rounds      []RoundView        `json:"rounds,omitempty"`
+	Events      []EventView        `json:"events,omitempty"`
 }
 
 // WaitView is what a task waits for (round.Wait), in this machine's time, with

@@ -12,7 +12,11 @@ from . import _safetensors
 from ._safetensors import Array
 
 #: What the aggregator makes of sums, and the sum to send for it.
-_MEANS = {"accuracy": "correct", "macro_f1": "confusion.<i>.<j>", "rmse": "se", "mse": "se", "mae": "ae", "r2": "se, y_mean and y_m2"}
+_MEANS = {
+    "accuracy": "correct", "acc": "correct", "rmse": "se", "mse": "se", "mae": "ae", "bias": "e", "r2": "se, y_mean and y_m2",
+    **dict.fromkeys(("macro_f1", "f1", "balanced_accuracy", "precision", "recall"), "confusion"),
+    **dict.fromkeys(("roc_auc", "auc", "average_precision", "ap"), "scores"),
+}
 _MOST = 256  # numbers of one update
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -84,6 +88,15 @@ class Given:
             raise Refused(f"train returned {name!r} as {a.dtype}, want {dtype}")
         with np.errstate(over="ignore"):  # the agent refuses infinities by name and place
             return a.astype(dtype)
+
+
+def measured(value: Any) -> Dict[str, Any]:
+    """What ``evaluate`` has returned, as members of the answer: sums, and counts of classes."""
+    out: Dict[str, Any] = {}
+    if isinstance(value, Mapping):
+        out = {name: np.asarray(value[name]).tolist() for name in ("confusion", "scores") if name in value}
+        value = {name: v for name, v in value.items() if name not in out}
+    return {"metrics": numbers(value), **out}
 
 
 def numbers(value: Any) -> Dict[str, float]:

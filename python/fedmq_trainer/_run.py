@@ -19,7 +19,7 @@ from ._safetensors import Array
 
 Tensors = Mapping[str, Array]
 Train = Callable[[Dict[str, Array], Job], Optional[Tensors]]
-Evaluate = Callable[[Dict[str, Array], Job], Optional[Mapping[str, float]]]
+Evaluate = Callable[[Dict[str, Array], Job], Optional[Mapping[str, Any]]]
 Statistics = Callable[[Job], Tensors]
 Init = Callable[[Job], Tensors]
 
@@ -161,7 +161,7 @@ class _Server:
             given = _answers.Given(request["model"])
             _safetensors.save(request["out"], given.trained(self.train(given.tensors, job)))
         elif job.work == "evaluate" and self.evaluate is not None:
-            return {"metrics": _answers.numbers(self.evaluate(_safetensors.load(request["model"]).tensors, job))}
+            return _answers.measured(self.evaluate(_safetensors.load(request["model"]).tensors, job))
         elif job.work == "statistics" and self.statistics is not None:
             _safetensors.save(request["out"], _answers.arrays("statistics", self.statistics(job)))
         elif job.work == "init" and self.init is not None:
@@ -184,7 +184,8 @@ class _Server:
 
 def encode(message: Dict[str, Any]) -> bytes:
     """One line (X-2). What is not finite becomes null."""
-    order = ("type", "version", "name", "id", "samples", "evaluate", "statistics", "init", "settings", "done", "total", "metrics", "message")
+    order = ("type", "version", "name", "id", "samples", "evaluate", "statistics", "init", "settings", "done", "total",
+             "metrics", "confusion", "scores", "message")
     ordered = {k: message[k] for k in order if k in message}
     if "metrics" in ordered:
         ordered["metrics"] = {k: v if v is not None and math.isfinite(v) else None for k, v in ordered["metrics"].items()}

@@ -2,34 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import numpy.typing as npt
 
-_MAX = 256  # numbers of one update
+_CLASSES = 80  # that are counted
+_BINS = 256
 
 
-def classification(actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int, loss_sum: Optional[float] = None) -> Dict[str, float]:
-    """Sums for classes numbered from 0: rows, hits, and the confusion matrix
-    (with more than 15 classes its diagonal and margins). The aggregator shows
-    accuracy and macro F1, and with ``loss_sum`` the mean loss."""
+def _edges() -> "npt.NDArray[np.float64]":
+    """The lower ends of the bins of a probability (F-19 of docs/spec/fold.md)."""
+    low = [(1 + i % 4 / 4) * 2.0 ** (i // 4 - 15) for i in range(1, 40)]
+    low += [(i - 32) / 256 for i in range(40, 96)] + [1 / 4 + (i - 96) / 128 for i in range(96, 128)]
+    return np.array([0.0, *low, 0.5, *(1 - e for e in reversed(low))])
+
+
+_EDGES = _edges()
+
+
+def classification(
+    actual: npt.ArrayLike, predicted: npt.ArrayLike, classes: int, loss_sum: Optional[float] = None,
+    probabilities: Optional[npt.ArrayLike] = None,
+) -> Dict[str, Any]:
+    """What a site counts of classes numbered from 0, for the sums of all sites: rows, hits
+    and the confusion matrix, from which the aggregator makes accuracy, macro F1, and
+    precision and recall of each class; with ``loss_sum`` the mean loss.
+
+    ``probabilities``, [rows, classes], or of two classes [rows] those of class 1, add
+    histograms and the log loss: area under the ROC curve and average precision, of all
+    rows. Classes are counted up to 80; with more of them there is the accuracy alone."""
     a, p = _classes("actual", actual, classes), _classes("predicted", predicted, classes)
     if a.shape != p.shape:
         raise ValueError(f"{a.size} actual and {p.size} predicted classes")
     cells = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(cells, (a, p), 1)
-    out = {"n": float(a.size), "correct": float(np.trace(cells))}
+    out: Dict[str, Any] = {"n": float(a.size), "correct": float(np.trace(cells))}
     if loss_sum is not None:
         out["loss"] = float(loss_sum)
-    full = classes * classes + 8 <= _MAX
-    for i, j in np.argwhere(cells):
-        if full or i == j:
-            out[f"confusion.{i}.{j}"] = float(cells[i, j])
-    if not full:
-        out.update({f"actual.{i}": float(n) for i, n in enumerate(cells.sum(1)) if n})
-        out.update({f"predicted.{j}": float(n) for j, n in enumerate(cells.sum(0)) if n})
+    counted = 2 <= classes <= _CLASSES
+    if counted:
+        out["confusion"] = cells.tolist()
+    if probabilities is not None:
+        q = _probabilities(probabilities, a.size, classes)
+        tiny = np.finfo(np.float64).eps  # as scikit-learn has it: a single 0 would be an infinite loss
+        out["log_loss"] = float(-np.log(np.clip(q[np.arange(a.size), a], tiny, 1)).sum())
+        if counted:
+            out["scores"] = _scores(a, q, classes)
     return out
+
+
+def _probabilities(values: npt.ArrayLike, rows: int, classes: int) -> "npt.NDArray[np.float64]":
+    q = np.asarray(values, dtype=np.float64)
+    if q.ndim == 1 and classes == 2:
+        q = np.column_stack([1 - q, q])
+    if q.shape != (rows, classes):
+        raise ValueError(f"probabilities of the shape {list(q.shape)}, want [{rows}, {classes}]: one for each row and class")
+    if not ((q >= 0) & (q <= 1 + 1e-6)).all():
+        raise ValueError("probabilities: want numbers from 0 to 1 (a softmax or a sigmoid turns scores into them)")
+    return q
+
+
+def _scores(actual: "npt.NDArray[np.int64]", q: "npt.NDArray[np.float64]", classes: int) -> List[List[List[int]]]:
+    """For each class the histograms of its probability, of other classes' rows and of its own."""
+    bins = np.searchsorted(_EDGES, q, side="right") - 1
+    return [
+        [np.bincount(bins[own, k], minlength=_BINS).tolist() for own in (actual != k, actual == k)]
+        for k in range(classes)
+    ]
 
 
 def _classes(what: str, values: npt.ArrayLike, classes: int) -> "npt.NDArray[np.int64]":
@@ -44,7 +84,7 @@ def _classes(what: str, values: npt.ArrayLike, classes: int) -> "npt.NDArray[np.
 
 
 def regression(actual: npt.ArrayLike, predicted: npt.ArrayLike, loss_sum: Optional[float] = None) -> Dict[str, float]:
-    """Sums for a regression: the aggregator shows RMSE, MAE and R2."""
+    """Sums for a regression: the aggregator shows RMSE, MAE, R2 and the bias (mean of predicted less actual)."""
     y = np.asarray(actual, dtype=np.float64).ravel()
     p = np.asarray(predicted, dtype=np.float64).ravel()
     if y.shape != p.shape:
@@ -52,7 +92,7 @@ def regression(actual: npt.ArrayLike, predicted: npt.ArrayLike, loss_sum: Option
     e = p - y
     target = moments(y[:, np.newaxis])
     out = {
-        "n": float(y.size), "se": float(e @ e), "ae": float(np.abs(e).sum()),
+        "n": float(y.size), "se": float(e @ e), "ae": float(np.abs(e).sum()), "e": float(e.sum()),
         "y_mean": float(target["mean"][0]), "y_m2": float(target["m2"][0]),
     }
     if loss_sum is not None:

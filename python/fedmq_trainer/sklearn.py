@@ -182,11 +182,13 @@ class Trainer:
             e.partial_fit(x[order], self.rows.y[order])
         return {**model, **_estimators.weights(e)}
 
-    def evaluate(self, model: Dict[str, Array], rows: _Rows) -> Dict[str, float]:
-        predicted = self.load(model).predict(self.scaled(rows.x, model))
+    def evaluate(self, model: Dict[str, Array], rows: _Rows) -> Dict[str, Any]:
+        e, x = self.load(model), self.scaled(rows.x, model)
+        predicted = e.predict(x)
         if self.labels is None:
             return metrics.regression(rows.y, predicted)
-        return metrics.classification(rows.y, predicted, len(self.labels))
+        probabilities = e.predict_proba(x) if hasattr(e, "predict_proba") else None
+        return metrics.classification(rows.y, predicted, len(self.labels), probabilities=probabilities)
 
     def first(self, job: Job) -> Dict[str, Array]:
         """As scikit-learn begins: a linear model with zeros, a network with random weights."""

@@ -27,7 +27,7 @@ _TYPES = {torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int
 
 def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples: Union[int, Callable[[], int]],
         train: Callable[[torch.nn.Module, Job], Any],
-        evaluate: Optional[Callable[[torch.nn.Module, Job], Optional[Mapping[str, float]]]] = None,
+        evaluate: Optional[Callable[[torch.nn.Module, Job], Optional[Mapping[str, Any]]]] = None,
         rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None) -> None:
     """Train for a site until the agent ends.
 
@@ -52,7 +52,7 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         module.train()
         return _trained_state(module, train(module, job), weights)
 
-    def measure(weights: Dict[str, Array], job: Job) -> Optional[Mapping[str, float]]:
+    def measure(weights: Dict[str, Array], job: Job) -> Optional[Mapping[str, Any]]:
         assert evaluate is not None
         torch.manual_seed(job.seed_int)
         put(module, weights)

@@ -1,3 +1,6 @@
+import json
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -6,7 +9,35 @@ import fedmq_trainer as fm
 
 def test_classification():
     m = fm.classification([0, 0, 1, 2], [0, 1, 1, 1], 3, loss_sum=2.5)
-    assert m == {"n": 4, "correct": 2, "loss": 2.5, "confusion.0.0": 1, "confusion.0.1": 1, "confusion.1.1": 1, "confusion.2.1": 1}
+    assert m == {"n": 4, "correct": 2, "loss": 2.5, "confusion": [[1, 1, 0], [0, 1, 0], [0, 1, 0]]}
+
+
+def test_probabilities():
+    m = fm.classification([0, 1, 1], [0, 1, 0], 2, probabilities=[[0.75, 0.25], [0.5, 0.5], [1, 0]])
+    assert m["log_loss"] == pytest.approx(-np.log(0.75) - np.log(0.5) - np.log(np.finfo(float).eps))
+    own, other = m["scores"][1][1], m["scores"][1][0]
+    assert (own[128], own[0], other[96], sum(own), sum(other)) == (1, 1, 1, 2, 1)
+    assert fm.classification([0, 1, 1], [0, 1, 0], 2, probabilities=[0.25, 0.5, 0])["scores"] == m["scores"]
+    for what, why in {"shape": [0.1, 0.2], "numbers from 0 to 1": [0.1, 2, 0.3], "from 0": [0.1, np.nan, 0.3]}.items():
+        with pytest.raises(ValueError, match=what):
+            fm.classification([0, 1, 1], [0, 1, 0], 2, probabilities=why)
+
+
+def test_bins_are_those_of_the_vectors():
+    """The same rows give the area that scikit-learn finds over all of them, as near as bins are."""
+    vectors = json.loads((pathlib.Path(__file__).parents[2] / "testdata/vectors/evaluation.json").read_text())
+    for case in vectors["classification"]:
+        total = 0
+        for site in case["sites"]:
+            p = np.array(site["probabilities"])
+            m = fm.classification(site["actual"], p.argmax(1), case["classes"], probabilities=p)
+            total = total + np.array(m["scores"], dtype=float)
+        areas = []
+        for other, own in total:
+            below = np.concatenate([[0], np.cumsum(other)[:-1]])
+            if own.sum() and other.sum():
+                areas.append(((below + other / 2) * own).sum() / own.sum() / other.sum())
+        assert np.mean(areas) == pytest.approx(case["expected"]["roc_auc"], abs=0.005), case["name"]
 
 
 def test_what_is_no_class():
@@ -17,17 +48,17 @@ def test_what_is_no_class():
     assert fm.classification([False, True], [0.0, 1.0], 2)["correct"] == 2
 
 
-def test_many_classes_fit_an_update():
+def test_many_classes():
     rng = np.random.default_rng(2)
     a, p = rng.integers(0, 80, 5000), rng.integers(0, 80, 5000)
     m = fm.classification(a, p, 80)
-    assert len(m) <= 256 and m["n"] == 5000 and m["correct"] == (a == p).sum()
-    assert m["actual.3"] == (a == 3).sum() and m["predicted.79"] == (p == 79).sum()
+    assert m["n"] == 5000 and m["correct"] == (a == p).sum() and m["confusion"][3][79] == ((a == 3) & (p == 79)).sum()
+    assert fm.classification(a, p, 81) == {"n": 5000, "correct": m["correct"]}
 
 
 def test_regression():
     m = fm.regression([3, 5], [2, 7])
-    assert m == {"n": 2, "se": 5, "ae": 3, "y_mean": 4, "y_m2": 2}
+    assert m == {"n": 2, "se": 5, "ae": 3, "e": 1, "y_mean": 4, "y_m2": 2}
 
 
 def test_lengths_differ():

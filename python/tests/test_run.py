@@ -107,6 +107,7 @@ RETURNS = """
 
     def evaluate(m, job):
         return {"tuple": (0.5, 10, {}), "text": {"n": 3, "loss": "low"}, "none": None,
+                "classes": fm.classification([0, 1], [0, 1], 2, probabilities=[0.25, 0.75]),
                 "large": {"n": 10, "loss": 10**400}, "mean": {"n": 10, "accuracy": 0.9}, "many": {f"m{i}": i for i in range(300)}}[job.settings["how"]]
 
     fm.run(samples=4.0, train=train, evaluate=evaluate, init=lambda job: [np.zeros(2)], settings=("how",))
@@ -138,6 +139,9 @@ def test_returns(tmp_path):
         }.items():
             assert a.ask("evaluate", MODEL, {"how": how})[1]["message"] == why
         assert a.ask("evaluate", MODEL, {"how": "none"})[1]["metrics"] == {}
+        counted = a.ask("evaluate", MODEL, {"how": "classes"})[1]
+        assert counted["confusion"] == [[1, 0], [0, 1]] and counted["metrics"]["n"] == 2
+        assert [len(bins) for sides in counted["scores"] for bins in sides] == [256] * 4
         assert a.ask("init")[1]["message"].startswith("init returned a list: ")
         assert "Traceback" not in a.stderr()
         assert a.ask("train", MODEL, {"how": "raises"})[1]["message"] == "RuntimeError: no luck"

@@ -76,7 +76,7 @@ def test_order_of_classes(labels):
     assert (found == number).all(), "row i of coef is that of classes[i]; a single row is that of classes[1]"
     sums = linear.evaluate(model, helper._Rows("x", x[:60], "y", y[:60], labels, False))
     for i in range(n):
-        assert sums[f"confusion.{i}.{i}"] == (number[:60] == i).sum()
+        assert sums["confusion"][i][i] == (number[:60] == i).sum()
 
     # The same rows by scikit-learn alone, which sorts: its rows of coef are these, or these with the other sign.
     own = clone(estimator).set_params(random_state=0)

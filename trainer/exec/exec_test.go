@@ -65,6 +65,9 @@ func TestWorker(t *testing.T) {
 	if err != nil || metrics["n"] != 2 || metrics["loss"] != 2 || metrics["round"] != 3 || metrics["seed"] != 9 {
 		t.Errorf("metrics %v, %v", metrics, err)
 	}
+	if c := measured.Counts; c == nil || c.Rows() != 2 || c.Correct() != 1 || c.Scores[256+trainer.Bin(0.2)] != 1 {
+		t.Errorf("counts %+v", c)
+	}
 	st, err := tr.Site().(trainer.Statistician).Statistics(t.Context(), j)
 	if err != nil || len(st.Schema) != 3 {
 		t.Errorf("statistics %v, %v", st, err)

@@ -83,7 +83,10 @@ func (a adder) Evaluate(_ context.Context, job trainer.Job, global *model.Model)
 	if err != nil {
 		return trainer.Evaluation{}, err
 	}
-	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 2, trainer.SumLoss: float64(w[0]), "round": float64(job.Round), "seed": float64(job.Seed[0])}}, nil
+	c := trainer.NewCounts(2, true)
+	c.Add(0, 1, []float64{0.2, 0.8})
+	c.Add(1, 1, []float64{0.1, 0.9})
+	return trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: 2, trainer.SumLoss: float64(w[0]), "round": float64(job.Round), "seed": float64(job.Seed[0])}, Counts: c}, nil
 }
 
 func (a adder) Statistics(context.Context, trainer.Job) (*model.Model, error) {

@@ -124,9 +124,16 @@ func (r reply) object() map[string]any {
 		}
 	}
 	put("metrics", metrics, len(metrics) > 0)
-	confusion, scores := countLines(r.measured.Counts)
-	put("confusion", confusion, confusion != nil)
-	put("scores", scores, scores != nil)
+	confusion, _ := countLines(r.measured.Counts)
+	var rows []any
+	for _, row := range confusion {
+		var numbers []any
+		for _, v := range row {
+			numbers = append(numbers, float64(v))
+		}
+		rows = append(rows, numbers)
+	}
+	put("confusion", rows, rows != nil)
 	return o
 }
 

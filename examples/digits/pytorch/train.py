@@ -28,7 +28,7 @@ def train(model, job):
 def evaluate(model, job):
     out = model(pixels[test])
     loss = nn.functional.cross_entropy(out, label[test], reduction="sum")
-    return fedmq_trainer.classification(label[test], out.argmax(1), classes=10, loss_sum=loss)
+    return fedmq_trainer.classification(label[test], out.argmax(1), classes=10, loss_sum=loss, probabilities=out.softmax(1))
 
 
 fedmq_trainer.torch.run(net, samples=len(x), train=train, evaluate=evaluate, settings=["epochs", "lr"])

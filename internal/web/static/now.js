@@ -121,7 +121,9 @@ function facts() {
     const v = latest.metrics[store.metric];
     const d = m.length > 1 ? v - m[0].metrics[store.metric] : 0;
     const good = d === 0 ? "" : (d < 0) === lower(store.metric) ? "better" : "worse";
-    list.push([store.metric, number(v), good ? `${number(Math.abs(d))} ${good} than in round ${m[0].round}` : `round ${latest.round}`]);
+    const guess = task()?.guess?.[store.metric];
+    const beside = guess === undefined ? "" : `; a constant guess ${number(guess)}`;
+    list.push([store.metric, number(v), (good ? `${number(Math.abs(d))} ${good} than in round ${m[0].round}` : `round ${latest.round}`) + beside]);
   } else list.push(["metric", "–", "no round has been measured"]);
   const all = [...sites().values()];
   const online = all.filter((s) => s.standing !== "lost").length;

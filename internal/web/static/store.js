@@ -85,13 +85,14 @@ export function choose(name) {
 // lower reports whether less of a metric is better.
 export const lower = (name) => /loss|rmse|mae|mse|error/.test(name);
 
-const preferred = ["rmse", "accuracy", "macro_f1", "mae", "r2", "loss"];
+const preferred = ["rmse", "accuracy", "macro_f1", "balanced_accuracy", "roc_auc", "average_precision", "mae", "bias", "r2", "log_loss", "loss"];
 
 // metrics lists the metrics of the task, those that say most first.
 export function metrics() {
   const names = new Set();
   for (const r of task()?.rounds.slice(-20) ?? []) for (const n of Object.keys(r.metrics ?? {})) names.add(n);
-  const rank = (n) => (preferred.indexOf(n) + 1 || (n === "n" ? 99 : 50));
+  const first = task()?.shown;
+  const rank = (n) => (n === first ? 0 : preferred.indexOf(n) + 1 || (n === "n" ? 99 : 50));
   return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
