@@ -35,17 +35,20 @@ NODE_RED      := 4.1.8
 TELEGRAF      := v1.37.2
 TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,outputs.influxdb_v2,serializers.influx
 
+# One build of each package for all that follows; race alone wants another.
+export CGO_ENABLED = 0
+
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build ./bin/fedmq, a static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/fedmq ./cmd/fedmq
+	$(GO) build -trimpath -o bin/fedmq ./cmd/fedmq
 
 test: ## run all tests; needs Go alone; SHORT=1 leaves out what takes long
-	CGO_ENABLED=0 $(GO) test $(if $(SHORT),-short) ./...
+	$(GO) test $(if $(SHORT),-short) ./...
 
 test-python: build $(VENV)/ready $(VENV_ONNX)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy
@@ -70,18 +73,20 @@ test-examples: build ## the examples with Telegraf, Node-RED (npm) and HiveMQ it
 	[ ! -x bin/telegraf-$(TELEGRAF) ] || export FEDMQ_TELEGRAF='$(CURDIR)/bin/telegraf-$(TELEGRAF)'; \
 	  [ ! -e bin/node-red-$(NODE_RED)/ready ] || export FEDMQ_NODE_RED='$(CURDIR)/bin/node-red-$(NODE_RED)'; \
 	  $(GO) test -count=1 -v -run '^Test(Telegraf|Grafana|NodeRED)' ./examples
-	FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' $(GO) test -count=1 -run 'TestScript/example-' ./cmd/fedmq
+	FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' $(GO) test -count=1 -run 'TestScript/example-hivemq' ./cmd/fedmq
 
 bin/telegraf-$(TELEGRAF):
 	@mkdir -p bin
-	GOBIN='$(CURDIR)/bin' GOFLAGS= $(GO) install -tags $(TELEGRAF_TAGS) github.com/influxdata/telegraf/cmd/telegraf@$(TELEGRAF)
+	GOBIN='$(CURDIR)/bin' GOFLAGS=-trimpath $(GO) install -tags $(TELEGRAF_TAGS) github.com/influxdata/telegraf/cmd/telegraf@$(TELEGRAF)
 	@mv bin/telegraf $@
 
 bin/node-red-$(NODE_RED)/ready:
 	npm install --silent --no-audit --no-fund --no-save --prefix $(@D) node-red@$(NODE_RED)
 	@touch $@
 
-check: fmt-check mod vet layers mutants-check lint race fuzz-seeds ## what CI runs: format, modules, vet, import rules, mutants, lint, race tests, fuzz seeds
+check: static test race ## what CI runs first: static, all tests, those with goroutines once more with the race detector
+
+static: fmt-check mod layers mutants-check lint ## format, modules, import rules, mutants, lint (vet is a part of it)
 
 fmt: $(LINT) ## format all Go files (gofumpt, grouped imports)
 	$(LINT) fmt
@@ -106,8 +111,8 @@ lint-tool: $(LINT)
 layers: ## the import rules (internal/layers)
 	$(GO) test ./internal/layers
 
-race: ## run all tests with the race detector; needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+race: ## run the tests with the race detector, where there are goroutines, but for what takes long; needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $$(GO='$(GO)' scripts/goroutines)
 
 fuzz-seeds: ## run the seeds of every fuzz target
 	$(GO) test -run '^Fuzz' ./...
@@ -145,12 +150,12 @@ figures-quick: build ## the same with small models, in minutes; prints its table
 
 crash: ## kill real processes at every crash point and at random; KILLS=n, PARAMS=n, SEED=n, COUNT=kills at each point
 	$(GO) vet -tags fedmqtest ./internal/crash ./internal/crashtest
-	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
+	$(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
 	cd internal/crashtest && ../../bin/crash.test -test.timeout 2h -test.parallel 8 \
 	  -times $(COUNT) -kills $(KILLS) -params $(PARAMS) -seed $(or $(SEED),1)
 
 soak: ## SITES (50) sites that come and go for SOAK (30m): what grows, what is lost; writes docs/ref/soak.md
-	CGO_ENABLED=0 $(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
+	$(GO) test -c -tags fedmqtest -o bin/crash.test ./internal/crashtest
 	cd internal/crashtest && ../../bin/crash.test -test.timeout 0 -test.run '^TestSoak$$' \
 	  -soak $(SOAK) -sites $(SITES) -seed $(or $(SEED),1) -page ../../docs/ref/soak.md
 
@@ -203,5 +208,5 @@ clean: ## remove ./bin and ./dist
 
 $(LINT):
 	@mkdir -p bin
-	GOBIN='$(CURDIR)/bin' GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	GOBIN='$(CURDIR)/bin' GOFLAGS=-trimpath $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	@mv bin/golangci-lint $@
