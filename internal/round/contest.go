@@ -7,7 +7,19 @@ import (
 )
 
 // alive notes that the member's process is there.
-func (m *Machine) alive(i uint32) { m.members[i].AtMS, m.signs[i].goneMS = m.now, 0 }
+func (m *Machine) alive(i uint32) {
+	m.members[i].AtMS = m.now
+	m.back(i)
+}
+
+// back notes that the member's process is not gone. If another one claims the member,
+// there are two.
+func (m *Machine) back(i uint32) {
+	m.signs[i].goneMS = 0
+	if c := m.contest(m.members[i].Path); c != nil && !c.told() {
+		m.tellOf(c)
+	}
+}
 
 // sign is what the presence of a member's process says. A start forgets it.
 type sign struct {
@@ -27,7 +39,7 @@ func (m *Machine) presence(ev Presence) {
 	s.connection = ev.Connection
 	switch {
 	case ev.Online:
-		s.goneMS = 0
+		m.back(i)
 	case ev.Ended:
 		s.goneMS = m.now
 	case s.goneMS == 0 && !m.cameBack(&m.members[i]):
@@ -86,9 +98,13 @@ func (m *Machine) standby(i uint32, j Join) {
 		return // it may be the only one: that there are two is said when the other is back
 	}
 	if m.now-c.toldMS >= contestEveryMS {
-		c.toldMS = m.now
-		m.tell(Fact{Kind: FactContested, Member: mem.Path, Detail: "hosts " + c.Hosts[0] + " and " + c.Hosts[1]})
+		m.tellOf(c)
 	}
+}
+
+func (m *Machine) tellOf(c *Contest) {
+	c.toldMS = m.now
+	m.tell(Fact{Kind: FactContested, Member: c.Member, Detail: "hosts " + c.Hosts[0] + " and " + c.Hosts[1]})
 }
 
 // contest returns that of a member, nil if there is none.

@@ -67,6 +67,7 @@ func TestTwoProcesses(t *testing.T) {
 				watcher.awaitView("it is taken in", time.Minute, func(v view) bool { return v.Members == 1 })
 				time.Sleep(2 * time.Minute)
 				w.process("B", three[0], filepath.Join(w.dir, "B"), client, worker{walker{takes: 4 * time.Minute}, &done2}, &second)
+				w.until("the owner names both", 7*time.Second, func() bool { return len(watcher.events("contested")) == 1 })
 				w.recorded(10, "committed", time.Hour)
 				if n := done2.Load(); n != 0 || first.Load()+second.Load() != 0 {
 					t.Errorf("the second has trained %d times, the first ended %d times, the second %d times", n, first.Load(), second.Load())
