@@ -112,7 +112,7 @@ layers: ## the import rules (internal/layers)
 	$(GO) test ./internal/layers
 
 race: ## run the tests with the race detector, where there are goroutines, but for what takes long; needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $$(GO='$(GO)' scripts/goroutines)
+	list=$$(GO='$(GO)' scripts/goroutines) && CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $$list
 
 fuzz-seeds: ## run the seeds of every fuzz target
 	$(GO) test -run '^Fuzz' ./...

@@ -100,6 +100,7 @@ func beside(parent *world, fast, slow int, training time.Duration) map[string]ti
 // in the time that it needs without them, and a fifth. That holds while the slow
 // ones fetch their model, and while they send their updates.
 func TestSlowBesideFast(t *testing.T) {
+	hours(t)
 	for name, training := range map[string]time.Duration{
 		"slow downloads": time.Second,
 		"slow uploads":   transferTime(1.75*megabytes(t), 128*kbit),

@@ -36,9 +36,7 @@ func TestFederation(t *testing.T) {
 // A shift of rounds, one in a quarter of an hour: each is in time, and counts
 // everybody in its first attempt.
 func TestAShiftOfRounds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hours, although of virtual time")
-	}
+	hours(t)
 	inBubble(t, func(w *world) {
 		task := w.task()
 		task.Rounds, task.Deadline = 32, 20*time.Minute

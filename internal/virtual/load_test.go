@@ -51,6 +51,7 @@ const loadPart = wire.MinPart
 // What docs/howto/existing-broker.md says that a round costs a broker is what the
 // embedded one counts, within 10 %: the page's own lines are evaluated.
 func TestDocumentedLoad(t *testing.T) {
+	hours(t)
 	page, err := os.ReadFile("../../docs/howto/existing-broker.md")
 	check(t, err)
 	for name, c := range map[string]loadCase{

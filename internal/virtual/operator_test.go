@@ -147,9 +147,7 @@ func TestMalformedCommands(t *testing.T) {
 // Hours without anything to do: presence and view are said every half minute
 // or so, and nothing else.
 func TestIdleHours(t *testing.T) {
-	if testing.Short() {
-		t.Skip("hours, although of virtual time")
-	}
+	hours(t)
 	inBubble(t, func(w *world) {
 		w.aggregate(w.task())
 		w.join(three[0], walker{})

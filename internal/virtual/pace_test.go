@@ -62,6 +62,7 @@ func TestBandwidth(t *testing.T) {
 // Parts travel in their hours only; joins, orders and statuses always do. The
 // site's clock is set forward over most of the day.
 func TestHours(t *testing.T) {
+	hours(t)
 	inBubble(t, func(w *world) { // begins at midnight
 		hours, err := site.ParseHours("02:00-02:20 UTC")
 		check(t, err)

@@ -55,6 +55,7 @@ func (w *world) process(name, member, dir, client string, tr worker, ends *atomi
 // the second waits; the owner names both. When the first is gone, the second takes
 // over; when it comes back, it is the one that waits.
 func TestTwoProcesses(t *testing.T) {
+	hours(t)
 	for name, client := range map[string]string{"one client id": "", "two client ids": "a/line-1:other"} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {

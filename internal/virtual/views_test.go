@@ -90,6 +90,7 @@ func TestViews(t *testing.T) {
 
 // With a thousand members the windows stay small, and events are summed up.
 func TestManyMembers(t *testing.T) {
+	hours(t)
 	inBubble(t, func(w *world) {
 		const n = 1000
 		task := w.task()

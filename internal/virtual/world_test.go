@@ -74,6 +74,15 @@ type world struct {
 // aggregatorName is the aggregator among the parties.
 const aggregatorName = "aggregator"
 
+// hours leaves a test out of short runs, which those with the race detector are: it
+// has much of the same in it, hours or many members, and nothing else runs at once.
+func hours(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("hours, although of virtual time")
+	}
+}
+
 // inBubble runs a test of a federation in virtual time.
 func inBubble(t *testing.T, test func(w *world)) {
 	t.Helper()
