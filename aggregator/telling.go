@@ -31,7 +31,8 @@ type telling struct {
 	last     summary         // of the last record
 	measured summary         // of the last one in which a model was measured
 	remarked map[string]bool // remarks on records, logged once each
-	curve    curveShown
+	curve    shownLast
+	numbers  shownLast
 	quiet    map[round.FactKind]int // facts of large cohorts since the last view
 	counts   counts
 	tally    tally
@@ -110,9 +111,9 @@ type unheard struct {
 	sender, why string
 }
 
-// curveShown is when the curve was published, in ms, and whether it has changed
-// since.
-type curveShown struct {
+// shownLast is when the curve, or the numbers, were published, in ms, and whether they
+// have changed since.
+type shownLast struct {
 	due bool
 	at  int64
 }

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/record"
@@ -20,7 +21,8 @@ func (t *telling) recorded(r record.Sealed) {
 		Int("counted", r.Counts()["counted"]).Int("members", len(r.Entries)).Msg("round recorded")
 	t.sayMissing(r.Record)
 	t.remark(r.Record)
-	t.kpis()
+	t.numbers.due = true
+	t.publishKPIs(t.by.nowMS())
 }
 
 // sayMissing names the members that were welcomed and asked, and sent nothing that
@@ -55,11 +57,24 @@ func (t *telling) remark(r record.Record) {
 	}
 }
 
-// kpis publishes the numbers of the last record, one retained topic each.
-func (t *telling) kpis() {
-	if !t.by.live() || t.last.Work == workInit {
+// kpisDue is when the numbers want to be published, 0 for never: at once, but in rounds
+// that are faster those of the last one each second.
+func (t *telling) kpisDue() int64 {
+	switch {
+	case !t.numbers.due || !t.by.live() || t.last.Work == workInit:
+		return 0
+	case t.of.current().Phase == round.Halted:
+		return 1
+	}
+	return max(t.numbers.at+viewEvery.Milliseconds(), 1)
+}
+
+// publishKPIs publishes the numbers of the last record, one retained topic each.
+func (t *telling) publishKPIs(now int64) {
+	if at := t.kpisDue(); at == 0 || now < at {
 		return
 	}
+	t.numbers.due, t.numbers.at = false, now
 	put := func(name string, v float64) {
 		t.by.post(link.Message{
 			Topic: t.topics.KPI(name), QoS: 1, Retained: true, Payload: view.JSON(view.KPI{TimestampMS: t.last.at, Value: v}),

@@ -152,6 +152,31 @@ func TestRecordIsTold(t *testing.T) {
 	}
 }
 
+// The numbers go out with each record, but once a second at most, and at once when the
+// task halts.
+func TestNumbersAreTold(t *testing.T) {
+	t.Parallel()
+	tell, of := someTelling(t)
+	l := tell.by.(*listener)
+	for i, want := range []struct {
+		after int64
+		phase round.Phase
+		told  int
+	}{{0, round.Open, 5}, {999, round.Open, 0}, {1, round.Open, 5}, {5, round.Halted, 5}} {
+		l.now += want.after
+		of.state.Phase = want.phase
+		tell.recorded(record.Sealed{Record: record.Record{Verdict: record.Committed, Work: "train", Round: 1}})
+		l.msgs = slices.DeleteFunc(l.msgs, func(m link.Message) bool { return !strings.Contains(m.Topic, "/kpi/") })
+		if got := l.topics(); len(got) != want.told {
+			t.Errorf("%d: told %q", i, got)
+		}
+	}
+	l.now += 1e6
+	if tell.publishKPIs(l.now); len(l.msgs) != 0 || tell.kpisDue() != 0 {
+		t.Error("told again without a new record")
+	}
+}
+
 // The curve goes out every ten seconds at most, but at once when the task halts.
 func TestCurveIsTold(t *testing.T) {
 	t.Parallel()

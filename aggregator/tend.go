@@ -15,6 +15,7 @@ func (t *task) tend(now int64) {
 		if t.viewDue && now-t.viewAt >= viewEvery.Milliseconds() {
 			t.view(now)
 		}
+		t.publishKPIs(now)
 		t.publishCurve(&t.keeping.curve, now)
 	}
 	t.end()
@@ -29,7 +30,7 @@ func (t *task) due(now int64) time.Duration {
 	if t.viewDue {
 		view = t.viewAt + viewEvery.Milliseconds()
 	}
-	return until(now, view, t.curveDue())
+	return until(now, view, t.kpisDue(), t.curveDue())
 }
 
 // end reports once that the task is over.
