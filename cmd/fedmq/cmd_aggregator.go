@@ -278,6 +278,9 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		}
 		file.warn(c.Config)
 		fmt.Fprintf(stdout, "%s: ok, %d tasks\n", c.Config, len(cfg.Tasks))
+		for i, t := range file.Tasks {
+			fmt.Fprintf(stdout, "  task %s: %s\n", t.Name, t.about(cfg.Tasks[i].Init))
+		}
 		return nil
 	}
 	cfg.Log, cfg.AdoptEpoch = logs.logger(), c.Adopt

@@ -26,7 +26,8 @@ import (
 
 type siteCmd struct {
 	Config string `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML)."`
-	Check  bool   `help:"Check the configuration, read the data and exit."`
+	Check  bool   `help:"Check the configuration, read the data, say what is in them, and exit."`
+	Train  bool   `help:"With --check: train and evaluate once too, with the model and the settings of an aggregator.yaml beside the file."`
 	httpFlag
 	Broker string `hidden:"" help:"Broker instead of that of the configuration."` // of up --processes, whose port is taken
 
@@ -252,13 +253,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	defer func() { err = errors.Join(err, closeTrainers(cfg)) }()
 	warn(log, cfg.Warnings())
 	if c.Check {
-		for _, t := range cfg.Tasks {
-			fmt.Fprintf(stdout, "%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())
-		}
-		if local := f.localHours(); local != "" {
-			fmt.Fprintf(stdout, "%s: ok, %s\n", c.Config, local)
-		}
-		return nil
+		return c.tell(ctx, f, cfg)
 	}
 	cfg.Log = log
 	if c.Broker != "" {

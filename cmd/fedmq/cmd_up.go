@@ -221,19 +221,23 @@ func (u *up) ready(ctx context.Context) ([]site.Config, error) {
 		}
 		cfg.Log = log
 		warn(log, cfg.Warnings())
+		warnData(log, cfg)
 		sites[i] = cfg
 		return nil
 	})
 }
 
-// checkSettings compares the settings of each task with what the trainers of
-// its sites know.
+// checkSettings compares the model and the settings of each task with what the
+// trainers of its sites have and know.
 func (u *up) checkSettings(sites []site.Config) error {
 	for _, t := range u.agg.Tasks {
-		for _, cfg := range sites {
+		for i, cfg := range sites {
 			for _, s := range cfg.Tasks {
 				if s.Name != t.Name {
 					continue
+				}
+				if err := t.fits(u.names[i], s); err != nil {
+					return err
 				}
 				file, whose := filepath.Join(u.dir, aggregatorName), "the trainer of "+cfg.Member
 				err := t.Train.unknown(file, whose, trainer.SettingsOf(s.Trainer))

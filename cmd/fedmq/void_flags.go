@@ -38,6 +38,7 @@ var flagRules = []flagRule{
 
 	{command: "aggregator", flags: []string{"until-done", "adopt-epoch", "http"}, not: "check"},
 	{command: "site", flags: []string{"slow", "http"}, not: "check"},
+	{command: "site", flags: []string{"train"}, needs: []string{"check"}},
 
 	{command: "init", flags: []string{"csv", "target", "separator", "decimal", "encoding"}, not: "trainer"},
 	{command: "init", flags: []string{"target", "separator", "decimal", "encoding"}, needs: []string{"csv"}},
