@@ -82,7 +82,7 @@ func newAggregator(cfg Config, st *store.Store) (*aggregator, error) {
 	}
 	a := &aggregator{
 		cfg: cfg, log: cfg.Log, ns: ns, store: st, tasks: map[string]*task{}, holdings: holdings{store: st},
-		staging: st.NewStaging(cfg.StageMemory), clock: cfg.Now(),
+		clock:  cfg.Now(),
 		own:    &wire.Opener{NS: ns, Keys: own, Limits: wire.Limits{Part: wire.MaxPart}},
 		opener: &wire.Opener{NS: ns, Keys: members, Owner: ns.Node(cfg.Owner), Limits: wire.Limits{Part: cfg.PartSize}},
 	}
@@ -130,6 +130,7 @@ func memberKeys(cfg Config) (*wire.Keys, error) {
 func (a *aggregator) connect() error {
 	cfg := a.cfg.reach(a.log)
 	cfg.MaxPacket, cfg.Deepest = max(a.cfg.PartSize, 1<<20)+64<<10, a.cfg.deepest(a.ns)
+	cfg.SpareBytes = a.cfg.StageMemory
 	cfg.Will = &link.Message{Topic: a.self.State(), Payload: a.stateJSON(false), QoS: 1, Retained: true}
 	cfg.Coalesce = func(topic string, _ []byte) string {
 		// Commands are kept whole, and parts share a topic. The presence stays
@@ -148,7 +149,7 @@ func (a *aggregator) connect() error {
 	if err != nil {
 		return err
 	}
-	a.conn = conn
+	a.conn, a.staging = conn, a.store.NewStaging(a.cfg.StageMemory, conn.Spent)
 	conn.Subscribe(a.filters()...)
 	a.out = newCarrier(conn)
 	return nil

@@ -24,8 +24,8 @@ type shelf struct {
 	bytes []byte // of the model, not copied; nil once it is withdrawn
 }
 
-// part makes the message of one part; false: the shelf was withdrawn.
-func (s *shelf) part(i uint32) (link.Message, bool) {
+// part makes the message of one part, in room for it; false: the shelf was withdrawn.
+func (s *shelf) part(i uint32, room func(n int) []byte) (link.Message, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bytes == nil {
@@ -34,7 +34,7 @@ func (s *shelf) part(i uint32) (link.Message, bool) {
 	off, n := s.blob.Span(int(i))
 	return link.Message{
 		Topic: s.topics.ModelPart(int(s.slot), int(i)), QoS: 1, Retained: true,
-		Payload: wire.AppendPart(make([]byte, 0, n+wire.PartOverhead), wire.Part{
+		Payload: wire.AppendPart(room(n + wire.PartOverhead)[:0], wire.Part{
 			Blob: s.key, Index: i, Count: uint32(s.blob.Count()), Data: s.bytes[off : off+n], // at most topics.MaxParts
 		}),
 	}, true
@@ -149,8 +149,10 @@ func (c *carrier) carryPart(s *shelf, i uint32, told func(bytes int, err error))
 			return
 		}
 		bytes, err := 0, errWithdrawn
-		if m, ok := s.part(i); ok {
-			bytes, err = len(m.Payload), c.publish(ctx, m)
+		if m, ok := s.part(i, c.conn.Room); ok {
+			if bytes, err = len(m.Payload), c.publish(ctx, m); err == nil {
+				c.conn.Spent(m.Payload)
+			}
 		}
 		<-c.room
 		c.tell(ctx, func() { told(bytes, err) })

@@ -20,7 +20,7 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 	s := sumOf(t, strategy.Registry{}, "fedavg", base, p)
 	arrive := func(member string, samples uint64, memory int, w ...float32) (owner.Fold, found) {
 		m := vector(t, w...)
-		st := &staged{content: m.ContentID(), samples: samples, schema: m.Schema, stage: s.store.NewStaging(memory).Stage(len(m.Blob), s)}
+		st := &staged{content: m.ContentID(), samples: samples, schema: m.Schema, stage: s.store.NewStaging(memory, nil).Stage(len(m.Blob))}
 		if err := st.stage.WriteAt(m.Blob, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -75,31 +75,5 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 			t.Fatal(err)
 		}
 		drop(c, d)
-	}
-}
-
-// The next model's buffer is a stage's memory until the next model is made; it is not both.
-func TestBufferIsLent(t *testing.T) {
-	t.Parallel()
-	s := sumOf(t, strategy.Registry{}, "fedavg", vector(t, 1, 1), round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 6, GridW: 10})
-	if s.Lend(8) != nil {
-		t.Error("there was no buffer, and it was lent")
-	}
-	s.room(8)
-	b := s.Lend(8)
-	if len(b) != 8 || s.Lend(8) != nil {
-		t.Error("want it lent once")
-	}
-	s.fold.Add(s.update(1, vector(t, 1, 1)))
-	r, err := s.finish(nil)
-	if err != nil || &r.Model.Blob[0] == &b[0] {
-		t.Errorf("the next model lies in what is lent: %v", err)
-	}
-	if s.Return(b); &s.Lend(8)[0] != &b[0] {
-		t.Error("what was given back is not lent again")
-	}
-	s.room(8)
-	if r, err = s.finish(nil); err != nil || s.Lend(8) != nil {
-		t.Errorf("the bytes of the next model are lent: %v, %v", r.Model, err)
 	}
 }

@@ -142,7 +142,7 @@ func (t *task) part(path string, m link.Message) owner.Event {
 	if err != nil {
 		return refuse(path, wire.Header{}, err)
 	}
-	return owner.Part{Member: path, Part: p, Bytes: len(m.Payload)}
+	return owner.Part{Member: path, Part: p, Bytes: len(m.Payload), Message: m.Payload}
 }
 
 // need is of parts of the model that a member could not get.

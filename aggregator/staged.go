@@ -22,18 +22,9 @@ type staged struct {
 	bytes  int64
 
 	stage    *store.Stage // of one that came in parts
-	borrowed bool         // raw lies in the scratch buffer, or in the stage
+	borrowed bool         // raw lies in the scratch buffer
 	torn     bool         // something that was to be in the stage is not
 	onDisk   bool         // it was kept before
-}
-
-// view shows the bytes of a staged update where they lie, those of a file through a buffer.
-func (st *staged) view() strategy.View {
-	if b := st.stage.Bytes(); b != nil {
-		return func(off, n int) ([]byte, error) { return b[off : off+n], nil }
-	}
-	buf := make([]byte, min(st.stage.Len(), strategy.MaxView))
-	return func(off, n int) ([]byte, error) { return buf[:n], st.stage.ReadAt(buf[:n], off) }
 }
 
 // scratch is the memory in which updates that are not in memory are read, and in which
@@ -46,15 +37,12 @@ type scratch struct {
 	least    int    // bytes of the model
 }
 
-// borrow has the bytes of an update, until the next one, and decodes them: where they lie
-// in memory there, else read into the buffer.
+// borrow reads the bytes of an update into the buffer, where they are until the next one,
+// and decodes them.
 func (s *scratch) borrow(st *staged, schema model.Schema) (err error) {
-	switch {
-	case st.stage == nil:
+	if st.stage == nil {
 		st.raw, err = s.store.BlobInto(st.content, s.room(schema.Bytes()))
-	case st.stage.Bytes() != nil:
-		st.raw = st.stage.Bytes()
-	default:
+	} else {
 		st.raw, err = st.stage.Read(s.room(schema.Bytes()))
 	}
 	if err != nil {
@@ -71,23 +59,6 @@ func (s *scratch) decode(st *staged, schema model.Schema) (err error) {
 		s.plain = st.delta.Blob
 	}
 	return err
-}
-
-// Lend gives the buffer to a stage, nil if it is too small or lent: most updates are
-// looked at where they lie, and the next model is made when they are gone.
-func (s *scratch) Lend(n int) (b []byte) {
-	if n > cap(s.buffer) {
-		return nil
-	}
-	b, s.buffer = s.buffer[:n], nil
-	return b
-}
-
-// Return takes it back.
-func (s *scratch) Return(b []byte) {
-	if cap(b) > cap(s.buffer) {
-		s.buffer = b
-	}
 }
 
 // room returns n bytes of the buffer, which is made large enough for the next

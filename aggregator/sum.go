@@ -75,7 +75,7 @@ func (s *sum) hold(member string, st *staged) {
 func (s *sum) stage(o owner.Stage, places *store.Staging) (err error) {
 	st := s.held[o.Key]
 	s.letGo(st)
-	st.stage, st.torn = places.Stage(st.length, s), false
+	st.stage, st.torn = places.Stage(st.length), false
 	var from *store.Stage
 	if had := s.held[owner.Key{Member: o.Member, Content: o.From}]; had != nil {
 		from = had.stage
@@ -108,7 +108,7 @@ func (s *sum) drop(list []owner.Key) error {
 	for _, k := range list {
 		if st := s.held[k]; st != nil && st == s.early {
 			s.early = nil
-			if err := s.fold.Fold.(strategy.OnePass).Back(s.update(st.samples, nil), st.view()); err != nil {
+			if err := s.fold.Fold.(strategy.OnePass).Back(s.update(st.samples, nil), st.stage.View); err != nil {
 				return err
 			}
 		}
@@ -194,7 +194,7 @@ func (s *sum) takeIn(st *staged) (f found, taken bool, err error) {
 		return found{}, false, nil
 	}
 	u := s.update(st.samples, nil)
-	norm, taken, err := one.Take(u, st.view())
+	norm, taken, err := one.Take(u, st.stage.View)
 	if taken {
 		st.weight, s.early = u.Weight, st
 	}
@@ -283,14 +283,6 @@ func (s *sum) finish(accepted []round.Accepted) (strategy.Result, error) {
 		all = s.updates(accepted)
 	}
 	return s.fold.Result(all, s.leave)
-}
-
-// Lend is that of the scratch, but for a fold whose updates stay to the end.
-func (s *sum) Lend(n int) []byte {
-	if s.fold != nil && s.fold.NeedsAll() {
-		return nil
-	}
-	return s.scratch.Lend(n)
 }
 
 // leave gives the buffer away, to the next model.

@@ -177,10 +177,10 @@ func TestStagedEncoding(t *testing.T) {
 	t.Parallel()
 	s := sumOf(t, strategy.Registry{Encodings: []strategy.Encoding{quarters{}}}, "fedavg", vector(t, 1, 1),
 		round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 5, GridW: 10})
-	staging := s.store.NewStaging(1 << 10)
+	staging := s.store.NewStaging(1<<10, nil)
 	stage := func(raw ...byte) *staged {
 		st := &staged{content: model.ContentOf(raw), encoding: "quarters", samples: 3}
-		st.stage = staging.Stage(len(raw), nil)
+		st.stage = staging.Stage(len(raw))
 		if err := st.stage.WriteAt(raw, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +215,7 @@ func TestReadAtTheEnd(t *testing.T) {
 	t.Parallel()
 	s := sumOf(t, strategy.Registry{Strategies: []strategy.Strategy{largest{}}, Encodings: []strategy.Encoding{quarters{}}}, "largest", vector(t, 0, 0, 0, 0),
 		round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 6, GridW: 10})
-	staging := s.store.NewStaging(16) // the second is in a file
+	staging := s.store.NewStaging(16, nil) // the second is in a file
 	var accepted []round.Accepted
 	for i, w := range []*model.Model{vector(t, 9, 1, 1, 1), vector(t, 1, 9, 1, 1), vector(t, 1, 1, 9, 1), vector(t, 1, 1, 1, 9)} {
 		st := &staged{content: w.ContentID(), samples: 1, raw: w.Blob, delta: w}
@@ -229,7 +229,7 @@ func TestReadAtTheEnd(t *testing.T) {
 			st.content = model.ContentOf(st.raw)
 			fallthrough
 		case 2:
-			st.stage = staging.Stage(len(st.raw), nil)
+			st.stage = staging.Stage(len(st.raw))
 			if err := st.stage.WriteAt(st.raw, 0); err != nil {
 				t.Fatal(err)
 			}
@@ -281,13 +281,13 @@ func (largestFold) Finish(all *strategy.Updates, out *strategy.Output) error {
 	})
 }
 
-// A place is filled with zeros, also where another update was in that memory, and with
+// A place is filled with zeros, and with
 // what came of an earlier offer of the same member. What is not there is left out
 // (TR-72, TR-73).
 func TestStageFill(t *testing.T) {
 	t.Parallel()
 	s := sumOf(t, strategy.Registry{}, "fedavg", vector(t, 1, 1), round.Params{Work: strategy.Train, Weights: round.WeightUniform, Cap: 1, GridB: 5, GridW: 10})
-	staging := s.store.NewStaging(8)
+	staging := s.store.NewStaging(8, nil)
 	key := func(member string, n byte) owner.Key { return owner.Key{Member: member, Content: model.Hash{n}} }
 	for _, k := range []owner.Key{key("a", 1), key("a", 2), key("b", 3)} {
 		s.held[k] = &staged{content: k.Content, length: 8}
@@ -307,6 +307,9 @@ func TestStageFill(t *testing.T) {
 	}
 	fill := []transfer.Same{{From: transfer.Zeros, To: 4, N: 4}, {From: 1, To: 0, N: 4}}
 	place(owner.Stage{Key: key("a", 2), From: model.Hash{1}, Fill: fill}, 2, 3, 4, 5, 0, 0, 0, 0)
-	s.unstage(key("a", 1)) // its memory is the next one's
-	place(owner.Stage{Key: key("b", 3), From: model.Hash{2}, Fill: fill}, 1, 2, 3, 4, 0, 0, 0, 0)
+	s.unstage(key("a", 1))
+	place(owner.Stage{Key: key("b", 3), From: model.Hash{2}, Fill: fill}, 0, 0, 0, 0, 0, 0, 0, 0) // nothing was put at the beginning
+	if !s.held[key("b", 3)].torn || s.held[key("a", 2)].torn {
+		t.Error("want what misses something torn, and nothing else")
+	}
 }

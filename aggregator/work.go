@@ -208,8 +208,12 @@ func (t *task) stage(rd owner.Ready) error {
 		ev := owner.Written{Key: w.Key}
 		if ev.Problem, ev.Detail = t.sum.checkPart(s.samples, w.Data, w.Off); ev.Problem == verdict.None {
 			crash.At("part.before-write")
-			if err := s.stage.WriteAt(w.Data, w.Off); err != nil {
+			kept, err := s.stage.Put(w.Data, w.Message, w.Off)
+			if err != nil {
 				return err
+			}
+			if !kept {
+				t.a.conn.Spent(w.Message)
 			}
 		}
 		t.answer(ev)

@@ -181,7 +181,7 @@ func (s *site) onOwner(m link.Message) {
 // onPart takes a part of a model, while one is pulled. Late ones are nothing
 // unusual.
 func (s *site) onPart(m link.Message) {
-	s.part = m
+	s.part = m.Payload
 	at, err := s.ns.Parse(m.Topic)
 	if err != nil || at.Kind != topics.ModelPart {
 		return // a topic that was not asked for

@@ -24,7 +24,7 @@ func (s *site) loop(stop <-chan struct{}, ended <-chan error) error {
 	for {
 		err := s.work()
 		s.conn.Spent(s.part)
-		s.part = link.Message{}
+		s.part = nil
 		s.showChanges()
 		s.show()
 		if err != nil {

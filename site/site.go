@@ -55,7 +55,7 @@ type site struct {
 	written   chan *writing  // models whose file is there; shared with the goroutines that write
 	failed    chan error     // what was done beside; shared with the goroutines that do
 	unsynced  []unsynced     // updates, the oldest first
-	part      link.Message   // a part that was told to a machine
+	part      []byte         // the message of a part that was told to a machine
 	scratch   []byte         // of one part that is read
 	messages  [][]byte       // of parts that the broker has taken
 

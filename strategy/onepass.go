@@ -19,8 +19,9 @@ type OnePass interface {
 	Back(u Update, at View) error
 }
 
-// View gives n bytes of an update from off on, which are good until the next call.
-type View func(off, n int) ([]byte, error)
+// View gives bytes of an update from off on, as many as lie together: least or more of
+// them, and most at most. They are good until the next call.
+type View func(off, least, most int) ([]byte, error)
 
 // MaxView is how many bytes are looked at together, at most.
 const MaxView = 256 << 10
@@ -72,8 +73,9 @@ func (f *linear) blocks(at View, bytes int, fn func(s *fold.Sum, x []byte, first
 		size := f.shared[i].DType.Size()
 		for first := 0; first < s.Len() && off < bytes; {
 			n := min(MaxView/size, s.Len()-first, (bytes-off)/size)
-			x, err := at(off, n*size)
-			if err != nil || !fn(s, x, first, size) {
+			x, err := at(off, size, n*size)
+			n = len(x) / size
+			if err != nil || !fn(s, x[:n*size], first, size) {
 				return err
 			}
 			first, off = first+n, off+n*size

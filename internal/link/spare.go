@@ -51,6 +51,10 @@ func (s *spare) give(b []byte) {
 	s.list = append(slices.Delete(s.list, 0, n), b)
 }
 
-// Spent gives back the payload of a message that came, of which nothing is referred to
-// any more: a message to come is read into it. It need not be called.
-func (c *Conn) Spent(m Message) { c.spare.give(m.Payload) }
+// Room returns n bytes with anything in them: of a payload that was given back, if there is
+// one that suits.
+func (c *Conn) Room(n int) []byte { return c.spare.take(n) }
+
+// Spent gives back the payload of a message that came, or was acknowledged, of which
+// nothing is referred to any more: a message to come is read into it. It need not be called.
+func (c *Conn) Spent(payload []byte) { c.spare.give(payload) }

@@ -46,9 +46,10 @@ type (
 	}
 	// Part is a part of an upload; Bytes is how long its message was.
 	Part struct {
-		Member string
-		Part   wire.Part
-		Bytes  int
+		Member  string
+		Part    wire.Part
+		Bytes   int
+		Message []byte // that the part's data lies in; Write passes it on
 	}
 	// Need asks for parts of the model again.
 	Need struct {

@@ -82,8 +82,9 @@ type Stage struct {
 // by Written.
 type Write struct {
 	Key
-	Off  int
-	Data []byte
+	Off     int
+	Data    []byte
+	Message []byte // that Data lies in, and nobody else needs any more
 }
 
 // Check asks for an update that is all there to be checked as a whole. Came is the

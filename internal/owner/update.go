@@ -107,7 +107,7 @@ func (t *Task) part(ev Part) {
 		t.uploading(u, true)
 	}
 	t.m.writes++
-	t.owed.Write = append(t.owed.Write, Write{Key: u.Key, Off: off, Data: ev.Part.Data})
+	t.owed.Write = append(t.owed.Write, Write{Key: u.Key, Off: off, Data: ev.Part.Data, Message: ev.Message})
 }
 
 // complete: every part of a member's update is proven, checked and staged.

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"slices"
+	"sort"
 
 	"github.com/fedmq/fedmq/model"
 )
@@ -25,98 +28,121 @@ type Scratch interface {
 // and neither are its stages.
 type Staging struct {
 	store  *Store
-	budget int    // bytes of memory not in use
-	spare  []byte // of a stage released last, still counted as used
+	budget int // bytes of memory not in use
+	spent  func([]byte)
+	buf    []byte // of View
 }
 
-// NewStaging returns staging room with so many bytes of memory.
-func (s *Store) NewStaging(memory int) *Staging { return &Staging{store: s, budget: memory} }
-
-// Stage returns a place for a blob of length bytes. It takes memory, or a file, with the
-// first bytes that are put there: of many blobs that were promised few arrive at a time.
-// Where the budget has no room, memory of lender comes before a file.
-func (g *Staging) Stage(length int, lender Lender) *Stage {
-	return &Stage{staging: g, length: length, lender: lender}
+// NewStaging returns staging room with so many bytes of memory. Spent is given each piece
+// of it that is not used any more; nil for nobody.
+func (s *Store) NewStaging(memory int, spent func([]byte)) *Staging {
+	if spent == nil {
+		spent = func([]byte) {}
+	}
+	return &Staging{store: s, budget: memory, spent: spent}
 }
 
-// Lender has memory that is free for a while.
-type Lender interface {
-	Lend(n int) []byte // n bytes, or nil
-	Return(b []byte)   // what was lent is free again
-}
+// Stage returns a place for a blob of length bytes. It takes memory, or a file, as bytes
+// are put there: of many blobs that were promised few arrive at a time.
+func (g *Staging) Stage(length int) *Stage { return &Stage{staging: g, length: length} }
 
-// Stage is a blob on its way in.
+// Stage is a blob on its way in. What came lies in the memory that it came in, in pieces,
+// as far as the budget goes, and the rest in a file.
 type Stage struct {
 	staging *Staging
 	length  int
-	lender  Lender
-	lent    bool    // mem is the lender's
-	mem     []byte  // nil: in a file, or nothing was put there
-	file    Scratch // nil: in memory, or nothing was put there
+	pieces  []piece // by offset; none overlaps another
+	file    Scratch // nil: nothing was written to it
 	name    string
 }
 
-// make takes room for the blob. Only a file can fail, with [ErrDisk].
-func (st *Stage) make() error {
-	g := st.staging
-	if st.mem != nil || st.file != nil || st.length == 0 {
-		return nil
-	}
-	if st.length == len(g.spare) {
-		st.mem, g.spare = g.spare, nil
-		return nil
-	}
-	if st.length > g.budget {
-		g.budget += len(g.spare)
-		g.spare = nil
-	}
-	if st.length <= g.budget {
-		g.budget -= st.length
-		st.mem = make([]byte, st.length)
-		return nil
-	}
-	if st.lender != nil {
-		if st.mem = st.lender.Lend(st.length); st.mem != nil {
-			st.lent = true
-			return nil
-		}
-	}
-	if g.store.failed.Load() {
-		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
-	}
-	name := path.Join(tmpDir, rand.Text())
-	f, err := g.store.disk.Scratch(name)
-	if err != nil {
-		return g.store.diskError("make the staging file "+name, err)
-	}
-	st.file, st.name = f, name
-	return nil
+// piece is bytes of a blob in memory.
+type piece struct {
+	off  int
+	b    []byte
+	from []byte // b lies in it
 }
+
+func (p piece) end() int { return p.off + len(p.b) }
 
 // Len returns the blob's length in bytes.
 func (st *Stage) Len() int { return st.length }
 
-// Bytes returns the blob itself where it lies in memory, until Release; else nil.
-func (st *Stage) Bytes() []byte { return st.mem }
+// check panics when n bytes at an offset would lie outside.
+func (st *Stage) check(off, n int) {
+	if off < 0 || n > st.length-off {
+		panic(fmt.Sprintf("store: %d bytes at %d of a stage of %d", n, off, st.length))
+	}
+}
 
-// WriteAt puts p at an offset; it panics when p would lie outside. A failure
+// at returns the first piece that ends behind an offset, by its place.
+func (st *Stage) at(off int) int {
+	return sort.Search(len(st.pieces), func(i int) bool { return st.pieces[i].end() > off })
+}
+
+// gap returns how many of the n bytes from an offset on come before the first piece.
+func (st *Stage) gap(off, n int) int {
+	if i := st.at(off); i < len(st.pieces) {
+		n = min(n, max(st.pieces[i].off-off, 0))
+	}
+	return n
+}
+
+// Put puts p at an offset; it panics when p would lie outside. Where there is memory for
+// it, p, which lies in from, is kept as it is, and from is not the caller's any more.
+// A failure is [ErrDisk].
+func (st *Stage) Put(p, from []byte, off int) (kept bool, err error) {
+	st.check(off, len(p))
+	g := st.staging
+	if len(p) == 0 || st.gap(off, len(p)) < len(p) || len(from) > g.budget {
+		return false, st.WriteAt(p, off)
+	}
+	g.budget -= len(from)
+	st.pieces = slices.Insert(st.pieces, st.at(off), piece{off, p, from})
+	return true, nil
+}
+
+// WriteAt puts a copy of p at an offset; it panics when p would lie outside. A failure
 // is [ErrDisk].
 func (st *Stage) WriteAt(p []byte, off int) error {
-	if off < 0 || len(p) > st.length-off {
-		panic(fmt.Sprintf("store: %d bytes at %d of a stage of %d", len(p), off, st.length))
+	st.check(off, len(p))
+	for len(p) > 0 {
+		n := st.gap(off, len(p))
+		switch {
+		case n == 0:
+			is := st.pieces[st.at(off)]
+			n = copy(is.b[off-is.off:], p)
+		case n <= st.staging.budget:
+			b := bytes.Clone(p[:n])
+			if _, err := st.Put(b, b, off); err != nil {
+				return err
+			}
+		default:
+			if err := st.write(p[:n], off); err != nil {
+				return err
+			}
+		}
+		p, off = p[n:], off+n
 	}
-	if err := st.make(); err != nil {
-		return err
-	}
-	if st.file == nil {
-		copy(st.mem[off:], p)
-		return nil
-	}
-	if st.staging.store.failed.Load() {
+	return nil
+}
+
+// write writes to the file.
+func (st *Stage) write(p []byte, off int) error {
+	s := st.staging.store
+	if s.failed.Load() {
 		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
 	}
+	if st.file == nil {
+		name := path.Join(tmpDir, rand.Text())
+		f, err := s.disk.Scratch(name)
+		if err != nil {
+			return s.diskError("make the staging file "+name, err)
+		}
+		st.file, st.name = f, name
+	}
 	if _, err := st.file.WriteAt(p, int64(off)); err != nil {
-		return st.staging.store.diskError("write the staging file "+st.name, err)
+		return s.diskError("write the staging file "+st.name, err)
 	}
 	return nil
 }
@@ -155,41 +181,53 @@ func (st *Stage) Read(buf []byte) ([]byte, error) {
 	return buf, st.ReadAt(buf, 0)
 }
 
+// View shows bytes from an offset on where they lie: as many as lie together, least or
+// more of them and most at most, until the next call for any stage. A failure is [ErrDisk].
+func (st *Stage) View(off, least, most int) ([]byte, error) {
+	st.check(off, least)
+	if i := st.at(off); i < len(st.pieces) && st.pieces[i].off <= off {
+		if b := st.pieces[i].b[off-st.pieces[i].off:]; len(b) >= least {
+			return b[:min(len(b), most)], nil
+		}
+	}
+	g := st.staging
+	g.buf = sized(g.buf, max(st.gap(off, min(most, st.length-off)), least))
+	return g.buf, st.ReadAt(g.buf, off)
+}
+
 // ReadAt fills p with the bytes from an offset on, with any where none were put; it
 // panics when p would lie outside. A failure is [ErrDisk].
 func (st *Stage) ReadAt(p []byte, off int) error {
-	if off < 0 || len(p) > st.length-off {
-		panic(fmt.Sprintf("store: %d bytes at %d of a stage of %d", len(p), off, st.length))
-	}
-	if st.file == nil {
-		copy(p, st.mem[min(off, len(st.mem)):])
-		return nil
-	}
-	if _, err := io.ReadFull(io.NewSectionReader(st.file, int64(off), int64(len(p))), p); err != nil {
-		return st.staging.store.diskError("read the staging file "+st.name, err)
+	st.check(off, len(p))
+	for len(p) > 0 {
+		n := st.gap(off, len(p))
+		if n == 0 {
+			is := st.pieces[st.at(off)]
+			n = copy(p, is.b[off-is.off:])
+		} else if st.file != nil {
+			if _, err := io.ReadFull(io.NewSectionReader(st.file, int64(off), int64(n)), p[:n]); err != nil {
+				return st.staging.store.diskError("read the staging file "+st.name, err)
+			}
+		}
+		p, off = p[n:], off+n
 	}
 	return nil
 }
 
 // Release gives the room back; the stage must not be used any more.
 func (st *Stage) Release() error {
-	if st.file != nil {
-		if err := st.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-			return st.staging.store.diskError("close the staging file "+st.name, err)
-		}
-		return nil
-	}
-	if st.mem == nil {
-		return nil
-	}
-	if st.lent {
-		st.lender.Return(st.mem)
-		st.mem = nil
-		return nil
-	}
 	g := st.staging
-	g.budget += len(g.spare)
-	g.spare, st.mem = st.mem, nil // updates of one task are all of one length
+	for _, p := range st.pieces {
+		g.budget += len(p.from)
+		g.spent(p.from)
+	}
+	st.pieces = nil
+	if st.file == nil {
+		return nil
+	}
+	if err := st.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		return g.store.diskError("close the staging file "+st.name, err)
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -31,18 +32,13 @@ func fill(t *testing.T, st *store.Stage, seed uint64) []byte {
 	return want
 }
 
-// create is a stage with its first byte.
+// create is a stage with all of its bytes.
 func create(t *testing.T, g *store.Staging, n int) *store.Stage {
 	t.Helper()
-	st := g.Stage(n, nil)
-	if err := st.WriteAt(make([]byte, min(n, 1)), 0); err != nil {
-		t.Fatal(err)
-	}
+	st := g.Stage(n)
+	fill(t, st, uint64(n))
 	return st
 }
-
-// inMemory reports where a stage lies.
-func inMemory(st *store.Stage) bool { return st.Bytes() != nil || st.Len() == 0 }
 
 func release(t *testing.T, st *store.Stage) {
 	t.Helper()
@@ -60,14 +56,11 @@ func TestStage(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		g := s.NewStaging(2500)
+		g := s.NewStaging(2500, nil)
 		var stages []*store.Stage
 		var want [][]byte
-		for i, memory := range []bool{true, true, false, false} {
-			st := create(t, g, 1000+i)
-			if inMemory(st) != memory {
-				t.Errorf("%s: stage %d in memory: %v, want %v", name, i, inMemory(st), memory)
-			}
+		for i := range 4 { // in memory, in memory, in both, in a file
+			st := g.Stage(1000 + i)
 			stages = append(stages, st)
 			want = append(want, fill(t, st, uint64(i)))
 		}
@@ -85,84 +78,114 @@ func TestStage(t *testing.T) {
 	}
 }
 
-// TestStagingBudget: what is released can be used again, for blobs of the same
-// length and for others.
+// What is put is kept where it lies as far as the memory goes, of all stages together. It
+// is given back once, whole, when its stage is released, and its room used again.
 func TestStagingBudget(t *testing.T) {
 	t.Parallel()
-	g := open(t, t.TempDir()).NewStaging(1000)
-	for _, n := range []int{1000, 1000, 600, 400, 0, 1000} {
-		st := create(t, g, n)
-		if !inMemory(st) {
-			t.Errorf("%d bytes with nothing else staged went to a file", n)
+	var spent []*byte
+	g := open(t, t.TempDir()).NewStaging(1000, func(b []byte) { spent = append(spent, &b[0]) })
+	put := func(st *store.Stage, off, n int, want bool) *byte {
+		t.Helper()
+		message := make([]byte, n+10)
+		for i := range message {
+			message[i] = byte(off)
 		}
-		release(t, st)
+		kept, err := st.Put(message[10:], message, off)
+		if err != nil || kept != want {
+			t.Fatalf("%d bytes at %d: kept %v, want %v, %v", n, off, kept, want, err)
+		}
+		return &message[0]
 	}
-	a, b := create(t, g, 600), create(t, g, 400)
-	over := create(t, g, 1)
-	if !inMemory(a) || !inMemory(b) || inMemory(over) {
-		t.Errorf("600, 400 and 1 of 1000 in memory: %v %v %v", inMemory(a), inMemory(b), inMemory(over))
-	}
-	release(t, b)
-	if c := create(t, g, 401); inMemory(c) {
-		t.Error("401 in memory beside 600 of 1000")
-	}
-	if c := create(t, g, 400); !inMemory(c) {
-		t.Error("400 not in memory beside 600 of 1000")
+	for range 3 {
+		spent = spent[:0]
+		a, b := g.Stage(900), g.Stage(900)
+		first := put(a, 300, 300, true)
+		second := put(b, 0, 470, true)
+		put(a, 0, 300, false) // 210 bytes are left
+		third := put(b, 470, 190, true)
+		put(b, 660, 240, false)
+		put(a, 600, 300, false)
+		for i, st := range []*store.Stage{a, b} {
+			got, err := st.Read(nil)
+			want := append(append(bytes.Repeat([]byte{0}, 300), bytes.Repeat([]byte{300 % 256}, 300)...), bytes.Repeat([]byte{600 % 256}, 300)...)
+			if i == 1 {
+				want = append(append(bytes.Repeat([]byte{0}, 470), bytes.Repeat([]byte{470 % 256}, 190)...), bytes.Repeat([]byte{660 % 256}, 240)...)
+			}
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("stage %d has other bytes, %v", i, err)
+			}
+		}
+		release(t, a)
+		release(t, b)
+		if !slices.Equal(spent, []*byte{first, second, third}) {
+			t.Errorf("%d messages were given back, want the 3 that were kept", len(spent))
+		}
 	}
 }
 
-// A stage takes room with its first bytes: those that are promised and do not come take
+// Bytes are shown where they lie, as many as lie together, and gathered where a value lies
+// in two pieces.
+func TestStageView(t *testing.T) {
+	t.Parallel()
+	g := open(t, t.TempDir()).NewStaging(60, nil)
+	st := g.Stage(100)
+	var message []byte
+	for _, at := range []int{0, 27, 77, 54} { // the last is in a file
+		m := make([]byte, min(27, 100-at))
+		for i := range m {
+			m[i] = byte(at + i)
+		}
+		if at == 77 {
+			m = m[:23]
+		}
+		if at == 54 {
+			m = m[:23]
+		}
+		kept, err := st.Put(m, m, at)
+		if err != nil || kept != (at < 54) {
+			t.Fatalf("at %d: kept %v, %v", at, kept, err)
+		}
+		if at == 0 {
+			message = m
+		}
+	}
+	for _, c := range []struct{ off, least, most, want int }{
+		{0, 8, 100, 27}, {0, 8, 16, 16}, {19, 8, 100, 8}, {20, 8, 100, 8}, {27, 4, 100, 27}, {52, 4, 20, 4}, {54, 8, 100, 46}, {54, 8, 10, 10}, {92, 8, 100, 8}, {100, 0, 8, 0},
+	} {
+		b, err := st.View(c.off, c.least, c.most)
+		if err != nil || len(b) != c.want {
+			t.Errorf("%+v: %d bytes, %v", c, len(b), err)
+		}
+		for i := range b {
+			if int(b[i]) != c.off+i {
+				t.Fatalf("%+v: byte %d is %d", c, i, b[i])
+			}
+		}
+	}
+	if b, _ := st.View(1, 8, 100); &b[0] != &message[1] {
+		t.Error("what lies in memory was copied")
+	}
+}
+
+// A stage takes room with its bytes: those that are promised and do not come take
 // none, and give none back.
 func TestStageWithoutBytes(t *testing.T) {
 	t.Parallel()
-	g := open(t, t.TempDir()).NewStaging(10)
-	empty := g.Stage(10, nil)
-	if got, err := empty.Read(nil); err != nil || len(got) != 10 || empty.Bytes() != nil {
+	spent := 0
+	g := open(t, t.TempDir()).NewStaging(10, func([]byte) { spent++ })
+	empty := g.Stage(10)
+	if got, err := empty.Read(nil); err != nil || len(got) != 10 {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
-	a := create(t, g, 10)
-	release(t, empty)
-	if b := create(t, g, 10); !inMemory(a) || inMemory(b) {
-		t.Errorf("in memory: %v, and another %v; there is room for one", inMemory(a), inMemory(b))
+	for i := range 2 {
+		st := g.Stage(10)
+		b := make([]byte, 10)
+		if kept, err := st.Put(b, b, 0); err != nil || kept != (i == 0) {
+			t.Errorf("stage %d in memory: %v, %v; there is room for one", i, kept, err)
+		}
 	}
-}
-
-// one lends what it has.
-type one struct{ mem []byte }
-
-func (o *one) Lend(n int) (b []byte) {
-	if len(o.mem) < n {
-		return nil
-	}
-	b, o.mem = o.mem[:n], nil
-	return b
-}
-
-func (o *one) Return(b []byte) { o.mem = b[:cap(b)] }
-
-// Beyond the budget memory that is lent comes before a file, and goes back to its lender.
-func TestStageInLentMemory(t *testing.T) {
-	t.Parallel()
-	g, lender := open(t, t.TempDir()).NewStaging(10), &one{make([]byte, 10)}
-	for range 2 {
-		var stages []*store.Stage
-		for i, memory := range []bool{true, true, false} {
-			st := g.Stage(9+i%2, lender)
-			want := fill(t, st, uint64(i))
-			if got, err := st.Read(nil); err != nil || !bytes.Equal(got, want) || inMemory(st) != memory {
-				t.Errorf("stage %d: %v, in memory %v, want %v", i, err, inMemory(st), memory)
-			}
-			stages = append(stages, st)
-		}
-		if lender.mem != nil {
-			t.Error("nothing was lent")
-		}
-		for _, st := range stages {
-			release(t, st)
-		}
-		if len(lender.mem) != 10 {
-			t.Error("what was lent is not given back")
-		}
+	if release(t, empty); spent > 0 {
+		t.Error("what was never put was given back")
 	}
 }
 
@@ -171,7 +194,7 @@ func TestStagingFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
-	g := s.NewStaging(0)
+	g := s.NewStaging(0, nil)
 	st, other := create(t, g, 10), create(t, g, 10)
 	fill(t, st, 1)
 	fill(t, other, 2)
@@ -188,7 +211,7 @@ func TestStagingFiles(t *testing.T) {
 
 func TestStagePanicsOutside(t *testing.T) {
 	t.Parallel()
-	st := create(t, open(t, t.TempDir()).NewStaging(0), 10)
+	st := create(t, open(t, t.TempDir()).NewStaging(0, nil), 10)
 	for _, at := range []int{-1, 8, 11} {
 		func() {
 			defer func() {
@@ -211,14 +234,14 @@ func TestStageOnAFailedDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		g := s.NewStaging(0)
+		g := s.NewStaging(0, nil)
 		disk.Fail(func(o, _ string) error {
 			if o == op {
 				return errors.New("no space left on device")
 			}
 			return nil
 		})
-		st := g.Stage(3, nil)
+		st := g.Stage(3)
 		err = st.WriteAt([]byte("abc"), 0)
 		if err == nil {
 			_, err = st.Read(nil)
@@ -227,7 +250,7 @@ func TestStageOnAFailedDisk(t *testing.T) {
 			t.Errorf("%s: %v, want ErrDisk", op, err)
 		}
 		disk.Fail(nil)
-		if err := g.Stage(3, nil).WriteAt([]byte("abc"), 0); !errors.Is(err, store.ErrDisk) {
+		if err := g.Stage(3).WriteAt([]byte("abc"), 0); !errors.Is(err, store.ErrDisk) {
 			t.Errorf("%s, afterwards: %v, want ErrDisk", op, err)
 		}
 	}
@@ -273,7 +296,7 @@ func TestStageFill(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	const n = 600 << 10
 	for _, memory := range []int{0, n, 2 * n} {
-		g := s.NewStaging(memory)
+		g := s.NewStaging(memory, nil)
 		a, b := create(t, g, n), create(t, g, n)
 		had, want := fill(t, a, 1), fill(t, b, 2)
 		clear(want[100 : 100+n/2])

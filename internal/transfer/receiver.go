@@ -248,7 +248,7 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	u.left--
 	if u.owed.has(p.Index) {
 		r.takeBack(u, 1)
-		if u.came(r.now, p.Index) {
+		if u.came(r.now, p.Index) && u.took > grantFast {
 			r.budget = min(r.budget+1, budgetMost)
 		}
 	} else {
@@ -341,10 +341,15 @@ func (r *Receiver) settle() {
 		}
 	}
 	r.makeRoom()
+	bound := r.bound()
 	for _, u := range r.admitted() {
-		if n := u.wants(r.room(u)); n > 0 {
-			r.grant(u, n)
+		n := u.wants(r.room(u, bound))
+		if n == 0 {
+			continue
 		}
+		bound -= u.bound()
+		r.grant(u, n)
+		bound += u.bound()
 	}
 }
 
@@ -363,9 +368,17 @@ func (r *Receiver) expire(u *upload) {
 	}
 }
 
-// room is how many parts of an upload the budget has left.
-func (r *Receiver) room(u *upload) int {
-	return max(0, min(r.budget-r.parts, (budgetBytes-r.bytes)/int(u.Blob.Data)))
+// bound is how many of the parts outstanding are under the budget.
+func (r *Receiver) bound() (n int) {
+	for _, u := range r.admitted() {
+		n += u.bound()
+	}
+	return n
+}
+
+// room is how many parts of an upload the budget has left, of which so many are taken.
+func (r *Receiver) room(u *upload, bound int) int {
+	return max(0, min(r.budget-bound, (budgetBytes-r.bytes)/int(u.Blob.Data)))
 }
 
 func (r *Receiver) grant(u *upload, n int) {

@@ -79,20 +79,23 @@ func TestBudgetMost(t *testing.T) {
 	t.Parallel()
 	r := NewReceiver(ReceiverConfig{})
 	r.Connected(1)
-	for i := range 300 {
-		k := Key{"t", fmt.Sprint(i)}
-		r.Offer(1, testUpload(k, "a", 1, 1))
+	for i := range ms(600) {
+		k, now := Key{"t", fmt.Sprint(i)}, 1+i*2*(grantFast+1)
+		r.Offer(now, testUpload(k, "a", 1, 1))
 		r.Ready()
-		r.Part(1, k, testPart("a", 1, 0))
-		r.Done(1, k)
+		r.Part(now+grantFast+i%2, k, testPart("a", 1, 0)) // each other one is slow
+		r.Done(now+grantFast+1, k)
 		check(t, r)
+		if want := min(budgetFirst+int(i+1)/2, budgetMost); r.budget != want {
+			t.Fatalf("budget %d after %d ranges, want %d", r.budget, i+1, want)
+		}
 	}
 	if r.budget != budgetMost {
 		t.Errorf("budget %d", r.budget)
 	}
 	large := wire.Blob{Length: 100 << 22, Data: 4 << 20, Hashes: make([]byte, 100*wire.PartHash)}
 	u := &upload{Upload: Upload{Blob: large}}
-	if n := r.room(u); n != 8 {
+	if n := r.room(u, 0); n != 8 {
 		t.Errorf("room for %d parts of 4 MiB", n)
 	}
 }

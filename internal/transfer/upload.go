@@ -110,6 +110,18 @@ func (u *upload) drop() (parts int) {
 	return parts
 }
 
+// bound is how many of its parts outstanding are under the budget: all but the one that it
+// may always have (TR-25).
+func (u *upload) bound() int {
+	n := u.nOwed
+	for _, s := range u.out {
+		if s.lone {
+			n -= s.left
+		}
+	}
+	return n
+}
+
 // wants returns how many parts to grant, of at most room under the budget
 // (TR-22 to TR-24).
 func (u *upload) wants(room int) int {

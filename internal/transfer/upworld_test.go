@@ -141,20 +141,20 @@ func (w *upWorld) drive() {
 // checkBudget asserts that what was granted just now fits the budget, but for
 // the one part that each upload may have.
 func (w *upWorld) checkBudget(rd RecvReady) {
-	lone, more := 0, false
+	more := false
 	for _, g := range rd.Grants {
 		n := 0
 		for _, rg := range g.Reply.Ranges {
 			n += int(rg.N)
 		}
-		if n == 1 && w.r.byKey[g.Key].nOwed == 1 {
-			lone++
-		} else {
-			more = true
-		}
+		more = more || n > 1
 	}
-	if parts, budget := w.r.parts, w.r.budget; more && parts-lone > budget || more && (parts-lone)*testData > budgetBytes {
-		w.t.Fatalf("%d parts outstanding, %d of them lone, budget %d", parts, lone, budget)
+	lone := w.r.parts - w.r.bound()
+	if lone < 0 || lone > len(w.r.admitted()) {
+		w.t.Fatalf("%d parts outstanding, %d of them lone, of %d uploads", w.r.parts, lone, len(w.r.admitted()))
+	}
+	if bound := w.r.bound(); more && (bound > w.r.budget || bound*testData > budgetBytes) {
+		w.t.Fatalf("%d parts outstanding, %d of them lone, budget %d", w.r.parts, lone, w.r.budget)
 	}
 }
 
