@@ -22,7 +22,7 @@ import (
 const (
 	MaxJSON    = 96 << 10 // bytes of the canonical JSON: a join has to pass a broker
 	MaxInputs  = MaxFeatures
-	MaxClasses = 80
+	MaxClasses = 4096
 	MaxValues  = 256 // categories of an input
 	maxName    = 256 // bytes of a name
 	maxWindow  = 100_000
@@ -128,8 +128,18 @@ func (c *Contract) JSON() []byte {
 // Hash is the SHA-256 of the canonical JSON.
 func (c *Contract) Hash() [32]byte { return sha256.Sum256(c.JSON()) }
 
-// Parse reads a contract strictly. Errors wrap [ErrContract].
+// Parse reads the canonical bytes of a contract. Errors wrap [ErrContract].
 func Parse(b []byte) (*Contract, error) {
+	c, err := Read(b)
+	if err == nil && !bytes.Equal(c.JSON(), b) {
+		return nil, fmt.Errorf("%w: the JSON is not canonical", ErrContract)
+	}
+	return c, err
+}
+
+// Read reads a contract that a program wrote, its members in any order. Errors wrap
+// [ErrContract].
+func Read(b []byte) (*Contract, error) {
 	if len(b) > MaxJSON {
 		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrContract, len(b), MaxJSON)
 	}
@@ -141,9 +151,6 @@ func Parse(b []byte) (*Contract, error) {
 	}
 	if err := c.Validate(); err != nil {
 		return nil, err
-	}
-	if !bytes.Equal(c.JSON(), b) {
-		return nil, fmt.Errorf("%w: the JSON is not canonical", ErrContract)
 	}
 	return &c, nil
 }
@@ -279,13 +286,15 @@ func checkTexts(what string, list []string, least, most int) error {
 	if len(list) < least || len(list) > most {
 		return fmt.Errorf("%s: want %d to %d, not %d", what, least, most, len(list))
 	}
+	there := make(map[string]bool, len(list))
 	for i, s := range list {
 		if err := checkName(s); err != nil {
 			return fmt.Errorf("%s[%d]: %w", what, i, err)
 		}
-		if slices.Index(list, s) < i {
+		if there[s] {
 			return fmt.Errorf("%s[%d]: %q is there twice", what, i, s)
 		}
+		there[s] = true
 	}
 	return nil
 }

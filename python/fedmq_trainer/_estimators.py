@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
@@ -48,6 +48,21 @@ def weights(estimator: Any) -> Dict[str, Array]:
     for i, (w, b) in enumerate(zip(estimator.coefs_, estimator.intercepts_)):
         out.update({f"layers.{i}.weight": w.T, f"layers.{i}.bias": b})
     return out
+
+
+def net(estimator: Any, labels: Optional[Sequence[Any]]) -> Dict[str, str]:
+    """How the tensors make an output, as a contract says it."""
+    network = hasattr(estimator, "hidden_layer_sizes")
+    out = {"tensors": "layers" if network else "coef"}
+    if network and estimator.activation != "relu":
+        out["activation"] = estimator.activation
+    if labels is None:
+        return {**out, "output": "identity"}
+    if network:
+        return {**out, "output": "logistic" if len(labels) == 2 else "softmax"}
+    if getattr(estimator, "loss", "") != "log_loss":
+        return {**out, "output": "margin"}
+    return {**out, "output": "logistic" if len(labels) == 2 else "ovr"}
 
 
 def fill(estimator: Any, model: Dict[str, Array]) -> None:

@@ -13,7 +13,7 @@ from typing import IO, Any, Callable, Dict, Mapping, Optional, Sequence, Set, Un
 
 import numpy as np
 
-from . import _answers, _pipes, _safetensors
+from . import _answers, _meaning, _pipes, _safetensors
 from ._job import Cancelled, Job
 from ._safetensors import Array
 
@@ -29,7 +29,8 @@ VERSION = 1
 def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optional[Evaluate] = None,
         statistics: Optional[Statistics] = None, init: Optional[Init] = None,
         rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None, name: str = "fedmq_trainer",
-        check: Optional[Callable[[], None]] = None) -> None:
+        check: Optional[Callable[[], None]] = None, features: Optional[Sequence[Any]] = None,
+        classes: Optional[Sequence[Any]] = None, target: str = "y", contract: Optional[Mapping[str, Any]] = None) -> None:
     """Train for a site until the agent ends.
 
     ``train`` gets the global model, arrays by name, and a :class:`Job`, and
@@ -42,13 +43,18 @@ def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optio
     names those that the script reads: an order with another is refused. ``check``
     is called first: what it raises keeps the site from starting.
 
+    ``features`` are the names of the columns that the model reads, in order, and
+    ``classes`` the labels of its outputs: a site that has others, or another order, is
+    refused before a round, and so is another name of the ``target``. ``contract`` says the same and more as docs/spec/trainer.md does.
+
     What the script prints goes to the agent's log.
     """
     if sys.stdin is not None and sys.stdin.isatty() and "FEDMQ_WORK" not in os.environ:
         sys.exit("This program is a trainer: `fedmq site` starts it (see trainer: {exec: ...} of a site's configuration).")
     source, out = _pair or _pipes.own()
     with out:
-        server = _Server(out, samples, train, evaluate, statistics, init, rules or {}, settings, name, check)
+        server = _Server(out, samples, train, evaluate, statistics, init, rules or {}, settings, name, check,
+                         contract if contract is not None else _meaning.contract(features, classes, target))
         if "FEDMQ_WORK" in os.environ:
             sys.exit(server.once(os.environ))
         server.converse(source)
@@ -68,8 +74,9 @@ def progress(done: int, total: int) -> None:
 class _Server:
     def __init__(self, out: IO[bytes], samples: Union[int, Callable[[], int]], train: Train, evaluate: Optional[Evaluate],
                  statistics: Optional[Statistics], init: Optional[Init], rules: Mapping[str, str],
-                 settings: Optional[Sequence[str]], name: str, check: Optional[Callable[[], None]]) -> None:
-        self.check = check
+                 settings: Optional[Sequence[str]], name: str, check: Optional[Callable[[], None]],
+                 contract: Optional[Mapping[str, Any]]) -> None:
+        self.check, self.contract = check, contract
         self.out, self.samples, self.name, self.rules, self.settings = out, samples, name, rules, settings
         self.train, self.evaluate, self.statistics, self.init = train, evaluate, statistics, init
         self.lock = threading.Lock()
@@ -100,6 +107,8 @@ class _Server:
                 message[kind] = True
         if self.settings is not None:
             message["settings"] = sorted(set(self.settings))
+        if self.contract is not None:
+            message["contract"] = self.contract
         self.say(message)
         return True
 
@@ -184,7 +193,7 @@ class _Server:
 
 def encode(message: Dict[str, Any]) -> bytes:
     """One line (X-2). What is not finite becomes null."""
-    order = ("type", "version", "name", "id", "samples", "evaluate", "statistics", "init", "settings", "done", "total",
+    order = ("type", "version", "name", "id", "samples", "evaluate", "statistics", "init", "settings", "contract", "done", "total",
              "metrics", "confusion", "scores", "message")
     ordered = {k: message[k] for k in order if k in message}
     if "metrics" in ordered:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.base import clone, is_classifier
 
-from . import _answers, _estimators, _run, metrics
+from . import _answers, _estimators, _meaning, _run, metrics
 from ._job import Job
 from ._safetensors import Array
 
@@ -26,7 +26,8 @@ _MEAN, _SD = "fedmq.mean", "fedmq.sd"
 
 
 def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tuple[npt.ArrayLike, npt.ArrayLike]] = None,
-        classes: Optional[Sequence[Any]] = None, zscore: bool = False) -> None:
+        classes: Optional[Sequence[Any]] = None, zscore: bool = False, features: Optional[Sequence[Any]] = None,
+        target: Optional[str] = None) -> None:
     """Train for a site until the agent ends.
 
     Each round does ``epochs`` (a setting, 1) passes of ``partial_fit`` over the rows, in an order that
@@ -35,18 +36,24 @@ def run(estimator: Any, x: npt.ArrayLike, y: npt.ArrayLike, *, test: Optional[Tu
     everywhere and in the same order, which is that of the tensors and of the confusion matrix.
     With ``zscore`` the rows are scaled with the federation's mean and
     deviation (the task says ``statistics: zscore``), and NaN, a missing value, becomes the mean.
+    ``features`` are the names of the columns of ``x`` (those of a frame, else x0, x1 ...) and
+    ``target`` that of ``y`` (of a series, else y): a site with others, or in another order, is refused.
     """
     labels = _labels(estimator, classes)
     rows = _Rows("x", x, "y", y, labels, zscore)
     held = _Rows("test[0]", test[0], "test[1]", test[1], labels, zscore) if test else None
     if held and held.x.shape[1] != rows.x.shape[1]:
         raise _answers.Refused(f"test[0] has {held.x.shape[1]} features, x has {rows.x.shape[1]}")
+    names = list(features) if features is not None else _meaning.columns(x) or [f"x{i}" for i in range(rows.x.shape[1])]
+    if len(names) != rows.x.shape[1]:
+        raise _answers.Refused(f"features are {len(names)} names, x has {rows.x.shape[1]} columns")
     trainer = Trainer(estimator, rows, labels, zscore)
     _run.run(
         samples=len(rows.y), train=trainer.train,
         evaluate=(lambda m, job: trainer.evaluate(m, held)) if held else None,
         statistics=(lambda job: metrics.moments(rows.x)) if zscore else None, init=trainer.first,
         rules={_MEAN: "keep", _SD: "keep"} if zscore else None, settings=trainer.settings(), check=trainer.check,
+        contract=_meaning.contract(names, labels, target or str(getattr(y, "name", None) or "y"), _estimators.net(estimator, labels)),
         name=f"scikit-learn {sklearn.__version__}")
 
 

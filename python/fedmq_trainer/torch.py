@@ -28,7 +28,8 @@ _TYPES = {torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int
 def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples: Union[int, Callable[[], int]],
         train: Callable[[torch.nn.Module, Job], Any],
         evaluate: Optional[Callable[[torch.nn.Module, Job], Optional[Mapping[str, Any]]]] = None,
-        rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None) -> None:
+        rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None,
+        features: Optional[Sequence[Any]] = None, classes: Optional[Sequence[Any]] = None, target: str = "y") -> None:
     """Train for a site until the agent ends.
 
     ``model`` is the module, or better a function that makes one: then a first
@@ -36,7 +37,8 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
     where it is, or returns another module of the same tensors, or the
     ``state_dict()`` of one; it is in training mode and holds the global weights. ``settings`` names those that the script reads.
     ``evaluate(module, job)`` returns sums (:func:`fedmq_trainer.classification`);
-    the module is in evaluation mode, without gradients.
+    the module is in evaluation mode, without gradients. ``features``, ``classes`` and
+    ``target`` name what it reads and tells: a site with others is refused (:func:`fedmq_trainer.run`).
     """
     module = model if isinstance(model, torch.nn.Module) else model()
     if not isinstance(module, torch.nn.Module):
@@ -65,6 +67,7 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         return get(module if isinstance(model, torch.nn.Module) else model())
 
     _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=all_rules, settings=settings,
+             features=features, classes=classes, target=target,
              check=lambda: _trainable(module, all_rules), name=f"PyTorch {torch.__version__}")
 
 

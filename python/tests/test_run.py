@@ -275,3 +275,18 @@ def test_first_model():
         with pytest.raises(ValueError, match=text):
             _answers.first({name: value}, {})
         assert _answers.first({name: value}, {name: "keep"}) == {name: "keep"}
+
+
+def test_contract():
+    from fedmq_trainer import _meaning
+
+    assert _meaning.contract(None, None) is None
+    assert _meaning.contract(["a", 2], None, "y") == {"inputs": [{"name": "a"}, {"name": "2"}], "target": {"name": "y"}, "net": {"output": "identity"}}
+    assert _meaning.contract(["a"], [1, 0])["target"] == {"name": "y", "classes": ["1", "0"]}
+    assert _meaning.contract(["x" * 200] * 1 + [f"{i:0200}" for i in range(600)], None) is None, "too long to travel"
+    for words, call in {
+        "classes: want features": lambda: _meaning.contract(None, [0, 1]), "features: 'a' stands twice": lambda: _meaning.contract(["a", "a"], None),
+        "want a list of names": lambda: _meaning.contract("ab", None), "features is empty": lambda: _meaning.contract([], None),
+    }.items():
+        with pytest.raises(ValueError, match=words):
+            call()

@@ -177,3 +177,32 @@ def test_refused_at_the_start(tmp_path):
     with pytest.raises(AssertionError), a:  # it ends with 1
         assert a.hello == {"type": "error", "message": a.hello["message"]} and "average=False" in a.hello["message"]
     assert "Traceback" not in a.stderr()
+
+
+@pytest.mark.parametrize("estimator, classes, net", [
+    ("SGDClassifier(loss='log_loss')", ["b", "a"], {"tensors": "coef", "output": "logistic"}),
+    ("SGDClassifier(loss='log_loss')", ["b", "a", "c"], {"tensors": "coef", "output": "ovr"}),
+    ("Perceptron()", ["b", "a"], {"tensors": "coef", "output": "margin"}),
+    ("MLPClassifier(activation='tanh')", ["b", "a"], {"tensors": "layers", "activation": "tanh", "output": "logistic"}),
+    ("MLPClassifier()", ["b", "a", "c"], {"tensors": "layers", "output": "softmax"}),
+    ("SGDRegressor()", None, {"tensors": "coef", "output": "identity"}),
+])
+def test_contract(tmp_path, estimator, classes, net):
+    """What the columns and classes are is told at the start, for the comparison of all sites."""
+    script = f"""
+        import numpy as np
+        import fedmq_trainer.sklearn
+        from sklearn.linear_model import SGDClassifier, SGDRegressor, Perceptron
+        from sklearn.neural_network import MLPClassifier
+
+        class Frame:  # as a frame of pandas has them
+            columns = ["temp", "flow"]
+            def __array__(self, dtype=None, copy=None):
+                return np.eye(2)
+
+        classes = {classes!r}
+        fedmq_trainer.sklearn.run({estimator}, Frame(), [1.0, 2.0] if classes is None else ["b", "a"], classes=classes, target="result")
+    """
+    with Agent(tmp_path, script) as a:
+        target = {"name": "result"} if classes is None else {"name": "result", "classes": classes}
+        assert a.hello["contract"] == {"inputs": [{"name": "temp"}, {"name": "flow"}], "target": target, "net": net}

@@ -127,6 +127,7 @@ func TestStartRefuses(t *testing.T) {
 		"own error":  {self(t, "print", `{"type":"error","message":"no data in ./rows"}`), "no data in ./rows"},
 		"version 2":  {self(t, "print", `{"type":"hello","version":2,"samples":3}`), "version 2, want 1"},
 		"no samples": {self(t, "print", `{"type":"hello","version":1}`), "samples are missing"},
+		"contract":   {self(t, "print", `{"type":"hello","version":1,"samples":3,"contract":{"inputs":[]}}`), "bad contract: inputs: want 1"},
 		"misspelt":   {self(t, "print", `{"type":"hello","version":1,"samples":3,"evalute":true}`), "evalute"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -492,5 +493,19 @@ func TestFiles(t *testing.T) {
 	}
 	if err := errors.Join(f.clear(true), f.release()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a program says that its model means is told to the site, in the canonical form.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	const hello = `{"type":"hello","version":1,"samples":3,"contract":{"target":{"classes":["ok","worn"],"name":"y"}, "net":{"output":"softmax"},"inputs":[{"unit":"bar","name":"p"}]}}`
+	tr := launch(t, config(t, self(t, "print", hello)...))
+	want := `{"inputs":[{"name":"p","unit":"bar"}],"target":{"name":"y","classes":["ok","worn"]},"net":{"output":"softmax"}}`
+	if c := trainer.ContractOf(tr.Site()); c == nil || string(c.JSON()) != want {
+		t.Errorf("got %v, want %s", c, want)
+	}
+	if c := launch(t, config(t, self(t, "print", `{"type":"hello","version":1,"samples":3}`)...)).Contract(); c != nil {
+		t.Errorf("a program that says nothing has the contract %s", c.JSON())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -100,7 +101,8 @@ type reply struct {
 	version, samples           int64 // hello
 	evaluate, statistics, init bool
 	name                       string
-	settings                   []string // nil: any
+	settings                   []string           // nil: any
+	contract                   *pipeline.Contract // nil: not known
 
 	done, total int64              // progress
 	measured    trainer.Evaluation // done
@@ -119,7 +121,8 @@ type (
 		Statistics bool   `json:"statistics,omitempty"`
 		Init       bool   `json:"init,omitempty"`
 
-		Settings []string `json:"settings,omitempty"`
+		Settings []string        `json:"settings,omitempty"`
+		Contract json.RawMessage `json:"contract,omitempty"`
 	}
 	progressLine struct {
 		Type  string `json:"type"`
@@ -206,8 +209,15 @@ func parseHello(line []byte) (reply, error) {
 	case len(l.Settings) > maxSettings:
 		return reply{}, fmt.Errorf("settings: %d names, at most %d", len(l.Settings), maxSettings)
 	}
+	var contract *pipeline.Contract
+	if l.Contract != nil {
+		var err error
+		if contract, err = pipeline.Read(l.Contract); err != nil {
+			return reply{}, err
+		}
+	}
 	return reply{
-		version: l.Version, samples: *l.Samples, name: l.Name,
+		contract: contract, version: l.Version, samples: *l.Samples, name: l.Name,
 		evaluate: l.Evaluate, statistics: l.Statistics, init: l.Init, settings: l.Settings,
 	}, nil
 }

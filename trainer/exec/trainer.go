@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -36,6 +37,7 @@ var (
 	_ trainer.Evaluator = (*Trainer)(nil)
 
 	_ trainer.Configured = (*Trainer)(nil)
+	_ trainer.Contracted = (*Trainer)(nil)
 )
 
 // Start starts the program and waits for its hello. When ctx ends the program
@@ -74,6 +76,9 @@ func (t *Trainer) Samples() int { return int(t.hello.Load().samples) }
 // Settings are the names of the settings that the program reads; nil: it does
 // not say.
 func (t *Trainer) Settings() []string { return t.hello.Load().settings }
+
+// Contract is what the program says that the model means; nil: it does not say.
+func (t *Trainer) Contract() *pipeline.Contract { return t.hello.Load().contract }
 
 // Train has the program train the global model.
 func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {

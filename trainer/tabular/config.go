@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // Config says which rows of which file a site trains on and how they become
@@ -138,7 +139,7 @@ const (
 )
 
 // MaxClasses bounds a classification: its metrics have to fit an update.
-const MaxClasses = pipeline.MaxClasses
+const MaxClasses = trainer.MaxClasses
 
 const maxWindow = 100_000
 
