@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -111,21 +110,11 @@ func (f *follower) next(ctx context.Context, patience time.Duration) (*follow.Mo
 	return f.Next(ctx, patience)
 }
 
-// Metadata of a safetensors file that holds a task's model.
-const (
-	metaTask    = "fedmq.task"
-	metaOwner   = "fedmq.owner"
-	metaVersion = "fedmq.version"
-	metaEpoch   = "fedmq.epoch"
-	metaContent = "fedmq.content"
-)
-
 // save writes a model as a safetensors file.
 func save(m *follow.Model, path string) error {
-	return writeOutput(path, 0o600, false, func(w io.Writer) error {
-		return m.Model.WriteSafetensors(w, map[string]string{
-			metaTask: m.Header.Task, metaOwner: m.Header.Sender, metaVersion: strconv.FormatUint(m.Header.Round, 10),
-			metaEpoch: strconv.FormatUint(m.Header.Epoch, 10), metaContent: m.Header.Base.String(),
-		})
-	})
+	meta, err := metadataOf(m)
+	if err != nil {
+		return err
+	}
+	return writeOutput(path, 0o600, false, func(w io.Writer) error { return m.Model.WriteSafetensors(w, meta) })
 }

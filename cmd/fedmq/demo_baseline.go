@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
@@ -30,11 +29,15 @@ func saveModel(dataDir string, task aggregator.Task, recs []record.Record, path 
 		return nil, err
 	}
 	m = &model.Model{Schema: task.Init.Schema, Blob: blob}
+	meta, err := metadataAt(st, recs, len(recs)-1)
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	err = m.WriteSafetensors(f, map[string]string{"task": task.Name, "round": strconv.FormatUint(recs[len(recs)-1].Round, 10)})
+	err = m.WriteSafetensors(f, meta)
 	return m, errors.Join(err, f.Close())
 }
 

@@ -35,6 +35,9 @@ type Model struct {
 	Header wire.Header
 	Model  *model.Model
 	Parts  int // 0: inline
+	// Contract says what the model means by its inputs and its output, canonical JSON; nil if
+	// that is not known, or its message had no room for it.
+	Contract []byte
 }
 
 // Follower follows a task's model. The connection is subscribed to the model's
@@ -113,7 +116,7 @@ func (f *Follower) drive() (*Model, error) {
 	if got != f.header.Base {
 		return nil, f.Complain(fmt.Errorf("%s: the parts of version %d have the content %s, its header says %s", f.at.Owner.Model(), f.header.Round, got, f.header.Base))
 	}
-	return f.whole(&Model{Header: f.header, Model: m, Parts: parts}), nil
+	return f.whole(&Model{Header: f.header, Model: m, Parts: parts, Contract: f.pull.target.Contract}), nil
 }
 
 func (f *Follower) whole(got *Model) *Model {
@@ -160,7 +163,7 @@ func (f *Follower) model(m link.Message) (*Model, error) {
 	switch d := d.(type) {
 	case wire.Model:
 		f.pull.drop()
-		return f.whole(&Model{Header: h, Model: d.Tensors}), nil
+		return f.whole(&Model{Header: h, Model: d.Tensors, Contract: d.Contract}), nil
 	case wire.Manifest:
 		if d.Blob.Length > f.Largest {
 			return nil, fmt.Errorf("a model of %d bytes, at most %d", d.Blob.Length, f.Largest)

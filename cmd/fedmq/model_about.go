@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/fedmq/fedmq/internal/follow"
+	"github.com/fedmq/fedmq/internal/onnx"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// Metadata of a safetensors file that holds a task's model.
+const (
+	metaTask    = "fedmq.task"
+	metaOwner   = "fedmq.owner"
+	metaVersion = "fedmq.version"
+	metaEpoch   = "fedmq.epoch"
+	metaContent = "fedmq.content"
+)
+
+// about is what a model's file says of itself, as JSON under fedmq.about. What is not
+// known is left out: from the broker that is all but the first four.
+type about struct {
+	Task    string     `json:"task"`
+	Owner   string     `json:"owner"`
+	Version uint64     `json:"version"`
+	Content model.Hash `json:"content"`
+
+	Round     int                      `json:"round,omitempty"`     // of training: how many were committed up to it
+	Metrics   map[string]record.Number `json:"metrics,omitempty"`   // of this model, over all sites
+	Threshold *record.Number           `json:"threshold,omitempty"` // from which probability on a row is of ThresholdClass
+	Class     string                   `json:"threshold_class,omitempty"`
+}
+
+// metadata is what stands in the file, whoever writes it.
+func (a about) metadata(epoch uint64, contract []byte) (map[string]string, error) {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	meta := map[string]string{
+		metaTask: a.Task, metaOwner: a.Owner, metaVersion: strconv.FormatUint(a.Version, 10),
+		metaEpoch: strconv.FormatUint(epoch, 10), metaContent: a.Content.String(), onnx.MetaAbout: string(text),
+	}
+	if len(contract) > 0 {
+		meta[onnx.MetaContract] = string(contract)
+	}
+	return meta, nil
+}
+
+// metadataOf is that of a model from the broker.
+func metadataOf(m *follow.Model) (map[string]string, error) {
+	a := about{Task: m.Header.Task, Owner: m.Header.Sender, Version: m.Header.Round, Content: m.Header.Base}
+	return a.metadata(m.Header.Epoch, m.Contract)
+}
+
+// metadataAt is that of the model after recs[i], as an aggregator's directory has it.
+func metadataAt(st *store.Store, recs []record.Record, i int) (map[string]string, error) {
+	c, err := contractIn(st, recs[i].Task)
+	if err != nil {
+		return nil, err
+	}
+	r := recs[i]
+	a := about{Task: r.Task, Owner: r.Owner, Version: r.Version, Content: r.Model}
+	for _, x := range recs[:i+1] {
+		if x.Verdict == record.Committed && x.Work == wire.WorkTrain {
+			a.Round++
+		}
+	}
+	for _, x := range recs { // the last word counts
+		if x.Base == r.Model && len(x.Metrics) > 0 {
+			a.judge(x, c)
+		}
+	}
+	if c == nil {
+		return a.metadata(r.Epoch, nil)
+	}
+	return a.metadata(r.Epoch, c.JSON())
+}
+
+// judge takes what a record says of the model that it judges.
+func (a *about) judge(r record.Record, c *pipeline.Contract) {
+	a.Metrics = make(map[string]record.Number, len(r.Metrics))
+	for name, m := range r.Metrics {
+		a.Metrics[name] = m.Value
+	}
+	a.Threshold, a.Class = nil, ""
+	if t := r.Threshold; t != nil && c != nil && t.Class < len(c.Target.Classes) {
+		a.Threshold, a.Class = &t.Value, c.Target.Classes[t.Class]
+	}
+}
+
+// contractIn is what all sites of a task mean by its model; nil if that is not known.
+func contractIn(st *store.Store, task string) (*pipeline.Contract, error) {
+	var state round.State
+	err := st.View(func(tx *store.Tx) error {
+		raw, err := tx.State(task)
+		if err != nil || raw == nil {
+			return err
+		}
+		if err := json.Unmarshal(raw, &state); err != nil {
+			return fmt.Errorf("state of task %s: %w", task, err)
+		}
+		return nil
+	})
+	if err != nil || state.Contract == nil {
+		return nil, err
+	}
+	return state.Contract.Contract, nil
+}
