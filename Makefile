@@ -39,7 +39,7 @@ TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,output
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,13 +56,24 @@ test-python: build $(VENV)/ready $(VENV_ONNX)/ready ## test python/ with PYTHON 
 	  $(VENV)/bin/python -m pytest -c python/pyproject.toml python
 	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/(init-|example-sklearn)' ./cmd/fedmq
 
+test-notebook: build wheel ## fedmq_trainer.federate and the notebook of examples/, with the wheel, in a Python of pinned packages
+	$(VENV_ONNX)/bin/python -m pip install -q --force-reinstall --no-deps dist/fedmq_trainer-*.whl
+	PATH='$(CURDIR)/bin':"$$PATH" FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' \
+	  $(VENV_ONNX)/bin/python -m pytest -c python/pyproject.toml python/tests/test_federate.py python/tests/test_notebook.py
+
+wheel: $(VENV_ONNX)/ready ## build the wheel of fedmq_trainer into dist/
+	@mkdir -p dist && rm -rf dist/fedmq_trainer-*.whl python/build python/*.egg-info
+	$(VENV_ONNX)/bin/python -m build --wheel --no-isolation --outdir dist python >/dev/null
+	@rm -rf python/build python/*.egg-info
+	@ls dist/fedmq_trainer-*.whl
+
 $(VENV)/ready:
 	$(PYTHON) -m venv --system-site-packages $(VENV)
 	$(VENV)/bin/python -m pip install -q $(NUMPY) pytest mypy scikit-learn $(if $(TORCH),torch)
 	@touch $@
 
 $(VENV_ONNX)/ready: python/requirements-onnx.txt
-	$(PYTHON) -m venv $(VENV_ONNX)
+	$(PYTHON) -m venv --clear $(VENV_ONNX)
 	$(VENV_ONNX)/bin/python -m pip install -q -r $<
 	@touch $@
 
