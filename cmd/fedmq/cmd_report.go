@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,10 +12,14 @@ import (
 )
 
 type reportCmd struct {
-	Dir  string `arg:"" help:"Data directory of an aggregator, or a copy of its records/ and blobs/."`
-	Task string `short:"t" placeholder:"NAME" help:"Only this task; default: all in the directory."`
-	Keys string `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
-	Out  string `short:"o" default:"report.html" help:"File to write; - is standard output."`
+	Dir  []string `arg:"" help:"Data directory of an aggregator, a copy of its records/ and blobs/, a folder of fedmq up, or one of its runs; several are put side by side."`
+	Task string   `short:"t" placeholder:"NAME" help:"Only this task; default: all in the directory."`
+	Keys string   `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
+	Out  string   `short:"o" placeholder:"FILE" help:"File to write; - is standard output. Default: report.html; of --csv and --json standard output."`
+
+	CSV    bool   `name:"csv" xor:"form" help:"A line for each metric of each round, in place of the page."`
+	JSON   bool   `xor:"form" help:"The same as JSON, with the settings."`
+	MLflow string `name:"mlflow" placeholder:"STORE" xor:"form" help:"Write into a directory that MLflow reads as its store of files, in place of the page."`
 }
 
 func (reportCmd) Help() string {
@@ -23,18 +28,38 @@ a federation: curves of its metrics, rounds, members, refusals, and what fedmq v
 its records and models. Reads only; the aggregator may run.
 
   fedmq demo && fedmq report fedmq-demo/aggregator
+  fedmq report DIR/runs/001 DIR    curves of two runs in one picture, and the settings that differ
+  fedmq report DIR --csv           for a spreadsheet; --json, --mlflow STORE
 
 Exit code 0: written, and no difference was found; 1: written, and the first difference is named.`
 }
 
 func (c *reportCmd) Run(ctx context.Context) error {
-	check := verifyCmd{Dir: c.Dir, Task: c.Task, Keys: c.Keys}
+	dirs := make([]string, len(c.Dir))
+	for i, d := range c.Dir {
+		var err error
+		if dirs[i], err = dataDirOf(d); err != nil {
+			return usageError{err}
+		}
+	}
+	switch {
+	case c.CSV || c.JSON || c.MLflow != "":
+		return c.export(dirs)
+	case len(dirs) > 1:
+		return c.compare(ctx, dirs)
+	}
+	return c.one(ctx, dirs[0])
+}
+
+// one writes the page of one data directory.
+func (c *reportCmd) one(ctx context.Context, dir string) error {
+	check := verifyCmd{Dir: dir, Task: c.Task, Keys: c.Keys}
 	found, err := check.verify(ctx)
 	if err != nil {
 		return err
 	}
-	p := reportPage{Dir: filepath.Base(filepath.Clean(c.Dir)), OK: found.OK, Notes: found.Notes, Agent: "fedmq " + version}
-	v := &verifier{dir: c.Dir}
+	p := reportPage{Dir: filepath.Base(filepath.Clean(c.Dir[0])), OK: found.OK, Notes: found.Notes, Agent: "fedmq " + version}
+	v := &verifier{dir: dir}
 	if err := v.readState(); err != nil {
 		return err
 	}
@@ -45,18 +70,19 @@ func (c *reportCmd) Run(ctx context.Context) error {
 		}
 		p.Tasks = append(p.Tasks, reportOf(t, recs))
 	}
-	if err := c.write(p); err != nil {
+	if err := c.write(p.render); err != nil {
 		return err
 	}
 	return found.err()
 }
 
-func (c *reportCmd) write(p reportPage) error {
-	if err := writeOutput(c.Out, 0o644, false, p.render); err != nil { // to be shown
+func (c *reportCmd) write(render func(io.Writer) error) error {
+	out := cmp.Or(c.Out, "report.html")
+	if err := writeOutput(out, 0o644, false, render); err != nil { // to be shown
 		return err
 	}
-	if !toStdout(c.Out) {
-		fmt.Fprintln(os.Stderr, "written:", c.Out)
+	if !toStdout(out) {
+		fmt.Fprintln(os.Stderr, "written:", out)
 	}
 	return nil
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// exportColumns are those of --csv: a line for each metric of each record, and one
+// for a record without.
+var exportColumns = []string{
+	"run", "task", "version", "attempt", "trained", "work", "verdict", "opened_ms", "seconds", "counted", "members", "model",
+	"metric", "value", "best", "best_site", "worst", "worst_site", "sites", "rows",
+}
+
+// exportRound is a record as --csv and --json have it.
+type exportRound struct {
+	Version  uint64         `json:"version"`
+	Attempt  uint32         `json:"attempt"`
+	Trained  int            `json:"trained"` // rounds of training behind the model that the metrics are of
+	Work     string         `json:"work"`
+	Verdict  string         `json:"verdict"`
+	OpenedMS int64          `json:"opened_ms"`
+	Seconds  float64        `json:"seconds"`
+	Counted  int            `json:"counted"`
+	Members  int            `json:"members"`
+	Model    string         `json:"model,omitempty"` // after the round
+	Metrics  record.Metrics `json:"metrics"`
+}
+
+// exportRun is a run as --json has it.
+type exportRun struct {
+	Run      string        `json:"run"`
+	Dir      string        `json:"dir"`
+	Task     string        `json:"task"`
+	Settings []runSettings `json:"settings"` // oldest first
+	Rounds   []exportRound `json:"rounds"`
+}
+
+// exported are the rounds of a run, the genesis left out.
+func (r *taskRun) exported() (list []exportRound) {
+	trained := 0
+	for _, rec := range r.Records {
+		if rec.Round == 0 {
+			continue
+		}
+		e := exportRound{
+			Version: rec.Round, Attempt: rec.Attempt, Trained: trained, Work: rec.Work, Verdict: rec.Verdict, OpenedMS: rec.OpenedMS,
+			Seconds: float64(max(rec.CommittedMS, rec.ClosedMS)-rec.OpenedMS) / 1000,
+			Counted: rec.Counts()[verdict.Counted.String()], Members: len(rec.Entries), Metrics: rec.Metrics,
+		}
+		if !rec.Model.IsZero() {
+			e.Model = rec.Model.String()
+		}
+		if rec.Work == wire.WorkTrain && rec.Verdict == record.Committed {
+			trained++
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+func exportJSON(w io.Writer, runs []*taskRun) error {
+	all := make([]exportRun, 0, len(runs))
+	for _, r := range runs {
+		all = append(all, exportRun{r.Name, r.Dir, r.Task, r.Settings, r.exported()})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(all)
+}
+
+func exportCSV(w io.Writer, runs []*taskRun) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(exportColumns); err != nil {
+		return err
+	}
+	for _, r := range runs {
+		for _, e := range r.exported() {
+			line := []string{
+				r.Name, r.Task, fmt.Sprint(e.Version), fmt.Sprint(e.Attempt), fmt.Sprint(e.Trained), e.Work, e.Verdict, fmt.Sprint(e.OpenedMS),
+				exactText(e.Seconds), fmt.Sprint(e.Counted), fmt.Sprint(e.Members), e.Model,
+			}
+			if len(e.Metrics) == 0 {
+				if err := out.Write(append(line, "", "", "", "", "", "", "", "")); err != nil {
+					return err
+				}
+			}
+			for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
+				m := e.Metrics[name]
+				if err := out.Write(append(line[:len(line):len(line)], name, exactText(float64(m.Value)), exactText(float64(m.Best)), m.BestSite,
+					exactText(float64(m.Worst)), m.WorstSite, fmt.Sprint(m.Sites), exactText(float64(m.Rows)))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// exactText is a number with all its digits, "" for none.
+func exactText(v float64) string {
+	if !finite(v) {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
