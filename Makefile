@@ -38,6 +38,10 @@ TELEGRAF_TAGS := custom,inputs.mqtt_consumer,parsers.json_v2,outputs.file,output
 # One build of each package for all that follows; race alone wants another.
 export CGO_ENABLED = 0
 
+# MLflow, which reads what `fedmq report --mlflow` writes.
+MLFLOW        := 2.22.2
+VENV_MLFLOW   := bin/venv-mlflow-$(MLFLOW)
+
 .DEFAULT_GOAL := help
 .PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static mutants mutants-check quickstart demo deploy-check release clean
 
@@ -50,11 +54,12 @@ build: ## build ./bin/fedmq, a static binary
 test: ## run all tests; needs Go alone; SHORT=1 leaves out what takes long
 	$(GO) test $(if $(SHORT),-short) ./...
 
-test-python: build $(VENV)/ready $(VENV_ONNX)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
+test-python: build $(VENV)/ready $(VENV_ONNX)/ready $(VENV_MLFLOW)/ready ## test python/ with PYTHON (python3); those of PyTorch where torch is there: apt's python3-torch, or TORCH=1 for pip's (5 GB)
 	cd python && ../$(VENV)/bin/python -m mypy
 	PYTHONPATH=python FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_ONNX_PYTHON='$(CURDIR)/$(VENV_ONNX)/bin/python' \
 	  $(VENV)/bin/python -m pytest -c python/pyproject.toml python
 	FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test -count=1 -run 'TestScript/(init-|example-sklearn)' ./cmd/fedmq
+	FEDMQ_PYTHON='$(CURDIR)/$(VENV_MLFLOW)/bin' $(GO) test -count=1 -run 'TestScript/report-mlflow' ./cmd/fedmq
 
 test-notebook: build wheel ## fedmq_trainer.federate and the notebook of examples/, with the wheel, in a Python of pinned packages
 	$(VENV_ONNX)/bin/python -m pip install -q --force-reinstall --no-deps dist/fedmq_trainer-*.whl
@@ -75,6 +80,11 @@ $(VENV)/ready:
 $(VENV_ONNX)/ready: python/requirements-onnx.txt
 	$(PYTHON) -m venv --clear $(VENV_ONNX)
 	$(VENV_ONNX)/bin/python -m pip install -q -r $<
+	@touch $@
+
+$(VENV_MLFLOW)/ready:
+	$(PYTHON) -m venv $(VENV_MLFLOW)
+	$(VENV_MLFLOW)/bin/python -m pip install -q numpy mlflow-skinny==$(MLFLOW)
 	@touch $@
 
 test-examples: build ## the examples with Telegraf, Node-RED (npm) and HiveMQ itself (FEDMQ_BROKERS_DIR; after brokers-quick, which installs it); what cannot be had is skipped

@@ -66,10 +66,10 @@ func Offline(ctx context.Context, c Config, members []OfflineMember) (*model.Mod
 
 // EvaluateOffline has all members measure a model, and returns what a round
 // says of that.
-func EvaluateOffline(ctx context.Context, c Config, members []OfflineMember, m *model.Model) (record.Metrics, error) {
+func EvaluateOffline(ctx context.Context, c Config, members []OfflineMember, m *model.Model) (got record.Metrics, about record.Measured, err error) {
 	o, err := newOffline(c, members)
 	if err != nil {
-		return nil, err
+		return nil, about, err
 	}
 	o.t.base = m
 	all := make([]string, len(members))
@@ -77,20 +77,20 @@ func EvaluateOffline(ctx context.Context, c Config, members []OfflineMember, m *
 		all[i] = x.Path
 	}
 	if err := o.t.sum.begin(m, round.Params{Work: wire.WorkEvaluate}); err != nil {
-		return nil, err
+		return nil, about, err
 	}
 	for i, a := range o.ask(ctx, all, wire.WorkEvaluate) {
 		if a.err != nil {
-			return nil, fmt.Errorf("%s: %w", all[i], a.err)
+			return nil, about, fmt.Errorf("%s: %w", all[i], a.err)
 		}
 		ev := round.Update{Member: all[i], Content: a.update.Content(), Samples: a.update.Samples}
 		if _, held := o.held(ev, a.update); !held {
-			return nil, fmt.Errorf("%s: its evaluation cannot be counted", all[i])
+			return nil, about, fmt.Errorf("%s: its evaluation cannot be counted", all[i])
 		}
 		o.t.sum.in[all[i]] = o.t.sum.held[owner.Key{Member: all[i], Content: ev.Content}]
 	}
-	metrics, _ := o.t.metrics()
-	return metrics, nil
+	got, about = o.t.metrics()
+	return got, about, nil
 }
 
 // offline drives a machine of rounds with members that are functions.

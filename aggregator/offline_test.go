@@ -86,8 +86,8 @@ func TestOffline(t *testing.T) {
 	if w(t, c.Tasks[0].Init) != 0 {
 		t.Error("the first model has changed")
 	}
-	got, err := EvaluateOffline(t.Context(), c, members, m)
-	if err != nil || got["accuracy"].Rows != 3 {
+	got, about, err := EvaluateOffline(t.Context(), c, members, m)
+	if err != nil || got["accuracy"].Rows != 3 || about.Shown != "accuracy" {
 		t.Errorf("%v, %v", got, err)
 	}
 }

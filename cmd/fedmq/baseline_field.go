@@ -53,8 +53,9 @@ type trial struct {
 // trained is what came of one.
 type trained struct {
 	model   *model.Model
-	metrics record.Metrics // over the test rows that are judged on
-	curve   []curveRound   // of the models on the way
+	metrics record.Metrics  // over the test rows that are judged on
+	about   record.Measured // beside them
+	curve   []curveRound    // of the models on the way
 }
 
 // curveRound is a model of a federation on its way.
@@ -162,7 +163,7 @@ func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges 
 	}
 	cfg.Tasks = slices.Clone(cfg.Tasks)
 	cfg.Tasks[0].Quorum, cfg.Tasks[0].Goal = 1, 0
-	out.metrics, err = aggregator.EvaluateOffline(ctx, cfg, jury, out.model)
+	out.metrics, out.about, err = aggregator.EvaluateOffline(ctx, cfg, jury, out.model)
 	return out, err
 }
 

@@ -35,6 +35,8 @@ type outcome struct {
 	Key     string         `json:"key"`
 	Rounds  uint64         `json:"rounds"` // of training
 	Metrics record.Metrics `json:"metrics"`
+	Shown   string         `json:"shown,omitempty"` // metric that is shown first
+	Guess   record.Values  `json:"guess,omitzero"`  // what the best constant guess has
 	Curve   []curveRound   `json:"curve,omitempty"` // of a federation
 	Model   string         `json:"model"`           // content id
 	Values  int            `json:"values"`          // that are averaged
@@ -95,7 +97,7 @@ func (b *baseline) one(ctx context.Context, p planned) (outcome, error) {
 		return outcome{}, fmt.Errorf("%s: %w", p, err)
 	}
 	o := outcome{
-		trial: p.trial, Set: p.Set, Key: p.Key, Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics,
+		trial: p.trial, Set: p.Set, Key: p.Key, Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics, Shown: got.about.Shown, Guess: got.about.Guess,
 		Model: got.model.ContentID().String(), Values: got.model.Schema.Shared().Elements(), Seconds: time.Since(began).Seconds(),
 	}
 	if p.Arm == armFederated {

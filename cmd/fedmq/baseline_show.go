@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -8,7 +10,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // baselineJSON is what --json prints.
@@ -32,11 +34,12 @@ type armScore struct {
 
 // lowerIsBetter tells errors from scores.
 func lowerIsBetter(metric string) bool {
-	return metric == "rmse" || metric == "mae" || metric == "loss"
+	better, _ := trainer.Better(metric)
+	return better(0, 1)
 }
 
 func (b *baseline) show(done []outcome) error {
-	metric, err := b.shown(done[0].Metrics)
+	metric, err := b.shown(done[0])
 	if err != nil {
 		return usageError{err}
 	}
@@ -65,23 +68,18 @@ func (b *baseline) show(done []outcome) error {
 }
 
 // shown is the metric of table and picture.
-func (b *baseline) shown(m record.Metrics) (string, error) {
-	names := slices.Sorted(maps.Keys(m))
+func (b *baseline) shown(o outcome) (string, error) {
+	names := slices.Sorted(maps.Keys(o.Metrics))
 	if b.Metric != "" {
-		if _, ok := m[b.Metric]; !ok {
+		if _, ok := o.Metrics[b.Metric]; !ok {
 			return "", fmt.Errorf("--metric: %q, want one of %q", b.Metric, names)
 		}
 		return b.Metric, nil
 	}
-	for _, known := range []string{"accuracy", "rmse", "loss"} {
-		if _, ok := m[known]; ok {
-			return known, nil
-		}
-	}
 	if len(names) == 0 {
-		return "", fmt.Errorf("nothing was measured: want test rows at some site (test, or split)")
+		return "", errors.New("nothing was measured: want test rows at some site (test, or split)")
 	}
-	return names[0], nil
+	return cmp.Or(o.Shown, names[0]), nil
 }
 
 // scoresOf sums up trainings: sites alone are first taken together for each
@@ -116,10 +114,10 @@ func scoresOf(done []outcome, metric string) (rows []armScore, err error) {
 		s := armScore{Set: k.set, Arm: k.arm, N: len(runs[k])}
 		var means, best, worst []float64
 		for _, at := range runs[k] {
-			one := isolatedOf(values[at], lowerIsBetter(metric))
+			one := isolatedOf(values[at], metric)
 			means, best, worst = append(means, one.Mean), append(best, one.Best), append(worst, one.Worst)
 		}
-		all := isolatedOf(means, lowerIsBetter(metric))
+		all := isolatedOf(means, metric)
 		s.Mean, s.SD, s.Best, s.Worst = all.Mean, deviation(means), all.Best, all.Worst
 		if k.arm == armAlone && len(values[runs[k][0]]) > 1 {
 			s.Best, s.Worst = mean(best), mean(worst)
@@ -174,6 +172,9 @@ func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
 	}
 	if err := tw.Flush(); err != nil {
 		return err
+	}
+	if g, ok := done[0].Guess[metric]; ok {
+		fmt.Fprintf(stdout, "- The best constant guess has %.4g.\n", g)
 	}
 	for _, note := range b.notes() {
 		fmt.Fprintf(stdout, "- %s\n", note)

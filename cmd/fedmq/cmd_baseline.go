@@ -18,7 +18,7 @@ type baselineCmd struct {
 	Leave   bool     `name:"leave-site-out" help:"Train without one site and judge on it, for each site."`
 	Set     []string `sep:"none" placeholder:"KEY=VALUES" help:"Values of a key of the task, with commas between: train.lr=.01,.03. Given again, all combinations are tried."`
 	Central string   `placeholder:"FILE" type:"existingfile" help:"Configuration of a site that has the rows of all, for trainers that are programs."`
-	Metric  string   `placeholder:"NAME" help:"What is shown; default: accuracy, rmse or loss, the first there is."`
+	Metric  string   `placeholder:"NAME" help:"What is shown; default: that which the task shows first (metric)."`
 	JSON    bool     `help:"Print one JSON object, with all metrics of all trainings."`
 	Out     string   `short:"o" placeholder:"FILE" help:"Picture to write (.png, .svg, .pdf); default: baseline.png in the folder."`
 }

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // saveModel writes the last model of a task as a safetensors file; dataDir is
@@ -70,18 +70,21 @@ func (d *demo) baselines(ctx context.Context, res *result) error {
 	if err != nil {
 		return err
 	}
-	res.Centralised, res.Isolated = scores[0], isolatedOf(scores[1:], d.ex.lower())
+	res.Centralised, res.Isolated = scores[0], isolatedOf(scores[1:], d.ex.metric)
 	return nil
 }
 
 // isolatedOf sums up what sites reach alone.
-func isolatedOf(scores []float64, lower bool) isolated {
-	out := isolated{Best: slices.Max(scores), Worst: slices.Min(scores)}
-	if lower {
-		out.Best, out.Worst = out.Worst, out.Best
-	}
+func isolatedOf(scores []float64, metric string) isolated {
+	out := isolated{Mean: mean(scores), Best: scores[0], Worst: scores[0]}
+	better, _ := trainer.Better(metric)
 	for _, s := range scores {
-		out.Mean += s / float64(len(scores))
+		if better(s, out.Best) {
+			out.Best = s
+		}
+		if better(out.Worst, s) {
+			out.Worst = s
+		}
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -86,8 +85,8 @@ func exportCSV(w io.Writer, runs []*taskRun) error {
 	for _, r := range runs {
 		for _, e := range r.exported() {
 			line := []string{
-				r.Name, r.Task, fmt.Sprint(e.Version), fmt.Sprint(e.Attempt), fmt.Sprint(e.Trained), e.Work, e.Verdict, fmt.Sprint(e.OpenedMS),
-				exactText(e.Seconds), fmt.Sprint(e.Counted), fmt.Sprint(e.Members), e.Model,
+				r.Name, r.Task, strconv.FormatUint(e.Version, 10), strconv.FormatUint(uint64(e.Attempt), 10), strconv.Itoa(e.Trained), e.Work, e.Verdict, strconv.FormatInt(e.OpenedMS, 10),
+				exactText(e.Seconds), strconv.Itoa(e.Counted), strconv.Itoa(e.Members), e.Model,
 			}
 			if len(e.Metrics) == 0 {
 				if err := out.Write(append(line, "", "", "", "", "", "", "", "")); err != nil {
@@ -97,7 +96,7 @@ func exportCSV(w io.Writer, runs []*taskRun) error {
 			for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
 				m := e.Metrics[name]
 				if err := out.Write(append(line[:len(line):len(line)], name, exactText(float64(m.Value)), exactText(float64(m.Best)), m.BestSite,
-					exactText(float64(m.Worst)), m.WorstSite, fmt.Sprint(m.Sites), exactText(float64(m.Rows)))); err != nil {
+					exactText(float64(m.Worst)), m.WorstSite, strconv.Itoa(m.Sites), exactText(float64(m.Rows)))); err != nil {
 					return err
 				}
 			}

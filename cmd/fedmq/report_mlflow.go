@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -118,7 +119,7 @@ func writeMeta(dir string, v any) error {
 func mlflowIDs(r *taskRun) (experiment, id string) {
 	first := r.Records[0]
 	h := sha256.Sum256([]byte("experiment\x00" + first.Owner + "\x00" + r.Task))
-	experiment = fmt.Sprint(binary.BigEndian.Uint64(h[:]) >> 4) // below 2^63
+	experiment = strconv.FormatUint(binary.BigEndian.Uint64(h[:])>>4, 10) // below 2^63
 	var b bytes.Buffer
 	fmt.Fprint(&b, first.Owner, "\x00", r.Task, "\x00", first.Origin, first.OpenedMS, first.Model)
 	h = sha256.Sum256(b.Bytes())
@@ -153,7 +154,7 @@ func (r *taskRun) mlflowFiles() map[string]string {
 	last := r.Records[len(r.Records)-1]
 	for key, value := range map[string]string{
 		"mlflow.runName": r.Name, "mlflow.user": "fedmq", "mlflow.source.name": "fedmq", "mlflow.source.type": "LOCAL",
-		"fedmq.task": r.Task, "fedmq.owner": last.Owner, "fedmq.model": last.Model.String(), "fedmq.rounds": fmt.Sprint(r.rounds()), "fedmq.dir": r.Dir,
+		"fedmq.task": r.Task, "fedmq.owner": last.Owner, "fedmq.model": last.Model.String(), "fedmq.rounds": strconv.Itoa(r.rounds()), "fedmq.dir": r.Dir,
 	} {
 		out["tags/"+key] = value
 	}

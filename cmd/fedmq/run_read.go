@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -130,17 +131,13 @@ func (r *taskRun) metric() string {
 	if len(points) == 0 {
 		return ""
 	}
-	m := points[len(points)-1].Record.Metrics
-	for _, known := range []string{"accuracy", "rmse", "loss"} {
-		if _, ok := m[known]; ok {
-			return known
-		}
-	}
-	return slices.Sorted(maps.Keys(m))[0]
+	last := points[len(points)-1].Record
+	return cmp.Or(last.Shown, slices.Sorted(maps.Keys(last.Metrics))[0]) // records of before there was a metric shown first
 }
 
 // scores are a metric of the last model that was measured, and the best of all.
 func (r *taskRun) scores(metric string) (last, best float64, ok bool) {
+	better, _ := trainer.Better(metric)
 	for _, p := range r.measured() {
 		m, has := p.Record.Metrics[metric]
 		v := float64(m.Value)
@@ -148,7 +145,7 @@ func (r *taskRun) scores(metric string) (last, best float64, ok bool) {
 			continue
 		}
 		last = v
-		if !ok || lowerIsBetter(metric) == (cmp.Compare(v, best) < 0) && v != best {
+		if !ok || better(v, best) {
 			best = v
 		}
 		ok = true
