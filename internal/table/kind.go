@@ -18,7 +18,7 @@ var kinds = []struct{ magic, what string }{
 	{"PK\x03\x04", "a zip archive; unpack it"},
 	{"PK\x05\x06", "an empty zip archive"},
 	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls); save it as CSV UTF-8"},
-	{"PAR1", "a Parquet file; write it as CSV"},
+	{"PAR1", "a Parquet file in gzip; unpack it"},
 	{"\x28\xb5\x2f\xfd", "compressed with zstd; gzip is read as it is"},
 	{"\xfd7zXZ\x00", "compressed with xz; gzip is read as it is"},
 	{"BZh", "compressed with bzip2; gzip is read as it is"},

@@ -1,6 +1,6 @@
 // Package table reads tables as people have them: CSV files of Excel, of historians
 // and of pandas, plain or gzip, in the encoding, with the separator and the decimal
-// mark that they were written with. Start with Open, or Expand
+// mark that they were written with, and Parquet files. Start with Open, or Expand
 // where a name may be a pattern. What cannot be told for certain is refused with the
 // key that helps; columns that nobody asks for never refuse a file. It never writes.
 package table
@@ -62,11 +62,14 @@ func Open(files Files, name string, f Format) (*Table, error) {
 		return nil, err
 	}
 	t := &Table{name: name, column: map[string]int{}, reader: newCells(f)}
-	if t.source, err = openCSV(bufio.NewReader(file), file, name, f); err != nil {
+	if t.source, err = openSource(file, name, f); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	if c, ok := t.source.(*csvSource); ok {
-		t.reader.separator = c.r.Comma
+	switch s := t.source.(type) {
+	case *csvSource:
+		t.reader.separator = s.r.Comma
+	case *parquetSource:
+		t.reader.decimal = '.' // whatever CSV files beside it have
 	}
 	for i, n := range t.source.header() {
 		n = Name(n)
@@ -76,6 +79,15 @@ func Open(files Files, name string, f Format) (*Table, error) {
 		}
 	}
 	return t, nil
+}
+
+// openSource finds out what a file is.
+func openSource(file io.ReadCloser, name string, f Format) (source, error) {
+	in := bufio.NewReader(file)
+	if head, _ := in.Peek(len(parquetMagic)); string(head) == parquetMagic {
+		return openParquet(in, file, name)
+	}
+	return openCSV(in, file, name, f)
 }
 
 // Name is a column's name as it is compared: without the space around it, and with
@@ -105,6 +117,9 @@ func (t *Table) Column(key, name string) (int, error) {
 	i, ok := t.column[name]
 	if !ok {
 		return 0, fmt.Errorf("%s: no column %q (%s); %s", t.name, name, key, t.meant(name))
+	}
+	if p, ok := t.source.(*parquetSource); ok && p.columns[i].unfit != "" {
+		return 0, fmt.Errorf("%s: column %q (%s) %s", t.name, name, key, p.columns[i].unfit)
 	}
 	for j := i + 1; j < len(t.names); j++ {
 		if t.names[j] == name {

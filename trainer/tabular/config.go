@@ -15,8 +15,8 @@ import (
 // numbers. The order of its keys does not matter; the order of the features
 // does, and has to be the same at every site of a task.
 type Config struct {
-	// Train is the CSV file (plain or gzip, by content) with a header line, or a
-	// pattern such as "2026-*.csv" for several, which are read in the order of their
+	// Train is the CSV file (plain or gzip, by content) with a header line, or Parquet
+	// file, or a pattern such as "2026-*.csv" for several, which are read in the order of their
 	// names.
 	Train string `yaml:"train"`
 	// Test is a file, or a pattern, with the rows to evaluate on. Without Test and

@@ -21,10 +21,10 @@ func TestNoCSV(t *testing.T) {
 		{"PK\x03\x04\x14\x00data.csv", "t.csv is a zip archive; unpack it"},
 		{"PK\x03\x04\x14\x00[Content_Types].xml", "an Excel workbook (.xlsx); save it as CSV UTF-8"},
 		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls)"},
-		{"PAR1\x15\x04", "a Parquet file"},
+		{"PAR1\x15\x04", "t.csv: "},
 		{"\x28\xb5\x2f\xfd\x04", "compressed with zstd; gzip is read as it is"},
 		{zip(t, zipped), "gzip in gzip"},
-		{zip(t, "PAR1\x15\x04"), "a Parquet file"},
+		{zip(t, "PAR1\x15\x04"), "a Parquet file in gzip; unpack it"},
 		{"\xff\xfex\x00,\x00y\x00", ""},
 		{"x\x00,\x00y\x00\n\x00", ""}, // UTF-16 without a mark
 		{"x,y\n1,\x002\n", "no text: it has NUL bytes"},
