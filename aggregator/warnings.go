@@ -71,12 +71,12 @@ func asBool(settings json.RawMessage) (key, text string) {
 	return "", ""
 }
 
-// untouched names the float tensors that stay as they are, those of a z-score aside.
+// untouched names the float tensors that stay as they are, those of statistics aside.
 func untouched(s model.Schema) (names []string) {
 	const most = 8
 	n := 0
 	for _, spec := range s {
-		if spec.Rule != model.Keep || spec.DType == model.I64 || spec.Name == model.ZMeanName || spec.Name == model.ZSDName {
+		if spec.Rule != model.Keep || spec.DType == model.I64 || model.IsStatistic(spec.Name) {
 			continue
 		}
 		if n++; n <= most {

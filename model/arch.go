@@ -10,11 +10,18 @@ import (
 	"strconv"
 )
 
-// Names of the tensors that a federated z-score fills, both f64 of shape [inputs].
+// Names of the tensors that a statistics round fills: those of a z-score, f64 of shape
+// [inputs], and the training rows of each class, f64 of shape [classes].
 const (
-	ZMeanName = "fedmq.mean"
-	ZSDName   = "fedmq.sd"
+	ZMeanName     = "fedmq.mean"
+	ZSDName       = "fedmq.sd"
+	ClassRowsName = "fedmq.class_rows"
 )
+
+// IsStatistic reports a tensor that a statistics round fills.
+func IsStatistic(name string) bool {
+	return name == ZMeanName || name == ZSDName || name == ClassRowsName
+}
 
 // WeightName and BiasName return the names of layer i's tensors, from 0: the
 // weights f32 [out, in] and the bias f32 [out], as PyTorch lays them out.
@@ -37,6 +44,7 @@ type Arch struct {
 	Outputs int    // classes (>= 2) or predicted values (>= 1)
 	Task    string // "regression" or "classification"; may be empty where Kind says it
 	Seed    uint64 // of the initial weights (mlp only)
+	Counted bool   // a classification with fedmq.class_rows, zeros at first
 }
 
 // Validate reports the first thing that is wrong, wrapping [ErrArch].
@@ -119,6 +127,9 @@ func (a Arch) New(zscore bool) (*Model, error) {
 		specs = append(specs,
 			Spec{Name: ZMeanName, DType: F64, Shape: []int{a.Inputs}, Rule: Keep},
 			Spec{Name: ZSDName, DType: F64, Shape: []int{a.Inputs}, Rule: Keep})
+	}
+	if a.Counted && a.TaskKind() == "classification" {
+		specs = append(specs, Spec{Name: ClassRowsName, DType: F64, Shape: []int{a.Outputs}, Rule: Keep})
 	}
 	schema, err := NewSchema(specs...)
 	if err != nil {

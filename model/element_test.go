@@ -40,7 +40,7 @@ func TestElement(t *testing.T) {
 
 func TestStatisticsSchema(t *testing.T) {
 	t.Parallel()
-	s := model.StatisticsSchema(3)
+	s := model.StatisticsSchema(3, 0)
 	if len(s) != 3 || s[0].Name != model.StatM2Name || s[1].Name != model.StatMeanName || s[2].Name != model.StatNName || s.Bytes() != 72 {
 		t.Errorf("%v", s)
 	}

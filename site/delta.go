@@ -142,11 +142,15 @@ func diverged(spec model.Spec, i int, trained float64) error {
 }
 
 // checkStatistics reports why s is not the answer to a statistics order: the
-// tensors m2, mean and n, f64 of one shape [d], finite, n and m2 not negative.
+// tensors m2, mean and n, f64 of one shape [d], and classes of another if it counts them,
+// finite, none but the mean negative.
 func checkStatistics(s *model.Model) error {
 	const want = "statistics: want the tensors m2, mean and n, f64 of one shape [d]"
-	if s == nil || len(s.Schema) == 0 || len(s.Schema[0].Shape) != 1 || s.Check() != nil ||
-		!s.Schema.Equal(model.StatisticsSchema(s.Schema[0].Shape[0])) {
+	if s == nil || s.Check() != nil {
+		return errors.New(want)
+	}
+	features, classes := s.Schema.Shape(model.StatNName), s.Schema.Shape(model.StatClassesName)
+	if len(features) != 1 || len(classes) > 1 || !s.Schema.Equal(model.StatisticsSchema(features[0], append(classes, 0)[0])) {
 		return errors.New(want)
 	}
 	for _, spec := range s.Schema {
@@ -156,10 +160,10 @@ func checkStatistics(s *model.Model) error {
 		}
 		for i, x := range v {
 			if x-x != 0 {
-				return fmt.Errorf("statistics: %s of feature %d is %g: %w", spec.Name, i, x, errNotFinite)
+				return fmt.Errorf("statistics: %s of place %d is %g: %w", spec.Name, i, x, errNotFinite)
 			}
 			if x < 0 && spec.Name != model.StatMeanName {
-				return fmt.Errorf("statistics: %s of feature %d is %g, want 0 or more", spec.Name, i, x)
+				return fmt.Errorf("statistics: %s of place %d is %g, want 0 or more", spec.Name, i, x)
 			}
 		}
 	}

@@ -12,16 +12,23 @@ import (
 const (
 	maxMean = 1e100
 	maxM2   = 1e250
+
+	maxClassRows = 1 << 31 // of one member, as samples have
 )
 
 // StatisticsOf returns the schema of a statistics update of a model: moments of
-// as many features as its mean has; no tensors for a model without.
+// as many features as its mean has, and rows of as many classes as it counts; no tensors
+// for a model without a mean.
 func StatisticsOf(s model.Schema) model.Schema {
 	i := s.Index(model.ZMeanName)
 	if i < 0 {
 		return model.Schema{}
 	}
-	return model.StatisticsSchema(s[i].Elements())
+	classes := 0
+	if j := s.Index(model.ClassRowsName); j >= 0 {
+		classes = s[j].Elements()
+	}
+	return model.StatisticsSchema(s[i].Elements(), classes)
 }
 
 // statistics merges the moments of a statistics round (F-14). They are merged
@@ -53,6 +60,9 @@ func (s *statistics) Check(u Update) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
+	if err := s.checkClasses(u.Tensors); err != nil {
+		return err
+	}
 	for i := range m.N {
 		if math.Abs(m.Mean[i]) > maxMean || m.M2[i] > maxM2 {
 			return fmt.Errorf("%w: feature %d has the mean %g, M2 %g; at most %g and %g", ErrOutOfRange, i, m.Mean[i], m.M2[i], maxMean, maxM2)
@@ -67,7 +77,10 @@ func (s *statistics) NeedsAll() bool { return true }
 
 // Finish writes the pooled mean and standard deviation of every feature (F-16).
 func (s *statistics) Finish(all *Updates, out *Output) error {
-	sum := moments(s.schema.Elements() / 3)
+	if err := s.addClasses(all, out); err != nil {
+		return err
+	}
+	sum := moments(s.schema[s.schema.Index(model.StatNName)].Elements())
 	for lo := 0; lo < len(sum.N); lo += readBlock {
 		if err := s.merge(between(sum, lo, min(lo+readBlock, len(sum.N))), all, lo); err != nil {
 			return err
@@ -88,6 +101,45 @@ func (s *statistics) Finish(all *Updates, out *Output) error {
 		return err
 	}
 	return out.Next.SetFloat64s(model.ZSDName, sd)
+}
+
+// checkClasses reports rows of classes that no data can have.
+func (s *statistics) checkClasses(m *model.Model) error {
+	if s.schema.Index(model.StatClassesName) < 0 {
+		return nil
+	}
+	rows, err := m.Float64s(model.StatClassesName)
+	if err != nil {
+		return fmt.Errorf("statistics: %w", err)
+	}
+	for k, n := range rows {
+		switch {
+		case math.IsNaN(n) || math.IsInf(n, 0):
+			return fmt.Errorf("%w: class %d has %g rows", ErrNotFinite, k, n)
+		case n < 0 || n > maxClassRows || n != math.Trunc(n):
+			return fmt.Errorf("%w: class %d has %g rows; want a whole number up to 2^31", ErrOutOfRange, k, n)
+		}
+	}
+	return nil
+}
+
+// addClasses writes the rows of each class over all sites: whole numbers, so the sum is
+// exact.
+func (s *statistics) addClasses(all *Updates, out *Output) error {
+	i := s.schema.Index(model.StatClassesName)
+	if i < 0 {
+		return nil
+	}
+	sum, rows := make([]float64, s.schema[i].Elements()), make([]float64, s.schema[i].Elements())
+	for u := range all.List {
+		if err := all.Read(rows, u, s.first(model.StatClassesName)); err != nil {
+			return err
+		}
+		for k, n := range rows {
+			sum[k] += n
+		}
+	}
+	return out.Next.SetFloat64s(model.ClassRowsName, sum)
 }
 
 // merge takes the moments of all updates for the features from lo on into sum.

@@ -14,7 +14,7 @@ import (
 // moments is a statistics update.
 func moments(t *testing.T, n, mean, m2 []float64) *model.Model {
 	t.Helper()
-	m := model.New(model.StatisticsSchema(len(n)))
+	m := model.New(model.StatisticsSchema(len(n), 0))
 	if err := errors.Join(m.SetFloat64s(model.StatNName, n), m.SetFloat64s(model.StatMeanName, mean), m.SetFloat64s(model.StatM2Name, m2)); err != nil {
 		t.Fatal(err)
 	}
@@ -138,5 +138,46 @@ func TestNorm(t *testing.T) {
 	m.Bytes("b")[0] = 100 // integers are not measured
 	if got := strategy.Norm(m); got != 7 {
 		t.Errorf("norm %v, want 7", got)
+	}
+}
+
+// The rows of each class are added up over the sites.
+func TestStatisticsOfClasses(t *testing.T) {
+	t.Parallel()
+	base, err := model.Arch{Kind: "softmax", Inputs: 2, Outputs: 3, Counted: true}.New(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := func(rows ...float64) *model.Model {
+		m := model.New(model.StatisticsSchema(2, 3))
+		ones := []float64{1, 1}
+		if err := errors.Join(m.SetFloat64s(model.StatNName, ones), m.SetFloat64s(model.StatMeanName, ones), m.SetFloat64s(model.StatClassesName, rows)); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	pool, list := statistics(t, base), []*model.Model{site(5, 0, 1<<31), site(7, 0, 2)}
+	for _, u := range list {
+		if err := pool.Check(update(u, 1)); err != nil {
+			t.Fatal(err)
+		}
+		pool.Add(update(u, 1))
+	}
+	made, err := pool.Result(updates(list...), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := made.Model.Float64s(model.ClassRowsName)
+	mean, _ := made.Model.Float64s(model.ZMeanName)
+	if err != nil || rows[0] != 12 || rows[1] != 0 || rows[2] != 1<<31+2 || mean[1] != 1 {
+		t.Errorf("rows %v, mean %v, %v", rows, mean, err)
+	}
+	for bad, want := range map[float64]error{-1: fold.ErrOutOfRange, 0.5: fold.ErrOutOfRange, 1 << 32: fold.ErrOutOfRange, math.Inf(1): fold.ErrNotFinite} {
+		if err := pool.Check(update(site(1, bad, 1), 1)); !errors.Is(err, want) {
+			t.Errorf("%v rows: %v, want %v", bad, err, want)
+		}
+	}
+	if err := pool.Check(update(moments(t, []float64{1, 1}, []float64{1, 1}, []float64{1, 1}), 1)); !errors.Is(err, model.ErrSchema) {
+		t.Errorf("no classes: %v", err)
 	}
 }

@@ -55,7 +55,8 @@ type Evaluator interface {
 type Statistician interface {
 	// Statistics returns a model of model.StatisticsSchema, three f64 tensors of
 	// shape [features]: "n", the number of observed values, "mean", and "m2", the
-	// sum of squared deviations from that mean. No row can be read back from them.
+	// sum of squared deviations from that mean; where the model counts classes also
+	// "classes", the training rows of each. No row can be read back from them.
 	Statistics(ctx context.Context, job Job) (*model.Model, error)
 }
 

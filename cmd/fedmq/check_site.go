@@ -114,7 +114,7 @@ func dryModel(ctx context.Context, t trainer.Trainer, task taskFile, dir string)
 	m := task.Model
 	given := m.MLP != nil || m.Softmax != nil || m.Linear != nil || m.File != ""
 	if given && (m.File == "" || !missing(at(dir, m.File))) {
-		return m.load(dir, task.Statistics == "zscore")
+		return m.load(dir, task.Statistics == "zscore", task.balanced())
 	}
 	if maker, ok := t.(initializer); ok {
 		return maker.Init(ctx, trainer.Seed(task.Seed, "", 0))

@@ -123,7 +123,7 @@ type archFile struct {
 const maxModelFile int64 = 4 << 30
 
 // load makes version 0 of the model.
-func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
+func (m modelFile) load(dir string, zscore, counted bool) (*model.Model, error) {
 	var found []string
 	arch := model.Arch{}
 	for kind, a := range map[string]*archFile{"mlp": m.MLP, "softmax": m.Softmax, "linear": m.Linear} {
@@ -132,7 +132,7 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 				return nil, err
 			}
 			found = append(found, kind)
-			arch = model.Arch{Kind: kind, Inputs: a.Inputs, Hidden: a.Hidden, Outputs: a.Outputs, Task: a.Task, Seed: a.Seed}
+			arch = model.Arch{Kind: kind, Inputs: a.Inputs, Hidden: a.Hidden, Outputs: a.Outputs, Task: a.Task, Seed: a.Seed, Counted: counted}
 		}
 	}
 	switch {
@@ -144,6 +144,27 @@ func (m modelFile) load(dir string, zscore bool) (*model.Model, error) {
 		return nil, errors.New("model: missing; want mlp, softmax, linear or file")
 	}
 	return arch.New(zscore)
+}
+
+// balanced reports that the built-in trainer weighs classes: its model has a place for
+// their rows.
+func (f taskFile) balanced() bool {
+	var set struct {
+		ClassWeight any `json:"class_weight"`
+	}
+	return f.Model.File == "" && json.Unmarshal(f.Train.json, &set) == nil && set.ClassWeight != nil
+}
+
+// balanceVoid refuses a weight of classes that nobody can know.
+func (f taskFile) balanceVoid() error {
+	switch {
+	case !f.balanced():
+	case f.Model.Linear != nil, f.Model.MLP != nil && f.Model.MLP.Task == "regression":
+		return errors.New("train: class_weight has no effect: it is for a classification")
+	case f.Statistics != "zscore":
+		return errors.New("train: class_weight wants statistics: zscore: in that round the sites learn how many rows each class has, over all of them")
+	}
+	return nil
 }
 
 // thresholdVoid refuses a threshold for a model that is not of two classes.
@@ -161,7 +182,7 @@ func (m modelFile) thresholdVoid(rule string) error {
 // first is version 0 of the model. Of a task that has begun in the data directory its
 // file may be gone: then it is what is written there of the schema, without values.
 func (f taskFile) first(dir, data string) (m *model.Model, begun bool, err error) {
-	m, err = f.Model.load(dir, f.Statistics == "zscore")
+	m, err = f.Model.load(dir, f.Statistics == "zscore", f.balanced())
 	if f.Model.File == "" || !errors.Is(err, fs.ErrNotExist) {
 		return m, false, err
 	}
@@ -185,7 +206,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if f.Statistics != "" && f.Statistics != "zscore" {
 		return aggregator.Task{}, fmt.Errorf("statistics: %q, want zscore or nothing", f.Statistics)
 	}
-	if err := cmp.Or(f.Strategy.voids(), f.Model.thresholdVoid(f.Threshold)); err != nil {
+	if err := cmp.Or(f.Strategy.voids(), f.Model.thresholdVoid(f.Threshold), f.balanceVoid()); err != nil {
 		return aggregator.Task{}, err
 	}
 	init, begun, err := f.first(dir, data)

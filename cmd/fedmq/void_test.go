@@ -69,8 +69,11 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].model.softmax":   {{model: "{softmax: {inputs: 1, outputs: 2, seed: 4}}", want: "model: softmax: seed has no effect"}, {model: "{softmax: {inputs: 1, outputs: 2, hidden: [3]}}", want: "softmax has no hidden layers"}},
 	"tasks[].model.linear":    {{model: "{linear: {inputs: 1, outputs: 1, seed: 4}}", want: "model: linear: seed has no effect"}, {model: "{linear: {inputs: 1, outputs: 1, task: classification}}", want: "linear is for regression"}},
 	"tasks[].model.file":      {{model: "{linear: {inputs: 1, outputs: 1}, file: m.safetensors}", want: "want one of mlp, softmax, linear and file"}},
-	"tasks[].train":           {{task: "train: {shuffle: no}", want: `train: shuffle is the text "no", which programs take for true`}},
-	"tasks[].seed":            always("a number"), "tasks[].statistics": always("one of a list"),
+	"tasks[].train": {
+		{model: "{softmax: {inputs: 1, outputs: 2}}", task: "train: {class_weight: balanced}", want: "train: class_weight wants statistics: zscore"},
+		{model: "{linear: {inputs: 1, outputs: 1}}", task: "train: {class_weight: balanced}", want: "train: class_weight has no effect: it is for a classification"},
+		{task: "train: {shuffle: no}", want: `train: shuffle is the text "no", which programs take for true`}},
+	"tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
 	"tasks[].slots":        {{task: "slots: 3", want: "slots has no effect"}},
 	"tasks[].keep_updates": always("one of a list"), "tasks[].keep_models": always("a number"),
 	"tasks[].metric": always("a name"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from ._safetensors import Array
 
-MEAN, SD = "fedmq.mean", "fedmq.sd"
+MEAN, SD, CLASS_ROWS = "fedmq.mean", "fedmq.sd", "fedmq.class_rows"
 
 _ACTIVATIONS: Dict[str, Callable[[Array], Array]] = {
     "": lambda z: np.maximum(z, 0), "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh,

@@ -45,7 +45,7 @@ class Model:
 
     def state_dict(self) -> Dict[str, Array]:
         """The tensors of the network by name, without those of the scaling."""
-        return {name: a for name, a in self.tensors.items() if name not in (_contract.MEAN, _contract.SD)}
+        return {name: a for name, a in self.tensors.items() if name not in (_contract.MEAN, _contract.SD, _contract.CLASS_ROWS)}
 
     def transform(self, x: Any) -> Array:
         """What the network reads of the rows: [rows, inputs of the network]."""

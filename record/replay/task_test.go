@@ -99,7 +99,7 @@ func (d *disk) entries(update func(k int) *model.Model) record.Entries {
 func (d *disk) statistics(base *model.Model) *model.Model {
 	r := record.Record{Round: 1, Attempt: 1, Work: "statistics", Base: base.ContentID()}
 	r.Entries = d.entries(func(k int) *model.Model {
-		m := model.New(model.StatisticsSchema(2))
+		m := model.New(model.StatisticsSchema(2, 0))
 		must(d.t, m.SetFloat64s(model.StatNName, []float64{3, 7}))
 		must(d.t, m.SetFloat64s(model.StatMeanName, []float64{0.1 * float64(k), 1e7 / float64(k+3)}))
 		must(d.t, m.SetFloat64s(model.StatM2Name, []float64{1.1, 1e-3}))

@@ -37,7 +37,12 @@ func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.J
 	}
 	r := run{
 		network: n, data: d, settings: s, rng: job.Rand(), batch: batch,
-		want: make([]float64, min(batch, chunkRows)), order: make([]int, rows.N), velocity: make([]float64, len(n.params)),
+		want: make([]float64, min(batch, chunkRows)), order: make([]int, rows.N), optimizer: newOptimizer(s, len(n.params)),
+	}
+	if s.ClassWeight != "" {
+		if n.balance, err = balance(m, d); err != nil {
+			return nil, err
+		}
 	}
 	for i := range r.order {
 		r.order[i] = i
@@ -51,7 +56,7 @@ func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.J
 	return n.write(m)
 }
 
-// run is one local training: mini-batch SGD with momentum.
+// run is one local training on mini-batches.
 type run struct {
 	*network
 	data     *Data
@@ -60,7 +65,7 @@ type run struct {
 	batch    int
 	order    []int
 	want     []float64 // wanted outputs of a chunk
-	velocity []float64
+	optimizer
 }
 
 func (r *run) epoch(ctx context.Context) error {
@@ -102,29 +107,6 @@ func (n *network) load(want []float64, rows *Rows, p *pipeline.Pipeline, at []in
 		if n.classes == 0 {
 			want[i] = p.Output(rows.Y[row])
 		}
-	}
-}
-
-// step follows the gradient: L2, then the limit of the norm, then momentum:
-// v = momentum·v − lr·g, w += v.
-func (r *run) step() {
-	s := &r.settings
-	for _, l := range r.layers {
-		for j, w := range l.w {
-			l.gw[j] += float64(s.L2 * w)
-		}
-	}
-	rate := s.LR
-	if s.MaxGradNorm > 0 {
-		var square float64
-		for _, g := range r.grads {
-			square += float64(g * g)
-		}
-		rate *= min(1, s.MaxGradNorm/(math.Sqrt(square)+1e-12))
-	}
-	for i, g := range r.grads {
-		r.velocity[i] = float64(s.Momentum*r.velocity[i]) - float64(rate*g)
-		r.params[i] += r.velocity[i]
 	}
 }
 

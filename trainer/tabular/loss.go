@@ -4,7 +4,8 @@ import "math"
 
 // loss returns the summed loss of the rows in the last act, squared error or
 // cross-entropy, and puts its derivative times weight into the last delta.
-// want holds a class or a wanted output per row.
+// want holds a class or a wanted output per row; a row counts as balance
+// says of its class.
 func (n *network) loss(want []float64, weight float64) float64 {
 	last := len(n.layers) - 1
 	z, d := n.act[last+1], n.delta[last]
@@ -19,7 +20,11 @@ func (n *network) loss(want []float64, weight float64) float64 {
 	}
 	for r, y := range want {
 		from, to := r*n.classes, (r+1)*n.classes
-		sum += crossEntropy(d[from:to], z[from:to], int(y))
+		loss, weight := crossEntropy(d[from:to], z[from:to], int(y)), weight
+		if n.balance != nil {
+			loss, weight = loss*n.balance[int(y)], weight*n.balance[int(y)]
+		}
+		sum += loss
 		for j := range d[from:to] {
 			d[from+j] *= weight
 		}

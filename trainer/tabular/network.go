@@ -28,6 +28,7 @@ type network struct {
 	// act[i] is the input of layer i (rows x in), the last one the output;
 	// delta[i] the derivative of the loss by the output of layer i.
 	act, delta [][]float64
+	balance    []float64 // what a row of each class counts in training; nil: 1
 }
 
 // layer is a view of one dense layer: w is out x in.
@@ -139,7 +140,7 @@ func widthsOf(s model.Schema, types ...model.DType) ([]int, error) {
 		switch {
 		case strings.HasPrefix(t.Name, "layers."):
 			layers++
-		case t.Name != model.ZMeanName && t.Name != model.ZSDName:
+		case !model.IsStatistic(t.Name):
 			return nil, fmt.Errorf("tabular: cannot train the tensor %q", t.Name)
 		}
 	}

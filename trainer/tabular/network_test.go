@@ -103,7 +103,7 @@ func newRun(tb testing.TB, m *model.Model, d *Data, s Settings) *run {
 	}
 	r := &run{
 		network: n, data: d, settings: s, rng: rand.New(rand.NewPCG(1, 1)), batch: batch,
-		want: make([]float64, min(batch, chunkRows)), velocity: make([]float64, len(n.params)),
+		want: make([]float64, min(batch, chunkRows)), optimizer: newOptimizer(s, len(n.params)),
 	}
 	for i := range d.Train.N {
 		r.order = append(r.order, i)

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/fedmq/fedmq/model"
@@ -74,10 +75,25 @@ func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Mod
 	return Score(ctx, global, t.data)
 }
 
-// Statistics returns n, mean and m2 of every feature over the training rows.
-func (t *Trainer) Statistics(context.Context, trainer.Job) (*model.Model, error) {
-	m, s := model.New(model.StatisticsSchema(len(t.data.Features))), t.data.Moments()
-	return m, errors.Join(m.SetFloat64s(model.StatNName, s.N), m.SetFloat64s(model.StatMeanName, s.Mean), m.SetFloat64s(model.StatM2Name, s.M2))
+// Statistics returns n, mean and m2 of every feature over the training rows, and with
+// class_weight the rows of each class.
+func (t *Trainer) Statistics(_ context.Context, job trainer.Job) (*model.Model, error) {
+	set, err := ParseSettings(job.Settings)
+	if err != nil {
+		return nil, err
+	}
+	classes := 0
+	if set.ClassWeight != "" {
+		if classes = len(t.data.Classes); classes == 0 {
+			return nil, errClassWeight
+		}
+	}
+	m, s := model.New(model.StatisticsSchema(len(t.data.Features), classes)), t.data.Moments()
+	err = errors.Join(m.SetFloat64s(model.StatNName, s.N), m.SetFloat64s(model.StatMeanName, s.Mean), m.SetFloat64s(model.StatM2Name, s.M2))
+	if classes > 0 {
+		err = errors.Join(err, m.SetFloat64s(model.StatClassesName, t.data.classRows()))
+	}
+	return m, err
 }
 
 // Settings of a training round, from the task's "train". Keys left out take
@@ -86,9 +102,11 @@ type Settings struct {
 	Epochs      int     `json:"epochs"`        // passes over the rows, 1..100000, default 1
 	Batch       int     `json:"batch"`         // rows of a step, 0 = all, default 32
 	LR          float64 `json:"lr"`            // learning rate, 0 < lr <= 1000, default 0.01
-	Momentum    float64 `json:"momentum"`      // 0 <= momentum < 1, default 0; starts anew each round
+	Optimizer   string  `json:"optimizer"`     // sgd, momentum or adam; default: momentum where momentum is given, else sgd
+	Momentum    float64 `json:"momentum"`      // 0 <= momentum < 1, default 0, with optimizer: momentum 0.9; starts anew each round
 	L2          float64 `json:"l2"`            // adds l2·w to the gradient of every weight, biases excepted; 0..1000, default 0
 	MaxGradNorm float64 `json:"max_grad_norm"` // limit of the norm over all gradients; default 0 = none
+	ClassWeight string  `json:"class_weight"`  // balanced: a class counts as much as another, however many rows it has; default: a row as another
 }
 
 // Settings names the settings of a training round.
@@ -115,6 +133,9 @@ func ParseSettings(raw json.RawMessage) (Settings, error) {
 			return s, fmt.Errorf("tabular: %w", err)
 		}
 	}
+	if s.Optimizer == optimizerMomentum && s.Momentum == 0 {
+		s.Momentum = 0.9
+	}
 	return s, s.Validate()
 }
 
@@ -130,6 +151,12 @@ func (s Settings) Validate() error {
 		problem = fmt.Sprintf("lr: want more than 0, up to 1000, not %v", s.LR)
 	case !(s.Momentum >= 0 && s.Momentum < 1):
 		problem = fmt.Sprintf("momentum: want 0 up to, not including, 1, not %v", s.Momentum)
+	case !slices.Contains([]string{"", optimizerSGD, optimizerMomentum, optimizerAdam}, s.Optimizer):
+		problem = fmt.Sprintf("optimizer: want sgd, momentum or adam, not %.40q", s.Optimizer)
+	case s.Momentum > 0 && (s.Optimizer == optimizerSGD || s.Optimizer == optimizerAdam):
+		problem = fmt.Sprintf("momentum: has no effect with optimizer: %s", s.Optimizer)
+	case s.ClassWeight != "" && s.ClassWeight != classWeightBalanced:
+		problem = fmt.Sprintf("class_weight: want balanced, not %.40q", s.ClassWeight)
 	case !(s.L2 >= 0 && s.L2 <= 1000):
 		problem = fmt.Sprintf("l2: want 0 to 1000, not %v", s.L2)
 	case !(s.MaxGradNorm >= 0) || math.IsInf(s.MaxGradNorm, 0):
