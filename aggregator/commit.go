@@ -47,7 +47,7 @@ func (t *task) commit(rd owner.Ready) error {
 	if err != nil {
 		return err
 	}
-	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash, Thresholds: thresholds})
+	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash, Thresholds: thresholds, Score: t.cfg.score(r.Record)})
 	return nil
 }
 

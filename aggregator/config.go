@@ -83,7 +83,8 @@ const (
 type Task struct {
 	Name    string   // [a-z0-9-]{1,64}
 	Members []string // UNS filters below the namespace, each of a fixed depth: "+/press-shop/+"
-	Rounds  uint64   // training rounds; 1 and up
+	Rounds  uint64   // committed rounds of training; 1 and up
+	Stop    *Stop    // ends the training before that; nil: nothing does
 
 	StartWhen int           // members welcomed before the first order; default: Quorum
 	JoinWait  time.Duration // time for more to join once StartWhen is reached; default 0
@@ -166,6 +167,11 @@ func (t Task) withDefaults() Task {
 	setDefault(&t.Slots, defaultSlots)
 	setDefault(&t.KeepUpdates, KeepNone)
 	setDefault(&t.KeepModels, 10)
+	if t.Stop != nil {
+		s := *t.Stop
+		setDefault(&s.Patience, 10)
+		t.Stop = &s
+	}
 	if len(t.Train) == 0 {
 		t.Train = json.RawMessage("{}")
 	}

@@ -13,7 +13,7 @@ import (
 // default that is a value and not a description is compared.
 func TestDocumentedDefaults(t *testing.T) {
 	t.Parallel()
-	c := Config{Tasks: []Task{{}}}.withDefaults()
+	c := Config{Tasks: []Task{{Stop: &Stop{}}}}.withDefaults()
 	task := c.Tasks[0]
 	want := map[string]any{
 		"part_size": c.PartSize, "stage_memory": c.StageMemory, "uploads": c.Uploads,
@@ -21,6 +21,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"tasks[].sample": task.Sample, "tasks[].strategy.name": task.Strategy, "tasks[].strategy.weights": task.Weights,
 		"tasks[].strategy.cap_factor": task.CapFactor, "tasks[].max_samples": task.MaxSamples, "tasks[].train": string(task.Train), "tasks[].seed": task.Seed,
 		"tasks[].slots": task.Slots, "tasks[].keep_updates": task.KeepUpdates, "tasks[].keep_models": task.KeepModels,
+		"tasks[].stop.patience": task.Stop.Patience, "tasks[].stop.min_delta": task.Stop.MinDelta,
 	}
 	elsewhere := map[string]bool{"tasks[].start_when": true, "tasks[].strategy.grid_b": true} // another key's value; package round's
 	text, err := os.ReadFile("../docs/ref/config.md")

@@ -205,7 +205,7 @@ func (o *offline) commit(c round.Commit) error {
 	if err != nil {
 		return err
 	}
-	o.m.Step(0, round.Committed{Base: id, Thresholds: thresholds})
+	o.m.Step(0, round.Committed{Base: id, Thresholds: thresholds, Score: t.cfg.score(r)})
 	for _, e := range c.Entries {
 		if x := o.members[e.Member]; x.Settled != nil && !e.Content.IsZero() {
 			x.Settled(c.Round, e.Verdict == verdict.Counted)

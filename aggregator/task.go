@@ -158,7 +158,7 @@ var (
 // roundConfig is what the machine of rounds is told of the task.
 func (t *task) roundConfig() round.Config {
 	return round.Config{
-		Members: t.members, Rounds: t.cfg.Rounds, Statistics: t.cfg.Statistics,
+		Members: t.members, Rounds: t.cfg.Rounds, Stop: t.cfg.Stop.rule(), Statistics: t.cfg.Statistics,
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,

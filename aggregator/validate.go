@@ -147,6 +147,9 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 			bad("threshold: %w", err)
 		}
 	}
+	if why := t.Stop.problem(t.Metric); why != "" {
+		bad("%s", why)
+	}
 	if t.KeepModels < -1 {
 		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
 	}

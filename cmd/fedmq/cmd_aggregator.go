@@ -42,7 +42,8 @@ func (aggregatorCmd) Help() string {
   tasks:
     - name: quality
       members: ["+/line-1"]        # UNS filters below the namespace
-      rounds: 20                   # train rounds
+      rounds: 20                   # of training
+      stop: {patience: 5}          # or before, when 5 models in a row were not better
       start_when: 10               # members welcomed before the first round
       quorum: 8                    # updates a round needs
       deadline: 60s
@@ -76,6 +77,7 @@ type taskFile struct {
 	Name        string        `yaml:"name"`
 	Members     []string      `yaml:"members"`
 	Rounds      uint64        `yaml:"rounds"`
+	Stop        *stopFile     `yaml:"stop"`
 	StartWhen   int           `yaml:"start_when"`
 	JoinWait    time.Duration `yaml:"join_wait"`
 	Quorum      int           `yaml:"quorum"`
@@ -93,6 +95,20 @@ type taskFile struct {
 	KeepModels  int           `yaml:"keep_models"`
 	Metric      string        `yaml:"metric"`
 	Threshold   string        `yaml:"threshold"`
+}
+
+type stopFile struct {
+	Metric   string  `yaml:"metric"`
+	Mode     string  `yaml:"mode"`
+	Patience int     `yaml:"patience"`
+	MinDelta float64 `yaml:"min_delta"`
+}
+
+func (f *stopFile) rule() *aggregator.Stop {
+	if f == nil {
+		return nil
+	}
+	return &aggregator.Stop{Metric: f.Metric, Mode: aggregator.Mode(f.Mode), Patience: f.Patience, MinDelta: f.MinDelta}
 }
 
 type strategyFile struct {
@@ -214,7 +230,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		return aggregator.Task{}, err
 	}
 	return aggregator.Task{
-		Name: f.Name, Members: f.Members, Rounds: f.Rounds, StartWhen: f.StartWhen, JoinWait: f.JoinWait,
+		Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",

@@ -157,6 +157,8 @@ func aggregatorWith(key, value string) string {
 	switch below, ok := strings.CutPrefix(key, "tasks[]."); {
 	case !ok:
 		top = key + ": " + value
+	case strings.HasPrefix(below, "stop."):
+		task += ", stop: {" + strings.TrimPrefix(below, "stop.") + ": " + value + "}"
 	case strings.HasPrefix(below, "strategy."):
 		strategy = strings.TrimPrefix(below, "strategy.") + ": " + value
 	case below == "rounds":

@@ -113,6 +113,7 @@ type (
 		Model      Model
 		Record     model.Hash
 		Thresholds map[string]float64 // of the next round of training
+		Score      *round.Score       // see round.Committed
 	}
 	// Sent says what came of SendOwn: OK once the broker has acknowledged each of
 	// the messages.

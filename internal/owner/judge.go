@@ -140,5 +140,5 @@ func (t *Task) committed(ev Committed) {
 	t.held.release(&t.owed)
 	t.owed.Save.Committed = true
 	t.pub.headChanged()
-	t.feed(round.Committed{Base: ev.Model.Content, RecordHash: ev.Record, Thresholds: ev.Thresholds})
+	t.feed(round.Committed{Base: ev.Model.Content, RecordHash: ev.Record, Thresholds: ev.Thresholds, Score: ev.Score})
 }

@@ -10,6 +10,9 @@ func (s *State) Adopt(members []Member, epoch, rnd uint64, base, record model.Ha
 	n := s.clone()
 	n.Epoch, n.Round, n.Attempt, n.Phase = max(s.Epoch, epoch), rnd+1, 0, Idle
 	n.Base, n.Version, n.Record = base, rnd, record
+	if rnd > s.Version { // what the rounds between were for, nobody here knows
+		n.Trained += rnd - s.Version
+	}
 	n.ValidFrom, n.Params, n.Cohort = 1, nil, nil
 	n.Abandons, n.RefusalAbandons = 0, 0
 	save := Save{State: n, DropJournal: true}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // over reports whether the attempt has ended, and why.
@@ -200,6 +201,11 @@ func (m *Machine) committed(ev Committed) {
 	}
 	m.tell(Fact{Kind: FactCommitted, Work: m.s.Params.Work, Content: ev.Base, Count: m.accepted})
 	m.countSilent()
+	m.measure(ev.Score)
+	m.s.Worked = m.s.Params.Work
+	if m.s.Worked == wire.WorkTrain {
+		m.s.Trained++
+	}
 	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
 	m.cfg.Thresholds = ev.Thresholds
 	m.s.Round++

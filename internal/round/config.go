@@ -66,6 +66,7 @@ type Config struct {
 	Members []topics.MemberFilter // who may join; at least one
 
 	Rounds     uint64 // train rounds; default 1
+	Stop       *Stop  // ends the training before; nil: nothing does
 	Statistics bool   // begin with a statistics round
 
 	StartWhen  int    // members welcomed before the first order; default: the quorum
@@ -133,6 +134,8 @@ func (c Config) Validate() error {
 		return bad("weights.cap", d.Cap, fmt.Sprintf("at most %d", MaxCap))
 	case d.Allowance > MaxAllowance || d.Allowance != 0 && d.Allowance < uint64(d.Quorum):
 		return bad("weights.allowance", d.Allowance, "at least the quorum, at most 2^24")
+	case d.Stop != nil && (d.Stop.Patience < 1 || !(d.Stop.MinDelta >= 0) || math.IsInf(d.Stop.MinDelta, 0)):
+		return bad("stop", *d.Stop, "a patience of 1 or more, a min_delta of 0 or more")
 	case *d.GridB < MinGridB || *d.GridB > MaxGridB:
 		return bad("grid.b", *d.GridB, fmt.Sprintf("%d..%d", MinGridB, MaxGridB))
 	}
@@ -156,22 +159,4 @@ func (c Config) withDefaults() Config {
 // member reports whether path may join.
 func (c Config) member(path string) bool {
 	return slices.ContainsFunc(c.Members, func(f topics.MemberFilter) bool { return f.Match(path) })
-}
-
-// work returns what round r is for.
-func (c Config) work(r uint64) string {
-	first := uint64(1)
-	if c.Statistics {
-		if r == 1 {
-			return wire.WorkStatistics
-		}
-		first = 2
-	}
-	switch trained := r - first; {
-	case trained < c.Rounds:
-		return wire.WorkTrain
-	case trained == c.Rounds:
-		return wire.WorkEvaluate
-	}
-	return wire.WorkNone
 }

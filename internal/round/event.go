@@ -119,6 +119,7 @@ type Committed struct {
 	Base       model.Hash
 	RecordHash model.Hash
 	Thresholds map[string]float64 // of rounds of training that are opened from now on
+	Score      *Score             // of the model that the round began with; nil: nothing was measured that decides
 }
 
 // Op is what a command asks for.

@@ -76,6 +76,7 @@ func New(cfg Config, st *State, members []Member, journal []Verdict) *Machine {
 		st = cfg.First()
 	}
 	m.s = *st.clone()
+	m.s.count(m.cfg)
 	for i, mem := range members {
 		m.members = append(m.members, mem.clone())
 		m.index(uint32(i))

@@ -51,6 +51,12 @@ type State struct {
 	Finished   bool   `json:"finished"`
 	Reason     string `json:"reason,omitempty"` // why it is stopped
 
+	Trained uint64 `json:"trained,omitempty"` // committed rounds of training
+	Worked  string `json:"worked,omitempty"`  // what the round committed last was for
+	Best    *Best  `json:"best,omitempty"`    // nil: no model was measured
+	Stale   int    `json:"stale,omitempty"`   // models measured since the best one, none of them better
+	Enough  bool   `json:"enough,omitempty"`  // so many that training ends
+
 	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
 
 	Commands []string `json:"commands,omitempty"` // the last 1,000 ids, oldest first

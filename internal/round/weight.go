@@ -36,13 +36,21 @@ func (m *Machine) params(cohort []uint32) *Params {
 	return p
 }
 
-// work returns what the current round is for; it is fixed with the round's
+// work returns what the current round is for; it is fixed with the round's
 // first attempt.
 func (m *Machine) work() string {
 	if m.s.Params != nil {
 		return m.s.Params.Work
 	}
-	return m.cfg.work(m.s.Round)
+	switch {
+	case m.cfg.Statistics && m.s.Version == 0:
+		return wire.WorkStatistics
+	case m.s.Trained < m.cfg.Rounds && !m.s.Enough:
+		return wire.WorkTrain
+	case m.s.Worked == wire.WorkTrain:
+		return wire.WorkEvaluate
+	}
+	return wire.WorkNone
 }
 
 // autoCap returns factor x the lower median of the announced weights, within
