@@ -35,7 +35,7 @@ func LeavesOf(b []byte) Leaves {
 
 // Append adds the hashes of the leaves of b.
 func (l Leaves) Append(b []byte) Leaves {
-	for len(b) > 0 {
+	for l, b = l.wide(b); len(b) > 0; {
 		n := min(len(b), Leaf)
 		h := sha256.Sum256(b[:n])
 		l = append(l, h[:]...)

@@ -68,6 +68,41 @@ func TestLeaves(t *testing.T) {
 	})
 }
 
+// What some processors do for many leaves at once is what crypto/sha256 says of each, at
+// whatever place and beside whichever others it is.
+func TestLeavesSideBySide(t *testing.T) {
+	t.Parallel()
+	for n := range 50 {
+		checkLeaves(t, someBytes(n*model.Leaf+n%3*17, uint64(n)))
+	}
+	for _, fill := range []byte{0, 0x80, 0xff} {
+		checkLeaves(t, bytes.Repeat([]byte{fill}, 33*model.Leaf))
+	}
+}
+
+func FuzzLeaves(f *testing.F) {
+	f.Add([]byte("a"), uint16(33_000), uint8(3))
+	f.Fuzz(func(t *testing.T, seed []byte, n uint16, at uint8) {
+		b := make([]byte, int(n)+int(at))
+		for i := 0; len(seed) > 0 && i < len(b); i += len(seed) {
+			copy(b[i:], seed)
+		}
+		checkLeaves(t, b[at:]) // at any address
+	})
+}
+
+func checkLeaves(t *testing.T, b []byte) {
+	t.Helper()
+	var want []byte
+	for leaf := range slices.Chunk(b, model.Leaf) {
+		h := sha256.Sum256(leaf)
+		want = append(want, h[:]...)
+	}
+	if got := model.LeavesOf(b); !bytes.Equal(got, want) {
+		t.Fatalf("%d bytes have other leaves", len(b))
+	}
+}
+
 // Bytes that differ in a bit, in length, or by zeros at their end have other ids; an id
 // is no part's hash and no plain one.
 func TestContentDiffers(t *testing.T) {

@@ -108,6 +108,7 @@ var libraries = []library{
 	{"github.com/parquet-go/parquet-go", []string{"internal/table"}},
 	{"golang.org/x/text/encoding", []string{"internal/table"}},
 	{"golang.org/x/text/transform", []string{"internal/table"}},
+	{"golang.org/x/sys/cpu", []string{"model"}},    // whether leaves are hashed side by side
 	{"golang.org/x/sys", []string{"trainer/exec"}}, // limits of a trainer's process
 	{"charm.land/bubbletea", []string{"cmd"}},      // fedmq watch
 	{"charm.land/lipgloss", []string{"cmd"}},

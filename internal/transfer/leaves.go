@@ -30,6 +30,9 @@ func (l leaves) stretch(off, n int) model.Leaves { return l.hashes.Slice(l.at(of
 // put hashes bytes that belong at an offset, and returns their leaves.
 func (l leaves) put(off int, b []byte) model.Leaves {
 	room := l.stretch(off, len(b))
+	if l.size == model.Leaf {
+		return room[:0].Append(b)
+	}
 	for at := room[:0]; len(b) > 0; {
 		n := min(l.size, len(b))
 		at = at.Append(b[:n])
