@@ -42,7 +42,7 @@ type Config struct {
 	PartSize int    // largest MQTT payload in bytes, wire.MinPart to wire.MaxPart; default 126 KiB
 	Tasks    []Task // at least one
 
-	StageMemory int // bytes of memory for updates that arrive in parts, of all tasks together, 1 and up; default 48 MiB. Beyond it they lie in files
+	StageMemory int // bytes of memory for updates that arrive in parts, of all tasks together, 1 and up; default 40 MiB. Beyond it they lie in files
 	Uploads     int // updates that arrive in parts at once, 1 to 4096; default 64. Others wait
 
 	// AdoptEpoch is an operator's decision for one start: a task whose data
@@ -126,7 +126,7 @@ const (
 	minPartSize     = wire.MinPart
 	maxPartSize     = wire.MaxPart
 	defaultPartSize = wire.DefaultPart
-	defaultStage    = 48 << 20
+	defaultStage    = 40 << 20
 	defaultUploads  = 64
 	maxUploads      = 1 << 12
 	minSlots        = 2 // what sites still fetch stays while the next version goes out
