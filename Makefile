@@ -204,7 +204,7 @@ test-web: ## tests of the dashboard in headless Chromium; skipped where there is
 screenshots: ## the same, and the pictures of the dashboard in docs/img
 	FEDMQ_SCREENSHOTS='$(CURDIR)/docs/img' $(MAKE) test-web
 
-quickstart: $(VENV)/ready ## run the shell blocks of README.md, docs/tutorial, docs/explain/newcomer.md and docs/howto/compare.md; V=-v says which
+quickstart: $(VENV)/ready ## run the shell blocks of README.md, docs/tutorial, docs/explain/newcomer.md and docs/howto/{compare,rare-faults}.md; V=-v says which
 	FEDMQ_TEST_PAGES=1 FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test ./internal/pages -count 1 -parallel 8 $(V)
 
 brokers: build ## put every broker that FEDMQ_BROKERS_DIR can start through every story; writes docs/ref/brokers.md

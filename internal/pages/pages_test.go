@@ -24,7 +24,7 @@ func pages(t *testing.T) []string {
 	if err != nil || len(more) == 0 {
 		t.Fatalf("no tutorials: %v", err)
 	}
-	return append([]string{root + "/README.md", root + "/docs/explain/newcomer.md", root + "/docs/howto/compare.md"}, more...)
+	return append([]string{root + "/README.md", root + "/docs/explain/newcomer.md", root + "/docs/howto/compare.md", root + "/docs/howto/rare-faults.md"}, more...)
 }
 
 func read(t *testing.T, page string) []step {
