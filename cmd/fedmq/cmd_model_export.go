@@ -49,7 +49,7 @@ func (c *modelExportCmd) Run() error {
 
 func (c *modelExportCmd) graph(f *meantModel, told io.Writer) ([]byte, error) {
 	if c.Skeleton == "" {
-		b, err := onnx.Export(f.contract, f.model, f.about)
+		b, err := onnx.Export(f.contract, f.model, f.about, f.threshold)
 		if errors.Is(err, onnx.ErrNoGraph) {
 			err = fmt.Errorf("%w; give its graph, for instance from torch.onnx.export, with --skeleton", err)
 		}
@@ -74,6 +74,8 @@ type meantModel struct {
 	model    *model.Model
 	contract *pipeline.Contract
 	about    string // JSON; "" where the file has none
+
+	threshold *onnx.Threshold // nil: the likeliest class
 }
 
 // openMeantModel reads a file that says what its inputs mean.
@@ -89,6 +91,9 @@ func openMeantModel(path string) (*meantModel, error) {
 	}
 	f := &meantModel{about: meta[onnx.MetaAbout]}
 	if f.contract, err = pipeline.Parse([]byte(raw)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if f.threshold, err = thresholdOf(f.about, f.contract.Target.Classes); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if f.model, err = model.ReadSafetensorsFile(path, maxModelFile); err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/onnx"
 	"github.com/fedmq/fedmq/internal/predict"
 	"github.com/fedmq/fedmq/internal/table"
 	"github.com/fedmq/fedmq/pipeline"
@@ -61,14 +62,17 @@ func (c *predictCmd) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	err = c.predict(ctx, m, t)
+	err = c.predict(ctx, m, t, f.threshold)
 	return errors.Join(err, t.Close())
 }
 
-func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table.Table) error {
+func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table.Table, from *onnx.Threshold) error {
 	p, err := predict.New(m, t, c.Column, c.Only)
 	if err != nil {
 		return err
+	}
+	if from != nil {
+		p.Decide(from.Class, from.From)
 	}
 	var seen predict.Seen
 	err = writeOutput(c.Out, 0o600, false, func(w io.Writer) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/fedmq/fedmq/internal/follow"
@@ -52,6 +53,26 @@ func (a about) metadata(epoch uint64, contract []byte) (map[string]string, error
 		meta[onnx.MetaContract] = string(contract)
 	}
 	return meta, nil
+}
+
+// thresholdOf reads from which probability on a row is of a class; nil: the likeliest
+// class it is.
+func thresholdOf(text string, classes []string) (*onnx.Threshold, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var a about
+	if err := json.Unmarshal([]byte(text), &a); err != nil {
+		return nil, fmt.Errorf("metadata %s: %w", onnx.MetaAbout, err)
+	}
+	if a.Threshold == nil {
+		return nil, nil
+	}
+	class := slices.Index(classes, a.Class)
+	if class < 0 || len(classes) != 2 {
+		return nil, fmt.Errorf("metadata %s: a threshold for %q, want one of two classes, not of %q", onnx.MetaAbout, a.Class, classes)
+	}
+	return &onnx.Threshold{Class: class, From: float64(*a.Threshold)}, nil
 }
 
 // metadataOf is that of a model from the broker.

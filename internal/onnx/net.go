@@ -92,7 +92,7 @@ func (g *graph) forward(x string, layers []dense, c *pipeline.Contract, m *model
 }
 
 // result adds what users of the graph see.
-func (g *graph) result(z string, c *pipeline.Contract) {
+func (g *graph) result(z string, c *pipeline.Contract, from *Threshold) {
 	t := c.Target
 	if t.Classes == nil {
 		g.value(z, t)
@@ -116,7 +116,12 @@ func (g *graph) result(z string, c *pipeline.Contract) {
 			scores = g.columns([]string{g.node("Neg", nil, z), z})
 		}
 	}
-	at := g.node("ArgMax", attrs{"axis": 1, "keepdims": 0}, scores)
+	var at string
+	if from != nil && shares != "" && len(t.Classes) == 2 {
+		at = g.decide(shares, *from)
+	} else {
+		at = g.node("ArgMax", attrs{"axis": 1, "keepdims": 0}, scores)
+	}
 	class := g.ml("LabelEncoder", attrs{"keys_int64s": upTo(len(t.Classes)), "values_strings": t.Classes, "default_string": ""}, at)
 	doc := fmt.Sprintf("in the order of %q", t.Classes)
 	g.output("class", t.Name, typeString, 0, class)
@@ -125,6 +130,16 @@ func (g *graph) result(z string, c *pipeline.Contract) {
 	} else {
 		g.output("scores", doc, typeDouble, len(t.Classes), scores)
 	}
+}
+
+// decide gives the class of each row by the probability of one of two.
+func (g *graph) decide(shares string, t Threshold) string {
+	number := func(hint string, i int) string {
+		return g.initializer("fedmq/"+hint, typeInt64, nil, ints([]int64{int64(i)}))
+	}
+	is, other := number("class", t.Class), number("other", 1-t.Class)
+	share := g.node("Gather", attrs{"axis": 1}, shares, is)
+	return g.node("Where", nil, g.node("GreaterOrEqual", nil, share, g.scalar(t.From)), is, other)
 }
 
 // value brings the output back to the unit of the target.

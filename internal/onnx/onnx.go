@@ -29,13 +29,20 @@ var (
 	ErrSkeleton = errors.New("onnx: bad skeleton")
 )
 
+// Threshold is from which probability on a row is of a class, where there are two.
+type Threshold struct {
+	Class int
+	From  float64
+}
+
 // Export returns an ONNX file. Its inputs have the names of the contract's, in
 // columns [rows, 1]: numbers are doubles with NaN for missing, texts are strings.
 // With a window they are its statistics. Outputs are "class" [rows] and
 // "probabilities" [rows, classes] ("scores" of a net without probabilities), or
-// "value" [rows, 1]; an underscore is added to a name that an input has. about is
-// the JSON of the same name in the metadata; "" leaves it out.
-func Export(c *pipeline.Contract, m *model.Model, about string) ([]byte, error) {
+// "value" [rows, 1]; an underscore is added to a name that an input has. The class is
+// the likeliest, or what t says, if it is not nil. about is the JSON of the same name in
+// the metadata; "" leaves it out.
+func Export(c *pipeline.Contract, m *model.Model, about string, t *Threshold) ([]byte, error) {
 	p, err := pipeline.New(*c)
 	if err != nil {
 		return nil, err
@@ -59,7 +66,7 @@ func Export(c *pipeline.Contract, m *model.Model, about string) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	g.result(z, c)
+	g.result(z, c, t)
 	return g.model(c.Target.Name, props(c, about)), nil
 }
 

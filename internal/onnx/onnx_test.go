@@ -81,7 +81,7 @@ func names(all [][]field, number int) (out []string) {
 // What people see: the inputs of the contract, and outputs with free names.
 func TestExport(t *testing.T) {
 	c, m := boiler()
-	b, err := Export(c, m, `{"task":"boiler"}`)
+	b, err := Export(c, m, `{"task":"boiler"}`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestExport(t *testing.T) {
 			t.Errorf("%s is not in the file", want)
 		}
 	}
-	again, err := Export(c, m, `{"task":"boiler"}`)
+	again, err := Export(c, m, `{"task":"boiler"}`, nil)
 	if err != nil || !bytes.Equal(again, b) {
 		t.Errorf("the second time another file (%v)", err)
 	}
@@ -113,7 +113,7 @@ func TestExportRefuses(t *testing.T) {
 	} {
 		c, m := boiler()
 		change(c, &m)
-		if _, err := Export(c, m, ""); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Export(c, m, "", nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}

@@ -46,6 +46,8 @@ type Predictor struct {
 	order  int   // of a window; -1: as they come
 	types  []bool
 	seen   Seen
+	class  int     // of two, that a row is of from a probability on
+	from   float64 // 0: the likeliest class it is
 }
 
 // Seen counts what became of the rows.
@@ -97,6 +99,21 @@ func New(m *tabular.Predictor, t *table.Table, names map[string]string, only boo
 		errs = append(errs, fmt.Errorf("--column %s: the model has no such input", name))
 	}
 	return p, errors.Join(errs...)
+}
+
+// Decide has a row taken for a class, of two, from a probability on, in place of the
+// likeliest class.
+func (p *Predictor) Decide(class int, from float64) { p.class, p.from = class, from }
+
+// best is the class that a row is taken for.
+func (p *Predictor) best(said []float64) int {
+	switch {
+	case p.from == 0 || len(said) != 2 || p.contract().Net.Output == pipeline.OutputMargin:
+		return slices.Index(said, slices.Max(said))
+	case said[p.class] >= p.from:
+		return p.class
+	}
+	return 1 - p.class
 }
 
 // Columns are those that are written: the columns of the table, then "predicted" and, of
@@ -253,7 +270,7 @@ func (p *Predictor) result(row []Value, said []float64) []Value {
 	case classes == nil:
 		return append(row, Value{"", said[0]})
 	default:
-		best := classes[slices.Index(said, slices.Max(said))]
+		best := classes[p.best(said)]
 		p.seen.Classes[best]++
 		row = append(row, Value{best, math.NaN()})
 	}

@@ -98,6 +98,23 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// With a threshold a class is not the likeliest one.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	m := coef(t, boiler(), 1, 0, 0)
+	p := &Predictor{model: m}
+	for _, c := range []struct {
+		class    int
+		from, is float64 // is the probability of class 1
+		want     int
+	}{{0, 0, .5, 0}, {0, 0, .6, 1}, {1, .2, .2, 1}, {1, .2, .19, 0}, {0, .7, .4, 1}, {0, .7, .3, 0}} {
+		p.Decide(c.class, c.from)
+		if got := p.best([]float64{1 - c.is, c.is}); got != c.want {
+			t.Errorf("%+v: class %d", c, got)
+		}
+	}
+}
+
 // What was missing is counted, and a text of no value is shown.
 func TestSeen(t *testing.T) {
 	t.Parallel()

@@ -63,15 +63,21 @@ class Model:
         return _contract.probabilities(self._forward(x), self._output(), len(classes))
 
     def predict(self, x: Any) -> Array:
-        """The class of each row, as text, or the value in the unit of the target."""
+        """The class of each row, as text, or the value in the unit of the target. Of two classes it is that of
+        ``about["threshold_class"]`` from the probability ``about["threshold"]`` on, where the file has one."""
         target = self._meaning()["target"]
         if target.get("classes") is None:
             return _contract.value(self._forward(x), target)
+        if (threshold := self.about.get("threshold")) is not None and self._output() != "margin":
+            classes = self.classes_.tolist()
+            at = classes.index(self.about["threshold_class"])
+            of_two: Array = np.where(self.predict_proba(x)[:, at] >= threshold, classes[at], classes[1 - at])
+            return of_two
         best: Array = self.classes_[self.decision_function(x).argmax(axis=1)]
         return best
 
     def to_sklearn(self) -> Any:
-        """A fitted pipeline of scikit-learn that predicts the same."""
+        """A fitted pipeline of scikit-learn that predicts the same, with the same probabilities; a threshold is not in it."""
         from . import _to_sklearn
         return _to_sklearn.pipeline(self)
 

@@ -55,10 +55,15 @@ def tensors_of(name):
     return {**out, "fedmq.mean": rng.normal(size=WIDTH), "fedmq.sd": np.append(rng.random(WIDTH - 1) + .5, 0)}
 
 
+def about_of(name):
+    """Some have a threshold for the first of two classes."""
+    return {"task": name, **({"threshold": 0.3, "threshold_class": TWO[0]} if name == "softmax-two" or name.endswith("-turned") else {})}
+
+
 def write(name, path):
     """The file that an aggregator would write."""
     fm.save(path, tensors_of(name), {"fedmq.mean": "keep", "fedmq.sd": "keep"},
-            {"fedmq.contract": json.dumps(contract_of(name), separators=(",", ":")), "fedmq.about": json.dumps({"task": name})})
+            {"fedmq.contract": json.dumps(contract_of(name), separators=(",", ":")), "fedmq.about": json.dumps(about_of(name))})
 
 
 def rows_of(name, n):

@@ -43,7 +43,12 @@ def test_scikit_learn_predicts_the_same(tmp_path, name):
     if "classes" not in m.contract["target"]:
         np.testing.assert_allclose(other.predict(x), m.predict(x), atol=1e-9)
         return
-    assert other.predict(x).tolist() == m.predict(x).tolist()
+    if "threshold" in m.about:
+        at = m.classes_.tolist().index("ok")
+        assert (m.predict(x) == "ok").tolist() == (m.predict_proba(x)[:, at] >= 0.3).tolist()
+        assert m.predict(x).tolist() != other.predict(x).tolist()
+    else:
+        assert other.predict(x).tolist() == m.predict(x).tolist()
     assert other.classes_.tolist() == m.classes_.tolist()
     if m.contract["net"]["output"] != "margin":
         np.testing.assert_allclose(other.predict_proba(x), m.predict_proba(x), atol=1e-9)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fedmq_trainer as fm
-from models import MODELS, contract_of, rows_of, write
+from models import MODELS, about_of, contract_of, rows_of, write
 
 FEDMQ, PYTHON = os.environ.get("FEDMQ_PROGRAM"), os.environ.get("FEDMQ_ONNX_PYTHON")
 if not FEDMQ or not PYTHON:
@@ -62,7 +62,7 @@ def test_the_same_numbers(exported, name):
     model, ran, table = exported[name]
     x, out = rows_of(name, 200), ran["outputs"]
     assert ran["opset"] == {"": 17, "ai.onnx.ml": 3}
-    assert json.loads(ran["meta"]["fedmq.contract"]) == contract_of(name) and json.loads(ran["meta"]["fedmq.about"]) == {"task": name}
+    assert json.loads(ran["meta"]["fedmq.contract"]) == contract_of(name) and json.loads(ran["meta"]["fedmq.about"]) == about_of(name)
     if "classes" not in model.contract["target"]:
         np.testing.assert_allclose(np.ravel(out["value"]), model.predict(x), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(numbers(table, "predicted")[:, 0], model.predict(x), rtol=1e-5, atol=1e-5)
