@@ -134,6 +134,12 @@ def test_four_ways_to_the_same_numbers(folder, kind):
     by_onnx = session.run(None, columns)
     subprocess.run([FEDMQ, "predict", folder / "levels.safetensors", folder / "rows.csv", "-o", folder / "p.csv"], check=True)
     table = pandas.read_csv(folder / "p.csv")
+    example = pathlib.Path(__file__).resolve().parents[2] / "examples/predict/predict.py"
+    said = subprocess.run([sys.executable, example, folder / "m.onnx", folder / "rows.csv"], check=True, capture_output=True, text=True).stdout.split()
+    if "classes" in loaded.contract["target"]:
+        assert said == table.predicted.tolist()
+    else:
+        np.testing.assert_allclose(np.array(said, dtype=float), table.predicted, rtol=1e-5, atol=1e-5)
     if "classes" not in loaded.contract["target"]:
         ways = [loaded.predict(rows), np.ravel(by_onnx[0]), table.predicted.to_numpy()]
         for y in ways:

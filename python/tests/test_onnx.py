@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -137,3 +138,84 @@ def test_a_graph_of_pytorch(tmp_path):
     with torch.no_grad():
         np.testing.assert_allclose(ran["outputs"]["y"], trained.eval()(torch.from_numpy(x)).numpy(), atol=1e-5)
     assert json.loads(ran["meta"]["fedmq.contract"]) == contract
+
+
+SKLEARN = {
+    "sgd": ("SGDClassifier(loss='log_loss')", ["low", "high"]), "sgd-turned": ("SGDClassifier(loss='log_loss')", ["high", "low"]),
+    "mlp": ("MLPClassifier((6,), learning_rate_init=.05)", ["low", "high"]), "mlp-turned": ("MLPClassifier((6,), learning_rate_init=.05)", ["high", "low"]),
+    "mlp-value": ("MLPRegressor(hidden_layer_sizes=(6,), learning_rate_init=.05)", None),
+}
+TRAIN = """
+import csv, sys
+import numpy as np
+import fedmq_trainer.sklearn
+from sklearn.linear_model import SGDClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+rows = list(csv.DictReader(open("rows.csv")))
+x = np.array([[float(r["a"] or "nan"), float(r["b"])] for r in rows])
+classes = %r
+y = np.array([r["result"] if classes else float(r["a"] or 0) for r in rows])
+fedmq_trainer.sklearn.run(%s, x, y, test=(x, y), classes=classes, zscore=True, features=["a", "b"], target="result")
+"""
+AGGREGATOR = """
+broker: tcp://127.0.0.1:1883
+namespace: acme
+data_dir: state/aggregator
+tasks:
+  - name: levels
+    members: ["+"]
+    rounds: 3
+    start_when: 2
+    quorum: 2
+    deadline: 60s
+    model: {file: init.safetensors}
+    train: {epochs: 3}
+    statistics: zscore
+"""
+SITE = """
+broker: tcp://127.0.0.1:1883
+namespace: acme
+member: %s
+data_dir: state/%s
+tasks:
+  - name: levels
+    trainer:
+      exec: {command: [%s, train.py]}
+"""
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_scikit_learn_four_ways(tmp_path, name):
+    """The trainer's own evaluation of a federation, fedmq_trainer.load, fedmq predict and onnxruntime."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    estimator, classes = SKLEARN[name]
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(100, 9, 200), rng.normal(size=200)
+    a[::11] = np.nan
+    result = np.where(np.nan_to_num(a, nan=100) / 9 + b > 11.5, "high", "low")
+    lines = ["a,b,result", *(f"{'' if v != v else v},{w},{r}" for v, w, r in zip(a, b, result))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "train.py").write_text(TRAIN % (classes, estimator))
+    (tmp_path / "aggregator.yaml").write_text(AGGREGATOR)
+    for site in ("north", "south"):
+        (tmp_path / f"{site}.yaml").write_text(SITE % (site, site, json.dumps(sys.executable)))
+    p = fedmq("up", tmp_path, env={**os.environ, "PYTHONPATH": str(pathlib.Path(fm.__file__).parents[1])})
+    assert p.returncode == 0, p.stdout + p.stderr
+    path = tmp_path / "levels.safetensors"
+    model, x = fm.load(path), {"a": a, "b": b}
+    assert fedmq("model", "export", path, "--onnx", tmp_path / "m.onnx").returncode == 0
+    by_onnx = run_onnx({tmp_path / "m.onnx": {"a": a.tolist(), "b": b.tolist()}})[str(tmp_path / "m.onnx")]["outputs"]
+    table = list(csv.DictReader(fedmq("predict", path, tmp_path / "rows.csv").stdout.splitlines()))
+    own = model.about["metrics"]
+    if classes is None:
+        y = np.nan_to_num(a, nan=0)
+        for way in (model.predict(x), np.ravel(by_onnx["value"]), numbers(table, "predicted")[:, 0]):
+            np.testing.assert_allclose(way, model.predict(x), rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(np.sqrt(np.mean((way - y) ** 2)), own["rmse"], rtol=1e-5)
+        return
+    assert model.classes_.tolist() == classes
+    for labels, share in ((model.predict(x), model.predict_proba(x)), (np.array(by_onnx["class"]), by_onnx["probabilities"]),
+                          (np.array([row["predicted"] for row in table]), numbers(table, *(f"p_{c}" for c in classes)))):
+        np.testing.assert_allclose(share, model.predict_proba(x), atol=1e-5)
+        assert np.mean(labels == result) == pytest.approx(own["accuracy"], abs=1e-12)
+        assert own["accuracy"] > 0.8
