@@ -14,6 +14,7 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
@@ -24,6 +25,9 @@ import (
 type OfflineMember struct {
 	Path    string // below the namespace
 	Samples uint64 // as a join says
+	// Contract is what its trainer means by a model, nil if it does not say. One
+	// that differs from the task's, or from the first that says, is an error.
+	Contract *pipeline.Contract
 	// Do answers an order. It is called for several members at once, for each of
 	// them once at a time. An error is a decline.
 	Do func(context.Context, OfflineOrder) (wire.Update, error)
@@ -62,6 +66,13 @@ func Offline(ctx context.Context, c Config, members []OfflineMember) (*model.Mod
 		}
 	}
 	return o.t.base, nil
+}
+
+// CheckOffline says what keeps Offline from beginning: who may not join, or means
+// another thing by the model than the others.
+func CheckOffline(c Config, members []OfflineMember) error {
+	_, err := newOffline(c, members)
+	return err
 }
 
 // EvaluateOffline has all members measure a model, and returns what a round
@@ -126,17 +137,41 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 		return nil, err
 	}
 	t.state = rc.First()
-	o := &offline{t: t, m: round.New(rc, nil, nil, nil), members: map[string]OfflineMember{}}
+	if err := t.agree(t.state); err != nil {
+		return nil, err
+	}
+	o := &offline{t: t, m: round.New(rc, t.state, nil, nil), members: map[string]OfflineMember{}}
 	o.m.Step(0, round.Started{})
 	o.m.Step(0, round.Connected{})
 	for i, x := range members {
-		if !o.mayJoin(x.Path) {
-			return nil, fmt.Errorf("%s: none of the members: %s", x.Path, strings.Join(cfg.Members, ", "))
+		if err := o.join(i, x); err != nil {
+			return nil, err
 		}
-		o.members[x.Path] = x
-		o.m.Step(0, round.Join{Member: x.Path, Samples: x.Samples, Counter: 1, Digest: model.HashOf([]byte{byte(i), byte(i >> 8)})})
 	}
 	return o, nil
+}
+
+// join has a member welcomed.
+func (o *offline) join(i int, x OfflineMember) error {
+	if !o.mayJoin(x.Path) {
+		return fmt.Errorf("%s: none of the members: %s", x.Path, strings.Join(o.t.cfg.Members, ", "))
+	}
+	if x.Contract != nil && o.t.state.Contract == nil {
+		if err := checkContract(x.Contract, o.t.cfg.Init.Schema); err != nil {
+			return fmt.Errorf("%s: %w", x.Path, err)
+		}
+	}
+	o.members[x.Path] = x
+	o.m.Step(0, round.Join{Contract: x.Contract, Member: x.Path, Samples: x.Samples, Counter: 1, Digest: model.HashOf([]byte{byte(i), byte(i >> 8)})})
+	rd := o.m.Ready()
+	for _, msg := range rd.Send {
+		if r, ok := msg.(round.SendReply); ok {
+			if no, refused := r.Reply.(wire.RefusalReply); refused {
+				return fmt.Errorf("%s: %s: %s", x.Path, no.Reason, no.Detail)
+			}
+		}
+	}
+	return o.do(rd)
 }
 
 func (o *offline) mayJoin(path string) bool {

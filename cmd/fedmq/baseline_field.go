@@ -83,14 +83,18 @@ func (f field) train(ctx context.Context, cfg aggregator.Config, t trial) (out t
 			return out, err
 		}
 	}
+	return f.federate(ctx, ofSites(cfg, len(who)), who, judges)
+}
+
+// ofSites is a task that n sites are enough for.
+func ofSites(cfg aggregator.Config, n int) aggregator.Config {
 	task := cfg.Tasks[0]
-	if len(who) == 1 {
+	if n == 1 {
 		task.Quorum, task.Goal, task.Sample = 1, 0, 1
 	}
-	task.Quorum = min(task.Quorum, len(who))
-	task.Goal = min(task.Goal, len(who))
+	task.Quorum, task.Goal = min(task.Quorum, n), min(task.Goal, n)
 	cfg.Tasks = []aggregator.Task{task}
-	return f.federate(ctx, cfg, who, judges)
+	return cfg
 }
 
 // parts are who trains in a trial, and who judges.
@@ -216,7 +220,7 @@ func (c *crew) close() error {
 // offlineMember is a trainer without a broker.
 func offlineMember(path string, tr trainer.Trainer) aggregator.OfflineMember {
 	return aggregator.OfflineMember{
-		Path: path, Samples: uint64(max(tr.Samples(), 0)),
+		Path: path, Samples: uint64(max(tr.Samples(), 0)), Contract: trainer.ContractOf(tr),
 		Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
 			return site.Do(ctx, tr, site.Order{
 				Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base,

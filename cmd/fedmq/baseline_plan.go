@@ -22,6 +22,7 @@ type baseline struct {
 	crew   crew   // of programs, which judge
 	config []byte // of the aggregator
 	work   []planned
+	all    []aggregator.OfflineMember // the sites as they are
 }
 
 // planned is a training to do.
@@ -144,6 +145,7 @@ func (b *baseline) known(ctx context.Context, task string) error {
 		if ours {
 			b.crew = append(b.crew, tr)
 		}
+		b.all = append(b.all, offlineMember(s.member, tr))
 		sites = append(sites, site.Config{Member: s.member, Tasks: []site.Task{{Name: task, Trainer: tr}}})
 	}
 	if err := b.checkSettings(sites); err != nil {
@@ -170,6 +172,9 @@ func (b *baseline) plan() error {
 		for k := range b.Seeds {
 			cfg, about, err := b.configured(set, uint64(k))
 			if err != nil {
+				return err
+			}
+			if err := aggregator.CheckOffline(ofSites(cfg, len(b.all)), b.all); err != nil {
 				return err
 			}
 			for _, t := range b.trials(uint64(k)) {
