@@ -25,6 +25,9 @@ func (f taskFile) about(m *model.Model) string {
 	v := reflect.ValueOf(s)
 	for i := range v.NumField() {
 		key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if v.Field(i).Kind() == reflect.String && v.Field(i).IsZero() { // a word that was not said
+			continue
+		}
 		keys = append(keys, fmt.Sprintf("%s %v", key, v.Field(i).Interface()))
 	}
 	return said + "; the trainer tabular takes " + strings.Join(keys, ", ")

@@ -180,6 +180,17 @@ func TestDocumentedSettings(t *testing.T) {
 	t.Parallel()
 	preset := tabular.DefaultSettings()
 	for _, row := range documentedRows(t, "Training settings") {
+		if row.kind == "text" {
+			for word := range strings.SplitSeq(strings.ReplaceAll(row.limits, "`", ""), ", ") {
+				if _, err := tabular.ParseSettings([]byte(`{"` + row.key + `":"` + word + `"}`)); err != nil {
+					t.Errorf("%s: %s is in %q: %v", row.key, word, row.limits, err)
+				}
+			}
+			if _, err := tabular.ParseSettings([]byte(`{"` + row.key + `":"another"}`)); err == nil {
+				t.Errorf("%s: another word is taken than %q", row.key, row.limits)
+			}
+			continue
+		}
 		low, high, ok := parseRange(row.limits)
 		if !ok {
 			t.Errorf("%s: %q is no range", row.key, row.limits)
