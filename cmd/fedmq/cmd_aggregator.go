@@ -88,6 +88,7 @@ type taskFile struct {
 	Strategy    strategyFile  `yaml:"strategy"`
 	Model       modelFile     `yaml:"model"`
 	Train       settings      `yaml:"train"`
+	Contract    settings      `yaml:"contract"`
 	Seed        uint64        `yaml:"seed"`
 	Statistics  string        `yaml:"statistics"`
 	Slots       int           `yaml:"slots"`
@@ -229,8 +230,12 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if err != nil {
 		return aggregator.Task{}, err
 	}
+	contract, err := f.agreed(init.Schema)
+	if err != nil {
+		return aggregator.Task{}, err
+	}
 	return aggregator.Task{
-		Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
+		Contract: contract, Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",

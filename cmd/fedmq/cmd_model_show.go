@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 
+	"github.com/fedmq/fedmq/internal/onnx"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -26,16 +31,20 @@ func (modelShowCmd) Help() string {
 
 // modelView is a model for people and programs.
 type modelView struct {
-	Source  string            `json:"source"` // file or topic
-	Owner   string            `json:"owner,omitempty"`
-	Task    string            `json:"task,omitempty"`
-	Version *uint64           `json:"version,omitempty"` // where it is known
-	Epoch   *uint64           `json:"epoch,omitempty"`
-	Content model.Hash        `json:"content"`
-	Schema  model.Hash        `json:"schema"`
-	Bytes   int               `json:"bytes"`
-	Values  int               `json:"values"`
-	Parts   int               `json:"parts,omitempty"` // on the broker; 0: inline
+	Source  string     `json:"source"` // file or topic
+	Owner   string     `json:"owner,omitempty"`
+	Task    string     `json:"task,omitempty"`
+	Version *uint64    `json:"version,omitempty"` // where it is known
+	Epoch   *uint64    `json:"epoch,omitempty"`
+	Content model.Hash `json:"content"`
+	Schema  model.Hash `json:"schema"`
+	Bytes   int        `json:"bytes"`
+	Values  int        `json:"values"`
+	Parts   int        `json:"parts,omitempty"` // on the broker; 0: inline
+
+	Contract json.RawMessage `json:"contract,omitempty"` // what its inputs and output mean
+	About    json.RawMessage `json:"about,omitempty"`    // where it is from: task, version, metrics
+
 	Tensors []wire.TensorView `json:"tensors"`
 }
 
@@ -62,7 +71,7 @@ func (c *modelShowCmd) view(ctx context.Context, logs *logFlags) (*modelView, er
 		}
 		h := got.Header
 		v = viewModel(h.Topic, got.Model)
-		v.Owner, v.Task, v.Version, v.Epoch, v.Parts = h.Sender, h.Task, &h.Round, &h.Epoch, got.Parts
+		v.Owner, v.Task, v.Version, v.Epoch, v.Parts, v.Contract = h.Sender, h.Task, &h.Round, &h.Epoch, got.Parts, got.Contract
 		return nil
 	})
 	return v, err
@@ -87,9 +96,11 @@ func viewFile(path string) (*modelView, error) {
 		return nil, err
 	}
 	v := viewModel(path, m)
+	v.Contract = asJSON(meta[onnx.MetaContract])
 	if meta[metaContent] != v.Content.String() {
 		return v, nil
 	}
+	v.About = asJSON(meta[onnx.MetaAbout])
 	v.Owner, v.Task = meta[metaOwner], meta[metaTask]
 	if n, err := strconv.ParseUint(meta[metaVersion], 10, 64); err == nil {
 		v.Version = &n
@@ -110,13 +121,60 @@ func (v *modelView) print(w io.Writer) error {
 		fmt.Fprintf(w, "version  %d\n", *v.Version)
 	}
 	fmt.Fprintln(w, "content ", v.Content)
-	fmt.Fprintf(w, "size     %d values, %d bytes\n\n", v.Values, v.Bytes)
+	fmt.Fprintf(w, "size     %d values, %d bytes\n", v.Values, v.Bytes)
+	v.printMeaning(w)
+	fmt.Fprintln(w)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "tensor\tdtype\tshape\trule\tmin\tmax\tmean\tnot finite")
 	for _, t := range v.Tensors {
 		fmt.Fprintf(tw, "%s\t%s\t%v\t%s\t%s\t%s\t%s\t%d\n", t.Name, t.DType, t.Shape, t.Rule, value(t.Min), value(t.Max), value(t.Mean), t.NotFinite)
 	}
 	return tw.Flush()
+}
+
+// mostInputs are printed of a model.
+const mostInputs = 20
+
+// asJSON is a text of the metadata, nil if it is none.
+func asJSON(text string) json.RawMessage {
+	if !json.Valid([]byte(text)) {
+		return nil
+	}
+	return json.RawMessage(text)
+}
+
+// printMeaning writes what inputs and output mean, and the metrics.
+func (v *modelView) printMeaning(w io.Writer) {
+	if c, err := pipeline.Read(v.Contract); v.Contract != nil && err == nil {
+		for i, in := range c.Inputs {
+			if i == mostInputs {
+				fmt.Fprintf(w, "         and %d more\n", len(c.Inputs)-i)
+				break
+			}
+			text := in.Name
+			switch {
+			case in.Unit != "":
+				text += " in " + in.Unit
+			case in.Values != nil:
+				text += ": " + pipeline.List(in.Values)
+			}
+			fmt.Fprintf(w, "%-8s %s\n", map[bool]string{true: "inputs"}[i == 0], text)
+		}
+		target := c.Target.Name
+		switch {
+		case c.Target.Classes != nil:
+			target += ": " + pipeline.List(c.Target.Classes)
+		case c.Target.Unit != "":
+			target += " in " + c.Target.Unit
+		}
+		fmt.Fprintf(w, "target   %s\n", target)
+	}
+	var from about
+	if json.Unmarshal(v.About, &from) == nil {
+		for i, name := range slices.Sorted(maps.Keys(from.Metrics)) {
+			fmt.Fprintf(w, "%-8s %s %s\n", map[bool]string{true: "metrics"}[i == 0], name, strconv.FormatFloat(float64(from.Metrics[name]), 'g', 6, 64))
+		}
+	}
 }
 
 func value(x *float64) string {

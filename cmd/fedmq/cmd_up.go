@@ -168,6 +168,9 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := u.checkContracts(contractsOf(cfg.Tasks), sites); err != nil {
+		return usageError{err}
+	}
 	cfg.Log = u.log
 	warn(u.log, append(cfg.Warnings(), u.logins()...))
 	b, err := u.broker(ctx)

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// agreed is the contract of the file, in the form in which models carry it; nil: that of the
+// first site that tells its own counts. Without net the tensors say what they make.
+func (f taskFile) agreed(s model.Schema) (*pipeline.Contract, error) {
+	if f.Contract.json == nil {
+		return nil, nil
+	}
+	var c pipeline.Contract
+	d := json.NewDecoder(bytes.NewReader(f.Contract.json))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return nil, fmt.Errorf("contract: %w: names, units, values and classes are texts, so numbers want quotes", err)
+	}
+	if c.Net == (pipeline.Net{}) {
+		c.Net = netOf(s, len(c.Target.Classes))
+	}
+	for i := range c.Inputs {
+		c.Inputs[i].Unit = pipeline.CanonicalUnit(c.Inputs[i].Unit)
+	}
+	c.Target.Unit = pipeline.CanonicalUnit(c.Target.Unit)
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("contract: %w", err)
+	}
+	return &c, nil
+}
+
+// netOf is what tensors of usual names make for so many classes; 0: a number.
+func netOf(s model.Schema, classes int) pipeline.Net {
+	var n pipeline.Net
+	switch {
+	case s.Index(model.WeightName(0)) >= 0:
+		n.Tensors = pipeline.TensorsLayers
+	case s.Index("coef") >= 0:
+		n.Tensors = pipeline.TensorsCoef
+	}
+	switch {
+	case classes == 0:
+		n.Output = pipeline.OutputIdentity
+	case n.Tensors != pipeline.TensorsCoef:
+		n.Output = pipeline.OutputSoftmax
+	case classes == 2:
+		n.Output = pipeline.OutputLogistic
+	default:
+		n.Output = pipeline.OutputOVR
+	}
+	return n
+}
+
+// contractsOf are those of the configuration.
+func contractsOf(tasks []aggregator.Task) []*pipeline.Contract {
+	out := make([]*pipeline.Contract, len(tasks))
+	for i, t := range tasks {
+		out[i] = t.Contract
+	}
+	return out
+}
+
+// checkContracts compares what the sites of each task mean by its model, with the
+// aggregator's contract or that of the first site.
+func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) error {
+	for k, t := range u.agg.Tasks {
+		task := tasks[k]
+		for i, cfg := range sites {
+			j := slices.IndexFunc(cfg.Tasks, func(s site.Task) bool { return s.Name == t.Name })
+			if j < 0 {
+				continue
+			}
+			own := trainer.ContractOf(cfg.Tasks[j].Trainer)
+			if task == nil {
+				task = own
+			}
+			if own == nil || own.Equal(task) {
+				continue
+			}
+			return fmt.Errorf("%s: tasks[%d] (%s): %s", u.names[i], j, t.Name, strings.Join(pipeline.Differences(cfg.Member, own, task), "; "))
+		}
+	}
+	return nil
+}
