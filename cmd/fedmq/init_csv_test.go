@@ -187,6 +187,22 @@ func TestInitCSVDecides(t *testing.T) {
 	}
 }
 
+// A rare one of two classes gets a threshold of its own, and is told.
+func TestInitCSVRareClass(t *testing.T) {
+	t.Parallel()
+	for every, want := range map[int]bool{5: false, 15: true} {
+		p, _, err := laidOut(t, csvFlags{CSV: []string{"a.csv"}, Target: "y"}, tableOf(90, "x,y", func(i int) string {
+			return fmt.Sprintf("%d,%s", i*7%31, map[bool]string{true: "fault", false: "ok"}[i%every == 0])
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(p.aggregator(), "threshold: f1 # of the probability of fault, which is rare"); got != want {
+			t.Errorf("every %d: threshold %v in\n%s", every, got, p.aggregator())
+		}
+	}
+}
+
 func TestInitCSVRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ content, target, want string }{

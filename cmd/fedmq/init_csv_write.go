@@ -104,8 +104,16 @@ tasks:
     model: %s
     train: {epochs: %d, batch: 32, lr: 0.02, momentum: 0.9, l2: 1e-4, max_grad_norm: 5}
     statistics: zscore # every feature scaled by the mean and deviation of all sites
-    seed: 1
-`, aggregatorName, p.task(), p.siteList(), len(p.sites), len(p.sites), p.model(), p.epochs())
+%s    seed: 1
+`, aggregatorName, p.task(), p.siteList(), len(p.sites), len(p.sites), p.model(), p.epochs(), p.threshold())
+}
+
+// threshold is for a rare one of two classes: more probable than not is seldom.
+func (p *csvPlan) threshold() string {
+	if c, n := p.rarest(); len(p.classes) == 2 && n*10 < p.rows {
+		return fmt.Sprintf("    threshold: f1 # of the probability of %s, which is rare; or recall>=0.9\n", oneLine(c))
+	}
+	return ""
 }
 
 func (p *csvPlan) siteList() string {
