@@ -417,6 +417,8 @@ var alwaysFlags = map[string]string{
 	"doctor node": "where", "doctor restart": "what", "acl for": "required", "doctor gentle": "how much", "doctor write": "where", "topics watch": "see bridge", "dashboard listen": "where", "send at-round": "when", "send pause": "refused by send but with resume",
 	"bench round params": "a size", "bench round sites": "a number", "bench round rounds": "a number", "bench round profile": "where", "bench round trace": "a flag", "bench round changed": "a share", "bench scale points": "a list", "bench scale rounds": "a number", "bench scale picture": "where", "bench fold params": "a size", "bench fold members": "a number",
 	"bench codec params": "a size", "model get follow": "how long", "model get bulk": "which topics", "model put bulk": "which topics", "model put version": "a number", "model put force": "whether",
+	"baseline example": "what", "baseline folds": "a number", "baseline group": "refused without folds", "baseline seeds": "a number", "baseline leave-site-out": "refused with folds",
+	"baseline set": "a list", "baseline central": "which rows", "baseline metric": "refused if no site has it", "report csv": "how", "report mlflow": "where",
 	"model export onnx": "where", "model export skeleton": "which graph", "predict column": "refused if the model has no such input", "predict only": "what",
 	"predict separator": "how the file is written", "predict decimal": "how the file is written", "predict encoding": "how the file is written", "predict missing": "a list",
 }
