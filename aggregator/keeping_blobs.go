@@ -58,8 +58,8 @@ func (k *keeping) durableState(state []byte) (model.Hash, error) {
 }
 
 // retire removes what is not to be kept any longer after a commit: the round's
-// updates, and versions of the model beyond the retention.
-func (k *keeping) retire() error {
+// updates, and versions of the model beyond the retention, but for the best one.
+func (k *keeping) retire(best *round.Best) error {
 	if k.updates != KeepAll {
 		for content := range k.onDisk {
 			if err := k.all.remove(k, content); err != nil {
@@ -72,6 +72,10 @@ func (k *keeping) retire() error {
 		return nil
 	}
 	for first := k.firstToGo(); len(k.versions)-1-first > k.models; { // the last one is the base
+		if best != nil && k.versions[first].number == best.Version {
+			first++
+			continue
+		}
 		old := k.versions[first]
 		k.versions = slices.Delete(k.versions, first, first+1)
 		k.gone = append(k.gone, old.number)
@@ -96,15 +100,19 @@ func (k *keeping) firstToGo() int {
 	return 0
 }
 
-// loadVersions reads which versions are on disk; of the oldest ones a crash has
-// removed some.
+// loadVersions reads which versions are on disk; of the oldest ones, the best one
+// among them, a crash has removed some.
 func (k *keeping) loadVersions() (err error) {
 	if k.versions, err = k.versionsOnDisk(); err != nil {
 		return err
 	}
-	for first := k.firstToGo(); first < len(k.versions)-1 && !k.store.FindBlob(k.versions[first].content); {
-		k.gone = append(k.gone, k.versions[first].number)
-		k.versions = slices.Delete(k.versions, first, first+1)
+	for at, found := k.firstToGo(), 0; at < len(k.versions)-1 && found < 2; {
+		if k.store.FindBlob(k.versions[at].content) {
+			at, found = at+1, found+1
+			continue
+		}
+		k.gone = append(k.gone, k.versions[at].number)
+		k.versions = slices.Delete(k.versions, at, at+1)
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func longTask(t testing.TB, cfg Config, members, rounds int) {
 		task.state = &s
 		task.keeping.took(r)
 		task.keeping.export(r.Round, r.Attempt, r.Bytes)
-		if err := task.keeping.retire(); err != nil {
+		if err := task.keeping.retire(nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -193,7 +193,7 @@ func TestRemoveSparesOthers(t *testing.T) {
 	for _, id := range []model.Hash{open, stays, version, mine} {
 		one.onDisk[id] = true
 	}
-	if err := one.retire(); err != nil {
+	if err := one.retire(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := there(cfg, open, stays, version, mine); !slices.Equal(got, []bool{true, true, true, false}) {

@@ -177,7 +177,7 @@ func (t *task) fold(rd owner.Ready) error {
 		}
 	}
 	if rd.Save.Committed {
-		return t.keeping.retire()
+		return t.keeping.retire(t.state.Best)
 	}
 	return nil
 }

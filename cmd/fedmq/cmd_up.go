@@ -322,10 +322,7 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	for i, t := range cfg.Tasks {
 		recs, restErr := followers[i].rest()
 		if err == nil && restErr == nil && len(recs) > 0 {
-			path := filepath.Join(u.dir, t.Name+".safetensors")
-			if _, restErr = saveModel(cfg.DataDir, t, recs, path); restErr == nil {
-				fmt.Fprintf(stdout, "\nModel of %s after round %d: %s\n", t.Name, recs[len(recs)-1].Round, path)
-			}
+			restErr = u.result(cfg.DataDir, t, recs)
 		}
 		err = errors.Join(err, restErr)
 	}

@@ -13,23 +13,20 @@ import (
 	"github.com/fedmq/fedmq/trainer"
 )
 
-// saveModel writes the last model of a task as a safetensors file; dataDir is
+// saveModel writes the model of a task's record as a safetensors file; dataDir is
 // the aggregator's, and nobody else has it open.
-func saveModel(dataDir string, task aggregator.Task, recs []record.Record, path string) (m *model.Model, err error) {
-	if len(recs) == 0 {
-		return nil, errors.New("no round was recorded")
-	}
+func saveModel(dataDir string, task aggregator.Task, recs []record.Record, at int, path string) (m *model.Model, err error) {
 	st, err := store.Open(dataDir, store.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	blob, err := st.Blob(recs[len(recs)-1].Model)
+	blob, err := st.Blob(recs[at].Model)
 	if err != nil {
 		return nil, err
 	}
 	m = &model.Model{Schema: task.Init.Schema, Blob: blob}
-	meta, err := metadataAt(st, recs, len(recs)-1)
+	meta, err := metadataAt(st, recs, at)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 	}
 	res := &result{Example: d.ex.name, Simulated: d.ex.name == "turbofan", Metric: d.ex.metric, Dir: d.Dir}
 	curve := res.summarise(d.ex, recs)
-	final, err := saveModel(d.cfg.DataDir, d.cfg.Tasks[0], recs, filepath.Join(d.Dir, "model.safetensors"))
+	final, err := saveModel(d.cfg.DataDir, d.cfg.Tasks[0], recs, len(recs)-1, filepath.Join(d.Dir, "model.safetensors"))
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,7 @@ type Round struct {
 	Pause       string         `json:"pause,omitempty"` // id of the pause that is asked for or in force: what a resume names
 	Version     uint64         `json:"version"`         // of the base model
 	Model       string         `json:"model"`           // its content id
+	Best        *round.Best    `json:"best,omitempty"`  // of the versions that were measured; none: no site measures
 	Members     int            `json:"members"`         // welcomed
 	Cohort      int            `json:"cohort"`
 	Accepted    int            `json:"accepted"`

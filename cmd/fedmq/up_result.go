@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/record"
+)
+
+// result writes the model that a task of the folder ends with, the best one that the
+// sites measured or else the last, and says what can be done with it.
+func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) error {
+	best, err := bestOf(dataDir, t.Name)
+	if err != nil {
+		return err
+	}
+	at, last := len(recs)-1, recs[len(recs)-1]
+	which := fmt.Sprintf("after round %d", last.Round)
+	if best != nil && best.Model != last.Model {
+		if i := slices.IndexFunc(recs, func(r record.Record) bool { return r.Verdict == record.Committed && r.Version == best.Version }); i >= 0 {
+			at = i
+			which = fmt.Sprintf("of version %d, the best by %s (%.4g)", best.Version, best.Metric, best.Value)
+		}
+	}
+	path := filepath.Join(u.dir, t.Name+".safetensors")
+	m, err := saveModel(dataDir, t, recs, at, path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\nModel of %s %s: %s\n", t.Name, which, path)
+	fmt.Fprintf(stdout, "Report:   fedmq report %s\n", u.dir)
+	if m.Schema.Index("layers.0.weight") >= 0 {
+		fmt.Fprintf(stdout, "Predict:  fedmq predict %s ROWS.csv\n", path)
+	}
+	fmt.Fprintf(stdout, "Next:     fedmq baseline %s   (is it better than each site alone?)\n", u.dir)
+	return nil
+}
+
+// bestOf reads which version of a task's model did best; nil: none was measured.
+// Nobody else has the directory open.
+func bestOf(dataDir, task string) (best *round.Best, err error) {
+	a, err := store.OpenArchive(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	raw, err := a.State(task)
+	if err != nil || raw == nil {
+		return nil, err
+	}
+	var st round.State
+	if err := json.Unmarshal(raw, &st); err != nil {
+		return nil, fmt.Errorf("task %s: state on disk: %w", task, err)
+	}
+	return st.Best, nil
+}
