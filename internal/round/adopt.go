@@ -1,6 +1,9 @@
 package round
 
-import "github.com/fedmq/fedmq/model"
+import (
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // Adopt returns what to save of a task that goes on above what others have
 // seen: epoch and rnd are the highest anybody saw, base is the model to go on
@@ -10,8 +13,14 @@ func (s *State) Adopt(members []Member, epoch, rnd uint64, base, record model.Ha
 	n := s.clone()
 	n.Epoch, n.Round, n.Attempt, n.Phase = max(s.Epoch, epoch), rnd+1, 0, Idle
 	n.Base, n.Version, n.Record = base, rnd, record
-	if rnd > s.Version { // what the rounds between were for, nobody here knows
+	switch { // what the rounds between were for, nobody here knows
+	case s.Version == 0:
+		n.Worked = "" // New counts them
+	case s.Version < rnd:
 		n.Trained += rnd - s.Version
+	}
+	if n.Trained > 0 {
+		n.Worked = wire.WorkTrain // at the end this model is measured
 	}
 	n.ValidFrom, n.Params, n.Cohort = 1, nil, nil
 	n.Abandons, n.RefusalAbandons = 0, 0
