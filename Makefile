@@ -43,7 +43,7 @@ MLFLOW        := 2.22.2
 VENV_MLFLOW   := bin/venv-mlflow-$(MLFLOW)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -206,6 +206,9 @@ screenshots: ## the same, and the pictures of the dashboard in docs/img
 
 quickstart: $(VENV)/ready ## run the shell blocks of README.md, docs/tutorial, docs/explain/newcomer.md and docs/howto/{compare,rare-faults}.md; V=-v says which
 	FEDMQ_TEST_PAGES=1 FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test ./internal/pages -count 1 -parallel 8 $(V)
+
+own-data: build ## from two CSV files to a report, a prediction file and an ONNX file, in five commands
+	scripts/owndata
 
 brokers: build ## put every broker that FEDMQ_BROKERS_DIR can start through every story; writes docs/ref/brokers.md
 	FEDMQ_BROKERS=full FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' FEDMQ_BROKERS_WRITE='$(CURDIR)/docs/ref/brokers.md' \
