@@ -12,8 +12,8 @@ import (
 )
 
 // Ended says which tasks have begun in the data directory of c, and whether they
-// have ended: whether Run would find nothing to do with the settings of c. It
-// reads only; while an aggregator runs there, the error says so.
+// have ended: whether Run would find nothing to do with the settings of c. Fewer
+// rounds than were made are an error, where Run ends the task. It reads only; while an aggregator runs there, the error says so.
 func Ended(c Config) (begun map[string]bool, err error) {
 	c = c.withDefaults()
 	begun = map[string]bool{}
@@ -58,6 +58,9 @@ func ended(c Config, cfg Task, st round.State) (bool, error) {
 	}
 	st.Cohort = nil // of members, who decide nothing here
 	m := round.New(t.roundConfig(), &st, nil, nil)
+	if made := m.State().Trained; cfg.Rounds < made {
+		return false, fmt.Errorf("rounds: %d, and %d rounds of training were made: want %d or more", cfg.Rounds, made, made)
+	}
 	m.Step(0, round.Started{})
 	return m.State().Finished, nil
 }

@@ -187,8 +187,11 @@ func (u *up) siteSettings(task string) map[string]json.RawMessage {
 // set otherwise since.
 func (u *up) sayBegun(cfg aggregator.Config) error {
 	begun, err := aggregator.Ended(cfg)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrLocked):
 		return err
+	case err != nil:
+		return usageError{err}
 	}
 	text, err := readText(filepath.Join(u.dir, aggregatorName))
 	if err != nil {

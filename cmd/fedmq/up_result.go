@@ -22,7 +22,7 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	}
 	at, last := len(recs)-1, recs[len(recs)-1]
 	which := fmt.Sprintf("after round %d", last.Round)
-	if best != nil && best.Model != last.Model {
+	if best != nil && best.Model != last.Model && !asGood(recs, last, best) {
 		if i := slices.IndexFunc(recs, func(r record.Record) bool { return r.Verdict == record.Committed && r.Version == best.Version }); i >= 0 {
 			at = i
 			which = fmt.Sprintf("of version %d, the best by %s (%.4g)", best.Version, best.Metric, best.Value)
@@ -40,6 +40,15 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	}
 	fmt.Fprintf(stdout, "Next:     fedmq baseline %s   (is it better than each site alone?)\n", u.dir)
 	return nil
+}
+
+// asGood reports whether the last model came to what the best one did, which was the
+// first to do so.
+func asGood(recs []record.Record, last record.Record, best *round.Best) bool {
+	return slices.ContainsFunc(recs, func(r record.Record) bool {
+		m, ok := r.Metrics[best.Metric]
+		return ok && r.Base == last.Model && float64(m.Value) == best.Value
+	})
 }
 
 // bestOf reads which version of a task's model did best; nil: none was measured.
