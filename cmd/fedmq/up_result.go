@@ -35,7 +35,7 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	}
 	fmt.Fprintf(stdout, "\nModel of %s %s: %s\n", t.Name, which, path)
 	fmt.Fprintf(stdout, "Report:   fedmq report %s\n", u.dir)
-	if m.Schema.Index("layers.0.weight") >= 0 {
+	if m.Schema.Index("layers.0.weight") >= 0 || m.Schema.Index("coef") >= 0 {
 		fmt.Fprintf(stdout, "Predict:  fedmq predict %s ROWS.csv\n", path)
 	}
 	fmt.Fprintf(stdout, "Next:     fedmq baseline %s   (is it better than each site alone?)\n", u.dir)
