@@ -107,7 +107,10 @@ func saidOf(s predict.Seen, c *pipeline.Contract) (lines []string) {
 	if s.Empty > 0 {
 		lines = append(lines, fmt.Sprintf("%d rows have none of the inputs: what is predicted for them tells nothing", s.Empty))
 	}
-	if s.Without > 0 {
+	switch {
+	case s.Without > 0 && c.Window == nil:
+		lines = append(lines, fmt.Sprintf("%d rows have no prediction: their values are too large for the model's", s.Without))
+	case s.Without > 0:
 		lines = append(lines, fmt.Sprintf("%d rows have no prediction: fewer than %d rows of their unit are there up to them", s.Without, c.Window.Rows))
 	}
 	var by []string

@@ -72,6 +72,9 @@ func thresholdOf(text string, classes []string) (*onnx.Threshold, error) {
 	if class < 0 || len(classes) != 2 {
 		return nil, fmt.Errorf("metadata %s: a threshold for %q, want one of two classes, not of %q", onnx.MetaAbout, a.Class, classes)
 	}
+	if !(*a.Threshold >= 0 && *a.Threshold <= 1) {
+		return nil, fmt.Errorf("metadata %s: a threshold of %v, want a probability, 0 to 1", onnx.MetaAbout, float64(*a.Threshold))
+	}
 	return &onnx.Threshold{Class: class, From: float64(*a.Threshold)}, nil
 }
 

@@ -50,6 +50,9 @@ func Export(c *pipeline.Contract, m *model.Model, about string, t *Threshold) ([
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
+	if err := m.Finite(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
 	if err := p.CheckShapes(m.Schema.Shape); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}

@@ -20,7 +20,7 @@ func (s *State) Adopt(members []Member, epoch, rnd uint64, base, record model.Ha
 		n.Trained += rnd - s.Version
 	}
 	if n.Trained > 0 {
-		n.Worked = wire.WorkTrain // at the end this model is measured
+		n.Worked = wire.WorkTrain // after just enough of it this model is measured
 	}
 	n.ValidFrom, n.Params, n.Cohort = 1, nil, nil
 	n.Abandons, n.RefusalAbandons = 0, 0

@@ -30,10 +30,10 @@ type Best struct {
 	Value   float64    `json:"value"`
 }
 
-// measure takes in what the round's base came to. What fewer than half of the cohort
-// have measured decides nothing.
+// measure takes in what the round's base came to. A model that nobody has trained is
+// no best one, and what fewer than half of the cohort have measured decides nothing.
 func (m *Machine) measure(s *Score) {
-	if s == nil || 2*s.Members < len(m.s.Cohort) {
+	if s == nil || m.s.Trained == 0 || 2*s.Members < len(m.s.Cohort) {
 		return
 	}
 	var delta float64

@@ -47,7 +47,7 @@ func (m *Machine) work() string {
 		return wire.WorkStatistics
 	case m.s.Trained < m.cfg.Rounds && !m.s.Enough:
 		return wire.WorkTrain
-	case m.s.Worked == wire.WorkTrain:
+	case m.s.Worked == wire.WorkTrain && (m.s.Enough || m.s.Trained <= m.cfg.Rounds):
 		return wire.WorkEvaluate
 	}
 	return wire.WorkNone

@@ -26,6 +26,9 @@ class Model:
         self.metadata: Dict[str, str] = file.metadata  #: of the file, the rules aside
         self.contract: Optional[Dict[str, Any]] = _object(file.metadata, "fedmq.contract")  #: what inputs and output mean
         self.about: Dict[str, Any] = _object(file.metadata, "fedmq.about") or {}  #: task, version, metrics ...
+        for name, a in self.tensors.items():
+            if a.dtype.kind == "f" and not np.isfinite(a).all():
+                raise _safetensors.BadFile(f"tensor {name!r} has values that are not finite: nothing can be predicted with it")
         self.net = net
         self._call: Optional[Callable[[Array], Array]] = None
         if net is not None:

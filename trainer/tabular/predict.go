@@ -33,6 +33,9 @@ func NewPredictor(c *pipeline.Contract, m *model.Model) (*Predictor, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("tabular: %w", err)
 	}
+	if err := m.Finite(); err != nil {
+		return nil, fmt.Errorf("tabular: %w", err)
+	}
 	if err := p.CheckShapes(m.Schema.Shape); err != nil {
 		return nil, fmt.Errorf("tabular: %w", err)
 	}
