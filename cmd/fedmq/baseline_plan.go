@@ -28,8 +28,10 @@ type baseline struct {
 // planned is a training to do.
 type planned struct {
 	trial
-	Set string `json:"set,omitempty"` // what is set otherwise than in the folder, for a person
-	Key string `json:"key"`           // of all that decides what comes of it
+	Set      string `json:"set,omitempty"`      // what is set otherwise than in the folder, for a person
+	Key      string `json:"key"`                // of all that decides what comes of it
+	Beside   string `json:"beside,omitempty"`   // the same for all that are compared: of the same settings, rows and seed
+	Settings string `json:"settings,omitempty"` // hash of the task's
 
 	cfg aggregator.Config
 }
@@ -177,11 +179,19 @@ func (b *baseline) plan() error {
 			if err := aggregator.CheckOffline(ofSites(cfg, len(b.all)), b.all); err != nil {
 				return err
 			}
+			beside := map[trial]string{}
 			for _, t := range b.trials(uint64(k)) {
-				p := planned{trial: t, Set: set.String(), cfg: cfg}
+				p := planned{trial: t, Set: set.String(), Settings: settingsHash(about), cfg: cfg}
 				if p.Key, err = b.key(about, t); err != nil {
 					return err
 				}
+				t.Arm, t.Site = "", ""
+				if beside[t] == "" {
+					if beside[t], err = b.key(about, t); err != nil {
+						return err
+					}
+				}
+				p.Beside = beside[t]
 				b.work = append(b.work, p)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,16 +32,18 @@ func (b *baseline) place() (string, error) {
 // outcome is a line of what is remembered: what was trained, and what came of it.
 type outcome struct {
 	trial
-	Set     string         `json:"set,omitempty"`
-	Key     string         `json:"key"`
-	Rounds  uint64         `json:"rounds"` // of training
-	Metrics record.Metrics `json:"metrics"`
-	Shown   string         `json:"shown,omitempty"` // metric that is shown first
-	Guess   record.Values  `json:"guess,omitzero"`  // what the best constant guess has
-	Curve   []curveRound   `json:"curve,omitempty"` // of a federation
-	Model   string         `json:"model"`           // content id
-	Values  int            `json:"values"`          // that are averaged
-	Seconds float64        `json:"seconds"`
+	Set      string         `json:"set,omitempty"`
+	Key      string         `json:"key"`
+	Beside   string         `json:"beside,omitempty"`   // see planned
+	Settings string         `json:"settings,omitempty"` // likewise
+	Rounds   uint64         `json:"rounds"`             // of training
+	Metrics  record.Metrics `json:"metrics"`
+	Shown    string         `json:"shown,omitempty"` // metric that is shown first
+	Guess    record.Values  `json:"guess,omitzero"`  // what the best constant guess has
+	Curve    []curveRound   `json:"curve,omitempty"` // of a federation
+	Model    string         `json:"model"`           // content id
+	Values   int            `json:"values"`          // that are averaged
+	Seconds  float64        `json:"seconds"`
 }
 
 // train does what is not done yet, as many at once as there are processors, and
@@ -97,7 +100,8 @@ func (b *baseline) one(ctx context.Context, p planned) (outcome, error) {
 		return outcome{}, fmt.Errorf("%s: %w", p, err)
 	}
 	o := outcome{
-		trial: p.trial, Set: p.Set, Key: p.Key, Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics, Shown: got.about.Shown, Guess: got.about.Guess,
+		trial: p.trial, Set: p.Set, Key: p.Key, Beside: p.Beside, Settings: p.Settings,
+		Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics, Shown: got.about.Shown, Guess: got.about.Guess,
 		Model: got.model.ContentID().String(), Values: got.model.Schema.Shared().Elements(), Seconds: time.Since(began).Seconds(),
 	}
 	if p.Arm == armFederated {
@@ -135,7 +139,23 @@ type book struct {
 	had map[string]outcome
 }
 
-// openBook reads what there is. A last line that was cut short is left out.
+// trainingsIn is what a book at path remembers, oldest first, and whether its last
+// line is whole: one that was cut short is left out.
+func trainingsIn(path string) (list []outcome, whole bool, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, nil
+	}
+	for line := range strings.Lines(string(text)) {
+		var o outcome
+		if json.Unmarshal([]byte(line), &o) == nil && o.Key != "" {
+			list = append(list, o)
+		}
+	}
+	return list, len(text) == 0 || text[len(text)-1] == '\n', err
+}
+
+// openBook reads what there is.
 func openBook(path string) (*book, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -145,17 +165,14 @@ func openBook(path string) (*book, error) {
 		return nil, err
 	}
 	b := &book{f: f, had: map[string]outcome{}}
-	text, err := os.ReadFile(path)
+	list, whole, err := trainingsIn(path)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	for line := range strings.Lines(string(text)) {
-		var o outcome
-		if json.Unmarshal([]byte(line), &o) == nil && o.Key != "" {
-			b.had[o.Key] = o
-		}
+	for _, o := range list {
+		b.had[o.Key] = o
 	}
-	if len(text) > 0 && text[len(text)-1] != '\n' {
+	if !whole {
 		_, err = f.WriteString("\n")
 	}
 	return b, err

@@ -3,11 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -24,8 +30,9 @@ type reportCmd struct {
 
 func (reportCmd) Help() string {
 	return `Writes one HTML file, without scripts and without anything to load, that shows what came of
-a federation: curves of its metrics, rounds, members, refusals, and what fedmq verify says of
-its records and models. Reads only; the aggregator may run.
+a federation: settings, the best version, metrics and their curves beside the best constant guess
+and what fedmq baseline has found, classes and their confusion, sites, rounds, refusals, and what
+fedmq verify says of its records and models. Reads only; the aggregator may run.
 
   fedmq demo && fedmq report fedmq-demo/aggregator
   fedmq report DIR/runs/001 DIR    curves of two runs in one picture, and the settings that differ
@@ -63,17 +70,69 @@ func (c *reportCmd) one(ctx context.Context, dir string) error {
 	if err := v.readState(); err != nil {
 		return err
 	}
+	trained, err := baselineOf(c.Dir[0])
+	if err != nil {
+		return err
+	}
 	for _, t := range found.Tasks {
-		recs, err := v.records(t.Task)
+		src, err := c.source(v, t.Task)
 		if err != nil {
 			return fmt.Errorf("task %s: %w", t.Task, err)
 		}
-		p.Tasks = append(p.Tasks, reportOf(t, recs))
+		src.trained = trained
+		p.Tasks = append(p.Tasks, reportOf(t, src))
 	}
 	if err := c.write(p.render); err != nil {
 		return err
 	}
 	return found.err()
+}
+
+// source reads what there is of a task; what cannot be read of its model is not shown.
+func (c *reportCmd) source(v *verifier, task string) (src reportSource, err error) {
+	src.run = &taskRun{Name: runTitle(c.Dir[0]), Dir: v.dir, Task: task}
+	if src.run.Records, err = v.records(task); err != nil {
+		return src, err
+	}
+	if src.run.Settings, err = readSettings(v.dir, task); err != nil {
+		return src, err
+	}
+	if len(src.run.Settings) == 0 {
+		src.run.Settings, src.fromFile = settingsToday(c.Dir[0], task), true
+	}
+	src.contract, src.schema = v.contract(task), v.schema(task)
+	return src, nil
+}
+
+// contract is what all sites mean by the model, nil where it is not known.
+func (v *verifier) contract(task string) *pipeline.Contract {
+	a, err := store.OpenArchive(v.dir)
+	if err != nil {
+		return nil // the verification says why
+	}
+	raw, err := a.State(task)
+	var state round.State
+	if errors.Join(err, a.Close()) != nil || json.Unmarshal(raw, &state) != nil || state.Contract == nil {
+		return nil
+	}
+	return state.Contract.Contract
+}
+
+// schema is that of the model as the task was described, nil where it is not known.
+func (v *verifier) schema(task string) model.Schema {
+	raw, err := limited(filepath.Join(v.dir, "records", task+".json"), record.MaxDescription)
+	if err != nil {
+		return nil
+	}
+	d, err := record.DecodeDescription(raw)
+	if err != nil {
+		return nil // the verification says why
+	}
+	s, err := d.Layout()
+	if err != nil {
+		return nil
+	}
+	return s
 }
 
 func (c *reportCmd) write(render func(io.Writer) error) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/record/replay"
 )
@@ -37,19 +39,22 @@ func reportRecords() []record.Record {
 
 func TestReportOf(t *testing.T) {
 	t.Parallel()
-	got := reportOf(&taskReport{Task: "quality"}, reportRecords())
-	members := []reportMember{
-		{Path: "a", Counted: 3, Cohorts: 3, Samples: 10},
-		{Path: "b", Counted: 1, Cohorts: 3, Samples: 10, Others: "missing 1, not_finite 1"},
+	got := reportOf(&taskReport{Task: "quality"}, reportSource{run: &taskRun{Records: reportRecords()}})
+	sites := []reportSite{
+		{Path: "a", Counted: 3, Cohorts: 3, Rows: 10},
+		{Path: "b", Counted: 1, Cohorts: 3, Rows: 10, Others: "nothing usable came in time: 1; its numbers were not finite: 1"},
 	}
-	if diff := cmp.Diff(members, got.Members); diff != "" {
+	if diff := cmp.Diff(sites, got.Sites); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]reportCount{{"missing", 1}, {"not_finite", 1}}, got.Refusals); diff != "" {
+	if diff := cmp.Diff([]reportCount{{"missing", "nothing usable came in time", 1}, {"not_finite", "its numbers were not finite", 1}}, got.Refusals); diff != "" {
 		t.Error(diff)
 	}
-	if len(got.Attempts) != 3 || got.Attempts[1].Seconds != "1.5" || got.Attempts[1].Metrics != "loss 2" || got.Attempts[0].Reason != "quorum" {
+	if len(got.Attempts) != 3 || got.Attempts[1].Seconds != "1.5" || got.Attempts[1].Value != "2" || got.Attempts[0].Reason != "quorum" {
 		t.Errorf("%+v", got.Attempts)
+	}
+	if want := "2 rounds of training; 1 attempt came to nothing"; got.Works != want {
+		t.Errorf("%q, want %q", got.Works, want)
 	}
 	if got.Up != "1.5 kB" || got.Down != "2.0 MB" || got.Begin != "2023-11-14 22:13:20" {
 		t.Errorf("%s up, %s down, from %s", got.Up, got.Down, got.Begin)
@@ -58,7 +63,7 @@ func TestReportOf(t *testing.T) {
 		t.Fatalf("%+v", got.Curves)
 	}
 	// The worst of the first round is no number and has no place in the band.
-	for _, want := range []string{`class="line"`, `points="52.0,8.0 552.0,109.3"`, `points="52.0,109.3 552.0,160.0 552.0,58.7"`, `y="113.3" class="end">1.0<`} {
+	for _, want := range []string{`class="line"`, `points="52.0,8.0 552.0,109.3"`, `points="52.0,109.3 552.0,160.0 552.0,58.7"`, `y="113.3" class="end">1.0<`, `class="mid">0<`, `class="mid">1<`} {
 		if !strings.Contains(string(got.Curves[0].SVG), want) {
 			t.Errorf("no %s in %s", want, got.Curves[0].SVG)
 		}
@@ -113,11 +118,21 @@ func TestReportEscapes(t *testing.T) {
 			recs[i].Metrics = record.Metrics{markup: m}
 		}
 	}
-	if flat := curvesOf(recs[2:3]); len(flat) != 0 {
+	if flat := curvesOf(&taskRun{Records: recs[2:3]}, math.NaN(), nil); len(flat) != 0 {
 		t.Errorf("a curve of one number: %v", flat)
 	}
 	task := &taskReport{Task: markup, Owner: markup, Difference: &replay.Difference{Round: 2, Problem: markup}}
-	p := reportPage{Dir: markup, Notes: []string{markup}, Tasks: []reportTask{reportOf(task, recs)}}
+	recs[3].Shown, recs[3].Note, recs[3].Strategy.Name, recs[3].Strategy.Weights = markup, markup, markup, markup
+	recs[3].Classes, recs[3].Confusion = record.Classes{{}}, record.Matrix{{0}}
+	set, err := json.Marshal(map[string]any{markup: markup, "train": map[string]any{markup: markup}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := reportSource{
+		run:      &taskRun{Records: recs, Settings: []runSettings{{Settings: set}}},
+		contract: &pipeline.Contract{Inputs: []pipeline.Input{{Name: markup}}, Target: pipeline.Target{Name: markup, Classes: []string{markup}}},
+	}
+	p := reportPage{Dir: markup, Notes: []string{markup}, Tasks: []reportTask{reportOf(task, src)}}
 	var b strings.Builder
 	if err := p.render(&b); err != nil {
 		t.Fatal(err)
@@ -152,8 +167,8 @@ func TestReportIsBounded(t *testing.T) {
 	for i := range mostAttempts + 5 {
 		recs = append(recs, record.Record{Round: uint64(i), Work: "train", Verdict: record.Committed, Entries: record.Entries{{Member: fmt.Sprintf("m-%d", i), Verdict: verdict.Counted}}})
 	}
-	got := reportOf(&taskReport{}, recs)
-	if len(got.Attempts) != mostAttempts || got.Earlier != 5 || got.Attempts[0].Round != 5 || len(got.Members) != mostMembers || got.MoreMembers != 5 {
-		t.Errorf("%d attempts, %d earlier; %d members, %d more", len(got.Attempts), got.Earlier, len(got.Members), got.MoreMembers)
+	got := reportOf(&taskReport{}, reportSource{run: &taskRun{Records: recs}})
+	if len(got.Attempts) != mostAttempts || got.Earlier != 5 || got.Attempts[0].Round != 5 || len(got.Sites) != mostSites || got.MoreSites != 5 {
+		t.Errorf("%d attempts, %d earlier; %d sites, %d more", len(got.Attempts), got.Earlier, len(got.Sites), got.MoreSites)
 	}
 }

@@ -169,7 +169,7 @@ func overlay(lines [][]reportPoint) template.HTML {
 	axis, end := axisOf(slices.Concat(lines...)), 1.0
 	for _, ps := range lines {
 		for _, p := range ps {
-			end = max(end, p.round)
+			end = max(end, p.at)
 		}
 	}
 	x := func(round float64) float64 { return curveAxis + (curveWidth-curveAxis-curveMargin)*round/end }
@@ -188,10 +188,10 @@ func overlay(lines [][]reportPoint) template.HTML {
 	for i, ps := range lines {
 		var at []string
 		for _, p := range ps {
-			at = append(at, fmt.Sprintf("%.1f,%.1f", x(p.round), y(p.value)))
+			at = append(at, fmt.Sprintf("%.1f,%.1f", x(p.at), y(p.value)))
 		}
 		if len(at) == 1 {
-			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" class="dot c%d"/>`, x(ps[0].round), y(ps[0].value), i%compareColors)
+			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" class="dot c%d"/>`, x(ps[0].at), y(ps[0].value), i%compareColors)
 		}
 		fmt.Fprintf(&b, `<polyline points="%s" class="line c%d"/>`, strings.Join(at, " "), i%compareColors)
 	}

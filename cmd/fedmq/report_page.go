@@ -4,13 +4,12 @@ import (
 	_ "embed" // report.html
 	"fmt"
 	"html/template"
-	"maps"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -29,21 +28,39 @@ type reportPage struct {
 
 type reportTask struct {
 	*taskReport
-	Problem     string // the first difference
-	Begin, End  string
-	Up, Down    string
-	Curves      []reportCurve
-	Remarks     []reportRemark
-	Attempts    []reportAttempt
-	Members     []reportMember
-	Refusals    []reportCount
-	MoreMembers int // beyond mostMembers
-	Earlier     int // attempts before the last mostAttempts
+	Problem    string // the first difference
+	Begin, End string
+	Up, Down   string
+	Works      string // what its records are of
+	Box        []reportRow
+	Metric     string // that is shown first
+	Best       *reportBest
+	NoBest     string // why there is none
+	Scores     []reportScore
+	Beside     *reportBaseline
+	Curves     []reportCurve
+	Classes    *reportClasses
+	Remarks    []reportRemark
+	Attempts   []reportAttempt
+	Sites      []reportSite
+	Refusals   []reportCount
+	MoreSites  int // beyond mostSites
+	Earlier    int // attempts before the last mostAttempts
+}
+
+// reportSource is what is known of a task.
+type reportSource struct {
+	run      *taskRun
+	contract *pipeline.Contract // nil: not known
+	schema   model.Schema       // nil: not known
+	fromFile bool               // the settings are the configuration's of today, nobody noted them
+	trained  []outcome          // by fedmq baseline
 }
 
 // reportCurve is one metric over the rounds.
 type reportCurve struct {
 	Name, First, Last string
+	Lines             []reportLine
 	SVG               template.HTML
 }
 
@@ -59,50 +76,52 @@ type reportAttempt struct {
 	Work, Verdict    string
 	Counted, Members int
 	Seconds, Reason  string
-	Metrics          string
+	Value            string // of the metric that is shown first, of the model before
+	Best             bool   // it is the best version's
 	Model            string
-}
-
-type reportMember struct {
-	Path             string
-	Counted, Cohorts int
-	Samples          uint64
-	Others           string // verdicts that are not counted
-}
-
-type reportCount struct {
-	Reason string
-	N      int
 }
 
 // Rows of the page's tables; what is beyond is counted.
 const (
-	mostMembers  = 1000
+	mostSites    = 1000
 	mostAttempts = 1000
 )
 
 // reportOf sums up the records of a task.
-func reportOf(t *taskReport, recs []record.Record) reportTask {
-	out := reportTask{taskReport: t}
+func reportOf(t *taskReport, src reportSource) reportTask {
+	recs := src.run.Records
+	out := reportTask{taskReport: t, Works: worksText(recs), Metric: src.run.metric(), Remarks: remarksOf(recs)}
 	if t.Difference != nil {
 		out.Problem = t.Difference.Error()
 	}
+	best, ok := src.run.best()
+	out.Best, out.NoBest = src.best(best, ok)
 	up, down := int64(0), int64(0)
-	for _, r := range recs {
+	for i := range recs {
+		r := &recs[i]
 		up, down = up+r.BytesUp, down+r.BytesDown
 		if r.Work != "init" {
-			out.Attempts = append(out.Attempts, attemptOf(r))
+			a := attemptOf(r, out.Metric)
+			a.Best = ok && r == best.Record && src.run.decides() == out.Metric
+			out.Attempts = append(out.Attempts, a)
 		}
 	}
 	if len(recs) > 0 {
 		out.Begin, out.End = utc(recs[0].OpenedMS), utc(recs[len(recs)-1].ClosedMS)
 	}
 	out.Up, out.Down = byteText(up), byteText(down)
-	out.Curves = curvesOf(recs)
-	out.Remarks = remarksOf(recs)
-	out.Members, out.Refusals = membersOf(recs)
-	if n := len(out.Members) - mostMembers; n > 0 {
-		out.Members, out.MoreMembers = out.Members[:mostMembers], n
+	out.Beside = src.baseline()
+	at := math.NaN()
+	if ok {
+		at = float64(best.Version)
+	}
+	out.Curves = curvesOf(src.run, at, src.lines(out.Beside))
+	out.Scores = src.scores(best, ok, out.Beside)
+	out.Classes = src.classes()
+	out.Sites, out.Refusals = src.sites()
+	out.Box = src.box(out.Sites)
+	if n := len(out.Sites) - mostSites; n > 0 {
+		out.Sites, out.MoreSites = out.Sites[:mostSites], n
 	}
 	if n := len(out.Attempts) - mostAttempts; n > 0 {
 		out.Attempts, out.Earlier = out.Attempts[n:], n
@@ -110,19 +129,15 @@ func reportOf(t *taskReport, recs []record.Record) reportTask {
 	return out
 }
 
-func attemptOf(r record.Record) reportAttempt {
+func attemptOf(r *record.Record, metric string) reportAttempt {
 	a := reportAttempt{
 		Round: r.Round, Attempt: r.Attempt, Work: r.Work, Verdict: r.Verdict, Counted: r.Counts()[verdict.Counted.String()], Members: len(r.Entries),
-		Seconds: fmt.Sprintf("%.1f", float64(max(r.CommittedMS, r.ClosedMS)-r.OpenedMS)/1000), Reason: r.Reason,
+		Seconds: secondsText(max(r.CommittedMS, r.ClosedMS) - r.OpenedMS), Reason: r.Reason,
 	}
-	if !r.Model.IsZero() {
-		a.Model = r.Model.String()[:12]
+	a.Model = shortHash(r.Model)
+	if m, ok := r.Metrics[metric]; ok {
+		a.Value = numberText(float64(m.Value))
 	}
-	var texts []string
-	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
-		texts = append(texts, name+" "+numberText(float64(r.Metrics[name].Value)))
-	}
-	a.Metrics = strings.Join(texts, ", ")
 	return a
 }
 
@@ -141,48 +156,26 @@ func remarksOf(recs []record.Record) (out []reportRemark) {
 	return out
 }
 
-// membersOf says how often each member was asked and counted, and how often
-// which refusal or absence was recorded, the most frequent first.
-func membersOf(recs []record.Record) (members []reportMember, counts []reportCount) {
-	byPath, others, all := map[string]*reportMember{}, map[string]map[string]int{}, map[string]int{}
-	for _, r := range recs {
-		for _, e := range r.Entries {
-			m := byPath[e.Member]
-			if m == nil {
-				m = &reportMember{Path: e.Member}
-				byPath[e.Member], others[e.Member] = m, map[string]int{}
-			}
-			m.Cohorts++
-			m.Samples = max(m.Samples, e.Samples)
-			if e.Verdict == verdict.Counted {
-				m.Counted++
-				continue
-			}
-			others[e.Member][e.Verdict.String()]++
-			all[e.Verdict.String()]++
-		}
-	}
-	for _, path := range slices.Sorted(maps.Keys(byPath)) {
-		m := byPath[path]
-		var texts []string
-		for _, reason := range slices.Sorted(maps.Keys(others[path])) {
-			texts = append(texts, fmt.Sprintf("%s %d", reason, others[path][reason]))
-		}
-		m.Others = strings.Join(texts, ", ")
-		members = append(members, *m)
-	}
-	for _, reason := range slices.Sorted(maps.Keys(all)) {
-		counts = append(counts, reportCount{reason, all[reason]})
-	}
-	slices.SortStableFunc(counts, func(a, b reportCount) int { return b.N - a.N })
-	return members, counts
-}
-
 func utc(ms int64) string {
 	if ms == 0 {
 		return ""
 	}
 	return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05")
+}
+
+// shortHash is enough of a content id to tell it from others, "" for none.
+func shortHash(h model.Hash) string {
+	if h.IsZero() {
+		return ""
+	}
+	return h.String()[:12]
+}
+
+func secondsText(ms int64) string {
+	if ms < 10_000 {
+		return fmt.Sprintf("%.3g", float64(ms)/1000)
+	}
+	return fmt.Sprintf("%.1f", float64(ms)/1000)
 }
 
 // byteText is a size in the unit that suits it.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -93,26 +94,73 @@ func (r *taskRun) settings() runSettings {
 
 // runPoint is one measured model of a run.
 type runPoint struct {
-	Trained int // rounds of training behind it
+	Trained int    // rounds of training behind it
+	Version uint64 // of the model
 	Record  *record.Record
 }
 
-// measured are the records with metrics, by the model that they measure.
+// measured are the records with metrics, by the model that they measure: the one
+// that their round began with.
 func (r *taskRun) measured() (list []runPoint) {
-	trained := 0
+	trained, version := 0, uint64(0)
 	for i := range r.Records {
 		rec := &r.Records[i]
-		if rec.Verdict != record.Committed {
+		if rec.Verdict == record.Abandoned {
 			continue
 		}
-		if len(rec.Metrics) > 0 {
-			list = append(list, runPoint{trained, rec})
+		if i == 0 && rec.Round > 0 { // the records before are not there
+			version = rec.Round - 1
 		}
-		if rec.Work == wire.WorkTrain {
+		if rec.Verdict == record.Committed && len(rec.Metrics) > 0 {
+			list = append(list, runPoint{trained, version, rec})
+		}
+		version = rec.Round
+		if rec.Verdict == record.Committed && rec.Work == wire.WorkTrain {
 			trained++
 		}
 	}
 	return list
+}
+
+// decides names the metric that the best version is chosen by.
+func (r *taskRun) decides() string {
+	return cmp.Or(flat(r.settings().Settings)["stop.metric"], r.metric())
+}
+
+// better says which of two values of the deciding metric is the better one; known is
+// false for a number that a trainer has named itself, unless the task says it (stop.mode).
+func (r *taskRun) better() (better func(a, b float64) bool, known bool) {
+	if r.decides() == trainer.ScoreBias { // nearer to 0
+		return trainer.Better(trainer.ScoreBias)
+	}
+	switch aggregator.Mode(flat(r.settings().Settings)["stop.mode"]) {
+	case aggregator.ModeMin:
+		return func(a, b float64) bool { return a < b }, true
+	case aggregator.ModeMax:
+		return func(a, b float64) bool { return a > b }, true
+	}
+	return trainer.Better(r.decides())
+}
+
+// best is the version that did best by the deciding metric, the first of equals; what
+// fewer than half of the cohort have measured decides nothing.
+func (r *taskRun) best() (best runPoint, ok bool) {
+	better, known := r.better()
+	if !known {
+		return best, false
+	}
+	name, top := r.decides(), 0.0
+	for _, p := range r.measured() {
+		m, has := p.Record.Metrics[name]
+		v := float64(m.Value)
+		if !has || !finite(v) || 2*m.Sites < len(p.Record.Entries) {
+			continue
+		}
+		if !ok || better(v, top) {
+			best, top, ok = p, v, true
+		}
+	}
+	return best, ok
 }
 
 // rounds counts those of training.

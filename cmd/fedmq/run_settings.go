@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,6 +104,12 @@ func noteTasks(cfg aggregator.Config, path string, sites func(task string) map[s
 func taskSettings(text []byte, i int, task string) (runSettings, error) {
 	about, err := plainTask(text, i)
 	return runSettings{AtMS: time.Now().UnixMilli(), Agent: "fedmq " + version, Task: task, Settings: about}, err
+}
+
+// settingsHash is of a task's settings.
+func settingsHash(about json.RawMessage) string {
+	h := sha256.Sum256(about)
+	return hex.EncodeToString(h[:16])
 }
 
 // readText reads a configuration file as loadYAML does.
