@@ -168,7 +168,11 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := u.checkContracts(contractsOf(cfg.Tasks), sites); err != nil {
+	begun, err := begunContracts(cfg)
+	if err != nil {
+		return err
+	}
+	if err := u.checkContracts(begun, sites); err != nil {
 		return usageError{err}
 	}
 	cfg.Log = u.log

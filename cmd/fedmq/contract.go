@@ -70,8 +70,27 @@ func contractsOf(tasks []aggregator.Task) []*pipeline.Contract {
 	return out
 }
 
+// begunContracts are those of the configuration, and of tasks that have begun without
+// one what was agreed then.
+func begunContracts(cfg aggregator.Config) ([]*pipeline.Contract, error) {
+	out := contractsOf(cfg.Tasks)
+	for i, t := range cfg.Tasks {
+		if out[i] != nil {
+			continue
+		}
+		st, err := roundState(cfg.DataDir, t.Name)
+		if err != nil {
+			return nil, err
+		}
+		if st != nil && st.Contract != nil {
+			out[i] = st.Contract.Contract
+		}
+	}
+	return out, nil
+}
+
 // checkContracts compares what the sites of each task mean by its model, with the
-// aggregator's contract or that of the first site.
+// aggregator's contract, that of the run in the folder, or that of the first site.
 func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) error {
 	for k, t := range u.agg.Tasks {
 		task := tasks[k]
@@ -87,7 +106,11 @@ func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) err
 			if own == nil || own.Equal(task) {
 				continue
 			}
-			return fmt.Errorf("%s: tasks[%d] (%s): %s", u.names[i], j, t.Name, strings.Join(pipeline.Differences(cfg.Member, own, task), "; "))
+			why := strings.Join(pipeline.Differences(cfg.Member, own, task), "; ")
+			if tasks[k] != nil && len(u.agg.Tasks[k].Contract.json) == 0 {
+				why += "; the run in this folder has begun so, fedmq up --again begins anew"
+			}
+			return fmt.Errorf("%s: tasks[%d] (%s): %s", u.names[i], j, t.Name, why)
 		}
 	}
 	return nil

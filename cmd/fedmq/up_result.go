@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -52,9 +53,21 @@ func asGood(recs []record.Record, last record.Record, best *round.Best) bool {
 }
 
 // bestOf reads which version of a task's model did best; nil: none was measured.
-// Nobody else has the directory open.
-func bestOf(dataDir, task string) (best *round.Best, err error) {
+func bestOf(dataDir, task string) (*round.Best, error) {
+	st, err := roundState(dataDir, task)
+	if err != nil || st == nil {
+		return nil, err
+	}
+	return st.Best, nil
+}
+
+// roundState reads the state of a task from a data directory that nobody else has open;
+// nil: it has not begun there.
+func roundState(dataDir, task string) (st *round.State, err error) {
 	a, err := store.OpenArchive(dataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +76,9 @@ func bestOf(dataDir, task string) (best *round.Best, err error) {
 	if err != nil || raw == nil {
 		return nil, err
 	}
-	var st round.State
-	if err := json.Unmarshal(raw, &st); err != nil {
+	st = new(round.State)
+	if err := json.Unmarshal(raw, st); err != nil {
 		return nil, fmt.Errorf("task %s: state on disk: %w", task, err)
 	}
-	return st.Best, nil
+	return st, nil
 }
