@@ -15,6 +15,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -278,6 +279,9 @@ func (n Net) validate(t Target) error {
 func checkName(s string) error {
 	if s == "" || len(s) > maxName || !utf8.ValidString(s) {
 		return fmt.Errorf("%.40q, want a name of 1 to %d bytes of UTF-8", s, maxName)
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return fmt.Errorf("%.40q has a control character, want a name that can be shown", s)
 	}
 	return nil
 }

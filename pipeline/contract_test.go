@@ -39,12 +39,13 @@ func TestCanonicalJSON(t *testing.T) {
 
 func TestValidateNamesThePlace(t *testing.T) {
 	for want, change := range map[string]func(*Contract){
-		`bad contract: inputs: want 1 to 131072, not 0`:                    func(c *Contract) { c.Inputs = nil },
-		`bad contract: inputs[1]: "flow" is there twice`:                   func(c *Contract) { c.Inputs[1] = c.Inputs[0] },
-		`bad contract: features[0].of: "flaw" is no input`:                 func(c *Contract) { c.Features[0].Of = "flaw" },
-		`bad contract: target: classes: want 2 to 4096, not 1`:             func(c *Contract) { c.Target.Classes = c.Target.Classes[:1] },
-		`bad contract: net.output: "softmax", want identity`:               func(c *Contract) { c.Target.Classes = nil },
-		`bad contract: inputs[1]: want unit or values: a text has no unit`: func(c *Contract) { c.Inputs[1].Unit = "bar" },
+		`bad contract: inputs: want 1 to 131072, not 0`:                                               func(c *Contract) { c.Inputs = nil },
+		`bad contract: inputs[1]: "flow" is there twice`:                                              func(c *Contract) { c.Inputs[1] = c.Inputs[0] },
+		`bad contract: inputs[1]: "a\x1b[31m" has a control character, want a name that can be shown`: func(c *Contract) { c.Inputs[1].Name = "a\x1b[31m" },
+		`bad contract: features[0].of: "flaw" is no input`:                                            func(c *Contract) { c.Features[0].Of = "flaw" },
+		`bad contract: target: classes: want 2 to 4096, not 1`:                                        func(c *Contract) { c.Target.Classes = c.Target.Classes[:1] },
+		`bad contract: net.output: "softmax", want identity`:                                          func(c *Contract) { c.Target.Classes = nil },
+		`bad contract: inputs[1]: want unit or values: a text has no unit`:                            func(c *Contract) { c.Inputs[1].Unit = "bar" },
 	} {
 		c := boiler()
 		change(c)

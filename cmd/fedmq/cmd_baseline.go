@@ -34,8 +34,8 @@ Every model is judged on the test rows of all sites.
   fedmq baseline DIR --set train.lr=.01,.03 --set rounds=10,20
   fedmq baseline --example wells
 
-Nothing listens and nothing is sent: rounds run in this process, with the arithmetic of
-fedmq up, and end in the same bits. Every training that is done is kept in
+Nothing listens and nothing is sent: rounds run in this process, with the arithmetic
+of fedmq up, and end in the same bits. Every training that is done is kept in
 DIR/.fedmq-baseline; the same command again goes on where it was interrupted.`
 }
 

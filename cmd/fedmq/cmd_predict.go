@@ -43,6 +43,11 @@ window of a unit on.
 }
 
 func (c *predictCmd) Run(ctx context.Context) error {
+	for _, read := range []string{c.Model, c.Rows} {
+		if sameFile(read, c.Out) {
+			return usageError{fmt.Errorf("-o %s: is read too; want another file", c.Out)}
+		}
+	}
 	f, err := openMeantModel(c.Model)
 	if err != nil {
 		return err
@@ -135,3 +140,10 @@ func (anyFile) Open(name string) (io.ReadCloser, error) {
 }
 
 func (anyFile) Glob(string) ([]string, error) { return nil, nil }
+
+// sameFile reports whether two names are of one regular file that is there.
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && x.Mode().IsRegular() && os.SameFile(x, y)
+}

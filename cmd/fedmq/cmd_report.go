@@ -31,8 +31,8 @@ type reportCmd struct {
 func (reportCmd) Help() string {
 	return `Writes one HTML file, without scripts and without anything to load, that shows what came of
 a federation: settings, the best version, metrics and their curves beside the best constant guess
-and what fedmq baseline has found, classes and their confusion, sites, rounds, refusals, and what
-fedmq verify says of its records and models. Reads only; the aggregator may run.
+and what fedmq baseline has found, classes and their confusion, sites, rounds, refusals, and
+what fedmq verify says of its records and models. Reads only; the aggregator may run.
 
   fedmq demo && fedmq report fedmq-demo/aggregator
   fedmq report DIR/runs/001 DIR    curves of two runs in one picture, and the settings that differ

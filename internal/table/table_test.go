@@ -204,6 +204,7 @@ func TestEncodings(t *testing.T) {
 			t.Errorf("%.30q: %v, about %q, want %q", c.content, err, table.About(), c.about)
 		}
 	}
+	check(t, latin, Format{Encoding: "utf-8"}, `!t.csv: encoding: invalid UTF-8`)
 	check(t, plain, Format{Encoding: "latin-9000"}, `!encoding: "latin-9000" is not known`)
 }
 

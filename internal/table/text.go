@@ -49,6 +49,9 @@ func decode(in *bufio.Reader, name string) (io.Reader, *text, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if canonical, _ := htmlindex.Name(e); canonical == "utf-8" { // whose decoder replaces what is none
+		return transform.NewReader(in, encoding.UTF8Validator), &text{encoding: name}, nil
+	}
 	return e.NewDecoder().Reader(in), &text{encoding: name}, nil
 }
 
