@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -146,10 +148,27 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// best is the version of the task that did best, as the aggregator that has ended
+// noted it.
+func (w *world) best() uint64 {
+	w.t.Helper()
+	a, err := store.OpenArchive(filepath.Join(w.dir, aggregatorName))
+	check(w.t, err)
+	raw, err := a.State(taskName)
+	check(w.t, err)
+	check(w.t, a.Close())
+	var st round.State
+	check(w.t, json.Unmarshal(raw, &st))
+	if st.Best == nil {
+		w.t.Fatal("no version is the best one")
+	}
+	return st.Best.Version
+}
+
 func checkBlobs(w *world, keep aggregator.Keep) {
 	w.t.Helper()
 	var want []string
-	recs := w.history()
+	recs, best := w.history(), w.best()
 	last := recs[len(recs)-1]
 	for _, r := range recs {
 		for _, e := range r.Entries {
@@ -158,8 +177,8 @@ func checkBlobs(w *world, keep aggregator.Keep) {
 			}
 		}
 		// The current model is that of rounds 5 and 6, before it come those of
-		// the two rounds that were its bases.
-		if r.Round+2 >= last.Round || keep == aggregator.KeepAll && r.Round == 0 {
+		// the two rounds that were its bases, and the best one stays beside them.
+		if r.Round+2 >= last.Round || r.Round == best || keep == aggregator.KeepAll && r.Round == 0 {
 			want = append(want, r.Model.String())
 		}
 	}
