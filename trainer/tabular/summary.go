@@ -181,6 +181,9 @@ func (d *Data) warnFeatures(constant []string) (said []string) {
 			continue
 		}
 		x := column(d.Train, dim, j, n)
+		if why := code(name, x); why != "" {
+			said = append(said, why)
+		}
 		if why := d.leaks(x, y); why != "" {
 			said = append(said, fmt.Sprintf("%s %s: does it come from the target, and will it be there when the model is used?", name, why))
 		} else if d.pipe.Contract().Window == nil && counts(x) {
