@@ -82,7 +82,8 @@ def test_what_went_wrong_is_told(folder):
 def test_an_interrupt_ends_what_was_started(folder):
     (folder / "aggregator.yaml").write_text(AGGREGATOR.replace("rounds: 4", "rounds: 100000"))
     script = folder / "run.py"
-    script.write_text(f"import fedmq_trainer\nfedmq_trainer.federate({str(folder)!r})\n")
+    # What a shell starts behind itself ignores the signal, and so would this.
+    script.write_text(f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nimport fedmq_trainer\nfedmq_trainer.federate({str(folder)!r})\n")
     env = {**os.environ, "PYTHONPATH": str(pathlib.Path(fm.__file__).parents[1])}
     p = subprocess.Popen([sys.executable, script], env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
     limit = threading.Timer(60, p.kill)
