@@ -8,7 +8,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/topics"
 )
 
 // Ended says which tasks have begun in the data directory of c, and whether they
@@ -49,12 +48,8 @@ func Ended(c Config) (begun map[string]bool, err error) {
 // ended asks the machine itself, as it would begin.
 func ended(c Config, cfg Task, st round.State) (bool, error) {
 	t := &task{a: &aggregator{cfg: c}, cfg: cfg, schema: cfg.Init.Schema.Hash()}
-	for _, f := range cfg.Members {
-		filter, err := topics.ParseMemberFilter(f)
-		if err != nil {
-			return false, err
-		}
-		t.members = append(t.members, filter)
+	if err := t.parseMembers(); err != nil {
+		return false, err
 	}
 	st.Cohort = nil // of members, who decide nothing here
 	m := round.New(t.roundConfig(), &st, nil, nil)

@@ -16,7 +16,6 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -116,12 +115,8 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 	c = c.withDefaults()
 	cfg := c.Tasks[0]
 	t := &task{a: &aggregator{cfg: c}, cfg: cfg, log: c.Log, schema: cfg.Init.Schema.Hash(), base: cfg.Init}
-	for _, f := range cfg.Members {
-		filter, err := topics.ParseMemberFilter(f)
-		if err != nil {
-			return nil, err
-		}
-		t.members = append(t.members, filter)
+	if err := t.parseMembers(); err != nil {
+		return nil, err
 	}
 	t.sum = newSum(c.Strategies, nil, func(*store.Stage) {})
 	rc := t.roundConfig()

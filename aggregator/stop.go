@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -42,10 +43,7 @@ func (s *Stop) problem(shown string) string {
 	if s == nil {
 		return ""
 	}
-	name := s.Metric
-	if name == "" {
-		name = shown
-	}
+	name := cmp.Or(s.Metric, shown)
 	_, known := trainer.Better(name)
 	switch {
 	case s.Mode != "" && s.Mode != ModeMin && s.Mode != ModeMax:

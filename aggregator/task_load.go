@@ -26,12 +26,8 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 	}
 	t.published = newPublication(o, a.cfg.PartSize, t.seal, a.nowMS)
 	t.keeping, t.telling = newKeeping(a.store, a.cfg.DataDir, &a.holdings, cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)
-	for _, m := range cfg.Members {
-		f, err := topics.ParseMemberFilter(m)
-		if err != nil {
-			return nil, oc, err
-		}
-		t.members = append(t.members, f)
+	if err := t.parseMembers(); err != nil {
+		return nil, oc, err
 	}
 	t.sum = newSum(a.cfg.Strategies, a.store, a.release)
 	t.schema, t.mostBody = cfg.Init.Schema.Hash(), mostBody(cfg.Init.Schema)
@@ -88,6 +84,18 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	t.blob, err = t.published.cut(t.base, model.LeavesOf(t.base.Blob))
 	oc.Model = owner.Model{Content: t.state.Base, Blob: t.blob}
 	return oc, err
+}
+
+// parseMembers reads the filters of who may join.
+func (t *task) parseMembers() error {
+	for _, m := range t.cfg.Members {
+		f, err := topics.ParseMemberFilter(m)
+		if err != nil {
+			return err
+		}
+		t.members = append(t.members, f)
+	}
+	return nil
 }
 
 // read reads state, members and journal; a task that never ran gets record 0.

@@ -44,7 +44,7 @@ func (m *Machine) measure(s *Score) {
 		m.s.Best, m.s.Stale = &Best{Version: m.s.Version, Metric: s.Metric, Model: m.s.Base, Value: s.Value}, 0
 		return
 	}
-	if m.s.Worked == wire.WorkTrain || m.s.Worked == wire.WorkStatistics { // else the model was measured before
+	if m.s.Worked == wire.WorkTrain { // else the model was measured before
 		m.s.Stale++
 	}
 	if m.cfg.Stop != nil && m.s.Stale >= m.cfg.Stop.Patience && !m.s.Enough {
