@@ -166,6 +166,9 @@ type Values map[string]float64
 // Hash returns the SHA-256 of a record's bytes: the Prev of the next one.
 func Hash(b []byte) [32]byte { return sha256.Sum256(b) }
 
+// Trained reports whether the record is of a committed round of training.
+func (r Record) Trained() bool { return r.Verdict == Committed && r.Work == wire.WorkTrain }
+
 // Counts returns how many entries have each verdict.
 func (r Record) Counts() map[string]int {
 	n := map[string]int{}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/model"
@@ -189,7 +190,7 @@ func (s fieldSite) judged(ctx context.Context) (tr trainer.Trainer, ours bool, e
 	return s.open(ctx)
 }
 
-// crew are the trainers of one trial.
+// crew are trainers that end together.
 type crew []trainer.Trainer
 
 func (c *crew) members(ctx context.Context, sites []fieldSite, open func(fieldSite, context.Context) (trainer.Trainer, bool, error)) ([]aggregator.OfflineMember, error) {
@@ -207,13 +208,16 @@ func (c *crew) members(ctx context.Context, sites []fieldSite, open func(fieldSi
 	return out, nil
 }
 
-func (c *crew) close() error {
-	var errs []error
-	for _, tr := range *c {
+// close ends the programs among them, all at once.
+func (c crew) close() error {
+	errs := make([]error, len(c))
+	var wg sync.WaitGroup
+	for i, tr := range c {
 		if x, ok := tr.(io.Closer); ok {
-			errs = append(errs, x.Close())
+			wg.Go(func() { errs[i] = x.Close() })
 		}
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

@@ -169,11 +169,20 @@ func plainTask(text []byte, i int) (json.RawMessage, error) {
 	return json.Marshal(v)
 }
 
-// key is of all that decides what comes of a trial.
-func (b *baseline) key(about json.RawMessage, t trial) (string, error) {
+// key is of all that decides what comes of a trial: same is what all have in common.
+func (b *baseline) key(about json.RawMessage, t trial, same []byte) (string, error) {
 	h := sha256.New()
 	say := json.NewEncoder(h)
-	err := errors.Join(say.Encode(version), say.Encode(about), say.Encode(t), say.Encode(b.Folds), say.Encode(b.Group))
+	err := errors.Join(say.Encode(version), say.Encode(about), say.Encode(t))
+	h.Write(same)
+	return hex.EncodeToString(h.Sum(nil)[:16]), err
+}
+
+// same is what decides of every trial: the files of the folder, and how rows are dealt.
+func (b *baseline) same() ([]byte, error) {
+	var out bytes.Buffer
+	say := json.NewEncoder(&out)
+	err := errors.Join(say.Encode(b.Folds), say.Encode(b.Group))
 	for i, f := range b.sites {
 		text, readErr := os.ReadFile(b.names[i])
 		err = errors.Join(err, readErr, say.Encode(f.Member), say.Encode(bytes.TrimSpace(text)))
@@ -191,7 +200,8 @@ func (b *baseline) key(about json.RawMessage, t trial) (string, error) {
 			}
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16]), errors.Join(err, b.sayPrograms(say))
+	err = errors.Join(err, b.sayPrograms(say))
+	return out.Bytes(), err
 }
 
 // sayPrograms is of the files that the commands of programs name.

@@ -170,6 +170,10 @@ func (b *baseline) plan() error {
 	if err != nil {
 		return err
 	}
+	same, err := b.same()
+	if err != nil {
+		return err
+	}
 	for _, set := range sets {
 		for k := range b.Seeds {
 			cfg, about, err := b.configured(set, uint64(k))
@@ -182,12 +186,12 @@ func (b *baseline) plan() error {
 			beside := map[trial]string{}
 			for _, t := range b.trials(uint64(k)) {
 				p := planned{trial: t, Set: set.String(), Settings: settingsHash(about), cfg: cfg}
-				if p.Key, err = b.key(about, t); err != nil {
+				if p.Key, err = b.key(about, t, same); err != nil {
 					return err
 				}
 				t.Arm, t.Site = "", ""
 				if beside[t] == "" {
-					if beside[t], err = b.key(about, t); err != nil {
+					if beside[t], err = b.key(about, t, same); err != nil {
 						return err
 					}
 				}

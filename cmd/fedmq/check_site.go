@@ -123,11 +123,10 @@ func dryModel(ctx context.Context, t trainer.Trainer, task taskFile, dir string)
 	if !ok {
 		return nil, errors.New("no aggregator.yaml beside the file says which model it trains")
 	}
-	s := d.Summary()
-	if s.Classes == nil {
-		return model.Arch{Kind: "linear", Inputs: len(s.Features), Outputs: 1}.New(true)
+	if d.Classes() == nil {
+		return model.Arch{Kind: "linear", Inputs: len(d.Features()), Outputs: 1}.New(true)
 	}
-	return model.Arch{Kind: "softmax", Inputs: len(s.Features), Outputs: len(s.Classes)}.New(true)
+	return model.Arch{Kind: "softmax", Inputs: len(d.Features()), Outputs: len(d.Classes())}.New(true)
 }
 
 // withStatistics fills a model's z-score with the statistics of this site alone.
@@ -184,13 +183,12 @@ func (f taskFile) fits(file string, s site.Task) error {
 	if !ok || arch == nil {
 		return nil
 	}
-	c := d.Summary()
-	outputs := max(1, len(c.Classes))
+	features, classes := len(d.Features()), len(d.Classes())
 	switch {
-	case arch.Inputs != len(c.Features):
-		return fmt.Errorf("%s: task %s: %d features, and the model of %s has inputs: %d", file, f.Name, len(c.Features), aggregatorName, arch.Inputs)
-	case arch.Outputs != outputs && c.Classes != nil:
-		return fmt.Errorf("%s: task %s: %d classes, and the model of %s has outputs: %d", file, f.Name, outputs, aggregatorName, arch.Outputs)
+	case arch.Inputs != features:
+		return fmt.Errorf("%s: task %s: %d features, and the model of %s has inputs: %d", file, f.Name, features, aggregatorName, arch.Inputs)
+	case arch.Outputs != classes && d.Classes() != nil:
+		return fmt.Errorf("%s: task %s: %d classes, and the model of %s has outputs: %d", file, f.Name, classes, aggregatorName, arch.Outputs)
 	}
 	return nil
 }

@@ -329,8 +329,10 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 	if c.Broker != "" {
 		cfg.Broker = c.Broker
 	}
-	if err := noteTasks(cfg, c.Config, func(string) map[string]json.RawMessage { return nil }); err != nil {
-		return err
+	if begun, err := aggregator.Ended(cfg); err == nil { // else the aggregator says it better
+		if err := noteTasks(cfg, begun, c.Config, func(string) map[string]json.RawMessage { return nil }); err != nil {
+			return err
+		}
 	}
 	limitMemory(cfg)
 	ctx, cancel := context.WithCancel(ctx)

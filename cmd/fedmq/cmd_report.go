@@ -3,17 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
-	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -100,22 +95,9 @@ func (c *reportCmd) source(v *verifier, task string) (src reportSource, err erro
 	if len(src.run.Settings) == 0 {
 		src.run.Settings, src.fromFile = settingsToday(c.Dir[0], task), true
 	}
-	src.contract, src.schema = v.contract(task), v.schema(task)
+	state, _ := roundState(v.dir, task) // the verification says why there is none
+	src.contract, src.schema = contractIn(state), v.schema(task)
 	return src, nil
-}
-
-// contract is what all sites mean by the model, nil where it is not known.
-func (v *verifier) contract(task string) *pipeline.Contract {
-	a, err := store.OpenArchive(v.dir)
-	if err != nil {
-		return nil // the verification says why
-	}
-	raw, err := a.State(task)
-	var state round.State
-	if errors.Join(err, a.Close()) != nil || json.Unmarshal(raw, &state) != nil || state.Contract == nil {
-		return nil
-	}
-	return state.Contract.Contract
 }
 
 // schema is that of the model as the task was described, nil where it is not known.

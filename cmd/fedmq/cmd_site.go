@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -209,23 +207,13 @@ func parseBandwidth(s string) (int64, error) {
 
 // closeTrainers ends the programs that train, all at once.
 func closeTrainers(sites ...site.Config) error {
-	var mu sync.Mutex
-	var errs []error
-	var wg sync.WaitGroup
+	var all crew
 	for _, cfg := range sites {
 		for _, t := range cfg.Tasks {
-			if c, ok := t.Trainer.(io.Closer); ok {
-				wg.Go(func() {
-					err := c.Close()
-					mu.Lock()
-					defer mu.Unlock()
-					errs = append(errs, err)
-				})
-			}
+			all = append(all, t.Trainer)
 		}
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return all.close()
 }
 
 func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {

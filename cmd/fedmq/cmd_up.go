@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/textfile"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
@@ -210,10 +211,17 @@ func (u *up) begin() (aggregator.Config, error) {
 			return cfg, usageError{err}
 		}
 	}
-	if err := u.sayBegun(cfg); err != nil {
+	begun, err := aggregator.Ended(cfg)
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return cfg, err
+	case err != nil:
+		return cfg, usageError{err}
+	}
+	if err := u.sayBegun(cfg, begun); err != nil {
 		return cfg, err
 	}
-	return cfg, noteTasks(cfg, path, u.siteSettings)
+	return cfg, noteTasks(cfg, begun, path, u.siteSettings)
 }
 
 // ready readies the trainers of all sites, as many at once as there are

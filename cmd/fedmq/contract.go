@@ -82,9 +82,7 @@ func begunContracts(cfg aggregator.Config) ([]*pipeline.Contract, error) {
 		if err != nil {
 			return nil, err
 		}
-		if st != nil && st.Contract != nil {
-			out[i] = st.Contract.Contract
-		}
+		out[i] = contractIn(st)
 	}
 	return out, nil
 }
@@ -107,7 +105,7 @@ func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) err
 				continue
 			}
 			why := strings.Join(pipeline.Differences(cfg.Member, own, task), "; ")
-			if tasks[k] != nil && len(u.agg.Tasks[k].Contract.json) == 0 {
+			if tasks[k] != nil && len(t.Contract.json) == 0 {
 				why += "; the run in this folder has begun so, fedmq up --again begins anew"
 			}
 			return fmt.Errorf("%s: tasks[%d] (%s): %s", u.names[i], j, t.Name, why)

@@ -7,15 +7,16 @@ import (
 	"os"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
 )
 
-// saveModel writes the model of a task's record as a safetensors file; dataDir is
+// saveModel writes the model of the record recs[at] of a task as a safetensors file; dataDir is
 // the aggregator's, and nobody else has it open.
-func saveModel(dataDir string, task aggregator.Task, recs []record.Record, at int, path string) (m *model.Model, err error) {
+func saveModel(dataDir string, task aggregator.Task, state *round.State, recs []record.Record, at int, path string) (m *model.Model, err error) {
 	st, err := store.Open(dataDir, store.Options{})
 	if err != nil {
 		return nil, err
@@ -26,7 +27,7 @@ func saveModel(dataDir string, task aggregator.Task, recs []record.Record, at in
 		return nil, err
 	}
 	m = &model.Model{Schema: task.Init.Schema, Blob: blob}
-	meta, err := metadataAt(st, recs, at)
+	meta, err := metadataAt(state, recs, at)
 	if err != nil {
 		return nil, err
 	}

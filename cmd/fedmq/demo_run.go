@@ -45,7 +45,11 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 	}
 	res := &result{Example: d.ex.name, Simulated: d.ex.name == "turbofan", Metric: d.ex.metric, Dir: d.Dir}
 	curve := res.summarise(d.ex, recs)
-	final, err := saveModel(d.cfg.DataDir, d.cfg.Tasks[0], recs, len(recs)-1, filepath.Join(d.Dir, "model.safetensors"))
+	state, err := roundState(d.cfg.DataDir, d.cfg.Tasks[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	final, err := saveModel(d.cfg.DataDir, d.cfg.Tasks[0], state, recs, len(recs)-1, filepath.Join(d.Dir, "model.safetensors"))
 	if err != nil {
 		return nil, err
 	}

@@ -9,11 +9,9 @@ import (
 	"github.com/fedmq/fedmq/internal/follow"
 	"github.com/fedmq/fedmq/internal/onnx"
 	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // Metadata of a safetensors file that holds a task's model.
@@ -85,18 +83,9 @@ func metadataOf(m *follow.Model) (map[string]string, error) {
 }
 
 // metadataAt is that of the model after recs[i], as an aggregator's directory has it.
-func metadataAt(st *store.Store, recs []record.Record, i int) (map[string]string, error) {
-	c, err := contractIn(st, recs[i].Task)
-	if err != nil {
-		return nil, err
-	}
-	r := recs[i]
-	a := about{Task: r.Task, Owner: r.Owner, Version: r.Version, Content: r.Model}
-	for _, x := range recs[:i+1] {
-		if x.Verdict == record.Committed && x.Work == wire.WorkTrain {
-			a.Round++
-		}
-	}
+func metadataAt(st *round.State, recs []record.Record, i int) (map[string]string, error) {
+	c, r := contractIn(st), recs[i]
+	a := about{Task: r.Task, Owner: r.Owner, Version: r.Version, Content: r.Model, Round: (&taskRun{Records: recs[:i+1]}).rounds()}
 	for _, x := range recs { // the last word counts
 		if x.Base == r.Model && len(x.Metrics) > 0 {
 			a.judge(x, c)
@@ -121,20 +110,9 @@ func (a *about) judge(r record.Record, c *pipeline.Contract) {
 }
 
 // contractIn is what all sites of a task mean by its model; nil if that is not known.
-func contractIn(st *store.Store, task string) (*pipeline.Contract, error) {
-	var state round.State
-	err := st.View(func(tx *store.Tx) error {
-		raw, err := tx.State(task)
-		if err != nil || raw == nil {
-			return err
-		}
-		if err := json.Unmarshal(raw, &state); err != nil {
-			return fmt.Errorf("state of task %s: %w", task, err)
-		}
+func contractIn(st *round.State) *pipeline.Contract {
+	if st == nil || st.Contract == nil {
 		return nil
-	})
-	if err != nil || state.Contract == nil {
-		return nil, err
 	}
-	return state.Contract.Contract, nil
+	return st.Contract.Contract
 }

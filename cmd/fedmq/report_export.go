@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"io"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // exportColumns are those of --csv: a line for each metric of each record, and one
@@ -59,7 +57,7 @@ func (r *taskRun) exported() (list []exportRound) {
 		if !rec.Model.IsZero() {
 			e.Model = rec.Model.String()
 		}
-		if rec.Work == wire.WorkTrain && rec.Verdict == record.Committed {
+		if rec.Trained() {
 			trained++
 		}
 		list = append(list, e)
@@ -72,9 +70,7 @@ func exportJSON(w io.Writer, runs []*taskRun) error {
 	for _, r := range runs {
 		all = append(all, exportRun{r.Name, r.Dir, r.Task, r.Settings, r.exported()})
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(all)
+	return indented(w).Encode(all)
 }
 
 func exportCSV(w io.Writer, runs []*taskRun) error {

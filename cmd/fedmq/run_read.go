@@ -13,7 +13,6 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // taskRun is a task in one data directory of an aggregator: one run of it.
@@ -115,7 +114,7 @@ func (r *taskRun) measured() (list []runPoint) {
 			list = append(list, runPoint{trained, version, rec})
 		}
 		version = rec.Round
-		if rec.Verdict == record.Committed && rec.Work == wire.WorkTrain {
+		if rec.Trained() {
 			trained++
 		}
 	}
@@ -166,7 +165,7 @@ func (r *taskRun) best() (best runPoint, ok bool) {
 // rounds counts those of training.
 func (r *taskRun) rounds() (n int) {
 	for _, rec := range r.Records {
-		if rec.Work == wire.WorkTrain && rec.Verdict == record.Committed {
+		if rec.Trained() {
 			n++
 		}
 	}

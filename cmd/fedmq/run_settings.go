@@ -70,12 +70,9 @@ func noteSettings(dataDir string, s runSettings) error {
 	return errors.Join(err, f.Close())
 }
 
-// noteTasks notes the settings of the tasks that go on, as the file at path has them.
-func noteTasks(cfg aggregator.Config, path string, sites func(task string) map[string]json.RawMessage) error {
-	begun, err := aggregator.Ended(cfg)
-	if err != nil {
-		return nil //nolint:nilerr // the aggregator says it better
-	}
+// noteTasks notes the settings of the tasks that go on, as the file at path has them;
+// begun is what aggregator.Ended says of all.
+func noteTasks(cfg aggregator.Config, begun map[string]bool, path string, sites func(task string) map[string]json.RawMessage) error {
 	text, err := readText(path)
 	if err != nil {
 		return err

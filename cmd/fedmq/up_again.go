@@ -13,8 +13,6 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
-	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // runsName is where a folder keeps the runs before the last one: runs/001 and so
@@ -185,14 +183,7 @@ func (u *up) siteSettings(task string) map[string]json.RawMessage {
 
 // sayBegun says in the first line which tasks have ended, or go on, and what is
 // set otherwise since.
-func (u *up) sayBegun(cfg aggregator.Config) error {
-	begun, err := aggregator.Ended(cfg)
-	switch {
-	case errors.Is(err, store.ErrLocked):
-		return err
-	case err != nil:
-		return usageError{err}
-	}
+func (u *up) sayBegun(cfg aggregator.Config, begun map[string]bool) error {
 	text, err := readText(filepath.Join(u.dir, aggregatorName))
 	if err != nil {
 		return err
@@ -222,11 +213,8 @@ func (u *up) sayBegun(cfg aggregator.Config) error {
 func begunLine(dataDir string, now runSettings, ended bool) (string, error) {
 	recs := newRecordFiles(filepath.Join(dataDir, "records", now.Task), nil)
 	recs.look()
-	rounds, last := 0, int64(0)
+	rounds, last := (&taskRun{Records: recs.recs}).rounds(), int64(0)
 	for _, r := range recs.recs {
-		if r.Work == wire.WorkTrain && r.Verdict == record.Committed {
-			rounds++
-		}
 		last = max(last, r.ClosedMS)
 	}
 	line, effect := fmt.Sprintf("Task %s goes on, after %d rounds of training.", now.Task, rounds), ""

@@ -17,9 +17,13 @@ import (
 // result writes the model that a task of the folder ends with, the best one that the
 // sites measured or else the last, and says what can be done with it.
 func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) error {
-	best, err := bestOf(dataDir, t.Name)
+	st, err := roundState(dataDir, t.Name)
 	if err != nil {
 		return err
+	}
+	var best *round.Best
+	if st != nil {
+		best = st.Best
 	}
 	at, last := len(recs)-1, recs[len(recs)-1]
 	which := fmt.Sprintf("after round %d", last.Round)
@@ -30,7 +34,7 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 		}
 	}
 	path := filepath.Join(u.dir, t.Name+".safetensors")
-	m, err := saveModel(dataDir, t, recs, at, path)
+	m, err := saveModel(dataDir, t, st, recs, at, path)
 	if err != nil {
 		return err
 	}
@@ -50,15 +54,6 @@ func asGood(recs []record.Record, last record.Record, best *round.Best) bool {
 		m, ok := r.Metrics[best.Metric]
 		return ok && r.Base == last.Model && float64(m.Value) == best.Value
 	})
-}
-
-// bestOf reads which version of a task's model did best; nil: none was measured.
-func bestOf(dataDir, task string) (*round.Best, error) {
-	st, err := roundState(dataDir, task)
-	if err != nil || st == nil {
-		return nil, err
-	}
-	return st.Best, nil
 }
 
 // roundState reads the state of a task from a data directory that nobody else has open;

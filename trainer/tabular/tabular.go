@@ -58,6 +58,13 @@ func New(d *Data) (*Trainer, error) {
 // Samples is the number of training rows.
 func (t *Trainer) Samples() int { return t.data.Train.N }
 
+// Features names the inputs of the model, in order.
+func (t *Trainer) Features() []string { return t.data.Features }
+
+// Classes are those of a classification, in the order of the model's outputs; nil of a
+// regression.
+func (t *Trainer) Classes() []string { return t.data.Classes }
+
 // Train runs the epochs that the job's settings ask for (see Settings).
 func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	s, err := ParseSettings(job.Settings)
