@@ -15,7 +15,7 @@ var costs = []struct {
 	name string
 	of   *regexp.Regexp
 }{
-	{"SHA-256", regexp.MustCompile(`sha256`)},
+	{"SHA-256", regexp.MustCompile(`sha256|fedmq/model\.(sum16|leaves)`)},
 	{"network and disk (system calls)", regexp.MustCompile(`^(internal/runtime/syscall|syscall|runtime/internal/syscall|runtime\.(read|write)\b)`)},
 	{"copies", regexp.MustCompile(`^runtime\.(memmove|typedmemmove)`)},
 	{"clearing memory", regexp.MustCompile(`^runtime\.memclr`)},
