@@ -41,7 +41,7 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 	}
 	add := func(f owner.Fold) {
 		t.Helper()
-		if err := s.add(f); err != nil || s.early != nil {
+		if err := s.add(f, nil); err != nil || s.early != nil {
 			t.Fatalf("%v, early %v", err, s.early)
 		}
 	}

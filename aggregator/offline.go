@@ -205,7 +205,7 @@ func (o *offline) do(rd round.Ready) error {
 		}
 	}
 	for _, f := range rd.Fold {
-		if err := t.sum.add(owner.Fold{Key: owner.Key{Member: f.Member, Content: f.Content}, Weight: f.Weight}); err != nil {
+		if err := t.sum.add(owner.Fold{Key: owner.Key{Member: f.Member, Content: f.Content}, Weight: f.Weight}, nil); err != nil {
 			return err
 		}
 	}

@@ -221,8 +221,8 @@ func numeric(err error) verdict.Reason {
 }
 
 // add takes an update that was accepted, with the weight that it was checked
-// with.
-func (s *sum) add(acc owner.Fold) error {
+// with. Places are for one that is read again at the end of the round.
+func (s *sum) add(acc owner.Fold, places *store.Staging) error {
 	st := s.held[acc.Key]
 	if st.weight != acc.Weight {
 		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
@@ -233,45 +233,54 @@ func (s *sum) add(acc owner.Fold) error {
 	} else {
 		s.fold.Add(s.update(st.samples, st.delta))
 	}
-	if (early || st.delta != nil) && !s.fold.NeedsAll() {
+	switch {
+	case s.fold.NeedsAll():
+		if err := s.spool(st, places); err != nil {
+			return err
+		}
+	case early || st.delta != nil:
 		crash.At("fold.mid")
 		st.raw, st.delta = nil, nil // its sum is all that is needed
 		s.letGo(st)
-	}
-	if st.borrowed {
-		st.raw, st.delta = nil, nil // it is read again
 	}
 	s.in[acc.Member] = st
 	return nil
 }
 
+// spool leaves an update where its values can be read from any place on, without memory
+// for the whole: in a stage, or in its file where it was kept. There it is already if it
+// came in parts, or is there from before a start, and travels as the values themselves.
+// Without places it stays in memory.
+func (s *sum) spool(st *staged, places *store.Staging) error {
+	if st.delta == nil || places == nil {
+		return nil
+	}
+	blob := st.delta.Blob
+	st.raw, st.delta = nil, nil
+	if st.encoding == "" && (st.stage != nil || st.borrowed) {
+		return nil
+	}
+	s.letGo(st)
+	st.stage, st.encoding = places.Stage(len(blob)), "" // decoded now
+	return st.stage.WriteAt(blob, 0)
+}
+
 // updates reads what is in the sum, in the order given.
 func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
-	schema := s.fold.Schema()
-	all := &strategy.Updates{Schema: schema}
+	all := &strategy.Updates{Schema: s.fold.Schema()}
 	for _, acc := range accepted {
 		all.List = append(all.List, s.update(s.in[acc.Member].samples, nil))
 	}
-	at, whole := -1, &staged{} // the one that is in memory
 	all.ReadAt = func(p []byte, i, off int) error {
 		st := s.in[accepted[i].Member]
 		switch {
 		case st.delta != nil:
 			copy(p, st.delta.Blob[off:])
 			return nil
-		case st.stage != nil && st.encoding == "":
+		case st.stage != nil:
 			return st.stage.ReadAt(p, off)
 		}
-		if at != i {
-			at, whole = -1, &staged{content: st.content, encoding: st.encoding, stage: st.stage}
-			own := &scratch{registry: s.registry, store: s.store}
-			if err := own.borrow(whole, schema); err != nil {
-				return err
-			}
-			at = i
-		}
-		copy(p, whole.delta.Blob[off:])
-		return nil
+		return s.store.BlobAt(st.content, p, int64(off))
 	}
 	return all
 }

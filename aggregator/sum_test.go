@@ -95,7 +95,7 @@ func (s *sum) take(t *testing.T, member string, st *staged) {
 		t.Fatalf("%s: %v %v", member, f, err)
 	}
 	s.hold(member, st)
-	if err := s.add(owner.Fold{Key: owner.Key{Member: member, Content: st.content}, Weight: s.params.Weights.Weigh(st.samples, s.params.Cap)}); err != nil {
+	if err := s.add(owner.Fold{Key: owner.Key{Member: member, Content: st.content}, Weight: s.params.Weights.Weigh(st.samples, s.params.Cap)}, s.store.NewStaging(8, nil)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -149,7 +149,7 @@ func TestOtherWeight(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.hold("a", st)
-	if err := s.add(owner.Fold{Key: owner.Key{Member: "a", Content: st.content}, Weight: 4}); err == nil || len(s.in) != 0 {
+	if err := s.add(owner.Fold{Key: owner.Key{Member: "a", Content: st.content}, Weight: 4}, nil); err == nil || len(s.in) != 0 {
 		t.Errorf("%v, %d in the sum", err, len(s.in))
 	}
 }
@@ -209,8 +209,8 @@ func TestStagedEncoding(t *testing.T) {
 	}
 }
 
-// A fold that needs all updates at its end reads them wherever they lie: in
-// memory, staged, on disk, encoded.
+// A fold that needs all updates at its end reads them wherever they lie: staged, on disk;
+// those that came in one message or are encoded are staged then.
 func TestReadAtTheEnd(t *testing.T) {
 	t.Parallel()
 	s := sumOf(t, strategy.Registry{Strategies: []strategy.Strategy{largest{}}, Encodings: []strategy.Encoding{quarters{}}}, "largest", vector(t, 0, 0, 0, 0),
@@ -243,9 +243,17 @@ func TestReadAtTheEnd(t *testing.T) {
 		s.take(t, member, st)
 		accepted = append(accepted, round.Accepted{Member: member, Content: st.content})
 	}
+	for member, st := range s.in {
+		if st.raw != nil || st.delta != nil {
+			t.Errorf("%s is in memory as a whole", member)
+		}
+	}
 	r, err := s.finish(accepted)
 	if err != nil || r.Model.ContentID() != vector(t, 9, 9, 9, 9).ContentID() {
 		t.Errorf("%v, %v", r.Model, err)
+	}
+	for _, st := range s.in {
+		s.letGo(st)
 	}
 	if s.forget(); len(s.in) != 0 || s.fold != nil {
 		t.Error("not empty")

@@ -169,7 +169,7 @@ func (t *task) fold(rd owner.Ready) error {
 		if err := t.keep(s); err != nil {
 			return err
 		}
-		if err := t.sum.add(f); err != nil {
+		if err := t.sum.add(f, t.a.staging); err != nil {
 			return err
 		}
 		if s.onDisk {

@@ -8,12 +8,14 @@ import (
 )
 
 // Updates reads the updates of an attempt at its end, a few values at a time:
-// they need not fit into memory together.
+// they need not fit into memory together. It is not used from two goroutines at once.
 type Updates struct {
 	Schema model.Schema
 	List   []Update // without tensors, in byte order of their members' paths
 	// ReadAt fills p with the bytes from offset off on of the tensors of update i.
 	ReadAt func(p []byte, i, off int) error
+
+	raw []byte // of Read
 }
 
 // Read fills dst with the values of update i from coordinate at on, counted over
@@ -23,7 +25,10 @@ func (u *Updates) Read(dst []float64, i, at int) error {
 		n, size := spec.Elements(), spec.DType.Size()
 		if at < n {
 			m := min(n-at, len(dst))
-			raw := make([]byte, m*size)
+			if cap(u.raw) < m*size {
+				u.raw = make([]byte, m*size)
+			}
+			raw := u.raw[:m*size]
 			if err := u.ReadAt(raw, i, u.Schema.Offset(k)+at*size); err != nil {
 				return err
 			}
@@ -41,14 +46,14 @@ func (u *Updates) Read(dst []float64, i, at int) error {
 // Blocks calls fn for every block of coordinates of all tensors together, with
 // the values of all updates: values[i][j] is coordinate at+j of update i.
 func (u *Updates) Blocks(fn func(at int, values [][]float64) error) error {
-	d := u.Schema.Elements()
+	d, size := u.Schema.Elements(), blockOf(len(u.List))
 	values := make([][]float64, len(u.List))
 	for i := range values {
-		values[i] = make([]float64, min(readBlock, d))
+		values[i] = make([]float64, min(size, d))
 	}
-	for at := 0; at < d; at += readBlock {
+	for at := 0; at < d; at += size {
 		for i := range values {
-			values[i] = values[i][:min(readBlock, d-at)]
+			values[i] = values[i][:min(size, d-at)]
 			if err := u.Read(values[i], i, at); err != nil {
 				return err
 			}
@@ -60,5 +65,12 @@ func (u *Updates) Blocks(fn func(at int, values [][]float64) error) error {
 	return nil
 }
 
-// readBlock is how many coordinates of each update are read at a time.
+// readBlock is how many coordinates of each update are read at a time, where there is
+// room for those of all.
 const readBlock = 1 << 16
+
+// readMemory is how many values of all updates together are in memory, about.
+const readMemory = 1 << 23
+
+// blockOf is how many coordinates of each of n updates are read at a time.
+func blockOf(n int) int { return min(readBlock, max(readMemory/max(n, 1), 256)) }

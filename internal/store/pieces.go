@@ -33,6 +33,20 @@ func (s *Store) OpenBlob(id [32]byte) (*BlobReader, error) {
 	return &BlobReader{src: src, size: size}, nil
 }
 
+// BlobAt fills p with the bytes of a blob from an offset on: [ErrMissing] when it is not
+// there. As with [Store.OpenBlob] nothing is hashed.
+func (s *Store) BlobAt(id [32]byte, p []byte, off int64) error {
+	r, err := s.OpenBlob(id)
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadFull(io.NewSectionReader(r, off, int64(len(p))), p)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return fmt.Errorf("store: read blob %x: %w", id, err)
+	}
+	return nil
+}
+
 // Size is the number of bytes.
 func (r *BlobReader) Size() int64 { return r.size }
 
