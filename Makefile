@@ -64,7 +64,7 @@ test-python: build $(VENV)/ready $(VENV_ONNX)/ready $(VENV_MLFLOW)/ready ## test
 test-notebook: build wheel ## fedmq_trainer.federate and the notebook of examples/, with the wheel, in a Python of pinned packages
 	$(VENV_ONNX)/bin/python -m pip install -q --force-reinstall --no-deps dist/fedmq_trainer-*.whl
 	PATH='$(CURDIR)/bin':"$$PATH" FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' \
-	  $(VENV_ONNX)/bin/python -m pytest -c python/pyproject.toml python/tests/test_federate.py python/tests/test_notebook.py
+	  $(VENV_ONNX)/bin/python -m pytest -c python/pyproject.toml python/tests/test_federate.py python/tests/test_notebook.py python/tests/test_rows.py
 
 wheel: $(VENV_ONNX)/ready ## build the wheel of fedmq_trainer into dist/
 	@mkdir -p dist && rm -rf dist/fedmq_trainer-*.whl python/build python/*.egg-info

@@ -9,9 +9,9 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 
 import numpy as np
 
+from . import _rows
+from ._fits import MEAN, SD
 from ._safetensors import Array
-
-MEAN, SD, CLASS_ROWS = "fedmq.mean", "fedmq.sd", "fedmq.class_rows"
 
 _ACTIVATIONS: Dict[str, Callable[[Array], Array]] = {
     "": lambda z: np.maximum(z, 0), "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh,
@@ -39,8 +39,9 @@ class Inputs:
         self.features: List[Mapping[str, Any]] = list(contract.get("features") or ({"of": i["name"]} for i in self.inputs))
         self.window: Optional[Mapping[str, Any]] = contract.get("window")
         self.zclip = float(contract.get("zclip", 0))
+        self.of_network = self._columns()  #: the names of what it reads
         if self.window:  # its statistics come from outside
-            names = _free(f"{name}.{stat}" for stat in self.window["stats"] for name in self._columns())
+            names = self.of_network = _free(f"{name}.{stat}" for stat in self.window["stats"] for name in self.of_network)
             self.inputs = [{"name": name} for name in names]
             self.features = [{"of": name} for name in names]
         self.names = [str(i["name"]) for i in self.inputs]
@@ -55,40 +56,19 @@ class Inputs:
             out += [f"{f['of']}.missing"] if f.get("missing_flag") else []
         return out
 
-    def columns(self, x: Any) -> Dict[str, Array]:
-        """The inputs by name: of a frame or a mapping of columns, a list of rows as
-        mappings, or a matrix with a column for each input, in order."""
-        if isinstance(x, (list, tuple)) and x and isinstance(x[0], Mapping):
-            x = {name: [row.get(name) for row in x] for name in self.names if any(name in row for row in x)}
-        named = x.columns if hasattr(x, "columns") else x if isinstance(x, Mapping) else None
-        if named is None:
-            a = x if isinstance(x, np.ndarray) else np.asarray(x, dtype=None if self.numeric() else object)
-            if a.ndim != 2 or a.shape[1] != len(self.names):
-                raise ValueError(f"want rows of {len(self.names)} values, {_some(self.names)}, got an array {list(a.shape)}")
-            return {name: a[:, i] for i, name in enumerate(self.names)}
-        if lacking := [n for n in self.names if n not in named]:
-            raise ValueError(f"no column {lacking[0]!r}: want {_some(self.names)}")
-        return {name: np.ravel(x[name]) for name in self.names}
-
-    def numeric(self) -> bool:
-        return not any("values" in i for i in self.inputs)
-
     def rows(self, x: Any) -> Array:
         """The features of the rows, NaN where one is missing."""
-        given = self.columns(x)
+        given = _rows.read(x, self.inputs)
         by_name = {str(i["name"]): i for i in self.inputs}
         parts: List[Array] = []
         for f in self.features:
             values = by_name[f["of"]].get("values")
             if values is None:
-                column = np.asarray(given[f["of"]], dtype=np.float64)
-                parts.append(_transform(column, f)[:, None])
-                missing = np.isnan(column)
+                parts.append(_transform(given[f["of"]], f)[:, None])
+                missing = np.isnan(given[f["of"]])
             else:
-                number = {v: i for i, v in enumerate(values)}
-                at = np.array([number.get(str(v).strip(), -1) for v in given[f["of"]]], dtype=np.int64)
-                missing = at < 0
-                parts.append(np.where(missing[:, None], np.nan, at[:, None] == np.arange(len(values))))
+                missing = given[f["of"]] < 0
+                parts.append(np.where(missing[:, None], np.nan, given[f["of"]][:, None] == np.arange(len(values))))
             if f.get("missing_flag"):
                 parts.append(missing[:, None].astype(np.float64))
         return np.concatenate(parts, axis=1)
@@ -133,7 +113,8 @@ def forward(z: Array, net: Mapping[str, Any], dense: Sequence["tuple[Array, Arra
     """What the last layer gives."""
     activation = _ACTIVATIONS[net.get("activation", "")]
     for i, (w, b) in enumerate(dense):
-        z = z @ w.T + b
+        with np.errstate(over="ignore", invalid="ignore"):  # the row is named by who asked
+            z = z @ w.T + b
         if i + 1 < len(dense):
             z = activation(z)
     return z
@@ -177,7 +158,3 @@ def _free(names: Iterable[str]) -> List[str]:
             name += "_"
         out.append(name)
     return out
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

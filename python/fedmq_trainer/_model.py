@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from . import _contract, _safetensors
+from . import _checked, _contract, _fits, _safetensors
 from ._safetensors import Array
 
 
@@ -24,11 +23,14 @@ class Model:
         self.tensors: Dict[str, Array] = file.tensors  #: all of them, by name
         self.rules: Dict[str, str] = file.rules  #: those that are not "mean", by name
         self.metadata: Dict[str, str] = file.metadata  #: of the file, the rules aside
-        self.contract: Optional[Dict[str, Any]] = _object(file.metadata, "fedmq.contract")  #: what inputs and output mean
-        self.about: Dict[str, Any] = _object(file.metadata, "fedmq.about") or {}  #: task, version, metrics ...
+        said = file.metadata.get("fedmq.contract")
+        self.contract: Optional[Dict[str, Any]] = None if said is None else _checked.contract(said)  #: what inputs and output mean
+        self.about: Dict[str, Any] = _fits.about(file.metadata.get("fedmq.about", "{}"), self.contract)  #: task, version, metrics ...
         for name, a in self.tensors.items():
             if a.dtype.kind == "f" and not np.isfinite(a).all():
                 raise _safetensors.BadFile(f"tensor {name!r} has values that are not finite: nothing can be predicted with it")
+        if self.contract is not None:
+            _fits.shapes(self.contract, _contract.Inputs(self.contract).of_network, self.tensors)
         self.net = net
         self._call: Optional[Callable[[Array], Array]] = None
         if net is not None:
@@ -48,7 +50,7 @@ class Model:
 
     def state_dict(self) -> Dict[str, Array]:
         """The tensors of the network by name, without those of the scaling."""
-        return {name: a for name, a in self.tensors.items() if name not in (_contract.MEAN, _contract.SD, _contract.CLASS_ROWS)}
+        return {name: a for name, a in self.tensors.items() if name not in (_fits.MEAN, _fits.SD, _fits.CLASS_ROWS)}
 
     def transform(self, x: Any) -> Array:
         """What the network reads of the rows: [rows, inputs of the network]."""
@@ -94,10 +96,18 @@ class Model:
         return dense
 
     def _forward(self, x: Any) -> Array:
-        if self._call is not None:
-            return self._call(self.transform(x))
-        dense = self.layers()
-        return _contract.forward(self.transform(x), self._meaning()["net"], dense)
+        """The outputs of the network, as many for each row as the contract says."""
+        z, meaning = self.transform(x), self._meaning()
+        y = _contract.forward(z, meaning["net"], self.layers()) if self._call is None else np.asarray(self._call(z), dtype=np.float64)
+        want = (len(z), _fits.outputs(meaning))
+        if y.shape == want[:1] and want[1] == 1:
+            y = y[:, None]
+        if y.shape != want:
+            of = ", ".join(meaning["target"].get("classes", [])[:8]) or meaning["target"]["name"]
+            raise ValueError(f"the network gives {list(y.shape)} for {len(z)} rows, want {list(want)} for {of}")
+        if (wrong := np.flatnonzero(~np.isfinite(y).all(axis=1))).size:
+            raise ValueError(f"row {wrong[0]} has no prediction: its values are too large for the model's")
+        return y
 
     def _output(self) -> str:
         return str(self._meaning()["net"]["output"])
@@ -118,18 +128,6 @@ def load(path: "str | os.PathLike[str]", net: Any = None) -> Model:
     ``torch.nn.Module``, which gets the weights, or a function from an array to an array.
     """
     return Model(_safetensors.load(path), net)
-
-
-def _object(metadata: Mapping[str, str], key: str) -> Optional[Dict[str, Any]]:
-    if key not in metadata:
-        return None
-    try:
-        value = json.loads(metadata[key])
-    except ValueError as e:
-        raise _safetensors.BadFile(f"{key}: {e}") from None
-    if not isinstance(value, dict):
-        raise _safetensors.BadFile(f"{key}: want a JSON object")
-    return value
 
 
 def _wrap(net: Any, weights: Mapping[str, Array]) -> Callable[[Array], Array]:

@@ -28,10 +28,6 @@ def test_numbers_by_hand(tmp_path):
     np.testing.assert_allclose(m.predict_proba(x)[1, 1], 1 / (1 + np.exp(-2)))
     for same in ([dict(zip(x, row)) for row in zip(*x.values())], np.array(list(zip(*x.values())), dtype=object)):
         assert m.transform(same).tolist() == want
-    with pytest.raises(ValueError, match="no column 'mode': want flow, mode"):
-        m.predict({"flow": [1.0]})
-    with pytest.raises(ValueError, match=r"want rows of 2 values, flow, mode, got an array \[1, 3\]"):
-        m.predict([[1, 2, 3]])
 
 
 @pytest.mark.parametrize("name", MODELS)
