@@ -8,12 +8,13 @@ import (
 
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // metrics pools what the members measured of the round's base: ratios of
 // exact sums over the rows of those who report a metric, and beside them the
 // best and the worst site.
-func (t *task) metrics() (record.Metrics, record.Measured) {
+func (t *task) metrics(work string) (record.Metrics, record.Measured) {
 	pool, out := trainer.NewPooler(), record.Metrics{}
 	for _, p := range slices.Sorted(maps.Keys(t.sum.in)) {
 		s := t.sum.in[p]
@@ -36,6 +37,9 @@ func (t *task) metrics() (record.Metrics, record.Measured) {
 		m.Value, m.Rows = record.Number(s.Value), record.Number(s.Rows)
 		out[name] = m
 	}
+	if len(out) == 0 && work == wire.WorkStatistics { // nobody was asked to measure
+		return out, record.Measured{}
+	}
 	return out, t.judged(pooled)
 }
 
@@ -49,6 +53,7 @@ func (t *task) judged(p trainer.Pooled) record.Measured {
 		} else {
 			m.Threshold = &record.Threshold{
 				Class: at.Class, Value: record.Number(at.Value), Precision: record.Number(at.Precision), Recall: record.Number(at.Recall), F1: record.Number(at.F1),
+				Sites: at.Sites, Scores: at.Scores,
 			}
 		}
 	}

@@ -48,23 +48,24 @@ type OfflineOrder struct {
 var ErrOffline = errors.New("aggregator: a round came to nothing")
 
 // Offline runs the first task of c to its end with the members given, without
-// broker, disk and clock, and returns its last model: the machine of rounds,
+// broker, disk and clock, and returns its last model and its best one, nil where none was
+// measured: the machine of rounds,
 // strategy and metrics are those of Run, and so are the bits where they do not
 // hang on time, on who joins late or on chance: with a sample below 1, or a
 // goal, c.Rand decides. OnRecord gets every record, without signature, hashes of
 // orders and times. A round that has no quorum ends it with an error that wraps
 // ErrOffline, as everybody would answer the same again.
-func Offline(ctx context.Context, c Config, members []OfflineMember) (*model.Model, error) {
+func Offline(ctx context.Context, c Config, members []OfflineMember) (last, best *model.Model, err error) {
 	o, err := newOffline(c, members)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for !o.t.state.Finished {
 		if err := o.drain(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return o.t.base, nil
+	return o.t.base, o.best, nil
 }
 
 // CheckOffline says what keeps Offline from beginning: who may not join, or means
@@ -99,7 +100,7 @@ func EvaluateOffline(ctx context.Context, c Config, members []OfflineMember, m *
 		}
 		o.t.sum.in[all[i]] = o.t.sum.held[owner.Key{Member: all[i], Content: ev.Content}]
 	}
-	got, about = o.t.metrics()
+	got, about = o.t.metrics(wire.WorkEvaluate)
 	return got, about, nil
 }
 
@@ -109,6 +110,7 @@ type offline struct {
 	m       *round.Machine
 	members map[string]OfflineMember
 	worked  wire.Stamp // the attempt that all were asked for
+	best    *model.Model
 }
 
 func newOffline(c Config, members []OfflineMember) (*offline, error) {
@@ -225,17 +227,22 @@ func (o *offline) commit(c round.Commit) error {
 	if made.Model != t.base {
 		id = made.Model.ContentID()
 	}
-	metrics, measured := t.metrics()
+	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
 		Task: t.cfg.Name, Round: c.Round, Attempt: c.Attempt, Verdict: record.Committed, Work: c.Work, Base: c.Base, Model: id, Version: c.Round,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason),
+	}
+	score := t.cfg.score(r)
+	best := o.m.Judge(score)
+	if r.Best = bestOf(best); best != t.state.Best {
+		o.best = t.base
 	}
 	t.base, t.sum.state, t.sum.buffer = made.Model, made.State, nil // models are the caller's
 	thresholds, err := t.sum.registry.Thresholds(t.cfg.Strategy, made.State)
 	if err != nil {
 		return err
 	}
-	o.m.Step(0, round.Committed{Base: id, Thresholds: thresholds, Score: t.cfg.score(r)})
+	o.m.Step(0, round.Committed{Base: id, Thresholds: thresholds, Score: score})
 	for _, e := range c.Entries {
 		if x := o.members[e.Member]; x.Settled != nil && !e.Content.IsZero() {
 			x.Settled(c.Round, e.Verdict == verdict.Counted)

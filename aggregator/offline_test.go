@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
@@ -65,6 +67,9 @@ func TestOffline(t *testing.T) {
 	var works []string
 	c.OnRecord = func(_ string, r record.Record) {
 		works = append(works, r.Work)
+		if b := r.Best; (b != nil) != (r.Round > 1) || b != nil && *b != (record.Best{Version: 1, Trained: 1, Round: 2, Metric: "accuracy", Value: 1}) {
+			t.Errorf("round %d says that the best is %+v", r.Round, b)
+		}
 		if r.Counts()["counted"] != 3 || r.Metrics["accuracy"].Value != 1 || r.Metrics["accuracy"].Sites != 3 {
 			t.Errorf("round %d: %v, %v", r.Round, r.Counts(), r.Metrics)
 		}
@@ -76,12 +81,15 @@ func TestOffline(t *testing.T) {
 			fates = append(fates, round)
 		}
 	}
-	m, err := Offline(t.Context(), c, members)
+	m, best, err := Offline(t.Context(), c, members)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w(t, m) != 6 || strings.Join(works, " ") != "train train train evaluate" || len(fates) != 4 {
 		t.Errorf("w is %v after %v, settled %v", w(t, m), works, fates)
+	}
+	if best == nil || w(t, best) != 2 { // of equals the first that was trained
+		t.Errorf("the best is %v", best)
 	}
 	if w(t, c.Tasks[0].Init) != 0 {
 		t.Error("the first model has changed")
@@ -95,11 +103,11 @@ func TestOffline(t *testing.T) {
 // One that declines is not waited for; below the quorum the error says who and why.
 func TestOfflineDecline(t *testing.T) {
 	t.Parallel()
-	m, err := Offline(t.Context(), offlineConfig(t, nil), adds(t, 3, "c"))
+	m, _, err := Offline(t.Context(), offlineConfig(t, nil), adds(t, 3, "c"))
 	if err != nil || w(t, m) != 4.5 {
 		t.Errorf("%v", err)
 	}
-	_, err = Offline(t.Context(), offlineConfig(t, nil), adds(t, 3, "b", "c"))
+	_, _, err = Offline(t.Context(), offlineConfig(t, nil), adds(t, 3, "b", "c"))
 	if !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "round 1, train, is below its quorum: b: declined (out of order); c: declined (out of order)") {
 		t.Errorf("%v", err)
 	}
@@ -107,13 +115,13 @@ func TestOfflineDecline(t *testing.T) {
 		"quorum: 4, and there are 3 sites": func(t *Task) { t.Quorum = 4 },
 		"a: none of the members: x/+":      func(t *Task) { t.Members = []string{"x/+"} },
 	} {
-		if _, err := Offline(t.Context(), offlineConfig(t, change), adds(t, 3)); err == nil || err.Error() != want {
+		if _, _, err := Offline(t.Context(), offlineConfig(t, change), adds(t, 3)); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Offline(ctx, offlineConfig(t, nil), adds(t, 3)); !errors.Is(err, context.Canceled) {
+	if _, _, err := Offline(ctx, offlineConfig(t, nil), adds(t, 3)); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -135,7 +143,7 @@ func TestOfflineChance(t *testing.T) {
 			}
 			b.WriteByte(' ')
 		}
-		if _, err := Offline(t.Context(), c, adds(t, 9)); err != nil {
+		if _, _, err := Offline(t.Context(), c, adds(t, 9)); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()
@@ -147,6 +155,52 @@ func TestOfflineChance(t *testing.T) {
 		first := run(1, change)
 		if first != run(1, change) || first == run(2, change) || strings.Contains(first, "abcdefghi ") {
 			t.Errorf("%s: %s, then %s, and %s of another seed", name, first, run(1, change), run(2, change))
+		}
+	}
+}
+
+// The score of a record is with the threshold where the metric hangs on it; of a bias the
+// nearer to 0 is the better; of a number of the trainers' own nobody knows.
+func TestScore(t *testing.T) {
+	t.Parallel()
+	of := func(name string, v float64) record.Record {
+		return record.Record{Metrics: record.Metrics{name: {Value: record.Number(v), Sites: 3}}, Measured: record.Measured{Shown: name}}
+	}
+	rare := of(trainer.ScoreMacroF1, .5)
+	rare.Threshold = &record.Threshold{Sites: 2, Scores: record.Values{trainer.ScoreMacroF1: .8}}
+	area := of(trainer.ScoreROCAUC, .9)
+	area.Threshold = rare.Threshold
+	for _, c := range []struct {
+		r    record.Record
+		stop *Stop
+		want *round.Score
+	}{
+		{rare, nil, &round.Score{Metric: "macro_f1", Value: .8, Members: 2}},
+		{area, nil, &round.Score{Metric: "roc_auc", Value: .9, Members: 3}},
+		{of("rmse", 2), nil, &round.Score{Metric: "rmse", Value: 2, Less: true, Members: 3}},
+		{of("bias", -2), nil, &round.Score{Metric: "bias", Value: -2, Less: true, Near: true, Members: 3}},
+		{of("drift", 2), nil, nil},
+		{of("drift", 2), &Stop{Mode: ModeMin}, &round.Score{Metric: "drift", Value: 2, Less: true, Members: 3}},
+		{of("loss", math.NaN()), nil, nil},
+		{of("loss", math.Inf(1)), nil, nil},
+		{record.Record{}, nil, nil},
+	} {
+		if got := (Task{Stop: c.stop}).score(c.r); (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
+			t.Errorf("%v: %+v, want %+v", c.r.Metrics, got, c.want)
+		}
+	}
+}
+
+// Where nobody was asked to measure, no metric is missed; where all were, it is.
+func TestNoteOfMetric(t *testing.T) {
+	t.Parallel()
+	for work, want := range map[string]string{wire.WorkStatistics: "", wire.WorkTrain: "metric: accuracy is reported by no site"} {
+		o, err := newOffline(offlineConfig(t, func(t *Task) { t.Metric = trainer.ScoreAccuracy }), adds(t, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, m := o.t.metrics(work); m.Note != want {
+			t.Errorf("%s: %q, want %q", work, m.Note, want)
 		}
 	}
 }

@@ -14,15 +14,24 @@ import (
 // committedRecord accounts for a commit.
 func (t *task) committedRecord(c round.Commit, next, state model.Hash, closed int64) (record.Sealed, error) {
 	order := t.published.issued[c.Stamp]
-	metrics, measured := t.metrics()
+	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, State: state, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
 	}
+	r.Best = bestOf(t.m.Round().Judge(t.cfg.score(r)))
 	r.BytesUp, r.BytesDown = t.traffic()
 	return t.sealed(r, t.keeping.tip)
+}
+
+// bestOf is what a record says of the best version.
+func bestOf(b *round.Best) *record.Best {
+	if b == nil || b.Round == 0 { // of a state that did not note who has measured it
+		return nil
+	}
+	return &record.Best{Version: b.Version, Trained: b.Trained, Round: b.Round, Metric: b.Metric, Value: b.Value}
 }
 
 // abandonedRecords accounts for attempts that were given up, in order.

@@ -75,23 +75,21 @@ func word(m Mode) string {
 }
 
 // score is what decides of a committed record: the value of the metric that the task
-// stops by, else of the one that it shows first; nil if there is none.
+// stops by, else of the one that it shows first, with the threshold if the task has one;
+// nil if there is none, or it is not known which of two values is the better one.
 func (t Task) score(r record.Record) *round.Score {
 	name := r.Measured.Shown
 	if t.Stop != nil && t.Stop.Metric != "" {
 		name = t.Stop.Metric
 	}
-	m, ok := r.Metrics[name]
-	v := float64(m.Value)
-	if !ok || math.IsNaN(v) {
-		return nil
-	}
+	v, sites, ok := r.Of(name)
+	_, known := trainer.Better(name)
 	mode := modeOf(name)
 	if t.Stop != nil && t.Stop.Mode != "" {
-		mode = t.Stop.Mode
+		mode, known = t.Stop.Mode, true
 	}
-	if name == trainer.ScoreBias { // nearer to 0 is better
-		v = math.Abs(v)
+	if !ok || !known || math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
 	}
-	return &round.Score{Metric: name, Value: v, Less: mode == ModeMin, Members: m.Sites}
+	return &round.Score{Metric: name, Value: v, Less: mode == ModeMin, Near: name == trainer.ScoreBias, Members: sites}
 }

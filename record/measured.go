@@ -56,6 +56,43 @@ type Threshold struct {
 	Precision Number `json:"precision"`
 	Recall    Number `json:"recall"`
 	F1        Number `json:"f1"`
+	Sites     int    `json:"sites,omitzero"`  // whose rows it was chosen on
+	Scores    Values `json:"scores,omitzero"` // the metrics that hang on which class a row is taken for, with the threshold
+}
+
+// Best is the version that did best so far, as the sites have measured it (RC-27).
+type Best struct {
+	Version uint64  `json:"version"`
+	Trained uint64  `json:"trained"` // rounds of training behind it
+	Round   uint64  `json:"round"`   // that has measured it
+	Metric  string  `json:"metric"`  // that decides
+	Value   float64 `json:"value"`   // of the version; with the threshold, if there is one
+}
+
+// Of is what a record says of the metric that decides: with the threshold, where there is
+// one and the metric hangs on it, else as it is; and of how many sites that is.
+func (r Record) Of(metric string) (value float64, sites int, ok bool) {
+	if t := r.Threshold; t != nil {
+		if v, ok := t.Scores[metric]; ok {
+			return v, t.Sites, true
+		}
+	}
+	m, ok := r.Metrics[metric]
+	return float64(m.Value), m.Sites, ok
+}
+
+func (b *Best) check(r Record) error {
+	switch {
+	case b == nil:
+		return nil
+	case r.Verdict != Committed:
+		return fmt.Errorf("an attempt without a model has a best version")
+	case !text(b.Metric, 1, maxMetric) || math.IsNaN(b.Value) || math.IsInf(b.Value, 0):
+		return fmt.Errorf("the best version has %.64q %v", b.Metric, b.Value)
+	case b.Version >= b.Round || b.Round > r.Round || b.Trained > b.Version:
+		return fmt.Errorf("version %d after %d rounds of training, measured in round %d, is the best", b.Version, b.Trained, b.Round)
+	}
+	return nil
 }
 
 // Lists that a decoder bounds before it takes memory (RC-3).
@@ -119,7 +156,7 @@ func (m Measured) check() error {
 			return fmt.Errorf("class %d of %d rows, %d predicted, %d correct", c.Class, c.Rows, c.Predicted, c.Correct)
 		}
 	}
-	if t := m.Threshold; t != nil && (t.Class < 0 || !(t.Value >= 0 && t.Value <= 1) || math.IsNaN(float64(t.F1))) {
+	if t := m.Threshold; t != nil && (t.Class < 0 || !(t.Value >= 0 && t.Value <= 1) || math.IsNaN(float64(t.F1)) || t.Sites < 0 || t.Scores != nil && len(t.Scores) == 0) {
 		return fmt.Errorf("threshold %v of class %d", t.Value, t.Class)
 	}
 	return m.Confusion.check(m.Classes)

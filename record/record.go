@@ -104,6 +104,7 @@ type Record struct {
 	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
 	State       model.Hash `json:"state,omitzero"`  // content id of what strategy and server optimiser keep after the round; none for nothing
 	IDs         string     `json:"ids,omitempty"`   // kind of the content ids: IDsTree; none: plain SHA-256, in records of before there were trees
+	Best        *Best      `json:"best,omitempty"`  // of the versions so far; none: nothing was measured, or not committed
 	Measured
 	Coming
 	Security string `json:"security"` // Unsigned or Signed; set by Encode

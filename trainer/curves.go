@@ -5,8 +5,9 @@ import "math"
 // curves are pooled histograms of probabilities, of each class over its rows and over
 // those of the others.
 type curves struct {
-	rows float64
-	of   [][2][ScoreBins]uint64
+	rows  float64
+	sites int
+	of    [][2][ScoreBins]uint64
 }
 
 // add takes the histograms of a site in, if it has them.
@@ -15,6 +16,7 @@ func (s *curves) add(c *Counts) {
 		return
 	}
 	s.rows += float64(c.Rows())
+	s.sites++
 	for k := range c.Classes {
 		if k == len(s.of) {
 			s.of = append(s.of, [2][ScoreBins]uint64{})

@@ -301,6 +301,24 @@ func TestThreshold(t *testing.T) {
 		if got.Class != 1 || got.Precision != precision || got.Recall != recall || got.F1 != f1 {
 			t.Errorf("%s: %+v, want %v %v %v", rule, got, precision, recall, f1)
 		}
+		// Whoever takes rows by the threshold has the scores that the threshold says.
+		var taken []trainer.Evaluation
+		for _, s := range c.Sites {
+			e := trainer.NewCounts(2, false)
+			for i, y := range s.Actual {
+				e.Add(y, map[bool]int{true: 1}[s.Probabilities[i][1] >= got.Value], nil)
+			}
+			taken = append(taken, trainer.Evaluation{Metrics: trainer.Metrics{trainer.SumN: float64(e.Rows()), trainer.SumCorrect: float64(e.Correct())}, Counts: e})
+		}
+		want := trainer.Pool(taken).Scores
+		for _, name := range []string{trainer.ScoreAccuracy, trainer.ScoreMacroF1, trainer.ScoreBalanced} {
+			if math.Abs(got.Scores[name]-want[name].Value) > 1e-12 {
+				t.Errorf("%s: %s is %v with the threshold, want %v", rule, name, got.Scores[name], want[name].Value)
+			}
+		}
+		if len(got.Scores) != 3 || got.Sites != len(c.Sites) {
+			t.Errorf("%s: %v of %d sites", rule, got.Scores, got.Sites)
+		}
 		for b := range trainer.ScoreBins {
 			_, r, f := at(trainer.Edge(b))
 			if rule == "f1" && f > got.F1 {

@@ -36,6 +36,10 @@ type Threshold struct {
 	Class                 int
 	Value                 float64
 	Precision, Recall, F1 float64
+	// Scores are those of [Pooled] that hang on which class a row is taken for, as they are
+	// with the threshold: over the rows of the Sites that have histograms.
+	Scores map[string]float64
+	Sites  int
 }
 
 // Threshold chooses one from the pooled curve of the rarer of two classes, among the edges
@@ -52,20 +56,31 @@ func (p Pooled) Threshold(r Rule) (Threshold, error) {
 		return Threshold{}, fmt.Errorf("a threshold is for two classes, these are %d", len(p.curve.of))
 	}
 	least, byRecall := r.recall()
-	all := float64(0)
-	for _, v := range p.curve.of[class][1] {
-		all += float64(v)
-	}
-	best := Threshold{Class: class, F1: -1}
+	is, others := p.curve.walk(class, func(int, step) {})
+	best, chosen := Threshold{Class: class, F1: -1}, Class{}
 	p.curve.walk(class, func(bin int, at step) {
-		c := Class{Rows: all, Predicted: at.isAbove + at.is + at.otherAbove + at.other, Correct: at.isAbove + at.is}
+		c := Class{Rows: is, Predicted: at.isAbove + at.is + at.otherAbove + at.other, Correct: at.isAbove + at.is}
 		if byRecall && best.F1 >= 0 || !byRecall && c.F1() <= best.F1 || byRecall && c.Recall() < least {
 			return
 		}
-		best = Threshold{class, Edge(bin), c.Precision(), c.Recall(), c.F1()}
+		best, chosen = Threshold{Class: class, Value: Edge(bin), Precision: c.Precision(), Recall: c.Recall(), F1: c.F1()}, c
 	})
 	if best.F1 < 0 {
 		return Threshold{}, errors.New("no row of either class has a probability")
 	}
+	best.Scores, best.Sites = chosen.against(others), p.curve.sites
 	return best, nil
+}
+
+// against are the scores of two classes, where c is the one and others are the rows of the
+// other.
+func (c Class) against(others float64) map[string]float64 {
+	right := others - (c.Predicted - c.Correct)
+	var f1, recall, n float64
+	for _, x := range [...]Class{c, {Rows: others, Predicted: c.Rows + others - c.Predicted, Correct: right}} {
+		if x.Rows > 0 {
+			f1, recall, n = f1+x.F1(), recall+x.Recall(), n+1
+		}
+	}
+	return map[string]float64{ScoreAccuracy: (c.Correct + right) / (c.Rows + others), ScoreMacroF1: f1 / n, ScoreBalanced: recall / n}
 }

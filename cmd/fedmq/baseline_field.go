@@ -57,6 +57,14 @@ type trained struct {
 	metrics record.Metrics  // over the test rows that are judged on
 	about   record.Measured // beside them
 	curve   []curveRound    // of the models on the way
+	best    *bestTrained    // nil: none was measured
+}
+
+// bestTrained is the version that did best on the way (R-52), judged like the last.
+type bestTrained struct {
+	Version uint64         `json:"version"`
+	Trained uint64         `json:"trained"` // rounds behind it
+	Metrics record.Metrics `json:"metrics"`
 }
 
 // curveRound is a model of a federation on its way.
@@ -140,7 +148,8 @@ func (f field) dealt(k int, seed uint64) (field, error) {
 	return f, nil
 }
 
-// federate runs the sites offline and has the last model judged.
+// federate runs the sites offline and has the last model judged, and the best one, which
+// is what a task ends with.
 func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges []fieldSite) (out trained, err error) {
 	var opened crew
 	defer func() { err = errors.Join(err, opened.close()) }()
@@ -154,8 +163,9 @@ func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges 
 	}
 	rng := rand.NewChaCha8(trainer.Seed(cfg.Tasks[0].Seed, "chance", 0))
 	cfg.Rand = func(p []byte) { _, _ = rng.Read(p) }
-	rounds := 0
+	rounds, said := 0, (*record.Best)(nil)
 	cfg.OnRecord = func(_ string, r record.Record) {
+		said = r.Best
 		if len(r.Metrics) > 0 {
 			out.curve = append(out.curve, curveRound{rounds, r.Metrics})
 		}
@@ -163,12 +173,19 @@ func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges 
 			rounds++
 		}
 	}
-	if out.model, err = aggregator.Offline(ctx, cfg, members); err != nil {
+	var best *model.Model
+	if out.model, best, err = aggregator.Offline(ctx, cfg, members); err != nil {
 		return out, err
 	}
 	cfg.Tasks = slices.Clone(cfg.Tasks)
 	cfg.Tasks[0].Quorum, cfg.Tasks[0].Goal = 1, 0
-	out.metrics, out.about, err = aggregator.EvaluateOffline(ctx, cfg, jury, out.model)
+	if out.metrics, out.about, err = aggregator.EvaluateOffline(ctx, cfg, jury, out.model); err != nil || best == nil {
+		return out, err
+	}
+	out.best = &bestTrained{Version: said.Version, Trained: said.Trained, Metrics: out.metrics}
+	if best != out.model {
+		out.best.Metrics, _, err = aggregator.EvaluateOffline(ctx, cfg, jury, best)
+	}
 	return out, err
 }
 

@@ -41,6 +41,7 @@ type outcome struct {
 	Shown    string         `json:"shown,omitempty"` // metric that is shown first
 	Guess    record.Values  `json:"guess,omitzero"`  // what the best constant guess has
 	Curve    []curveRound   `json:"curve,omitempty"` // of a federation
+	Best     *bestTrained   `json:"best,omitempty"`  // the version that did best; none: none was measured on the way
 	Model    string         `json:"model"`           // content id
 	Values   int            `json:"values"`          // that are averaged
 	Seconds  float64        `json:"seconds"`
@@ -101,7 +102,7 @@ func (b *baseline) one(ctx context.Context, p planned) (outcome, error) {
 	}
 	o := outcome{
 		trial: p.trial, Set: p.Set, Key: p.Key, Beside: p.Beside, Settings: p.Settings,
-		Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics, Shown: got.about.Shown, Guess: got.about.Guess,
+		Rounds: p.cfg.Tasks[0].Rounds, Metrics: got.metrics, Shown: got.about.Shown, Guess: got.about.Guess, Best: got.best,
 		Model: got.model.ContentID().String(), Values: got.model.Schema.Shared().Elements(), Seconds: time.Since(began).Seconds(),
 	}
 	if p.Arm == armFederated {

@@ -30,6 +30,8 @@ type armScore struct {
 	SD    float64 `json:"sd"`    // over them; 0 for one
 	Best  float64 `json:"best"`  // of the sites, for those alone, else of n
 	Worst float64 `json:"worst"` // likewise
+
+	BestVersion *float64 `json:"best_version,omitempty"` // mean of the versions that did best; Mean is of the last ones
 }
 
 // lowerIsBetter tells errors from scores.
@@ -122,9 +124,31 @@ func scoresOf(done []outcome, metric string) (rows []armScore, err error) {
 		if k.arm == armAlone && len(values[runs[k][0]]) > 1 {
 			s.Best, s.Worst = mean(best), mean(worst)
 		}
+		s.BestVersion = bestVersions(done, k.set, k.arm, metric)
 		rows = append(rows, s)
 	}
 	return rows, nil
+}
+
+// bestVersions is the mean over the trainings of a row of what their best versions have;
+// nil where one has none. Each fold, seed and site left out has as many sites alone.
+func bestVersions(done []outcome, set, arm, metric string) *float64 {
+	var all []float64
+	for _, o := range done {
+		if o.Set != set || o.Arm != arm {
+			continue
+		}
+		if o.Best == nil {
+			return nil
+		}
+		m, ok := o.Best.Metrics[metric]
+		if !ok || !finite(float64(m.Value)) {
+			return nil
+		}
+		all = append(all, float64(m.Value))
+	}
+	m := mean(all)
+	return &m
 }
 
 func mean(v []float64) (m float64) {
@@ -159,8 +183,9 @@ func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
 	}
 	fmt.Fprint(stdout, ".\n\n")
 	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.DiscardEmptyColumns)
+	others := false
 	for _, r := range rows {
-		sd := ""
+		sd, best := "", ""
 		if r.N > 1 {
 			sd = fmt.Sprintf("± %.4g", r.SD)
 		}
@@ -168,13 +193,19 @@ func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
 		if r.Best != r.Worst {
 			spread = fmt.Sprintf("best %.4g, worst %.4g", r.Best, r.Worst)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.4g\t%s\t%s\n", r.Set, armNames[r.Arm], r.Mean, sd, spread)
+		if r.BestVersion != nil && fmt.Sprintf("%.4g", *r.BestVersion) != fmt.Sprintf("%.4g", r.Mean) {
+			best, others = fmt.Sprintf("best version %.4g", *r.BestVersion), true
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.4g\t%s\t%s\t%s\n", r.Set, armNames[r.Arm], r.Mean, sd, spread, best)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
 	if g, ok := done[0].Guess[metric]; ok {
 		fmt.Fprintf(stdout, "- The best constant guess has %.4g.\n", g)
+	}
+	if others {
+		fmt.Fprintln(stdout, "- The first number is of the last model, after as many rounds for all. The best version is what a task ends with: its own sites chose it on their test rows.")
 	}
 	for _, note := range b.notes() {
 		fmt.Fprintf(stdout, "- %s\n", note)

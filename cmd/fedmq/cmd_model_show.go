@@ -171,6 +171,12 @@ func (v *modelView) printMeaning(w io.Writer) {
 	}
 	var from about
 	if json.Unmarshal(v.About, &from) == nil {
+		if b := from.Best; b != nil {
+			fmt.Fprintf(w, "best     of all versions, by %s: %s\n", b.Metric, strconv.FormatFloat(b.Value, 'g', 6, 64))
+		}
+		if text := from.threshold(); text != "" {
+			fmt.Fprintf(w, "threshold %s\n", text)
+		}
 		for i, name := range slices.Sorted(maps.Keys(from.Metrics)) {
 			fmt.Fprintf(w, "%-8s %s %s\n", map[bool]string{true: "metrics"}[i == 0], name, strconv.FormatFloat(float64(from.Metrics[name]), 'g', 6, 64))
 		}

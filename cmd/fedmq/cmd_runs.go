@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -29,8 +30,9 @@ type runRow struct {
 	Rounds  int      `json:"rounds"`
 	Metric  string   `json:"metric,omitempty"`
 	Last    *float64 `json:"last,omitempty"`
-	Best    *float64 `json:"best,omitempty"`
-	Changed []string `json:"changed,omitempty"` // since the run before
+	Best    *float64 `json:"best,omitempty"`         // of the best version, by the metric that decides
+	Version *uint64  `json:"best_version,omitempty"` // which that is
+	Changed []string `json:"changed,omitempty"`      // since the run before
 }
 
 func (c *runsCmd) Run() error {
@@ -56,17 +58,20 @@ func (c *runsCmd) Run() error {
 		return fmt.Errorf("%s: no run; fedmq up %s makes one", c.Dir, c.Dir)
 	}
 	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "run\ttask\tbegan (UTC)\trounds\tmetric\tlast\tbest\tchanged since the run before")
+	fmt.Fprintln(tw, "run\ttask\tbegan (UTC)\trounds\tmetric\tlast\tbest\tversion\tchanged since the run before")
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Run, r.Task, r.Began, r.Rounds, orDash(r.Metric), scoreText(r.Last), scoreText(r.Best), orDash(strings.Join(r.Changed, "; ")))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Run, r.Task, r.Began, r.Rounds, orDash(r.Metric), scoreText(r.Last), scoreText(r.Best), versionText(r.Version), orDash(strings.Join(r.Changed, "; ")))
 	}
 	return tw.Flush()
 }
 
 func rowOf(r, before *taskRun) runRow {
 	row := runRow{Run: r.Name, Dir: r.Dir, Task: r.Task, Began: utc(r.began()), Rounds: r.rounds(), Metric: r.metric()}
-	if last, best, ok := r.scores(row.Metric); ok {
-		row.Last, row.Best = &last, &best
+	if last, ok := r.score(row.Metric); ok {
+		row.Last = &last
+	}
+	if b := bestIn(r.Records); b != nil {
+		row.Best, row.Version = &b.Value, &b.Version
 	}
 	if before != nil && len(before.Settings) > 0 && len(r.Settings) > 0 {
 		row.Changed = differences(before.settings(), r.settings())
@@ -79,6 +84,13 @@ func scoreText(v *float64) string {
 		return "-"
 	}
 	return numberText(*v)
+}
+
+func versionText(v *uint64) string {
+	if v == nil {
+		return "-"
+	}
+	return strconv.FormatUint(*v, 10)
 }
 
 func orDash(text string) string {

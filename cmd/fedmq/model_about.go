@@ -35,6 +35,27 @@ type about struct {
 	Metrics   map[string]record.Number `json:"metrics,omitempty"`   // of this model, over all sites
 	Threshold *record.Number           `json:"threshold,omitempty"` // from which probability on a row is of ThresholdClass
 	Class     string                   `json:"threshold_class,omitempty"`
+	Precision *record.Number           `json:"threshold_precision,omitempty"` // of the rows that the threshold takes for the class
+	Recall    *record.Number           `json:"threshold_recall,omitempty"`    // of the rows of the class
+	Best      *bestBy                  `json:"best,omitempty"`                // it is the version that did best
+}
+
+// bestBy says by what a version is the best.
+type bestBy struct {
+	Metric string  `json:"metric"`
+	Value  float64 `json:"value"`
+}
+
+// threshold says what the threshold is and makes of the rows, "" without one.
+func (a about) threshold() string {
+	if a.Threshold == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%.4g or more is %s", float64(*a.Threshold), a.Class)
+	if a.Precision != nil && a.Recall != nil {
+		text += fmt.Sprintf(": precision %.3f, recall %.3f", float64(*a.Precision), float64(*a.Recall))
+	}
+	return text
 }
 
 // metadata is what stands in the file, whoever writes it.
@@ -84,6 +105,15 @@ func metadataOf(m *follow.Model) (map[string]string, error) {
 
 // metadataAt is that of the model after recs[i], as an aggregator's directory has it.
 func metadataAt(st *round.State, recs []record.Record, i int) (map[string]string, error) {
+	c := contractIn(st)
+	if c == nil {
+		return aboutAt(st, recs, i).metadata(recs[i].Epoch, nil)
+	}
+	return aboutAt(st, recs, i).metadata(recs[i].Epoch, c.JSON())
+}
+
+// aboutAt is what is known of the model after recs[i].
+func aboutAt(st *round.State, recs []record.Record, i int) about {
 	c, r := contractIn(st), recs[i]
 	a := about{Task: r.Task, Owner: r.Owner, Version: r.Version, Content: r.Model, Round: (&taskRun{Records: recs[:i+1]}).rounds()}
 	for _, x := range recs { // the last word counts
@@ -91,10 +121,10 @@ func metadataAt(st *round.State, recs []record.Record, i int) (map[string]string
 			a.judge(x, c)
 		}
 	}
-	if c == nil {
-		return a.metadata(r.Epoch, nil)
+	if b := bestIn(recs); b != nil && b.Version == r.Version {
+		a.Best = &bestBy{b.Metric, b.Value}
 	}
-	return a.metadata(r.Epoch, c.JSON())
+	return a
 }
 
 // judge takes what a record says of the model that it judges.
@@ -103,9 +133,9 @@ func (a *about) judge(r record.Record, c *pipeline.Contract) {
 	for name, m := range r.Metrics {
 		a.Metrics[name] = m.Value
 	}
-	a.Threshold, a.Class = nil, ""
+	a.Threshold, a.Class, a.Precision, a.Recall = nil, "", nil, nil
 	if t := r.Threshold; t != nil && c != nil && t.Class < len(c.Target.Classes) {
-		a.Threshold, a.Class = &t.Value, c.Target.Classes[t.Class]
+		a.Threshold, a.Class, a.Precision, a.Recall = &t.Value, c.Target.Classes[t.Class], &t.Precision, &t.Recall
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -14,26 +15,36 @@ type reportBest struct {
 	Version              uint64
 	Trained              string // rounds of training behind it
 	Round                uint64 // that has measured it
+	Threshold            bool   // the value is with the threshold
 	Last                 bool   // it is the model that the task ends with
 }
 
 // best says which version did best, or why that cannot be said.
 func (src reportSource) best(p runPoint, ok bool) (b *reportBest, why string) {
-	metric := src.run.decides()
-	_, known := src.run.better()
+	shown := src.run.metric()
+	_, known := trainer.Better(shown)
 	switch {
-	case metric == "":
+	case shown == "":
 		return nil, "nothing was measured: no site has test rows"
-	case !known:
-		return nil, fmt.Sprintf("whether less or more of %s is better is not known (stop: {mode} says it)", metric)
+	case !ok && !known:
+		return nil, fmt.Sprintf("whether less or more of %s is better is not known (stop: {mode} says it)", shown)
 	case !ok:
-		return nil, fmt.Sprintf("half of a cohort never had a value of %s", metric)
+		return nil, "no trained version was measured by half of a cohort"
 	}
-	recs := src.run.Records
+	said, recs := bestIn(src.run.Records), src.run.Records
 	return &reportBest{
-		Metric: metric, Value: numberText(float64(p.Record.Metrics[metric].Value)), Model: shortHash(p.Record.Base),
-		Version: p.Version, Trained: times(p.Trained, "round", "rounds"), Round: p.Record.Round, Last: recs[len(recs)-1].Model == p.Record.Base,
+		Metric: said.Metric, Value: numberText(said.Value), Model: shortHash(p.Record.Base), Threshold: withThreshold(p.Record, said.Metric),
+		Version: said.Version, Trained: times(int(said.Trained), "round", "rounds"), Round: said.Round, Last: recs[len(recs)-1].Model == p.Record.Base,
 	}, ""
+}
+
+// withThreshold reports whether a metric decides by its value with the threshold.
+func withThreshold(r *record.Record, metric string) bool {
+	if r.Threshold == nil {
+		return false
+	}
+	_, ok := r.Threshold.Scores[metric]
+	return ok
 }
 
 // reportScore is a metric: of the best version, of the one measured last, and what it

@@ -8,7 +8,10 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/fedmq/fedmq/record"
 )
 
 //go:embed compare.html
@@ -36,9 +39,10 @@ type compareRun struct {
 	Name    string
 	Began   string
 	Rounds  int
-	Scores  []string // last of each metric of the group's table
-	Model   string
-	Problem string // what verify has found
+	Best    string   // the version that did best, "" where none is known
+	Scores  []string // of that version, else of the last that was measured
+	Model   string   // likewise
+	Problem string   // what verify has found
 }
 
 type compareSetting struct {
@@ -91,9 +95,14 @@ func (g compareGroup) Metrics() (names []string) {
 func groupOf(runs []*taskRun, problems map[string]string) compareGroup {
 	g := compareGroup{Task: runs[0].Task}
 	lines := map[string][][]reportPoint{} // by metric, by run
+	rings := make([]float64, len(runs))
 	for i, r := range runs {
 		if r.Task != g.Task {
 			g.Task += ", " + r.Task
+		}
+		best, ok := r.best()
+		if rings[i] = math.NaN(); ok {
+			rings[i] = float64(best.Trained)
 		}
 		for _, p := range r.measured() {
 			for name, m := range p.Record.Metrics {
@@ -108,21 +117,12 @@ func groupOf(runs []*taskRun, problems map[string]string) compareGroup {
 	}
 	for _, name := range slices.Sorted(maps.Keys(lines)) {
 		if name != "n" { // the number of rows, which is no measure
-			g.Curves = append(g.Curves, compareCurve{name, overlay(lines[name])})
+			g.Curves = append(g.Curves, compareCurve{name, overlay(lines[name], rings)})
 		}
 	}
 	for i, r := range runs {
 		row := compareRun{Color: i % compareColors, Name: r.Name, Began: utc(r.began()), Rounds: r.rounds(), Problem: problems[r.Name]}
-		for _, c := range g.Curves {
-			text := "-"
-			if points := lines[c.Name][i]; len(points) > 0 {
-				text = numberText(points[len(points)-1].value)
-			}
-			row.Scores = append(row.Scores, text)
-		}
-		if n := len(r.Records); n > 0 && !r.Records[n-1].Model.IsZero() {
-			row.Model = r.Records[n-1].Model.String()[:12]
-		}
+		row.Best, row.Model, row.Scores = r.outcome(g.Metrics())
 		if len(r.Settings) == 0 {
 			g.Unknown = append(g.Unknown, r.Name)
 		}
@@ -130,6 +130,31 @@ func groupOf(runs []*taskRun, problems map[string]string) compareGroup {
 	}
 	g.Settings = settingsThatDiffer(runs)
 	return g
+}
+
+// outcome is the version that a run ends with, its model, and what it has of each
+// metric: of the best version, else of the last one, as it was measured last.
+func (r *taskRun) outcome(metrics []string) (version, id string, scores []string) {
+	var of *record.Record
+	if n := len(r.Records); n > 0 {
+		id = shortHash(r.Records[n-1].Model)
+	}
+	if points := r.measured(); len(points) > 0 {
+		of = points[len(points)-1].Record
+	}
+	if p, ok := r.best(); ok {
+		of, version, id = p.Record, strconv.FormatUint(p.Version, 10), shortHash(p.Record.Base)
+	}
+	for _, name := range metrics {
+		text := "-"
+		if of != nil {
+			if m, ok := of.Metrics[name]; ok && finite(float64(m.Value)) {
+				text = numberText(float64(m.Value))
+			}
+		}
+		scores = append(scores, text)
+	}
+	return version, id, scores
 }
 
 // settingsThatDiffer are those of the tasks and of the sites, by their whole keys.
@@ -164,8 +189,9 @@ func settingsThatDiffer(runs []*taskRun) (list []compareSetting) {
 	return list
 }
 
-// overlay draws one metric of all runs by rounds of training: numbers alone.
-func overlay(lines [][]reportPoint) template.HTML {
+// overlay draws one metric of all runs by rounds of training, with a ring at each run's
+// best version: numbers alone.
+func overlay(lines [][]reportPoint, rings []float64) template.HTML {
 	axis, end := axisOf(slices.Concat(lines...)), 1.0
 	for _, ps := range lines {
 		for _, p := range ps {
@@ -194,6 +220,9 @@ func overlay(lines [][]reportPoint) template.HTML {
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" class="dot c%d"/>`, x(ps[0].at), y(ps[0].value), i%compareColors)
 		}
 		fmt.Fprintf(&b, `<polyline points="%s" class="line c%d"/>`, strings.Join(at, " "), i%compareColors)
+		if k := slices.IndexFunc(ps, func(p reportPoint) bool { return p.at == rings[i] }); k >= 0 {
+			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="5" class="ring c%d"/>`, x(ps[k].at), y(ps[k].value), i%compareColors)
+		}
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d">0</text><text x="%d" y="%d" class="end">%.0f rounds of training</text></svg>`,
 		curveAxis, curveHeight-5, curveWidth-curveMargin, curveHeight-5, end)

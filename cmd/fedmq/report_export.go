@@ -15,7 +15,7 @@ import (
 // for a record without.
 var exportColumns = []string{
 	"run", "task", "version", "attempt", "trained", "work", "verdict", "opened_ms", "seconds", "counted", "members", "model",
-	"metric", "value", "best", "best_site", "worst", "worst_site", "sites", "rows",
+	"metric", "value", "best", "best_site", "worst", "worst_site", "sites", "rows", "best_version",
 }
 
 // exportRound is a record as --csv and --json have it.
@@ -31,6 +31,7 @@ type exportRound struct {
 	Members  int            `json:"members"`
 	Model    string         `json:"model,omitempty"` // after the round
 	Metrics  record.Metrics `json:"metrics"`
+	Best     bool           `json:"best_version,omitempty"` // the metrics are of the version that did best
 }
 
 // exportRun is a run as --json has it.
@@ -44,7 +45,7 @@ type exportRun struct {
 
 // exported are the rounds of a run, the genesis left out.
 func (r *taskRun) exported() (list []exportRound) {
-	trained := 0
+	trained, best := 0, bestIn(r.Records)
 	for _, rec := range r.Records {
 		if rec.Round == 0 {
 			continue
@@ -53,6 +54,7 @@ func (r *taskRun) exported() (list []exportRound) {
 			Version: rec.Round, Attempt: rec.Attempt, Trained: trained, Work: rec.Work, Verdict: rec.Verdict, OpenedMS: rec.OpenedMS,
 			Seconds: float64(max(rec.CommittedMS, rec.ClosedMS)-rec.OpenedMS) / 1000,
 			Counted: rec.Counts()[verdict.Counted.String()], Members: len(rec.Entries), Metrics: rec.Metrics,
+			Best: best != nil && rec.Round == best.Round && rec.Verdict == record.Committed,
 		}
 		if !rec.Model.IsZero() {
 			e.Model = rec.Model.String()
@@ -85,14 +87,14 @@ func exportCSV(w io.Writer, runs []*taskRun) error {
 				exactText(e.Seconds), strconv.Itoa(e.Counted), strconv.Itoa(e.Members), e.Model,
 			}
 			if len(e.Metrics) == 0 {
-				if err := out.Write(append(line, "", "", "", "", "", "", "", "")); err != nil {
+				if err := out.Write(append(line, "", "", "", "", "", "", "", "", "")); err != nil {
 					return err
 				}
 			}
 			for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
 				m := e.Metrics[name]
 				if err := out.Write(append(line[:len(line):len(line)], name, exactText(float64(m.Value)), exactText(float64(m.Best)), m.BestSite,
-					exactText(float64(m.Worst)), m.WorstSite, strconv.Itoa(m.Sites), exactText(float64(m.Rows)))); err != nil {
+					exactText(float64(m.Worst)), m.WorstSite, strconv.Itoa(m.Sites), exactText(float64(m.Rows)), strconv.FormatBool(e.Best))); err != nil {
 					return err
 				}
 			}

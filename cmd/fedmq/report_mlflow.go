@@ -158,6 +158,9 @@ func (r *taskRun) mlflowFiles() map[string]string {
 	} {
 		out["tags/"+key] = value
 	}
+	if b := bestIn(r.Records); b != nil {
+		out["tags/fedmq.best_version"], out["tags/fedmq.best_"+mlflowName(b.Metric)] = strconv.FormatUint(b.Version, 10), exactText(b.Value)
+	}
 	return out
 }
 

@@ -102,7 +102,7 @@ func reportOf(t *taskReport, src reportSource) reportTask {
 		up, down = up+r.BytesUp, down+r.BytesDown
 		if r.Work != "init" {
 			a := attemptOf(r, out.Metric)
-			a.Best = ok && r == best.Record && src.run.decides() == out.Metric
+			a.Best = ok && r == best.Record && out.Best.Metric == out.Metric
 			out.Attempts = append(out.Attempts, a)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
@@ -18,7 +19,7 @@ import (
 func measuredRun() *taskRun {
 	rec := func(round uint64, work string, f1 float64) record.Record {
 		return record.Record{
-			Round: round, Attempt: 1, Work: work, Verdict: record.Committed, Base: model.Hash{byte(round)}, Model: model.Hash{byte(round + 1)},
+			Round: round, Version: round, Attempt: 1, Work: work, Verdict: record.Committed, Base: model.Hash{byte(round)}, Model: model.Hash{byte(round + 1)},
 			Strategy: record.Strategy{Name: "fedavg", Weights: "samples", Cap: 900},
 			Entries: record.Entries{
 				{Member: "berlin", Verdict: verdict.Counted, Samples: 70, Metrics: record.Values{"macro_f1": f1 - 0.1, "n": 12}},
@@ -32,11 +33,15 @@ func measuredRun() *taskRun {
 			},
 		}
 	}
+	best := func(r record.Record) record.Record {
+		r.Best = &record.Best{Version: 1, Trained: 1, Round: 2, Metric: "macro_f1", Value: 0.8}
+		return r
+	}
 	set := json.RawMessage(`{"name":"result","model":{"mlp":{"inputs":4}},"train":{"lr":0.02,"epochs":5},"seed":7,"rounds":3,"quorum":2}`)
 	return &taskRun{
 		Records: []record.Record{
 			{Work: "init", Verdict: record.Committed, Model: model.Hash{1}},
-			rec(1, "train", 0.4), rec(2, "train", 0.8), rec(3, "train", 0.6), rec(4, "evaluate", 0.7),
+			rec(1, "train", 0.4), best(rec(2, "train", 0.8)), best(rec(3, "train", 0.6)), best(rec(4, "evaluate", 0.7)),
 		},
 		Settings: []runSettings{{Settings: set, Sites: map[string]json.RawMessage{"lyon": json.RawMessage(`{"trainer":{"tabular":{"train":"lyon.csv"}}}`)}}},
 	}
@@ -95,7 +100,7 @@ func TestReportLeavesOut(t *testing.T) {
 	run.Settings = nil
 	for i := range run.Records {
 		r := &run.Records[i]
-		r.Confusion, r.Shown, r.Guess = nil, "", nil
+		r.Confusion, r.Shown, r.Guess, r.Best = nil, "", nil, nil
 		for name, m := range r.Metrics {
 			r.Metrics = record.Metrics{"own_" + name: m}
 		}
@@ -111,24 +116,44 @@ func TestReportLeavesOut(t *testing.T) {
 			t.Errorf("there is %q", no)
 		}
 	}
-	run.Settings = []runSettings{{Settings: json.RawMessage(`{"stop":{"metric":"own_macro_f1","mode":"min"}}`)}}
-	if best, ok := run.best(); !ok || best.Version != 0 {
-		t.Errorf("version %d, want that with least of it", best.Version)
-	}
 }
 
-// What half of the cohort has not measured decides nothing, and of equals the first one
-// is the best.
+// The best version is the one that the last committed record names, whatever other
+// numbers are greater: it alone is marked, compared and written.
 func TestBestVersion(t *testing.T) {
 	t.Parallel()
 	run := measuredRun()
-	m := run.Records[2].Metrics["macro_f1"]
-	m.Sites = 0
-	run.Records[2].Metrics["macro_f1"] = m
-	m.Sites, m.Value = 1, 0.7
-	run.Records[3].Metrics["macro_f1"] = m
-	if best, ok := run.best(); !ok || best.Version != 2 || best.Trained != 2 {
+	m := run.Records[1].Metrics["macro_f1"]
+	m.Value = 0.99 // of a version that nobody has trained
+	run.Records[1].Metrics["macro_f1"] = m
+	run.Records = append(run.Records, record.Record{Round: 5, Attempt: 1, Verdict: record.Abandoned})
+	if best, ok := run.best(); !ok || best.Version != 1 || best.Trained != 1 {
 		t.Errorf("version %d after %d rounds of training", best.Version, best.Trained)
+	}
+	if at := endsWith(run.Records); run.Records[at].Version != 1 {
+		t.Errorf("it ends with version %d", run.Records[at].Version)
+	}
+	version, id, scores := run.outcome([]string{"macro_f1", "loss"})
+	if version != "1" || id != shortHash(run.Records[1].Model) || !slices.Equal(scores, []string{"0.8", "-"}) {
+		t.Errorf("compared are version %s, %s, %v", version, id, scores)
+	}
+	a := aboutAt(nil, run.Records, 1)
+	if a.Best == nil || *a.Best != (bestBy{"macro_f1", 0.8}) || aboutAt(nil, run.Records, 2).Best != nil {
+		t.Errorf("its file says %+v", a.Best)
+	}
+	run.Records[2].Threshold = &record.Threshold{Class: 1, Value: .3, Precision: .75, Recall: .9, Scores: record.Values{"macro_f1": 0.8}}
+	st := &round.State{Contract: &round.Agreed{Contract: &pipeline.Contract{Target: pipeline.Target{Classes: []string{"ok", "worn"}}}}}
+	about, err := json.Marshal(aboutAt(st, run.Records, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	(&modelView{About: about}).printMeaning(&b)
+	if want := "best     of all versions, by macro_f1: 0.8\nthreshold 0.3 or more is worn: precision 0.750, recall 0.900\nmetrics  macro_f1 0.8\n"; b.String() != want {
+		t.Errorf("model show prints\n%s", b.String())
+	}
+	if html := rendered(t, reportSource{run: run}); !strings.Contains(html, `<b>macro_f1 0.8</b> with the threshold is the best`) {
+		t.Error("the page does not say that it is with the threshold")
 	}
 }
 

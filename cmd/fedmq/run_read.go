@@ -10,9 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/record"
-	"github.com/fedmq/fedmq/trainer"
 )
 
 // taskRun is a task in one data directory of an aggregator: one run of it.
@@ -121,45 +119,29 @@ func (r *taskRun) measured() (list []runPoint) {
 	return list
 }
 
-// decides names the metric that the best version is chosen by.
-func (r *taskRun) decides() string {
-	return cmp.Or(flat(r.settings().Settings)["stop.metric"], r.metric())
-}
-
-// better says which of two values of the deciding metric is the better one; known is
-// false for a number that a trainer has named itself, unless the task says it (stop.mode).
-func (r *taskRun) better() (better func(a, b float64) bool, known bool) {
-	if r.decides() == trainer.ScoreBias { // nearer to 0
-		return trainer.Better(trainer.ScoreBias)
-	}
-	switch aggregator.Mode(flat(r.settings().Settings)["stop.mode"]) {
-	case aggregator.ModeMin:
-		return func(a, b float64) bool { return a < b }, true
-	case aggregator.ModeMax:
-		return func(a, b float64) bool { return a > b }, true
-	}
-	return trainer.Better(r.decides())
-}
-
-// best is the version that did best by the deciding metric, the first of equals; what
-// fewer than half of the cohort have measured decides nothing.
-func (r *taskRun) best() (best runPoint, ok bool) {
-	better, known := r.better()
-	if !known {
-		return best, false
-	}
-	name, top := r.decides(), 0.0
-	for _, p := range r.measured() {
-		m, has := p.Record.Metrics[name]
-		v := float64(m.Value)
-		if !has || !finite(v) || 2*m.Sites < len(p.Record.Entries) {
-			continue
-		}
-		if !ok || better(v, top) {
-			best, top, ok = p, v, true
+// bestIn is the version that did best, as the last round says; nil: none was
+// measured.
+func bestIn(recs []record.Record) *record.Best {
+	for i := len(recs) - 1; i >= 0; i-- {
+		if recs[i].Verdict == record.Committed {
+			return recs[i].Best
 		}
 	}
-	return best, ok
+	return nil
+}
+
+// best is the version that did best, with the record that has measured it.
+func (r *taskRun) best() (p runPoint, ok bool) {
+	b := bestIn(r.Records)
+	if b == nil {
+		return p, false
+	}
+	points := r.measured()
+	i := slices.IndexFunc(points, func(p runPoint) bool { return p.Record.Round == b.Round })
+	if i < 0 {
+		return p, false
+	}
+	return points[i], true
 }
 
 // rounds counts those of training.
@@ -182,22 +164,14 @@ func (r *taskRun) metric() string {
 	return cmp.Or(last.Shown, slices.Sorted(maps.Keys(last.Metrics))[0]) // records of before there was a metric shown first
 }
 
-// scores are a metric of the last model that was measured, and the best of all.
-func (r *taskRun) scores(metric string) (last, best float64, ok bool) {
-	better, _ := trainer.Better(metric)
+// score is a metric of the last model that was measured.
+func (r *taskRun) score(metric string) (last float64, ok bool) {
 	for _, p := range r.measured() {
-		m, has := p.Record.Metrics[metric]
-		v := float64(m.Value)
-		if !has || !finite(v) {
-			continue
+		if m, has := p.Record.Metrics[metric]; has && finite(float64(m.Value)) {
+			last, ok = float64(m.Value), true
 		}
-		last = v
-		if !ok || better(v, best) {
-			best = v
-		}
-		ok = true
 	}
-	return last, best, ok
+	return last, ok
 }
 
 // began is in milliseconds, 0 where there is nothing.

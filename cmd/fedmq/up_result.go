@@ -21,17 +21,10 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	if err != nil {
 		return err
 	}
-	var best *round.Best
-	if st != nil {
-		best = st.Best
-	}
-	at, last := len(recs)-1, recs[len(recs)-1]
-	which := fmt.Sprintf("after round %d", last.Round)
-	if best != nil && best.Model != last.Model && !asGood(recs, last, best) {
-		if i := slices.IndexFunc(recs, func(r record.Record) bool { return r.Verdict == record.Committed && r.Version == best.Version }); i >= 0 {
-			at = i
-			which = fmt.Sprintf("of version %d, the best by %s (%.4g)", best.Version, best.Metric, best.Value)
-		}
+	at := endsWith(recs)
+	which := fmt.Sprintf("after round %d", recs[at].Round)
+	if best := bestIn(recs); best != nil {
+		which = fmt.Sprintf("of version %d, the best by %s (%.4g)", best.Version, best.Metric, best.Value)
 	}
 	path := filepath.Join(u.dir, t.Name+".safetensors")
 	m, err := saveModel(dataDir, t, st, recs, at, path)
@@ -39,6 +32,9 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 		return err
 	}
 	fmt.Fprintf(stdout, "\nModel of %s %s: %s\n", t.Name, which, path)
+	if text := aboutAt(st, recs, at).threshold(); text != "" {
+		fmt.Fprintf(stdout, "Threshold: %s\n", text)
+	}
 	fmt.Fprintf(stdout, "Report:   fedmq report %s\n", u.dir)
 	if m.Schema.Index("layers.0.weight") >= 0 || m.Schema.Index("coef") >= 0 {
 		fmt.Fprintf(stdout, "Predict:  fedmq predict %s ROWS.csv\n", path)
@@ -47,13 +43,15 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	return nil
 }
 
-// asGood reports whether the last model came to what the best one did, which was the
-// first to do so.
-func asGood(recs []record.Record, last record.Record, best *round.Best) bool {
-	return slices.ContainsFunc(recs, func(r record.Record) bool {
-		m, ok := r.Metrics[best.Metric]
-		return ok && r.Base == last.Model && float64(m.Value) == best.Value
-	})
+// endsWith is the place of the record whose model a task ends with: of the best version
+// or, where none was measured, the last one.
+func endsWith(recs []record.Record) int {
+	if b := bestIn(recs); b != nil {
+		if i := slices.IndexFunc(recs, func(r record.Record) bool { return r.Verdict != record.Abandoned && r.Version == b.Version }); i >= 0 {
+			return i
+		}
+	}
+	return len(recs) - 1
 }
 
 // roundState reads the state of a task from a data directory that nobody else has open;

@@ -99,7 +99,11 @@ func (m *screen) round(t *watch.TaskView) string {
 	if t.DeadlineMS > 0 {
 		s += " · " + age(t.DeadlineMS-m.view.NowMS) + " left"
 	}
-	return s + faint.Render(fmt.Sprintf(" · model v%d", t.Version))
+	model := fmt.Sprintf(" · model v%d", t.Version)
+	if b := t.Best; b != nil {
+		model += fmt.Sprintf(", best v%d (%s %.4g)", b.Version, b.Metric, b.Value)
+	}
+	return s + faint.Render(model)
 }
 
 // headline says who blocks, since when and what to do, on two lines at most.

@@ -67,7 +67,7 @@ func withoutBroker(t *testing.T) model.Hash {
 		}})
 	}
 	w := &world{t: t, initial: wide(t)}
-	last, err := aggregator.Offline(t.Context(), w.config(fixedTask), members)
+	last, _, err := aggregator.Offline(t.Context(), w.config(fixedTask), members)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,10 +24,10 @@ func (t *Task) Uploads() (list []Upload) {
 // Published reports whether the current order has its PUBACK.
 func (t *Task) Published() bool { return t.pub.done }
 
-// Round shows the round to people.
+// Round shows the round.
 func (t *Task) Round() Round { return t.round }
 
-// Round is what there is to see of a [round.Machine], and nothing that changes it.
+// Round is what there is to see and to ask of a [round.Machine], and nothing that changes it.
 type Round interface {
 	Members() []round.Member
 	Welcomed() int
@@ -36,6 +36,7 @@ type Round interface {
 	Contests() []round.Contest
 	Waiting(limit int) *round.Wait
 	Away(limit int) []round.Away
+	Judge(*round.Score) *round.Best
 }
 
 // Shelved reports whether all parts of the model were on the broker once.

@@ -19,29 +19,48 @@ type Score struct {
 	Metric  string
 	Value   float64 // of the metric that decides
 	Less    bool    // a smaller one is better
+	Near    bool    // one nearer to 0 is better; Less says nothing
 	Members int     // that took part in it
 }
 
-// Best is the model that did best so far.
+// Best is the model that did best so far. It is not changed.
 type Best struct {
 	Version uint64     `json:"version"`
+	Trained uint64     `json:"trained"` // rounds of training behind it
+	Round   uint64     `json:"round"`   // that has measured it
 	Metric  string     `json:"metric"`
 	Model   model.Hash `json:"model"`
 	Value   float64    `json:"value"`
 }
 
-// measure takes in what the round's base came to. A model that nobody has trained is
-// no best one, and what fewer than half of the cohort have measured decides nothing.
-func (m *Machine) measure(s *Score) {
-	if s == nil || m.s.Trained == 0 || 2*s.Members < len(m.s.Cohort) {
-		return
+// Judge returns the best model once the base of the round that closes came to a score:
+// the base, if it takes the place of the one so far. A model that nobody has trained is
+// none, and what fewer than half of the cohort have measured decides nothing.
+func (m *Machine) Judge(s *Score) *Best {
+	if !m.counts(s) {
+		return m.s.Best
 	}
 	var delta float64
 	if m.cfg.Stop != nil {
 		delta = m.cfg.Stop.MinDelta
 	}
-	if b := m.s.Best; b == nil || b.Metric != s.Metric || s.beats(b.Value, delta) {
-		m.s.Best, m.s.Stale = &Best{Version: m.s.Version, Metric: s.Metric, Model: m.s.Base, Value: s.Value}, 0
+	if b := m.s.Best; b != nil && b.Metric == s.Metric && !s.beats(b.Value, delta) {
+		return b
+	}
+	return &Best{Version: m.s.Version, Trained: m.s.Trained, Round: m.s.Round, Metric: s.Metric, Model: m.s.Base, Value: s.Value}
+}
+
+func (m *Machine) counts(s *Score) bool {
+	return s != nil && m.s.Trained > 0 && 2*s.Members >= len(m.s.Cohort)
+}
+
+// measure takes in what the round's base came to.
+func (m *Machine) measure(s *Score) {
+	if !m.counts(s) {
+		return
+	}
+	if b := m.Judge(s); b != m.s.Best {
+		m.s.Best, m.s.Stale = b, 0
 		return
 	}
 	if m.s.Worked == wire.WorkTrain { // else the model was measured before
@@ -56,7 +75,10 @@ func (m *Machine) measure(s *Score) {
 // beats reports whether the score is better than best, by delta at least.
 func (s *Score) beats(best, delta float64) bool {
 	gain := s.Value - best
-	if s.Less {
+	switch {
+	case s.Near:
+		gain = max(best, -best) - max(s.Value, -s.Value)
+	case s.Less:
 		gain = -gain
 	}
 	return gain > 0 && gain >= delta

@@ -135,15 +135,22 @@ func TestEarlyStop(t *testing.T) {
 // another metric than before.
 func TestScoresThatDecideNothing(t *testing.T) {
 	t.Parallel()
-	m, _ := seam(t, func(c *round.Config) { c.Stop = &round.Stop{Patience: 1} })
+	m, _ := seam(t, func(c *round.Config) { c.Stop = &round.Stop{Patience: 2} })
 	lap(m, &round.Score{Metric: "accuracy", Value: .99, Members: 2}) // of the first model, which nobody has trained
 	lap(m, &round.Score{Metric: "accuracy", Value: .9, Members: 0})
 	if s := m.State(); s.Best != nil {
 		t.Errorf("a score of nobody counts: %+v", s.Best)
 	}
-	lap(m, &round.Score{Metric: "accuracy", Value: .9, Members: 1})
+	lap(m, &round.Score{Metric: "bias", Value: -.9, Near: true, Members: 1})
+	lap(m, &round.Score{Metric: "bias", Value: .9, Near: true, Members: 1})
+	if s := m.State(); s.Best.Version != 2 || s.Best.Trained != 2 || s.Best.Round != 3 {
+		t.Errorf("as far from 0 is no better: %+v", s.Best)
+	}
+	if s := (&round.Score{Metric: "bias", Value: .1, Near: true, Members: 1}); m.Judge(s).Version != 4 || m.State().Best.Version != 2 {
+		t.Errorf("asked what would be the best, it is %+v", m.Judge(s))
+	}
 	lap(m, &round.Score{Metric: "macro_f1", Value: .2, Members: 2})
-	if s := m.State(); s.Best.Metric != "macro_f1" || s.Best.Version != 3 || s.Enough {
+	if s := m.State(); s.Best.Metric != "macro_f1" || s.Best.Version != 4 || s.Enough {
 		t.Errorf("numbers of two metrics were compared: %+v", s.Best)
 	}
 }

@@ -18,7 +18,11 @@ func Headline(link LinkView, owner OwnerView, t TaskView, now int64) string {
 	case t.Phase == "":
 		return "Nothing has been heard of " + t.Name + " yet."
 	case t.Reason == "finished":
-		return fmt.Sprintf("Finished after %s: the model is version %d.", plural(int(t.Round)-1, "round"), t.Version)
+		s := fmt.Sprintf("Finished after %s: the model is version %d", plural(int(t.Round)-1, "round"), t.Version)
+		if b := t.Best; b != nil {
+			s += fmt.Sprintf(", the best is version %d by %s", b.Version, b.Metric)
+		}
+		return s + "."
 	case owner.Known && !owner.Online:
 		return "The aggregator is offline" + lasting(owner.SinceMS, now) + ". Start it: nothing goes on without it, and what sites have finished is kept."
 	case t.Waiting == nil && t.Phase != "open":

@@ -77,6 +77,9 @@ func (f *Federation) round(t *task, m Message) error {
 		Version: r.Version, Model: clip(r.Model, 64), Members: r.Members, Cohort: r.Cohort, Accepted: r.Accepted, Quorum: r.Quorum,
 		Refusals: clipNames(r.Refusals), Security: clip(r.Security, maxWord), HeardMS: f.now,
 	}
+	if b := r.Best; b != nil {
+		v.Best = &BestView{b.Version, clip(b.Metric, maxName), b.Value}
+	}
 	if l := r.Last; l.Verdict == record.Abandoned && l.Round == r.Round {
 		v.Abandoned = &AbandonedView{Attempt: uint64(l.Attempt), Reason: clip(l.Reason, maxText), Kept: l.Kept, Members: l.Members}
 	}

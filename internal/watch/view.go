@@ -66,10 +66,18 @@ type TaskView struct {
 	Security    string             `json:"security"`
 	HeardMS     int64              `json:"heard_ms"`
 	Standings   map[Standing]int   `json:"standings"`
+	Best        *BestView          `json:"best,omitempty"`  // the version that did best so far
 	Shown       string             `json:"shown,omitempty"` // the metric that is shown first
 	Guess       map[string]float64 `json:"guess,omitempty"` // what the best constant guess has
 	Rounds      []RoundView        `json:"rounds,omitempty"`
 	Events      []EventView        `json:"events,omitempty"`
+}
+
+// BestView is a version of the model, and what it came to by the metric that decides.
+type BestView struct {
+	Version uint64  `json:"version"`
+	Metric  string  `json:"metric"`
+	Value   float64 `json:"value"`
 }
 
 // WaitView is what a task waits for (round.Wait), in this machine's time, with

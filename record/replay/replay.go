@@ -63,6 +63,7 @@ type Replay struct {
 	member map[uint32]string
 	before *strategy.Aggregation // whose memory is used again
 
+	best   *record.Best  // of the last committed record that has one
 	newest record.Record // the last with a model
 	last   record.Record // the one before
 	kept   bool          // the newest model's blob is there

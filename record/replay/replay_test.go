@@ -151,6 +151,11 @@ func TestDifferences(t *testing.T) {
 		{"the worst site of a metric", func(d *disk) { d.metric(func(m *record.Metric) { m.WorstSite = "x" }) }, "member x: metric loss says 2 of it"},
 		{"sites of a metric", func(d *disk) { d.metric(func(m *record.Metric) { m.Sites = 4 }) }, "round 3, attempt 1: metric loss is of 4 sites, but 3 entries have it"},
 
+		{"another best version", func(d *disk) { d.best(4, 1, 3, 1) }, "round 3, attempt 1: version 1 is said to be measured, but the round's base is version 2"},
+		{"what the best version has", func(d *disk) { d.best(4, 2, 3, .5) }, "round 3, attempt 1: the best version is said to have loss 0.5, which was not measured"},
+		{"the best version changes by itself", func(d *disk) { d.best(5, 1, 2, 1) }, "round 4, attempt 1: version 1, measured in round 2, is the best; before it was version 2, of round 3"},
+		{"the best version is forgotten", func(d *disk) { d.records[5].Best = nil }, "round 4, attempt 1: no version is the best, before it was version 2"},
+
 		{"no description", func(d *disk) { d.about = nil }, "round 0, attempt 0: the task's description, which the genesis names, is not there"},
 		{"another description", func(d *disk) { d.about[100] ^= 1 }, "round 0, attempt 0: the task's description has other bytes"},
 		{"a description of another task", func(d *disk) { d.describe("acme", "other") }, `round 0, attempt 0: the description is of task "other" of "acme"`},
@@ -175,6 +180,10 @@ func (d *disk) metric(change func(*record.Metric)) {
 	m := d.records[4].Metrics["loss"]
 	change(&m)
 	d.records[4].Metrics["loss"] = m
+}
+
+func (d *disk) best(at int, version, round uint64, value float64) {
+	d.records[at].Best = &record.Best{Version: version, Trained: 1, Round: round, Metric: "loss", Value: value}
 }
 
 func (d *disk) describe(owner, task string) {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -45,7 +46,35 @@ func (p *Replay) sane(r record.Record) error {
 	if work.Weighs && total > 1<<r.Strategy.GridW {
 		return differ("the weights sum up to %d, more than the grid's 2^%d", total, r.Strategy.GridW)
 	}
-	return metricsSane(r)
+	return cmp.Or(metricsSane(r), p.bestSane(r))
+}
+
+// bestSane holds the best version against what was measured: it is the base of this
+// round, or as it was before.
+func (p *Replay) bestSane(r record.Record) error {
+	had, b := p.best, r.Best
+	if r.Verdict != record.Committed {
+		return nil
+	}
+	if p.best = b; b == nil {
+		if had != nil {
+			return differ("no version is the best, before it was version %d", had.Version)
+		}
+		return nil
+	}
+	if b.Round != r.Round {
+		if had != nil && *had != *b {
+			return differ("version %d, measured in round %d, is the best; before it was version %d, of round %d", b.Version, b.Round, had.Version, had.Round)
+		}
+		return nil
+	}
+	if p.newest.Version != b.Version {
+		return differ("version %d is said to be measured, but the round's base is version %d", b.Version, p.newest.Version)
+	}
+	if v, _, ok := r.Of(b.Metric); !ok || v != b.Value {
+		return differ("the best version is said to have %s %v, which was not measured", b.Metric, b.Value)
+	}
+	return nil
 }
 
 // strategySane checks how the record says that updates were folded.

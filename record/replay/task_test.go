@@ -51,7 +51,7 @@ func (d *disk) begin() {
 	d.abandoned(next)
 	next = d.train(2, 2, next)
 	next = d.train(3, 1, next)
-	d.add(record.Record{Round: 4, Attempt: 1, Work: "evaluate", Entries: d.entries(func(int) *model.Model { return nil })}, next)
+	d.add(record.Record{Round: 4, Attempt: 1, Work: "evaluate", Best: &record.Best{Version: 2, Trained: 1, Round: 3, Metric: "loss", Value: 1}, Entries: d.entries(func(int) *model.Model { return nil })}, next)
 }
 
 // add appends a committed record with its model.
@@ -131,6 +131,9 @@ func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model
 		r.Entries[k].Norm = record.Number(strategy.Norm(d.delta(base, rnd, k)))
 	}
 	r.Metrics = record.Metrics{"loss": {Value: 1, Sites: 3, Best: 0, BestSite: "a/line-1", Worst: 2, WorstSite: "c/line-1"}}
+	if rnd == 3 {
+		r.Best = &record.Best{Version: 2, Trained: 1, Round: 3, Metric: "loss", Value: 1}
+	}
 	next := d.fold(strategy.Setup{
 		Work: "train", Server: d.server, State: d.state, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
 	}, r)
@@ -180,7 +183,8 @@ func (d *disk) adopted(m *model.Model) {
 	d.add(record.Record{Round: 9, Epoch: 7, Work: "init"}, m)
 	d.records[len(d.records)-1].Verdict = record.Adopted
 	d.train(10, 1, m)
-	d.records[len(d.records)-1].Epoch = 7
+	r := &d.records[len(d.records)-1]
+	r.Epoch, r.Best = 7, d.records[len(d.records)-3].Best
 }
 
 // last is the newest model.

@@ -9,7 +9,7 @@ const named = 3;
 export function headline(link, owner, t, now) {
   if (!link.up) return `Not connected to the broker${lasting(link.since_ms, now)}${because(link.reason)}. Shown is what was last heard.`;
   if (!t.phase) return `Nothing has been heard of ${t.name} yet.`;
-  if (t.reason === "finished") return `Finished after ${plural(t.round - 1, "round")}: the model is version ${t.version}.`;
+  if (t.reason === "finished") return `Finished after ${plural(t.round - 1, "round")}: the model is version ${t.version}${t.best ? `, the best is version ${t.best.version} by ${t.best.metric}` : ""}.`;
   if (owner.known && !owner.online) return `The aggregator is offline${lasting(owner.since_ms, now)}. Start it: nothing goes on without it, and what sites have finished is kept.`;
   const w = t.waiting;
   if (!w && t.phase !== "open") return "";

@@ -133,6 +133,7 @@ function facts() {
   const last = t?.rounds.at(-1);
   list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members} counted` : ""]);
   list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
+  if (t?.best) list.push(["best version", `v${t.best.version}`, `${t.best.metric} ${number(t.best.value)}`]);
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
   const known = (t?.rounds ?? []).filter((r) => r.bytes_up || r.bytes_down).length;
@@ -140,6 +141,7 @@ function facts() {
   list.push(["updates in", bytes(up), `payload of ${span}`], ["models out", bytes(down), `published in ${span}`]);
   const box = $("facts");
   while (box.children.length < list.length) box.append(el("div", { class: "fact" }, el("small"), el("b"), el("small")));
+  while (box.children.length > list.length) box.lastChild.remove();
   list.forEach(([name, value, note], i) => {
     const [a, b, c] = box.children[i].children;
     text(a, name); text(b, value); text(c, note);
