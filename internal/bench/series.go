@@ -65,6 +65,11 @@ func (s series) key(site int, round uint64) uint64 {
 	return binary.LittleEndian.Uint64(h[:])
 }
 
+// period is how many totals are drawn for a site and a round: the parameters take them
+// again and again. It is no multiple of what parts and blocks have, so that a part in the
+// wrong place is seen, and what is drawn stays in the nearest memory.
+const period = 2 * 2039 // parameters
+
 // totals writes the totals of the parameters from first on, an even number, in
 // units of 2^-20.
 func (s series) totals(dst []int32, site int, round uint64, first int) {
@@ -72,11 +77,10 @@ func (s series) totals(dst []int32, site int, round uint64, first int) {
 		clear(dst)
 		return
 	}
-	x := s.key(site, round) + uint64(first/2)*golden // not negative
-	for i := 0; i < len(dst); i += 2 {
-		x += golden
-		z := mix(x)
-		dst[i] = int32(z) >> s.shift // the low half
+	key := s.key(site, round)
+	for i, at := 0, first%period; i < len(dst); i, at = i+2, (at+2)%period {
+		z := mix(key + uint64(at/2+1)*golden) // not negative
+		dst[i] = int32(z) >> s.shift          // the low half
 		if i+1 < len(dst) {
 			dst[i+1] = int32(z>>32) >> s.shift // the high half
 		}
@@ -97,45 +101,33 @@ func mix(z uint64) uint64 {
 const block = 1 << 12
 
 // train makes dst what a site trains of src in a round, little-endian float32: src
-// with the site's delta added, totals of two rounds in one pass, since a bench is not
-// about its trainer. dst may be src.
+// with the site's delta added, one addition a parameter, since a bench is not about its
+// trainer. dst may be src.
 func (s series) train(dst, src []byte, site int, round uint64) {
 	copy(dst, src[:4*s.from])
 	dst, src = dst[4*s.from:], src[4*s.from:]
-	skip := uint64(s.from/2) * golden // not negative
-	x, y := s.key(site, round)+skip, s.key(site, round-1)+skip
-	drawn := ^uint64(0)
-	if round == 1 { // the totals of round 0 are 0
-		drawn = 0
-	}
-	for ; len(src) >= 16 && len(dst) >= 16; dst, src = dst[16:], src[16:] {
-		x, y = x+golden, y+golden
-		now, before := mix(x), mix(y)&drawn
-		x, y = x+golden, y+golden
-		now2, before2 := mix(x), mix(y)&drawn
-		d, g := (*[16]byte)(dst), (*[16]byte)(src)
-		put(d[0:], get(g[0:])+s.low(now, before))
-		put(d[4:], get(g[4:])+s.high(now, before))
-		put(d[8:], get(g[8:])+s.low(now2, before2))
-		put(d[12:], get(g[12:])+s.high(now2, before2))
-	}
-	for ; len(src) > 0; dst, src = dst[8:], src[8:] { // three values at most
-		x, y = x+golden, y+golden
-		now, before := mix(x), mix(y)&drawn
-		put(dst, get(src)+s.low(now, before))
-		if len(src) == 4 {
-			return
+	delta := s.delta(site, round, s.from)
+	for len(src) > 0 {
+		n := min(len(src), 4*period)
+		d, g, delta := dst[:n], src[:n], delta[:n/4]
+		for i, x := range delta {
+			put(d[4*i:], get(g[4*i:])+x)
 		}
-		put(dst[4:], get(src[4:])+s.high(now, before))
+		dst, src = dst[n:], src[n:]
 	}
 }
 
-// low and high are the delta of the first and the second value of a draw.
-func (s series) low(now, before uint64) float32 {
-	return float32(int32(now)>>(s.shift&31)-int32(before)>>(s.shift&31)) * step // the compiler cannot know that it is below 32
+// delta is what a site adds in a round to the parameters from first on, for a period.
+func (s series) delta(site int, round uint64, first int) []float32 {
+	var now, before [period]int32
+	s.totals(now[:], site, round, first)
+	s.totals(before[:], site, round-1, first)
+	d := make([]float32, period)
+	for i := range d {
+		d[i] = float32(now[i]-before[i]) * step
+	}
+	return d
 }
-
-func (s series) high(now, before uint64) float32 { return s.low(now>>32, before>>32) }
 
 func get(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
 

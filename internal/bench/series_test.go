@@ -95,9 +95,9 @@ func rat(b []byte, i int) *big.Rat { return new(big.Rat).SetFloat64(float64(floa
 func TestSeriesBlocks(t *testing.T) {
 	t.Parallel()
 	s := newSeries(1, 10)
-	whole := make([]int32, 1001)
+	whole := make([]int32, 2*period+1001)
 	s.totals(whole, 3, 5, 0)
-	for _, first := range []int{0, 2, 400, 1000} {
+	for _, first := range []int{0, 2, 400, 1000, period - 4, period, 2*period + 6} {
 		part := make([]int32, min(7, len(whole)-first))
 		s.totals(part, 3, 5, first)
 		for i, got := range part {
