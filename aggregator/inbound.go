@@ -56,7 +56,7 @@ func (t *task) join(path string, m link.Message) owner.Event {
 	}
 	return owner.Join{
 		Join: round.Join{
-			Contract: contract, Member: path, Samples: j.Samples, Schema: j.Schema,
+			Contract: contract, Capabilities: j.Capabilities, Member: path, Samples: j.Samples, Schema: j.Schema,
 			Instance: j.Instance, Disk: j.Disk, Host: cmp.Or(j.Host, "unknown"), Counter: h.CreatedMS, Digest: model.HashOf(m.Payload),
 		},
 		Seen: wire.Stamp{Epoch: j.SeenEpoch, Round: j.SeenRound, Attempt: j.SeenAttempt},
@@ -108,7 +108,7 @@ func (t *task) update(path string, m link.Message) owner.Event {
 
 // inline checks an update that came in one message.
 func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
-	s := &staged{content: ev.Content, samples: c.Samples, delta: c.Tensors, measured: measured{c.Metrics, c.Counts}, bytes: ev.Bytes}
+	s := &staged{content: ev.Content, samples: c.Samples, delta: c.Tensors, measured: measured{c.Metrics, c.Counts, c.Scalars}, bytes: ev.Bytes}
 	if s.delta != nil {
 		s.raw = s.delta.Blob
 	}
@@ -131,7 +131,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 		})
 	}
 	t.sum.hold(ev.Member, &staged{
-		content: c.Content, samples: c.Samples, measured: measured{c.Metrics, c.Counts}, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
+		content: c.Content, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
 	})
 	return owner.Offer{Update: ev, Blob: c.Blob, Whole: t.sum.registry.Whole(c.Encoding)}
 }

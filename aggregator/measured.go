@@ -6,11 +6,12 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// measured is what a member's update says of the round's base, as it came: it is kept of
-// each member until the round is over.
+// measured is what a member's update says of the round's base, and of its training, as it
+// came: it is kept of each member until the round is over.
 type measured struct {
 	Metrics map[string]float64 `json:"metrics,omitempty"`
-	Counts  []byte             `json:"counts,omitempty"` // of classes: wire.Counts
+	Counts  []byte             `json:"counts,omitempty"`  // of classes: wire.Counts
+	Scalars map[string]float64 `json:"scalars,omitempty"` // for the fold
 }
 
 // evaluation is the same for package trainer. Counts that came in a message can be

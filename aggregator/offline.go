@@ -27,6 +27,9 @@ type OfflineMember struct {
 	// Contract is what its trainer means by a model, nil if it does not say. One
 	// that differs from the task's, or from the first that says, is an error.
 	Contract *pipeline.Contract
+	// Capabilities are those of its trainer: one that lacks what the strategy needs is an
+	// error.
+	Capabilities []string
 	// Do answers an order. It is called for several members at once, for each of
 	// them once at a time. An error is a decline.
 	Do func(context.Context, OfflineOrder) (wire.Update, error)
@@ -42,6 +45,7 @@ type OfflineOrder struct {
 	Settings   json.RawMessage
 	Seed       uint64
 	Base       *model.Model // the member's own
+	Local      wire.Local   // what the strategy needs of its trainer
 }
 
 // ErrOffline is wrapped by errors of a round that came to nothing.
@@ -130,6 +134,9 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 	if rc.Thresholds, err = t.sum.registry.Thresholds(cfg.Strategy, nil); err != nil {
 		return nil, err
 	}
+	if rc.Local, err = localOf(t.sum.registry, cfg); err != nil {
+		return nil, err
+	}
 	if err := rc.Validate(); err != nil {
 		return nil, err
 	}
@@ -159,7 +166,7 @@ func (o *offline) join(i int, x OfflineMember) error {
 		}
 	}
 	o.members[x.Path] = x
-	o.m.Step(0, round.Join{Contract: x.Contract, Member: x.Path, Samples: x.Samples, Counter: 1, Digest: model.HashOf([]byte{byte(i), byte(i >> 8)})})
+	o.m.Step(0, round.Join{Contract: x.Contract, Capabilities: x.Capabilities, Member: x.Path, Samples: x.Samples, Counter: 1, Digest: model.HashOf([]byte{byte(i), byte(i >> 8)})})
 	rd := o.m.Ready()
 	for _, msg := range rd.Send {
 		if r, ok := msg.(round.SendReply); ok {
@@ -316,6 +323,9 @@ func (o *offline) ask(ctx context.Context, paths []string, work string) []offlin
 			order := OfflineOrder{
 				Task: o.t.cfg.Name, Work: work, Round: max(o.t.state.Round, 1), Attempt: max(o.t.state.Attempt, 1),
 				Settings: o.t.cfg.Train, Seed: o.t.cfg.Seed, Base: o.t.base.Clone(),
+			}
+			if p := o.t.state.Params; p != nil && p.Local != nil && work == wire.WorkTrain {
+				order.Local = *p.Local
 			}
 			answers[i].update, answers[i].err = o.members[p].Do(ctx, order)
 		})

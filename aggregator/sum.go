@@ -61,6 +61,7 @@ func (s *sum) hold(member string, st *staged) {
 	case had == nil:
 		s.held[k] = st
 	case s.in[member] == had: // its sum is all that is needed
+	case st.raw == nil && had.weight > 0: // what was checked with it is what is added
 	case st.raw == nil:
 		had.schema, had.encoding, had.measured, had.samples = st.schema, st.encoding, st.measured, st.samples
 	default:
@@ -108,7 +109,7 @@ func (s *sum) drop(list []owner.Key) error {
 	for _, k := range list {
 		if st := s.held[k]; st != nil && st == s.early {
 			s.early = nil
-			if err := s.fold.Fold.(strategy.OnePass).Back(s.update(st.samples, nil), st.stage.View); err != nil {
+			if err := s.fold.Fold.(strategy.OnePass).Back(s.update(st, nil), st.stage.View); err != nil {
 				return err
 			}
 		}
@@ -127,8 +128,9 @@ func (s *sum) schema(base *model.Model) model.Schema {
 }
 
 // update is what check and add see, the weight as the machine gives it.
-func (s *sum) update(samples uint64, delta *model.Model) strategy.Update {
-	u := strategy.Update{Samples: samples, Weight: 1, Tensors: delta}
+func (s *sum) update(st *staged, delta *model.Model) strategy.Update {
+	samples := st.samples
+	u := strategy.Update{Samples: samples, Weight: 1, Scalars: st.Scalars, Tensors: delta}
 	if strategy.WorkOf(s.params.Work).Weighs {
 		u.Weight = s.params.Weights.Weigh(samples, s.params.Cap)
 	}
@@ -136,11 +138,11 @@ func (s *sum) update(samples uint64, delta *model.Model) strategy.Update {
 }
 
 // checkPart checks what a part of an update allows, as it arrives.
-func (s *sum) checkPart(samples uint64, data []byte, off int) (problem verdict.Reason, detail string) {
+func (s *sum) checkPart(st *staged, data []byte, off int) (problem verdict.Reason, detail string) {
 	if s.fold == nil {
 		return verdict.None, ""
 	}
-	err := s.fold.CheckPart(s.update(samples, nil), data, off)
+	err := s.fold.CheckPart(s.update(st, nil), data, off)
 	if err == nil || errors.Is(err, strategy.ErrFull) { // the whole is checked when it is there
 		return verdict.None, ""
 	}
@@ -160,7 +162,7 @@ func (s *sum) check(st *staged) (found, error) {
 	if s.fold == nil {
 		return found{}, nil
 	}
-	u := s.update(st.samples, st.delta)
+	u := s.update(st, st.delta)
 	st.weight = u.Weight
 	if err := s.fold.Check(u); err != nil {
 		return judged(0, err)
@@ -193,7 +195,7 @@ func (s *sum) takeIn(st *staged) (f found, taken bool, err error) {
 	if !ok || st.stage.Len() != s.fold.Schema().Bytes() {
 		return found{}, false, nil
 	}
-	u := s.update(st.samples, nil)
+	u := s.update(st, nil)
 	norm, taken, err := one.Take(u, st.stage.View)
 	if taken {
 		st.weight, s.early = u.Weight, st
@@ -231,7 +233,7 @@ func (s *sum) add(acc owner.Fold, places *store.Staging) error {
 	if early {
 		s.early = nil
 	} else {
-		s.fold.Add(s.update(st.samples, st.delta))
+		s.fold.Add(s.update(st, st.delta))
 	}
 	switch {
 	case s.fold.NeedsAll():
@@ -269,7 +271,7 @@ func (s *sum) spool(st *staged, places *store.Staging) error {
 func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
 	all := &strategy.Updates{Schema: s.fold.Schema()}
 	for _, acc := range accepted {
-		all.List = append(all.List, s.update(s.in[acc.Member].samples, nil))
+		all.List = append(all.List, s.update(s.in[acc.Member], nil))
 	}
 	all.ReadAt = func(p []byte, i, off int) error {
 		st := s.in[accepted[i].Member]

@@ -119,7 +119,7 @@ func TestCheckAndAddAgree(t *testing.T) {
 			round.Params{Work: strategy.Train, Weights: c.weights, Cap: c.limit, GridB: 6, GridW: 20})
 		for i, samples := range []uint64{100, 10000} {
 			m := vector(t, float32(i+1))
-			if problem, detail := s.checkPart(samples, m.Blob, 0); problem != verdict.None {
+			if problem, detail := s.checkPart(&staged{samples: samples}, m.Blob, 0); problem != verdict.None {
 				t.Errorf("%v %s", problem, detail)
 			}
 			s.take(t, string(rune('a'+i)), &staged{content: m.ContentID(), samples: samples, raw: m.Blob, delta: m})

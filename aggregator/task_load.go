@@ -59,6 +59,9 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	if rc.Thresholds, err = t.sum.registry.Thresholds(t.cfg.Strategy, t.sum.state); err != nil {
 		return oc, err
 	}
+	if rc.Local, err = localOf(t.sum.registry, t.cfg); err != nil {
+		return oc, err
+	}
 	if err := rc.Validate(); err != nil {
 		return oc, err
 	}

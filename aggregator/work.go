@@ -206,7 +206,7 @@ func (t *task) stage(rd owner.Ready) error {
 	for _, w := range rd.Write {
 		s := t.sum.held[w.Key]
 		ev := owner.Written{Key: w.Key}
-		if ev.Problem, ev.Detail = t.sum.checkPart(s.samples, w.Data, w.Off); ev.Problem == verdict.None {
+		if ev.Problem, ev.Detail = t.sum.checkPart(s, w.Data, w.Off); ev.Problem == verdict.None {
 			crash.At("part.before-write")
 			kept, err := s.stage.Put(w.Data, w.Message, w.Off)
 			if err != nil {

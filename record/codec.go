@@ -199,12 +199,15 @@ func (e Entry) check() error {
 		return fmt.Errorf("bytes %d, norm %g", e.Bytes, float64(e.Norm))
 	case math.Signbit(float64(e.Norm)) && e.Norm == 0:
 		return fmt.Errorf("norm -0")
-	case len(e.Metrics) > MaxMetrics || (e.Metrics != nil && len(e.Metrics) == 0):
-		return fmt.Errorf("%d metrics", len(e.Metrics))
 	}
-	for name := range e.Metrics {
-		if !text(name, 1, maxMetric) {
-			return fmt.Errorf("metric %.64q", name)
+	for what, list := range map[string]Values{"metric": e.Metrics, "scalar": e.Scalars} {
+		if len(list) > MaxMetrics || list != nil && len(list) == 0 {
+			return fmt.Errorf("%d %ss", len(list), what)
+		}
+		for name := range list {
+			if !text(name, 1, maxMetric) {
+				return fmt.Errorf("%s %.64q", what, name)
+			}
 		}
 	}
 	return e.ComingOfEntry.check()

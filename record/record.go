@@ -141,6 +141,7 @@ type Entry struct {
 	Conflict bool           `json:"conflict,omitzero"` // it also sent other content
 	Detail   string         `json:"detail,omitzero"`   // its own words, at most 256 bytes
 	Metrics  Values         `json:"metrics,omitzero"`  // of Base on the member's own data
+	Scalars  Values         `json:"scalars,omitzero"`  // of its training, that the strategy folds
 	ComingOfEntry
 }
 

@@ -22,7 +22,7 @@ const vectorDir = "../testdata/vectors/record"
 // "" for those that are read. Those of before there were origins, and trees, are never written anew.
 var vectors = map[string]string{
 	"record": "", "head": "", "record-before": "", "head-before": "", "record-flat-before": "", "head-flat-before": "",
-	"record-ids": "ids", "head-ids": "ids",
+	"record-ids": "ids", "head-ids": "ids", "record-scalars": "",
 	"record-member-policy": "policy", "record-member-excluded": "excluded",
 	"record-member-encoding": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
 	"head-member-encodings": "encodings", "head-member-staleness": "staleness", "head-member-policy": "policy",
@@ -69,6 +69,9 @@ func vectorBytes(t *testing.T, name string) []byte {
 		r.Entries[0].Encoding = "q8"
 	case "record-member-staleness":
 		r.Entries[0].Staleness = 2
+	case "record-scalars":
+		r.Entries[0].Scalars = Values{"lr": 0.01, "momentum": 0, "steps": 40}
+		return must(r.Encode(vectorKey()))
 	case "record-member-later":
 		return later(must(compact(r)))
 	default:

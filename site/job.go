@@ -34,7 +34,7 @@ func work(ctx context.Context, j job) (r result) {
 	r = result{id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
-			r.tensors, r.metrics, r.counts, r.packed = nil, nil, nil, nil
+			r.tensors, r.metrics, r.counts, r.packed, r.scalars = nil, nil, nil, nil, nil
 			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
@@ -45,6 +45,8 @@ func work(ctx context.Context, j job) (r result) {
 		r.err = err
 	case errors.Is(err, errNotFinite):
 		r.reason, r.detail = wire.DeclineNotFinite, err.Error()
+	case errors.Is(err, trainer.ErrNeeds):
+		r.reason, r.detail = wire.DeclineUnsupported, err.Error()
 	default:
 		r.reason, r.detail = wire.DeclineFailed, err.Error()
 	}
@@ -55,6 +57,9 @@ func (r *result) do(ctx context.Context, j job) error {
 	tj := trainer.Job{
 		Task: j.task, Member: j.member, Round: j.Round, Attempt: j.Attempt, Settings: j.Settings,
 		Seed: trainer.Seed(j.Seed, j.member, j.Round), Progress: j.progress,
+	}
+	if j.Work == wire.WorkTrain {
+		tj.Needs, tj.Mu = j.Local.Needs, j.Local.Mu
 	}
 	for _, f := range j.fates {
 		trainer.Settle(j.trainer, f.Round, f.Counted)
@@ -130,6 +135,9 @@ func (r *result) train(ctx context.Context, j job, tj trainer.Job, global *model
 	}
 	if local == nil {
 		return errors.New("the trainer returned no model")
+	}
+	if r.scalars, err = tj.ScalarsOf(j.trainer); err != nil {
+		return err
 	}
 	j.kept() // an update takes the place of the base
 	r.tensors, r.leaves, err = delta(local, global, given)

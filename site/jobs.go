@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
@@ -39,6 +40,9 @@ func (s *site) unfitFor(a *assignment) *member.Finished {
 	if why := s.disagrees(a); why != nil {
 		return why
 	}
+	if no := trainer.Lacking(trainer.CapabilitiesOf(t.Trainer), a.job.Local.Needs); len(no) > 0 {
+		return &member.Finished{ID: a.job.ID, Reason: wire.DeclineUnsupported, Detail: lacking(no)} // S-53
+	}
 	name, nearest := trainer.UnknownSetting(trainer.SettingsOf(t.Trainer), json.RawMessage(a.job.Settings))
 	if name == "" {
 		return nil
@@ -49,6 +53,11 @@ func (s *site) unfitFor(a *assignment) *member.Finished {
 	s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("reason", wire.DeclineSetting).Str("detail", name).
 		Msg("no update: below train: of the aggregator's configuration is a setting that this trainer does not know")
 	return &member.Finished{ID: a.job.ID, Reason: wire.DeclineSetting, Detail: name} // S-43
+}
+
+// lacking says what a strategy needs of a trainer that has it not.
+func lacking(needs []string) string {
+	return "the strategy needs of the trainer " + strings.Join(needs, ", ") + ", which it does not say that it can"
 }
 
 // begin has the trainer do a job.

@@ -18,6 +18,7 @@ type Order struct {
 	Attempt            uint32
 	Settings           json.RawMessage
 	Seed               uint64       // of the task
+	Local              wire.Local   // what the strategy needs of the trainer
 	Base               *model.Model // whose memory the update takes
 }
 
@@ -28,8 +29,13 @@ func Do(ctx context.Context, t trainer.Trainer, o Order) (wire.Update, error) {
 	if name, _ := trainer.UnknownSetting(trainer.SettingsOf(t), o.Settings); name != "" {
 		return wire.Update{}, fmt.Errorf("%s: %s", wire.DeclineSetting, name)
 	}
+	if no := trainer.Lacking(trainer.CapabilitiesOf(t), o.Local.Needs); len(no) > 0 {
+		return wire.Update{}, fmt.Errorf("%s: %s", wire.DeclineUnsupported, lacking(no))
+	}
 	j := job{
-		Job:  member.Job{Key: member.Key{Round: o.Round, Work: o.Work}, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed},
+		Job: member.Job{
+			Key: member.Key{Round: o.Round, Work: o.Work}, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Local: o.Local,
+		},
 		task: o.Task, member: o.Member, trainer: t, base: &held{model: o.Base},
 	}
 	r := work(ctx, j)

@@ -64,7 +64,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 // update is what the job has left, as it is sent.
 func (r result) update(samples int) wire.Update {
 	u := wire.Update{Samples: uint64(max(samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
-	u.Counts = r.packed
+	u.Counts, u.Scalars = r.packed, r.scalars
 	return u
 }
 

@@ -116,6 +116,8 @@ type result struct {
 	detail  string
 	stack   []byte // of a panic
 	err     error  // the model could not be read back
+
+	scalars map[string]float64 // that the strategy needs
 }
 
 // assignment is a job of a task, waiting or running.

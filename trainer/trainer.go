@@ -87,6 +87,15 @@ type Job struct {
 	Settings json.RawMessage
 	// Seed is the only source of randomness of the job (see Seed).
 	Seed [32]byte
+	// Needs are what the strategy needs of local training, of the Need constants,
+	// ascending. A site gives a trainer no job that needs what it lacks (see Capable).
+	Needs []string
+	// Mu, with NeedMu: this times (weights - received weights), over all trained tensors,
+	// is added to every gradient. Li et al. 2018, https://arxiv.org/abs/1812.06127
+	Mu float64
+	// Correction, with NeedCorrection, has tensors named and shaped as the trained ones,
+	// f32 or f64: they are added to every gradient. Not to be changed.
+	Correction *model.Model
 	// Progress, when set, may be called with the work done and to be done, in
 	// units of the trainer's choice, from the goroutine that runs the job.
 	Progress func(done, total int)

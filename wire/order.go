@@ -38,6 +38,7 @@ type Order struct {
 	Contract    model.Hash         `json:"contract,omitzero"`    // hash of the task's contract (W-51)
 	Encoding    string             `json:"encoding,omitempty"`   // of updates, other than dense f32
 	Keep        []string           `json:"keep,omitempty"`       // patterns of tensors that stay at the site; ascending
+	Local       *Local             `json:"local,omitempty"`      // what the strategy needs of local training
 	Roster      *Roster            `json:"roster,omitempty"`     // of keys
 	SecAgg      *SecAgg            `json:"secagg,omitempty"`     // secure aggregation
 	Share       []string           `json:"share,omitempty"`      // patterns of tensors that are shared; ascending

@@ -15,6 +15,12 @@ type OrderStrategy struct {
 	Params json.RawMessage `json:"params"` // JSON object, at most 16 KiB; nil = {}
 }
 
+// Local is what the strategy needs of local training, beyond steps of the trainer's own.
+type Local struct {
+	Needs []string `json:"needs"`        // words: capabilities; ascending
+	Mu    float64  `json:"mu,omitempty"` // 0 and up; of the need mu
+}
+
 // Roster is the list of keys under which an order is given.
 type Roster struct {
 	Version uint32     `json:"version"` // from 1 up
@@ -49,6 +55,7 @@ func orderMembers(o *Order) []member {
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},
 		{"encoding", false, textOf{&o.Encoding, maxEncoding}},
 		{"keep", false, textsOf{&o.Keep, maxPatterns, model.MaxName}},
+		{"local", true, localOf{&o.Local}},
 		{"roster", false, rosterOf{&o.Roster}},
 		{"secagg", false, secAggOf{&o.SecAgg}},
 		{"share", false, textsOf{&o.Share, maxPatterns, model.MaxName}},
@@ -79,6 +86,35 @@ func (v strategyOf) put(b []byte) []byte {
 func (v strategyOf) get(r *reader, name string) {
 	r.array(name, 2)
 	*v.p = &OrderStrategy{Name: r.word("name"), Params: r.raw("params", maxSettings)}
+}
+
+type localOf struct{ p **Local }
+
+func (v localOf) set() bool { return *v.p != nil }
+
+func (v localOf) check() error {
+	l := *v.p
+	if !finite(l.Mu) || l.Mu < 0 {
+		return fmt.Errorf("want a finite mu of 0 or more, got %v", l.Mu)
+	}
+	for _, need := range l.Needs {
+		if err := checkWord("needs", need); err != nil {
+			return err
+		}
+	}
+	return textsOf{&l.Needs, maxMembers, maxWord}.check()
+}
+
+func (v localOf) put(b []byte) []byte {
+	return appendFloat(textsOf{&(*v.p).Needs, maxMembers, maxWord}.put(appendArray(b, 2)), (*v.p).Mu)
+}
+
+func (v localOf) get(r *reader, name string) {
+	r.array(name, 2)
+	l := &Local{}
+	textsOf{&l.Needs, maxMembers, maxWord}.get(r, "needs")
+	l.Mu = r.float("mu")
+	*v.p = l
 }
 
 type rosterOf struct{ p **Roster }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +25,7 @@ type Update struct {
 }
 
 // UpdateMembers are those of an [Update] and of an [Offer] (W-47). This version uses the
-// counts of classes.
+// counts of classes and the scalars.
 type UpdateMembers struct {
 	Counts      Counts             `json:"counts,omitempty"`       // of the rows of a classifier, by class and probability
 	ContentKind string             `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
@@ -41,7 +40,7 @@ func updateMembers(u *UpdateMembers) []member {
 		{"counts", true, countsOf{&u.Counts}},
 		{"encoding", false, textOf{&u.Encoding, maxEncoding}},
 		{"policy", false, hashOf{&u.Policy}},
-		{"scalars", false, numbersOf{&u.Scalars}},
+		{"scalars", true, numbersOf{&u.Scalars}},
 	}
 }
 
@@ -97,19 +96,14 @@ func (u Update) appendTo(b []byte) []byte {
 }
 
 // Content is the update's content id (W-30): that of the blob, or, without
-// tensors, of the metrics array as encoded, and the counts after it; with
-// scalars, a hash of that and theirs.
+// tensors, of the metrics array as encoded, and the counts after it.
 func (u Update) Content() model.Hash {
 	s, content := tensors(u.Tensors)
 	if len(s) == 0 {
 		content = appendMetrics(nil, u.Metrics)
 		content = append(content, u.Counts...)
 	}
-	id := model.ContentOf(content)
-	if len(u.Scalars) > 0 {
-		id = sha256.Sum256(appendMetrics(id[:], u.Scalars))
-	}
-	return id
+	return model.ContentOf(content)
 }
 
 func (d Decline) check() error { return checkWord("reason", d.Reason) }

@@ -54,11 +54,11 @@ func memberCases(t *testing.T) []vector {
 		change(&j)
 		one(KindJoin, "join", name, comment, j)
 	}
-	join("capabilities", "A join that says what the site can do.", func(j *Join) { j.Capabilities = []string{"dp_sgd", "secagg"} })
+	list = append(list, localCases(t)...)
 	join("encodings", "A join that says which encodings the site can make.", func(j *Join) { j.Encodings = []string{"q8", "topk"} })
 	join("policy", "A join under the site's policy.", func(j *Join) { j.Policy = hash })
 	for name, m := range map[string]UpdateMembers{
-		"content": {ContentKind: "rows"}, "encoding": {Encoding: "q8"}, "policy": {Policy: hash}, "scalars": {Scalars: map[string]float64{"q": 0.5}},
+		"content": {ContentKind: "rows"}, "encoding": {Encoding: "q8"}, "policy": {Policy: hash},
 	} {
 		u, o := testUpdate(t), testOffer(t)
 		u.UpdateMembers, o.UpdateMembers = m, m
@@ -103,6 +103,44 @@ func contractCases(t *testing.T, hash model.Hash) []vector {
 	for name, v := range map[string]string{"empty": "", "array": "[]", "broken": `{"inputs":`} {
 		list = append(list, bodyCase(KindJoin, "member-contract-"+name, "A contract that is no JSON object.",
 			withMembers(plain, appendStr(nil, "?contract"), appendStr(nil, v))))
+	}
+	return list
+}
+
+// localCases have what a strategy needs of local training, who can do that, and what is
+// told of it.
+func localCases(t *testing.T) []vector {
+	t.Helper()
+	o, j, u, parts := testOrder(), testJoin(t), testUpdate(t), testOffer(t)
+	o.Local = &Local{Needs: []string{"mu", "steps"}, Mu: 0.01}
+	j.Capabilities = []string{"mu", "sgd", "steps"}
+	u.Scalars = map[string]float64{"lr": 0.01, "momentum": 0, "steps": 40}
+	parts.Scalars = u.Scalars
+	var list []vector
+	for _, v := range []struct {
+		op, name, comment string
+		m                 Message
+	}{
+		{KindOrder, "order-member-local", "An order whose strategy needs something of local training.", o},
+		{KindJoin, "join-member-capabilities", "A join that says what the site's trainer can.", j},
+		{KindUpdate, "update-member-scalars", "An update that tells of its training; the content id is that of the blob.", u},
+		{KindUpdate, "offer-member-scalars", "An offer likewise.", parts},
+	} {
+		list = append(list, vector{name: v.name, comment: v.comment, op: v.op, expect: accepted, data: encode(t, v.m)})
+	}
+	plain, name := encode(t, testOrder()), appendStr(nil, "local")
+	needs := func(words ...string) []byte {
+		b := appendArray(appendArray(nil, 2), len(words))
+		for _, w := range words {
+			b = appendStr(b, w)
+		}
+		return b
+	}
+	for what, value := range map[string][]byte{
+		"none": appendFloat(needs(), 0), "order": appendFloat(needs("steps", "mu"), 0.01), "word": appendFloat(needs("Mu"), 0.01),
+		"mu-negative": appendFloat(needs("mu"), -1), "mu-inf": appendFloat(needs("mu"), math.Inf(1)), "fields": append(appendArray(nil, 1), needs("mu")[1:]...),
+	} {
+		list = append(list, bodyCase(KindOrder, "member-local-"+what, "Needs that are none, or in no order, or a mu that is none.", withMembers(plain, name, value)))
 	}
 	return list
 }

@@ -63,7 +63,7 @@ func withoutBroker(t *testing.T) model.Hash {
 	for i, path := range fixedSites {
 		tr := exact{samples: fixedSamples(i), inputs: features}
 		members = append(members, aggregator.OfflineMember{Path: path, Samples: uint64(tr.samples), Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
-			return site.Do(ctx, tr, site.Order{Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base})
+			return site.Do(ctx, tr, site.Order{Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base, Local: o.Local})
 		}})
 	}
 	w := &world{t: t, initial: wide(t)}

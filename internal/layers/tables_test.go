@@ -19,7 +19,7 @@ var layers = map[string]layer{
 	"site":          {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "pipeline", "trainer"}},
 	"aggregator":    {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
-	"strategy":      {imports: []string{"model", "internal/fold"}}, // how updates become a model, for aggregator and replay
+	"strategy":      {imports: []string{"model", "trainer", "internal/fold"}}, // needs of a trainer have one list; how updates become a model, for aggregator and replay
 	"record":        {imports: []string{"model", "wire", "internal/verdict"}},
 	"record/replay": {imports: []string{"model", "record", "strategy", "internal/fold", "internal/round", "internal/verdict"}},
 	"python":        {},

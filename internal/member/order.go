@@ -41,6 +41,7 @@ type Job struct {
 	Attempt  uint32
 	Settings []byte     // JSON
 	Contract model.Hash // that of the order; zero: none
+	Local    wire.Local // what the strategy needs of the trainer
 	Seed     uint64
 }
 

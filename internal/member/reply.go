@@ -99,7 +99,7 @@ func (m *Machine) onRefusal(r wire.RefusalReply) {
 	default:
 		return
 	}
-	if why == verdict.ContractMismatch && r.Content.IsZero() {
+	if (why == verdict.ContractMismatch || why == verdict.Unsupported) && r.Content.IsZero() {
 		m.joining = timer{} // nothing changes until a process begins anew: the next order asks again
 	}
 	if why == verdict.UnknownMember && !m.joining.on {

@@ -128,6 +128,9 @@ func (m *Machine) start() {
 	m.jobs++
 	o := m.order
 	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract}
+	if o.Local != nil {
+		m.job.Local = *o.Local
+	}
 	m.running, m.sealing = false, false
 	j := *m.job
 	m.out.Start = &j

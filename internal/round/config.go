@@ -85,6 +85,7 @@ type Config struct {
 	MaxSamples uint64 // most samples that a member may have; default 10^9
 	Strategy   string // of rounds of training that are opened from now on, and so the next two
 	Server     string
+	Local      *wire.Local        // what the strategy needs of local training; nil: nothing
 	Thresholds map[string]float64 // until Committed says others
 	GridB      *int               // values are at most 2^GridB, MinGridB..MaxGridB; default 6
 

@@ -53,6 +53,8 @@ type Join struct {
 	Counter  uint64
 	Digest   model.Hash
 	Contract *pipeline.Contract // of its trainer; nil: not known
+
+	Capabilities []string // of its trainer
 }
 
 // Update is a member's contribution, or one that the driver kept on disk and

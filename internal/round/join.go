@@ -41,7 +41,7 @@ func (m *Machine) join(j Join) {
 		m.refuseJoin(j, verdict.OutOfRange, 0, m.tooMany(j.Samples))
 		return
 	}
-	if m.disagrees(j) {
+	if m.disagrees(j) || m.lacks(j) {
 		return
 	}
 	if !known {

@@ -84,6 +84,7 @@ type Params struct {
 	// How updates of a round of training become a model, which the machine only keeps.
 	Strategy   string             `json:"strategy,omitempty"`
 	Server     string             `json:"server,omitempty"`
+	Local      *wire.Local        `json:"local,omitempty"` // not changed
 	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 }
 

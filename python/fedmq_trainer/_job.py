@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sized, TypeVar
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sized, TypeVar
 
 import numpy as np
+
+from ._safetensors import Array
+from ._steer import Steering
 
 T = TypeVar("T")
 
@@ -27,6 +30,7 @@ class Job:
         self.seed: bytes = bytes.fromhex(request.get("seed", ""))  #: 32 bytes
         self.id: Optional[int] = request.get("id")
         self._say = say
+        self._steering = Steering(request)
         self._cancelled = threading.Event()
 
     @property
@@ -37,6 +41,31 @@ class Job:
     def rng(self) -> np.random.Generator:
         """A new numpy generator: the same numbers for the same round."""
         return np.random.default_rng(int.from_bytes(self.seed, "big"))
+
+    @property
+    def needs(self) -> List[str]:
+        """What the strategy needs of local training: some of what the script says that it can."""
+        return self._steering.needs
+
+    @property
+    def mu(self) -> float:
+        """FedProx: this times (weights - received weights) belongs to every gradient."""
+        return self._steering.mu
+
+    @property
+    def correction(self) -> Dict[str, Array]:
+        """SCAFFOLD: these belong to every gradient; empty, there are none."""
+        return self._steering.correction
+
+    def steered(self, weights: Mapping[str, Array], gradients: Mapping[str, Array], lr: Optional[float] = None) -> Dict[str, Array]:
+        """The gradients with what the strategy adds, for one step with the rate ``lr``
+        from ``weights``; the step is counted."""
+        return self._steering.steered(weights, gradients, lr)
+
+    def tell(self, **scalars: float) -> None:
+        """Tell ``steps``, ``lr``, ``momentum`` or ``loss0``, the mean loss of the received
+        weights over the training rows, where the strategy needs them."""
+        self._steering.told.update({name: float(v) for name, v in scalars.items()})
 
     @property
     def cancelled(self) -> bool:

@@ -13,7 +13,7 @@ from typing import IO, Any, Callable, Dict, Mapping, Optional, Sequence, Set, Un
 
 import numpy as np
 
-from . import _answers, _meaning, _pipes, _safetensors
+from . import _answers, _meaning, _pipes, _safetensors, _steer
 from ._job import Cancelled, Job
 from ._safetensors import Array
 
@@ -30,7 +30,8 @@ def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optio
         statistics: Optional[Statistics] = None, init: Optional[Init] = None,
         rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None, name: str = "fedmq_trainer",
         check: Optional[Callable[[], None]] = None, features: Optional[Sequence[Any]] = None,
-        classes: Optional[Sequence[Any]] = None, target: str = "y", contract: Optional[Mapping[str, Any]] = None) -> None:
+        classes: Optional[Sequence[Any]] = None, target: str = "y", contract: Optional[Mapping[str, Any]] = None,
+        capabilities: Optional[Sequence[str]] = None) -> None:
     """Train for a site until the agent ends.
 
     ``train`` gets the global model, arrays by name, and a :class:`Job`, and
@@ -47,6 +48,9 @@ def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optio
     ``classes`` the labels of its outputs: a site that has others, or another order, is
     refused before a round, and so is another name of the ``target``. ``contract`` says the same and more as docs/spec/trainer.md does.
 
+    ``capabilities`` are what the script can of what strategies other than fedavg need, such as
+    ``("mu", "steps")``; then it calls :meth:`Job.steered` before each step and :meth:`Job.tell`.
+
     What the script prints goes to the agent's log.
     """
     if sys.stdin is not None and sys.stdin.isatty() and "FEDMQ_WORK" not in os.environ:
@@ -54,7 +58,7 @@ def run(*, samples: Union[int, Callable[[], int]], train: Train, evaluate: Optio
     source, out = _pair or _pipes.own()
     with out:
         server = _Server(out, samples, train, evaluate, statistics, init, rules or {}, settings, name, check,
-                         contract if contract is not None else _meaning.contract(features, classes, target))
+                         contract if contract is not None else _meaning.contract(features, classes, target), capabilities)
         if "FEDMQ_WORK" in os.environ:
             sys.exit(server.once(os.environ))
         server.converse(source)
@@ -75,8 +79,8 @@ class _Server:
     def __init__(self, out: IO[bytes], samples: Union[int, Callable[[], int]], train: Train, evaluate: Optional[Evaluate],
                  statistics: Optional[Statistics], init: Optional[Init], rules: Mapping[str, str],
                  settings: Optional[Sequence[str]], name: str, check: Optional[Callable[[], None]],
-                 contract: Optional[Mapping[str, Any]]) -> None:
-        self.check, self.contract = check, contract
+                 contract: Optional[Mapping[str, Any]], capabilities: Optional[Sequence[str]]) -> None:
+        self.check, self.contract, self.capabilities = check, contract, capabilities
         self.out, self.samples, self.name, self.rules, self.settings = out, samples, name, rules, settings
         self.train, self.evaluate, self.statistics, self.init = train, evaluate, statistics, init
         self.lock = threading.Lock()
@@ -96,6 +100,7 @@ class _Server:
         try:
             if self.check is not None:
                 self.check()
+            can = _steer.capabilities(self.capabilities)
             n = _answers.rows(self.samples() if callable(self.samples) else self.samples)
         except Exception as e:
             print(_answers.explain(e), file=sys.stderr, end="")
@@ -105,6 +110,8 @@ class _Server:
         for kind in ("evaluate", "statistics", "init"):
             if getattr(self, kind) is not None:
                 message[kind] = True
+        if can:
+            message["capabilities"] = can
         if self.settings is not None:
             message["settings"] = sorted(set(self.settings))
         if self.contract is not None:
@@ -168,7 +175,10 @@ class _Server:
         np.random.seed(job.seed_int % 2**32)
         if job.work == "train":
             given = _answers.Given(request["model"])
+            job._steering.began(given.tensors)
             _safetensors.save(request["out"], given.trained(self.train(given.tensors, job)))
+            scalars = job._steering.scalars()
+            return {"scalars": scalars} if scalars else {}
         elif job.work == "evaluate" and self.evaluate is not None:
             return _answers.measured(self.evaluate(_safetensors.load(request["model"]).tensors, job))
         elif job.work == "statistics" and self.statistics is not None:
@@ -193,8 +203,8 @@ class _Server:
 
 def encode(message: Dict[str, Any]) -> bytes:
     """One line (X-2). What is not finite becomes null."""
-    order = ("type", "version", "name", "id", "samples", "evaluate", "statistics", "init", "settings", "contract", "done", "total",
-             "metrics", "confusion", "scores", "message")
+    order = ("type", "version", "name", "id", "samples", "evaluate", "statistics", "init", "capabilities", "settings", "contract", "done", "total",
+             "metrics", "confusion", "scores", "scalars", "message")
     ordered = {k: message[k] for k in order if k in message}
     if "metrics" in ordered:
         ordered["metrics"] = {k: v if v is not None and math.isfinite(v) else None for k, v in ordered["metrics"].items()}

@@ -29,7 +29,8 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         train: Callable[[torch.nn.Module, Job], Any],
         evaluate: Optional[Callable[[torch.nn.Module, Job], Optional[Mapping[str, Any]]]] = None,
         rules: Optional[Mapping[str, str]] = None, settings: Optional[Sequence[str]] = None,
-        features: Optional[Sequence[Any]] = None, classes: Optional[Sequence[Any]] = None, target: str = "y") -> None:
+        features: Optional[Sequence[Any]] = None, classes: Optional[Sequence[Any]] = None, target: str = "y",
+        capabilities: Optional[Sequence[str]] = None) -> None:
     """Train for a site until the agent ends.
 
     ``model`` is the module, or better a function that makes one: then a first
@@ -39,6 +40,7 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
     ``evaluate(module, job)`` returns sums (:func:`fedmq_trainer.classification`);
     the module is in evaluation mode, without gradients. ``features``, ``classes`` and
     ``target`` name what it reads and tells: a site with others is refused (:func:`fedmq_trainer.run`).
+    A script that calls :func:`steer` has the ``capabilities`` mu, correction and steps, with torch.optim.SGD sgd and momentum.
     """
     module = model if isinstance(model, torch.nn.Module) else model()
     if not isinstance(module, torch.nn.Module):
@@ -67,8 +69,52 @@ def run(model: Union[torch.nn.Module, Callable[[], torch.nn.Module]], *, samples
         return get(module if isinstance(model, torch.nn.Module) else model())
 
     _run.run(samples=samples, train=fit, evaluate=measure if evaluate else None, init=first, rules=all_rules, settings=settings,
-             features=features, classes=classes, target=target,
+             features=features, classes=classes, target=target, capabilities=capabilities,
              check=lambda: _trainable(module, all_rules), name=f"PyTorch {torch.__version__}")
+
+
+def steer(optimizer: torch.optim.Optimizer, module: torch.nn.Module, job: Job) -> None:
+    """Have each step of the optimizer take what the strategy adds to the gradients, and
+    count it. It is called once, before the first step; afterwards ``optimizer.step()`` is
+    as ever. An optimizer that the strategy cannot use is refused by name."""
+    about = job._steering
+    _usable(optimizer, about.needs)
+    named = [(name, p, p.detach().clone() if about.mu else None) for name, p in module.named_parameters() if p.requires_grad]
+    add = {name: _tensor(a) for name, a in about.correction.items()}
+    plain = optimizer.step
+
+    def step(*args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            raise Refused("optimizer.step is called with a closure: a strategy that adds to the gradients wants backward() before, and step() alone")
+        with torch.no_grad():
+            for name, p, before in named:
+                if p.grad is None:
+                    continue
+                if before is not None:
+                    p.grad.add_(p - before, alpha=about.mu)
+                if name in add:
+                    p.grad.add_(add[name].to(p.grad))
+        group = optimizer.param_groups[0]
+        about.stepped(group["lr"])
+        about.told.setdefault("momentum", float(group.get("momentum", 0)))
+        return plain()
+
+    optimizer.step = step  # type: ignore[method-assign]
+
+
+def _usable(optimizer: torch.optim.Optimizer, needs: Sequence[str]) -> None:
+    """Refuse an optimizer whose steps are not those that the strategy counts on."""
+    if not {"sgd", "momentum"} & set(needs):
+        return
+    what = "plain SGD" if "sgd" in needs else "SGD with or without momentum"
+    if type(optimizer) is not torch.optim.SGD:
+        raise Refused(f"the strategy needs {what}, not {type(optimizer).__name__}: torch.optim.SGD")
+    for g in optimizer.param_groups:
+        odd = [k for k in ("nesterov", "dampening", "maximize") if g.get(k)] + (["momentum"] if "sgd" in needs and g["momentum"] else [])
+        if odd:
+            raise Refused(f"the strategy needs {what}: leave {odd[0]} out of torch.optim.SGD")
+        if (g["lr"], g["momentum"]) != (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]):
+            raise Refused("the strategy needs one rate and one momentum for all parameters: torch.optim.SGD with one group")
 
 
 def _trained_state(module: torch.nn.Module, returned: Any, before: Mapping[str, Array]) -> Dict[str, Array]:

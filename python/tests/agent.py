@@ -48,7 +48,7 @@ class Agent:
         assert line, self.stderr()
         return json.loads(line)
 
-    def ask(self, kind, model=None, settings=None, seed="09" * 32, rules=None):
+    def ask(self, kind, model=None, settings=None, seed="09" * 32, rules=None, correction=None, **more):
         """Make a request; returns progress, the answer and the tensors at out."""
         self.id += 1
         request = {"type": kind, "id": self.id, "task": "t", "member": "a/b", "round": 3, "attempt": 1, "seed": seed,
@@ -56,6 +56,10 @@ class Agent:
         if model is not None:
             request["model"] = str(self.dir / "model")
             fm.save(request["model"], model, rules)
+        if correction is not None:
+            request["correction"] = str(self.dir / "correction")
+            fm.save(request["correction"], correction)
+        request.update(more)
         self.tell(request)
         progress = []
         while (answer := self.hear())["type"] == "progress":

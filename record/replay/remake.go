@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
 )
@@ -140,14 +141,18 @@ func (f *folding) update(e record.Entry, b []byte) (strategy.Update, error) {
 	if err != nil {
 		return strategy.Update{}, differ("its update: %v", err)
 	}
-	return strategy.Update{Samples: e.Samples, Weight: e.Weight, Tensors: m}, nil
+	return updateOf(e, m), nil
+}
+
+func updateOf(e record.Entry, m *model.Model) strategy.Update {
+	return strategy.Update{Samples: e.Samples, Weight: e.Weight, Scalars: e.Scalars, Tensors: m}
 }
 
 // all reads the counted updates once more, one at a time.
 func (f *folding) all() *strategy.Updates {
 	all := &strategy.Updates{Schema: f.fold.Schema()}
 	for _, e := range f.counted {
-		all.List = append(all.List, strategy.Update{Samples: e.Samples, Weight: e.Weight})
+		all.List = append(all.List, updateOf(e, nil))
 	}
 	at, blob := -1, []byte(nil)
 	all.ReadAt = func(p []byte, i, off int) error {

@@ -21,8 +21,9 @@ type files struct {
 }
 
 const (
-	modelFile = "model.safetensors"
-	outFile   = "out.safetensors"
+	modelFile      = "model.safetensors"
+	outFile        = "out.safetensors"
+	correctionFile = "correction.safetensors"
 
 	maxStatistics = 16 << 20 // bytes of the values of a statistics answer
 	maxInit       = 4 << 30  // of a first model
@@ -42,7 +43,7 @@ func openFiles(dir string) (*files, error) {
 		return nil, err
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "model-*.part")) // of a process that was killed
-	for _, path := range append(left, f.model(), f.out()) {
+	for _, path := range append(left, f.model(), f.out(), f.correction()) {
 		err = errors.Join(err, remove(path))
 	}
 	if err != nil {
@@ -51,8 +52,18 @@ func openFiles(dir string) (*files, error) {
 	return f, nil
 }
 
-func (f *files) model() string { return filepath.Join(f.dir, modelFile) }
-func (f *files) out() string   { return filepath.Join(f.dir, outFile) }
+func (f *files) model() string      { return filepath.Join(f.dir, modelFile) }
+func (f *files) out() string        { return filepath.Join(f.dir, outFile) }
+func (f *files) correction() string { return filepath.Join(f.dir, correctionFile) }
+
+// correct writes what is to be added to every gradient, a new file each time.
+func (f *files) correct(m *model.Model) error {
+	out, err := os.OpenFile(f.correction(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(m.WriteSafetensors(out, nil), out.Close())
+}
 
 func remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,7 +74,7 @@ func remove(path string) error {
 
 // clear removes what is left of a request, and at the end the model too.
 func (f *files) clear(all bool) error {
-	err := remove(f.out())
+	err := errors.Join(remove(f.out()), remove(f.correction()))
 	if all {
 		f.full = false
 		err = errors.Join(err, remove(f.model()))

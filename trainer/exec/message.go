@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
@@ -58,6 +59,10 @@ type request struct {
 	Settings json.RawMessage `json:"settings,omitempty"`
 	Model    string          `json:"model,omitempty"`
 	Out      string          `json:"out,omitempty"`
+
+	Needs      []string `json:"needs,omitempty"`
+	Mu         float64  `json:"mu,omitempty"`
+	Correction string   `json:"correction,omitempty"`
 }
 
 // line is the request as it is sent.
@@ -90,6 +95,11 @@ func (r request) environ() []string {
 	add("SETTINGS", string(r.Settings))
 	add("MODEL", r.Model)
 	add("OUT", r.Out)
+	add("NEEDS", strings.Join(r.Needs, " "))
+	if r.Mu != 0 {
+		add("MU", strconv.FormatFloat(r.Mu, 'g', -1, 64))
+	}
+	add("CORRECTION", r.Correction)
 	return env
 }
 
@@ -101,11 +111,13 @@ type reply struct {
 	version, samples           int64 // hello
 	evaluate, statistics, init bool
 	name                       string
-	settings                   []string           // nil: any
+	settings                   []string // nil: any
+	capabilities               []string
 	contract                   *pipeline.Contract // nil: not known
 
 	done, total int64              // progress
 	measured    trainer.Evaluation // done
+	scalars     map[string]float64 // done
 	message     string             // error
 }
 
@@ -120,6 +132,8 @@ type (
 		Evaluate   bool   `json:"evaluate,omitempty"`
 		Statistics bool   `json:"statistics,omitempty"`
 		Init       bool   `json:"init,omitempty"`
+
+		Capabilities []string `json:"capabilities,omitempty"`
 
 		Settings []string        `json:"settings,omitempty"`
 		Contract json.RawMessage `json:"contract,omitempty"`
@@ -137,6 +151,8 @@ type (
 
 		Confusion confusionLine `json:"confusion,omitempty"`
 		Scores    scoresLine    `json:"scores,omitempty"`
+
+		Scalars map[string]number `json:"scalars,omitempty"`
 	}
 	errorLine struct {
 		Type    string `json:"type"`
@@ -184,8 +200,12 @@ func parseTyped(kind string, line []byte) (r reply, err error) {
 		if err != nil {
 			return r, err
 		}
+		scalars, err := numbers(l.Scalars)
+		if err != nil {
+			return r, fmt.Errorf("scalars: %w", err)
+		}
 		c, err := counts(l.Confusion, l.Scores)
-		return reply{id: l.ID, measured: trainer.Evaluation{Metrics: m, Counts: c}}, err
+		return reply{id: l.ID, measured: trainer.Evaluation{Metrics: m, Counts: c}, scalars: scalars}, err
 	case typeError:
 		var l errorLine
 		err := strict(line, &l)
@@ -209,6 +229,9 @@ func parseHello(line []byte) (reply, error) {
 	case len(l.Settings) > maxSettings:
 		return reply{}, fmt.Errorf("settings: %d names, at most %d", len(l.Settings), maxSettings)
 	}
+	if unknown := trainer.Lacking(trainer.Needs(), l.Capabilities); len(unknown) > 0 {
+		return reply{}, fmt.Errorf("capabilities: %.64q, want some of %s", unknown[0], strings.Join(trainer.Needs(), ", "))
+	}
 	var contract *pipeline.Contract
 	if l.Contract != nil {
 		var err error
@@ -218,7 +241,7 @@ func parseHello(line []byte) (reply, error) {
 	}
 	return reply{
 		contract: contract, version: l.Version, samples: *l.Samples, name: l.Name,
-		evaluate: l.Evaluate, statistics: l.Statistics, init: l.Init, settings: l.Settings,
+		evaluate: l.Evaluate, statistics: l.Statistics, init: l.Init, settings: l.Settings, capabilities: l.Capabilities,
 	}, nil
 }
 

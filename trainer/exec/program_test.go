@@ -100,6 +100,40 @@ func (a adder) Init(_ context.Context, seed [32]byte) (*model.Model, error) {
 	return m, m.SetFloat32s("w", []float32{float32(seed[0]), 0})
 }
 
+// steered is a trainer that takes one step along mu and the correction.
+type steered struct{ lr float64 }
+
+func (*steered) Samples() int { return 12 }
+func (*steered) Capabilities() []string {
+	return []string{trainer.NeedMu, trainer.NeedCorrection, trainer.NeedSteps}
+}
+func (s *steered) Scalars() map[string]float64 {
+	return map[string]float64{trainer.ScalarSteps: 1, trainer.ScalarLR: s.lr, trainer.ScalarMomentum: 0}
+}
+
+func (s *steered) Train(_ context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	set := struct {
+		LR float64 `json:"lr"`
+	}{}
+	if err := job.Decode(&set); err != nil {
+		return nil, err
+	}
+	s.lr = set.LR
+	local := global.Clone()
+	w, err := local.Float32s("w")
+	if err != nil {
+		return nil, err
+	}
+	c, err := job.Correction.Float32s("w")
+	if err != nil {
+		return nil, err
+	}
+	for i := range w {
+		w[i] -= float32(s.lr) * (float32(job.Mu) + c[i])
+	}
+	return local, local.SetFloat32s("w", w)
+}
+
 // global is the model of the tests: w, and a counter that is kept.
 func global() *model.Model {
 	s, err := model.NewSchema(
@@ -121,6 +155,8 @@ func program(behaviour string, args []string) error {
 	switch behaviour {
 	case "good":
 		return serve()
+	case "steered":
+		return Serve(ctx, os.Stdin, os.Stdout, &steered{})
 	case "print": // says the lines given, then waits for the end of input
 		for _, line := range args {
 			fmt.Println(line)

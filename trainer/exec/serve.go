@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/fedmq/fedmq/model"
@@ -126,7 +127,7 @@ func (s *server) hello() {
 	_, evaluates := s.t.(trainer.Evaluator)
 	_, counts := s.t.(trainer.Statistician)
 	_, inits := s.t.(Initializer)
-	s.say(helloLine{Type: typeHello, Version: Version, Name: "fedmq (Go)", Samples: &n, Evaluate: evaluates, Statistics: counts, Init: inits, Settings: trainer.SettingsOf(s.t)})
+	s.say(helloLine{Type: typeHello, Version: Version, Name: "fedmq (Go)", Samples: &n, Evaluate: evaluates, Statistics: counts, Init: inits, Settings: trainer.SettingsOf(s.t), Capabilities: trainer.CapabilitiesOf(s.t)})
 }
 
 // answer does a job and says how it went.
@@ -153,10 +154,7 @@ func (s *server) do(ctx context.Context, r request) (done doneLine, err error) {
 	var m *model.Model
 	switch r.Type {
 	case typeTrain:
-		var global *model.Model
-		if global, err = model.ReadSafetensorsFile(r.Model, maxServed); err == nil {
-			m, err = s.t.Train(ctx, job, global)
-		}
+		m, err = s.train(ctx, r, job, &done)
 	case typeEvaluate:
 		return s.evaluate(ctx, r, job)
 	case typeStatistics:
@@ -179,6 +177,35 @@ func (s *server) do(ctx context.Context, r request) (done doneLine, err error) {
 		return done, err
 	}
 	return done, errors.Join(m.WriteSafetensors(f, nil), f.Close())
+}
+
+// train trains, and says what the job needs to know of it.
+func (s *server) train(ctx context.Context, r request, job trainer.Job, done *doneLine) (*model.Model, error) {
+	global, err := model.ReadSafetensorsFile(r.Model, maxServed)
+	if err != nil {
+		return nil, err
+	}
+	job.Needs, job.Mu = r.Needs, r.Mu
+	if r.Correction != "" {
+		if job.Correction, err = model.ReadSafetensorsFile(r.Correction, maxServed); err != nil {
+			return nil, err
+		}
+	}
+	if no := trainer.Lacking(trainer.CapabilitiesOf(s.t), job.Needs); len(no) > 0 {
+		return nil, fmt.Errorf("this trainer lacks %s", strings.Join(no, ", "))
+	}
+	m, err := s.t.Train(ctx, job, global)
+	if err != nil {
+		return nil, err
+	}
+	scalars, err := job.ScalarsOf(s.t)
+	if err == nil && len(scalars) > 0 {
+		done.Scalars = make(map[string]number, len(scalars))
+		for name, v := range scalars {
+			done.Scalars[name] = number(v)
+		}
+	}
+	return m, err
 }
 
 func (s *server) evaluate(ctx context.Context, r request, job trainer.Job) (done doneLine, err error) {

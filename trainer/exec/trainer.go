@@ -24,6 +24,7 @@ type Trainer struct {
 	hello   atomic.Pointer[reply] // the last one
 	running *process              // of ModeWorker; nil: none
 	nextID  uint64
+	scalars map[string]float64 // of the last training
 
 	once    sync.Once   // of Stop
 	unwatch func() bool // of the context of Start
@@ -38,6 +39,7 @@ var (
 
 	_ trainer.Configured = (*Trainer)(nil)
 	_ trainer.Contracted = (*Trainer)(nil)
+	_ trainer.Capable    = (*Trainer)(nil)
 )
 
 // Start starts the program and waits for its hello. When ctx ends the program
@@ -79,6 +81,12 @@ func (t *Trainer) Settings() []string { return t.hello.Load().settings }
 
 // Contract is what the program says that the model means; nil: it does not say.
 func (t *Trainer) Contract() *pipeline.Contract { return t.hello.Load().contract }
+
+// Capabilities are those that the program says it has.
+func (t *Trainer) Capabilities() []string { return t.hello.Load().capabilities }
+
+// Scalars are what the program has told of its last training.
+func (t *Trainer) Scalars() map[string]float64 { return t.scalars }
 
 // Train has the program train the global model.
 func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
@@ -149,9 +157,17 @@ func (t *Trainer) model(ctx context.Context, kind string, job trainer.Job, globa
 		return nil, err
 	}
 	req.Out = t.files.out()
-	if _, err := t.ask(ctx, req, job.Progress); err != nil {
+	if job.Correction != nil {
+		if err := t.files.correct(job.Correction); err != nil {
+			return nil, err
+		}
+		req.Correction = t.files.correction()
+	}
+	r, err := t.ask(ctx, req, job.Progress)
+	if err != nil {
 		return nil, errors.Join(err, t.files.clear(false))
 	}
+	t.scalars = r.scalars
 	return t.files.take(limit)
 }
 
@@ -161,6 +177,9 @@ func (t *Trainer) request(kind string, job trainer.Job) (request, error) {
 	r := request{
 		Type: kind, ID: t.nextID, Task: job.Task, Member: job.Member, Round: job.Round, Attempt: job.Attempt,
 		Seed: hex.EncodeToString(job.Seed[:]), Settings: json.RawMessage("{}"),
+	}
+	if kind == typeTrain {
+		r.Needs, r.Mu = job.Needs, job.Mu
 	}
 	if len(bytes.TrimSpace(job.Settings)) > 0 {
 		var compact bytes.Buffer

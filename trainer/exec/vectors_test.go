@@ -61,7 +61,7 @@ func TestRequestVectors(t *testing.T) {
 	for _, c := range readVectors(t).Requests {
 		if len(c.Fields.Settings) > 0 {
 			tr := &Trainer{nextID: c.Fields.ID - 1}
-			job := trainer.Job{Task: c.Fields.Task, Member: c.Fields.Member, Round: c.Fields.Round, Attempt: c.Fields.Attempt, Settings: c.Fields.Settings}
+			job := trainer.Job{Task: c.Fields.Task, Member: c.Fields.Member, Round: c.Fields.Round, Attempt: c.Fields.Attempt, Settings: c.Fields.Settings, Needs: c.Fields.Needs, Mu: c.Fields.Mu}
 			seed, err := hex.DecodeString(c.Fields.Seed)
 			if err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestRequestVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.Model, r.Out = c.Fields.Model, c.Fields.Out
+			r.Model, r.Out, r.Correction = c.Fields.Model, c.Fields.Out, c.Fields.Correction
 			c.Fields = r
 		}
 		if got := string(c.Fields.line()); got != c.Line+"\n" {
@@ -106,13 +106,20 @@ func (r reply) object() map[string]any {
 	put("evaluate", true, r.evaluate)
 	put("statistics", true, r.statistics)
 	put("init", true, r.init)
-	if r.settings != nil {
-		names := []any{}
-		for _, name := range r.settings {
-			names = append(names, name)
+	names := func(name string, list []string) {
+		all := []any{}
+		for _, v := range list {
+			all = append(all, v)
 		}
-		o["settings"] = names
+		put(name, all, list != nil)
 	}
+	names("settings", r.settings)
+	names("capabilities", r.capabilities)
+	scalars := map[string]any{}
+	for name, v := range r.scalars {
+		scalars[name] = v
+	}
+	put("scalars", scalars, len(scalars) > 0)
 	put("done", float64(r.done), r.kind == typeProgress)
 	put("total", float64(r.total), r.kind == typeProgress)
 	put("message", r.message, r.kind == typeError)

@@ -19,13 +19,41 @@ func Fit(ctx context.Context, m *model.Model, d *Data, s Settings, seed [32]byte
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	return fit(ctx, m, d, s, trainer.Job{Seed: seed, Progress: progress})
+	out, _, err := fit(ctx, m, d, s, trainer.Job{Seed: seed, Progress: progress})
+	return out, err
 }
 
-func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.Job) (*model.Model, error) {
+// fit returns the trained model, and the scalars that the job needs.
+func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.Job) (*model.Model, map[string]float64, error) {
+	r, err := prepare(m, d, s, job)
+	if err != nil {
+		return nil, nil, err
+	}
+	scalars := map[string]float64{trainer.ScalarLR: s.LR, trainer.ScalarMomentum: s.Momentum}
+	if job.Wants(trainer.NeedLoss0) {
+		if scalars[trainer.ScalarLoss0], err = r.meanLoss(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	for epoch := range s.Epochs {
+		if err := r.epoch(ctx); err != nil {
+			return nil, nil, err
+		}
+		job.Report(epoch+1, s.Epochs)
+	}
+	scalars[trainer.ScalarSteps] = float64(r.steps)
+	out, err := r.write(m)
+	return out, scalars, err
+}
+
+// prepare begins a local training.
+func prepare(m *model.Model, d *Data, s Settings, job trainer.Job) (*run, error) {
 	rows := &d.Train
 	if rows.N == 0 {
 		return nil, fmt.Errorf("tabular: no training rows")
+	}
+	if err := job.CheckOptimiser(s.Optimizer, s.Optimizer != optimizerAdam, s.Momentum); err != nil {
+		return nil, fmt.Errorf("tabular: settings: %w", err)
 	}
 	batch := s.Batch
 	if batch == 0 || batch > rows.N {
@@ -35,7 +63,7 @@ func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.J
 	if err != nil {
 		return nil, err
 	}
-	r := run{
+	r := &run{
 		network: n, data: d, settings: s, rng: job.Rand(), batch: batch,
 		want: make([]float64, min(batch, chunkRows)), order: make([]int, rows.N), optimizer: newOptimizer(s, len(n.params)),
 	}
@@ -47,13 +75,10 @@ func fit(ctx context.Context, m *model.Model, d *Data, s Settings, job trainer.J
 	for i := range r.order {
 		r.order[i] = i
 	}
-	for epoch := range s.Epochs {
-		if err := r.epoch(ctx); err != nil {
-			return nil, err
-		}
-		job.Report(epoch+1, s.Epochs)
+	if r.steering, err = steer(n, job); err != nil {
+		return nil, err
 	}
-	return n.write(m)
+	return r, nil
 }
 
 // run is one local training on mini-batches.
@@ -65,6 +90,8 @@ type run struct {
 	batch    int
 	order    []int
 	want     []float64 // wanted outputs of a chunk
+	steps    int       // taken
+	steering           // what the strategy adds to every gradient
 	optimizer
 }
 
@@ -95,6 +122,21 @@ func (r *run) gradient(rows *Rows, batch []int) (loss float64) {
 		r.backward(len(chunk), from == 0)
 	}
 	return loss
+}
+
+// meanLoss is that of the model as it is, over all training rows.
+func (r *run) meanLoss(ctx context.Context) (float64, error) {
+	var sum float64
+	for from := 0; from < len(r.order); from += len(r.want) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		chunk := r.order[from:min(from+len(r.want), len(r.order))]
+		r.load(r.want, &r.data.Train, r.data.pipe, chunk)
+		r.forward(len(chunk))
+		sum += r.loss(r.want[:len(chunk)], 1)
+	}
+	return sum / float64(len(r.order)), nil
 }
 
 // load puts the scaled inputs of the rows at the positions given into act[0],

@@ -32,10 +32,11 @@ func newOptimizer(s Settings, n int) optimizer {
 	return o
 }
 
-// step follows the gradient: L2, then the limit of the norm, then momentum:
-// v = momentum·v − lr·g, w += v; or Adam.
+// step follows the gradient: L2, then the limit of the norm, then what the strategy
+// adds, then momentum: v = momentum·v − lr·g, w += v; or Adam.
 func (r *run) step() {
 	s := &r.settings
+	r.steps++
 	for _, l := range r.layers {
 		for j, w := range l.w {
 			l.gw[j] += float64(s.L2 * w)
@@ -48,6 +49,10 @@ func (r *run) step() {
 			square += float64(g * g)
 		}
 		limit = min(1, s.MaxGradNorm/(math.Sqrt(square)+1e-12))
+	}
+	if r.base != nil {
+		r.add(r.params, r.grads, limit)
+		limit = 1
 	}
 	if r.square != nil {
 		r.adam(limit)

@@ -33,8 +33,9 @@ import (
 
 // Trainer is a trainer.Trainer, Evaluator and Statistician over one Data.
 type Trainer struct {
-	data   *Data
-	origin *origin // nil: the rows do not change
+	data    *Data
+	origin  *origin            // nil: the rows do not change
+	scalars map[string]float64 // of the last training
 }
 
 var (
@@ -43,6 +44,7 @@ var (
 	_ trainer.Statistician = (*Trainer)(nil)
 	_ trainer.Sourced      = (*Trainer)(nil)
 	_ trainer.Contracted   = (*Trainer)(nil)
+	_ trainer.Capable      = (*Trainer)(nil)
 )
 
 // New returns a trainer on d, which must have training rows and is not to be
@@ -71,8 +73,16 @@ func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Mode
 	if err != nil {
 		return nil, err
 	}
-	return fit(ctx, global, t.data, s, job)
+	local, scalars, err := fit(ctx, global, t.data, s, job)
+	t.scalars = scalars
+	return local, err
 }
+
+// Capabilities are all that there are: the trainer takes the steps itself.
+func (t *Trainer) Capabilities() []string { return trainer.Needs() }
+
+// Scalars are what the last training has to tell.
+func (t *Trainer) Scalars() map[string]float64 { return t.scalars }
 
 // Evaluate returns the sums over the test rows, none if there are none.
 func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Model) (trainer.Evaluation, error) {

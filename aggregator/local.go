@@ -1,0 +1,16 @@
+package aggregator
+
+import (
+	"github.com/fedmq/fedmq/strategy"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// localOf is what the task's strategy needs of local training, as an order says it; nil:
+// nothing.
+func localOf(r strategy.Registry, t Task) (*wire.Local, error) {
+	l, err := r.Local(strategy.Setup{Strategy: t.Strategy})
+	if err != nil || len(l.Needs) == 0 {
+		return nil, err
+	}
+	return &wire.Local{Needs: l.Needs, Mu: l.Mu}, nil
+}

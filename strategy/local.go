@@ -1,0 +1,48 @@
+package strategy
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// Local is what a strategy needs of local training.
+type Local struct {
+	Needs []string // of package trainer's Need constants, ascending; none: nothing
+	Mu    float64  // of NeedMu
+}
+
+// Steering is a strategy that needs something of local training. An order says what,
+// and a site whose trainer lacks it is refused before it trains.
+type Steering interface {
+	Strategy
+	Local() Local
+}
+
+// Local returns what the strategy of a setup needs of local training, nothing for one
+// that does not say. Errors wrap [ErrUnknown], or [ErrUnsupported] for needs that no
+// order can say.
+func (g Registry) Local(of Setup) (Local, error) {
+	s, err := find("strategy", cmp.Or(of.Strategy, FedAvg), strategies, g.Strategies)
+	if err != nil {
+		return Local{}, err
+	}
+	steering, ok := s.(Steering)
+	if !ok {
+		return Local{}, nil
+	}
+	l := steering.Local()
+	switch unknown := trainer.Lacking(trainer.Needs(), l.Needs); {
+	case len(unknown) > 0:
+		return Local{}, fmt.Errorf("%w: strategy %s needs %.64q of trainers, known: %s", ErrUnsupported, s.Name(), unknown[0], strings.Join(trainer.Needs(), ", "))
+	case !slices.IsSorted(l.Needs) || len(slices.Compact(slices.Clone(l.Needs))) < len(l.Needs):
+		return Local{}, fmt.Errorf("%w: strategy %s needs %v: want them ascending, each once", ErrUnsupported, s.Name(), l.Needs)
+	case !(l.Mu >= 0) || math.IsInf(l.Mu, 0):
+		return Local{}, fmt.Errorf("%w: strategy %s has a mu of %v, want 0 or more", ErrUnsupported, s.Name(), l.Mu)
+	}
+	return l, nil
+}
