@@ -120,6 +120,28 @@ func (p *Pipeline) Contract() *Contract { return &p.contract }
 // a category, column.missing for a flag, and behind it .mean and the like of a window.
 func (p *Pipeline) Features() []string { return p.names }
 
+// Indicators report which features are 1 or 0, and shares of rows in windows: a value of
+// a category, or that a value is missing.
+func (p *Pipeline) Indicators() []bool {
+	var row []bool
+	for _, s := range p.steps {
+		for range s.width() {
+			row = append(row, s.values > 0)
+		}
+		if s.MissingFlag {
+			row[len(row)-1] = true
+		}
+	}
+	if len(p.stats) == 0 {
+		return row
+	}
+	out := make([]bool, 0, len(p.names))
+	for range p.stats {
+		out = append(out, row...)
+	}
+	return out
+}
+
 // Width is how many numbers Row makes: the features, or what a window is over.
 func (p *Pipeline) Width() int { return p.width }
 

@@ -21,8 +21,7 @@ func (p *Pipeline) Scaler(mean, sd []float64) (*Scaler, error) {
 	}
 	if mean == nil && sd == nil {
 		if p.contract.ZClip > 0 {
-			return nil, fmt.Errorf("zclip: %v would cut values in the data's own units: it limits what a z-score has scaled; "+
-				"set statistics: zscore at the aggregator, or clip of the features", p.contract.ZClip)
+			return nil, p.unscaled()
 		}
 		return s, nil
 	}
@@ -37,6 +36,21 @@ func (p *Pipeline) Scaler(mean, sd []float64) (*Scaler, error) {
 		}
 	}
 	return s, nil
+}
+
+// unscaled refuses a limit of what nothing has scaled.
+func (p *Pipeline) unscaled() error {
+	return fmt.Errorf("zclip: %v would cut values in the data's own units: it limits what a z-score has scaled; "+
+		"set statistics: zscore at the aggregator, or clip of the features", p.contract.ZClip)
+}
+
+// Deviation is how many standard deviations a value of feature j lies from its mean,
+// before any limit; 0 without scaling.
+func (s *Scaler) Deviation(j int, v float64) float64 {
+	if s.mean == nil {
+		return 0
+	}
+	return (v - s.mean[j]) * s.inv[j]
 }
 
 // Input puts the features x into dst, scaled.

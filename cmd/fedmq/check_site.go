@@ -175,6 +175,24 @@ func warnData(log zerolog.Logger, cfg site.Config) {
 	}
 }
 
+// warnBetween logs what is odd in the rows of a task's sites beside each other.
+func (u *up) warnBetween(sites []site.Config) {
+	for _, t := range u.agg.Tasks {
+		var names []string
+		var data []*tabular.Trainer
+		for _, cfg := range sites {
+			for _, s := range cfg.Tasks {
+				if d, ok := s.Trainer.(*tabular.Trainer); ok && s.Name == t.Name {
+					names, data = append(names, cfg.Member), append(data, d)
+				}
+			}
+		}
+		for _, w := range tabular.Compare(names, data) {
+			u.log.Warn().Str("task", t.Name).Msg(w)
+		}
+	}
+}
+
 // fits reports a site whose features or classes are not as many as the built-in model
 // of its task has inputs or outputs.
 func (f taskFile) fits(file string, s site.Task) error {
@@ -184,7 +202,10 @@ func (f taskFile) fits(file string, s site.Task) error {
 		return nil
 	}
 	features, classes := len(d.Features()), len(d.Classes())
+	c := d.Contract()
 	switch {
+	case c != nil && c.ZClip > 0 && f.Statistics != "zscore":
+		return fmt.Errorf("%s: task %s: zclip: %v limits what a z-score has scaled: want statistics: zscore in %s, or clip of the features", file, f.Name, c.ZClip, aggregatorName)
 	case arch.Inputs != features:
 		return fmt.Errorf("%s: task %s: %d features, and the model of %s has inputs: %d", file, f.Name, features, aggregatorName, arch.Inputs)
 	case arch.Outputs != classes && d.Classes() != nil:

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,14 +21,17 @@ import (
 
 type predictCmd struct {
 	Model  string            `arg:"" type:"existingfile" help:"Safetensors file of a task's model."`
-	Rows   string            `arg:"" optional:"" default:"-" help:"CSV file, plain or gzip, with a header line; - is standard input."`
-	Out    string            `short:"o" default:"-" placeholder:"FILE" help:"CSV file to write, replaced as a whole; - is standard output."`
+	Rows   string            `arg:"" optional:"" default:"-" help:"CSV file, plain or gzip, with a header line, or Parquet file; - is standard input."`
+	Out    string            `short:"o" default:"-" placeholder:"FILE" help:"CSV file to write, or Parquet file where the name ends in .parquet, replaced as a whole; - is standard output."`
+	Site   string            `type:"existingfile" placeholder:"FILE" help:"Configuration of a site: its columns, units, values, missing and format are those of the rows."`
 	Column map[string]string `placeholder:"INPUT=COLUMN" help:"Take an input of the model from a column of another name; may be repeated."`
+	Unit   map[string]string `placeholder:"INPUT=UNIT" help:"Unit that the rows have an input in, which becomes the model's; may be repeated."`
 	Only   bool              `help:"Write the predictions alone, without the columns of the rows."`
 
 	Separator string   `placeholder:"CHAR" help:"What separates cells, or tab; default: as found in the file."`
 	Decimal   string   `placeholder:"CHAR" help:"Decimal mark of the file, . or ,; default: as found."`
 	Encoding  string   `placeholder:"NAME" help:"Encoding of the file, such as windows-1252; default: as found."`
+	Comment   string   `placeholder:"CHAR" help:"Lines that begin with this character are passed over."`
 	Missing   []string `placeholder:"TEXT" help:"Further texts that stand for a missing value, such as -999."`
 }
 
@@ -36,14 +41,15 @@ its output means. Writes all columns of the rows, then "predicted", the class or
 the unit of the target, and the probability of each class as p_CLASS (score_CLASS where the
 model has no probabilities). The rows are read as a site reads them; columns that the model
 does not want are passed on as they are. A model of windows predicts from the first full
-window of a unit on.
+window of a unit on. Values that lie far outside of what the model was trained on are counted.
 
   fedmq predict boiler.safetensors rows.csv -o predicted.csv
-  fedmq predict boiler.safetensors export.csv --column flow=FLOW_M3H --only`
+  fedmq predict boiler.safetensors export.csv --column flow=FLOW_LH --unit flow=l/h --only
+  fedmq predict boiler.safetensors export.parquet --site lyon.yaml -o predicted.parquet`
 }
 
 func (c *predictCmd) Run(ctx context.Context) error {
-	for _, read := range []string{c.Model, c.Rows} {
+	for _, read := range []string{c.Model, c.Rows, c.Site} {
 		if sameFile(read, c.Out) {
 			return usageError{fmt.Errorf("-o %s: is read too; want another file", c.Out)}
 		}
@@ -60,28 +66,35 @@ func (c *predictCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Model, err)
 	}
-	t, err := table.Open(anyFile{}, c.Rows, table.Format{Separator: c.Separator, Decimal: c.Decimal, Encoding: c.Encoding, Missing: c.Missing})
+	from, format, err := c.sources(f)
+	if err != nil {
+		return usageError{err}
+	}
+	t, err := table.Open(anyFile{}, c.Rows, format)
 	if err != nil {
 		if _, ok := errors.AsType[*table.KeyError](err); ok {
 			return usageError{fmt.Errorf("--%w", err)}
 		}
 		return err
 	}
-	err = c.predict(ctx, m, t, f.threshold)
+	err = c.predict(ctx, m, t, from, f.threshold)
 	return errors.Join(err, t.Close())
 }
 
-func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table.Table, from *onnx.Threshold) error {
-	p, err := predict.New(m, t, c.Column, c.Only)
+func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table.Table, from map[string]tabular.Column, decide *onnx.Threshold) error {
+	p, err := predict.New(m, t, from, c.Only)
 	if err != nil {
 		return err
 	}
-	if from != nil {
-		p.Decide(from.Class, from.From)
+	if decide != nil {
+		p.Decide(decide.Class, decide.From)
 	}
 	var seen predict.Seen
 	err = writeOutput(c.Out, 0o600, false, func(w io.Writer) error {
 		out, err := predict.NewCSV(w, p.Columns(), t)
+		if strings.EqualFold(filepath.Ext(c.Out), ".parquet") {
+			out, err = predict.NewParquet(w, p.Columns()), nil
+		}
 		if err != nil {
 			return err
 		}
@@ -91,14 +104,15 @@ func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table
 	if err != nil {
 		return err
 	}
-	for _, line := range slices.Concat(t.Notes(), saidOf(seen, m.Pipeline().Contract())) {
+	for _, line := range slices.Concat(t.Notes(), saidOf(seen, m.Pipeline())) {
 		fmt.Fprintln(os.Stderr, line)
 	}
 	return nil
 }
 
 // saidOf says in words what became of the rows.
-func saidOf(s predict.Seen, c *pipeline.Contract) (lines []string) {
+func saidOf(s predict.Seen, pipe *pipeline.Pipeline) (lines []string) {
+	c := pipe.Contract()
 	for i, in := range c.Inputs {
 		if s.Unknown[i] != "" {
 			lines = append(lines, fmt.Sprintf("%s: %.40q is none of its values, %.200q, and counts as missing", in.Name, s.Unknown[i], in.Values))
@@ -107,6 +121,12 @@ func saidOf(s predict.Seen, c *pipeline.Contract) (lines []string) {
 	for i, n := range s.Missing {
 		if n > 0 {
 			lines = append(lines, fmt.Sprintf("%s: missing in %d of %d rows", c.Inputs[i].Name, n, s.Rows))
+		}
+	}
+	for j, f := range s.Far {
+		if f.Rows > 0 {
+			lines = append(lines, fmt.Sprintf("%s: in %d of %d rows more than %d standard deviations from the mean of what the model was trained on, at most %.0f: "+
+				"has it another unit (--unit), or stands a number for a missing value (--missing)?", pipe.Features()[j], f.Rows, s.Rows, predict.FarSD, math.Abs(f.Most)))
 		}
 	}
 	if s.Empty > 0 {
@@ -123,6 +143,9 @@ func saidOf(s predict.Seen, c *pipeline.Contract) (lines []string) {
 		by = append(by, fmt.Sprintf("%d %s", s.Classes[class], class))
 	}
 	total := fmt.Sprintf("%d rows", s.Rows)
+	if c.Target.Unit != "" {
+		total += ", predicted in " + c.Target.Unit
+	}
 	if len(by) > 0 {
 		total += ": " + strings.Join(by, ", ")
 	}

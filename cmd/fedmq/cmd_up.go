@@ -176,6 +176,7 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err := u.checkContracts(begun, sites); err != nil {
 		return usageError{err}
 	}
+	u.warnBetween(sites)
 	cfg.Log = u.log
 	warn(u.log, append(cfg.Warnings(), u.logins()...))
 	b, err := u.broker(ctx)

@@ -49,7 +49,7 @@ func (f csvFlags) run(dir string) error {
 
 // look reads the files of every site.
 func (f csvFlags) look(dir string) ([]*csvSite, error) {
-	format := table.Format{Separator: f.Separator, Decimal: f.Decimal, Encoding: f.Encoding}
+	format := table.Format{Separator: f.Separator, Decimal: f.Decimal, Encoding: f.Encoding, Flags: true}
 	base, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err

@@ -214,7 +214,7 @@ func TestInitCSVRefuses(t *testing.T) {
 		{"y\n1\n2\n", "y", "no column is left as a feature"},
 		{"x,y\n1,1.5\n2,\n3,2.5\n", "y", "--target y: in 1 rows it is no number"},
 		{tableOf(200, "x,y", func(i int) string { return fmt.Sprintf("%d,t%d", i, i) }), "y", "--target y has more than 80 texts"},
-		{"x,y\n\"1,500\",2\n\"2,500\",3\n", "y", "want --decimal , for the first"},
+		{"x,y\n\"1,500\",2\n\"2,500\",3\n", "y", `want --decimal "," for the first`},
 	} {
 		if _, _, err := laidOut(t, csvFlags{CSV: []string{"a.csv"}, Target: c.target}, c.content); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.30q: %v, want %s", c.content, err, c.want)

@@ -187,10 +187,14 @@ func whole(t reflect.Type) bool {
 }
 
 func (c *keyChecker) mapping(values []*ast.MappingValueNode, t reflect.Type, path string) {
-	if t.Kind() == reflect.Map {
+	if t.Kind() == reflect.Map || t.Kind() == reflect.Interface {
+		of := t
+		if t.Kind() == reflect.Map {
+			of = t.Elem()
+		}
 		for _, v := range values {
 			v.Key = asText(v.Key)
-			v.Value = c.check(v.Value, t.Elem(), path+"."+v.Key.GetToken().Value)
+			v.Value = c.check(v.Value, of, path+"."+v.Key.GetToken().Value)
 		}
 		return
 	}

@@ -105,7 +105,7 @@ var libraries = []library{
 	{"github.com/cpuguy83/go-md2man", []string{"cmd"}}, // man pages
 	{"golang.org/x/term", []string{"cmd"}},
 	{"golang.org/x/text/unicode/norm", []string{"internal/near", "internal/table", "cmd"}},
-	{"github.com/parquet-go/parquet-go", []string{"internal/table"}},
+	{"github.com/parquet-go/parquet-go", []string{"internal/predict", "internal/table"}},
 	{"golang.org/x/text/encoding", []string{"internal/table"}},
 	{"golang.org/x/text/transform", []string{"internal/table"}},
 	{"golang.org/x/sys/cpu", []string{"model"}},    // whether leaves are hashed side by side

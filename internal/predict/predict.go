@@ -21,6 +21,7 @@ const chunk = 1024
 type Column struct {
 	Name   string
 	Number bool
+	Whole  bool // a number whose text has every digit
 }
 
 // Value is one cell: its text as it was read, or a number where there is none. An
@@ -41,13 +42,31 @@ type Predictor struct {
 	model  *tabular.Predictor
 	table  *table.Table
 	only   bool
-	inputs []int // column of each input
-	group  []int // of a window
-	order  int   // of a window; -1: as they come
-	types  []bool
+	inputs []input
+	group  []int    // of a window
+	order  int      // of a window; -1: as they come
+	types  []Column // of the table
+	plain  []bool   // by feature: that it has a mean, and is no share of rows
 	seen   Seen
 	class  int     // of two, that a row is of from a probability on
 	from   float64 // 0: the likeliest class it is
+}
+
+// input is where an input of the model comes from.
+type input struct {
+	column  int
+	from    tabular.Column
+	convert pipeline.Conversion
+}
+
+// FarSD is how many standard deviations from the mean a value counts as far outside of
+// what the model was trained on.
+const FarSD = 6
+
+// Far is a feature with such values.
+type Far struct {
+	Rows int
+	Most float64 // the deviation of the farthest, with its sign
 }
 
 // Seen counts what became of the rows.
@@ -55,26 +74,31 @@ type Seen struct {
 	Rows, Without int            // all, and those without a prediction: no window is behind them yet
 	Empty         int            // rows of which every input is missing
 	Missing       []int          // by input
+	Far           []Far          // by feature
 	Unknown       []string       // by input: a text that is none of its values
 	Classes       map[string]int // rows by what was predicted
 }
 
-// New finds the inputs of the model among the columns of t. names says of which column an
-// input is taken, where that has another name; only leaves out the columns of the table.
-func New(m *tabular.Predictor, t *table.Table, names map[string]string, only bool) (*Predictor, error) {
+// New finds the inputs of the model among the columns of t. from says of which column an
+// input is taken, where that has another name, unit or texts; only leaves out the columns
+// of the table.
+func New(m *tabular.Predictor, t *table.Table, from map[string]tabular.Column, only bool) (*Predictor, error) {
 	c := m.Pipeline().Contract()
-	p := &Predictor{model: m, table: t, only: only, order: -1, types: make([]bool, len(t.Names()))}
+	p := &Predictor{model: m, table: t, only: only, order: -1, types: make([]Column, len(t.Names()))}
 	p.seen = Seen{Missing: make([]int, len(c.Inputs)), Unknown: make([]string, len(c.Inputs)), Classes: map[string]int{}}
-	unused := map[string]bool{}
-	for name := range names {
-		unused[name] = true
+	p.plain = m.Pipeline().Indicators()
+	p.seen.Far = make([]Far, len(p.plain))
+	for j, share := range p.plain {
+		p.plain[j] = !share
+	}
+	for i, name := range t.Names() {
+		p.types[i] = Column{name, t.Kind(i) != table.KindText, t.Kind(i) == table.KindWhole}
 	}
 	var errs []error
 	find := func(name string) int {
 		column, key := name, "an input of the model: --column "+name+"=COLUMN takes it from another"
-		if other, ok := names[name]; ok {
+		if other := from[name].Name; other != "" {
 			column, key = other, "--column "+name
-			delete(unused, name)
 		}
 		i, err := t.Column(key, column)
 		errs = append(errs, err)
@@ -82,9 +106,11 @@ func New(m *tabular.Predictor, t *table.Table, names map[string]string, only boo
 	}
 	for _, in := range c.Inputs {
 		i := find(in.Name)
-		p.inputs = append(p.inputs, i)
+		convert, err := conversion(in, from[in.Name].Unit)
+		errs = append(errs, err)
+		p.inputs = append(p.inputs, input{i, from[in.Name], convert})
 		if i < len(p.types) && in.Values == nil {
-			p.types[i] = true
+			p.types[i].Number = true
 		}
 	}
 	if w := c.Window; w != nil {
@@ -95,10 +121,24 @@ func New(m *tabular.Predictor, t *table.Table, names map[string]string, only boo
 			p.order = find(w.Order)
 		}
 	}
-	for name := range unused {
-		errs = append(errs, fmt.Errorf("--column %s: the model has no such input", name))
-	}
 	return p, errors.Join(errs...)
+}
+
+// conversion is from the unit of the rows to that of the model.
+func conversion(in pipeline.Input, unit string) (pipeline.Conversion, error) {
+	switch {
+	case unit == "":
+		return pipeline.NewConversion("", "")
+	case in.Values != nil:
+		return pipeline.Conversion{}, fmt.Errorf("--unit %s=%s: its cells are texts, which have no unit", in.Name, unit)
+	case in.Unit == "":
+		return pipeline.Conversion{}, fmt.Errorf("--unit %s=%s: the model does not say in which unit it reads %[1]s: no site has said it", in.Name, unit)
+	}
+	c, err := pipeline.NewConversion(unit, in.Unit)
+	if err != nil {
+		err = fmt.Errorf("--unit %s=%s: %w", in.Name, unit, err)
+	}
+	return c, err
 }
 
 // Decide has a row taken for a class, of two, from a probability on, in place of the
@@ -122,26 +162,26 @@ func (p *Predictor) best(said []float64) int {
 func (p *Predictor) Columns() []Column {
 	var out []Column
 	taken := map[string]bool{}
-	add := func(name string, number bool) {
-		for taken[name] {
-			name += "_"
+	add := func(c Column) {
+		for taken[c.Name] {
+			c.Name += "_"
 		}
-		taken[name] = true
-		out = append(out, Column{name, number})
+		taken[c.Name] = true
+		out = append(out, c)
 	}
 	if !p.only {
-		for i, name := range p.table.Names() {
-			add(name, p.types[i])
+		for _, c := range p.types {
+			add(c)
 		}
 	}
 	c := p.contract()
-	add("predicted", c.Target.Classes == nil)
+	add(Column{Name: "predicted", Number: c.Target.Classes == nil})
 	prefix := "p_"
 	if c.Net.Output == pipeline.OutputMargin {
 		prefix = "score_"
 	}
 	for _, class := range c.Target.Classes {
-		add(prefix+class, true)
+		add(Column{Name: prefix + class, Number: true})
 	}
 	return out
 }
@@ -177,6 +217,7 @@ func (p *Predictor) stream(ctx context.Context, to Writer) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			p.measure(x)
 			if err := p.write(to, rows, p.model.Predict(nil, x)); err != nil {
 				return err
 			}
@@ -201,7 +242,7 @@ func (p *Predictor) next() ([]Value, bool, error) {
 	row := make([]Value, len(p.types), len(p.types)+1+p.model.Width())
 	for i := range row {
 		row[i] = Value{string([]byte(p.table.Text(i))), math.NaN()}
-		if p.types[i] && row[i].Text != "" {
+		if p.types[i].Number && row[i].Text != "" {
 			if row[i].Number, err = p.table.Number(i); err != nil {
 				return nil, false, err
 			}
@@ -215,8 +256,8 @@ func (p *Predictor) features(dst []float64) ([]float64, error) {
 	pipe := p.model.Pipeline()
 	values := make([]float64, len(p.inputs))
 	empty := true
-	for i, column := range p.inputs {
-		v, err := p.input(i, column)
+	for i := range p.inputs {
+		v, err := p.input(i)
 		if err != nil {
 			return dst, err
 		}
@@ -232,21 +273,37 @@ func (p *Predictor) features(dst []float64) ([]float64, error) {
 	}
 	out, err := pipe.Row(dst, values)
 	if value, ok := errors.AsType[*pipeline.ValueError](err); ok {
-		return dst, fmt.Errorf("%s: %w", p.table.At(p.inputs[value.Input]), err)
+		return dst, fmt.Errorf("%s: %w", p.table.At(p.inputs[value.Input].column), err)
 	}
 	return out, err
 }
 
-func (p *Predictor) input(i, column int) (float64, error) {
+func (p *Predictor) input(i int) (float64, error) {
+	in := &p.inputs[i]
 	if p.contract().Inputs[i].Values == nil {
-		return p.table.Number(column)
+		v, err := p.table.Number(in.column)
+		return in.convert.Apply(v), err
 	}
-	text := p.table.Text(column)
+	text := in.from.Text(p.table.Text(in.column))
 	v := p.model.Pipeline().Value(i, text)
 	if math.IsNaN(v) && p.seen.Unknown[i] == "" && !p.table.Missing(text) {
 		p.seen.Unknown[i] = string([]byte(text))
 	}
 	return v, nil
+}
+
+// measure counts the features of rows that lie far outside of what the model was trained on.
+func (p *Predictor) measure(x []float64) {
+	for i, v := range x {
+		j := i % len(p.plain)
+		if d := p.model.Deviation(j, v); p.plain[j] && math.Abs(d) > FarSD {
+			f := &p.seen.Far[j]
+			f.Rows++
+			if math.Abs(d) > math.Abs(f.Most) {
+				f.Most = d
+			}
+		}
+	}
 }
 
 // write adds to rows what the model says of each, Width numbers a row, and writes them.

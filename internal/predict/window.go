@@ -39,7 +39,9 @@ func (p *Predictor) windows(ctx context.Context, to Writer) error {
 		for i, at := range u.rows {
 			own = append(own, x[at*width:(at+1)*width]...)
 			if i+1 >= length || i+1 == len(u.rows) {
-				copy(said[at*n:], p.model.Predict(nil, pipe.Window(nil, own)))
+				features := pipe.Window(nil, own)
+				p.measure(features)
+				copy(said[at*n:], p.model.Predict(nil, features))
 			}
 		}
 	}

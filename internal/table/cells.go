@@ -34,6 +34,7 @@ func wordSet(list ...string) map[string]bool {
 
 // cells reads the cells of one file.
 type cells struct {
+	format    Format
 	own       []string // further words for a missing value
 	ownSet    map[string]bool
 	decimal   byte   // 0 until a cell tells
@@ -43,7 +44,7 @@ type cells struct {
 }
 
 func newCells(f Format) cells {
-	c := cells{own: f.Missing, separator: ','}
+	c := cells{format: f, own: f.Missing, separator: ','}
 	if len(f.Missing) > 0 {
 		c.ownSet = map[string]bool{}
 	}
@@ -100,11 +101,11 @@ func (c *cells) number(cell string, at func() string) (float64, error) {
 func (c *cells) odd(cell string, at func() string) (float64, error) {
 	text := strings.Replace(cell, "\u2212", "-", 1) // the minus of typesetters
 	if !plain.MatchString(text) {
-		return 0, fmt.Errorf("%s: %s", at(), notNumber(cell))
+		return 0, fmt.Errorf("%s: %s", at(), c.notNumber(cell))
 	}
 	if strings.IndexByte(text, ',') >= 0 {
 		if c.decimal == 0 && c.unclear(text) {
-			return 0, fmt.Errorf("%s: %.40q may have a decimal comma, or thousands: want decimal: \",\" for the first; the second is not read", at(), cell)
+			return 0, fmt.Errorf("%s: %.40q may have a decimal comma, or thousands: want %s for the first; the second is not read", at(), cell, c.format.key("decimal", ","))
 		}
 		if err := c.mark(',', cell, at); err != nil {
 			return 0, err
@@ -117,7 +118,7 @@ func (c *cells) odd(cell string, at func() string) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %s", at(), notFinite(cell))
+		return 0, fmt.Errorf("%s: %s", at(), c.notFinite(cell))
 	}
 	return v, nil
 }
@@ -140,28 +141,35 @@ func (c *cells) mark(m byte, cell string, at func() string) error {
 		return nil
 	}
 	if c.seen == "" {
-		return fmt.Errorf("%s: %.40q has not the decimal mark that the configuration names (decimal: %q)", at(), cell, c.decimal)
+		return fmt.Errorf("%s: %.40q has not the decimal mark that is given (%s)", at(), cell, c.format.key("decimal", string(c.decimal)))
 	}
-	return fmt.Errorf("%s: %.40q has another decimal mark than %s: which is it? (decimal: \".\" or \",\")", at(), cell, c.seen)
+	return fmt.Errorf("%s: %.40q has another decimal mark than %s: which is it? (%s or %q)", at(), cell, c.seen, c.format.key("decimal", "."), ",")
 }
 
 // numberLike are numbers that are written for people.
 var numberLike = regexp.MustCompile(`^[-+\x{2212}]?[0-9][0-9.,'’_\s]*`)
 
 // notNumber says what a cell is instead of a number, and which key helps.
-func notNumber(cell string) string {
-	word := fmt.Sprintf("missing: [%.40q]", cell)
+func (c *cells) notNumber(cell string) string {
+	word := c.format.key("missing", short(cell))
+	texts := "; if the column has texts: categories"
+	if c.format.Flags { // of a command that takes columns as they are
+		texts = ""
+	}
 	switch {
 	case isInfinite(cell):
-		return notFinite(cell)
+		return c.notFinite(cell)
 	case isTime(cell):
+		if c.format.Flags {
+			return fmt.Sprintf("%.40q is a time and no number", cell)
+		}
 		return fmt.Sprintf("%.40q is a time and no number: derive.order takes one", cell)
 	case numberLike.FindString(cell) == cell:
 		return fmt.Sprintf("%.40q is no number as they are read: want no gaps, and no marks between thousands", cell)
 	case numberLike.MatchString(cell):
 		return fmt.Sprintf("%.40q is a number with something behind it: want the number alone; if it stands for a missing value: %s", cell, word)
 	}
-	return fmt.Sprintf("%.40q is no number; if it stands for a missing value: %s; if the column has texts: categories", cell, word)
+	return fmt.Sprintf("%.40q is no number; if it stands for a missing value: %s%s", cell, word, texts)
 }
 
 func isInfinite(cell string) bool {
@@ -169,9 +177,12 @@ func isInfinite(cell string) bool {
 	return errors.Is(err, strconv.ErrRange) || err == nil && math.IsInf(v, 0) || strings.Contains(strings.ToLower(cell), "1.#inf")
 }
 
-func notFinite(cell string) string {
-	return fmt.Sprintf("%.40q is not a finite number; if it stands for a missing value: missing: [%.40q]", cell, cell)
+func (c *cells) notFinite(cell string) string {
+	return fmt.Sprintf("%.40q is not a finite number; if it stands for a missing value: %s", cell, c.format.key("missing", short(cell)))
 }
+
+// short is a cell as errors show it.
+func short(cell string) string { return fmt.Sprintf("%.40s", cell) }
 
 // timeForms are those of ISO 8601 that people write.
 var timeForms = []string{

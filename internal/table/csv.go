@@ -18,6 +18,7 @@ const sampleBytes = 1 << 16
 // csvSource reads a CSV file.
 type csvSource struct {
 	name    string
+	format  Format // that was given
 	r       *csv.Reader
 	raw     *recorder
 	text    *text
@@ -30,10 +31,14 @@ type csvSource struct {
 	zipped  bool
 	closer  io.Closer
 	said    []string
+
+	count    int
+	labelled map[int]bool // columns that have had a word for a sum as a value
+	held     []heldRow
 }
 
 func openCSV(in *bufio.Reader, file io.Closer, name string, f Format) (*csvSource, error) {
-	s := &csvSource{name: name, closer: file}
+	s := &csvSource{name: name, format: f, closer: file, labelled: map[int]bool{}}
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(in)
 		if err != nil {
@@ -71,7 +76,7 @@ func openCSV(in *bufio.Reader, file io.Closer, name string, f Format) (*csvSourc
 
 // start reads the header.
 func (s *csvSource) start() error {
-	switch err := s.next(); {
+	switch err := s.read(); {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%s: empty, want a header line", s.name)
 	case err != nil:
@@ -119,7 +124,7 @@ func (s *csvSource) at(i int) string {
 	return s.name + ":" + strconv.Itoa(s.before+line) + ":" + strconv.Itoa(column)
 }
 
-func (s *csvSource) next() error {
+func (s *csvSource) read() error {
 	s.raw.begin(s.r.InputOffset())
 	row, err := s.r.Read()
 	s.row, s.line = row, 0
@@ -149,10 +154,10 @@ func (s *csvSource) fits() error {
 	line, _ := s.r.FieldPos(0)
 	more := ""
 	if strings.HasPrefix(s.row[0], "#") {
-		more = `; if it is a comment: comment: "#"`
+		more = "; if it is a comment: " + s.format.key("comment", "#")
 	}
-	return fmt.Errorf("%s:%d: %d cells, where the header has %d, separated by %s (separator)%s",
-		s.name, s.before+line, len(s.row), len(s.names), separatorName(s.r.Comma), more)
+	return fmt.Errorf("%s:%d: %d cells, where the header has %d, separated by %s (%s)%s",
+		s.name, s.before+line, len(s.row), len(s.names), separatorName(s.r.Comma), s.format.key("separator", ""), more)
 }
 
 func (s *csvSource) whole(row []string) bool {

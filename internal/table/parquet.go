@@ -38,6 +38,7 @@ type parquetSource struct {
 type parquetColumn struct {
 	name  string
 	unfit string // why it has no value to a row, or none that is read
+	kind  Kind
 	text  func(parquet.Value) string
 }
 
@@ -139,7 +140,7 @@ func (s *parquetSource) close() (err error) {
 
 // columnOf says how the values of a column are written.
 func columnOf(name string, leaf parquet.LeafColumn) parquetColumn {
-	c := parquetColumn{name: name}
+	c := parquetColumn{name: name, kind: kindOf(leaf)}
 	if leaf.MaxRepetitionLevel > 0 {
 		c.unfit = "is a list, and has several values in a row"
 		return c
@@ -214,6 +215,29 @@ func duration(unit *format.TimeUnit, n int64) time.Duration {
 	return time.Duration(n)
 }
 
+// kindOf says what the cells of a column are, whatever its name says.
+func kindOf(leaf parquet.LeafColumn) Kind {
+	if lt := leaf.Node.Type().LogicalType(); lt != nil {
+		switch lt := lt.Value.(type) {
+		case *format.DecimalType:
+			return KindNumber
+		case *format.IntType:
+			if !lt.IsSigned && lt.BitWidth == 64 {
+				return KindText
+			}
+		default:
+			return KindText
+		}
+	}
+	switch leaf.Node.Type().Kind() {
+	case parquet.Int32, parquet.Int64:
+		return KindWhole
+	case parquet.Float, parquet.Double:
+		return KindNumber
+	}
+	return KindText
+}
+
 func integer(v parquet.Value, kind parquet.Kind) int64 {
 	if kind == parquet.Int32 {
 		return int64(v.Int32())
@@ -256,7 +280,7 @@ func physicalText(kind parquet.Kind) func(parquet.Value) string {
 			return time.Unix((int64(x[2])-julianEpoch)*86400, nanos).UTC().Format("2006-01-02T15:04:05.999999999")
 		}
 	case parquet.Float:
-		return func(v parquet.Value) string { return strconv.FormatFloat(float64(v.Float()), 'g', -1, 64) }
+		return func(v parquet.Value) string { return strconv.FormatFloat(float64(v.Float()), 'g', -1, 32) }
 	case parquet.Double:
 		return func(v parquet.Value) string { return strconv.FormatFloat(v.Double(), 'g', -1, 64) }
 	case parquet.ByteArray, parquet.FixedLenByteArray:

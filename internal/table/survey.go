@@ -218,7 +218,7 @@ func (s *Survey) finish(f Format) error {
 	case commas >= dots && (sure || s.Format.Separator == ";"):
 		s.Format.Decimal = ","
 	case !sure:
-		return fmt.Errorf("%s: column %q has cells such as 1,500, which may have a decimal comma or thousands: want --decimal , for the first; the second is not read", s.Files[0], unclear)
+		return fmt.Errorf("%s: column %q has cells such as 1,500, which may have a decimal comma or thousands: want %s for the first; the second is not read", s.Files[0], unclear, f.key("decimal", ","))
 	default:
 		s.Format.Decimal = "."
 	}

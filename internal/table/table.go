@@ -25,6 +25,23 @@ type Format struct {
 	Encoding  string   // such as utf-8, utf-16, windows-1252; a byte order mark has the last word
 	Comment   string   // lines that begin with this character are passed over
 	Missing   []string // further words for a missing value
+
+	Flags bool // errors name flags of a command, in place of keys of a file
+}
+
+// key writes a setting as the person who reads an error would; value "" leaves it out.
+func (f Format) key(name, value string) string {
+	switch {
+	case f.Flags && value == "":
+		return "--" + name
+	case f.Flags:
+		return fmt.Sprintf("--%s %q", name, value)
+	case value == "":
+		return name
+	case name == "missing":
+		return fmt.Sprintf("missing: [%q]", value)
+	}
+	return fmt.Sprintf("%s: %q", name, value)
 }
 
 // KeyError is a bad value of Format. Key is its name in a configuration file.
@@ -150,13 +167,31 @@ func (t *Table) meant(name string) string {
 	}
 	said := fmt.Sprintf("the header has %.300q%s", have, more)
 	if c, ok := t.source.(*csvSource); ok && len(t.names) == 1 {
-		said += fmt.Sprintf(", cut at %s (separator)", separatorName(c.r.Comma))
+		said += fmt.Sprintf(", cut at %s (%s)", separatorName(c.r.Comma), c.format.key("separator", ""))
 	}
 	return said
 }
 
 // maxNames of a header are shown.
 const maxNames = 12
+
+// Kind is what the file says of all cells of a column.
+type Kind int8
+
+// Kinds of columns. A CSV file says of none what it is.
+const (
+	KindText Kind = iota
+	KindNumber
+	KindWhole // numbers of up to 64 bits, with a sign
+)
+
+// Kind of column i.
+func (t *Table) Kind(i int) Kind {
+	if p, ok := t.source.(*parquetSource); ok {
+		return p.columns[i].kind
+	}
+	return KindText
+}
 
 // Text is cell i of the current row without the space around it. It is good until Next.
 func (t *Table) Text(i int) string { return strings.TrimSpace(t.source.cell(i)) }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/table"
 	"github.com/fedmq/fedmq/pipeline"
 )
 
@@ -57,7 +58,7 @@ func (l *loader) input(t rows, i, column int) (float64, error) {
 	if in.Values == nil {
 		return l.converted(t, in.Name, column)
 	}
-	text := t.Text(column)
+	text := l.columns[in.Name].Text(t.Text(column))
 	v := l.pipe.Value(i, text)
 	if math.IsNaN(v) && !t.Missing(text) {
 		if l.unknown == nil {
@@ -77,6 +78,16 @@ func (l *loader) input(t rows, i, column int) (float64, error) {
 	return v, nil
 }
 
+// textsOf are those of an input.
+func (l *loader) textsOf(name string) []string {
+	for _, in := range l.pipe.Contract().Inputs {
+		if in.Name == name {
+			return in.Values
+		}
+	}
+	return nil
+}
+
 // maxUnknown texts of a column are told apart, and shownUnknown of them named.
 const maxUnknown, shownUnknown = 1000, 5
 
@@ -86,17 +97,22 @@ func (l *loader) unknownNotes() (notes []string) {
 		of := l.unknown[name]
 		texts := slices.SortedFunc(maps.Keys(of), func(a, b string) int { return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b)) })
 		texts = slices.DeleteFunc(texts, func(s string) bool { return s == "" })
-		total, named := 0, make([]string, 0, shownUnknown)
+		total, named, cure := 0, make([]string, 0, shownUnknown), ""
 		for _, n := range of {
 			total += n
 		}
 		for _, text := range texts[:min(len(texts), shownUnknown)] {
 			named = append(named, fmt.Sprintf("%.40q (%d)", text, of[text]))
+			for _, pair := range table.Alike(append([]string{text}, l.textsOf(name)...)) {
+				if pair[0] == text {
+					cure = fmt.Sprintf("; if %q is %q: columns: {%s: {values: {%[1]q: %[2]q}}}", text, pair[1], name)
+				}
+			}
 		}
 		if len(texts) > shownUnknown {
 			named = append(named, "and others")
 		}
-		notes = append(notes, fmt.Sprintf("features: %d cells of %q are none of its categories, and count as missing: %s", total, name, strings.Join(named, ", ")))
+		notes = append(notes, fmt.Sprintf("features: %d cells of %q are none of its categories, and count as missing: %s%s", total, name, strings.Join(named, ", "), cure))
 	}
 	return notes
 }

@@ -27,7 +27,7 @@ func TestCategories(t *testing.T) {
 	if !same(d.Train.X, want) {
 		t.Errorf("got %v, want %v", d.Train.X, want)
 	}
-	if want := `[features: 3 cells of "tool" are none of its categories, and count as missing: "C" (2), "a" (1)]`; fmt.Sprint(d.Notes) != want {
+	if want := `[features: 3 cells of "tool" are none of its categories, and count as missing: "C" (2), "a" (1); if "a" is "A": columns: {tool: {values: {"a": "A"}}}]`; fmt.Sprint(d.Notes) != want {
 		t.Errorf("notes %s, want %s", d.Notes, want)
 	}
 	// None is a word for a missing value, but not where it is a category.

@@ -47,12 +47,12 @@ func TestColumns(t *testing.T) {
 		t.Errorf("target %+v", contract.Target)
 	}
 	for want, change := range map[string]func(*tabular.Config){
-		`columns.flow.to: m3/h does not become degC`:                 func(c *tabular.Config) { c.Columns = map[string]any{"flow": tabular.Column{Unit: "m3/h", To: "degC"}} },
-		`columns.flow.to: wants unit beside it`:                      func(c *tabular.Config) { c.Columns = map[string]any{"flow": tabular.Column{To: "degC"}} },
-		`columns.FLOW_M3H: is no feature, target or other column`:    func(c *tabular.Config) { c.Columns = map[string]any{"FLOW_M3H": "flow"} },
-		`columns.flow.colum: unknown, want column, unit or to`:       func(c *tabular.Config) { c.Columns = map[string]any{"flow": map[string]any{"colum": "x"}} },
-		`columns.temp: want a value`:                                 func(c *tabular.Config) { c.Columns = map[string]any{"temp": nil} },
-		`t.csv: no column "FLOW" (features[0].columns, columns.flow`: func(c *tabular.Config) { c.Columns = map[string]any{"flow": "FLOW", "quality": "QUAL", "part": "PART"} },
+		`columns.flow.to: m3/h does not become degC`:                   func(c *tabular.Config) { c.Columns = map[string]any{"flow": tabular.Column{Unit: "m3/h", To: "degC"}} },
+		`columns.flow.to: wants unit beside it`:                        func(c *tabular.Config) { c.Columns = map[string]any{"flow": tabular.Column{To: "degC"}} },
+		`columns.FLOW_M3H: is no feature, target or other column`:      func(c *tabular.Config) { c.Columns = map[string]any{"FLOW_M3H": "flow"} },
+		`columns.flow.colum: unknown, want column, unit, to or values`: func(c *tabular.Config) { c.Columns = map[string]any{"flow": map[string]any{"colum": "x"}} },
+		`columns.temp: want a value`:                                   func(c *tabular.Config) { c.Columns = map[string]any{"temp": nil} },
+		`t.csv: no column "FLOW" (features[0].columns, columns.flow`:   func(c *tabular.Config) { c.Columns = map[string]any{"flow": "FLOW", "quality": "QUAL", "part": "PART"} },
 	} {
 		bad := c
 		change(&bad)

@@ -27,6 +27,7 @@ type Data struct {
 	Read     time.Time
 	pipe     *pipeline.Pipeline
 	found    []found
+	seen     []Spread
 }
 
 // Rows is a matrix of inputs with a target per row.

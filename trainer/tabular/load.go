@@ -35,6 +35,7 @@ func Load(from Files, c Config) (*Data, error) {
 	if l.columns, err = c.columns(); err != nil {
 		return nil, err
 	}
+	l.seen = spreads(contract)
 	if err := l.readAll(pick); err != nil {
 		return nil, err
 	}
@@ -45,7 +46,8 @@ func Load(from Files, c Config) (*Data, error) {
 	for i := range files {
 		files[i].About = l.about[files[i].Name]
 	}
-	d.Notes, d.Files, d.Read, d.found = slices.Concat(pick.notes(), l.notes, l.unknownNotes()), files, began, l.found
+	d.Notes, d.Files, d.Read, d.found = slices.Concat(pick.notes(), l.notes, l.without.notes(c.Target.Column), l.unknownNotes()), files, began, l.found
+	d.seen = l.seen
 	if d.contract() == nil {
 		d.Notes = append(d.Notes, fmt.Sprintf("features: the names of %d inputs are too long to be told to the aggregator: only their number is compared", len(contract.Inputs)))
 	}
@@ -74,8 +76,12 @@ func (l *loader) readAll(pick selection) error {
 		return err
 	}
 	for _, name := range test {
-		if len(train) > 1 && slices.Contains(train, name) {
+		switch {
+		case !slices.Contains(train, name):
+		case len(train) > 1:
 			return bad("train", "%s matches %s too, a file of test: a model would be judged on rows that it has learned", c.Train, name)
+		case c.TestWhere == nil:
+			l.notes = append(l.notes, fmt.Sprintf("test: %s is train too: the model is judged on rows that it has learned; want another file, test_where, or split in place of test", name))
 		}
 	}
 	if err := l.read(train, feed{to: &l.train, where: pick.train}); err != nil {
@@ -100,6 +106,25 @@ type loader struct {
 	about       map[string]string // how each file is written
 	notes       []string
 	unknown     map[string]map[string]int // texts that are no categories, by column
+	seen        []Spread                  // of the inputs, as they are read
+	without     without
+}
+
+// without counts rows that have no target.
+type without struct {
+	rows, windows int
+	first         string // where the first is
+}
+
+// notes say that they were left out.
+func (w without) notes(column string) (notes []string) {
+	if w.rows > 0 {
+		notes = append(notes, fmt.Sprintf("target: %d rows have no %s, and are left out; the first is at %s", w.rows, column, w.first))
+	}
+	if w.windows > 0 {
+		notes = append(notes, fmt.Sprintf("target: %d windows end with a row that has no %s, and are left out", w.windows, column))
+	}
+	return notes
 }
 
 // sink collects rows of one kind: finished ones, or series to derive from.
@@ -215,14 +240,24 @@ func (l *loader) readFile(name string, feeds []feed) (err error) {
 
 // row turns the current row of t into numbers and keeps them.
 func (l *loader) row(t rows, p *layout, to *sink) error {
+	target, err := l.targetOf(t, p.target)
+	if err != nil {
+		return err
+	}
 	dst, y := &to.rows.X, &to.rows.Y
-	if len(p.group) > 0 {
+	switch {
+	case len(p.group) > 0: // a window has rows without a target in it too
 		s, err := l.series(t, p, to)
 		if err != nil {
 			return err
 		}
 		dst, y = &s.x, &s.y
-	} else {
+	case math.IsNaN(target):
+		if l.without.rows++; l.without.rows == 1 {
+			l.without.first = t.At(p.target)
+		}
+		return nil
+	default:
 		to.rows.N++
 		l.noteGroup(t, p, to)
 	}
@@ -233,8 +268,8 @@ func (l *loader) row(t rows, p *layout, to *sink) error {
 			return err
 		}
 		l.inputs = append(l.inputs, v)
+		l.seen[i].add(v)
 	}
-	var err error
 	if *dst, err = l.pipe.Row(*dst, l.inputs); err != nil {
 		var value *pipeline.ValueError
 		if errors.As(err, &value) {
@@ -245,30 +280,35 @@ func (l *loader) row(t rows, p *layout, to *sink) error {
 	if l.values += l.pipe.Width(); l.values > MaxValues {
 		return fmt.Errorf("tabular: %s: more than %d values", t.At(0), MaxValues)
 	}
-	if p.target < 0 {
-		return nil
+	if p.target >= 0 {
+		*y = append(*y, target)
 	}
-	v, err := l.targetOf(t, p.target)
-	*y = append(*y, v)
-	return err
+	return nil
 }
 
+// targetOf reads the target of the current row: NaN where it is missing, 0 where it is in
+// no column.
 func (l *loader) targetOf(t rows, column int) (float64, error) {
-	if l.classes != nil {
-		cell := t.Text(column)
-		if i, ok := l.classes.index(cell); ok {
-			return float64(i), nil
-		}
-		if text, ok := l.classes.sameNumber(cell); ok {
-			return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes, where it is %.40q: classes are compared letter by letter", t.At(column), cell, text)
-		}
-		return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes", t.At(column), cell)
+	name := l.config.Target.Column
+	if column < 0 {
+		return 0, nil
 	}
-	v, err := l.converted(t, l.config.Target.Column, column)
-	if err == nil && math.IsNaN(v) {
-		err = fmt.Errorf("tabular: %s: the target is missing", t.At(column))
+	if l.classes == nil {
+		return l.converted(t, name, column)
 	}
-	return v, err
+	cell := l.columns[name].Text(t.Text(column))
+	if i, ok := l.classes.index(cell); ok {
+		return float64(i), nil
+	}
+	if t.Missing(cell) { // None is a word for a missing value, but not where it is a class
+		return math.NaN(), nil
+	}
+	if text, ok := l.classes.sameNumber(cell); ok {
+		return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes, where it is %.40q: classes are compared letter by letter; columns: {%s: {values: {%[2]q: %[3]q}}} makes them one",
+			t.At(column), cell, text, name)
+	}
+	return 0, fmt.Errorf("tabular: %s: %.40q is none of target.classes; if it is one of them in other letters: columns: {%s: {values: {%[2]q: CLASS}}}; if it stands for a missing value: missing: [%[2]q]",
+		t.At(column), cell, name)
 }
 
 // finish derives what has to be derived and describes the result.

@@ -95,12 +95,12 @@ func parseRange(key, s string) (r span, ok bool, err error) {
 // decimalText bounds the exponent, and so what a number takes.
 var decimalText = regexp.MustCompile(`^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$`)
 
-// maxNumber is how long a cell may be that counts as a number.
-const maxNumber = 400
+// maxDigits is how long a cell may be that counts as a number.
+const maxDigits = 400
 
 // number is the exact value of a cell that is a decimal number.
 func number(cell string) (*big.Rat, bool) {
-	if len(cell) > maxNumber || !decimalText.MatchString(cell) {
+	if len(cell) > maxDigits || !decimalText.MatchString(cell) {
 		return nil, false
 	}
 	return new(big.Rat).SetString(cell)

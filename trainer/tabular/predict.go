@@ -101,6 +101,10 @@ func logistic(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 // Pipeline makes the rows that Predict takes.
 func (p *Predictor) Pipeline() *pipeline.Pipeline { return p.pipe }
 
+// Deviation is how many standard deviations a value of feature j lies from the mean of
+// what the model was trained on; 0 where it does not say.
+func (p *Predictor) Deviation(j int, v float64) float64 { return p.net.scale.Deviation(j, v) }
+
 // Width is how many numbers Predict gives for a row: one a class, or the target.
 func (p *Predictor) Width() int { return max(1, p.net.classes) }
 

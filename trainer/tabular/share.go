@@ -7,7 +7,7 @@ import (
 )
 
 // share deals rows to training and test by what is in them: the same row goes the
-// same way, in whichever file and place, and rows that are equal stay together. Rows of a
+// same way, in whichever file and place, CSV or Parquet, and rows that are equal stay together. Rows of a
 // unit go by its name, or windows of one machine would be on both sides.
 type share struct {
 	part float64 // of the rows that are test rows
@@ -21,14 +21,14 @@ func newShare(part float64) *share { return &share{part, sha256.New()} }
 func (s *share) test(t rows, columns []int) bool {
 	s.hash.Reset()
 	add := func(i int) {
-		s.hash.Write([]byte(t.Text(i)))
+		s.hash.Write([]byte(t.Canonical(i)))
 		s.hash.Write([]byte{0})
 	}
 	for _, i := range columns {
 		add(i)
 	}
-	for i := range t.Names() {
-		if len(columns) == 0 {
+	for i, name := range t.Names() {
+		if len(columns) == 0 && name != "" { // pandas writes a column without one in CSV alone
 			add(i)
 		}
 	}

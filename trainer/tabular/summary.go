@@ -3,9 +3,12 @@ package tabular
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/fedmq/fedmq/internal/table"
 )
 
 // Summary says what a site trains on, for a person who looks before it does.
@@ -58,7 +61,7 @@ func (d *Data) Summary() Summary {
 		s.Target = describe("", d.Train.Y)
 	}
 	s.Duplicate = d.duplicates()
-	s.Warnings = slices.Concat(s.warnRows(), s.warnClasses(), s.warnScale(d), d.warnFeatures(s.Constant))
+	s.Warnings = slices.Concat(d.warnRows(len(s.Features)), s.warnClasses(), d.warnSpelling(), s.warnScale(d), s.warnTarget(d), d.warnFeatures(s.Constant))
 	return s
 }
 
@@ -113,12 +116,15 @@ func (d *Data) duplicates() (pairs [][2]string) {
 	return pairs
 }
 
-func (s *Summary) warnRows() []string {
+func (d *Data) warnRows(features int) []string {
+	seed := maphash.MakeSeed()
 	switch {
-	case s.Test == 0:
+	case d.Test.N == 0:
 		return []string{"no test rows: no metric of the federation comes from this site; see test and split"}
-	case s.Train < 2*len(s.Features):
-		return []string{fmt.Sprintf("%d training rows for %d features: too few to learn from alone", s.Train, len(s.Features))}
+	case d.Test.N == d.Train.N && d.Test.sum(seed) == d.Train.sum(seed):
+		return []string{"the test rows are the training rows: a model is judged on rows that it has learned; see test and split"}
+	case d.Train.N < 2*features:
+		return []string{fmt.Sprintf("%d training rows for %d features: too few to learn from alone", d.Train.N, features)}
 	}
 	return nil
 }
@@ -138,12 +144,59 @@ func (s *Summary) warnClasses() (said []string) {
 	return said
 }
 
-// warnScale looks at what a model without z-score, and a target without offset and
-// scale, would be given.
+// warnSpelling names classes and categories that may be one.
+func (d *Data) warnSpelling() (said []string) {
+	c := d.pipe.Contract()
+	lists := [][]string{c.Target.Classes}
+	names := []string{c.Target.Name}
+	for _, in := range c.Inputs {
+		lists, names = append(lists, in.Values), append(names, in.Name)
+	}
+	for i, list := range lists {
+		for _, pair := range table.Alike(list) {
+			said = append(said, fmt.Sprintf("%q and %q of %s differ in capital letters or blanks alone: if they are one, list it once, and columns: {%[3]s: {values: {%[1]q: %[2]q}}}",
+				pair[0], pair[1], names[i]))
+		}
+	}
+	return said
+}
+
+// far says how far the most extreme value lies from the mean, where that is farther than
+// values of one kind do.
+func (f *FeatureSummary) far(rows int) (float64, bool) {
+	if !(f.SD > 0) {
+		return 0, false
+	}
+	far := max(f.Max-f.Mean, f.Mean-f.Min) / f.SD
+	return far, far > farSD || rows >= leakRows && far*far > farAlone*float64(rows)
+}
+
+// warnTarget looks for numbers that are none, and at what the model would be given.
+func (s *Summary) warnTarget(d *Data) (said []string) {
+	if s.Classes != nil || !(s.Target.SD > 0) {
+		return nil
+	}
+	name := d.pipe.Contract().Target.Name
+	if far, ok := s.Target.far(s.Train); ok {
+		said = append(said, fmt.Sprintf("the target %s lies up to %.0f standard deviations from its mean (%.4g to %.4g): a slip of the hand, a line with the sum of the others, or a number that stands for a missing value (missing)?",
+			name, far, s.Target.Min, s.Target.Max))
+	}
+	if why := code("the target "+name, d.Train.Y); why != "" {
+		said = append(said, why)
+	}
+	a, b := d.pipe.Output(s.Target.Mean), d.pipe.Output(s.Target.Mean+s.Target.SD)
+	if sd := math.Abs(b - a); sd > 100 || sd < .01 || math.Abs(a) > 100*max(sd, .01) {
+		said = append(said, fmt.Sprintf("the target has mean %.3g and deviation %.2g as the model learns it: see target.offset and target.scale", a, sd))
+	}
+	return said
+}
+
+// warnScale looks at what a model without z-score would be given. What is 1 or 0 has a scale.
 func (s *Summary) warnScale(d *Data) (said []string) {
 	var small, large FeatureSummary
-	for _, f := range s.Features {
-		if !(f.SD > 0) {
+	indicators := d.pipe.Indicators()
+	for j, f := range s.Features {
+		if !(f.SD > 0) || indicators[j] {
 			continue
 		}
 		if small.SD == 0 || f.SD < small.SD {
@@ -152,18 +205,12 @@ func (s *Summary) warnScale(d *Data) (said []string) {
 		if f.SD > large.SD {
 			large = f
 		}
-		if far := max(f.Max-f.Mean, f.Mean-f.Min) / f.SD; far > farSD || s.Train >= leakRows && far*far > farAlone*float64(s.Train) {
+		if far, ok := f.far(s.Train); ok {
 			said = append(said, fmt.Sprintf("%s lies up to %.0f standard deviations from its mean: see clip and zclip, or a number that stands for a missing value (missing)", f.Name, far))
 		}
 	}
 	if large.SD > scaleRatio*small.SD {
 		said = append(said, fmt.Sprintf("features are of very different sizes, %s of %.2g and %s of %.2g: this wants statistics: zscore at the aggregator", large.Name, large.SD, small.Name, small.SD))
-	}
-	if s.Classes == nil && s.Target.SD > 0 {
-		a, b := d.pipe.Output(s.Target.Mean), d.pipe.Output(s.Target.Mean+s.Target.SD)
-		if sd := math.Abs(b - a); sd > 100 || sd < .01 || math.Abs(a) > 100*max(sd, .01) {
-			said = append(said, fmt.Sprintf("the target has mean %.3g and deviation %.2g as the model learns it: see target.offset and target.scale", a, sd))
-		}
 	}
 	return said
 }

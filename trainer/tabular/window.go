@@ -104,6 +104,10 @@ func (l *loader) windows(to *sink, s *series, left float64) error {
 		first = n
 	}
 	for end := first; end <= n; end += stride {
+		if len(s.y) > 0 && math.IsNaN(s.y[end-1]) {
+			l.without.windows++
+			continue
+		}
 		to.rows.X = l.pipe.Window(to.rows.X, s.x[:end*width])
 		to.rows.N++
 		to.rows.group = append(to.rows.group, s.id)
