@@ -115,8 +115,9 @@ fmt: $(LINT) ## format all Go files (gofumpt, grouped imports)
 fmt-check: ## fail if gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
 
-contract: ## write docs/ref/schema and docs/ref/asyncapi.yaml anew
+contract: ## write docs/ref/schema, asyncapi.yaml and strategies.md anew
 	$(GO) test ./internal/contract -run 'TestSchemas|TestAsyncAPI' -update
+	$(GO) test ./strategy -run TestReference -update
 
 vet: ## go vet
 	$(GO) vet ./...

@@ -5,8 +5,6 @@ import (
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
-	"github.com/fedmq/fedmq/internal/round"
-	"github.com/fedmq/fedmq/strategy"
 )
 
 // commit closes a round: model and record computed, and the model durable. The
@@ -18,7 +16,7 @@ func (t *task) commit(rd owner.Ready) error {
 	}
 	c, at := *rd.Commit, t.a.nowMS()
 	crash.At("close")
-	made, err := t.finish(c)
+	made, err := t.sum.finish(c.Accepted)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
@@ -38,26 +36,17 @@ func (t *task) commit(rd owner.Ready) error {
 	if err != nil {
 		return err
 	}
-	r, err := t.committedRecord(c, id, state, at)
+	r, err := t.committedRecord(c, id, state, made.Notes, at)
 	if err != nil {
 		return err
 	}
 	t.closed = closed{record: r, next: next, blob: blob, state: made.State}
-	thresholds, err := t.sum.registry.Thresholds(t.cfg.Strategy, made.State)
+	thresholds, err := t.thresholds(made.State)
 	if err != nil {
 		return err
 	}
 	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash, Thresholds: thresholds, Score: t.cfg.score(r.Record)})
 	return nil
-}
-
-// finish computes the model after the round, its bytes in the sum's buffer.
-func (t *task) finish(c round.Commit) (strategy.Result, error) {
-	r, err := t.sum.finish(c.Accepted)
-	for _, note := range r.Notes {
-		t.log.Warn().Msg(note)
-	}
-	return r, err
 }
 
 // takeOver goes on from the model of a round that is recorded. The bytes of the one

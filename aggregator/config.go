@@ -93,8 +93,11 @@ type Task struct {
 	Deadline  time.Duration // of one attempt; 1 s and up; default 60 s
 	Sample    float64       // share of members drawn each attempt, (0, 1]; default 1
 
-	Strategy  string // default "fedavg"; one of Config.Strategies
-	Server    string // optimiser that takes the model along the mean update; default "sgd", with the rate 1; one of Config.Strategies
+	Strategy       string            // default "fedavg"; of Config.Strategies
+	StrategyParams strategy.Settings // of the strategy; what is not given has its default
+	Server         string            // optimiser that takes the model along the mean update; default "sgd"; of Config.Strategies
+	ServerParams   strategy.Settings // likewise
+
 	Weights   string // samples (default) | uniform | sqrt
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10
@@ -149,12 +152,12 @@ func (c Config) withDefaults() Config {
 	}
 	c.Tasks = slices.Clone(c.Tasks)
 	for i := range c.Tasks {
-		c.Tasks[i] = c.Tasks[i].withDefaults()
+		c.Tasks[i] = c.Tasks[i].withDefaults(c.Strategies)
 	}
 	return c
 }
 
-func (t Task) withDefaults() Task {
+func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Quorum, 1)
 	setDefault(&t.StartWhen, t.Quorum)
 	setDefault(&t.Deadline, time.Minute)
@@ -167,6 +170,12 @@ func (t Task) withDefaults() Task {
 	setDefault(&t.Slots, defaultSlots)
 	setDefault(&t.KeepUpdates, KeepNone)
 	setDefault(&t.KeepModels, 10)
+	if all, err := r.Settings(t.Strategy, t.StrategyParams); err == nil { // Validate reports it
+		t.StrategyParams = all
+	}
+	if all, err := r.ServerSettings(t.Server, t.ServerParams); err == nil {
+		t.ServerParams = all
+	}
 	if t.Stop != nil {
 		s := *t.Stop
 		setDefault(&s.Patience, 10)

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -8,7 +9,7 @@ import (
 // localOf is what the task's strategy needs of local training, as an order says it; nil:
 // nothing.
 func localOf(r strategy.Registry, t Task) (*wire.Local, error) {
-	l, err := r.Local(strategy.Setup{Strategy: t.Strategy})
+	l, err := r.Local(setup(round.Params{Folding: t.folding()}, nil, nil))
 	if err != nil || len(l.Needs) == 0 {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func (c Config) Memory() int64 {
 	n := int64(c.StageMemory) + otherMemory
 	for _, t := range c.Tasks {
 		if t.Init != nil {
-			state, _ := c.Strategies.StateSize(t.Server, t.Init.Schema) // 0 for what Validate refuses
+			state, _ := c.Strategies.StateSize(t.Server, t.ServerParams, t.Init.Schema) // 0 for what Validate refuses
 			n += 4*int64(t.Init.Schema.Bytes()) + 2*int64(state)
 		}
 	}

@@ -131,7 +131,7 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 		return nil, fmt.Errorf("quorum: %d, and there are %d sites", rc.Quorum, len(members))
 	}
 	var err error
-	if rc.Thresholds, err = t.sum.registry.Thresholds(cfg.Strategy, nil); err != nil {
+	if rc.Thresholds, err = t.thresholds(nil); err != nil {
 		return nil, err
 	}
 	if rc.Local, err = localOf(t.sum.registry, cfg); err != nil {
@@ -226,7 +226,7 @@ func (o *offline) do(rd round.Ready) error {
 
 func (o *offline) commit(c round.Commit) error {
 	t := o.t
-	made, err := t.finish(c)
+	made, err := t.sum.finish(c.Accepted)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
@@ -237,7 +237,7 @@ func (o *offline) commit(c round.Commit) error {
 	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
 		Task: t.cfg.Name, Round: c.Round, Attempt: c.Attempt, Verdict: record.Committed, Work: c.Work, Base: c.Base, Model: id, Version: c.Round,
-		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason),
+		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason), Notes: made.Notes,
 	}
 	score := t.cfg.score(r)
 	best := o.m.Judge(score)
@@ -245,7 +245,7 @@ func (o *offline) commit(c round.Commit) error {
 		o.best = t.base
 	}
 	t.base, t.sum.state, t.sum.buffer = made.Model, made.State, nil // models are the caller's
-	thresholds, err := t.sum.registry.Thresholds(t.cfg.Strategy, made.State)
+	thresholds, err := t.thresholds(made.State)
 	if err != nil {
 		return err
 	}

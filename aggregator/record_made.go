@@ -3,6 +3,7 @@ package aggregator
 import (
 	"cmp"
 	"crypto"
+	"maps"
 
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
@@ -12,14 +13,14 @@ import (
 )
 
 // committedRecord accounts for a commit.
-func (t *task) committedRecord(c round.Commit, next, state model.Hash, closed int64) (record.Sealed, error) {
+func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []string, closed int64) (record.Sealed, error) {
 	order := t.published.issued[c.Stamp]
 	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, State: state, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
-		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason),
+		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes,
 	}
 	r.Best = bestOf(t.m.Round().Judge(t.cfg.score(r)))
 	r.BytesUp, r.BytesDown = t.traffic()
@@ -68,10 +69,10 @@ func (t *task) strategyOf(p round.Params) record.Strategy {
 	if !strategy.WorkOf(p.Work).Weighs {
 		return record.Strategy{}
 	}
-	s := record.Strategy{Name: cmp.Or(p.Strategy, strategy.FedAvg), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights)}
+	s := record.Strategy{Name: cmp.Or(p.Strategy, strategy.FedAvg), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights), Params: p.StrategyParams}
 	s.Thresholds = p.Thresholds
-	if p.Server != strategy.SGD { // which a record does not say
-		s.Server = p.Server
+	if plain, _ := t.sum.registry.ServerSettings(strategy.SGD, nil); p.Server != strategy.SGD || !maps.Equal(plain, p.ServerParams) { // which a record does not say
+		s.Server, s.ServerParams = p.Server, p.ServerParams
 	}
 	return s
 }

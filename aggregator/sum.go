@@ -39,11 +39,28 @@ func newSum(r strategy.Registry, st *store.Store, release func(*store.Stage)) *s
 // begin empties the sum for an attempt.
 func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 	s.params, s.least, s.early = p, len(base.Blob), nil
-	s.fold, err = s.registry.Begin(strategy.Setup{
-		Work: p.Work, Strategy: p.Strategy, Server: p.Server, State: s.state, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
-	}, s.before)
+	s.fold, err = s.registry.Begin(setup(p, base, s.state), s.before)
 	s.before = s.fold
 	return err
+}
+
+// setup is how an attempt with these parameters is folded, on its base and after rounds
+// that left this state.
+func setup(p round.Params, base *model.Model, state []byte) strategy.Setup {
+	return strategy.Setup{
+		Work: p.Work, Strategy: p.Strategy, Params: p.StrategyParams, Server: p.Server, ServerParams: p.ServerParams, State: state,
+		Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
+	}
+}
+
+// thresholds are those of the next round of training, after a state.
+func (t *task) thresholds(state []byte) (map[string]float64, error) {
+	return t.sum.registry.Thresholds(setup(round.Params{Folding: t.cfg.folding()}, nil, state))
+}
+
+// folding is how rounds are folded that open from now on, but for the thresholds.
+func (t Task) folding() round.Folding {
+	return round.Folding{Strategy: t.Strategy, StrategyParams: t.StrategyParams, Server: t.Server, ServerParams: t.ServerParams}
 }
 
 // forget empties the sum: the round is over, or starts over.

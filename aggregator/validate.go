@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
@@ -158,15 +157,16 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 
 func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !slices.Contains(r.Names(), t.Strategy) {
-		bad("strategy: %.64q, want %s", t.Strategy, strings.Join(r.Names(), ", "))
+	if _, err := r.Settings(t.Strategy, t.StrategyParams); err != nil {
+		bad("%w", err)
 	} else if t.Init != nil && t.Init.Check() == nil {
-		if _, err := r.Begin(strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Round: strategy.Round{Base: t.Init, GridB: 6, GridW: 10}}, nil); err != nil {
+		s := strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Params: t.StrategyParams, Round: strategy.Round{Base: t.Init, GridB: 6, GridW: 10}}
+		if _, err := r.Begin(s, nil); err != nil {
 			bad("model: %w", err)
 		}
 	}
-	if _, err := r.StateSize(t.Server, nil); err != nil {
-		bad("server: %w", err)
+	if _, err := r.ServerSettings(t.Server, t.ServerParams); err != nil {
+		bad("%w", err)
 	}
 	if !slices.Contains([]string{"samples", "uniform", "sqrt"}, t.Weights) {
 		bad("strategy.weights: %q, want samples, uniform or sqrt", t.Weights)

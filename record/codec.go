@@ -153,7 +153,7 @@ func (r Record) check() error {
 	case len(r.Entries) > MaxEntries || len(r.Metrics) > MaxMetrics:
 		return r.bad("%d entries, %d metrics", len(r.Entries), len(r.Metrics))
 	}
-	if err := cmp.Or(checkIDs(r.IDs), r.Best.check(r), r.Measured.check(), r.Coming.check()); err != nil {
+	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Best.check(r), r.Measured.check(), r.Coming.check()); err != nil {
 		return r.bad("%v", err)
 	}
 	if r.Strategy.Thresholds != nil && (len(r.Strategy.Thresholds) == 0 || len(r.Strategy.Thresholds) > MaxMetrics) {

@@ -49,6 +49,38 @@ func (v *Values) UnmarshalJSON(b []byte) error {
 	})
 }
 
+// UnmarshalJSON reads at most [MaxMetrics] numbers and texts.
+func (s *Settings) UnmarshalJSON(b []byte) error {
+	*s = Settings{}
+	return members(b, func(name string, dec *json.Decoder) error {
+		var x any
+		err := dec.Decode(&x)
+		(*s)[name] = x
+		return err
+	})
+}
+
+// check reports settings that none of a strategy can be.
+func (s Settings) check() error {
+	if s != nil && (len(s) == 0 || len(s) > MaxMetrics) {
+		return fmt.Errorf("%d parameters", len(s))
+	}
+	for name, v := range s {
+		switch x := v.(type) {
+		case float64:
+			if text(name, 1, maxMetric) && !math.IsNaN(x) && !math.IsInf(x, 0) {
+				continue
+			}
+		case string:
+			if text(name, 1, maxMetric) && text(x, 0, maxText) {
+				continue
+			}
+		}
+		return fmt.Errorf("parameter %.64q is %.64v", name, v)
+	}
+	return nil
+}
+
 // MarshalJSON writes {} for none.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	if m == nil {

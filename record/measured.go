@@ -105,7 +105,12 @@ type (
 	Row []int64
 	// Names are of numbers.
 	Names []string
+	// Notes are texts for people.
+	Notes []string
 )
+
+// maxNotes bounds those of a record.
+const maxNotes = 16
 
 // UnmarshalJSON reads at most [MaxClasses] classes.
 func (c *Classes) UnmarshalJSON(b []byte) (err error) {
@@ -129,6 +134,25 @@ func (r *Row) UnmarshalJSON(b []byte) (err error) {
 func (n *Names) UnmarshalJSON(b []byte) (err error) {
 	*n, err = list[string](b, MaxMetrics, "names left out")
 	return err
+}
+
+// UnmarshalJSON reads at most 16 notes.
+func (n *Notes) UnmarshalJSON(b []byte) (err error) {
+	*n, err = list[string](b, maxNotes, "notes")
+	return err
+}
+
+// check reports notes that are no short texts.
+func (n Notes) check() error {
+	if len(n) > maxNotes || n != nil && len(n) == 0 {
+		return fmt.Errorf("%d notes", len(n))
+	}
+	for _, note := range n {
+		if !text(note, 1, maxText) {
+			return fmt.Errorf("the note %.64q is no short text", note)
+		}
+	}
+	return nil
 }
 
 // check reports what none can say.

@@ -103,6 +103,7 @@ type Record struct {
 	Reason      string     `json:"reason"`          // why the attempt ended
 	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
 	State       model.Hash `json:"state,omitzero"`  // content id of what strategy and server optimiser keep after the round; none for nothing
+	Notes       Notes      `json:"notes,omitempty"` // what the fold says to people; none for nothing
 	IDs         string     `json:"ids,omitempty"`   // kind of the content ids: IDsTree; none: plain SHA-256, in records of before there were trees
 	Best        *Best      `json:"best,omitempty"`  // of the versions so far; none: nothing was measured, or not committed
 	Measured
@@ -113,18 +114,22 @@ type Record struct {
 
 // Strategy is how a train round was folded; zero for other work.
 type Strategy struct {
-	Name       string `json:"name"`                // such as fedavg
-	GridB      int    `json:"grid_b"`              // fold.Grid.B
-	GridW      int    `json:"grid_w"`              // fold.Grid.W
-	Cap        uint64 `json:"cap"`                 // largest weight of one member, samples
-	Weights    string `json:"weights"`             // samples, uniform or sqrt
-	Server     string `json:"server,omitempty"`    // optimiser; none: sgd
-	Thresholds Values `json:"thresholds,omitzero"` // that updates were judged by, fixed with the round's first attempt
+	Name    string `json:"name"`    // such as fedavg
+	GridB   int    `json:"grid_b"`  // fold.Grid.B
+	GridW   int    `json:"grid_w"`  // fold.Grid.W
+	Cap     uint64 `json:"cap"`     // largest weight of one member, samples
+	Weights string `json:"weights"` // samples, uniform or sqrt
+
+	Params       Settings `json:"params,omitzero"`        // of the strategy, all of them; none for one without, and in records of before it had any
+	Server       string   `json:"server,omitempty"`       // optimiser; none: sgd with the rate 1
+	ServerParams Settings `json:"server_params,omitzero"` // likewise
+	Thresholds   Values   `json:"thresholds,omitzero"`    // that updates were judged by, fixed with the round's first attempt
 }
 
 // IsZero reports that nothing was folded by a strategy.
 func (s Strategy) IsZero() bool {
-	return s.Name == "" && s.GridB == 0 && s.GridW == 0 && s.Cap == 0 && s.Weights == "" && s.Server == "" && s.Thresholds == nil
+	return s.Name == "" && s.GridB == 0 && s.GridW == 0 && s.Cap == 0 && s.Weights == "" && s.Server == "" &&
+		s.Params == nil && s.ServerParams == nil && s.Thresholds == nil
 }
 
 // Entry says what became of one member of the cohort. Fields that say nothing
@@ -164,6 +169,9 @@ type Metrics map[string]Metric
 
 // Values are plain numbers by name.
 type Values map[string]float64
+
+// Settings are parameters by name, each a float64 or a string.
+type Settings map[string]any
 
 // Hash returns the SHA-256 of a record's bytes: the Prev of the next one.
 func Hash(b []byte) [32]byte { return sha256.Sum256(b) }

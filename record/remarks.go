@@ -23,6 +23,9 @@ func (r Record) Remarks() (out []Remark) {
 		out = append(out, Remark{"cap", fmt.Sprintf("weights are limited to %d, so these count less than their rows: %s (strategy: {cap: N} or cap_factor sets another limit)",
 			r.Strategy.Cap, listed(capped))})
 	}
+	for _, note := range r.Notes {
+		out = append(out, Remark{"note " + note, note})
+	}
 	if r.Note != "" {
 		out = append(out, Remark{"shown", r.Note})
 	}

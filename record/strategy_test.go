@@ -29,17 +29,25 @@ func TestStrategy(t *testing.T) {
 	}
 	full, err := with(func(r *record.Record) {
 		r.Strategy.Server, r.Strategy.Thresholds, r.State = "adam", record.Values{"z": 2.5, "c": 1}, model.Hash{2}
+		r.Strategy.Params, r.Strategy.ServerParams, r.Notes = record.Settings{"mu": .01, "by": "rows"}, record.Settings{"eta": 1.}, record.Notes{"begun anew"}
 	})
-	if err != nil || !bytes.Contains(full, []byte(`"weights":"uniform","server":"adam","thresholds":{"c":1,"z":2.5}}`)) ||
-		!bytes.Contains(full, []byte(`"state":"0200`)) {
+	if err != nil || !bytes.Contains(full, []byte(`"weights":"uniform","params":{"by":"rows","mu":0.01},"server":"adam","server_params":{"eta":1},"thresholds":{"c":1,"z":2.5}}`)) ||
+		!bytes.Contains(full, []byte(`"state":"0200`)) || !bytes.Contains(full, []byte(`"notes":["begun anew"]`)) {
 		t.Errorf("%s, %v", full, err)
 	}
-	if again, err := record.Decode(full); err != nil || again.Strategy.Thresholds["z"] != 2.5 || again.State != (model.Hash{2}) {
+	if again, err := record.Decode(full); err != nil || again.Strategy.Thresholds["z"] != 2.5 || again.State != (model.Hash{2}) || again.Strategy.Params["by"] != "rows" || again.Strategy.ServerParams["eta"] != 1. || again.Remarks()[0].Text != "begun anew" {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for name, change := range map[string]func(r *record.Record){
 		"no thresholds, but said":     func(r *record.Record) { r.Strategy.Thresholds = record.Values{} },
 		"a threshold that is no such": func(r *record.Record) { r.Strategy.Thresholds = record.Values{"z": math.NaN()} },
+		"no parameters, but said":     func(r *record.Record) { r.Strategy.Params = record.Settings{} },
+		"a parameter of a whole":      func(r *record.Record) { r.Strategy.Params = record.Settings{"mu": 1} },
+		"a parameter that is no such": func(r *record.Record) { r.Strategy.ServerParams = record.Settings{"mu": math.Inf(1)} },
+		"a parameter without a name":  func(r *record.Record) { r.Strategy.Params = record.Settings{"": 1.} },
+		"an empty note":               func(r *record.Record) { r.Notes = record.Notes{""} },
+		"no notes, but said":          func(r *record.Record) { r.Notes = record.Notes{} },
+		"many notes":                  func(r *record.Record) { r.Notes = make(record.Notes, 17) },
 		"a threshold without a name":  func(r *record.Record) { r.Strategy.Thresholds = record.Values{"": 1} },
 		"a long name":                 func(r *record.Record) { r.Strategy.Server = strings.Repeat("x", 65) },
 		"a state of nothing": func(r *record.Record) {
@@ -50,7 +58,7 @@ func TestStrategy(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, b, err)
 		}
 	}
-	for _, bad := range []string{`"thresholds":{}`, `"server":""`, `"state":""`} {
+	for _, bad := range []string{`"thresholds":{}`, `"server":""`, `"state":""`, `"params":{}`, `"params":null`, `"params":{"a":true}`, `"params":{"a":null}`, `"params":{"b":1,"a":1}`, `"server_params":{}`} {
 		b := bytes.Replace(plain, []byte(`"weights":"uniform"}`), []byte(`"weights":"uniform",`+bad+`}`), 1)
 		if strings.HasPrefix(bad, `"state"`) {
 			b = bytes.Replace(plain, []byte(`"security"`), []byte(bad+`,"security"`), 1)

@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/fold"
@@ -15,7 +16,23 @@ type Linear struct {
 	// Coefficient returns s_k >= 0 from the update alone, the same each time;
 	// nil: 1. An error is the verdict, and wraps [ErrNotFinite] or [ErrOutOfRange].
 	Coefficient func(Update) (float64, error)
+
+	About About // for people; its Name and Params are not read
 }
+
+// fedAvg is federated averaging.
+var fedAvg = Linear{ID: FedAvg, About: About{
+	Kind: KindLinear, Summary: "the mean of the updates, by weight", Paper: "McMahan et al. 2017, https://arxiv.org/abs/1602.05629",
+}}
+
+// Kind is what About says, and linear where it says nothing.
+func (l Linear) Kind() string { return cmp.Or(l.About.Kind, KindLinear) }
+
+// Summary is About's.
+func (l Linear) Summary() string { return l.About.Summary }
+
+// Paper is About's.
+func (l Linear) Paper() string { return l.About.Paper }
 
 // Name is the ID.
 func (l Linear) Name() string { return l.ID }

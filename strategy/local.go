@@ -27,7 +27,7 @@ type Steering interface {
 // that does not say. Errors wrap [ErrUnknown], or [ErrUnsupported] for needs that no
 // order can say.
 func (g Registry) Local(of Setup) (Local, error) {
-	s, err := find("strategy", cmp.Or(of.Strategy, FedAvg), strategies, g.Strategies)
+	s, _, err := g.strategy(cmp.Or(of.Strategy, FedAvg), of.Params)
 	if err != nil {
 		return Local{}, err
 	}

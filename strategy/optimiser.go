@@ -17,7 +17,7 @@ type Optimiser interface {
 	Step(x, mean []float64, t uint64, slots [][]float64)
 }
 
-// Descent is plain gradient descent, x + eta * mean; "sgd" is that with eta 1.
+// Descent is plain gradient descent, x + eta * mean: "sgd".
 type Descent struct{ Eta float64 }
 
 // Name is sgd.

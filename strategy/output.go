@@ -3,6 +3,8 @@ package strategy
 import (
 	"fmt"
 	"sort"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/model"
@@ -24,24 +26,42 @@ type Output struct {
 	starts    []int        // first coordinate of each tensor of shared
 	offsets   []int        // of each in Next
 	optimiser Optimiser
+	label     string // of its part of the state
 	step      uint64 // from 1
 	state     []byte // the optimiser's part; nil for one without
 	kept      []byte // the values in it, by slot and coordinate
 	carry     []byte // the strategy's
 }
 
-// Note says something to people.
+// Note says something to people, in the round's record: at most 16 texts of 256 bytes.
+// Like the model, notes are the same whoever folds.
 func (o *Output) Note(format string, args ...any) {
-	o.notes = append(o.notes, fmt.Sprintf(format, args...))
+	text := strings.ToValidUTF8(fmt.Sprintf(format, args...), "\ufffd")
+	for len(text) > maxNote {
+		_, n := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-n]
+	}
+	if text != "" && len(o.notes) < maxNotes {
+		o.notes = append(o.notes, text)
+	}
 }
+
+// maxNotes and maxNote are what a record takes (RC-4).
+const (
+	maxNotes = 16
+	maxNote  = 256
+)
 
 // Carry says what the strategy gets as Carried in the next round of training, and
 // its Thresholds rest on: nothing for none. Without a call it stays as it is.
 func (o *Output) Carry(b []byte) { o.carry = b }
 
 // along prepares for a mean over the tensors of shared.
-func (o *Output) along(shared model.Schema, opt Optimiser, state []byte) error {
+func (o *Output) along(shared model.Schema, opt Optimiser, s Setup) (err error) {
 	o.shared, o.optimiser = shared, opt
+	if o.label, err = stateName(opt.Name(), s.ServerParams); err != nil {
+		return err
+	}
 	base, n := o.Next.Schema, 0
 	for _, spec := range shared {
 		i := base.Index(spec.Name)
@@ -52,7 +72,7 @@ func (o *Output) along(shared model.Schema, opt Optimiser, state []byte) error {
 		n += spec.Elements()
 	}
 	o.elements = n
-	return o.begin(state, n)
+	return o.begin(s.State, n)
 }
 
 // Mean takes the mean update of the coordinates from at on, counted over all

@@ -16,7 +16,7 @@ func TestPage(t *testing.T) {
 		}
 		return string(b)
 	}
-	code := read("example_test.go") + read("seams_test.go")
+	code := read("example_test.go") + read("seams_test.go") + read("settings_test.go")
 	blocks := strings.Split(read("../docs/howto/strategy.md"), "```go\n")[1:]
 	if len(blocks) < 3 {
 		t.Errorf("%d blocks", len(blocks))

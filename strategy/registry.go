@@ -28,11 +28,10 @@ const (
 	Dense  = "dense"  // encoding: the values as they are
 )
 
-// strategies are those that fedmq brings.
-var strategies = []Strategy{Linear{ID: FedAvg}}
-
-// optimisers likewise.
-var optimisers = []Optimiser{Descent{Eta: 1}}
+// strategies are those that fedmq brings; optimisers are likewise.
+var strategies = []Strategy{
+	fedAvg,
+}
 
 // find is what a registry has of one kind, fedmq's first.
 func find[T interface{ Name() string }](what, name string, lists ...[]T) (T, error) {
@@ -55,20 +54,25 @@ func namesOf[T interface{ Name() string }](all []T) (names []string) {
 // Names returns the names of all strategies, fedmq's first.
 func (g Registry) Names() []string { return namesOf(slices.Concat(strategies, g.Strategies)) }
 
-// Check reports names that are empty, longer than 64 bytes, or taken: what a
-// record names must mean one thing.
+// Check reports names that an order cannot say or that are taken, as what a record names
+// must mean one thing, and parameters that no configuration can give.
 func (g Registry) Check() error {
 	return errors.Join(
 		unique("strategy", g.Names()),
 		unique("optimiser", namesOf(slices.Concat(optimisers, g.Optimisers))),
-		unique("encoding", append(namesOf(g.Encodings), Dense)))
+		unique("encoding", append(namesOf(g.Encodings), Dense)),
+		checkParams("strategy", slices.Concat(strategies, g.Strategies)),
+		checkParams("optimiser", slices.Concat(optimisers, g.Optimisers)))
 }
+
+// word is a name as an order says it.
+var word = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 func unique(what string, names []string) error {
 	seen := map[string]bool{}
 	for _, name := range names {
-		if name == "" || len(name) > 64 {
-			return fmt.Errorf("strategy: %s with the name %.80q: want 1 to 64 bytes", what, name)
+		if !word.MatchString(name) {
+			return fmt.Errorf("strategy: %s with the name %.80q: want 1 to 64 of a-z 0-9 _ -", what, name)
 		}
 		if seen[name] {
 			return fmt.Errorf("strategy: two with the name %q: a record that says so would mean either %s", name, what)
@@ -83,13 +87,18 @@ type Setup struct {
 	Work     string // of the order: a kind of [Works]
 	Strategy string // for work that weighs; [FedAvg] if empty
 	Server   string // likewise, the optimiser; [SGD] if empty
-	State    []byte // what strategy and optimiser keep, as [Result] gave it after the round before; nil: they begin
+
+	// Params and ServerParams are theirs; what is missing has its default, as in records
+	// of before there was such a parameter.
+	Params, ServerParams Settings
+
+	State []byte // what strategy and optimiser keep, as [Result] gave it after the round before; nil: they begin
 	Round
 }
 
 // Begin starts an attempt. Before is the aggregation that was begun last, whose
-// memory is used again, or nil. Errors wrap [ErrUnknown], or are those of
-// [Strategy.Begin].
+// memory is used again, or nil. Errors wrap [ErrUnknown] or [ErrSetting], or are those
+// of [Strategy.Begin].
 func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 	work, err := find("work", s.Work, works)
 	if err != nil {
@@ -101,7 +110,7 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 		if a.setup.Carried, err = carried(s.State, a.setup.Strategy); err != nil {
 			return nil, err
 		}
-		if a.optimiser, err = find("optimiser", a.setup.Server, optimisers, g.Optimisers); err != nil {
+		if a.optimiser, a.setup.ServerParams, err = g.optimiser(a.setup.Server, s.ServerParams); err != nil {
 			return nil, err
 		}
 	}
@@ -116,9 +125,10 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 }
 
 // Thresholds returns what a round of training has for thresholds when it is
-// opened, after rounds that left this state; nil for a strategy without.
-func (g Registry) Thresholds(name string, state []byte) (map[string]float64, error) {
-	s, err := find("strategy", cmp.Or(name, FedAvg), strategies, g.Strategies)
+// opened under this strategy, after rounds that left this state; nil for a strategy
+// without.
+func (g Registry) Thresholds(of Setup) (map[string]float64, error) {
+	s, _, err := g.strategy(cmp.Or(of.Strategy, FedAvg), of.Params)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +136,7 @@ func (g Registry) Thresholds(name string, state []byte) (map[string]float64, err
 	if !ok {
 		return nil, nil
 	}
-	b, err := carried(state, s.Name())
+	b, err := carried(of.State, s.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +207,7 @@ func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, err
 	out := &Output{Next: &model.Model{Schema: base.Schema, Blob: blob}}
 	if a.work.Weighs {
 		out.carry = a.setup.Carried
-		if err := out.along(a.Schema(), a.optimiser, a.setup.State); err != nil {
+		if err := out.along(a.Schema(), a.optimiser, a.setup); err != nil {
 			return Result{}, err
 		}
 	}

@@ -17,9 +17,9 @@ func TestUnknown(t *testing.T) {
 	base := mustModel(t, model.F32, []float64{1})
 	good := round(base, fold.Grid{B: 6, W: 10})
 	for want, change := range map[string]func(*strategy.Setup){
-		`strategy "fedsgd", known: fedavg`:                func(s *strategy.Setup) { s.Strategy = "fedsgd" },
-		`optimiser "adam", known: sgd`:                    func(s *strategy.Setup) { s.Server = "adam" },
-		`work "rest", known: train, statistics, evaluate`: func(s *strategy.Setup) { s.Work = "rest" },
+		`strategy "fedsgd", known: fedavg`:                            func(s *strategy.Setup) { s.Strategy = "fedsgd" },
+		`optimiser "lamb", known: sgd, momentum, adagrad, adam, yogi`: func(s *strategy.Setup) { s.Server = "lamb" },
+		`work "rest", known: train, statistics, evaluate`:             func(s *strategy.Setup) { s.Work = "rest" },
 	} {
 		s := good
 		change(&s)
@@ -45,11 +45,11 @@ func TestRegistryCheck(t *testing.T) {
 		return out
 	}
 	for want, g := range map[string]strategy.Registry{
-		"":                     {Strategies: linear("a", "b"), Optimisers: []strategy.Optimiser{strategytest.Momentum{}}, Encodings: []strategy.Encoding{eighths{}}},
+		"":                     {Strategies: linear("a", "b"), Optimisers: []strategy.Optimiser{strategytest.Half{}}, Encodings: []strategy.Encoding{eighths{}}},
 		`name "a"`:             {Strategies: linear("a", "b", "a")},
 		`name "fedavg"`:        {Strategies: linear("fedavg")},
 		`name "":`:             {Strategies: linear("")},
-		"want 1 to 64 bytes":   {Strategies: linear(strings.Repeat("x", 65))},
+		"want 1 to 64 of a-z":  {Strategies: linear(strings.Repeat("x", 65))},
 		`two with the name "s`: {Optimisers: []strategy.Optimiser{strategy.Descent{Eta: 2}}},
 		`two with the name "e`: {Encodings: []strategy.Encoding{eighths{}, eighths{}}},
 	} {

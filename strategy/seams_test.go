@@ -34,14 +34,14 @@ func TestOptimiser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := strategy.Registry{Optimisers: []strategy.Optimiser{strategytest.Momentum{}}}
+		g := strategy.Registry{Optimisers: []strategy.Optimiser{strategytest.Half{}}}
 		base := model.New(schema)
 		fill(base, func(i int) float64 { return float64(i%7) - 3 })
 		var state []byte
 		twin, m := values(shared(base)), make([]float64, schema.Shared().Elements())
 		for r := range 3 {
 			s := round(base, fold.Grid{B: 6, W: 10})
-			s.Server, s.State = "momentum", state
+			s.Server, s.State = "halfkept", state
 			a, err := g.Begin(s, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -102,9 +102,9 @@ func values(m *model.Model) (all []float64) {
 	return all
 }
 
-// stateOf reads a state of the optimiser "momentum" (F-17).
+// stateOf reads a state of the optimiser "halfkept" (F-17).
 func stateOf(state []byte) (steps uint64, v []float64) {
-	state = state[len("\x08momentum"):]
+	state = state[len("\x08halfkept"):]
 	n := binary.LittleEndian.Uint64(state) - 8
 	v = make([]float64, n/8)
 	fold.Values(v, state[16:16+n], model.F64)
@@ -124,7 +124,7 @@ func same(a, b []float64) bool {
 // state leaves none.
 func TestOtherOptimiser(t *testing.T) {
 	t.Parallel()
-	g := strategy.Registry{Optimisers: []strategy.Optimiser{strategytest.Momentum{}, away{}}}
+	g := strategy.Registry{Optimisers: []strategy.Optimiser{strategytest.Half{}, away{}}}
 	base := mustModel(t, model.F64, []float64{1})
 	step := func(server string, state []byte) strategy.Result {
 		s := round(base, fold.Grid{B: 6, W: 10})
@@ -140,33 +140,33 @@ func TestOtherOptimiser(t *testing.T) {
 		}
 		return r
 	}
-	first := step("momentum", nil)
-	size, err := g.StateSize("momentum", base.Schema)
-	if err != nil || len(first.State) != size+len("\x08momentum")+8+9 || len(first.Notes) != 0 {
+	first := step("halfkept", nil)
+	size, err := g.StateSize("halfkept", nil, base.Schema)
+	if err != nil || len(first.State) != size+len("\x08halfkept")+8+9 || len(first.Notes) != 0 {
 		t.Errorf("a state of %d bytes, %d of them the optimiser's: %v; notes %q", len(first.State), size, err, first.Notes)
 	}
 	if r := step("sgd", first.State); r.State != nil || len(r.Notes) != 1 {
 		t.Errorf("sgd has the state %x, notes %q", r.State, r.Notes)
 	}
-	other := bytes.Replace(first.State, []byte("\x08momentum"), []byte("\x04adam"), 1)
-	if r := step("momentum", other); !bytes.Equal(r.State, first.State) || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "momentum begins anew") {
+	other := bytes.Replace(first.State, []byte("\x08halfkept"), []byte("\x04adam"), 1)
+	if r := step("halfkept", other); !bytes.Equal(r.State, first.State) || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "halfkept begins anew") {
 		t.Errorf("after adam: state %x, want %x; notes %q", r.State, first.State, r.Notes)
 	}
 	wider := round(mustModel(t, model.F64, []float64{1, 2}), fold.Grid{B: 6, W: 10})
-	wider.Server, wider.State = "momentum", first.State
+	wider.Server, wider.State = "halfkept", first.State
 	a, err := g.Begin(wider, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Add(update(mustModel(t, model.F64, []float64{2, 2}), 1))
-	if _, err := a.Result(nil, nil); !errors.Is(err, model.ErrSchema) || !strings.Contains(err.Error(), "a state of 16 bytes for momentum, want 24") {
+	if _, err := a.Result(nil, nil); !errors.Is(err, model.ErrSchema) || !strings.Contains(err.Error(), "a state of 16 bytes for halfkept, want 24") {
 		t.Errorf("a state of another model: %v", err)
 	}
-	if n, err := g.StateSize("", base.Schema); n != 0 || err != nil {
+	if n, err := g.StateSize("", nil, base.Schema); n != 0 || err != nil {
 		t.Errorf("sgd: %d, %v", n, err)
 	}
-	if _, err := g.StateSize("adam", base.Schema); !errors.Is(err, strategy.ErrUnknown) {
-		t.Errorf("adam: %v", err)
+	if _, err := g.StateSize("lamb", nil, base.Schema); !errors.Is(err, strategy.ErrUnknown) {
+		t.Errorf("lamb: %v", err)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestOptimiserOverflows(t *testing.T) {
 	}
 }
 
-type away struct{ strategytest.Momentum }
+type away struct{ strategytest.Half }
 
 func (away) Name() string { return "away" }
 
@@ -262,10 +262,10 @@ func (f boundedFold) Check(u strategy.Update) error {
 // its thresholds follow from that; under another strategy it ends.
 func TestCarry(t *testing.T) {
 	t.Parallel()
-	g := strategy.Registry{Strategies: []strategy.Strategy{halving{}}, Optimisers: []strategy.Optimiser{strategytest.Momentum{}}}
+	g := strategy.Registry{Strategies: []strategy.Strategy{halving{}}, Optimisers: []strategy.Optimiser{strategytest.Half{}}}
 	base := mustModel(t, model.F32, []float64{1})
 	step := func(name, server string, state []byte) ([]byte, map[string]float64) {
-		thresholds, err := g.Thresholds(name, state)
+		thresholds, err := g.Thresholds(strategy.Setup{Strategy: name, State: state})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,7 +282,7 @@ func TestCarry(t *testing.T) {
 		}
 		return r.State, thresholds
 	}
-	for _, server := range []string{"sgd", "momentum"} {
+	for _, server := range []string{"sgd", "halfkept"} {
 		var state []byte
 		for _, want := range []float64{8, 4, 2} {
 			var got map[string]float64
@@ -386,7 +386,7 @@ func TestThresholdsOfAnOrder(t *testing.T) {
 		{map[string]float64{"a": math.Inf(1)}, `strategy acme has the threshold "a" of +Inf`},
 	} {
 		g := strategy.Registry{Strategies: []strategy.Strategy{guarded{strategy.Linear{ID: "acme"}, c.of}}}
-		got, err := g.Thresholds("acme", nil)
+		got, err := g.Thresholds(strategy.Setup{Strategy: "acme"})
 		if c.want == "" && (err != nil || len(got) != len(c.of)) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%d thresholds: %v, want %q", len(c.of), err, c.want)
 		}

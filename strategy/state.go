@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/fedmq/fedmq/model"
 )
@@ -22,7 +23,7 @@ func head(b []byte, name string, n int) []byte {
 	if n == 0 {
 		name = ""
 	}
-	b = append(append(b, byte(len(name))), name...) // at most 64, Registry.Check
+	b = append(append(b, byte(len(name))), name...) // at most 64 and 17, Registry.Check and stateName
 	return binary.LittleEndian.AppendUint64(b, uint64(n))
 }
 
@@ -66,10 +67,10 @@ func stateSize(opt Optimiser, n int) int {
 	return 8 + 8*n*opt.Slots()
 }
 
-// StateSize returns how many bytes a server optimiser keeps from round to round
-// for a model of this schema. Errors wrap [ErrUnknown].
-func (g Registry) StateSize(server string, s model.Schema) (int, error) {
-	opt, err := find("optimiser", cmp.Or(server, SGD), optimisers, g.Optimisers)
+// StateSize returns how many bytes a server optimiser with these parameters keeps from
+// round to round for a model of this schema. Errors wrap [ErrUnknown] or [ErrSetting].
+func (g Registry) StateSize(server string, params Settings, s model.Schema) (int, error) {
+	opt, _, err := g.optimiser(cmp.Or(server, SGD), params)
 	if err != nil {
 		return 0, err
 	}
@@ -77,26 +78,29 @@ func (g Registry) StateSize(server string, s model.Schema) (int, error) {
 }
 
 // begin takes over what the round before has left of n coordinates. A state of
-// another optimiser ends here; the new one begins with the base.
+// another optimiser, or of other parameters, ends here; the new one begins with the base.
 func (o *Output) begin(before []byte, n int) error {
 	server, _, err := parts(before)
 	if err != nil {
 		return err
 	}
-	name, size := o.optimiser.Name(), stateSize(o.optimiser, n)
-	switch {
-	case server.data == nil || server.name == name && len(server.data) == size:
-	case server.name == name:
+	size := stateSize(o.optimiser, n)
+	switch name, _, _ := strings.Cut(server.name, " "); {
+	case server.data == nil || server.name == o.label && len(server.data) == size:
+	case server.name == o.label:
 		return fmt.Errorf("%w: a state of %d bytes for %s, want %d", model.ErrSchema, len(server.data), name, size)
+	case name == o.optimiser.Name():
+		o.Note("what the server optimiser %s has kept is dropped: it begins anew with other parameters", name)
+		server = part{}
 	default:
-		o.Note("what the server optimiser %s has kept is dropped: %s begins anew", server.name, name)
+		o.Note("what the server optimiser %s has kept is dropped: %s begins anew", name, o.optimiser.Name())
 		server = part{}
 	}
 	o.step = 1
 	if size == 0 {
 		return nil
 	}
-	before = head(nil, name, size)
+	before = head(nil, o.label, size)
 	o.state = make([]byte, len(before)+size)
 	copy(o.state, before)
 	data := o.state[len(before):]

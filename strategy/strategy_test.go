@@ -93,6 +93,7 @@ type trained struct {
 type vector struct {
 	ID       string                     `json:"id"`
 	Strategy string                     `json:"strategy"`
+	Params   json.RawMessage            `json:"params"`
 	Input    json.RawMessage            `json:"input"`
 	Expected json.RawMessage            `json:"expected"`
 	Tol      struct{ Rel, Abs float64 } `json:"tolerance"`

@@ -32,7 +32,7 @@ func (w Work) Name() string { return w.ID }
 // works are all there are.
 var works = []Work{
 	{ID: Train, Weighs: true, Schema: model.Schema.Shared, begin: func(g Registry, s Setup, before Fold) (Fold, error) {
-		st, err := find("strategy", s.Strategy, strategies, g.Strategies)
+		st, _, err := g.strategy(s.Strategy, s.Params)
 		if err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ type Order struct {
 	Roster      *Roster            `json:"roster,omitempty"`     // of keys
 	SecAgg      *SecAgg            `json:"secagg,omitempty"`     // secure aggregation
 	Share       []string           `json:"share,omitempty"`      // patterns of tensors that are shared; ascending
-	Strategy    *OrderStrategy     `json:"strategy,omitempty"`   // how updates become a model
+	Strategy    *OrderStrategy     `json:"strategy,omitempty"`   // how updates become a model; nil: federated averaging
 	Thresholds  map[string]float64 `json:"thresholds,omitempty"` // that an update is judged by
 }
 

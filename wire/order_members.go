@@ -59,7 +59,7 @@ func orderMembers(o *Order) []member {
 		{"roster", false, rosterOf{&o.Roster}},
 		{"secagg", false, secAggOf{&o.SecAgg}},
 		{"share", false, textsOf{&o.Share, maxPatterns, model.MaxName}},
-		{"strategy", false, strategyOf{&o.Strategy}},
+		{"strategy", true, strategyOf{&o.Strategy}},
 		{"thresholds", false, numbersOf{&o.Thresholds}},
 	}
 }

@@ -37,6 +37,9 @@ func memberCases(t *testing.T) []vector {
 	bulk := testOrder()
 	bulk.Bulk = "bulk/acme"
 	list = append(list, vector{name: "order-member-bulk", comment: "An order whose bulk travels below another topic.", op: KindOrder, expect: accepted, data: encode(t, bulk)})
+	folded := testOrder()
+	folded.Strategy = &OrderStrategy{Name: "trimmed_mean", Params: []byte(`{"beta":0.2}`)}
+	list = append(list, vector{name: "order-member-strategy", comment: "An order that says how updates are folded.", op: KindOrder, expect: accepted, data: encode(t, folded)})
 	list = append(list, contractCases(t, hash)...)
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
 	order("content", "An order whose base is named otherwise than by the tree of its blob.", func(o *Order) { o.ContentKind = "rows" })
@@ -45,9 +48,6 @@ func memberCases(t *testing.T) []vector {
 	order("roster", "An order under a roster.", func(o *Order) { o.Roster = &Roster{Version: 3, Hash: hash} })
 	order("secagg", "An order of secure aggregation.", func(o *Order) { o.SecAgg = testSecAgg() })
 	order("share", "An order that names tensors which are shared.", func(o *Order) { o.Share = []string{"layers.*"} })
-	order("strategy", "An order that says how updates are folded.", func(o *Order) {
-		o.Strategy = &OrderStrategy{Name: "trimmed_mean", Params: []byte(`{"beta":0.2}`)}
-	})
 	order("thresholds", "An order that says what an update is judged by.", func(o *Order) { o.Thresholds = map[string]float64{"clip": 2.5, "norm": 10} })
 	join := func(name, comment string, change func(*Join)) {
 		j := testJoin(t)

@@ -47,7 +47,8 @@ func (aggregatorCmd) Help() string {
       start_when: 10               # members welcomed before the first round
       quorum: 8                    # updates a round needs
       deadline: 60s
-      strategy: {name: fedavg}     # weights: samples|uniform|sqrt, cap, cap_factor, grid_b
+      strategy: {name: fedavg}     # and its parameters (docs/ref/strategies.md), server,
+                                   # weights: samples|uniform|sqrt, cap, cap_factor, grid_b
       model: {mlp: {inputs: 48, hidden: [32], outputs: 1, task: regression, seed: 1}}
                                    # or {softmax: {..}}, {linear: {..}}, {file: init.safetensors}
       train: {epochs: 5, batch: 32, lr: 0.01, momentum: 0.9, l2: 1e-4, max_grad_norm: 5}
@@ -110,14 +111,6 @@ func (f *stopFile) rule() *aggregator.Stop {
 		return nil
 	}
 	return &aggregator.Stop{Metric: f.Metric, Mode: aggregator.Mode(f.Mode), Patience: f.Patience, MinDelta: f.MinDelta}
-}
-
-type strategyFile struct {
-	Name      string `yaml:"name"`
-	Weights   string `yaml:"weights"`
-	Cap       uint64 `yaml:"cap"`
-	CapFactor uint64 `yaml:"cap_factor"`
-	GridB     *int   `yaml:"grid_b"`
 }
 
 // modelFile is exactly one of its fields.
@@ -237,7 +230,8 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	return aggregator.Task{
 		Contract: contract, Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
-		Strategy: f.Strategy.Name, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
+		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params,
+		Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold),

@@ -70,6 +70,9 @@ func keyPaths(tag string, t reflect.Type, stop ...reflect.Type) map[string]strin
 		if ft.Kind() == reflect.Slice {
 			name, ft = name+"[]", ft.Elem()
 		}
+		if keys, ok := withParams[ft]; ok {
+			ft = keys
+		}
 		if ft.Kind() != reflect.Struct || slices.Contains(stop, ft) || reflect.PointerTo(ft).Implements(nodeUnmarshaler) {
 			continue
 		}
@@ -78,6 +81,11 @@ func keyPaths(tag string, t reflect.Type, stop ...reflect.Type) map[string]strin
 		}
 	}
 	return out
+}
+
+// withParams are mappings that have parameters of their own beside these keys.
+var withParams = map[reflect.Type]reflect.Type{
+	reflect.TypeFor[strategyFile](): reflect.TypeFor[strategyKeys](), reflect.TypeFor[serverFile](): reflect.TypeFor[serverKeys](),
 }
 
 // typeName is how the document calls a type.

@@ -31,10 +31,16 @@ func (src reportSource) box(sites []reportSite) (rows []reportRow) {
 	add("training", takeBelow(set, "train."))
 	add("seed", take(set, "seed"))
 	if s := src.strategy(); s != nil { // records have the defaults, too
-		for _, key := range []string{"name", "weights", "cap", "server"} {
-			delete(set, "strategy."+key)
+		for _, key := range []string{".name", ".weights", ".cap", ".server", ".server.name", ""} {
+			delete(set, "strategy"+key)
 		}
-		add("strategy", joined(texts(s.Name, serverText(s), takeBelow(set, "strategy.")), 3))
+		for name := range s.Params {
+			delete(set, "strategy."+name)
+		}
+		for name := range s.ServerParams {
+			delete(set, "strategy.server."+name)
+		}
+		add("strategy", joined(texts(s.Name+paramsText(s.Params), serverText(s), takeBelow(set, "strategy.")), 3))
 		add("weights", weightsText(s))
 	}
 	add("rounds", take(set, "rounds"))
@@ -82,7 +88,19 @@ func serverText(s *record.Strategy) string {
 	if s.Server == "" {
 		return ""
 	}
-	return "server optimiser " + s.Server
+	return "server optimiser " + s.Server + paramsText(s.ServerParams)
+}
+
+// paramsText is " (beta 0.9, eta 1)".
+func paramsText(s record.Settings) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		list = append(list, fmt.Sprintf("%s %v", name, s[name]))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, ", ") + ")"
 }
 
 func weightsText(s *record.Strategy) string {

@@ -83,11 +83,8 @@ type Config struct {
 	CapFactor uint64  // default 10
 
 	MaxSamples uint64 // most samples that a member may have; default 10^9
-	Strategy   string // of rounds of training that are opened from now on, and so the next two
-	Server     string
-	Local      *wire.Local        // what the strategy needs of local training; nil: nothing
-	Thresholds map[string]float64 // until Committed says others
-	GridB      *int               // values are at most 2^GridB, MinGridB..MaxGridB; default 6
+	Folding           // of rounds of training that are opened from now on, the thresholds until Committed says others
+	GridB      *int   // values are at most 2^GridB, MinGridB..MaxGridB; default 6
 
 	PaceMS *uint64 // spread of the updates; default 0 up to 100 members, then 2 ms a member
 

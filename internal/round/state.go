@@ -1,6 +1,7 @@
 package round
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
@@ -81,12 +82,36 @@ type Params struct {
 	Cap       uint64  `json:"cap"`
 	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
 
-	// How updates of a round of training become a model, which the machine only keeps.
-	Strategy   string             `json:"strategy,omitempty"`
-	Server     string             `json:"server,omitempty"`
-	Local      *wire.Local        `json:"local,omitempty"` // not changed
-	Thresholds map[string]float64 `json:"thresholds,omitempty"`
+	Folding
 }
+
+// Folding is how the updates of a round of training become a model. The machine only
+// keeps it, and says what of it sites are to know. Parameters are float64 or string, and
+// not changed.
+type Folding struct {
+	Strategy       string             `json:"strategy,omitempty"`
+	StrategyParams map[string]any     `json:"strategy_params,omitempty"`
+	Server         string             `json:"server,omitempty"`
+	ServerParams   map[string]any     `json:"server_params,omitempty"`
+	Local          *wire.Local        `json:"local,omitempty"` // what the strategy needs of local training, nil: nothing; not changed
+	Thresholds     map[string]float64 `json:"thresholds,omitempty"`
+}
+
+// told is what an order says of it: nothing for federated averaging, which is meant
+// without a word (W-45).
+func (f Folding) told() *wire.OrderStrategy {
+	if f.Strategy == "" || f.Strategy == averaging && len(f.StrategyParams) == 0 {
+		return nil
+	}
+	s := &wire.OrderStrategy{Name: f.Strategy}
+	if len(f.StrategyParams) > 0 {
+		s.Params, _ = json.Marshal(f.StrategyParams) // numbers that are finite, and texts
+	}
+	return s
+}
+
+// averaging is the strategy that an order without one means.
+const averaging = "fedavg"
 
 // Member is one path that was welcomed. Its index is its place among the
 // members, for good.

@@ -21,8 +21,7 @@ func (m *Machine) params(cohort []uint32) *Params {
 		return p
 	}
 	p.Weights, p.GridB, p.Cap = m.cfg.Weights, *m.cfg.GridB, m.cfg.Cap
-	p.Strategy, p.Server, p.Thresholds = m.cfg.Strategy, m.cfg.Server, m.cfg.Thresholds
-	p.Local = m.cfg.Local
+	p.Folding = m.cfg.Folding
 	switch {
 	case p.Weights == WeightUniform:
 		p.Cap = 1

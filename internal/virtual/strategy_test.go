@@ -43,7 +43,7 @@ func (f tighteningFold) Finish(all *strategy.Updates, out *strategy.Output) erro
 // a round is opened, and stand in its record.
 func TestKeptState(t *testing.T) {
 	inBubble(t, func(w *world) {
-		plain, restarted := w.trainedWith("momentum", false), w.trainedWith("momentum", true)
+		plain, restarted := w.trainedWith("halfkept", false), w.trainedWith("halfkept", true)
 		if !slices.Equal(plain, restarted) {
 			t.Errorf("with a restart %v, without %v", restarted, plain)
 		}
@@ -59,7 +59,7 @@ func TestOtherStrategy(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.strategies = ownStrategies
 		task := w.task()
-		task.Strategy, task.Server, task.KeepUpdates = "tightening", "momentum", aggregator.KeepAll
+		task.Strategy, task.Server, task.KeepUpdates = "tightening", "halfkept", aggregator.KeepAll
 		w.aggregate(task)
 		for _, m := range three[:2] {
 			w.join(m, walker{takes: 20 * time.Second})
@@ -73,7 +73,7 @@ func TestOtherStrategy(t *testing.T) {
 		w.finished(5 * time.Minute)
 		w.endAll()
 		for _, r := range w.history() {
-			want := map[uint64]string{1: "tightening momentum", 2: "tightening momentum", 3: "fedavg "}[r.Round]
+			want := map[uint64]string{1: "tightening halfkept", 2: "tightening halfkept", 3: "fedavg "}[r.Round]
 			if got := r.Strategy.Name + " " + r.Strategy.Server; r.Work == strategy.Train && got != want || (r.Strategy.Thresholds != nil) != (r.Strategy.Name == "tightening") {
 				t.Errorf("round %d, attempt %d: %s, thresholds %v, want %s", r.Round, r.Attempt, got, r.Strategy.Thresholds, want)
 			}
@@ -83,7 +83,7 @@ func TestOtherStrategy(t *testing.T) {
 
 // ownStrategies are those of the two dummies.
 var ownStrategies = strategy.Registry{
-	Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{strategytest.Momentum{}},
+	Strategies: []strategy.Strategy{tightening{strategy.Linear{ID: "tightening"}}}, Optimisers: []strategy.Optimiser{strategytest.Half{}},
 }
 
 // trainedWith runs a federation under an optimiser, with or without a restart of

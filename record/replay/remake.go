@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -31,6 +32,9 @@ func (p *Replay) remake(r record.Record) (*strategy.Result, error) {
 	case err != nil:
 		return nil, differ("%v", err)
 	}
+	if f.r.Notes != nil && !slices.Equal(f.r.Notes, made.Notes) { // records of before have none
+		return nil, differ("its notes are %q, the replay's %q", f.r.Notes, made.Notes)
+	}
 	return &made, nil
 }
 
@@ -56,10 +60,7 @@ func (f *folding) begin() (err error) {
 	if err := f.thresholds(s); err != nil {
 		return err
 	}
-	f.fold, err = f.p.cfg.Strategies.Begin(strategy.Setup{
-		Work: f.r.Work, Strategy: s.Name, Server: s.Server, State: f.p.state.blob,
-		Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Thresholds: s.Thresholds},
-	}, f.p.before)
+	f.fold, err = f.p.cfg.Strategies.Begin(f.setup(), f.p.before)
 	if err != nil {
 		return differ("%v", err)
 	}
@@ -67,12 +68,21 @@ func (f *folding) begin() (err error) {
 	return nil
 }
 
+// setup is how the record says that its updates were folded.
+func (f *folding) setup() strategy.Setup {
+	s := f.r.Strategy
+	return strategy.Setup{
+		Work: f.r.Work, Strategy: s.Name, Params: strategy.Settings(s.Params), Server: s.Server, ServerParams: strategy.Settings(s.ServerParams),
+		State: f.p.state.blob, Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Thresholds: s.Thresholds},
+	}
+}
+
 // thresholds holds those of the record against what the rounds before have left.
 func (f *folding) thresholds(s record.Strategy) error {
 	if s.IsZero() {
 		return nil
 	}
-	want, err := f.p.cfg.Strategies.Thresholds(s.Name, f.p.state.blob)
+	want, err := f.p.cfg.Strategies.Thresholds(f.setup())
 	if err != nil {
 		return differ("%v", err)
 	}

@@ -17,8 +17,8 @@ import (
 // if it is of before.
 func withMomentum(t *testing.T, plain bool) *disk {
 	t.Helper()
-	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3, server: "momentum", plain: plain}
-	d.registry.Optimisers = []strategy.Optimiser{strategytest.Momentum{}}
+	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3, server: "halfkept", plain: plain}
+	d.registry.Optimisers = []strategy.Optimiser{strategytest.Half{}}
 	d.begin()
 	return d
 }
@@ -62,7 +62,7 @@ func TestOptimiserStateDiffers(t *testing.T) {
 		{"no state", func(d *disk) { d.records[3].State = model.Hash{} }, "round 2, attempt 2: the replay leaves the state"},
 		{"lost by an evaluation", func(d *disk) { d.records[5].State = model.Hash{} }, `round 4, attempt 1: the state is "" after a round of evaluate`},
 		{"another optimiser", func(d *disk) { d.records[4].Strategy.Server = "" }, "round 3, attempt 1, tensor layers.0."},
-		{"unknown optimiser", func(d *disk) { d.records[4].Strategy.Server = "luck" }, `round 3, attempt 1: strategy: unknown: optimiser "luck", known: sgd, momentum`},
+		{"unknown optimiser", func(d *disk) { d.records[4].Strategy.Server = "luck" }, `round 3, attempt 1: strategy: unknown: server optimiser "luck", known: sgd, momentum, adagrad, adam, yogi, halfkept`},
 	} {
 		d := withMomentum(t, false)
 		c.change(d)

@@ -1,18 +1,18 @@
 // Package strategytest has what the tests of several packages plug into a registry.
 package strategytest
 
-// Momentum is a server optimiser that keeps one number for each coordinate: the mean,
+// Half is a server optimiser that keeps one number for each coordinate: the mean,
 // and half of what it kept.
-type Momentum struct{}
+type Half struct{}
 
-// Name is "momentum".
-func (Momentum) Name() string { return "momentum" }
+// Name is "halfkept".
+func (Half) Name() string { return "halfkept" }
 
 // Slots is 1.
-func (Momentum) Slots() int { return 1 }
+func (Half) Slots() int { return 1 }
 
 // Step adds to x.
-func (Momentum) Step(x, mean []float64, t uint64, slots [][]float64) {
+func (Half) Step(x, mean []float64, t uint64, slots [][]float64) {
 	for i, m := range mean {
 		if t > 1 {
 			m += float64(0.5 * slots[0][i])
