@@ -111,6 +111,7 @@ type Task struct {
 
 	Init       *model.Model    // version 0
 	Begun      bool            // Init has the schema alone, as its values are gone: the task must have begun in DataDir
+	Encoding   string          // of updates: f16, bf16, q8, topk, with zstd or without (docs/spec/encoding.md), or one of Config.Strategies; default dense
 	Train      json.RawMessage // the trainer's settings, a JSON object, passed on verbatim
 	Seed       uint64          // of the task: sites derive theirs from it
 	Statistics bool            // federated z-score: begin with a statistics round
@@ -164,6 +165,7 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Sample, 1)
 	setDefault(&t.Strategy, strategy.FedAvg)
 	setDefault(&t.Server, strategy.SGD)
+	setDefault(&t.Encoding, strategy.Dense)
 	setDefault(&t.Weights, "samples")
 	setDefault(&t.CapFactor, 10)
 	setDefault(&t.MaxSamples, 1_000_000_000)

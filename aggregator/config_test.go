@@ -55,6 +55,9 @@ func TestValidate(t *testing.T) {
 		want   string // "": valid
 	}{
 		"as it is":           {func(c, tk) {}, ""},
+		"encoding":           {func(_ c, t tk) { t.Encoding = "topk:.01+zstd" }, ""},
+		"another encoding":   {func(_ c, t tk) { t.Encoding = "gzip" }, `encoding: encoding "gzip": unknown`},
+		"encoding's range":   {func(_ c, t tk) { t.Encoding = "q8:8" }, "encoding: encoding \"q8:8\": a block of \"8\" values, want 16 to 4096"},
 		"no broker":          {func(c c, _ tk) { c.Broker = "" }, "broker:"},
 		"dialled":            {func(c c, _ tk) { c.Broker, c.Dial = "", func(context.Context) (net.Conn, error) { return nil, nil } }, ""},
 		"no namespace":       {func(c c, _ tk) { c.Namespace = "" }, "namespace:"},

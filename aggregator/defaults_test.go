@@ -19,7 +19,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"part_size": c.PartSize, "stage_memory": c.StageMemory, "uploads": c.Uploads,
 		"tasks[].join_wait": task.JoinWait, "tasks[].quorum": task.Quorum, "tasks[].deadline": task.Deadline,
 		"tasks[].sample": task.Sample, "tasks[].strategy.name": task.Strategy, "tasks[].strategy.server.name": task.Server, "tasks[].strategy.weights": task.Weights,
-		"tasks[].strategy.cap_factor": task.CapFactor, "tasks[].max_samples": task.MaxSamples, "tasks[].train": string(task.Train), "tasks[].seed": task.Seed,
+		"tasks[].strategy.cap_factor": task.CapFactor, "tasks[].max_samples": task.MaxSamples, "tasks[].train": string(task.Train), "tasks[].seed": task.Seed, "tasks[].encoding": task.Encoding,
 		"tasks[].slots": task.Slots, "tasks[].keep_updates": task.KeepUpdates, "tasks[].keep_models": task.KeepModels,
 		"tasks[].stop.patience": task.Stop.Patience, "tasks[].stop.min_delta": task.Stop.MinDelta,
 	}

@@ -16,7 +16,7 @@ func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
 	if s.Params == nil || t.settings.Round == s.Round {
 		return nil
 	}
-	t.settings = settings{Round: s.Round, Train: t.cfg.Train, Seed: t.cfg.Seed}
+	t.settings = settings{Round: s.Round, Train: t.cfg.Train, Seed: t.cfg.Seed, Encoding: t.encoding()}
 	raw, err := json.Marshal(t.settings)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
 
 // loadSettings takes up those of a round that was open when the process ended.
 func (t *task) loadSettings() error {
-	t.settings = settings{Train: t.cfg.Train, Seed: t.cfg.Seed}
+	t.settings = settings{Train: t.cfg.Train, Seed: t.cfg.Seed, Encoding: t.encoding()}
 	return t.a.store.View(func(tx *store.Tx) error {
 		raw, err := tx.Get(store.Task, t.settingsKey())
 		if err != nil || raw == nil {
@@ -50,6 +50,10 @@ func (t *task) compare(last settings) {
 	if last.Seed != t.cfg.Seed {
 		t.log.Warn().Uint64("last", last.Seed).Uint64("configured", t.cfg.Seed).Uint64("round", last.Round).
 			Msg("seed: the configuration has another one than that round was ordered with; it counts from the next round on")
+	}
+	if is := t.encoding(); last.Encoding != is {
+		t.log.Warn().Str("last", last.Encoding).Str("configured", is).Uint64("round", last.Round).
+			Msg("encoding: the configuration has another one than that round was ordered with; it counts from the next round on")
 	}
 	var train bytes.Buffer // as it is on disk
 	if err := json.Compact(&train, t.cfg.Train); err == nil && !bytes.Equal(last.Train, train.Bytes()) {

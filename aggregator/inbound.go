@@ -49,6 +49,7 @@ func (t *task) join(path string, m link.Message) owner.Event {
 		return refuse(path, h, err)
 	}
 	t.noteKey(path, h.KeyID)
+	t.noteEncodings(path, j.Encodings)
 	contract, no := t.contractOf(path, j.Contract)
 	if no != nil {
 		no.Round, no.Attempt = h.Round, h.Attempt
@@ -77,6 +78,9 @@ func (t *task) update(path string, m link.Message) owner.Event {
 		want = t.want()
 	}
 	c, err := wire.DecodeUpdate(body, want)
+	if err == nil {
+		err = t.answersOrder(h, c)
+	}
 	if err != nil {
 		ev.Problem, ev.Detail = problem(err)
 		if c, _ := wire.DecodeUpdate(body, nil); c != nil { // of other tensors, or of a later version: the answer names it
@@ -108,11 +112,8 @@ func (t *task) update(path string, m link.Message) owner.Event {
 
 // inline checks an update that came in one message.
 func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
-	s := &staged{content: ev.Content, samples: c.Samples, delta: c.Tensors, measured: measured{c.Metrics, c.Counts, c.Scalars}, bytes: ev.Bytes}
-	if s.delta != nil {
-		s.raw = s.delta.Blob
-	}
-	f, err := t.sum.check(s)
+	s := &staged{content: ev.Content, encoding: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, bytes: ev.Bytes}
+	f, err := t.sum.admit(s, c.Tensors)
 	if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; err != nil {
 		t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
 		return nil
@@ -131,7 +132,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 		})
 	}
 	t.sum.hold(ev.Member, &staged{
-		content: c.Content, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, schema: c.Schema, length: int(c.Blob.Length), // the schema's size
+		content: c.Content, encoding: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, schema: c.Schema, length: int(c.Blob.Length), // at most the schema's size
 	})
 	return owner.Offer{Update: ev, Blob: c.Blob, Whole: t.sum.registry.Whole(c.Encoding)}
 }

@@ -85,7 +85,9 @@ func (s *sum) hold(member string, st *staged) {
 		st.stage = had.stage
 		s.held[k] = st
 	}
-	s.decoded += len(st.raw)
+	if st.delta != nil {
+		s.decoded += len(st.delta.Blob)
+	}
 }
 
 // stage makes the place for an update in parts, and fills what needs no travel. What
@@ -156,7 +158,7 @@ func (s *sum) update(st *staged, delta *model.Model) strategy.Update {
 
 // checkPart checks what a part of an update allows, as it arrives.
 func (s *sum) checkPart(st *staged, data []byte, off int) (problem verdict.Reason, detail string) {
-	if s.fold == nil {
+	if s.fold == nil || st.encoding != "" { // of what is encoded the whole says what its values are
 		return verdict.None, ""
 	}
 	err := s.fold.CheckPart(s.update(st, nil), data, off)
@@ -171,6 +173,19 @@ type found struct {
 	problem verdict.Reason
 	detail  string
 	norm    float64
+}
+
+// admit checks an update that came in one message. Bytes that are none of its encoding
+// are a verdict.
+func (s *sum) admit(st *staged, tensors *model.Model) (found, error) {
+	if tensors != nil {
+		delta, err := s.registry.Decode(st.encoding, tensors.Blob, tensors.Schema, nil)
+		if err != nil {
+			return found{problem: verdict.Malformed, detail: detailOf(err)}, nil
+		}
+		st.raw, st.delta = tensors.Blob, delta
+	}
+	return s.check(st)
 }
 
 // check checks a whole update. An error means that there is no room for it: no
@@ -195,7 +210,9 @@ func (s *sum) look(st *staged) (found, error) {
 		return f, err
 	}
 	if st.stage != nil {
-		if err := s.borrow(st, st.schema); err != nil {
+		if err := s.borrow(st, st.schema); errors.Is(err, model.ErrSchema) {
+			return found{problem: verdict.Malformed, detail: detailOf(err)}, nil
+		} else if err != nil {
 			return found{}, err
 		}
 	}

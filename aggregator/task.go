@@ -38,7 +38,8 @@ type task struct {
 	untold     []record.Sealed
 	published  *publication
 	sum        *sum
-	remembered map[owner.Key]measured // of updates that were accepted before the restart
+	remembered map[owner.Key]entry // of updates that were accepted before the restart
+	unable     map[string]bool     // members that cannot make the encoding, told once
 	keeping    *keeping
 	settings   settings // of the open round
 	layout     layout
@@ -83,6 +84,8 @@ type settings struct {
 	Round uint64          `json:"round"`
 	Train json.RawMessage `json:"train"`
 	Seed  uint64          `json:"seed"`
+
+	Encoding string `json:"encoding,omitempty"` // of updates; none: dense
 }
 
 // layout bounds the topics for the model that may hold something retained: slot and

@@ -22,7 +22,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 		return nil, oc, err
 	}
 	t := &task{
-		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(),
+		a: a, cfg: cfg, topics: o, log: a.log.With().Str("task", cfg.Name).Logger(), unable: map[string]bool{},
 	}
 	t.published = newPublication(o, a.cfg.PartSize, t.seal, a.nowMS)
 	t.keeping, t.telling = newKeeping(a.store, a.cfg.DataDir, &a.holdings, cfg, t.log), newTelling(t, a, cfg.Name, o, t.log)

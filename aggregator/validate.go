@@ -157,13 +157,18 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 
 func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var fold *strategy.Aggregation
 	if _, err := r.Settings(t.Strategy, t.StrategyParams); err != nil {
 		bad("%w", err)
 	} else if t.Init != nil && t.Init.Check() == nil {
 		s := strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Params: t.StrategyParams, Round: strategy.Round{Base: t.Init, GridB: 6, GridW: 10}}
-		if _, err := r.Begin(s, nil); err != nil {
+		if fold, err = r.Begin(s, nil); err != nil {
+			fold = nil
 			bad("model: %w", err)
 		}
+	}
+	if _, err := r.CheckEncoding(t.Encoding, fold); err != nil {
+		bad("encoding: %w", err)
 	}
 	if _, err := r.ServerSettings(t.Server, t.ServerParams); err != nil {
 		bad("%w", err)

@@ -135,6 +135,9 @@ func (t *task) issue(list []round.Order) error {
 	for _, o := range list {
 		w := o.Order
 		w.Seed, w.Settings = t.settings.Seed, t.settings.Train
+		if w.Work == strategy.Train {
+			w.Encoding = t.settings.Encoding
+		}
 		w.PartSize = uint32(t.a.cfg.PartSize) // at most 4 MiB
 		w.Bulk = t.a.cfg.Bulk
 		if err := t.published.issue(o, w); err != nil {
@@ -257,7 +260,8 @@ func (t *task) atHand(c owner.Check) (*staged, error) {
 	if c.Kept == nil {
 		return t.sum.held[c.Key], nil
 	}
-	s := &staged{content: c.Content, samples: c.Kept.Samples, measured: t.remembered[c.Key], bytes: c.Kept.Bytes, onDisk: true}
+	was := t.remembered[c.Key]
+	s := &staged{content: c.Content, encoding: was.Encoding, samples: c.Kept.Samples, measured: was.measured, bytes: c.Kept.Bytes, onDisk: true}
 	t.sum.held[c.Key] = s
 	if schema := t.want(); len(schema) > 0 {
 		return s, t.sum.borrow(s, schema)

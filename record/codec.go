@@ -210,7 +210,7 @@ func (e Entry) check() error {
 			}
 		}
 	}
-	return e.ComingOfEntry.check()
+	return cmp.Or(checkEncoding(e.Encoding), e.ComingOfEntry.check())
 }
 
 // text reports whether s is UTF-8 of lo to hi bytes.

@@ -18,14 +18,12 @@ type Coming struct {
 
 // ComingOfEntry are those of an entry.
 type ComingOfEntry struct {
-	Encoding  string `json:"encoding,omitempty"` // of the update, where not dense f32
 	Staleness uint64 `json:"staleness,omitzero"` // versions that its base was behind
 }
 
 // ComingOfHead are those of a head: what a record has of them, in short.
 type ComingOfHead struct {
-	Encodings []string   `json:"encodings,omitempty"` // of the entries, each once; ascending
-	Staleness uint64     `json:"staleness,omitzero"`  // the most of an entry
+	Staleness uint64     `json:"staleness,omitzero"` // the most of an entry
 	Policy    model.Hash `json:"policy,omitzero"`
 	Excluded  int        `json:"excluded,omitzero"` // how many
 }
@@ -48,11 +46,9 @@ func (c ComingOfEntry) check() error {
 	if c == (ComingOfEntry{}) {
 		return nil
 	}
-	return unused(map[string]bool{"encoding": c.Encoding != "", "staleness": c.Staleness != 0})
+	return unused(map[string]bool{"staleness": c.Staleness != 0})
 }
 
 func (c ComingOfHead) check() error {
-	return unused(map[string]bool{
-		"encodings": len(c.Encodings) > 0, "staleness": c.Staleness != 0, "policy": !c.Policy.IsZero(), "excluded": c.Excluded != 0,
-	})
+	return unused(map[string]bool{"staleness": c.Staleness != 0, "policy": !c.Policy.IsZero(), "excluded": c.Excluded != 0})
 }

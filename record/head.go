@@ -45,6 +45,7 @@ type Head struct {
 	IDs         string         `json:"ids,omitempty"`       // kind of the content ids, as in the record
 	Cap         uint64         `json:"cap,omitzero"`        // largest weight of one member
 	Thresholds  Values         `json:"thresholds,omitzero"` // that updates were judged by; none if there are more than 16
+	Encodings   []string       `json:"encodings,omitempty"` // of the entries, each once; ascending
 	ComingOfHead
 	Security string `json:"security"`
 	Sig      string `json:"sig,omitempty"`
@@ -87,6 +88,7 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
 		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, IDs: r.IDs, Cap: r.Strategy.Cap, Security: Unsigned,
 	}
+	h.Encodings = encodingsOf(r.Entries)
 	if len(r.Strategy.Thresholds) <= maxThresholds {
 		h.Thresholds = r.Strategy.Thresholds
 	}
@@ -105,6 +107,48 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 	return out, err
 }
 
+// maxEncoding is the most bytes of an encoding's name (W-45), and maxEncodings how many
+// an order can lead to.
+const (
+	maxEncoding  = 32
+	maxEncodings = 64
+)
+
+// encodingsOf are those of entries, each once.
+func encodingsOf(entries Entries) (list []string) {
+	for _, e := range entries {
+		if at, is := slices.BinarySearch(list, e.Encoding); e.Encoding != "" && !is && len(list) < maxEncodings {
+			list = slices.Insert(list, at, e.Encoding)
+		}
+	}
+	return list
+}
+
+func checkEncodings(list []string) error {
+	if len(list) > maxEncodings {
+		return fmt.Errorf("%d encodings, at most %d", len(list), maxEncodings)
+	}
+	for i, e := range list {
+		if err := checkEncoding(e); err != nil || e == "" {
+			return fmt.Errorf("encoding %d: %.40q, want 1 to %d bytes of A-Z a-z 0-9 . : + -", i, e, maxEncoding)
+		}
+		if i > 0 && e <= list[i-1] {
+			return fmt.Errorf("encoding %.40q does not come after %.40q", e, list[i-1])
+		}
+	}
+	return nil
+}
+
+// checkEncoding reports what is no name of an encoding.
+func checkEncoding(e string) error {
+	if len(e) > maxEncoding || strings.ContainsFunc(e, func(r rune) bool {
+		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:+-_", r)
+	}) {
+		return fmt.Errorf("encoding %.40q, want at most %d bytes of A-Z a-z 0-9 . : + - _", e, maxEncoding)
+	}
+	return nil
+}
+
 // DecodeHead reads exactly what [Sealed.Head] writes; other bytes give an error that
 // wraps [ErrMalformed]. It verifies no signature.
 func DecodeHead(b []byte) (Head, error) {
@@ -121,7 +165,7 @@ func DecodeHead(b []byte) (Head, error) {
 	if err := checkSig(h.Security, h.Sig); err != nil {
 		return Head{}, err
 	}
-	if err := cmp.Or(checkIDs(h.IDs), h.ComingOfHead.check()); err != nil {
+	if err := cmp.Or(checkIDs(h.IDs), checkEncodings(h.Encodings), h.ComingOfHead.check()); err != nil {
 		return Head{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if len(h.Thresholds) > maxThresholds || h.Thresholds != nil && len(h.Thresholds) == 0 {

@@ -143,10 +143,11 @@ type Entry struct {
 	Norm     Number         `json:"norm,omitzero"`   // L2 over the shared float tensors
 	Bytes    int64          `json:"bytes,omitzero"`
 	Verdict  verdict.Reason `json:"verdict"`
-	Conflict bool           `json:"conflict,omitzero"` // it also sent other content
-	Detail   string         `json:"detail,omitzero"`   // its own words, at most 256 bytes
-	Metrics  Values         `json:"metrics,omitzero"`  // of Base on the member's own data
-	Scalars  Values         `json:"scalars,omitzero"`  // of its training, that the strategy folds
+	Conflict bool           `json:"conflict,omitzero"`  // it also sent other content
+	Detail   string         `json:"detail,omitzero"`    // its own words, at most 256 bytes
+	Metrics  Values         `json:"metrics,omitzero"`   // of Base on the member's own data
+	Scalars  Values         `json:"scalars,omitzero"`   // of its training, that the strategy folds
+	Encoding string         `json:"encoding,omitempty"` // of the update, where not dense f32
 	ComingOfEntry
 }
 

@@ -24,8 +24,8 @@ var vectors = map[string]string{
 	"record": "", "head": "", "record-before": "", "head-before": "", "record-flat-before": "", "head-flat-before": "",
 	"record-ids": "ids", "head-ids": "ids", "record-scalars": "",
 	"record-member-policy": "policy", "record-member-excluded": "excluded",
-	"record-member-encoding": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
-	"head-member-encodings": "encodings", "head-member-staleness": "staleness", "head-member-policy": "policy",
+	"record-member-encoding": "", "record-encoding-name": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
+	"head-member-encodings": "", "head-encodings-order": "does not come after", "head-member-staleness": "staleness", "head-member-policy": "policy",
 	"head-member-excluded": "excluded", "head-member-later": `unknown field "sooner"`,
 }
 
@@ -67,6 +67,9 @@ func vectorBytes(t *testing.T, name string) []byte {
 		r.Excluded = []string{"rome/line-1"}
 	case "record-member-encoding":
 		r.Entries[0].Encoding = "q8"
+		return must(r.Encode(vectorKey()))
+	case "record-encoding-name":
+		r.Entries[0].Encoding = "q 8"
 	case "record-member-staleness":
 		r.Entries[0].Staleness = 2
 	case "record-scalars":
@@ -82,17 +85,21 @@ func vectorBytes(t *testing.T, name string) []byte {
 
 func vectorHead(t *testing.T, name string) []byte {
 	t.Helper()
-	b, err := vectorRecord().Encode(nil)
+	r := vectorRecord()
+	if name == "head-member-encodings" {
+		r.Entries[0].Encoding = "q8"
+	}
+	b, err := r.Encode(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := vectorKey()
-	if name == "head" {
+	key, whole := vectorKey(), name == "head" || name == "head-member-encodings"
+	if whole {
 		b, err = HeadOf(b, key)
 	} else {
 		b, err = HeadOf(b, nil)
 	}
-	if err != nil || name == "head" {
+	if err != nil || whole {
 		return b
 	}
 	h, err := DecodeHead(b)
@@ -102,8 +109,8 @@ func vectorHead(t *testing.T, name string) []byte {
 	switch name {
 	case "head-ids":
 		h.IDs = "sum"
-	case "head-member-encodings":
-		h.Encodings = []string{"q8"}
+	case "head-encodings-order":
+		h.Encodings = []string{"topk:0.01", "q8"}
 	case "head-member-staleness":
 		h.Staleness = 2
 	case "head-member-policy":

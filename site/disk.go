@@ -49,11 +49,12 @@ type change struct {
 	Entry    *member.Entry // comes into the outbox, after Drop
 	Envelope []byte        // of that entry
 	Model    *keptModel    // in place of the one before
+	Feedback *feedback     // likewise
 	Gone     []model.Hash  // was written, and is of no use
 }
 
 func (c change) empty() bool {
-	return c.State == nil && c.Drop == nil && c.Entry == nil && c.Model == nil && c.Gone == nil
+	return c.State == nil && c.Drop == nil && c.Entry == nil && c.Model == nil && c.Feedback == nil && c.Gone == nil
 }
 
 // keptModel is a model as it becomes the task's.
@@ -84,6 +85,7 @@ type saved struct {
 	Entries []member.Entry
 	Model   member.Stored
 	Cut     wire.Blob // of the model, without parts: it did not come in any
+	Left    feedback
 }
 
 // layout names a stored model: where its bytes are and how to read them.

@@ -25,6 +25,7 @@ const (
 	modelKey = "model"
 	bytesKey = "bytes"
 	entryKey = "entry"
+	leftKey  = "left"
 )
 
 func roundKey(task, name string, round uint64) string {
@@ -42,8 +43,8 @@ func (d boltDisk) layout(tx *store.Tx, task string) (l layout, err error) {
 	return l, nil
 }
 
-// inUse names the blobs that something needs: the models of all tasks and the
-// updates offered in their outboxes.
+// inUse names the blobs that something needs: the models of all tasks, what their updates
+// have left over, and the updates offered in their outboxes.
 func (d boltDisk) inUse() (map[model.Hash]bool, error) {
 	used := map[model.Hash]bool{}
 	err := d.s.View(func(tx *store.Tx) error {
@@ -54,7 +55,18 @@ func (d boltDisk) inUse() (map[model.Hash]bool, error) {
 
 func modelsInUse(tx *store.Tx, used map[model.Hash]bool) error {
 	return tx.ForEach(store.Task, "", func(key string, val []byte) error {
-		if _, name, _ := strings.Cut(key, "\x00"); name != modelKey {
+		switch _, name, _ := strings.Cut(key, "\x00"); name {
+		case modelKey:
+		case leftKey:
+			var f feedback
+			if err := json.Unmarshal(val, &f); err != nil {
+				return fmt.Errorf("site: what updates of a task have left over: %w", err)
+			}
+			for _, id := range f.files() {
+				used[id] = true
+			}
+			return nil
+		default:
 			return nil // the bytes of a small model
 		}
 		var l layout

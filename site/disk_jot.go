@@ -24,6 +24,7 @@ type jotted struct {
 	Gone     []model.Hash
 	Entry    *member.Entry
 	Model    *layout
+	Feedback *feedback
 	Envelope int // bytes
 	rest     []byte
 }
@@ -36,7 +37,7 @@ func (d boltDisk) Jot(task string, c change) error {
 		return d.Save(task, c)
 	}
 	m.jots++
-	j := jotted{Task: task, After: m.at, N: m.jots, State: c.State, Drop: c.Drop, Gone: c.Gone, Entry: c.Entry, Envelope: len(c.Envelope)}
+	j := jotted{Task: task, After: m.at, N: m.jots, State: c.State, Drop: c.Drop, Gone: c.Gone, Entry: c.Entry, Feedback: c.Feedback, Envelope: len(c.Envelope)}
 	var blob []byte
 	if c.Model != nil {
 		j.Model, blob = &c.Model.layout, c.Model.bytes
@@ -65,7 +66,7 @@ func readJot(b []byte) (j jotted, err error) {
 }
 
 func (j jotted) change() change {
-	c := change{State: j.State, Drop: j.Drop, Gone: j.Gone, Entry: j.Entry, Envelope: j.rest[:j.Envelope]}
+	c := change{State: j.State, Drop: j.Drop, Gone: j.Gone, Entry: j.Entry, Feedback: j.Feedback, Envelope: j.rest[:j.Envelope]}
 	if j.Model != nil {
 		c.Model = &keptModel{layout: *j.Model, bytes: j.rest[j.Envelope:]}
 	}

@@ -72,6 +72,9 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 		if l, err = d.layout(tx, task); err != nil {
 			return err
 		}
+		if s.Left, err = leftOf(tx, task); err != nil {
+			return err
+		}
 		s.Entries, err = loadEntries(tx, task)
 		return err
 	})
@@ -130,6 +133,9 @@ func (d boltDisk) Save(task string, c change) error {
 		if m, err = remark(tx, task); err != nil {
 			return err
 		}
+		if err = saveLeft(tx, task, c.Feedback); err != nil {
+			return err
+		}
 		return saveState(tx, task, c.State)
 	})
 	if err != nil {
@@ -161,6 +167,28 @@ func saveState(tx *store.Tx, task string, st *member.State) error {
 		return fmt.Errorf("site: state of task %s: %w", task, err)
 	}
 	return tx.PutState(task, b)
+}
+
+func leftOf(tx *store.Tx, task string) (f feedback, err error) {
+	b, err := tx.Get(store.Task, store.Key(task, leftKey))
+	if err != nil || b == nil {
+		return f, err
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return f, fmt.Errorf("site: what updates of task %s have left over: %w", task, err)
+	}
+	return f, nil
+}
+
+func saveLeft(tx *store.Tx, task string, f *feedback) error {
+	if f == nil {
+		return nil
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Errorf("site: what updates of task %s have left over: %w", task, err)
+	}
+	return tx.Put(store.Task, store.Key(task, leftKey), b)
 }
 
 func (d boltDisk) Close() error { return d.s.Close() }

@@ -34,6 +34,7 @@ func (s *site) do(t *task, r member.Ready) error {
 // anything is said of it.
 func (s *site) save(t *task, r member.Ready) error {
 	s.later(t, change{State: r.Save, Drop: r.Drop})
+	s.refeed(t, r)
 	if r.Store != nil {
 		l := t.latest
 		t.latest = nil

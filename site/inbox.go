@@ -132,6 +132,9 @@ func (s *site) onRecord(t *task, m link.Message) error {
 		return err
 	}
 	crash.At("record.seen")
+	if h.Work == rolledBack && t.left() != (feedback{}) {
+		s.setFeedback(t, feedback{}) // the model has gone back behind what was left over
+	}
 	s.tell(t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})
 	return nil
 }

@@ -25,6 +25,7 @@ type job struct {
 	base     *held // in memory, nil: it is on the disk
 	disk     disk
 	fates    []member.Settled // that the trainer is to be told first
+	left     func() feedback  // that updates have left over
 	progress func(done, total int)
 }
 
@@ -34,7 +35,7 @@ func work(ctx context.Context, j job) (r result) {
 	r = result{id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
-			r.tensors, r.metrics, r.counts, r.packed, r.scalars = nil, nil, nil, nil, nil
+			r.tensors, r.metrics, r.counts, r.packed, r.scalars, r.rest = nil, nil, nil, nil, nil, nil
 			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
@@ -140,8 +141,10 @@ func (r *result) train(ctx context.Context, j job, tj trainer.Job, global *model
 		return err
 	}
 	j.kept() // an update takes the place of the base
-	r.tensors, r.leaves, err = delta(local, global, given)
-	return err
+	if r.tensors, r.leaves, err = delta(local, global, given); err != nil {
+		return err
+	}
+	return r.encode(j)
 }
 
 // evaluate measures the base, where the trainer can.

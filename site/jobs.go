@@ -69,7 +69,7 @@ func (s *site) begin(a *assignment) error {
 	}
 	t.done.Store(0)
 	t.total.Store(0)
-	j := job{Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, disk: s.disk, base: base, fates: t.fates}
+	j := job{Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, disk: s.disk, base: base, fates: t.fates, left: t.left}
 	j.progress = func(done, total int) {
 		t.done.Store(int64(done))
 		t.total.Store(int64(total))
@@ -143,6 +143,10 @@ func (s *site) keepResult(a *assignment, r result) {
 		t.metrics = trainer.Evaluation{Metrics: r.metrics, Counts: r.counts}.Scores()
 		s.oddMetrics(t, r.odd)
 	}
+	if r.note != "" && r.note != t.note {
+		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Msg(r.note)
+	}
+	t.note = r.note
 	if r.reason != "" {
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
 	}

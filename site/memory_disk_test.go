@@ -22,6 +22,7 @@ type memory struct {
 	blobs  map[model.Hash][]byte
 	calls  []string // in order
 	models map[string]*keptModel
+	left   map[string]feedback
 	fail   error
 	id     wire.Nonce
 }
@@ -42,7 +43,7 @@ func (d *memory) SetIdentity(id wire.Nonce) error {
 func (d *memory) Load(task string) (saved, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := saved{State: d.state[task]}
+	s := saved{State: d.state[task], Left: d.left[task]}
 	for _, round := range slices.Sorted(maps.Keys(d.box[task])) {
 		s.Entries = append(s.Entries, d.box[task][round])
 	}
@@ -64,7 +65,7 @@ func (d *memory) Save(task string, c change) error {
 		d.calls = append(d.calls, "save")
 	}
 	if d.state == nil {
-		d.state, d.models = map[string]member.State{}, map[string]*keptModel{}
+		d.state, d.models, d.left = map[string]member.State{}, map[string]*keptModel{}, map[string]feedback{}
 		d.box, d.bytes = map[string]map[uint64]member.Entry{}, map[string]map[uint64][]byte{}
 	}
 	if d.box[task] == nil {
@@ -76,6 +77,9 @@ func (d *memory) Save(task string, c change) error {
 	}
 	if c.State != nil {
 		d.state[task] = *c.State
+	}
+	if c.Feedback != nil {
+		d.left[task] = *c.Feedback
 	}
 	if c.Model != nil {
 		d.models[task] = c.Model

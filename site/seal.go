@@ -45,6 +45,9 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	h := s.header(t, wire.KindUpdate, to.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
 	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk}
+	if err := s.keepLeft(t, r, w.Stamp.Round); err != nil {
+		return nil, err
+	}
 	err = s.put(t, &e, h, u, r.leaves, int(w.PartSize))
 	if no, ok := errors.AsType[unfit](err); ok && no.reason == wire.DeclineTooLarge && len(u.Counts) > 0 {
 		s.cfg.Log.Warn().Str("task", t.Name).Int("bytes", len(u.Counts)).Str("detail", no.detail).
@@ -56,6 +59,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 		s.auditUpdate(t, e, u)
 	}
 	if no, ok := errors.AsType[unfit](err); ok {
+		s.forgetLeft(t, w.Stamp.Round)
 		return member.Unsealed{ID: w.ID, Reason: no.reason, Detail: no.Error()}, nil
 	}
 	return member.EntryStored{Entry: e}, err
@@ -64,7 +68,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 // update is what the job has left, as it is sent.
 func (r result) update(samples int) wire.Update {
 	u := wire.Update{Samples: uint64(max(samples, 0)), Metrics: r.metrics, Tensors: r.tensors}
-	u.Counts, u.Scalars = r.packed, r.scalars
+	u.Counts, u.Scalars, u.Encoding = r.packed, r.scalars, r.encoding
 	return u
 }
 
@@ -117,6 +121,7 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, leave
 	if u.Tensors != nil && len(u.Tensors.Blob) > partSize {
 		return s.putOffer(t, e, h, u, leaves, partSize)
 	}
+	u.Length = 0
 	b, err := s.envelope(h, u)
 	switch {
 	case err != nil: // what the trainer calls its metrics, say
@@ -141,6 +146,9 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 		return unfit{wire.DeclineTooLarge, err.Error()}
 	}
 	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Content: leaves.ID(n), Blob: blob, UpdateMembers: u.UpdateMembers}
+	if offer.Length = 0; offer.Encoding != "" {
+		offer.Length = blob.Length
+	}
 	b, err := s.envelope(h, offer)
 	if err != nil {
 		return unfit{wire.DeclineFailed, err.Error()}
@@ -167,7 +175,7 @@ func (s *site) writeUpdate(t *task, h wire.Header, id model.Hash, b []byte) erro
 	}
 	t.update = outgoing{id, b}
 	s.beside(func() error { collect(len(b)); return nil }) // the trainer's model
-	if plain(h) {
+	if t.plain(h) {
 		s.syncLater(id)
 		return nil
 	}

@@ -3,6 +3,7 @@ package site
 import (
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/link"
@@ -32,7 +33,7 @@ func (s *site) publishStatus(t *task, qos byte) {
 	v := t.view
 	st := Status{
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
-		Samples: t.samples, Data: t.data, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(strings.Join(t.odd, "; ")), Metrics: t.metrics,
+		Samples: t.samples, Data: t.data, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(t.warning()), Metrics: t.metrics,
 	}
 	for _, s := range []string{t.denied, t.trouble, t.lost, t.unheard} {
 		if st.Error == "" {
@@ -51,6 +52,15 @@ func (s *site) publishStatus(t *task, qos byte) {
 	t.pace = min(max(t.pace, t.published)+progressEvery, t.published+statusBurst*progressEvery)
 	t.beat = t.published + s.heartbeat(t)
 	t.progress, t.changed = false, false
+}
+
+// warning is what is not as it was meant to be.
+func (t *task) warning() string {
+	list := t.odd
+	if t.note != "" {
+		list = append(slices.Clip(list), t.note)
+	}
+	return strings.Join(list, "; ")
 }
 
 // progressEvery is the least time between two statuses of progress.

@@ -41,6 +41,7 @@ type task struct {
 	data     *Data              // what the rows are from, after the last job
 	metrics  map[string]float64 // pooled, of the last evaluation here
 	odd      []string           // what was wrong with its numbers
+	note     string             // why the last update travels dense
 	differs  string             // how its contract is refused, as logged last
 
 	view      member.View
@@ -59,7 +60,8 @@ type task struct {
 	settled  Audited // told last
 	welcomed uint64  // epoch of the welcome told last
 
-	done, total atomic.Int64 // of the trainer's work; shared with the job's goroutine
+	feedback    atomic.Pointer[feedback] // nil: nothing; shared with the job's goroutine, which reads it
+	done, total atomic.Int64             // of the trainer's work; shared with the job's goroutine
 }
 
 // place says where the task and this member of it are in the namespace.
@@ -102,20 +104,24 @@ type outgoing struct {
 // result is what a job left: tensors and metrics, or the reason why there are
 // none.
 type result struct {
-	id      uint64
-	tensors *model.Model
-	leaves  model.Leaves // of its bytes, where they are known
-	metrics trainer.Metrics
-	counts  *trainer.Counts // of classes; nil: none
-	packed  wire.Counts     // what is sent of them
-	samples int             // training rows
-	data    *Data           // that they are from
-	scored  bool            // the trainer has evaluated
-	odd     []string        // what is wrong with the metrics
-	reason  string
-	detail  string
-	stack   []byte // of a panic
-	err     error  // the model could not be read back
+	id       uint64
+	tensors  *model.Model
+	leaves   model.Leaves // of its bytes, where they are known
+	encoding string       // of its bytes; "": dense
+	rest     []byte       // what they leave over; nil: it does not count
+	basis    left         // what was added
+	metrics  trainer.Metrics
+	counts   *trainer.Counts // of classes; nil: none
+	packed   wire.Counts     // what is sent of them
+	samples  int             // training rows
+	data     *Data           // that they are from
+	scored   bool            // the trainer has evaluated
+	odd      []string        // what is wrong with the metrics
+	note     string          // why the tensors are not in the encoding that the order wants
+	reason   string
+	detail   string
+	stack    []byte // of a panic
+	err      error  // the model could not be read back
 
 	scalars map[string]float64 // that the strategy needs
 }

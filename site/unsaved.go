@@ -25,6 +25,9 @@ func (s *site) later(t *task, c change) {
 	if c.State != nil {
 		u.State = c.State
 	}
+	if c.Feedback != nil {
+		u.Feedback = c.Feedback
+	}
 	u.Drop = append(u.Drop, c.Drop...)
 	if e := u.Entry; e != nil && slices.Contains(c.Drop, e.Round) {
 		if e.Blob != (wire.BlobKey{}) {
@@ -59,7 +62,7 @@ func (s *site) flush(t *task) error {
 // (S-11).
 func (s *site) putEntry(t *task, h wire.Header, e member.Entry, envelope []byte) error {
 	t.unsaved.Entry, t.unsaved.Envelope = &e, envelope
-	if !plain(h) {
+	if !t.plain(h) {
 		return s.flush(t)
 	}
 	if t.jots++; t.jots <= mostJots { // of fast rounds the transaction comes when they rest
@@ -118,4 +121,7 @@ func (s *site) beside(do func() error) {
 
 // plain reports whether an update can be made again if it is lost: no noise was drawn
 // for it, and no state at the site depends on it.
-func plain(h wire.Header) bool { return h.Encoding == wire.EncodingDense }
+func (t *task) plain(h wire.Header) bool {
+	f := t.left()
+	return h.Encoding == wire.EncodingDense && (f.Coming == nil || f.Coming.Round != h.Round)
+}

@@ -61,6 +61,7 @@ func (g Registry) Check() error {
 		unique("strategy", g.Names()),
 		unique("optimiser", namesOf(slices.Concat(optimisers, g.Optimisers))),
 		unique("encoding", append(namesOf(g.Encodings), Dense)),
+		g.foreign(),
 		checkParams("strategy", slices.Concat(strategies, g.Strategies)),
 		checkParams("optimiser", slices.Concat(optimisers, g.Optimisers)))
 }

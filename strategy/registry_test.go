@@ -27,7 +27,7 @@ func TestUnknown(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if _, err := (strategy.Registry{}).Decode("q8", nil, base.Schema, nil); !errors.Is(err, strategy.ErrUnknown) {
+	if _, err := (strategy.Registry{}).Decode("q9", nil, base.Schema, nil); !errors.Is(err, strategy.ErrUnknown) {
 		t.Errorf("%v, want ErrUnknown", err)
 	}
 	if w := strategy.WorkOf("rollback"); w.Folds() || w.Weighs || w.Keeps {
@@ -102,3 +102,59 @@ func TestEncoding(t *testing.T) {
 		}
 	}
 }
+
+// An encoding has one spelling, is known, and goes with the strategy.
+func TestCheckEncoding(t *testing.T) {
+	t.Parallel()
+	g := strategy.Registry{Strategies: []strategy.Strategy{median{}}, Encodings: []strategy.Encoding{eighths{}}}
+	base := mustModel(t, model.F32, []float64{0, 0})
+	of := func(name string) *strategy.Aggregation {
+		s := round(base, fold.Grid{B: 6, W: 10})
+		s.Strategy = name
+		a, err := g.Begin(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	for _, c := range []struct{ strategy, encoding, name, want string }{
+		{"fedavg", "", "", ""},
+		{"fedavg", "dense", "", ""},
+		{"fedavg", "topk:.02+zstd", "topk:0.02+zstd", ""},
+		{"fedavg", "eighths", "eighths", ""},
+		{"fedavg", "gzip", "", "unknown"},
+		{"acme-median", "q8", "q8", ""},
+		{"acme-median", "topk", "", "does not go with the strategy acme-median"},
+	} {
+		name, err := g.CheckEncoding(c.encoding, of(c.strategy))
+		if name != c.name || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s with %s: %q, %v, want %q, %s", c.encoding, c.strategy, name, err, c.name, c.want)
+		}
+	}
+	for _, c := range []struct {
+		order, update string
+		want          bool
+	}{{"q8", "", true}, {"q8", "q8", true}, {"q8+zstd", "q8", true}, {"q8", "f16", false}, {"eighths", "eighths", true}, {"eighths", "q8", false}, {"q8", "q8:256", false}} {
+		if g.Answers(c.order, c.update) != c.want {
+			t.Errorf("%s for %s: %v", c.update, c.order, !c.want)
+		}
+	}
+	for _, c := range []struct {
+		encoding string
+		want     []string
+	}{{"", nil}, {"q8", nil}, {"q8+zstd", []string{"zstd"}}, {"eighths", []string{"eighths"}}} {
+		if got := g.Lacks(c.encoding, []string{"q8"}); !slices.Equal(got, c.want) {
+			t.Errorf("%s lacks %v, want %v", c.encoding, got, c.want)
+		}
+	}
+	if err := (strategy.Registry{Encodings: []strategy.Encoding{named{"q8:32"}}}).Check(); err == nil || !strings.Contains(err.Error(), "fedmq has an encoding") {
+		t.Errorf("an encoding that is named as one of fedmq's: %v", err)
+	}
+}
+
+// named is an encoding with another name.
+type named struct{ name string }
+
+func (n named) Name() string { return n.name }
+
+func (named) Decode(_, _ []byte, _ model.Schema) error { return nil }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/fedmq/fedmq/internal/zframe"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -95,7 +96,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkCompress(b *testing.B) {
 	bySize(b, func(b *testing.B, _ Update, body []byte) {
 		for b.Loop() {
-			if _, err := compress(body); err != nil {
+			if _, err := zframe.Compress(body); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -104,7 +105,7 @@ func BenchmarkCompress(b *testing.B) {
 
 func BenchmarkDecompress(b *testing.B) {
 	bySize(b, func(b *testing.B, _ Update, body []byte) {
-		frame, err := compress(body)
+		frame, err := zframe.Compress(body)
 		if err != nil {
 			b.Fatal(err)
 		}

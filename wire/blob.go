@@ -151,13 +151,22 @@ func (b Blob) appendCut(dst []byte) []byte {
 
 // cut reads it again, for a table of length bytes.
 func (r *reader) cut(length uint64) Blob {
-	b := Blob{Length: length, Data: r.uint32("data"), Hashes: r.bin("hashes")}
+	b := r.cutOf()
+	b.Length = length
+	r.holds(b)
+	return b
+}
+
+// cutOf reads it without its length.
+func (r *reader) cutOf() Blob { return Blob{Data: r.uint32("data"), Hashes: r.bin("hashes")} }
+
+// holds reports a blob that the format does not have.
+func (r *reader) holds(b Blob) {
 	if r.err == nil {
 		if err := b.check(); err != nil {
 			r.malformed("blob: %v", err)
 		}
 	}
-	return b
 }
 
 // ofSchema reports a blob that is not of the size that a schema has.

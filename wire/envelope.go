@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/zframe"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 )
@@ -72,7 +73,7 @@ func Seal(h Header, body []byte, s *Signer) ([]byte, error) {
 	}
 	if h.Encoding == EncodingDenseZstd {
 		var err error
-		if body, err = compress(body); err != nil {
+		if body, err = zframe.Compress(body); err != nil {
 			return nil, fmt.Errorf("wire: seal %s: %w", h.Kind, err)
 		}
 	}

@@ -73,7 +73,11 @@ func (in *Inspection) readUpdate(body []byte) error {
 	}
 	switch u := c.(type) {
 	case Update:
-		in.Tensors = ViewTensors(u.Tensors, false)
+		if u.Encoding == "" {
+			in.Tensors = ViewTensors(u.Tensors, false)
+		} else if u.Tensors != nil {
+			in.Tensors = viewSchema(u.Tensors.Schema, false)
+		}
 		return in.show(tagInline, UpdateView{u.Samples, u.Metrics, u.Content(), u.UpdateMembers}, err)
 	case Offer:
 		in.Tensors = viewSchema(u.Schema, false)

@@ -19,7 +19,7 @@ type Join struct {
 	Disk        Nonce      `json:"disk"`         // of the data directory: who starts again on it is known by it
 	Host        string     `json:"host"`         // the machine's name, for people, at most 64 bytes
 
-	// Members (W-46); of them this version uses the contract and the capabilities.
+	// Members (W-46); of them this version uses the contract, the capabilities and the encodings.
 	Contract     json.RawMessage `json:"contract,omitempty"`     // of the site's trainer, canonical JSON (W-51); nil: not known
 	Capabilities []string        `json:"capabilities,omitempty"` // words: what the site's trainer can beyond steps of its own; ascending
 	Encodings    []string        `json:"encodings,omitempty"`    // of updates that it can make, other than dense f32; ascending
@@ -32,7 +32,7 @@ func joinMembers(j *Join) []member {
 	return []member{
 		{"?contract", true, contractOf{&j.Contract}},
 		{"capabilities", true, textsOf{&j.Capabilities, maxMembers, maxWord}},
-		{"encodings", false, textsOf{&j.Encodings, maxMembers, maxEncoding}},
+		{"encodings", true, textsOf{&j.Encodings, maxMembers, maxEncoding}},
 		{"policy", false, hashOf{&j.Policy}},
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
@@ -14,7 +15,7 @@ type Offer struct {
 	Metrics map[string]float64 // as in an Update
 	Schema  model.Schema       // of the tensors
 	Content model.Hash         // of all parts together
-	Blob    Blob               // of Schema.Bytes() bytes
+	Blob    Blob               // of Schema.Bytes() bytes; with an encoding of fewer, which are its Length
 	UpdateMembers
 }
 
@@ -26,7 +27,10 @@ const (
 func (Offer) contribution() {}
 
 func (o Offer) check() error {
-	return cmp.Or(checkMetrics(o.Metrics), checkSchema(o.Schema), o.Blob.ofSchema(o.Schema.Bytes()))
+	if o.Encoding != "" {
+		return cmp.Or(checkMetrics(o.Metrics), checkSchema(o.Schema), o.Blob.check(), o.checkEncoded(o.Schema.Bytes(), int(o.Blob.Length), o.Blob.Length))
+	}
+	return cmp.Or(checkMetrics(o.Metrics), checkSchema(o.Schema), o.Blob.ofSchema(o.Schema.Bytes()), o.checkEncoded(0, 0, 0))
 }
 
 func (o Offer) appendTo(b []byte) []byte {
@@ -46,8 +50,16 @@ func decodeOffer(r *reader, want model.Schema) (Contribution, error) {
 	t := table{want: want, any: want == nil}
 	t.read(r)
 	o.Content = r.content(false)
-	o.Blob = r.cut(t.size)
+	o.Blob = r.cutOf()
 	r.members(updateMembers(&o.UpdateMembers))
+	length := uint64(0)
+	if o.Blob.Length = t.size; o.Encoding != "" {
+		o.Blob.Length, length = o.Length, o.Length
+	}
+	if err := o.checkEncoded(int(t.size), int(min(o.Blob.Length, math.MaxInt)), length); err != nil && r.err == nil { // below MaxInt
+		r.malformed("blob: %v", err)
+	}
+	r.holds(o.Blob)
 	o.Schema = t.schema(r)
 	if bad != "" {
 		r.refuse(ReasonNotFinite, StageSchema, "metric %s is not a finite number", short(bad))

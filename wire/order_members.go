@@ -53,7 +53,7 @@ func orderMembers(o *Order) []member {
 		{"bulk", true, textOf{&o.Bulk, topics.MaxNode}},
 		{"cohort", false, textsOf{&o.Cohort, maxCohort, topics.MaxNode}},
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},
-		{"encoding", false, textOf{&o.Encoding, maxEncoding}},
+		{"encoding", true, textOf{&o.Encoding, maxEncoding}},
 		{"keep", false, textsOf{&o.Keep, maxPatterns, model.MaxName}},
 		{"local", true, localOf{&o.Local}},
 		{"roster", false, rosterOf{&o.Roster}},

@@ -154,10 +154,15 @@ func tensorBytes(d model.DType, shape []int) (size uint64, ok bool) {
 // blob reads the values of a table.
 func (t *table) blob(r *reader) []byte {
 	b := r.bin("blob")
-	if r.err == nil && uint64(len(b)) != t.size {
-		r.malformed("blob of %d bytes, the table says %d", len(b), t.size)
-	}
+	t.holds(r, b)
 	return b
+}
+
+// holds reports a blob that is not as long as its table says.
+func (t *table) holds(r *reader, blob []byte) {
+	if r.err == nil && uint64(len(blob)) != t.size {
+		r.malformed("blob of %d bytes, the table says %d", len(blob), t.size)
+	}
 }
 
 // checkTensors is Encode's check of a model; nil has no tensors.

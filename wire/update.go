@@ -20,16 +20,17 @@ type Contribution interface {
 type Update struct {
 	Samples uint64             // rows behind it, before any cap
 	Metrics map[string]float64 // sums over rows; finite, at most 256, at most 64 of them no counts of classes (W-32)
-	Tensors *model.Model       // the delta (train) or values (statistics); nil for none (evaluate)
+	Tensors *model.Model       // the delta (train) or values (statistics); nil for none (evaluate). With an Encoding its Blob has the encoded bytes
 	UpdateMembers
 }
 
 // UpdateMembers are those of an [Update] and of an [Offer] (W-47). This version uses the
-// counts of classes and the scalars.
+// counts of classes, the encoding and the scalars.
 type UpdateMembers struct {
 	Counts      Counts             `json:"counts,omitempty"`       // of the rows of a classifier, by class and probability
 	ContentKind string             `json:"content_kind,omitempty"` // what the content id is of, other than the hash of the blob
 	Encoding    string             `json:"encoding,omitempty"`     // of the blob, other than dense f32
+	Length      uint64             `json:"length,omitempty"`       // bytes of the blob of an [Offer] with an encoding
 	Policy      model.Hash         `json:"policy,omitzero"`        // hash of the site's policy
 	Scalars     map[string]float64 `json:"scalars,omitempty"`      // that are folded with the tensors
 }
@@ -38,7 +39,8 @@ func updateMembers(u *UpdateMembers) []member {
 	return []member{
 		{"content", false, textOf{&u.ContentKind, maxEncoding}},
 		{"counts", true, countsOf{&u.Counts}},
-		{"encoding", false, textOf{&u.Encoding, maxEncoding}},
+		{"encoding", true, textOf{&u.Encoding, maxEncoding}},
+		{"length", true, numberOf{&u.Length}},
 		{"policy", false, hashOf{&u.Policy}},
 		{"scalars", true, numbersOf{&u.Scalars}},
 	}
@@ -61,7 +63,27 @@ const (
 func (Update) contribution()  {}
 func (Decline) contribution() {}
 
-func (u Update) check() error { return cmp.Or(checkMetrics(u.Metrics), checkTensors(u.Tensors)) }
+func (u Update) check() error {
+	if u.Encoding != "" && u.Tensors != nil {
+		return cmp.Or(checkMetrics(u.Metrics), checkSchema(u.Tensors.Schema), u.checkEncoded(u.Tensors.Schema.Bytes(), len(u.Tensors.Blob), 0))
+	}
+	return cmp.Or(checkMetrics(u.Metrics), checkTensors(u.Tensors), u.checkEncoded(0, 0, 0))
+}
+
+// checkEncoded reports members that do not go with each other, and bytes that are none of
+// an encoding: dense is as many as the table says; blob is how many there are, and length
+// how many of them an offer has to say.
+func (u UpdateMembers) checkEncoded(dense, blob int, length uint64) error {
+	switch {
+	case u.Length != length:
+		return fmt.Errorf("length: %d, want %d", u.Length, length)
+	case u.Encoding == "":
+		return nil
+	case blob == 0 || blob >= dense:
+		return fmt.Errorf("%d bytes as %s, want 1 to %d: fewer than the %d of the table", blob, short(u.Encoding), dense-1, dense)
+	}
+	return nil
+}
 
 func checkMetrics(m map[string]float64) error {
 	if len(m) > maxMetrics {
@@ -160,8 +182,14 @@ func decodeInline(r *reader, want model.Schema) (Contribution, error) {
 	u.Metrics, bad = r.metrics()
 	t := table{want: want, any: want == nil}
 	t.read(r)
-	blob := t.blob(r)
+	blob := r.bin("blob")
 	r.members(updateMembers(&u.UpdateMembers))
+	if u.Encoding == "" {
+		t.holds(r, blob)
+	}
+	if err := u.checkEncoded(int(t.size), len(blob), 0); err != nil && r.err == nil { // below MaxInt
+		r.malformed("blob: %v", err)
+	}
 	schema := t.schema(r)
 	if bad != "" {
 		r.refuse(ReasonNotFinite, StageSchema, "metric %s is not a finite number", short(bad))

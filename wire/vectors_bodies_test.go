@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fedmq/fedmq/internal/zframe"
 )
 
 // bodyCase starts a case of a body that is refused as malformed at step 12.
@@ -222,7 +224,7 @@ func smallCases(t *testing.T) []vector {
 
 func zstdCases(t *testing.T) []vector {
 	t.Helper()
-	frame, err := compress(bytes.Repeat([]byte("fedmq "), 100))
+	frame, err := zframe.Compress(bytes.Repeat([]byte("fedmq "), 100))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +261,7 @@ func flip16(frame []byte, from, to int) []byte {
 // rleBomb is a frame of n blocks of 128 KiB of one repeated byte each.
 func rleBomb(n int) []byte {
 	b := []byte("\x28\xb5\x2f\xfd\x80\x38") // content size of 4 bytes, window 128 KiB
-	size := uint32(n * maxBlock)
+	size := uint32(n * (128 << 10))
 	b = append(b, byte(size), byte(size>>8), byte(size>>16), byte(size>>24))
 	for i := range n {
 		head := byte(2)

@@ -40,10 +40,9 @@ func memberCases(t *testing.T) []vector {
 	folded := testOrder()
 	folded.Strategy = &OrderStrategy{Name: "trimmed_mean", Params: []byte(`{"beta":0.2}`)}
 	list = append(list, vector{name: "order-member-strategy", comment: "An order that says how updates are folded.", op: KindOrder, expect: accepted, data: encode(t, folded)})
-	list = append(list, contractCases(t, hash)...)
+	list = append(append(list, contractCases(t, hash)...), encodingCases(t)...)
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
 	order("content", "An order whose base is named otherwise than by the tree of its blob.", func(o *Order) { o.ContentKind = "rows" })
-	order("encoding", "An order that wants another encoding of updates.", func(o *Order) { o.Encoding = "q8" })
 	order("keep", "An order that names tensors which stay.", func(o *Order) { o.Keep = []string{"*bn*", "*norm*"} })
 	order("roster", "An order under a roster.", func(o *Order) { o.Roster = &Roster{Version: 3, Hash: hash} })
 	order("secagg", "An order of secure aggregation.", func(o *Order) { o.SecAgg = testSecAgg() })
@@ -55,10 +54,9 @@ func memberCases(t *testing.T) []vector {
 		one(KindJoin, "join", name, comment, j)
 	}
 	list = append(list, localCases(t)...)
-	join("encodings", "A join that says which encodings the site can make.", func(j *Join) { j.Encodings = []string{"q8", "topk"} })
 	join("policy", "A join under the site's policy.", func(j *Join) { j.Policy = hash })
 	for name, m := range map[string]UpdateMembers{
-		"content": {ContentKind: "rows"}, "encoding": {Encoding: "q8"}, "policy": {Policy: hash},
+		"content": {ContentKind: "rows"}, "policy": {Policy: hash},
 	} {
 		u, o := testUpdate(t), testOffer(t)
 		u.UpdateMembers, o.UpdateMembers = m, m
@@ -178,8 +176,8 @@ func badMemberCases(t *testing.T) []vector {
 	}
 	return []vector{
 		skipped,
-		unsupported(KindOrder, "member-unknown", "Two members of a later version, one of this that is not used, and one that may be passed over: all but the last are named.",
-			withMembers(order, str("?hint"), empty, str("encoding"), str("q8"), str("later"), empty, str("sooner"), []byte{0xc0})),
+		unsupported(KindOrder, "members-unknown", "Two members of a later version, one of this that is not used, and one that may be passed over: all but the last are named.",
+			withMembers(order, str("?hint"), empty, str("content"), str("rows"), str("later"), empty, str("sooner"), []byte{0xc0})),
 		unsupported(KindUpdate, "member-unknown", "A decline with a member of a later version.", withMembers(encode(t, Decline{Reason: "no_data"}), str("why"), []byte{1})),
 		unsupported(KindNeed, "member-unknown", "A need with a member of a later version.",
 			withMembers(encode(t, Need{Ranges: testRanges()}), str("why"), []byte{1})),

@@ -87,6 +87,7 @@ type taskFile struct {
 	Sample      float64       `yaml:"sample"`
 	MaxSamples  uint64        `yaml:"max_samples"`
 	Strategy    strategyFile  `yaml:"strategy"`
+	Encoding    string        `yaml:"encoding"`
 	Model       modelFile     `yaml:"model"`
 	Train       settings      `yaml:"train"`
 	Contract    settings      `yaml:"contract"`
@@ -232,7 +233,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params,
 		Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
-		GridB: f.Strategy.GridB, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
+		GridB: f.Strategy.GridB, Encoding: f.Encoding, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold),
 	}, nil

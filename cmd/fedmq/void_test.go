@@ -74,7 +74,7 @@ var aggregatorVoids = map[string][]voidCase{
 		{model: "{linear: {inputs: 1, outputs: 1}}", task: "train: {class_weight: balanced}", want: "train: class_weight has no effect: it is for a classification"},
 		{task: "train: {shuffle: no}", want: `train: shuffle is the text "no", which programs take for true`},
 	},
-	"tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
+	"tasks[].encoding": always("one of a list"), "tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
 	"tasks[].contract":     {{task: "contract: {inputs: [{name: a, unit: bar, values: [x]}], target: {name: y}}", want: "want unit or values"}},
 	"tasks[].slots":        {{task: "slots: 3", want: "slots has no effect"}},
 	"tasks[].keep_updates": always("one of a list"), "tasks[].keep_models": always("a number"),

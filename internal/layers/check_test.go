@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 		{"mochi elsewhere", "internal/link/a.go", "github.com/mochi-mqtt/server/v2/packets", "belongs to: broker"},
 		{"mochi in a test", "internal/link/a_test.go", "github.com/mochi-mqtt/server/v2", ""},
 		{"msgpack elsewhere", "record/a.go", "github.com/vmihailenco/msgpack/v5", "belongs to: wire"},
-		{"zstd elsewhere", "trainer/a.go", "github.com/klauspost/compress/zstd", "belongs to: wire"},
+		{"zstd elsewhere", "trainer/a.go", "github.com/klauspost/compress/zstd", "belongs to: internal/zframe"},
 		{"bbolt elsewhere", "broker/a.go", "go.etcd.io/bbolt", "belongs to: internal/store"},
 		{"gonum in a strategy", "strategy/a.go", "gonum.org/v1/gonum/floats", "belongs to"},
 		{"yaml elsewhere", "site/a.go", "github.com/goccy/go-yaml", "belongs to: cmd"},

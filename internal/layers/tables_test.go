@@ -12,14 +12,14 @@ var layers = map[string]layer{
 	".":             {},
 	"topics":        {},
 	"model":         {},
-	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile"}},
+	"wire":          {imports: []string{"topics", "model", "internal/secret", "internal/textfile", "internal/zframe"}},
 	"pipeline":      {pure: true}, // what a model means by its inputs and its output
 	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":       {imports: []string{"model", "pipeline", "internal/fold", "internal/near", "internal/table"}}, // moments and pooled metrics have one arithmetic
-	"site":          {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "internal/audit", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
+	"site":          {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "internal/audit", "internal/codec", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "pipeline", "trainer"}},
 	"aggregator":    {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
-	"strategy":      {imports: []string{"model", "trainer", "internal/fold"}}, // needs of a trainer have one list; how updates become a model, for aggregator and replay
+	"strategy":      {imports: []string{"model", "trainer", "internal/codec", "internal/fold"}}, // needs of a trainer have one list; how updates become a model, for aggregator and replay
 	"record":        {imports: []string{"model", "wire", "internal/verdict"}},
 	"record/replay": {imports: []string{"model", "record", "strategy", "internal/fold", "internal/round", "internal/verdict"}},
 	"python":        {},
@@ -31,6 +31,8 @@ var layers = map[string]layer{
 	"internal/transfer": {imports: []string{"model", "wire"}, pure: true},
 	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/fold":     {imports: []string{"model"}},
+	"internal/codec":    {imports: []string{"model", "internal/zframe"}},                                                                                                          // how the values of an update travel
+	"internal/zframe":   {},                                                                                                                                                       // zstd, for bodies and for encodings
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict", "internal/view"}}, // tests: schemas, list of topics, words
 	"internal/verdict":  {},
 	"internal/link":     {imports: []string{"topics", "internal/textfile", "internal/bubble"}},
@@ -92,7 +94,7 @@ var libraries = []library{
 	{"golang.org/x/net/http/httpguts", []string{"internal/link"}}, // what a header may be
 	{"golang.org/x/net/proxy", []string{"internal/link"}},         // dialling as paho does, through the proxy of the environment
 	{"github.com/vmihailenco/msgpack", []string{"wire"}},
-	{"github.com/klauspost/compress", []string{"wire"}},
+	{"github.com/klauspost/compress", []string{"internal/zframe"}},
 	{"go.etcd.io/bbolt", []string{"internal/store"}},
 	{"gonum.org/v1/gonum", []string{"trainer"}}, // never in the fold or a strategy: other CPUs, other bits
 	{"gonum.org/v1/plot", []string{"cmd"}},

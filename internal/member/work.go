@@ -127,7 +127,7 @@ func (m *Machine) keepLatest() {
 func (m *Machine) start() {
 	m.jobs++
 	o := m.order
-	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract}
+	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract, Encoding: o.Encoding}
 	if o.Local != nil {
 		m.job.Local = *o.Local
 	}

@@ -62,6 +62,7 @@ type world struct {
 	records []record.Record
 	ends    []string
 
+	encoding   string            // of the task that task gives
 	strategies strategy.Registry // of the aggregator, and of who replays its records
 
 	schemas   contract.Schemas
@@ -260,7 +261,7 @@ func privateKey(path string, role topics.Role) ed25519.PrivateKey {
 func (w *world) task() aggregator.Task {
 	return aggregator.Task{
 		Name: taskName, Members: []string{"+/line-1"}, Rounds: 3, Quorum: 2, StartWhen: 3,
-		Deadline: time.Minute, Init: weights(w.t, 1, -2), KeepModels: -1, Cap: 1 << 20,
+		Deadline: time.Minute, Init: weights(w.t, 1, -2), KeepModels: -1, Cap: 1 << 20, Encoding: w.encoding,
 	}
 }
 

@@ -143,11 +143,7 @@ func (f *folding) one(e record.Entry, b []byte, whole bool) error {
 
 // update is what an entry and the bytes of its update say.
 func (f *folding) update(e record.Entry, b []byte) (strategy.Update, error) {
-	schema := f.fold.Schema()
-	if len(b) != schema.Bytes() {
-		return strategy.Update{}, differ("its update has %d bytes, want %d", len(b), schema.Bytes())
-	}
-	m, err := f.p.cfg.Strategies.Decode(strategy.Dense, b, schema, nil)
+	m, err := f.p.cfg.Strategies.Decode(e.Encoding, b, f.fold.Schema(), nil)
 	if err != nil {
 		return strategy.Update{}, differ("its update: %v", err)
 	}

@@ -125,7 +125,7 @@ func TestDifferences(t *testing.T) {
 		{"the norm", func(d *disk) { d.records[4].Entries[0].Norm *= 2 }, "round 3, attempt 1, member a/line-1: the norm of its update is "},
 		{"an update of other tensors", func(d *disk) {
 			d.records[4].Entries[0].Content = d.records[1].Entries[0].Content
-		}, "round 3, attempt 1, member a/line-1: its update has 48 bytes, want 12"},
+		}, "round 3, attempt 1, member a/line-1: its update: model: bad schema: an update of 48 bytes, want 12"},
 		{"a model of other tensors", func(d *disk) { d.records[4].Model = d.put([]byte("short")) }, "round 3, attempt 1: the model has 5 bytes, want "},
 		{"the newest model is missing", func(d *disk) { d.dropModels(5) }, "round 4, attempt 1: the blob of the newest model, "},
 

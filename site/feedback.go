@@ -1,0 +1,122 @@
+package site
+
+import (
+	"slices"
+
+	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
+)
+
+// feedback is what updates of a task have left over at this site, to be added to the
+// next one (E-7). Its numbers are files.
+type feedback struct {
+	Left   left  `json:"left,omitzero"`    // zero: nothing
+	Coming *left `json:"coming,omitempty"` // in place of it once the update that it is of counts
+}
+
+// left is what the update of a round has left over.
+type left struct {
+	Rest   model.Hash `json:"rest"`   // content id of the file
+	Schema model.Hash `json:"schema"` // of the update's tensors
+	Round  uint64     `json:"round"`
+}
+
+// files are the content ids that must stay.
+func (f feedback) files() (list []model.Hash) {
+	if f.Left != (left{}) {
+		list = append(list, f.Left.Rest)
+	}
+	if f.Coming != nil {
+		list = append(list, f.Coming.Rest)
+	}
+	return list
+}
+
+// mostGap is after how many rounds without an update that counts what is left over is of
+// no use: the model has gone on without it.
+const mostGap = 10
+
+// of is what an update of a round has to add; zero: nothing.
+func (f feedback) of(round uint64, schema model.Hash) left {
+	if l := f.Left; l.Schema == schema && round > l.Round && round-l.Round <= mostGap {
+		return l
+	}
+	return left{}
+}
+
+// rolledBack is the work of a record by which the model went back.
+const rolledBack = "rollback"
+
+// waits reports whether the fate of an update with feedback is not known yet.
+func (f feedback) waits() bool { return f.Coming != nil }
+
+// settled is what follows from what became of updates, and from entries that are
+// dropped without it.
+func (f feedback) settled(fates []member.Settled, dropped []uint64) feedback {
+	for _, s := range fates {
+		if f.Coming != nil && f.Coming.Round == s.Round && s.Counted {
+			f = feedback{Left: *f.Coming}
+		}
+	}
+	if f.Coming != nil && (slices.Contains(dropped, f.Coming.Round) || slices.ContainsFunc(fates, func(s member.Settled) bool { return s.Round == f.Coming.Round })) {
+		f.Coming = nil
+	}
+	return f
+}
+
+// setFeedback has what is left over become durable with what else has changed.
+func (s *site) setFeedback(t *task, f feedback) {
+	was := t.feedback.Load()
+	if t.feedback.Store(&f); was == nil {
+		was = &feedback{}
+	}
+	gone := slices.DeleteFunc(was.files(), func(id model.Hash) bool { return slices.Contains(f.files(), id) })
+	s.later(t, change{Feedback: &f, Gone: gone})
+}
+
+// left is what updates of the task have left over.
+func (t *task) left() feedback {
+	if f := t.feedback.Load(); f != nil {
+		return *f
+	}
+	return feedback{}
+}
+
+// refeed follows what the machine says of updates.
+func (s *site) refeed(t *task, r member.Ready) {
+	f := t.left()
+	now := f.settled(r.Settled, r.Drop)
+	if r.Anew != "" {
+		now = feedback{}
+	}
+	if now != f {
+		s.setFeedback(t, now)
+	}
+}
+
+// keepLeft writes what an update leaves over, to count once the update does. An update
+// for which something has changed meanwhile has no part in it.
+func (s *site) keepLeft(t *task, r *result, round uint64) error {
+	f := t.left()
+	if r.rest == nil || f.waits() || f.of(round, r.tensors.Schema.Hash()) != r.basis {
+		return nil
+	}
+	id := model.ContentOf(r.rest)
+	if err := s.disk.Write(id, r.rest); err != nil {
+		return err
+	}
+	if err := s.disk.Sync(id); err != nil {
+		return err
+	}
+	f.Coming = &left{Rest: id, Schema: r.tensors.Schema.Hash(), Round: round}
+	s.setFeedback(t, f)
+	return nil
+}
+
+// forgetLeft: the update will not be sent.
+func (s *site) forgetLeft(t *task, round uint64) {
+	if f := t.left(); f.Coming != nil && f.Coming.Round == round {
+		f.Coming = nil
+		s.setFeedback(t, f)
+	}
+}
