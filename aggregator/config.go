@@ -88,7 +88,7 @@ type Task struct {
 
 	StartWhen int           // members welcomed before the first order; default: Quorum
 	JoinWait  time.Duration // time for more to join once StartWhen is reached; default 0
-	Quorum    int           // accepted updates a commit needs; default 1
+	Quorum    int           // accepted updates a commit needs; default 1, and as many as the strategy needs at least
 	Goal      int           // accepted updates that close the round early; default: the whole cohort
 	Deadline  time.Duration // of one attempt; 1 s and up; default 60 s
 	Sample    float64       // share of members drawn each attempt, (0, 1]; default 1
@@ -160,10 +160,16 @@ func (c Config) withDefaults() Config {
 
 func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Quorum, 1)
+	setDefault(&t.Strategy, strategy.FedAvg)
+	if all, err := r.Settings(t.Strategy, t.StrategyParams); err == nil { // Validate reports it
+		t.StrategyParams = all
+	}
+	if t.Quorum > 0 { // Validate reports it
+		t.Quorum = max(t.Quorum, t.minimum(r))
+	}
 	setDefault(&t.StartWhen, t.Quorum)
 	setDefault(&t.Deadline, time.Minute)
 	setDefault(&t.Sample, 1)
-	setDefault(&t.Strategy, strategy.FedAvg)
 	setDefault(&t.Server, strategy.SGD)
 	setDefault(&t.Encoding, strategy.Dense)
 	setDefault(&t.Weights, "samples")
@@ -172,9 +178,6 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Slots, defaultSlots)
 	setDefault(&t.KeepUpdates, KeepNone)
 	setDefault(&t.KeepModels, 10)
-	if all, err := r.Settings(t.Strategy, t.StrategyParams); err == nil { // Validate reports it
-		t.StrategyParams = all
-	}
 	if all, err := r.ServerSettings(t.Server, t.ServerParams); err == nil {
 		t.ServerParams = all
 	}
@@ -187,6 +190,15 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 		t.Train = json.RawMessage("{}")
 	}
 	return t
+}
+
+// minimum is the fewest updates that the strategy takes, 1 for most.
+func (t Task) minimum(r strategy.Registry) int {
+	n, err := r.MinimumOf(t.Strategy, t.StrategyParams)
+	if err != nil {
+		return 1
+	}
+	return n
 }
 
 func setDefault[T comparable](p *T, v T) {

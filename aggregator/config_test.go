@@ -12,6 +12,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -35,6 +36,18 @@ func config(t testing.TB) aggregator.Config {
 		Tasks: []aggregator.Task{{Name: "quality", Members: []string{"+/line-1"}, Rounds: 3, Init: initial(t)}},
 	}
 }
+
+// needing is a strategy that takes so many updates at least.
+func needing(n int) strategy.Registry {
+	return strategy.Registry{Strategies: []strategy.Strategy{needs{strategy.Linear{ID: "needing"}, n}}}
+}
+
+type needs struct {
+	strategy.Linear
+	n int
+}
+
+func (s needs) Minimum() int { return s.n }
 
 // Every fault is named by the key that an operator has to change.
 func TestValidate(t *testing.T) {
@@ -89,6 +102,16 @@ func TestValidate(t *testing.T) {
 		"NaN sample":         {func(_ c, t tk) { t.Sample = math.NaN() }, "sample:"},
 		"more than all":      {func(_ c, t tk) { t.Sample = 1.1 }, "sample:"},
 		"strategy":           {func(_ c, t tk) { t.Strategy = "fedsomething" }, "strategy:"},
+		"parameter":          {func(_ c, t tk) { t.StrategyParams = strategy.Settings{"f": 1} }, `strategy fedavg: it has no parameter "f"`},
+		"server":             {func(_ c, t tk) { t.Server = "fedsomething" }, `server optimiser "fedsomething", known: sgd`},
+		"server parameter":   {func(_ c, t tk) { t.ServerParams = strategy.Settings{"eta": 0} }, "server optimiser sgd: eta: 0, want above 0"},
+		"few members":        {func(_ c, t tk) { t.Quorum, t.Members = 3, []string{"a/line-1", "b/line-1"} }, "members: 2, and the quorum is 3: no round"},
+		"few for all": {func(c c, t tk) {
+			c.Strategies, t.Strategy, t.StartWhen = needing(5), "needing", 4
+		}, "start_when: 4 is below the quorum of 5 (strategy needing needs 5 updates with these parameters)"},
+		"low goal for all": {func(c c, t tk) {
+			c.Strategies, t.Strategy, t.Goal = needing(5), "needing", 4
+		}, "goal: 4 is below the quorum of 5 (strategy needing needs 5"},
 		"weights":            {func(_ c, t tk) { t.Weights = "rows" }, "strategy.weights:"},
 		"cap":                {func(_ c, t tk) { t.Cap = 1 << 30 }, "strategy.cap:"},
 		"grid":               {func(_ c, t tk) { t.GridB = grid(25) }, "strategy.grid_b:"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fedmq/fedmq/internal/link"
@@ -114,11 +115,18 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if t.Quorum < 1 || t.Quorum > maxMembers {
 		bad("quorum: %d, want 1 to %d", t.Quorum, maxMembers)
 	}
+	why := ""
+	if n := t.minimum(r); n > 1 {
+		why = fmt.Sprintf(" (strategy %s needs %d updates with these parameters)", t.Strategy, n)
+	}
 	if t.StartWhen < t.Quorum {
-		bad("start_when: %d is below the quorum of %d, so the first round could never commit", t.StartWhen, t.Quorum)
+		bad("start_when: %d is below the quorum of %d%s, so the first round could never commit", t.StartWhen, t.Quorum, why)
 	}
 	if t.Goal != 0 && t.Goal < t.Quorum {
-		bad("goal: %d is below the quorum of %d", t.Goal, t.Quorum)
+		bad("goal: %d is below the quorum of %d%s", t.Goal, t.Quorum, why)
+	}
+	if n := len(t.Members); n > 0 && n < t.Quorum && !strings.Contains(strings.Join(t.Members, ""), "+") {
+		bad("members: %d, and the quorum is %d%s: no round could ever commit", n, t.Quorum, why)
 	}
 	if t.StartWhen > maxMembers {
 		bad("start_when: %d, want at most %d", t.StartWhen, maxMembers)

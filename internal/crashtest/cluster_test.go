@@ -3,6 +3,7 @@
 package crashtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type shape struct {
 	TrainMS  int
 	Idle     bool   // with a fourth member that has no data and declines
 	Sites    int    // instead of a, b and c
+	Server   string // optimiser; default sgd
 	Keep     string // updates and models that stay on disk: all, or none but the last
 }
 
@@ -134,7 +136,8 @@ tasks:
     model: {file: init.safetensors}
     keep_updates: %s
     keep_models: %d
-`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.quorum(), s.Deadline, s.Keep, keepModels)
+    strategy: {server: %s}
+`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.quorum(), s.Deadline, s.Keep, keepModels, cmp.Or(s.Server, "sgd"))
 	if err := os.WriteFile(filepath.Join(c.dir, "aggregator.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

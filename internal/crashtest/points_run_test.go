@@ -17,7 +17,7 @@ import (
 var times = flag.Int("times", 1, "kills at each crash point: at its first pass, its second ..., and over again")
 
 // small is the federation in which points are hit: a model of a few parts.
-var small = shape{Params: 10_000, PartSize: wire.MinPart, Rounds: 2, Deadline: time.Minute, Keep: "all"}
+var small = shape{Params: 10_000, PartSize: wire.MinPart, Rounds: 2, Deadline: time.Minute, Server: "{name: momentum, beta: 0.5}", Keep: "all"}
 
 // plan is how one crash point is reached.
 type plan struct {
@@ -80,12 +80,12 @@ func rootOf(dir string) string {
 }
 
 // impatient gives up an attempt after two seconds, while somebody is away.
-var impatient = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Deadline: 2 * time.Second, Keep: "all"}
+var impatient = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Server: small.Server, Deadline: 2 * time.Second, Keep: "all"}
 
 // inline has a model that goes in one message, and is durable with its record.
-var inline = shape{Params: small.Params, PartSize: wire.DefaultPart, Rounds: small.Rounds, Deadline: time.Minute, Keep: "all"}
+var inline = shape{Params: small.Params, PartSize: wire.DefaultPart, Rounds: small.Rounds, Server: small.Server, Deadline: time.Minute, Keep: "all"}
 
-var idle = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Deadline: time.Minute, Keep: "all", Idle: true}
+var idle = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Server: small.Server, Deadline: time.Minute, Keep: "all", Idle: true}
 
 // special lists the points that need an arrangement; pass counts from there.
 var special = map[string]plan{
