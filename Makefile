@@ -187,7 +187,7 @@ soak-crash: ## make crash, each point 20 times, 300 random kills
 conformance: build ## the Eclipse Paho tests of MQTT 3.1.1 and 5 against bin/fedmq broker; clones them, or PAHO_TESTING=DIR
 	scripts/conformance
 
-samebits: ## one federation, one model hash: CPUs, orders of arrival, cores, with and without a crash
+samebits: ## one federation of each strategy, one model hash: CPUs, orders of arrival, cores, with and without a crash
 	GO='$(GO)' scripts/samebits
 
 sim: ## simulate ROUNDS (100,000) rounds under faults; SEED=n runs one seed and prints its trace

@@ -18,17 +18,37 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
 var (
 	sameOrder = flag.Int("order", -1, "which order of arrival TestSameBits runs, 0 to 4; -1: two of them")
+	sameRow   = flag.String("row", strategy.FedAvg, "what folds in TestSameBits: a strategy, or server:OPTIMISER")
 	sameCrash = flag.Bool("crash", false, "stop the aggregator in a round of TestSameBits and start it again")
 )
 
-// orders are orders of arrival of the five sites.
-var orders = []string{"abcde", "edcba", "caebd", "bdeac", "decab"}
+// orders are orders of arrival of the seven sites: so many are enough for every strategy.
+var orders = []string{"abcdefg", "gfedcba", "caebdgf", "bdegfac", "fdecgab"}
+
+// rows are what folds: every strategy of the registry, and every server optimiser.
+func rows() (list []string) {
+	for _, a := range (strategy.Registry{}).AboutStrategies() {
+		list = append(list, a.Name)
+	}
+	for _, a := range (strategy.Registry{}).AboutServers() {
+		list = append(list, "server:"+a.Name)
+	}
+	return list
+}
+
+// TestRows prints them, for scripts/samebits.
+func TestRows(*testing.T) {
+	for _, row := range rows() {
+		fmt.Printf("row %s\n", row)
+	}
+}
 
 // TestSameBits runs one fixed federation, in other orders of arrival, with and
 // without a restart of the aggregator, and without a broker: it must end with one model.
@@ -36,28 +56,46 @@ var orders = []string{"abcde", "edcba", "caebd", "bdeac", "decab"}
 func TestSameBits(t *testing.T) {
 	t.Parallel()
 	if *sameOrder >= 0 {
-		fmt.Printf("model %s\n", fixed(t, orders[*sameOrder], *sameCrash))
+		fmt.Printf("model %s\n", fixed(t, *sameRow, orders[*sameOrder], *sameCrash))
 		return
 	}
-	first, second := fixed(t, orders[0], false), fixed(t, orders[3], true)
+	first, second := fixed(t, strategy.FedAvg, orders[0], false), fixed(t, strategy.FedAvg, orders[3], true)
 	if first != second {
 		t.Errorf("model %s, and %s in another order with a restart", first, second)
 	}
-	if offline := withoutBroker(t); offline != first {
-		t.Errorf("model %s, and %s without a broker", first, offline)
+	for _, row := range rows() {
+		same := row == strategy.FedAvg || row == "server:"+strategy.SGD
+		if offline := withoutBroker(t, row); (offline == first) != same && (same || strings.HasPrefix(row, "server:")) {
+			t.Errorf("%s: model %s without a broker; fedavg has %s with one", row, offline, first)
+		}
 	}
 }
 
-// fixedTask is the federation of TestSameBits.
-func fixedTask(t *aggregator.Task) { t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, 5, 5, true }
+// fixedTask is the federation of TestSameBits, with what is in a row.
+func fixedTask(row string) func(*aggregator.Task) {
+	return func(t *aggregator.Task) {
+		t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, len(fixedSites), len(fixedSites), true
+		if server, ok := strings.CutPrefix(row, "server:"); ok {
+			t.Server = server
+			return
+		}
+		about, _ := strategy.Registry{}.AboutStrategy(row)
+		t.Strategy, t.StrategyParams = row, strategy.Settings{}
+		for _, p := range about.Params {
+			if p.Default == nil { // how many of the sites may be bad, say
+				t.StrategyParams[p.Name] = max(p.Min, min(1, p.Max))
+			}
+		}
+	}
+}
 
 // fixedSites are its sites; the i-th has so many samples.
-var fixedSites = []string{"a", "b", "c", "d", "e"}
+var fixedSites = []string{"a", "b", "c", "d", "e", "f", "g"}
 
 func fixedSamples(i int) int { return 100 + 77*i }
 
 // withoutBroker runs the same offline.
-func withoutBroker(t *testing.T) model.Hash {
+func withoutBroker(t *testing.T, row string) model.Hash {
 	t.Helper()
 	var members []aggregator.OfflineMember
 	for i, path := range fixedSites {
@@ -67,7 +105,7 @@ func withoutBroker(t *testing.T) model.Hash {
 		}})
 	}
 	w := &world{t: t, initial: wide(t)}
-	last, _, err := aggregator.Offline(t.Context(), w.config(fixedTask), members)
+	last, _, err := aggregator.Offline(t.Context(), w.config(fixedTask(row)), members)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +113,11 @@ func withoutBroker(t *testing.T) model.Hash {
 }
 
 // fixed runs the federation and returns the content id of its last model.
-func fixed(t *testing.T, order string, restart bool) model.Hash {
+func fixed(t *testing.T, row, order string, restart bool) model.Hash {
 	t.Helper()
 	w := newWorld(t)
 	w.initial = wide(t)
-	cfg := w.config(fixedTask)
+	cfg := w.config(fixedTask(row))
 	cfg.PartSize = wire.MinPart // model and updates travel in parts
 	turns := newTurns(order)
 	watcher := w.client(t, "turns", "acme/_fl_v1/"+task+"/event")
@@ -109,8 +147,8 @@ func fixed(t *testing.T, order string, restart bool) model.Hash {
 	recs := w.recorded()
 	last := recs[len(recs)-1]
 	for _, r := range recs[1:] {
-		if r.Verdict == record.Committed && r.Counts()["counted"] != 5 {
-			t.Errorf("round %d: %v, want 5 counted", r.Round, r.Counts())
+		if r.Verdict == record.Committed && r.Counts()["counted"] != len(fixedSites) {
+			t.Errorf("round %d: %v, want all counted", r.Round, r.Counts())
 		}
 	}
 	if last.Round != 5 || last.Work != "evaluate" || last.Model == w.initial.ContentID() {
@@ -225,6 +263,15 @@ type exact struct {
 }
 
 func (e exact) Samples() int { return e.samples }
+
+// Capabilities are all: what a strategy adds to training is not the aggregator's part.
+func (e exact) Capabilities() []string { return trainer.Needs() }
+
+func (e exact) Scalars() map[string]float64 {
+	return map[string]float64{
+		trainer.ScalarSteps: float64(e.samples), trainer.ScalarLR: .0625, trainer.ScalarMomentum: .5, trainer.ScalarLoss0: 1 / float64(e.samples),
+	}
+}
 
 // noise is a source that follows from member and round.
 func noise(member string, round uint64) *rand.PCG {
