@@ -16,11 +16,13 @@ import (
 
 // csvFlags lay out a federation on files of one's own.
 type csvFlags struct {
-	CSV       []string `name:"csv" sep:"none" placeholder:"FILE" help:"Table of one site, or a pattern in quotes; once for each site."`
-	Target    string   `placeholder:"COLUMN" help:"Column that the model learns to predict."`
-	Separator string   `placeholder:"CHAR" help:"What separates cells of the tables; default: found in each file."`
-	Decimal   string   `placeholder:"MARK" help:"Decimal mark of the tables, . or ,; default: found in each file."`
-	Encoding  string   `placeholder:"NAME" help:"Encoding of the tables, such as windows-1252; default: found in each file."`
+	CSV        []string `name:"csv" sep:"none" placeholder:"FILE" help:"Table of one site, or a pattern in quotes; once for each site."`
+	Target     string   `placeholder:"COLUMN" help:"Column that the model learns to predict."`
+	Regression bool     `help:"The target is a number to predict, where its few whole numbers would count as classes."`
+	Separator  string   `placeholder:"CHAR" help:"What separates cells of the tables; default: found in each file."`
+	Decimal    string   `placeholder:"MARK" help:"Decimal mark of the tables, . or ,; default: found in each file."`
+	Encoding   string   `placeholder:"NAME" help:"Encoding of the tables, such as windows-1252; default: found in each file."`
+	Missing    []string `sep:"none" placeholder:"TEXT" help:"Further text that stands for a missing value in all tables, such as -999; may be repeated."`
 }
 
 // csvSite is a site with what its files have in them.
@@ -40,7 +42,7 @@ func (f csvFlags) run(dir string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	plan, err := decide(sites, f.Target)
+	plan, err := decide(sites, f.Target, f.Regression)
 	if err != nil {
 		return usageError{err}
 	}
@@ -49,14 +51,14 @@ func (f csvFlags) run(dir string) error {
 
 // look reads the files of every site.
 func (f csvFlags) look(dir string) ([]*csvSite, error) {
-	format := table.Format{Separator: f.Separator, Decimal: f.Decimal, Encoding: f.Encoding, Flags: true}
+	format := table.Format{Separator: f.Separator, Decimal: f.Decimal, Encoding: f.Encoding, Missing: f.Missing, Flags: true}
 	base, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	sites := make([]*csvSite, len(f.CSV))
 	err = atOnce(len(sites), func(i int) error {
-		s := &csvSite{}
+		s := &csvSite{missing: slices.Clone(f.Missing)}
 		sites[i] = s
 		path, err := filepath.Abs(f.CSV[i])
 		if err != nil {
@@ -75,7 +77,24 @@ func (f csvFlags) look(dir string) ([]*csvSite, error) {
 	for i, name := range siteNames(f.CSV) {
 		sites[i].name = name
 	}
-	return sites, nil
+	return sites, apart(f.CSV, sites)
+}
+
+// apart refuses a file that two sites have.
+func apart(flags []string, sites []*csvSite) error {
+	for i, s := range sites {
+		for k, other := range sites[:i] {
+			for _, a := range s.survey.Files {
+				for _, b := range other.survey.Files {
+					if sameFile(a, b) {
+						return fmt.Errorf("--csv %s: %s is a file of --csv %s too, and each of its rows would count twice; if it has the rows of several sites, "+
+							"give it once and, in a copy of the site's file for each, where: {COLUMN: SITE}", flags[i], a, flags[k])
+					}
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // siteNames names sites after their files; where two files have one name, their

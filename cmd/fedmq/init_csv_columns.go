@@ -35,9 +35,9 @@ func (p *csvPlan) decideColumn(name string, cells []*table.Column) string {
 		p.times = true
 		return "a time stamp"
 	case times > 0:
-		return "times among other values"
+		return "times among other values, such as " + first(cells, func(c *table.Column) string { return c.Time })
 	case slices.ContainsFunc(cells, func(c *table.Column) bool { return c.OtherMark > 0 }):
-		return "numbers with another decimal mark than those of the other columns"
+		return "numbers with another decimal mark than those of the other columns, such as " + first(cells, func(c *table.Column) string { return c.Other })
 	case numbers > 0 && !many && len(words) <= fewWords && inWords*5 <= numbers && booleans == 0:
 		if why := p.noNumber(name, cells); why != "" {
 			return why
@@ -46,7 +46,7 @@ func (p *csvPlan) decideColumn(name string, cells []*table.Column) string {
 		p.noteWords(name)
 		return ""
 	case numbers > 0 && inWords > 0:
-		return "numbers and texts"
+		return "numbers and texts, such as " + first(cells, func(c *table.Column) string { return c.Text })
 	case booleans > 0 && inWords == 0:
 		if len(union(cells, valuesOf)) == 1 {
 			return "the same in every row"
@@ -80,9 +80,24 @@ func (p *csvPlan) noNumber(name string, cells []*table.Column) string {
 		return "it counts up from row to row: an id, or a time"
 	case whole && unique && idName.MatchString(name):
 		return "another number in every row: an id"
+	case whole && len(cells) > 1 && (idName.MatchString(name) || thingName.MatchString(name)) && ownValues(cells):
+		return "no two sites share a number of it: it tells the sites apart"
 	}
 	return ""
 }
+
+// first is the first place that there is.
+func first(cells []*table.Column, of func(*table.Column) string) string {
+	for _, c := range cells {
+		if at := of(c); at != "" {
+			return at
+		}
+	}
+	return ""
+}
+
+// thingName is a name of columns that name machines.
+var thingName = regexp.MustCompile(`(?i)(machine|maschine|device|asset|anlage|gerät|geraet|equipment)|(^|[_ .-])(station|line|linie)([_ .-]|$)`)
 
 // noteWords takes the texts among the numbers of a column for missing values.
 func (p *csvPlan) noteWords(name string) {
@@ -96,7 +111,7 @@ func (p *csvPlan) noteWords(name string) {
 }
 
 func (p *csvPlan) decideTexts(name string, cells []*table.Column, many bool) string {
-	all := union(cells, valuesOf)
+	all := p.oneSpelling(name, union(cells, valuesOf))
 	rows := 0
 	unique, each := true, true
 	for _, c := range cells {
@@ -115,6 +130,8 @@ func (p *csvPlan) decideTexts(name string, cells []*table.Column, many bool) str
 		return "the same in every row of a site: it tells the sites apart"
 	case unique:
 		return "another text in every row: an id"
+	case len(cells) > 1 && ownValues(cells):
+		return "no two sites share a text of it: it tells the sites apart"
 	case many || len(all) > someTexts || len(all) > fewTexts && rows < 10*len(all):
 		more := ""
 		if many {

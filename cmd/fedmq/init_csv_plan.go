@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -27,6 +29,10 @@ type csvPlan struct {
 	split   string // column that says which rows are for testing
 	times   bool   // there are time stamps
 	rows    int
+	notes   []string
+
+	regression bool                         // whatever the target looks like
+	same       map[string]map[string]string // by column: texts, and what they count as
 }
 
 // csvTexts is a column of texts.
@@ -45,11 +51,12 @@ const (
 	fewWords  = 5  // texts among numbers that may stand for a missing value
 	fewRows   = 10 // say nothing of ids
 	fewValues = 10 // of whole numbers are classes
+	farTarget = 20 // standard deviations
 )
 
 // decide says what becomes of every column.
-func decide(sites []*csvSite, target string) (*csvPlan, error) {
-	p := &csvPlan{sites: sites, target: table.Name(target)}
+func decide(sites []*csvSite, target string, regression bool) (*csvPlan, error) {
+	p := &csvPlan{sites: sites, target: table.Name(target), regression: regression, same: map[string]map[string]string{}}
 	for _, s := range sites {
 		p.rows += s.survey.Rows
 		if s.survey.Rows == 0 {
@@ -76,6 +83,7 @@ func decide(sites []*csvSite, target string) (*csvPlan, error) {
 			p.left = append(p.left, csvLeft{name, why})
 		}
 	}
+	p.compareSites()
 	if len(p.numbers)+len(p.texts) == 0 {
 		return nil, fmt.Errorf("no column is left as a feature: %s", p.leftOut())
 	}
@@ -90,6 +98,11 @@ func (p *csvPlan) names() (names []string) {
 				names = append(names, c.Name)
 			}
 		}
+		for _, name := range slices.Sorted(maps.Keys(s.survey.Twice)) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
 	}
 	return names
 }
@@ -98,6 +111,9 @@ func (p *csvPlan) names() (names []string) {
 func (p *csvPlan) columns(name string) (list []*table.Column, err error) {
 	var with, without []string
 	for _, s := range p.sites {
+		if where, twice := s.survey.Twice[name]; twice {
+			return nil, fmt.Errorf("%s: give one of them another name in the file", where)
+		}
 		if c := s.survey.Column(name); c != nil {
 			list, with = append(list, c), append(with, s.name)
 		} else {
@@ -106,7 +122,7 @@ func (p *csvPlan) columns(name string) (list []*table.Column, err error) {
 	}
 	switch {
 	case len(with) == 0:
-		return nil, fmt.Errorf("no such column, or it is there twice")
+		return nil, errors.New("no such column")
 	case len(without) > 0:
 		return nil, fmt.Errorf("only %s has it, not %s", strings.Join(with, ", "), strings.Join(without, ", "))
 	}
@@ -146,25 +162,39 @@ func (p *csvPlan) decideTarget(cells []*table.Column) error {
 		inWords += n
 	}
 	others := of(func(c *table.Column) int { return c.Booleans + c.Times })
-	if numbers > 0 && others == 0 && len(words) <= fewWords && inWords*5 <= numbers && (whole < numbers || len(all)-len(words) > fewValues) {
+	if numbers > 0 && others == 0 && len(words) <= fewWords && inWords*5 <= numbers && (whole < numbers || len(all)-len(words) > fewValues || p.regression) {
 		p.empty += inWords
+		p.noteWords(p.target)
 		return p.decideRegression(cells, numbers)
 	}
-	if many := slices.ContainsFunc(cells, (*table.Column).Many); many || len(all) > tabular.MaxClasses {
-		return fmt.Errorf("--target %s has more than %d texts, such as %.40q: want a column of few, or of numbers", p.target, tabular.MaxClasses, inOrder(all)[0])
+	if p.regression {
+		return fmt.Errorf("--regression: --target %s is no column of numbers: it has %s", p.target, oddCell(cells))
 	}
-	if len(all) < 2 {
+	if many := slices.ContainsFunc(cells, (*table.Column).Many); many || len(all) > tabular.MaxClasses {
+		return fmt.Errorf("--target %s has more than %d texts, such as %s: want a column of few, or of numbers", p.target, tabular.MaxClasses, oddCell(cells))
+	}
+	if all = p.oneSpelling(p.target, all); len(all) < 2 {
 		return fmt.Errorf("--target %s is the same in every row: %q", p.target, inOrder(all))
 	}
 	p.classes, p.counts = inOrder(all), all
+	if numbers > 0 && whole == numbers && inWords+others == 0 && len(all) > 2 {
+		p.notes = append(p.notes, fmt.Sprintf("the %d whole numbers of %s count as classes, and 3 is as far from 4 as from 8; to predict a number: --regression", len(all), p.target))
+	}
 	return nil
+}
+
+// oddCell is a cell that is no number, with its place.
+func oddCell(cells []*table.Column) string {
+	for _, c := range cells {
+		if said := cmp.Or(c.Text, c.Time); said != "" {
+			return said
+		}
+	}
+	return fmt.Sprintf("%q", inOrder(union(cells, valuesOf))[0])
 }
 
 // decideRegression brings the target to the scale of the model, in round numbers.
 func (p *csvPlan) decideRegression(cells []*table.Column, n int) error {
-	if p.empty > 0 {
-		return fmt.Errorf("--target %s: in %d rows it is no number, but missing or a text: take these rows out of the files", p.target, p.empty)
-	}
 	mean, m2 := pooled(cells, n)
 	sd := math.Sqrt(m2 / float64(n))
 	if !(sd > 0) {
@@ -173,6 +203,12 @@ func (p *csvPlan) decideRegression(cells []*table.Column, n int) error {
 	p.scale = rounded(sd, sd)
 	if p.offset = rounded(mean, sd); math.Abs(p.offset) < sd/10 {
 		p.offset = 0
+	}
+	for i, c := range cells {
+		if far := max(c.Max-c.Mean, c.Mean-c.Min); c.SD > 0 && far > farTarget*c.SD {
+			p.notes = append(p.notes, fmt.Sprintf("%s is from %.4g to %.4g at %s, up to %.0f standard deviations from its mean: a slip of the hand, a line with the sum of the others, or a number that stands for a missing value (--missing)?",
+				p.target, c.Min, c.Max, p.sites[i].name, far/c.SD))
+		}
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -149,6 +151,7 @@ tasks:
 			b.WriteString("        # Rows of one series are alike: for an honest test give a file of a later time instead, test: later.csv\n")
 		}
 	}
+	p.writeColumns(&b, s)
 	p.writeTarget(&b)
 	p.writeFeatures(&b)
 	b.WriteString("        zclip: 6 # standard deviations\n")
@@ -178,7 +181,7 @@ func (p *csvPlan) writeFormat(b *strings.Builder, s *csvSite) {
 		fmt.Fprintf(b, "        %s: %s\n", k.key, value)
 	}
 	if len(s.missing) > 0 {
-		fmt.Fprintf(b, "        missing: [%s] # texts among numbers\n", scalars(s.missing))
+		fmt.Fprintf(b, "        missing: [%s] # stand for a missing value\n", scalars(s.missing))
 	}
 }
 
@@ -188,8 +191,24 @@ func (p *csvPlan) writeTarget(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "        target: {column: %s, classes: [%s]} # of all sites: %s\n", scalar(p.target), scalars(p.classes), p.classCounts())
-	if p.empty > 0 {
-		fmt.Fprintf(b, "        where: {%s: [%s]} # %s of all sites without one\n", scalar(p.target), scalars(p.classes), amount(p.empty, "row"))
+}
+
+// writeColumns writes which texts count as others.
+func (p *csvPlan) writeColumns(b *strings.Builder, s *csvSite) {
+	lines := ""
+	for _, name := range slices.Sorted(maps.Keys(p.same)) {
+		var pairs []string
+		for _, text := range slices.Sorted(maps.Keys(p.same[name])) {
+			if s.survey.Column(name).Values[text] > 0 {
+				pairs = append(pairs, scalar(text)+": "+scalar(p.same[name][text]))
+			}
+		}
+		if len(pairs) > 0 {
+			lines += fmt.Sprintf("          %s: {values: {%s}}\n", scalar(name), strings.Join(pairs, ", "))
+		}
+	}
+	if lines != "" {
+		b.WriteString("        columns: # texts that count as one\n" + lines)
 	}
 }
 
@@ -245,6 +264,9 @@ func (p *csvPlan) tell(dir string) {
 	} else {
 		fmt.Fprintf(stdout, "  target    %s: %s\n", p.target, p.classCounts())
 	}
+	if p.empty > 0 {
+		fmt.Fprintf(stdout, "            %s without one are left out\n", amount(p.empty, "row"))
+	}
 	if c, n := p.rarest(); n*10 < p.rows {
 		fmt.Fprintf(stdout, "            %s is rare, %.1f %% of the rows: accuracy alone will tell little\n", c, 100*float64(n)/float64(p.rows))
 	}
@@ -258,9 +280,10 @@ func (p *csvPlan) tell(dir string) {
 		fmt.Fprintf(stdout, "  left out  %s: %s\n", l.name, l.why)
 	}
 	for _, s := range p.sites {
-		for _, n := range s.survey.Notes {
-			fmt.Fprintf(stdout, "  note      %s\n", n)
-		}
+		p.notes = append(p.notes, s.survey.Notes...)
+	}
+	for _, n := range p.notes {
+		fmt.Fprintf(stdout, "  note      %s\n", n)
 	}
 	fmt.Fprintf(stdout, "\nLook at the files in %s, which are yours to change.\n\nCheck it:  fedmq site -c %s/%s.yaml --check\nRun it:    fedmq up %s\n", dir, dir, p.sites[0].name, dir)
 }

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// Plain is a text without what people type now one way, now another: capital letters, and
-// blanks. It is for comparing.
-func Plain(s string) string { return strings.Join(strings.Fields(strings.ToLower(Name(s))), "") }
-
 // Canonical is a cell as every file has it that says the same: a number in its shortest
 // form, a time in UTC, a truth in small letters, nothing for a missing value. It is
 // for comparing: what is no number for a site may become one here.
@@ -33,15 +29,26 @@ func (t *Table) Canonical(i int) string {
 	return cell
 }
 
-// Alike are pairs of texts that differ in capital letters or blanks alone, each with the
-// first that it is like.
+// Like is the same of texts that may be one: that differ in capital letters and blanks
+// alone, or are one whole number with and without a decimal mark. 010 is not 10.
+func Like(s string) string {
+	if plain.MatchString(s) && !strings.ContainsAny(s, "eE") {
+		if whole, digits, ok := strings.Cut(strings.Replace(s, ",", ".", 1), "."); ok && strings.Trim(digits, "0") == "" {
+			return whole
+		}
+		return s
+	}
+	return strings.Join(strings.Fields(strings.ToLower(Name(s))), "")
+}
+
+// Alike are pairs of texts that may be one, each with the first that it is like.
 func Alike(texts []string) (pairs [][2]string) {
 	first := map[string]string{}
 	for _, s := range texts {
-		if other, there := first[Plain(s)]; there {
+		if other, there := first[Like(s)]; there {
 			pairs = append(pairs, [2]string{other, s})
 		} else {
-			first[Plain(s)] = s
+			first[Like(s)] = s
 		}
 	}
 	return pairs

@@ -85,8 +85,8 @@ func TestCanonical(t *testing.T) {
 
 func TestAlike(t *testing.T) {
 	t.Parallel()
-	got := Alike([]string{"ok", "n. i. O.", "OK", "n.i.O.", "fault"})
-	if len(got) != 2 || got[0] != [2]string{"ok", "OK"} || got[1] != [2]string{"n. i. O.", "n.i.O."} {
+	got := Alike([]string{"ok", "n. i. O.", "OK", "n.i.O.", "fault", "1", "010", "10", "1.0", "-1", "1,5"})
+	if len(got) != 3 || got[2] != [2]string{"1", "1.0"} || got[0] != [2]string{"ok", "OK"} || got[1] != [2]string{"n. i. O.", "n.i.O."} {
 		t.Errorf("%q", got)
 	}
 }

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// MaxNumber is the largest value of a cell that is worked with: moments and losses take its
+// square.
+const MaxNumber = 1e100
+
 // MaxTexts of a column are told apart by a Survey.
 const MaxTexts = 1000
 
@@ -18,6 +22,7 @@ type Survey struct {
 	Rows    int
 	Columns []Column // with a name that is there once in every file
 	Notes   []string
+	Twice   map[string]string // where a name is there twice in a file
 }
 
 // Column is what one column has in its cells.
@@ -32,7 +37,9 @@ type Column struct {
 	Unique                            bool           // no value is there twice, as far as Values goes
 	Rising                            bool           // numbers, each above the one before
 	Min, Max, Mean, SD                float64        // of Numbers
+	Text, Time, Other                 string         // the first cell of Texts, Times and OtherMark, with its place
 
+	commaAt, dotAt        string // the first cell
 	comma, dot, thousands int
 	last, m2              float64
 	beyond                bool // more texts than are told apart
@@ -57,7 +64,7 @@ func Look(files Files, pattern string, f Format) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Survey{Files: names}
+	s := &Survey{Files: names, Twice: map[string]string{}}
 	seen := map[string]int{} // in so many files
 	for i, name := range names {
 		t, err := Open(files, name, f)
@@ -101,6 +108,9 @@ func (s *Survey) add(t *Table, seen map[string]int) error {
 	at := make([]int, len(t.names)) // of Columns; -1: has no name of its own
 	for i, name := range t.names {
 		at[i] = -1
+		if first := slices.Index(t.names, name); name != "" && first < i {
+			s.Twice[name] = fmt.Sprintf("it stands twice in %s, as columns %d and %d", t.name, first+1, i+1)
+		}
 		if name == "" || countOf(t.names, name) > 1 {
 			continue
 		}
@@ -118,7 +128,7 @@ func (s *Survey) add(t *Table, seen map[string]int) error {
 		s.Rows++
 		for i, c := range at {
 			if c >= 0 {
-				s.Columns[c].take(t, t.Text(i))
+				s.Columns[c].take(t, i)
 			}
 		}
 	}
@@ -133,8 +143,16 @@ func countOf(list []string, s string) (n int) {
 	return n
 }
 
+// place notes a cell if it is the first of its kind.
+func (t *Table) place(first *string, i int) {
+	if *first == "" {
+		*first = fmt.Sprintf("%.40q at %s", t.Text(i), t.At(i))
+	}
+}
+
 // take counts one cell.
-func (c *Column) take(t *Table, cell string) {
+func (c *Column) take(t *Table, i int) {
+	cell := t.Text(i)
 	if t.Missing(cell) {
 		c.Missing++
 		return
@@ -146,7 +164,7 @@ func (c *Column) take(t *Table, cell string) {
 	}
 	text := strings.Replace(cell, "\u2212", "-", 1)
 	if plain.MatchString(text) {
-		c.takeNumber(text)
+		c.takeNumber(t, i, text)
 		return
 	}
 	c.Rising = false
@@ -155,7 +173,9 @@ func (c *Column) take(t *Table, cell string) {
 		c.Booleans++
 	case isTime(cell) || dateLike.MatchString(cell):
 		c.Times++
+		t.place(&c.Time, i)
 	default:
+		t.place(&c.Text, i)
 		if _, there := c.Texts[cell]; there || len(c.Texts) < MaxTexts {
 			c.Texts[strings.Clone(cell)]++
 		} else {
@@ -164,23 +184,26 @@ func (c *Column) take(t *Table, cell string) {
 	}
 }
 
-func (c *Column) takeNumber(text string) {
+func (c *Column) takeNumber(t *Table, i int, text string) {
 	mark := strings.IndexAny(text, ".,")
 	switch {
 	case mark < 0:
 		c.Whole++
 	case text[mark] == '.':
 		c.dot++
+		t.place(&c.dotAt, i)
 	default:
 		c.comma++
+		t.place(&c.commaAt, i)
 		if thousands.MatchString(text) {
 			c.thousands++
 		}
 		text = strings.Replace(text, ",", ".", 1)
 	}
 	v, err := strconv.ParseFloat(text, 64)
-	if err != nil { // beyond what a float64 holds
-		c.Texts[strings.Clone(text)]++
+	if err != nil || math.Abs(v) > MaxNumber { // no number that anybody has measured
+		t.place(&c.Text, i)
+		c.Texts[strings.Clone(t.Text(i))]++
 		return
 	}
 	c.Numbers++
@@ -198,13 +221,13 @@ func (c *Column) takeNumber(text string) {
 // finish decides which decimal mark the files have, and refuses what cannot be told.
 func (s *Survey) finish(f Format) error {
 	commas, dots := 0, 0 // columns
-	unclear := ""
+	var unclear *Column
 	for i := range s.Columns {
 		c := &s.Columns[i]
 		if c.comma > 0 {
 			commas++
 			if c.comma == c.thousands {
-				unclear = c.Name
+				unclear = c
 			}
 		}
 		if c.dot > 0 {
@@ -218,14 +241,14 @@ func (s *Survey) finish(f Format) error {
 	case commas >= dots && (sure || s.Format.Separator == ";"):
 		s.Format.Decimal = ","
 	case !sure:
-		return fmt.Errorf("%s: column %q has cells such as 1,500, which may have a decimal comma or thousands: want %s for the first; the second is not read", s.Files[0], unclear, f.key("decimal", ","))
+		return fmt.Errorf("column %q has cells such as %s, which may have a decimal comma or thousands: want %s for the first; the second is not read", unclear.Name, unclear.commaAt, f.key("decimal", ","))
 	default:
 		s.Format.Decimal = "."
 	}
 	for i := range s.Columns {
 		c := &s.Columns[i]
-		if c.OtherMark = c.comma; s.Format.Decimal == "," {
-			c.OtherMark = c.dot
+		if c.OtherMark, c.Other = c.comma, c.commaAt; s.Format.Decimal == "," {
+			c.OtherMark, c.Other = c.dot, c.dotAt
 		}
 		if c.Numbers > 0 {
 			c.SD = math.Sqrt(c.m2 / float64(c.Numbers))

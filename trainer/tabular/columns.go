@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/internal/table"
 	"github.com/fedmq/fedmq/pipeline"
 )
 
@@ -187,14 +188,11 @@ func (l *loader) fileColumn(key, name string) (file, keys string) {
 	return name, key
 }
 
-// maxNumber is the largest value of a cell: moments and losses take its square.
-const maxNumber = 1e100
-
 // converted reads a number in the unit of the model.
 func (l *loader) converted(t rows, name string, column int) (float64, error) {
 	v, err := t.number(column)
-	if math.Abs(v) > maxNumber {
-		return v, fmt.Errorf("tabular: %s: %.40q is beyond ±%.0g: its square is not finite; if it stands for a missing value: missing: [%[2]q]", t.At(column), t.Text(column), maxNumber)
+	if math.Abs(v) > table.MaxNumber {
+		return v, fmt.Errorf("tabular: %s: %.40q is beyond ±%.0g: its square is not finite; if it stands for a missing value: missing: [%[2]q]", t.At(column), t.Text(column), table.MaxNumber)
 	}
 	if c, ok := l.columns[name]; ok && err == nil && c.To != "" {
 		conversion, err := c.conversion()

@@ -154,7 +154,7 @@ func (d *Data) warnSpelling() (said []string) {
 	}
 	for i, list := range lists {
 		for _, pair := range table.Alike(list) {
-			said = append(said, fmt.Sprintf("%q and %q of %s differ in capital letters or blanks alone: if they are one, list it once, and columns: {%[3]s: {values: {%[1]q: %[2]q}}}",
+			said = append(said, fmt.Sprintf("%q and %q of %s differ in capital letters, blanks or zeros alone: if they are one, list it once, and columns: {%[3]s: {values: {%[1]q: %[2]q}}}",
 				pair[0], pair[1], names[i]))
 		}
 	}

@@ -136,7 +136,7 @@ func TestSummaryOfOddValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := d.Summary().String()
-	for _, want := range []string{"the target y lies up to 22 standard deviations from its mean (0 to 4000)", `"b" and "B" of tool differ in capital letters or blanks alone`} {
+	for _, want := range []string{"the target y lies up to 22 standard deviations from its mean (0 to 4000)", `"b" and "B" of tool differ in capital letters, blanks or zeros alone`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
