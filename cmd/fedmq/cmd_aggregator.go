@@ -325,7 +325,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		cfg.Broker = c.Broker
 	}
 	if begun, err := aggregator.Ended(cfg); err == nil { // else the aggregator says it better
-		if err := noteTasks(cfg, begun, c.Config, func(string) map[string]json.RawMessage { return nil }); err != nil {
+		if err := noteTasks(cfg, begun, c.Config, func(*runSettings) {}); err != nil {
 			return err
 		}
 	}

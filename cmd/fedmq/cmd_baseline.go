@@ -78,12 +78,12 @@ func (c *baselineCmd) prepare() error {
 	if c.Dir == "" {
 		c.Dir = "fedmq-" + c.Example
 	}
+	d := &demo{demoCmd: demoCmd{Dir: c.Dir, Seed: 1}, ex: examples(c.Example)}
 	if !absent(filepath.Join(c.Dir, aggregatorName)) {
-		return nil
+		return d.isLaidOut(c.Example)
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
-	d := &demo{demoCmd: demoCmd{Dir: c.Dir, Seed: 1}, ex: examples(c.Example)}
 	return d.layOut(exampleBroker)
 }

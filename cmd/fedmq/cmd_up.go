@@ -52,7 +52,8 @@ type up struct {
 	sites []siteFile // in path order
 	names []string   // of their files
 
-	limits brokerFile // of the embedded broker
+	data   map[string]map[string]string // by task and member: SHA-256 of what is read
+	limits brokerFile                   // of the embedded broker
 }
 
 func (c *upCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -165,6 +166,7 @@ func (u *up) run(ctx context.Context) (err error) {
 	if err := u.firstModels(ctx, sites); err != nil {
 		return err
 	}
+	u.noteData(sites)
 	cfg, err := u.begin()
 	if err != nil {
 		return err
@@ -222,7 +224,7 @@ func (u *up) begin() (aggregator.Config, error) {
 	if err := u.sayBegun(cfg, begun); err != nil {
 		return cfg, err
 	}
-	return cfg, noteTasks(cfg, begun, path, u.siteSettings)
+	return cfg, noteTasks(cfg, begun, path, u.sitesOf)
 }
 
 // ready readies the trainers of all sites, as many at once as there are

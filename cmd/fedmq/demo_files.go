@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -45,6 +46,26 @@ func (d *demo) layOut(broker string) error {
 		if err := os.WriteFile(d.siteFile(vars), []byte(text), 0o600); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// isLaidOut refuses a folder with another federation in it.
+func (d *demo) isLaidOut(name string) error {
+	var own, there aggregatorFile
+	b, err := fs.ReadFile(d.ex.files, aggregatorName)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(decodeYAML(aggregatorName, b, &own), loadYAML(filepath.Join(d.Dir, aggregatorName), &there)); err != nil {
+		return err
+	}
+	same := len(there.Tasks) == 1 && there.Tasks[0].Name == own.Tasks[0].Name
+	for _, vars := range d.ex.sites {
+		same = same && !absent(d.siteFile(vars))
+	}
+	if !same {
+		return fmt.Errorf("%s has another federation in it: want it without --example, or --example %s with a folder of its own", d.Dir, name)
 	}
 	return nil
 }

@@ -195,7 +195,7 @@ func (p *csvPlan) writeTarget(b *strings.Builder) {
 
 // writeColumns writes which texts count as others.
 func (p *csvPlan) writeColumns(b *strings.Builder, s *csvSite) {
-	lines := ""
+	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p.same)) {
 		var pairs []string
 		for _, text := range slices.Sorted(maps.Keys(p.same[name])) {
@@ -204,11 +204,11 @@ func (p *csvPlan) writeColumns(b *strings.Builder, s *csvSite) {
 			}
 		}
 		if len(pairs) > 0 {
-			lines += fmt.Sprintf("          %s: {values: {%s}}\n", scalar(name), strings.Join(pairs, ", "))
+			fmt.Fprintf(&lines, "          %s: {values: {%s}}\n", scalar(name), strings.Join(pairs, ", "))
 		}
 	}
-	if lines != "" {
-		b.WriteString("        columns: # texts that count as one\n" + lines)
+	if lines.Len() > 0 {
+		b.WriteString("        columns: # texts that count as one\n" + lines.String())
 	}
 }
 

@@ -87,6 +87,10 @@ func (p party) spawn(self, dir string) (*running, error) {
 	}
 	cmd := exec.Command(self, p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), starterVar+"=stdin")
+	if _, err := cmd.StdinPipe(); err != nil { // open until Wait, or this process, ends
+		return nil, errors.Join(err, log.Close())
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}

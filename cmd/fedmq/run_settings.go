@@ -31,6 +31,7 @@ type runSettings struct {
 	After    uint64                     `json:"after"`           // version of the model that they begin with
 	Settings json.RawMessage            `json:"settings"`        // of the aggregator's task
 	Sites    map[string]json.RawMessage `json:"sites,omitempty"` // by member, where fedmq up knows them
+	Data     map[string]string          `json:"data,omitempty"`  // SHA-256 of what a member has read, likewise
 }
 
 // readSettings returns the lines of a task, oldest first; none where nobody has
@@ -72,7 +73,7 @@ func noteSettings(dataDir string, s runSettings) error {
 
 // noteTasks notes the settings of the tasks that go on, as the file at path has them;
 // begun is what aggregator.Ended says of all.
-func noteTasks(cfg aggregator.Config, begun map[string]bool, path string, sites func(task string) map[string]json.RawMessage) error {
+func noteTasks(cfg aggregator.Config, begun map[string]bool, path string, sites func(*runSettings)) error {
 	text, err := readText(path)
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func noteTasks(cfg aggregator.Config, begun map[string]bool, path string, sites 
 		if err != nil {
 			return err
 		}
-		s.Sites = sites(t.Name)
+		sites(&s)
 		recs := newRecordFiles(filepath.Join(cfg.DataDir, "records", t.Name), nil)
 		recs.look()
 		if n := len(recs.recs); n > 0 {
@@ -136,6 +137,9 @@ func differences(old, now runSettings) (list []string) {
 			list = append(list, "site "+member+": there, now it is not")
 		default:
 			list = append(list, keyDifferences(member+" ", flat(a), flat(b))...)
+		}
+		if a, b := old.Data[member], now.Data[member]; a != "" && b != "" && a != b {
+			list = append(list, "the data of "+member)
 		}
 	}
 	return list

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -26,7 +28,27 @@ func listen(command string) (ctx context.Context, goesOn bool, stop func()) {
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop = signal.NotifyContext(context.Background(), ends...)
+	if os.Getenv(starterVar) != "" {
+		ctx = withStarter(ctx)
+	}
 	return ctx, goesOn, stop
+}
+
+// starterVar is in the environment of a process whose standard input ends when who has
+// started it does, in whatever way.
+const starterVar = "FEDMQ_STARTER"
+
+var errOrphan = errors.New("the process that has started this one has ended")
+
+// withStarter ends the context with standard input.
+func withStarter(ctx context.Context) context.Context {
+	_ = os.Unsetenv(starterVar) // a trainer's own input is another
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // until the process ends: nothing ends a read of a pipe before
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel(errOrphan)
+	}()
+	return ctx
 }
 
 // onHangup calls f for every SIGHUP from now on until ctx ends; wait returns when

@@ -13,6 +13,8 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/trainer"
 )
 
 // runsName is where a folder keeps the runs before the last one: runs/001 and so
@@ -162,6 +164,22 @@ func runNames(dir string) (names []string, err error) {
 	return names, nil
 }
 
+// noteData keeps which data the sites have.
+func (u *up) noteData(sites []site.Config) {
+	u.data = map[string]map[string]string{}
+	for _, cfg := range sites {
+		for _, t := range cfg.Tasks {
+			if u.data[t.Name] == nil {
+				u.data[t.Name] = map[string]string{}
+			}
+			u.data[t.Name][cfg.Member] = trainer.SourceOf(t.Trainer).SHA256
+		}
+	}
+}
+
+// sitesOf fills in what the sites of a task have.
+func (u *up) sitesOf(s *runSettings) { s.Sites, s.Data = u.siteSettings(s.Task), u.data[s.Task] }
+
 // siteSettings are those of the sites that have a task, as their files say.
 func (u *up) siteSettings(task string) map[string]json.RawMessage {
 	out := map[string]json.RawMessage{}
@@ -197,7 +215,7 @@ func (u *up) sayBegun(cfg aggregator.Config, begun map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		now.Sites = u.siteSettings(t.Name)
+		u.sitesOf(&now)
 		line, err := begunLine(cfg.DataDir, now, ended)
 		if err != nil {
 			return err
