@@ -20,16 +20,23 @@ type shelf struct {
 	slot    uint32
 	topics  topics.Owner
 
+	read func() ([]byte, error) // from the disk; nil: what bytes had is not there any more
+
 	mu    sync.Mutex
-	bytes []byte // of the model, not copied; nil once it is withdrawn
+	bytes []byte // of the model, not copied; nil once it is withdrawn, or rests
 }
 
-// part makes the message of one part, in room for it; false: the shelf was withdrawn.
-func (s *shelf) part(i uint32, room func(n int) []byte) (link.Message, bool) {
+// part makes the message of one part, in room for it, or says that the shelf was withdrawn.
+func (s *shelf) part(i uint32, room func(n int) []byte) (m link.Message, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.bytes == nil && s.read != nil {
+		if s.bytes, err = s.read(); err != nil {
+			return m, err
+		}
+	}
 	if s.bytes == nil {
-		return link.Message{}, false
+		return m, errWithdrawn
 	}
 	off, n := s.blob.Span(int(i))
 	return link.Message{
@@ -37,7 +44,17 @@ func (s *shelf) part(i uint32, room func(n int) []byte) (link.Message, bool) {
 		Payload: wire.AppendPart(room(n + wire.PartOverhead)[:0], wire.Part{
 			Blob: s.key, Index: i, Count: uint32(s.blob.Count()), Data: s.bytes[off : off+n], // at most topics.MaxParts
 		}),
-	}, true
+	}, nil
+}
+
+// rest lets go of the model's bytes until a part is wanted again, where that can be.
+func (s *shelf) rest() {
+	if s.read == nil {
+		return
+	}
+	s.mu.Lock()
+	s.bytes = nil
+	s.mu.Unlock()
 }
 
 // withdraw lets go of the model's bytes: after it nobody reads them.
@@ -46,7 +63,7 @@ func (s *shelf) withdraw() {
 		return
 	}
 	s.mu.Lock()
-	s.bytes = nil
+	s.bytes, s.read = nil, nil
 	s.mu.Unlock()
 }
 
@@ -148,8 +165,9 @@ func (c *carrier) carryPart(s *shelf, i uint32, told func(bytes int, err error))
 		case <-ctx.Done():
 			return
 		}
-		bytes, err := 0, errWithdrawn
-		if m, ok := s.part(i, c.conn.Room); ok {
+		bytes := 0
+		m, err := s.part(i, c.conn.Room)
+		if err == nil {
 			if bytes, err = len(m.Payload), c.publish(ctx, m); err == nil {
 				c.conn.Spent(m.Payload)
 			}

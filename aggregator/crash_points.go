@@ -65,6 +65,8 @@ func passOwn(which owner.Own) {
 		crash.At("publish.record")
 	case owner.OwnOrder:
 		crash.At("publish.order")
+	case owner.OwnReleased:
+		crash.At("publish.released")
 	}
 }
 

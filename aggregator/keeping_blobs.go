@@ -58,8 +58,8 @@ func (k *keeping) durableState(state []byte) (model.Hash, error) {
 }
 
 // retire removes what is not to be kept any longer after a commit: the round's
-// updates, and versions of the model beyond the retention, but for the best one.
-func (k *keeping) retire(best *round.Best) error {
+// updates, and versions of the model beyond the retention, but for those that are held.
+func (k *keeping) retire(held []uint64) error {
 	if k.updates != KeepAll {
 		for content := range k.onDisk {
 			if err := k.all.remove(k, content); err != nil {
@@ -72,7 +72,7 @@ func (k *keeping) retire(best *round.Best) error {
 		return nil
 	}
 	for first := k.firstToGo(); len(k.versions)-1-first > k.models; { // the last one is the base
-		if best != nil && k.versions[first].number == best.Version {
+		if slices.Contains(held, k.versions[first].number) {
 			first++
 			continue
 		}
@@ -91,6 +91,9 @@ func (k *keeping) retire(best *round.Best) error {
 	return nil
 }
 
+// mostHeld is how many versions [task.held] names.
+const mostHeld = 2
+
 // firstToGo is the place of the oldest version that need not stay: replay of
 // updates begins at version 0.
 func (k *keeping) firstToGo() int {
@@ -100,13 +103,13 @@ func (k *keeping) firstToGo() int {
 	return 0
 }
 
-// loadVersions reads which versions are on disk; of the oldest ones, the best one
+// loadVersions reads which versions are on disk; of the oldest ones, those that are held
 // among them, a crash has removed some.
 func (k *keeping) loadVersions() (err error) {
 	if k.versions, err = k.versionsOnDisk(); err != nil {
 		return err
 	}
-	for at, found := k.firstToGo(), 0; at < len(k.versions)-1 && found < 2; {
+	for at, found := k.firstToGo(), 0; at < len(k.versions)-1 && found <= mostHeld; {
 		if k.store.FindBlob(k.versions[at].content) {
 			at, found = at+1, found+1
 			continue

@@ -24,6 +24,7 @@ type publication struct {
 	modelOf  version               // the model whose bytes are in own
 	contract json.RawMessage       // that they have, or have no room for
 	shelf    *shelf                // its parts; nil: it is inline
+	lines    lines                 // beside it
 	issued   map[wire.Stamp]issued // the orders of the open round
 }
 
@@ -63,10 +64,7 @@ func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob
 		if fresh {
 			p.shelve(m, base, blob)
 		}
-		b, err := p.sealModel(m, base, blob, contract)
-		if err == nil && len(b) > p.partSize && contract != nil {
-			b, err = p.sealModel(m, base, blob, nil)
-		}
+		b, err := p.sealModel(wire.KindModel, p.topics, m, base, blob, contract)
 		if err != nil {
 			return err
 		}
@@ -77,15 +75,24 @@ func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob
 	return nil
 }
 
-// sealModel makes the message of a model, or of its manifest.
-func (p *publication) sealModel(m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) ([]byte, error) {
+// sealModel makes the message of a model, or of its manifest, with the contract where it has
+// room for it.
+func (p *publication) sealModel(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) ([]byte, error) {
+	b, err := p.sealOnce(kind, at, m, base, blob, contract)
+	if err == nil && len(b) > p.partSize && contract != nil {
+		return p.sealOnce(kind, at, m, base, blob, nil)
+	}
+	return b, err
+}
+
+func (p *publication) sealOnce(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) ([]byte, error) {
 	o, with := m.Order, wire.ModelMembers{Contract: contract}
 	var msg wire.Message = wire.Model{Version: o.Version, Tensors: base, ModelMembers: with}
 	if blob.Length > 0 {
 		msg = wire.Manifest{Version: o.Version, Schema: base.Schema, Slot: m.Slot, Blob: blob, ModelMembers: with}
 	}
 	return p.seal(wire.Header{
-		Kind: wire.KindModel, Epoch: o.Epoch, Round: o.Version, Topic: p.topics.Model(), Base: o.Base, Encoding: wire.EncodingDense,
+		Kind: kind, Epoch: o.Epoch, Round: o.Version, Topic: at.Model(), Base: o.Base, Encoding: wire.EncodingDense,
 	}, msg)
 }
 
@@ -116,6 +123,8 @@ func (p *publication) which(k topics.Kind) owner.Own {
 		return owner.OwnHead
 	case topics.Order:
 		return owner.OwnOrder
+	case topics.Released:
+		return owner.OwnReleased
 	default:
 		return owner.Owns
 	}

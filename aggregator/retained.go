@@ -17,8 +17,8 @@ func (t *task) ownTopic(at topics.Topic, m link.Message) {
 		return
 	case topics.Order:
 		t.ownOrder(m)
-	case topics.Model:
-		t.ownModel(m)
+	case topics.Model, topics.Released:
+		t.ownModel(at.Kind, m)
 	case topics.Record:
 		if !t.a.machine.Started() {
 			t.shown.head = m.Payload
@@ -51,12 +51,15 @@ func (t *task) ownOrder(m link.Message) {
 }
 
 // ownModel looks at the own model, or its manifest, that the broker retains before
-// the start.
-func (t *task) ownModel(m link.Message) {
+// the start; or at the released one.
+func (t *task) ownModel(kind topics.Kind, m link.Message) {
 	if t.a.machine.Started() {
 		return
 	}
-	if t.shown.model = m.Payload; len(m.Payload) == 0 {
+	if kind == topics.Model {
+		t.shown.model = m.Payload
+	}
+	if len(m.Payload) == 0 {
 		return
 	}
 	_, body, err := t.a.own.Open(m.Topic, m.Payload, wire.Bound{})
@@ -65,6 +68,6 @@ func (t *task) ownModel(m link.Message) {
 	}
 	d, err := wire.DecodeModel(body, wire.Limits{Part: wire.MaxPart})
 	if mf, ok := d.(wire.Manifest); ok && err == nil {
-		t.step(owner.ManifestShown{Blob: mf.Blob.Key(), Slot: mf.Slot})
+		t.step(owner.ManifestShown{Own: t.published.which(kind), Blob: mf.Blob.Key(), Slot: mf.Slot})
 	}
 }

@@ -29,6 +29,7 @@ func (t *task) tellAll(rd owner.Ready) error {
 			return err
 		}
 	}
+	t.release() // whose model's file is there now
 	return nil
 }
 
@@ -36,6 +37,9 @@ func (t *task) tellAll(rd owner.Ready) error {
 func (t *task) put(m owner.Message) error {
 	switch m := m.(type) {
 	case owner.Publish:
+		if m.Own == owner.OwnReleased {
+			return t.published.publishLines(m, t.cfg.Init.Schema, t.contract())
+		}
 		return t.published.publish(m, t.base, t.blob, t.contract())
 	case owner.SendOwn:
 		t.sendOwn(m.List)
@@ -86,7 +90,7 @@ func (t *task) sendOwn(list []owner.Own) {
 			t.log.Warn().Err(err).Msg("not published")
 		}
 		was := t.m.Published()
-		t.step(owner.Sent{OK: err == nil})
+		t.step(owner.Sent{Own: list[0], OK: err == nil})
 		if !was && t.m.Published() {
 			crash.At("order.after-publish")
 			t.auditPublished(t.published.modelOf)
@@ -104,9 +108,9 @@ func (t *task) postOwn(m owner.PostOwn) {
 	t.a.conn.Post(msg)
 }
 
-// sendPart publishes a part of the model.
+// sendPart publishes a part of the model, or of the released version.
 func (t *task) sendPart(m owner.SendPart) {
-	s := t.published.shelf
+	s := t.published.shelfOf(m.Own)
 	if m.Needed {
 		_, n := s.blob.Span(int(m.Index))
 		t.tally.needed += uint64(n) // of a part
@@ -115,21 +119,28 @@ func (t *task) sendPart(m owner.SendPart) {
 		if err == nil {
 			t.passPart()
 			t.sent(bytes)
-		} else if s == t.published.shelf && t.mayLog() {
+		} else if s == t.published.shelfOf(m.Own) && t.mayLog() {
 			t.log.Warn().Err(err).Uint32("part", m.Index).Msg("part not published")
 		}
-		t.step(owner.PartSent{Version: m.Version, Index: m.Index, OK: err == nil})
+		if int(m.Index) == s.blob.Count()-1 {
+			s.rest()
+		}
+		t.step(owner.PartSent{Own: m.Own, Version: m.Version, Index: m.Index, OK: err == nil})
 	})
 }
 
 // clear clears a topic of an earlier layout.
 func (t *task) clear(m owner.Clear) {
-	topic := t.former.ModelPart(int(m.Part.Slot), int(m.Part.Index))
+	at := t.former
+	if m.Own == owner.OwnReleased {
+		at = at.Released()
+	}
+	topic := at.ModelPart(int(m.Part.Slot), int(m.Part.Index))
 	if m.Part == theModel {
-		topic = t.former.Model()
+		topic = at.Model()
 	}
 	t.a.out.carry([]link.Message{{Topic: topic, QoS: 1, Retained: true}}, func(int) {}, func(err error) {
-		t.step(owner.Cleared{OK: err == nil})
+		t.step(owner.Cleared{Own: m.Own, OK: err == nil})
 	})
 }
 

@@ -145,6 +145,7 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 	f := []link.Filter{
 		{Topic: t.topics.Order(), QoS: 1},
 		{Topic: t.topics.Model(), QoS: 1},
+		{Topic: t.topics.Released().Model(), QoS: 1},
 		{Topic: t.topics.Record(), QoS: 1},
 		{Topic: t.topics.Command(), QoS: 1},
 	}

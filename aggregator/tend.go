@@ -40,7 +40,7 @@ func (t *task) end() {
 		t.ended = false
 		return
 	}
-	if t.ended || !t.m.Published() {
+	if t.ended || !t.m.Published() || !t.m.LinesServed() {
 		return
 	}
 	t.ended = true

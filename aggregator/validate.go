@@ -90,7 +90,7 @@ func (c Config) deepest(ns topics.Namespace) string {
 	var list []string
 	for _, t := range c.Tasks {
 		owner, _ := c.topicsOf(ns, t.Name) // checked
-		list = append(list, owner.ModelPart(0, 0))
+		list = append(list, owner.ModelPart(0, 0), owner.Released().ModelPart(0, 0))
 		for _, m := range t.Members {
 			f, _ := topics.ParseMemberFilter(m) // checked
 			list = append(append(list, owner.Reply(f.String())), ns.MemberFilterTopics(f, t.Name, topics.Update)...)

@@ -180,7 +180,7 @@ func (t *task) fold(rd owner.Ready) error {
 		}
 	}
 	if rd.Save.Committed {
-		return t.keeping.retire(t.state.Best)
+		return t.keeping.retire(t.held())
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ var (
 		leaf string
 		qos  byte
 	}{
-		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"event", 0},
+		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"released", 1}, {"released/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"event", 0},
 	}
 )
 
@@ -30,7 +30,9 @@ func (n Namespace) Bridge(owner, task string, members []MemberFilter) (list []Cr
 	own := n.Node(owner) + "/" + Marker + "/"
 	for _, root := range n.roots {
 		bulk := n.below(root, owner) + "/" + Marker + "/" + task
-		list = append(list, Crossing{Filter: bulk + "/model", QoS: 1}, Crossing{Filter: bulk + "/model/+/+", QoS: 1})
+		for _, leaf := range []string{"/model", "/model/+/+", "/released", "/released/+/+"} {
+			list = append(list, Crossing{Filter: bulk + leaf, QoS: 1})
+		}
 	}
 	list = append(list, Crossing{Filter: own + leafState, QoS: 1})
 	for _, o := range ownerCrosses {

@@ -106,7 +106,8 @@ func places[T any](ns Namespace, below func(root string) (T, error)) (list []T, 
 // namespace has, or an error that wraps [ErrTopic]; below the namespace for "".
 func (o Owner) Below(root string) (Owner, error) {
 	at, err := o.below(root)
-	return Owner{at}, err
+	o.speaker = at
+	return o, err
 }
 
 // Below is [Owner.Below] for what a member writes.

@@ -26,7 +26,10 @@ func (s speaker) State() string { return s.node + "/" + Marker + "/" + leafState
 
 // Owner builds the topics that the owner of a task writes, and Command, which
 // an operator writes below the owner's node.
-type Owner struct{ speaker }
+type Owner struct {
+	speaker
+	released bool
+}
 
 // Owner returns the topics of a task owned by the node at path ("" = the
 // namespace itself), or an error that wraps [ErrTopic].
@@ -35,7 +38,7 @@ func (n Namespace) Owner(path, task string) (Owner, error) {
 		return Owner{}, err
 	}
 	s, err := n.speaker(path, task)
-	return Owner{s}, err
+	return Owner{speaker: s}, err
 }
 
 // Roster is the signed list of parties; one for all tasks of the node.
@@ -61,15 +64,27 @@ func (o Owner) History() string { return o.base + "history" }
 // Order is the current order.
 func (o Owner) Order() string { return o.base + "order" }
 
+// Released is the same owner, whose Model and ModelPart are those of the version that is
+// approved for the lines.
+func (o Owner) Released() Owner {
+	o.released = true
+	return o
+}
+
 // Model is the global model, inline, or its manifest.
-func (o Owner) Model() string { return o.bulk + "model" }
+func (o Owner) Model() string {
+	if o.released {
+		return o.bulk + "released"
+	}
+	return o.bulk + "model"
+}
 
 // ModelAt says where the model is, for people.
 func (o Owner) ModelAt() string { return o.base + "model_at" }
 
 // ModelPart is part i of the model in slot (0..7); i is 0..3999.
 func (o Owner) ModelPart(slot, i int) string {
-	return o.bulk + "model/" + strconv.Itoa(slot) + "/" + strconv.Itoa(i)
+	return o.Model() + "/" + strconv.Itoa(slot) + "/" + strconv.Itoa(i)
 }
 
 // Reply is where the member at path (checked by the caller) reads answers.

@@ -53,7 +53,7 @@ type Rule struct {
 // Below the owner's marker, what each role reads (T-15).
 var (
 	aggregatorReads = []string{
-		"+/command", "state", "roster", "+/order", "+/model", "+/model/+/+", "+/record", "+/released", "+/secagg/#",
+		"+/command", "state", "roster", "+/order", "+/model", "+/model/+/+", "+/record", "+/released", "+/released/+/+", "+/secagg/#",
 	}
 	siteReads = []string{
 		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",
@@ -62,7 +62,7 @@ var (
 	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/model_at"}
 
 	// Below a root of bulk.
-	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released"}
+	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
 	siteBulk       = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
 )
 

@@ -47,7 +47,7 @@ func TestRules(t *testing.T) {
 			"write acme/_fl_v1/#",
 			"read acme/_fl_v1/+/command", "read acme/_fl_v1/state", "read acme/_fl_v1/roster",
 			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+", "read acme/_fl_v1/+/record",
-			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/secagg/#",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/secagg/#",
 			"read acme/+/press/_fl_v1/#", "read acme/x/_fl_v1/#",
 		}},
 		{"site", topics.Party{Role: topics.RoleSite, Path: "berlin/press"}, []string{

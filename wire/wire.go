@@ -40,6 +40,8 @@ const (
 	KindJoin   = "join"
 	KindUpdate = "update"
 	KindNeed   = "need"
+
+	KindReleased = "released" // a model, too
 )
 
 // The encodings of a model or an update body (W-19). All other kinds leave the
@@ -76,6 +78,8 @@ func kindOf(kind string) (info kindInfo, ok bool) {
 		return kindInfo{topic: topics.Order, role: topics.RoleAggregator}, true
 	case KindModel:
 		return kindInfo{topic: topics.Model, role: topics.RoleAggregator, tensors: true}, true
+	case KindReleased:
+		return kindInfo{topic: topics.Released, role: topics.RoleAggregator, tensors: true}, true
 	case KindReply:
 		return kindInfo{topic: topics.Reply, role: topics.RoleAggregator}, true
 	case KindJoin:

@@ -17,7 +17,7 @@ import (
 )
 
 type modelCmd struct {
-	Get  modelGetCmd  `cmd:"" help:"Write the newest model of a task to a safetensors file."`
+	Get  modelGetCmd  `cmd:"" help:"Write a model of a task to a safetensors file."`
 	Show modelShowCmd `cmd:"" help:"Show the tensors of a file, or of a task's model on the broker."`
 	Put  modelPutCmd  `cmd:"" help:"Publish a safetensors file as a task's retained model."`
 
@@ -71,6 +71,8 @@ func (f taskFlags) opener(ns topics.Namespace, path string) (*wire.Opener, error
 type readFlags struct {
 	clientFlags
 	taskFlags
+	Released bool `help:"The version that is released for use, instead of the newest one."`
+
 	Keys    string        `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: what none of them signed is refused."`
 	Timeout time.Duration `default:"30s" help:"Give up when nothing has come for so long."`
 }
@@ -83,6 +85,9 @@ func (f readFlags) follow(ctx context.Context, log zerolog.Logger, fn func(*foll
 	}
 	if f.Timeout <= 0 {
 		return usageError{fmt.Errorf("--timeout: %s, want a time to wait", f.Timeout)}
+	}
+	if f.Released {
+		o = o.Released()
 	}
 	opener, err := f.opener(ns, f.Keys)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,19 +13,34 @@ type modelGetCmd struct {
 	readFlags
 	Output string `short:"o" placeholder:"FILE" help:"File to write, replaced as a whole; a pipe or a device is written to, - is standard output. Default: <task>.safetensors."`
 	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
+
+	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
+	Round *uint64 `placeholder:"N" help:"With --dir: the version that this round has made."`
 }
 
 func (modelGetCmd) Help() string {
 	return `Reads what is retained, inline or in parts, so neither aggregator nor sites need to run.
-Prints one line for each version that was written. Version, epoch and content id are in
-the file's metadata; tensors have the names of the model.
+It is the newest version or, with --released, the one that the task has released for use: at its
+end the best one. Prints one line for each version that was written. Version, epoch and content
+id are in the file's metadata; tensors have the names of the model.
+
+With --dir it reads the versions on an aggregator's disk, and says which ones are kept there;
+these files say metrics and threshold, too.
 
   fedmq model get -b tcp://broker:1883 -n acme -t quality -o quality.safetensors
-  fedmq model get -n acme -t quality --keys aggregator.pub --follow`
+  fedmq model get -n acme -t quality --keys aggregator.pub --follow
+  fedmq model get -n acme -t quality --released
+  fedmq model get --dir line -t result --round 12`
 }
 
 func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
 	c.Output = cmp.Or(c.Output, c.Task+".safetensors")
+	if c.Dir != "" {
+		if c.Task == "" {
+			return usageError{errors.New("--dir wants --task")}
+		}
+		return c.fromDir()
+	}
 	return c.follow(ctx, logs.quiet(), func(f *follower) error { return c.get(ctx, f) })
 }
 

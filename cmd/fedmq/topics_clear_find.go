@@ -19,7 +19,11 @@ import (
 // places are where the task may have bulk: in the tree, and below the root that was
 // given.
 func (x *clearing) places() []topics.Owner {
-	list, _ := x.owner.Places() // checked when it was given
+	at, _ := x.owner.Places() // checked when it was given
+	var list []topics.Owner
+	for _, o := range at {
+		list = append(list, o, o.Released())
+	}
 	return list
 }
 

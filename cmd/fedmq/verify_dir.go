@@ -171,8 +171,12 @@ func limited(path string, n int64) ([]byte, error) {
 
 // blob reads the bytes stored under a content id.
 func (v *verifier) blob(id model.Hash) ([]byte, error) {
+	return os.ReadFile(v.blobPath(id))
+}
+
+func (v *verifier) blobPath(id model.Hash) string {
 	h := id.String()
-	return os.ReadFile(filepath.Join(v.dir, "blobs", h[:2], h))
+	return filepath.Join(v.dir, "blobs", h[:2], h)
 }
 
 func (v *verifier) note(format string, args ...any) {

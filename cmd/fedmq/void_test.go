@@ -486,6 +486,8 @@ func tryRule(t *testing.T, p *kong.Kong, n *kong.Node, r flagRule, flag, command
 				args = append(args, "--bridge=mosquitto")
 			case f.Name == "ws-header":
 				args = append(args, "--ws-header=X-Key="+file)
+			case f.Name == "round":
+				args = append(args, "--round=1")
 			case f.Name == "wait" || f.Name == "timeout":
 				args = append(args, "--"+f.Name+"=1s")
 			default:

@@ -84,7 +84,7 @@ func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []stri
 			return p, err
 		}
 		for _, o := range places {
-			read = append(read, o.Model(), o.ModelPart(0, 0))
+			read = append(read, o.Model(), o.ModelPart(0, 0), o.Released().Model())
 		}
 		p.writes = append(p.writes, read...)
 		p.writes = append(p.writes, own.Round(), own.Event(), own.KPI("round"))

@@ -81,7 +81,7 @@ func (p *pull) up(is bool) {
 // part puts a part where it belongs, and reports whether it was wanted.
 func (p *pull) part(m link.Message) bool {
 	at, err := p.at.NS.Parse(m.Topic)
-	if err != nil || at.Kind != topics.ModelPart {
+	if err != nil || at.Kind != topics.ModelPart && at.Kind != topics.ReleasedPart || m.Topic != p.at.Owner.ModelPart(at.Slot, at.Part) {
 		return false // a topic that was not asked for
 	}
 	part, err := wire.DecodePart(m.Payload, wire.MaxPart)

@@ -52,6 +52,7 @@ func (t *Task) settleOld(m round.SendSettled) {
 // way.
 func (t *Task) ask() {
 	if t.begun && t.pub.ask(t.m.now) {
+		t.rel.ask(t.m.now)
 		t.say(Ask{})
 	}
 }

@@ -79,6 +79,7 @@ type (
 	}
 	// ManifestShown is the manifest that the broker shows before the start.
 	ManifestShown struct {
+		Own  Own // of OwnModel, or of OwnReleased
 		Blob wire.BlobKey
 		Slot uint32
 	}
@@ -115,17 +116,30 @@ type (
 		Thresholds map[string]float64 // of the next round of training
 		Score      *round.Score       // see round.Committed
 	}
+	// Release has a version published as the one that is approved for the lines: it is
+	// durable that it is.
+	Release struct {
+		Version uint64
+		Model   Model
+	}
 	// Sent says what came of SendOwn: OK once the broker has acknowledged each of
-	// the messages.
-	Sent struct{ OK bool }
+	// the messages; Own is the first of them.
+	Sent struct {
+		Own Own
+		OK  bool
+	}
 	// PartSent says what came of publishing a part of a version of the model.
 	PartSent struct {
+		Own     Own
 		Version uint64
 		Index   uint32
 		OK      bool
 	}
 	// Cleared says what came of clearing a topic of an earlier layout.
-	Cleared struct{ OK bool }
+	Cleared struct {
+		Own Own
+		OK  bool
+	}
 )
 
 func (LinkUp) isEvent()        {}
@@ -147,6 +161,7 @@ func (Seen) isEvent()          {}
 func (Written) isEvent()       {}
 func (Checked) isEvent()       {}
 func (Committed) isEvent()     {}
+func (Release) isEvent()       {}
 func (Sent) isEvent()          {}
 func (PartSent) isEvent()      {}
 func (Cleared) isEvent()       {}
@@ -174,10 +189,11 @@ type Shown struct {
 type Own uint8
 
 // The own messages: the model or its manifest, the head of the last record, the
-// order, which is the commit point for sites.
+// order, which is the commit point for sites; and beside them the released version.
 const (
 	OwnModel Own = iota
 	OwnHead
 	OwnOrder
+	OwnReleased
 	Owns // how many there are
 )

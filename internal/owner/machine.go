@@ -1,6 +1,8 @@
 package owner
 
 import (
+	"slices"
+
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/wire"
@@ -44,7 +46,9 @@ type Task struct {
 	round *round.Machine
 	state *round.State // as the last Ready that brought one has it
 	pub   publication
-	model Model // the base of the next order
+	rel   publication // of the released version
+	model Model       // the base of the next order
+	lines *Release    // nil: none is released
 	ups   updates
 
 	todo   []round.Event // for the round, of the machine's own doing
@@ -83,6 +87,7 @@ func newTask(m *Machine, cfg TaskConfig) *Task {
 	}
 	t.state = t.round.State()
 	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)
+	t.rel = newPublication(cfg.Slots, slices.Clone(cfg.Stale), OwnReleased)
 	return t
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-var ownNames = [...]string{owner.OwnModel: "model", owner.OwnHead: "head", owner.OwnOrder: "order"}
+var ownNames = [...]string{owner.OwnModel: "model", owner.OwnHead: "head", owner.OwnOrder: "order", owner.OwnReleased: "released"}
 
 // show writes all of a Ready, a line each thing owed, in the order owed.
 func show(w io.Writer, rd owner.Ready) {

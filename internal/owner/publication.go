@@ -1,6 +1,8 @@
 package owner
 
 import (
+	"slices"
+
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
@@ -50,23 +52,33 @@ type version struct {
 	number  uint64
 }
 
-// newPublication is of own messages in their order; a task has one of model, head and
-// order, and may have others beside it.
+// newPublication is of own messages in their order, a model first: a task has one of model,
+// head and order, and one of the released version beside it.
 func newPublication(slots int, stale []transfer.PartFilter, list ...Own) publication {
-	return publication{list: list, has: [Owns]bool{OwnHead: true}, slots: slots, mender: transfer.NewMender(), stale: stale}
+	p := publication{list: list, slots: slots, mender: transfer.NewMender(), stale: stale}
+	p.has[OwnHead] = slices.Contains(list, OwnHead)
+	return p
 }
+
+// model is the message of the model.
+func (p *publication) model() Own { return p.list[0] }
+
+// last is the message that ends the publication: the order, where there is one.
+func (p *publication) last() Own { return p.list[len(p.list)-1] }
 
 // publish puts an order on the broker. The same order is the same bytes again.
 func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
-	if of := (version{o.Base, o.Version}); p.of != of || !p.has[OwnModel] {
-		p.of, p.has[OwnModel] = of, true
-		p.copies[OwnModel].Replace()
+	of := version{o.Base, o.Version}
+	fresh := p.of != of || !p.has[p.model()]
+	if fresh {
+		p.of, p.has[p.model()] = of, true
+		p.copies[p.model()].Replace()
 		p.hold(o, m, up, now)
 		p.make = true
 	}
-	if p.order.Stamp != o.Stamp || !p.has[OwnOrder] {
-		p.order, p.has[OwnOrder] = o, true
-		p.copies[OwnOrder].Replace()
+	if last := p.last(); p.order.Stamp != o.Stamp || !p.has[last] || fresh {
+		p.order, p.has[last] = o, true
+		p.copies[last].Replace()
 		p.make = true
 	}
 	p.done, p.tried = false, now
@@ -84,7 +96,7 @@ func (p *publication) hold(o round.Order, m Model, up bool, now int64) {
 		return
 	}
 	p.slot = uint32(o.Version % uint64(p.slots)) // at most topics.MaxSlots
-	p.shelved = p.found == ManifestShown{m.Blob.Key(), p.slot}
+	p.shelved = p.found == ManifestShown{p.model(), m.Blob.Key(), p.slot}
 	p.mender = p.mender.Next() // nothing of the version before counts
 	p.mender.Hold(m.Blob)
 	if p.refill = p.shelved; !p.refill {
@@ -110,7 +122,7 @@ func (p *publication) headChanged() {
 // its parts goes on with those that are not there; else the order goes first, and all
 // parts once more behind it (TR-54).
 func (p *publication) connected(now int64) {
-	p.done, p.head, p.stuck = false, true, false
+	p.done, p.head, p.stuck = false, p.has[OwnHead], false
 	for i := range p.copies {
 		p.copies[i].Unasked() // all is published again
 	}
@@ -191,7 +203,7 @@ func (p *publication) ready(now int64) (msgs []Message) {
 	}
 	if p.make && p.under {
 		p.make = false
-		msgs = append(msgs, Publish{Order: p.order, Slot: p.slot})
+		msgs = append(msgs, Publish{Own: p.model(), Order: p.order, Slot: p.slot})
 	}
 	msgs = append(msgs, p.mend(now)...)
 	if p.head {
@@ -208,7 +220,7 @@ func (p *publication) ready(now int64) (msgs []Message) {
 	}
 	if len(p.stale) > 0 && !p.clearing && !p.stuck { // behind all else
 		p.clearing = true
-		msgs = append(msgs, Clear{p.stale[0]})
+		msgs = append(msgs, Clear{p.model(), p.stale[0]})
 	}
 	return msgs
 }
@@ -235,7 +247,7 @@ func (p *publication) mend(now int64) (msgs []Message) {
 		needed[i] = true
 	}
 	for _, i := range rd.Publish {
-		msgs = append(msgs, SendPart{Version: p.of.number, Slot: p.slot, Index: i, Needed: needed[i]})
+		msgs = append(msgs, SendPart{Own: p.model(), Version: p.of.number, Slot: p.slot, Index: i, Needed: needed[i]})
 	}
 	p.shelved = p.shelved || rd.Done
 	return msgs
@@ -243,7 +255,7 @@ func (p *publication) mend(now int64) (msgs []Message) {
 
 // retryAt is when an order without a PUBACK is published again; 0: it need not be.
 func (p *publication) retryAt() int64 {
-	if p.done || p.under || p.flying || !p.has[OwnOrder] {
+	if p.done || p.under || p.flying || !p.has[p.last()] {
 		return 0
 	}
 	return p.tried + retryEvery

@@ -103,6 +103,7 @@ type (
 	// Publish begins the publication of an order: its bytes, and those of the model
 	// or its manifest on a slot, are what SendOwn takes from now on.
 	Publish struct {
+		Own   Own // OwnModel; OwnReleased: a version and an epoch are all that Order says
 		Order round.Order
 		Slot  uint32
 	}
@@ -116,6 +117,7 @@ type (
 	}
 	// SendPart publishes a part of the model; PartSent tells what came of it.
 	SendPart struct {
+		Own     Own // whose part it is
 		Version uint64
 		Slot    uint32
 		Index   uint32
@@ -123,7 +125,10 @@ type (
 	}
 	// Clear clears the topic of a part of an earlier layout; Cleared tells what came
 	// of it.
-	Clear struct{ Part transfer.PartFilter }
+	Clear struct {
+		Own  Own
+		Part transfer.PartFilter
+	}
 	// Ask subscribes once more to the own topics: the broker shows what it has.
 	Ask struct{}
 

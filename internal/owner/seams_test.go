@@ -14,7 +14,7 @@ import (
 func TestSecondPublication(t *testing.T) {
 	t.Parallel()
 	blob := wire.Blob{Length: 8, Data: 4, Hashes: make([]byte, 2*wire.PartHash)}
-	main, released := newPublication(2, nil, OwnModel, OwnHead, OwnOrder), newPublication(3, nil, OwnModel)
+	main, released := newPublication(2, nil, OwnModel, OwnHead, OwnOrder), newPublication(3, nil, OwnReleased)
 	order := func(version uint64) round.Order {
 		return round.Order{Stamp: wire.Stamp{Epoch: 1, Round: version + 1, Attempt: 1}, Base: model.Hash{byte(version)}, Version: version}
 	}
@@ -26,7 +26,7 @@ func TestSecondPublication(t *testing.T) {
 	if m := main.ready(1); len(m) != 2 || !reflect.DeepEqual(m[1], SendOwn{[]Own{OwnModel, OwnHead, OwnOrder}}) {
 		t.Errorf("the order: %+v", m)
 	}
-	if m := released.ready(1); len(m) != 2 || m[1] != Message(SendPart{Version: 4, Slot: 1}) {
+	if m := released.ready(1); len(m) != 2 || m[1] != Message(SendPart{Own: OwnReleased, Version: 4, Slot: 1}) {
 		t.Errorf("what is released: %+v", m)
 	}
 	for i := range uint32(2) {

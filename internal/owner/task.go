@@ -1,6 +1,9 @@
 package owner
 
-import "github.com/fedmq/fedmq/internal/round"
+import (
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // begin is the start of the process: what was seen of this owner beyond the disk ends
 // it, else the round begins its next attempt, and what was kept comes again.
@@ -21,11 +24,16 @@ func (t *Task) begin() {
 
 func (t *Task) connected() {
 	t.pub.connected(t.m.now)
+	t.rel.connected(t.m.now)
+	if t.lines != nil {
+		t.release(*t.lines)
+	}
 	t.feed(round.Connected{})
 }
 
 func (t *Task) disconnected() {
 	t.pub.disconnected(t.m.now)
+	t.rel.disconnected(t.m.now)
 	t.feed(round.Disconnected{})
 }
 
@@ -39,12 +47,12 @@ func (t *Task) Step(now int64, ev Event) {
 	case OrderShown:
 		t.orderShown(ev)
 	case ManifestShown:
-		t.pub.found = ev
+		t.publicationOf(ev.Own).found = ev
 	case MemberShown:
 		t.feed(ev.Presence)
 	case Seen:
 		if t.begun {
-			t.pub.seen(ev, t.m.now)
+			t.publicationOf(ev.Own).seen(ev, t.m.now)
 		}
 	default:
 		if t.begun && t.stop == nil {
@@ -79,15 +87,35 @@ func (t *Task) step(ev Event) {
 		t.checked(ev)
 	case Committed:
 		t.committed(ev)
+	case Release:
+		t.release(ev)
 	case Sent:
-		if o, out := t.pub.sent(ev.OK, t.m.now); out {
+		if ev.Own == OwnReleased {
+			t.rel.sent(ev.OK, t.m.now)
+		} else if o, out := t.pub.sent(ev.OK, t.m.now); out {
 			t.feed(round.Published{Order: o})
 		}
 	case PartSent:
-		t.pub.partSent(ev, t.m.now)
+		t.publicationOf(ev.Own).partSent(ev, t.m.now)
 	case Cleared:
-		t.owed.Save.Cleared = t.pub.cleared(ev.OK) || t.owed.Save.Cleared
+		if t.publicationOf(ev.Own).cleared(ev.OK) {
+			t.owed.Save.Cleared = len(t.pub.stale)+len(t.rel.stale) == 0
+		}
 	}
+}
+
+// publicationOf is that which an own message belongs to.
+func (t *Task) publicationOf(o Own) *publication {
+	if o == OwnReleased {
+		return &t.rel
+	}
+	return &t.pub
+}
+
+// release has the released version on the broker, beside the orders.
+func (t *Task) release(ev Release) {
+	t.lines = &ev
+	t.rel.publish(round.Order{Stamp: wire.Stamp{Epoch: t.state.Epoch}, Base: ev.Model.Content, Version: ev.Version}, ev.Model, t.m.up, t.m.now)
 }
 
 // ready returns what is owed, and owes it no longer.
@@ -97,6 +125,7 @@ func (t *Task) ready() Ready {
 	}
 	if t.m.up {
 		t.owed.Send = append(t.owed.Send, t.pub.ready(t.m.now)...)
+		t.owed.Send = append(t.owed.Send, t.rel.ready(t.m.now)...)
 	}
 	if t.owed.Check == nil {
 		t.owed.Check = t.ups.next()
@@ -112,7 +141,7 @@ func (t *Task) ready() Ready {
 func (t *Task) wake() int64 {
 	at := first(t.wakeAt, t.held.until)
 	if t.m.up {
-		at = first(at, t.pub.wake())
+		at = first(at, t.pub.wake(), t.rel.wake())
 	}
 	return at
 }

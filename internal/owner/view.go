@@ -24,6 +24,9 @@ func (t *Task) Uploads() (list []Upload) {
 // Published reports whether the current order has its PUBACK.
 func (t *Task) Published() bool { return t.pub.done }
 
+// LinesServed reports whether the released version, if there is one, has its PUBACK.
+func (t *Task) LinesServed() bool { return t.lines == nil || t.rel.done }
+
 // Round shows the round.
 func (t *Task) Round() Round { return t.round }
 

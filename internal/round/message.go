@@ -121,6 +121,7 @@ const (
 	FactCommitted  FactKind = "committed"  // Content: the new base
 	FactAbandoned  FactKind = "abandoned"  // Detail: the Close, Count
 	FactWaiting    FactKind = "waiting"    // Count: milliseconds
+	FactReleased   FactKind = "released"   // Content: its model; Detail: which version, and why
 	FactEarlyStop  FactKind = "early_stop" // Count: so many models in a row were not better; Detail: which one is the best
 	FactHalted     FactKind = "halted"     // Detail: paused, stopped..., finished
 	FactCommand    FactKind = "command"    // Member: its id, Detail: op and what came of it

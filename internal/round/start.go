@@ -110,7 +110,9 @@ func (m *Machine) endOfAttempt() {
 	if m.s.PauseAsked {
 		m.s.PauseAsked, m.s.Paused = false, true
 	}
-	m.s.Finished = m.work() == wire.WorkNone
+	if m.s.Finished = m.work() == wire.WorkNone; m.s.Finished {
+		m.releaseEnd()
+	}
 }
 
 const (

@@ -58,6 +58,8 @@ type State struct {
 	Stale   int    `json:"stale,omitempty"`   // models measured since the best one, none of them better
 	Enough  bool   `json:"enough,omitempty"`  // so many that training ends
 
+	Released *Released `json:"released,omitempty"` // nil: no version
+
 	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
 
 	Commands []string `json:"commands,omitempty"` // the last 1,000 ids, oldest first

@@ -1,0 +1,96 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// lines is the released version as it is published. In parts it is read from the disk for
+// as long as parts go out: it stands there for months, beside the model that is trained.
+type lines struct {
+	of    round.Released
+	model *model.Model // nil in parts
+	blob  wire.Blob
+	shelf *shelf // nil: it is inline
+}
+
+// held are the versions that stay on the disk whatever keep_models says: the best one and
+// the released one.
+func (t *task) held() (versions []uint64) {
+	if b := t.state.Best; b != nil {
+		versions = append(versions, b.Version)
+	}
+	if r := t.state.Released; r != nil {
+		versions = append(versions, r.Version)
+	}
+	return versions
+}
+
+// release has the version that the state names as released on the broker, once.
+func (t *task) release() {
+	r := t.state.Released
+	if r == nil || t.published.lines.of == *r {
+		return
+	}
+	l, err := t.linesOf(*r)
+	if err != nil {
+		t.published.lines = lines{of: *r}
+		t.log.Error().Err(err).Uint64("version", r.Version).Msg("the released version cannot be published")
+		return
+	}
+	t.published.lines.shelf.withdraw()
+	t.published.lines = l
+	t.step(owner.Release{Version: r.Version, Model: owner.Model{Content: r.Model, Blob: l.blob}})
+}
+
+func (t *task) linesOf(r round.Released) (l lines, err error) {
+	m := &model.Model{Schema: t.cfg.Init.Schema}
+	read := func() ([]byte, error) { return t.a.store.Blob(r.Model) }
+	if m.Blob, err = read(); err != nil {
+		return l, err
+	}
+	if len(m.Blob) != m.Schema.Bytes() {
+		return l, fmt.Errorf("its blob has %d bytes, a model of this task %d", len(m.Blob), m.Schema.Bytes())
+	}
+	l = lines{of: r}
+	if l.blob, err = t.published.cut(m, model.LeavesOf(m.Blob)); err != nil {
+		return l, err
+	}
+	if l.blob.Length == 0 {
+		l.model = m
+		return l, nil
+	}
+	l.shelf = &shelf{version: r.Version, blob: l.blob, key: l.blob.Key(), topics: t.published.topics.Released(), bytes: m.Blob, read: read}
+	return l, nil
+}
+
+// shelfOf has the parts of a model.
+func (p *publication) shelfOf(which owner.Own) *shelf {
+	if which == owner.OwnReleased {
+		return p.lines.shelf
+	}
+	return p.shelf
+}
+
+// publishLines makes the message of the released version.
+func (p *publication) publishLines(m owner.Publish, schema model.Schema, contract json.RawMessage) error {
+	l := &p.lines
+	if l.shelf != nil {
+		l.shelf.slot = m.Slot
+	}
+	base := l.model
+	if base == nil {
+		base = &model.Model{Schema: schema}
+	}
+	b, err := p.sealModel(wire.KindReleased, p.topics.Released(), m, base, l.blob, contract)
+	if err != nil {
+		return err
+	}
+	p.set(owner.OwnReleased, p.topics.Released().Model(), b)
+	return nil
+}
