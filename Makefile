@@ -205,8 +205,8 @@ test-web: ## tests of the dashboard in headless Chromium; skipped where there is
 screenshots: ## the same, and the pictures of the dashboard in docs/img
 	FEDMQ_SCREENSHOTS='$(CURDIR)/docs/img' $(MAKE) test-web
 
-quickstart: $(VENV)/ready ## run the shell blocks of README.md, docs/tutorial, docs/explain/newcomer.md and docs/howto/{compare,rare-faults}.md; V=-v says which
-	FEDMQ_TEST_PAGES=1 FEDMQ_PYTHON='$(CURDIR)/$(VENV)/bin' $(GO) test ./internal/pages -count 1 -parallel 8 $(V)
+quickstart: $(VENV_ONNX)/ready ## run the shell blocks of README.md, docs/tutorial, docs/explain/newcomer.md and the how-tos about data of one's own; V=-v says which
+	FEDMQ_TEST_PAGES=1 FEDMQ_PYTHON='$(CURDIR)/$(VENV_ONNX)/bin' $(GO) test ./internal/pages -count 1 -parallel 8 $(V)
 
 own-data: build ## from two CSV files to a report, a prediction file and an ONNX file, in five commands
 	scripts/owndata

@@ -1,5 +1,5 @@
 // Package pages holds the test that runs the README, the tutorials,
-// docs/explain/newcomer.md, docs/howto/compare.md and rare-faults.md, and nothing else: every shell
+// docs/explain/newcomer.md and the how-tos about data of one's own, and nothing else: every shell
 // block of a page, in order, in a fresh copy of the repository, with a free port for 1883.
 //
 // Start with "make quickstart". Without FEDMQ_TEST_PAGES the pages are only

@@ -24,7 +24,11 @@ func pages(t *testing.T) []string {
 	if err != nil || len(more) == 0 {
 		t.Fatalf("no tutorials: %v", err)
 	}
-	return append([]string{root + "/README.md", root + "/docs/explain/newcomer.md", root + "/docs/howto/compare.md", root + "/docs/howto/rare-faults.md"}, more...)
+	out := []string{root + "/README.md", root + "/docs/explain/newcomer.md"}
+	for _, name := range []string{"compare", "rare-faults", "from-excel", "categories-and-time", "elsewhere"} {
+		out = append(out, root+"/docs/howto/"+name+".md")
+	}
+	return append(out, more...)
 }
 
 func read(t *testing.T, page string) []step {
