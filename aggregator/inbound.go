@@ -112,7 +112,7 @@ func (t *task) update(path string, m link.Message) owner.Event {
 
 // inline checks an update that came in one message.
 func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
-	s := &staged{content: ev.Content, encoding: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, bytes: ev.Bytes}
+	s := &staged{content: ev.Content, encoding: c.Encoding, came: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, bytes: ev.Bytes}
 	f, err := t.sum.admit(s, c.Tensors)
 	if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; err != nil {
 		t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
@@ -132,7 +132,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 		})
 	}
 	t.sum.hold(ev.Member, &staged{
-		content: c.Content, encoding: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, schema: c.Schema, length: int(c.Blob.Length), // at most the schema's size
+		content: c.Content, encoding: c.Encoding, came: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, schema: c.Schema, length: int(c.Blob.Length), // at most the schema's size
 	})
 	return owner.Offer{Update: ev, Blob: c.Blob, Whole: t.sum.registry.Whole(c.Encoding)}
 }

@@ -20,7 +20,7 @@ type entry struct {
 func (t *task) journal(v round.Verdict) ([]byte, error) {
 	e := entry{Verdict: v}
 	if s := t.sum.held[owner.Key{Member: v.Member, Content: v.Content}]; s != nil && t.cfg.KeepUpdates != KeepNone {
-		e.measured, e.Encoding = s.measured, s.encoding
+		e.measured, e.Encoding = s.measured, s.came
 	}
 	return json.Marshal(e)
 }

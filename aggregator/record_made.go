@@ -85,7 +85,7 @@ func (t *task) entries(list []round.Entry) record.Entries {
 			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
 		}
 		if s := t.sum.in[e.Member]; s != nil && s.content == out[i].Content {
-			out[i].Metrics, out[i].Scalars, out[i].Encoding = s.scored(), s.Scalars, s.encoding
+			out[i].Metrics, out[i].Scalars, out[i].Encoding = s.scored(), s.Scalars, s.came
 		}
 	}
 	return out

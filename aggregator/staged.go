@@ -13,6 +13,7 @@ type staged struct {
 	length   int
 	content  model.Hash
 	encoding string // of its bytes; "": the values as they are
+	came     string // the encoding in which it travelled, and that its content is of
 	samples  uint64
 	weight   uint64 // as it was checked
 	raw      []byte // the bytes that have this content; nil for one of numbers alone, and once it is in the sum

@@ -80,7 +80,7 @@ func (s *sum) hold(member string, st *staged) {
 	case s.in[member] == had: // its sum is all that is needed
 	case st.raw == nil && had.weight > 0: // what was checked with it is what is added
 	case st.raw == nil:
-		had.schema, had.encoding, had.measured, had.samples = st.schema, st.encoding, st.measured, st.samples
+		had.schema, had.encoding, had.came, had.measured, had.samples = st.schema, st.encoding, st.came, st.measured, st.samples
 	default:
 		st.stage = had.stage
 		s.held[k] = st

@@ -261,7 +261,7 @@ func (t *task) atHand(c owner.Check) (*staged, error) {
 		return t.sum.held[c.Key], nil
 	}
 	was := t.remembered[c.Key]
-	s := &staged{content: c.Content, encoding: was.Encoding, samples: c.Kept.Samples, measured: was.measured, bytes: c.Kept.Bytes, onDisk: true}
+	s := &staged{content: c.Content, encoding: was.Encoding, came: was.Encoding, samples: c.Kept.Samples, measured: was.measured, bytes: c.Kept.Bytes, onDisk: true}
 	t.sum.held[c.Key] = s
 	if schema := t.want(); len(schema) > 0 {
 		return s, t.sum.borrow(s, schema)

@@ -3,6 +3,7 @@ package site
 import (
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
 )
@@ -108,6 +109,7 @@ func (s *site) keepLeft(t *task, r *result, round uint64) error {
 	if err := s.disk.Sync(id); err != nil {
 		return err
 	}
+	crash.At("left.written")
 	f.Coming = &left{Rest: id, Schema: r.tensors.Schema.Hash(), Round: round}
 	s.setFeedback(t, f)
 	return nil

@@ -42,6 +42,7 @@ type shape struct {
 	Sites    int    // instead of a, b and c
 	Server   string // optimiser; default sgd
 	Keep     string // updates and models that stay on disk: all, or none but the last
+	Encoding string // of updates, "": dense
 }
 
 // members are the sites' names; the last one of an idle shape has no data.
@@ -137,7 +138,8 @@ tasks:
     keep_updates: %s
     keep_models: %d
     strategy: {server: %s}
-`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.quorum(), s.Deadline, s.Keep, keepModels, cmp.Or(s.Server, "sgd"))
+    encoding: %s
+`, c.url(), namespace, s.PartSize, task, s.Rounds, n, s.quorum(), s.Deadline, s.Keep, keepModels, cmp.Or(s.Server, "sgd"), cmp.Or(s.Encoding, "dense"))
 	if err := os.WriteFile(filepath.Join(c.dir, "aggregator.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

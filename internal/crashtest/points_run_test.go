@@ -85,6 +85,9 @@ var impatient = shape{Params: small.Params, PartSize: small.PartSize, Rounds: sm
 // inline has a model that goes in one message, and is durable with its record.
 var inline = shape{Params: small.Params, PartSize: wire.DefaultPart, Rounds: small.Rounds, Server: small.Server, Deadline: time.Minute, Keep: "all"}
 
+// fed has updates that leave over most of what they are, for the next one.
+var fed = shape{Params: small.Params, PartSize: small.PartSize, Rounds: 3, Deadline: time.Minute, Keep: "all", Encoding: "topk:0.01"}
+
 var idle = shape{Params: small.Params, PartSize: small.PartSize, Rounds: small.Rounds, Server: small.Server, Deadline: time.Minute, Keep: "all", Idle: true}
 
 // special lists the points that need an arrangement; pass counts from there.
@@ -99,6 +102,7 @@ var special = map[string]plan{
 	"decline.after":      {victim: "idle", shape: idle},
 	"abandon.before-tx":  {shape: impatient, run: absent},
 	"abandon.after-tx":   {shape: impatient, run: absent},
+	"left.written":       {shape: fed},
 	"settled.before":     {shape: impatient, run: late},
 	"settled.seen":       {shape: impatient, run: late},
 	"mend.part-k":        {first: "receipt.after:2"},
@@ -119,10 +123,11 @@ type result struct {
 // TestPoints kills a party at each crash point of the source, again and again,
 // and starts it again each time.
 func TestPoints(t *testing.T) {
-	want := undisturbed(t, small)
+	wants := map[string]outcome{"": undisturbed(t, small), fed.Encoding: undisturbed(t, fed)}
 	var results results
 	t.Run("at", func(t *testing.T) {
 		for _, p := range plans(t) {
+			want := wants[p.shape.Encoding]
 			t.Run(p.victim+":"+p.point, func(t *testing.T) {
 				t.Parallel()
 				if p.run == nil {
@@ -134,6 +139,20 @@ func TestPoints(t *testing.T) {
 		}
 	})
 	table(results.list)
+}
+
+// What updates have left over is in no update twice, and in none too little, wherever the
+// site is killed.
+func TestFeedbackKilled(t *testing.T) {
+	want := undisturbed(t, fed)
+	var results results
+	for _, point := range []string{"left.written", "outbox.before-fsync", "outbox.after-tx", "record.seen", "receipt.seen"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			p := plan{point: point, victim: "b", pass: 2, shape: fed}
+			results.oneAfterTheOther(t, p, want)
+		})
+	}
 }
 
 // results gathers what comes of all kills.

@@ -113,6 +113,66 @@ func TestEncodingFallsBack(t *testing.T) {
 	})
 }
 
+// median takes all updates at the end: of each value the middle one of three.
+type median struct{}
+
+type medianFold struct{ *strategy.Values }
+
+func (median) Name() string { return "own-median" }
+
+func (median) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+	v, err := strategy.NewValues(r)
+	return medianFold{v}, err
+}
+
+func (medianFold) Add(strategy.Update) {}
+func (medianFold) NeedsAll() bool      { return true }
+
+func (medianFold) Finish(all *strategy.Updates, out *strategy.Output) error {
+	return all.Blocks(func(at int, x [][]float64) error {
+		mean := make([]float64, len(x[0]))
+		for j := range mean {
+			three := []float64{x[0][j], x[1][j], x[2][j]}
+			slices.Sort(three)
+			mean[j] = three[1]
+		}
+		out.Mean(at, mean)
+		return nil
+	})
+}
+
+// A strategy that reads the updates at the end reads what they were decoded to, and the
+// records name the encoding in which they travelled, inline, in parts and after a restart.
+func TestEncodedAtTheEnd(t *testing.T) {
+	for name, size := range map[string]int{"inline": 4 << 20, "in parts": 20_000} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				w.strategies = strategy.Registry{Strategies: []strategy.Strategy{median{}}}
+				w.parts(size)
+				task := w.large()
+				task.Quorum, task.Rounds, task.Strategy, task.Encoding, task.KeepUpdates = 3, 2, "own-median", "q8", aggregator.KeepAll
+				w.aggregate(task)
+				for i, m := range three {
+					w.join(m, walker{takes: time.Duration(20*(i+1)) * time.Second})
+				}
+				w.recorded(1, record.Committed, 5*time.Minute)
+				time.Sleep(50 * time.Second) // two updates of round 2 are in
+				w.end(aggregatorName)
+				w.aggregate(task)
+				w.finished(20 * time.Minute)
+				w.endAll()
+				for _, r := range w.history() {
+					for _, e := range r.Entries {
+						if r.Work == strategy.Train && e.Verdict == verdict.Counted && e.Encoding != "q8" {
+							t.Errorf("round %d, %s: as %q", r.Round, e.Member, e.Encoding)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 // An update in an encoding that its order does not ask for is refused, as are bytes that
 // are none of it; what is decoded is held to the grid.
 func TestHostileEncoding(t *testing.T) {
