@@ -16,7 +16,7 @@ func (t *task) commit(rd owner.Ready) error {
 	}
 	c, at := *rd.Commit, t.a.nowMS()
 	crash.At("close")
-	made, err := t.sum.finish(c.Accepted)
+	made, err := t.sum.finish(c.Accepted, c.Entries)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
@@ -41,7 +41,7 @@ func (t *task) commit(rd owner.Ready) error {
 		return err
 	}
 	t.closed = closed{record: r, next: next, blob: blob, state: made.State}
-	thresholds, err := t.thresholds(made.State)
+	thresholds, err := t.cfg.Guard.Thresholds(made.State)
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,9 @@ type Task struct {
 	Server         string            // optimiser that takes the model along the mean update; default "sgd"; of Config.Strategies
 	ServerParams   strategy.Settings // likewise
 
+	// Guard stands before the strategy: it refuses monsters and shortens what is too long.
+	// nil: strategy.DefaultGuard.
+	Guard     *strategy.Guard
 	Weights   string // samples (default) | uniform | sqrt
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10
@@ -173,6 +176,10 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Server, strategy.SGD)
 	setDefault(&t.Encoding, strategy.Dense)
 	setDefault(&t.Weights, "samples")
+	if t.Guard == nil {
+		g := strategy.DefaultGuard()
+		t.Guard = &g
+	}
 	setDefault(&t.CapFactor, 10)
 	setDefault(&t.MaxSamples, 1_000_000_000)
 	setDefault(&t.Slots, defaultSlots)

@@ -47,7 +47,7 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 	}
 	want := func(m *model.Model) {
 		t.Helper()
-		r, err := s.finish(nil)
+		r, err := s.finish(nil, nil)
 		if err != nil || r.Model.ContentID() != m.ContentID() {
 			t.Errorf("%v, %v, want %v", r.Model, err, m)
 		}
@@ -58,7 +58,7 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 			t.Errorf("%+v, early %v", f, s.early)
 		}
 		drop(lost)
-		if r, err := s.finish(nil); err == nil {
+		if r, err := s.finish(nil, nil); err == nil {
 			t.Errorf("what was dropped is in the sum: %v", r.Model)
 		}
 		bad, f := arrive("b", 2, memory, 65, 0)

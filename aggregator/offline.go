@@ -131,7 +131,7 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 		return nil, fmt.Errorf("quorum: %d, and there are %d sites", rc.Quorum, len(members))
 	}
 	var err error
-	if rc.Thresholds, err = t.thresholds(nil); err != nil {
+	if rc.Thresholds, err = cfg.Guard.Thresholds(nil); err != nil {
 		return nil, err
 	}
 	if rc.Local, err = localOf(t.sum.registry, cfg); err != nil {
@@ -226,7 +226,7 @@ func (o *offline) do(rd round.Ready) error {
 
 func (o *offline) commit(c round.Commit) error {
 	t := o.t
-	made, err := t.sum.finish(c.Accepted)
+	made, err := t.sum.finish(c.Accepted, c.Entries)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}
@@ -245,7 +245,7 @@ func (o *offline) commit(c round.Commit) error {
 		o.best = t.base
 	}
 	t.base, t.sum.state, t.sum.buffer = made.Model, made.State, nil // models are the caller's
-	thresholds, err := t.thresholds(made.State)
+	thresholds, err := t.cfg.Guard.Thresholds(made.State)
 	if err != nil {
 		return err
 	}

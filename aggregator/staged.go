@@ -15,8 +15,8 @@ type staged struct {
 	encoding string // of its bytes; "": the values as they are
 	came     string // the encoding in which it travelled, and that its content is of
 	samples  uint64
-	weight   uint64 // as it was checked
-	raw      []byte // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
+	update   strategy.Update // as it was checked, without tensors
+	raw      []byte          // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
 	delta    *model.Model
 	measured
 	scores record.Values // what follows from that, once it is asked for

@@ -49,18 +49,13 @@ func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 func setup(p round.Params, base *model.Model, state []byte) strategy.Setup {
 	return strategy.Setup{
 		Work: p.Work, Strategy: p.Strategy, Params: p.StrategyParams, Server: p.Server, ServerParams: p.ServerParams, State: state,
-		Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Thresholds: p.Thresholds},
+		Guard: p.Guard, Thresholds: p.Thresholds, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW},
 	}
-}
-
-// thresholds are those of the next round of training, after a state.
-func (t *task) thresholds(state []byte) (map[string]float64, error) {
-	return t.sum.registry.Thresholds(setup(round.Params{Folding: t.cfg.folding()}, nil, state))
 }
 
 // folding is how rounds are folded that open from now on, but for the thresholds.
 func (t Task) folding() round.Folding {
-	return round.Folding{Strategy: t.Strategy, StrategyParams: t.StrategyParams, Server: t.Server, ServerParams: t.ServerParams}
+	return round.Folding{Strategy: t.Strategy, StrategyParams: t.StrategyParams, Server: t.Server, ServerParams: t.ServerParams, Guard: t.Guard.Values()}
 }
 
 // forget empties the sum: the round is over, or starts over.
@@ -78,7 +73,7 @@ func (s *sum) hold(member string, st *staged) {
 	case had == nil:
 		s.held[k] = st
 	case s.in[member] == had: // its sum is all that is needed
-	case st.raw == nil && had.weight > 0: // what was checked with it is what is added
+	case st.raw == nil && had.update.Weight > 0: // what was checked with it is what is added
 	case st.raw == nil:
 		had.schema, had.encoding, had.came, had.measured, had.samples = st.schema, st.encoding, st.came, st.measured, st.samples
 	default:
@@ -128,7 +123,7 @@ func (s *sum) drop(list []owner.Key) error {
 	for _, k := range list {
 		if st := s.held[k]; st != nil && st == s.early {
 			s.early = nil
-			if err := s.fold.Fold.(strategy.OnePass).Back(s.update(st, nil), st.stage.View); err != nil {
+			if err := s.fold.Back(st.update, st.stage.View); err != nil {
 				return err
 			}
 		}
@@ -194,12 +189,13 @@ func (s *sum) check(st *staged) (found, error) {
 	if s.fold == nil {
 		return found{}, nil
 	}
-	u := s.update(st, st.delta)
-	st.weight = u.Weight
+	u := s.fold.Measure(s.update(st, st.delta))
+	st.update = u
+	st.update.Tensors = nil
 	if err := s.fold.Check(u); err != nil {
 		return judged(0, err)
 	}
-	return judged(s.fold.Norm(u), nil)
+	return judged(u.Norm, nil)
 }
 
 // look checks the whole of an update in parts, or of one that was kept. An error that wraps
@@ -225,16 +221,14 @@ func (s *sum) takeIn(st *staged) (f found, taken bool, err error) {
 	if s.fold == nil || st.stage == nil || st.encoding != "" || s.early != nil {
 		return found{}, false, nil
 	}
-	one, ok := s.fold.Fold.(strategy.OnePass)
-	if !ok || st.stage.Len() != s.fold.Schema().Bytes() {
+	if st.stage.Len() != s.fold.Schema().Bytes() {
 		return found{}, false, nil
 	}
-	u := s.update(st, nil)
-	norm, taken, err := one.Take(u, st.stage.View)
+	u, taken, err := s.fold.Take(s.update(st, nil), st.stage.View)
 	if taken {
-		st.weight, s.early = u.Weight, st
+		st.update, s.early = u, st
 	}
-	return found{norm: norm}, taken, err
+	return found{norm: u.Norm}, taken, err
 }
 
 // judged is what the fold's word means.
@@ -250,8 +244,11 @@ func judged(norm float64, err error) (found, error) {
 
 // numeric is the refusal for values that cannot be added.
 func numeric(err error) verdict.Reason {
-	if errors.Is(err, strategy.ErrNotFinite) {
+	switch {
+	case errors.Is(err, strategy.ErrNotFinite):
 		return verdict.NotFinite
+	case errors.Is(err, strategy.ErrOutlier):
+		return verdict.NormOutlier
 	}
 	return verdict.OutOfRange
 }
@@ -260,14 +257,17 @@ func numeric(err error) verdict.Reason {
 // with. Places are for one that is read again at the end of the round.
 func (s *sum) add(acc owner.Fold, places *store.Staging) error {
 	st := s.held[acc.Key]
-	if st.weight != acc.Weight {
-		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, st.weight, acc.Weight)
+	u := st.update
+	if u.Weight != acc.Weight {
+		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, u.Weight, acc.Weight)
 	}
 	early := st == s.early
 	if early {
 		s.early = nil
+		s.fold.Count(u)
 	} else {
-		s.fold.Add(s.update(st, st.delta))
+		u.Tensors = st.delta
+		s.fold.Add(u)
 	}
 	switch {
 	case s.fold.NeedsAll():
@@ -305,7 +305,7 @@ func (s *sum) spool(st *staged, places *store.Staging) error {
 func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
 	all := &strategy.Updates{Schema: s.fold.Schema()}
 	for _, acc := range accepted {
-		all.List = append(all.List, s.update(s.in[acc.Member], nil))
+		all.List = append(all.List, s.in[acc.Member].update)
 	}
 	all.ReadAt = func(p []byte, i, off int) error {
 		st := s.in[accepted[i].Member]
@@ -321,8 +321,16 @@ func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
 	return all
 }
 
-// finish gives the model after the round, its bytes in the buffer.
-func (s *sum) finish(accepted []round.Accepted) (strategy.Result, error) {
+// finish gives the model after the round, its bytes in the buffer. The entries say whose
+// updates the guard has refused.
+func (s *sum) finish(accepted []round.Accepted, entries []round.Entry) (strategy.Result, error) {
+	outliers := 0
+	for _, e := range entries {
+		if e.Verdict == verdict.NormOutlier {
+			outliers++
+		}
+	}
+	s.fold.Refused(outliers)
 	var all *strategy.Updates
 	if s.fold.NeedsAll() {
 		all = s.updates(accepted)

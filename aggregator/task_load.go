@@ -56,7 +56,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 		return oc, err
 	}
 	rc := t.roundConfig()
-	if rc.Thresholds, err = t.thresholds(t.sum.state); err != nil {
+	if rc.Thresholds, err = t.cfg.Guard.Thresholds(t.sum.state); err != nil {
 		return oc, err
 	}
 	if rc.Local, err = localOf(t.sum.registry, t.cfg); err != nil {

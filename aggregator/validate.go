@@ -181,6 +181,9 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	if _, err := r.ServerSettings(t.Server, t.ServerParams); err != nil {
 		bad("%w", err)
 	}
+	if err := t.Guard.Check(); err != nil {
+		bad("strategy.%w", err)
+	}
 	if !slices.Contains([]string{"samples", "uniform", "sqrt"}, t.Weights) {
 		bad("strategy.weights: %q, want samples, uniform or sqrt", t.Weights)
 	}

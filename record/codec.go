@@ -156,13 +156,8 @@ func (r Record) check() error {
 	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Best.check(r), r.Measured.check(), r.Coming.check()); err != nil {
 		return r.bad("%v", err)
 	}
-	if r.Strategy.Thresholds != nil && (len(r.Strategy.Thresholds) == 0 || len(r.Strategy.Thresholds) > MaxMetrics) {
-		return r.bad("%d thresholds", len(r.Strategy.Thresholds))
-	}
-	for name, v := range r.Strategy.Thresholds {
-		if !text(name, 1, maxMetric) || math.IsNaN(v) || math.IsInf(v, 0) {
-			return r.bad("threshold %.64q is %v", name, v)
-		}
+	if err := cmp.Or(r.Strategy.Thresholds.check("threshold"), r.Strategy.Guard.check("setting of the guard")); err != nil {
+		return r.bad("%v", err)
 	}
 	for name, m := range r.Metrics {
 		if !text(name, 1, maxMetric) || !text(m.BestSite, 0, maxPath) || !text(m.WorstSite, 0, maxPath) || m.Sites < 0 {
@@ -178,6 +173,19 @@ func (r Record) check() error {
 		}
 		if err := e.check(); err != nil {
 			return r.bad("member %.64q: %v", e.Member, err)
+		}
+	}
+	return nil
+}
+
+// check reports numbers that a round cannot have had; what says what they are.
+func (v Values) check(what string) error {
+	if v != nil && (len(v) == 0 || len(v) > MaxMetrics) {
+		return fmt.Errorf("%d times a %s", len(v), what)
+	}
+	for name, x := range v {
+		if !text(name, 1, maxMetric) || math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("%s %.64q is %v", what, name, x)
 		}
 	}
 	return nil

@@ -105,7 +105,7 @@ func federate(dir string, own strategy.Registry) error {
 	}
 	parties := []func(context.Context) error{b.Run}
 	at := func() string { <-b.Ready(); return "tcp://" + b.Addrs().TCP }
-	for name, s := range map[string]step{"berlin": 0.5, "munich": 0.25, "hamburg": -60} {
+	for name, s := range map[string]step{"berlin": 0.5, "munich": 0.25, "hamburg": -20} {
 		parties = append(parties, func(ctx context.Context) error {
 			return site.Run(ctx, site.Config{
 				Broker: at(), Namespace: "acme", Member: name + "/line-1", DataDir: filepath.Join(dir, name),

@@ -8,7 +8,7 @@ import (
 )
 
 // Linear is a strategy whose mean update is sum(n_k s_k delta_k) / sum(n_k),
-// with n_k the weight of update k. It is streamed: 8 bytes a parameter beside
+// with n_k the weight of update k and delta_k as the guard leaves it. It is streamed: 8 bytes a parameter beside
 // the base, whatever the number of members. With s_k = 1 it is federated
 // averaging, McMahan et al. 2017, https://arxiv.org/abs/1602.05629
 type Linear struct {
@@ -71,13 +71,18 @@ func (f *linear) made() []*fold.Sum {
 	return f.sums
 }
 
-// coefficient is n_k s_k, rounded once (F-2).
-func (f *linear) coefficient(u Update) (float64, error) {
-	if f.of == nil {
-		return float64(u.Weight), nil
+// coefficient is n_k s_k, times what the guard clips by, each product rounded (F-2).
+func (f *linear) coefficient(u Update) (c float64, err error) {
+	c = float64(u.Weight)
+	if f.of != nil {
+		var s float64
+		s, err = f.of(u)
+		c = float64(c * s)
 	}
-	s, err := f.of(u)
-	return float64(float64(u.Weight) * s), err
+	if u.Clip != 0 {
+		c = float64(c * u.Clip)
+	}
+	return c, err
 }
 
 func (f *linear) Check(u Update) error {

@@ -11,10 +11,11 @@ import (
 // its values, wherever these lie, before it is known whether the update counts.
 type OnePass interface {
 	Fold
-	// Take adds an update whose values at has, and u not, and returns its norm, as
-	// [Norm] does. One that is not taken leaves the fold as it was, and is for Check and
-	// Add. After an error, which is of at, the fold is not to be used any more.
-	Take(u Update, at View) (norm float64, taken bool, err error)
+	// Take adds an update whose values at has, and u not, if none is beyond most, and
+	// returns its norm, as [Norm] does. One that is not taken leaves the fold as it was,
+	// and is for Check and Add. After an error, which is of at, the fold is not to be used
+	// any more.
+	Take(u Update, most float64, at View) (norm float64, taken bool, err error)
 	// Back takes out again what Take has added, to the bit.
 	Back(u Update, at View) error
 }
@@ -27,7 +28,7 @@ type View func(off, least, most int) ([]byte, error)
 const MaxView = 256 << 10
 
 // Take is [OnePass], for the coefficient 1.
-func (f *linear) Take(u Update, at View) (norm float64, taken bool, err error) {
+func (f *linear) Take(u Update, most float64, at View) (norm float64, taken bool, err error) {
 	c := float64(u.Weight)
 	fits := f.grid.CheckValues(nil, model.F64, u.Weight, c) == nil && u.Weight <= f.room()
 	if f.of != nil || !fits {
@@ -36,7 +37,7 @@ func (f *linear) Take(u Update, at View) (norm float64, taken bool, err error) {
 	squares, done := 0.0, 0
 	err = f.blocks(at, f.shared.Bytes(), func(s *fold.Sum, x []byte, first, size int) bool {
 		var n int
-		squares, n = s.Take(x, first, u.Weight, c, squares)
+		squares, n = s.Take(x, first, u.Weight, c, most, squares)
 		done += size * n
 		return size*n == len(x)
 	})

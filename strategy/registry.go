@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,7 +92,11 @@ type Setup struct {
 	// of before there was such a parameter.
 	Params, ServerParams Settings
 
-	State []byte // what strategy and optimiser keep, as [Result] gave it after the round before; nil: they begin
+	State []byte             // what strategy, optimiser and guard keep, as [Result] gave it after the round before; nil: they begin
+	Guard map[string]float64 // for work that weighs, the [Guard.Values]; nil: none
+	// Thresholds are the guard's, fixed when the round was opened for all its attempts: so
+	// that a verdict does not depend on which update came first.
+	Thresholds map[string]float64
 	Round
 }
 
@@ -114,6 +117,9 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 		if a.optimiser, a.setup.ServerParams, err = g.optimiser(a.setup.Server, s.ServerParams); err != nil {
 			return nil, err
 		}
+		if a.guard, err = s.guarding(); err != nil {
+			return nil, err
+		}
 	}
 	var old Fold
 	if before != nil && before.setup.Work == s.Work && before.setup.Strategy == a.setup.Strategy {
@@ -125,69 +131,22 @@ func (g Registry) Begin(s Setup, before *Aggregation) (*Aggregation, error) {
 	return a, err
 }
 
-// Thresholds returns what a round of training has for thresholds when it is
-// opened under this strategy, after rounds that left this state; nil for a strategy
-// without.
-func (g Registry) Thresholds(of Setup) (map[string]float64, error) {
-	s, _, err := g.strategy(cmp.Or(of.Strategy, FedAvg), of.Params)
-	if err != nil {
-		return nil, err
-	}
-	guard, ok := s.(Guard)
-	if !ok {
-		return nil, nil
-	}
-	b, err := carried(of.State, s.Name())
-	if err != nil {
-		return nil, err
-	}
-	t := guard.Thresholds(b)
-	if len(t) == 0 {
-		return nil, nil
-	}
-	if len(t) > maxThresholds {
-		return nil, fmt.Errorf("%w: strategy %s has %d thresholds; an order takes %d, so let a number stand for several updates or coordinates", ErrOutOfRange, s.Name(), len(t), maxThresholds)
-	}
-	for name, v := range t {
-		switch {
-		case !thresholdName.MatchString(name):
-			return nil, fmt.Errorf("%w: strategy %s has the threshold %.80q; an order takes names of 1 to 64 of A-Z a-z 0-9 _ . : / -", ErrOutOfRange, s.Name(), name)
-		case math.IsNaN(v) || math.IsInf(v, 0):
-			return nil, fmt.Errorf("%w: strategy %s has the threshold %q of %v; want a finite number", ErrNotFinite, s.Name(), name, v)
-		}
-	}
-	return t, nil
-}
-
-// maxThresholds and thresholdName are what an order takes (F-18).
-const maxThresholds = 64
-
-var thresholdName = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,64}$`)
-
 // Aggregation is one attempt that is folded.
 type Aggregation struct {
 	Fold
 	work      Work
 	setup     Setup
 	optimiser Optimiser // of work that weighs
+	guard     *guarding // likewise
 }
 
 // Strategy returns the name of the strategy, "" for work that does not weigh.
 func (a *Aggregation) Strategy() string { return a.setup.Strategy }
 
-// Norm is what the record says of an update that has passed Check, 0 for work
-// that does not weigh.
-func (a *Aggregation) Norm(u Update) float64 {
-	if !a.work.Weighs {
-		return 0
-	}
-	return Norm(u.Tensors)
-}
-
 // Result is what an attempt came to.
 type Result struct {
 	Model *model.Model // in the base's whole schema; the base itself after work that keeps it
-	State []byte       // what strategy and optimiser keep, for the next round; nil for nothing
+	State []byte       // what strategy, optimiser and guard keep, for the next round; nil for nothing
 	Notes []string     // for people
 }
 
@@ -221,5 +180,5 @@ func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, err
 	if !a.work.Weighs {
 		return Result{Model: out.Next, State: a.setup.State, Notes: out.notes}, nil
 	}
-	return Result{Model: out.Next, State: out.left(a.setup.Strategy), Notes: out.notes}, nil
+	return Result{Model: out.Next, State: out.left(a.setup.Strategy, a.guard.left()), Notes: out.notes}, nil
 }

@@ -236,70 +236,45 @@ func TestCoefficient(t *testing.T) {
 	}
 }
 
-// bounded refuses values beyond what was fixed when the round was opened.
-type bounded struct{ strategy.Linear }
-
-type boundedFold struct {
-	strategy.Fold
-	most float64
-}
-
-func (b bounded) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
-	f, err := b.Linear.Begin(r, nil)
-	return boundedFold{f, r.Thresholds["most"]}, err
-}
-
-func (f boundedFold) Check(u strategy.Update) error {
-	for _, x := range values(u.Tensors) {
-		if math.Abs(x) > f.most {
-			return fmt.Errorf("%w: a value of %v, at most %v", strategy.ErrOutOfRange, x, f.most)
-		}
-	}
-	return f.Fold.Check(u)
-}
-
-// What a guard keeps goes from round to round beside what the optimiser keeps, and
-// its thresholds follow from that; under another strategy it ends.
+// What a strategy keeps goes from round to round beside what the optimiser keeps; under
+// another strategy it ends.
 func TestCarry(t *testing.T) {
 	t.Parallel()
-	g := strategy.Registry{Strategies: []strategy.Strategy{halving{}}, Optimisers: []strategy.Optimiser{strategytest.Half{}}}
+	var got int
+	g := strategy.Registry{Strategies: []strategy.Strategy{counting{&got}}, Optimisers: []strategy.Optimiser{strategytest.Half{}}}
 	base := mustModel(t, model.F32, []float64{1})
-	step := func(name, server string, state []byte) ([]byte, map[string]float64) {
-		thresholds, err := g.Thresholds(strategy.Setup{Strategy: name, State: state})
-		if err != nil {
-			t.Fatal(err)
-		}
+	step := func(name, server string, state []byte) []byte {
+		got = 0
 		s := round(base, fold.Grid{B: 6, W: 10})
-		s.Strategy, s.Server, s.State, s.Thresholds = name, server, state, thresholds
+		s.Strategy, s.Server, s.State = name, server, state
 		a, err := g.Begin(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		a.Add(update(mustModel(t, model.F32, []float64{1}), 1))
 		r, err := a.Result(nil, nil)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || name == "counting" && len(r.Notes) > 0 {
+			t.Fatal(r.Notes, err)
 		}
-		return r.State, thresholds
+		return r.State
 	}
 	for _, server := range []string{"sgd", "halfkept"} {
 		var state []byte
-		for _, want := range []float64{8, 4, 2} {
-			var got map[string]float64
-			if state, got = step("halving", server, state); got["most"] != want {
-				t.Errorf("%s: %v, want %v", server, got, want)
+		for _, want := range []int{1, 2, 3} {
+			if state = step("counting", server, state); got != want {
+				t.Errorf("%s: round %d, want %d", server, got, want)
 			}
 		}
-		other, none := step("fedavg", server, state)
-		if none != nil || (other == nil) != (server == "sgd") {
-			t.Errorf("%s: fedavg has the thresholds %v and leaves %x", server, none, other)
+		other := step("fedavg", server, state)
+		if (other == nil) != (server == "sgd") {
+			t.Errorf("%s: fedavg leaves %x", server, other)
 		}
-		if _, got := step("halving", server, other); got["most"] != 8 {
-			t.Errorf("%s: begun anew with %v", server, got)
+		if step("counting", server, other); got != 1 {
+			t.Errorf("%s: begun anew with round %d", server, got)
 		}
 		for n := range state {
 			s := round(base, fold.Grid{B: 6, W: 10})
-			s.Strategy, s.State = "halving", state[:n]
+			s.Strategy, s.State = "counting", state[:n]
 			if _, err := g.Begin(s, nil); !errors.Is(err, model.ErrSchema) {
 				t.Errorf("%s: the first %d bytes of a state: %v", server, n, err)
 			}
@@ -312,85 +287,25 @@ func TestCarry(t *testing.T) {
 	}
 }
 
-// halving is a guard whose threshold is half as large each round.
-type halving struct{}
+// counting is FedAvg that counts its rounds.
+type counting struct{ rounds *int }
 
-type halvingFold struct {
+type countingFold struct {
 	strategy.Fold
-	most float64
+	rounds int
 }
 
-func (halving) Name() string { return "halving" }
+func (counting) Name() string { return "counting" }
 
-func (halving) Thresholds(carried []byte) map[string]float64 {
-	return map[string]float64{"most": math.Ldexp(8, -len(carried))}
-}
-
-func (halving) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
+func (c counting) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
 	f, err := strategy.Linear{}.Begin(r, nil)
-	return halvingFold{f, r.Thresholds["most"]}, err
+	*c.rounds = len(r.Carried) + 1
+	return countingFold{f, *c.rounds}, err
 }
 
-func (f halvingFold) Finish(all *strategy.Updates, out *strategy.Output) error {
-	out.Carry(make([]byte, 3-int(math.Log2(f.most))+1))
+func (f countingFold) Finish(all *strategy.Updates, out *strategy.Output) error {
+	out.Carry(make([]byte, f.rounds))
 	return f.Fold.Finish(all, out)
-}
-
-func TestThresholds(t *testing.T) {
-	t.Parallel()
-	g := strategy.Registry{Strategies: []strategy.Strategy{bounded{strategy.Linear{ID: "bounded"}}}}
-	s := round(mustModel(t, model.F32, []float64{1}), fold.Grid{B: 6, W: 10})
-	s.Strategy, s.Thresholds = "bounded", map[string]float64{"most": 2}
-	a, err := g.Begin(s, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for x, want := range map[float64]error{2: nil, 2.5: strategy.ErrOutOfRange} {
-		if err := a.Check(update(mustModel(t, model.F32, []float64{x}), 1)); !errors.Is(err, want) {
-			t.Errorf("%v: %v, want %v", x, err, want)
-		}
-	}
-}
-
-// guarded has the thresholds that a test gives it.
-type guarded struct {
-	strategy.Linear
-	of map[string]float64
-}
-
-func (g guarded) Thresholds([]byte) map[string]float64 { return g.of }
-
-// Thresholds that no order takes are refused where they are made, with the name of the
-// strategy that made them.
-func TestThresholdsOfAnOrder(t *testing.T) {
-	t.Parallel()
-	many := func(n int) map[string]float64 {
-		m := map[string]float64{}
-		for i := range n {
-			m[fmt.Sprintf("confusion.%d.0", i)] = float64(i) // a count where metrics are meant
-		}
-		return m
-	}
-	for _, c := range []struct {
-		of   map[string]float64
-		want string
-	}{
-		{many(64), ""},
-		{map[string]float64{"a.b:c/d-e_F9": -1}, ""},
-		{nil, ""},
-		{many(65), "strategy acme has 65 thresholds; an order takes 64"},
-		{map[string]float64{"": 1}, `strategy acme has the threshold ""`},
-		{map[string]float64{"a b": 1}, `strategy acme has the threshold "a b"`},
-		{map[string]float64{strings.Repeat("x", 65): 1}, `strategy acme has the threshold "xxx`},
-		{map[string]float64{"a": math.NaN()}, `strategy acme has the threshold "a" of NaN`},
-		{map[string]float64{"a": math.Inf(1)}, `strategy acme has the threshold "a" of +Inf`},
-	} {
-		g := strategy.Registry{Strategies: []strategy.Strategy{guarded{strategy.Linear{ID: "acme"}, c.of}}}
-		got, err := g.Thresholds(strategy.Setup{Strategy: "acme"})
-		if c.want == "" && (err != nil || len(got) != len(c.of)) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%d thresholds: %v, want %q", len(c.of), err, c.want)
-		}
-	}
 }
 
 // Sums that go up a tree give the bits of all updates at one place (F-8).

@@ -10,8 +10,9 @@ import (
 )
 
 // part is what the optimiser, or the strategy, of this name keeps from round to
-// round. A state is two of them, the optimiser's first: the name with its length
-// in a byte before it, and the bytes with their length in 8 (F-17).
+// round, or the guard. A state is two of them, the optimiser's first, and the guard's
+// as the third where it keeps something: the name with its length in a byte before it,
+// and the bytes with their length in 8 (F-17).
 type part struct {
 	name string
 	data []byte
@@ -28,31 +29,31 @@ func head(b []byte, name string, n int) []byte {
 }
 
 // parts reads a state; nil has nothing in it.
-func parts(state []byte) (server, strategy part, err error) {
-	if state == nil {
-		return server, strategy, nil
-	}
+func parts(state []byte) (server, strategy, guard part, err error) {
 	rest := state
-	for _, p := range []*part{&server, &strategy} {
+	for i, p := range []*part{&server, &strategy, &guard} {
+		if state == nil || i == 2 && len(rest) == 0 {
+			break
+		}
 		if len(rest) < 9 || len(rest) < 9+int(rest[0]) {
-			return server, strategy, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
+			return server, strategy, guard, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
 		}
 		name, tail := rest[1:1+int(rest[0])], rest[1+int(rest[0]):]
 		n := binary.LittleEndian.Uint64(tail)
 		if n > uint64(len(tail)-8) {
-			return server, strategy, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
+			return server, strategy, guard, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
 		}
 		p.name, p.data, rest = string(name), tail[8:8+n], tail[8+n:]
 	}
 	if len(rest) > 0 {
-		return server, strategy, fmt.Errorf("%w: %d bytes after a state", model.ErrSchema, len(rest))
+		return server, strategy, guard, fmt.Errorf("%w: %d bytes after a state", model.ErrSchema, len(rest))
 	}
-	return server, strategy, nil
+	return server, strategy, guard, nil
 }
 
 // carried returns what the strategy of this name has left in a state.
 func carried(state []byte, name string) ([]byte, error) {
-	_, p, err := parts(state)
+	_, p, _, err := parts(state)
 	if p.name != name {
 		return nil, err
 	}
@@ -80,13 +81,13 @@ func (g Registry) StateSize(server string, params Settings, s model.Schema) (int
 // begin takes over what the round before has left of n coordinates. A state of
 // another optimiser, or of other parameters, ends here; the new one begins with the base.
 func (o *Output) begin(before []byte, n int) error {
-	server, _, err := parts(before)
+	server, _, _, err := parts(before)
 	if err != nil {
 		return err
 	}
 	size := stateSize(o.optimiser, n)
 	switch name, _, _ := strings.Cut(server.name, " "); {
-	case server.data == nil || server.name == o.label && len(server.data) == size:
+	case len(server.data) == 0 || server.name == o.label && len(server.data) == size:
 	case server.name == o.label:
 		return fmt.Errorf("%w: a state of %d bytes for %s, want %d", model.ErrSchema, len(server.data), name, size)
 	case name == o.optimiser.Name():
@@ -104,7 +105,7 @@ func (o *Output) begin(before []byte, n int) error {
 	o.state = make([]byte, len(before)+size)
 	copy(o.state, before)
 	data := o.state[len(before):]
-	if server.data != nil {
+	if len(server.data) != 0 {
 		copy(data, server.data)
 		o.step += binary.LittleEndian.Uint64(server.data)
 	}
@@ -114,14 +115,18 @@ func (o *Output) begin(before []byte, n int) error {
 }
 
 // left is the state after the round, nil if nothing is kept.
-func (o *Output) left(strategy string) []byte {
-	if o.state == nil && len(o.carry) == 0 {
+func (o *Output) left(strategy string, guard []byte) []byte {
+	if o.state == nil && len(o.carry) == 0 && guard == nil {
 		return nil
 	}
 	if o.state == nil {
 		o.state = head(nil, "", 0)
 	}
-	return append(head(o.state, strategy, len(o.carry)), o.carry...)
+	b := append(head(o.state, strategy, len(o.carry)), o.carry...)
+	if guard != nil {
+		b = append(head(b, guardPart, len(guard)), guard...)
+	}
+	return b
 }
 
 // slot is the values of one slot from a coordinate on.

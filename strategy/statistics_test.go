@@ -76,7 +76,7 @@ func TestStatistics(t *testing.T) {
 		if !u.Schema.Equal(pool.Schema()) {
 			t.Errorf("schema %v", pool.Schema())
 		}
-		if err := pool.Check(update(u, 1)); err != nil || pool.Norm(update(u, 1)) != 0 {
+		if err := pool.Check(update(u, 1)); err != nil || pool.Measure(update(u, 1)).Norm != 0 {
 			t.Fatal(err)
 		}
 		pool.Add(update(u, 1))

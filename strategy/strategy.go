@@ -35,15 +35,21 @@ type Update struct {
 	Weight  uint64             // after weighting and cap; 1 where nothing is weighed
 	Scalars map[string]float64 // numbers that the strategy asks for; not to be changed
 	Tensors *model.Model       // in the fold's schema: local model - base; nil where an update is its numbers alone
+
+	// What [Aggregation.Measure] says of the tensors, in a round of training.
+	Norm float64 // L2, as they came
+	Clip float64 // what they count times, by the guard: above 0, below 1; 0: as they came
+
+	measured bool
+	most     float64 // largest absolute value, or a bound of it within the guard's z
 }
 
 // Round is what a strategy knows of the round that it folds: all of it is in
 // the order, and in the record.
 type Round struct {
-	Base         *model.Model       // not to be changed
-	GridB, GridW int                // values |x| <= 2^GridB, total weight <= 2^GridW (F-1)
-	Thresholds   map[string]float64 // fixed when the round was opened, for all its attempts; of a [Guard]
-	Carried      []byte             // what Output.Carry said in the last round of training by this strategy; nil in the first
+	Base         *model.Model // not to be changed
+	GridB, GridW int          // values |x| <= 2^GridB, total weight <= 2^GridW (F-1)
+	Carried      []byte       // what Output.Carry said in the last round of training by this strategy; nil in the first
 }
 
 // Strategy is one way to combine the updates of rounds of training.
@@ -54,16 +60,6 @@ type Strategy interface {
 	// this strategy began last, whose memory may be used again, or nil. Errors
 	// say what about the model or the round it cannot take.
 	Begin(r Round, before Fold) (Fold, error)
-}
-
-// Guard is a strategy that judges updates by numbers which change from round to
-// round. They are fixed when a round is opened, and stand in its order and its
-// record: so a verdict does not depend on which update came first.
-type Guard interface {
-	Strategy
-	// Thresholds returns those of a round, from what the rounds before have left: at
-	// most 64, named by 1 to 64 of A-Z a-z 0-9 _ . : / -
-	Thresholds(carried []byte) map[string]float64
 }
 
 // Fold takes the updates of one attempt. It is not used from two goroutines at
@@ -77,13 +73,13 @@ type Fold interface {
 	// Check reports an update that cannot be counted, and keeps nothing of it.
 	// Errors wrap [ErrNotFinite], [ErrOutOfRange] or [ErrFull].
 	Check(u Update) error
-	// Add takes an update that has passed Check. Updates come in any order, and
-	// the bits must not depend on it. The tensors are not kept.
+	// Add takes an update that has passed Check, its tensors times Clip. Updates come
+	// in any order, and the bits must not depend on it. The tensors are not kept.
 	Add(u Update)
 	// NeedsAll reports that Finish reads the updates: they are kept until then.
 	NeedsAll() bool
 	// Finish gives the result of what was added to out. All has the updates in
-	// byte order of their members' paths, nil unless the fold NeedsAll.
+	// byte order of their members' paths, clipped, nil unless the fold NeedsAll.
 	Finish(all *Updates, out *Output) error
 }
 

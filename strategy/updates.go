@@ -11,7 +11,7 @@ import (
 // they need not fit into memory together. It is not used from two goroutines at once.
 type Updates struct {
 	Schema model.Schema
-	List   []Update // without tensors, in byte order of their members' paths
+	List   []Update // measured, without tensors, in byte order of their members' paths
 	// ReadAt fills p with the bytes from offset off on of the tensors of update i.
 	ReadAt func(p []byte, i, off int) error
 
@@ -19,8 +19,20 @@ type Updates struct {
 }
 
 // Read fills dst with the values of update i from coordinate at on, counted over
-// all tensors of the schema in its order. Zeros keep their sign.
+// all tensors of the schema in its order, clipped. Zeros keep their sign.
 func (u *Updates) Read(dst []float64, i, at int) error {
+	if err := u.read(dst, i, at); err != nil {
+		return err
+	}
+	if s := u.List[i].Clip; s != 0 {
+		for j := range dst {
+			dst[j] = float64(dst[j] * s)
+		}
+	}
+	return nil
+}
+
+func (u *Updates) read(dst []float64, i, at int) error {
 	for k, spec := range u.Schema {
 		n, size := spec.Elements(), spec.DType.Size()
 		if at < n {

@@ -60,7 +60,7 @@ func orderMembers(o *Order) []member {
 		{"secagg", false, secAggOf{&o.SecAgg}},
 		{"share", false, textsOf{&o.Share, maxPatterns, model.MaxName}},
 		{"strategy", true, strategyOf{&o.Strategy}},
-		{"thresholds", false, numbersOf{&o.Thresholds}},
+		{"thresholds", true, numbersOf{&o.Thresholds}},
 	}
 }
 

@@ -34,6 +34,9 @@ func memberCases(t *testing.T) []vector {
 		change(&o)
 		one(KindOrder, "order", name, comment, o)
 	}
+	judged := testOrder()
+	judged.Thresholds = map[string]float64{"C": 2.5, "Z": 21, "z": 10}
+	list = append(list, vector{name: "order-member-thresholds", comment: "An order that says what an update is judged by.", op: KindOrder, expect: accepted, data: encode(t, judged)})
 	bulk := testOrder()
 	bulk.Bulk = "bulk/acme"
 	list = append(list, vector{name: "order-member-bulk", comment: "An order whose bulk travels below another topic.", op: KindOrder, expect: accepted, data: encode(t, bulk)})
@@ -47,7 +50,6 @@ func memberCases(t *testing.T) []vector {
 	order("roster", "An order under a roster.", func(o *Order) { o.Roster = &Roster{Version: 3, Hash: hash} })
 	order("secagg", "An order of secure aggregation.", func(o *Order) { o.SecAgg = testSecAgg() })
 	order("share", "An order that names tensors which are shared.", func(o *Order) { o.Share = []string{"layers.*"} })
-	order("thresholds", "An order that says what an update is judged by.", func(o *Order) { o.Thresholds = map[string]float64{"clip": 2.5, "norm": 10} })
 	join := func(name, comment string, change func(*Join)) {
 		j := testJoin(t)
 		change(&j)

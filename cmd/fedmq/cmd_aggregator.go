@@ -48,7 +48,8 @@ func (aggregatorCmd) Help() string {
       quorum: 8                    # updates a round needs
       deadline: 60s
       strategy: {name: fedavg}     # and its parameters (docs/ref/strategies.md), server,
-                                   # weights: samples|uniform|sqrt, cap, cap_factor, grid_b
+                                   # weights: samples|uniform|sqrt, cap, cap_factor, grid_b,
+                                   # guard: on|off|fixed|{zero, clip}, clip
       model: {mlp: {inputs: 48, hidden: [32], outputs: 1, task: regression, seed: 1}}
                                    # or {softmax: {..}}, {linear: {..}}, {file: init.safetensors}
       train: {epochs: 5, batch: 32, lr: 0.01, momentum: 0.9, l2: 1e-4, max_grad_norm: 5}
@@ -224,6 +225,10 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if err != nil {
 		return aggregator.Task{}, err
 	}
+	guard, err := f.Strategy.Guard.of(f.Strategy.Clip)
+	if err != nil {
+		return aggregator.Task{}, err
+	}
 	contract, err := f.agreed(init.Schema)
 	if err != nil {
 		return aggregator.Task{}, err
@@ -232,7 +237,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Contract: contract, Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params,
-		Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
+		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Encoding: f.Encoding, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold),

@@ -82,7 +82,7 @@ func roundsOf(ts *testscript.TestScript, dir string) map[string][]uint64 {
 		r, err := record.Decode(raw)
 		ts.Check(err)
 		rounds[filepath.Base(path)] = []uint64{r.Round, r.Round + 1}
-		ids := []model.Hash{r.Model}
+		ids := []model.Hash{r.Model, r.State}
 		for _, e := range r.Entries {
 			ids = append(ids, e.Content)
 		}

@@ -23,6 +23,8 @@ type strategyKeys struct {
 	CapFactor uint64     `yaml:"cap_factor"`
 	GridB     *int       `yaml:"grid_b"`
 	Server    serverFile `yaml:"server"`
+	Guard     guardFile  `yaml:"guard"`
+	Clip      *float64   `yaml:"clip"`
 }
 
 // strategyFile is a strategy with its parameters, or its name alone.

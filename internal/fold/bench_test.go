@@ -62,7 +62,7 @@ func BenchmarkTake32(b *testing.B) {
 			b.SetBytes(int64(4 * d))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, n := s.Take(x, 0, 100, 100, 0); n < d {
+				if _, n := s.Take(x, 0, 100, 100, 10, 0); n < d {
 					b.Fatal("refused")
 				}
 			}

@@ -9,14 +9,23 @@ import (
 // n and coefficient c, both in range, in one pass. To squares it adds
 // those of the values, from left to right: it stands in the shadow of the addition, which
 // waits for memory. It returns how many values it has added: fewer than there are where
-// the next one is not finite or out of range, as [Grid.CheckValues] tells. The update
-// is in the sum once all of it is taken, and [Sum.Count] has counted it.
-func (s *Sum) Take(x []byte, at int, n uint64, c, squares float64) (_ float64, taken int) {
+// the next one is not finite or out of range, as [Grid.CheckValues] tells, or beyond most.
+// The update is in the sum once all of it is taken, and [Sum.Count] has counted it.
+func (s *Sum) Take(x []byte, at int, n uint64, c, most, squares float64) (_ float64, taken int) {
 	k, acc := s.grid.scaled(c), s.acc[at:at+len(x)/s.kernel.size]
 	if s.kernel.size == 8 {
-		return take64(acc, x, k, squares, limit64(s.grid, n, c))
+		return take64(acc, x, k, squares, min(limit64(s.grid, n, c), math.Float64bits(most)))
 	}
-	return take32(acc, x, k, squares, limit32(s.grid, n, c))
+	return take32(acc, x, k, squares, min(limit32(s.grid, n, c), bits32(most)))
+}
+
+// bits32 returns the bits of the largest float32 that is at most x >= 0.
+func bits32(x float64) uint32 {
+	f := float32(x)
+	if float64(f) > x {
+		return math.Float32bits(f) - 1
+	}
+	return math.Float32bits(f)
 }
 
 // Back takes out what [Sum.Take] has added: the sum has the bits that it would have

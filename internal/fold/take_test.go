@@ -9,7 +9,7 @@ import (
 )
 
 // One pass has the bits of a check, a norm and an addition one after the other; what is
-// refused leaves none, wherever the value to blame stands, and what is taken out again
+// refused, or beyond the most that is taken, leaves none, wherever the value to blame stands, and what is taken out again
 // neither.
 func TestTakeTwin(t *testing.T) {
 	t.Parallel()
@@ -25,13 +25,15 @@ func TestTakeTwin(t *testing.T) {
 		s, one := NewSum(g, dtypeOf(wide), d), NewSum(g, dtypeOf(wide), d)
 		for _, u := range us {
 			x, squares := encode(u.x, wide), rapid.SampledFrom([]float64{0, 2.5}).Draw(t, "squares")
-			want := squares
+			want, largest := squares, 0.0
 			for _, v := range u.x {
 				want += float64(v * v)
+				largest = max(largest, math.Abs(v))
 			}
+			most := rapid.SampledFrom([]float64{largest, largest + 1e-9, math.Inf(1)}).Draw(t, "most")
 			s.checkAdd(t, u, wide)
 			take := func(x []byte) (got float64, all bool) {
-				got, n := one.Take(x, 0, u.n, u.c, squares)
+				got, n := one.Take(x, 0, u.n, u.c, most, squares)
 				if n < d {
 					one.Back(x[:one.kernel.size*n], 0, u.c)
 					return got, false
@@ -53,10 +55,17 @@ func TestTakeTwin(t *testing.T) {
 						t.Fatal("an odd value is taken")
 					}
 				}
+				all := most
+				if most = math.Nextafter(largest, 0); largest > 0 {
+					if _, ok := take(x); ok {
+						t.Fatalf("a value of %g is taken, at most %g", largest, most)
+					}
+				}
+				most = all
 			}
 			half := rapid.IntRange(0, d).Draw(t, "half")
-			got, _ := one.Take(x[:one.kernel.size*half], 0, u.n, u.c, squares)
-			if got, _ = one.Take(x[one.kernel.size*half:], half, u.n, u.c, got); got != want {
+			got, _ := one.Take(x[:one.kernel.size*half], 0, u.n, u.c, most, squares)
+			if got, _ = one.Take(x[one.kernel.size*half:], half, u.n, u.c, most, got); got != want {
 				t.Fatalf("in two halves: squares %g, want %g", got, want)
 			}
 			one.Count(u.n)

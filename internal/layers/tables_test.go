@@ -19,7 +19,7 @@ var layers = map[string]layer{
 	"site":          {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "internal/audit", "internal/codec", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
 	"trainer/exec":  {imports: []string{"model", "pipeline", "trainer"}},
 	"aggregator":    {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
-	"strategy":      {imports: []string{"model", "trainer", "internal/codec", "internal/fold"}}, // needs of a trainer have one list; how updates become a model, for aggregator and replay
+	"strategy":      {imports: []string{"model", "trainer", "internal/codec", "internal/exact", "internal/fold"}}, // needs of a trainer have one list; how updates become a model, for aggregator and replay
 	"record":        {imports: []string{"model", "wire", "internal/verdict"}},
 	"record/replay": {imports: []string{"model", "record", "strategy", "internal/fold", "internal/round", "internal/verdict"}},
 	"python":        {},
@@ -30,6 +30,7 @@ var layers = map[string]layer{
 	"internal/member":   {imports: []string{"model", "wire", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/transfer": {imports: []string{"model", "wire"}, pure: true},
 	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},
+	"internal/exact":    {},
 	"internal/fold":     {imports: []string{"model"}},
 	"internal/codec":    {imports: []string{"model", "internal/zframe"}},                                                                                                          // how the values of an update travel
 	"internal/zframe":   {},                                                                                                                                                       // zstd, for bodies and for encodings

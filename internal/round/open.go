@@ -90,7 +90,7 @@ func (m *Machine) open(can []uint32) {
 	o.DeadlineMS = m.cfg.DeadlineMS
 	o.PaceMS = m.pace(len(cohort))
 	o.GridB, o.GridW, o.Cap = m.s.Params.GridB, m.s.Params.GridW, m.s.Params.Cap
-	o.Weights, o.Strategy, o.Local = string(m.s.Params.Weights), m.s.Params.told(), m.s.Params.Local
+	o.Weights, o.Strategy, o.Local, o.Thresholds = string(m.s.Params.Weights), m.s.Params.told(), m.s.Params.Local, m.s.Params.Thresholds
 	o.CohortSize, o.CohortHash = uint32(len(cohort)), m.cohortHash()
 	o.SampleSeed, o.SampleThreshold = seed, threshold
 	m.store(o)

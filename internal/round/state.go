@@ -96,6 +96,7 @@ type Folding struct {
 	Server         string             `json:"server,omitempty"`
 	ServerParams   map[string]any     `json:"server_params,omitempty"`
 	Local          *wire.Local        `json:"local,omitempty"` // what the strategy needs of local training, nil: nothing; not changed
+	Guard          map[string]float64 `json:"guard,omitempty"` // its settings
 	Thresholds     map[string]float64 `json:"thresholds,omitempty"`
 }
 

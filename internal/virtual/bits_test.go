@@ -176,10 +176,13 @@ func checkBlobs(w *world, keep aggregator.Keep) {
 				want = append(want, e.Content.String())
 			}
 		}
-		// The current model is that of rounds 5 and 6, before it come those of
+		// The current model, and the state with it, is that of rounds 5 and 6, before it come those of
 		// the two rounds that were its bases, and the best one stays beside them.
 		if r.Round+2 >= last.Round || r.Round == best || keep == aggregator.KeepAll && r.Round == 0 {
 			want = append(want, r.Model.String())
+			if !r.State.IsZero() {
+				want = append(want, r.State.String())
+			}
 		}
 	}
 	var got []string

@@ -122,14 +122,14 @@ func unharmed(w *world, want verdict.Reason) {
 func TestHugeWeight(t *testing.T) {
 	inBubble(t, func(w *world) {
 		c, h := attack(w)
-		c.update(h, wire.Update{Samples: 1 << 62, Tensors: w.delta(-64, 64)})
+		c.update(h, wire.Update{Samples: 1 << 62, Tensors: w.delta(-20, 20)})
 		w.until("it is refused", time.Minute, func() bool {
 			return slices.ContainsFunc(c.replies(evil), func(r wire.Reply) bool {
 				f, ok := r.(wire.RefusalReply)
 				return ok && f.Reason == "out_of_range" && strings.Contains(f.Detail, "max_samples")
 			})
 		})
-		c.update(h, wire.Update{Samples: 1_000_000_000, Tensors: w.delta(-64, 64)})
+		c.update(h, wire.Update{Samples: 1_000_000_000, Tensors: w.delta(-20, 20)})
 		r := w.recorded(1, record.Committed, time.Minute)
 		if e := r.Entries[2]; e.Weight != 1<<20 || e.Samples != 1_000_000_000 || e.Verdict != verdict.Counted {
 			t.Errorf("%+v", e)

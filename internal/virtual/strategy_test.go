@@ -15,16 +15,12 @@ import (
 	"github.com/fedmq/fedmq/strategy"
 )
 
-// tightening is FedAvg with a threshold that is half as large each round.
+// tightening is FedAvg that counts its rounds.
 type tightening struct{ strategy.Linear }
 
 type tighteningFold struct {
 	strategy.Fold
 	rounds int
-}
-
-func (tightening) Thresholds(carried []byte) map[string]float64 {
-	return map[string]float64{"norm": math.Ldexp(1<<20, -len(carried))}
 }
 
 func (s tightening) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
@@ -53,7 +49,7 @@ func TestKeptState(t *testing.T) {
 	})
 }
 
-// Another strategy in the configuration is that of the rounds that open from then
+// Another strategy or guard in the configuration is that of the rounds that open from then
 // on: an open round ends as it has begun.
 func TestOtherStrategy(t *testing.T) {
 	inBubble(t, func(w *world) {
@@ -68,7 +64,7 @@ func TestOtherStrategy(t *testing.T) {
 		w.recorded(1, record.Committed, time.Minute)
 		time.Sleep(10 * time.Second) // round 2 is open
 		w.end(aggregatorName)
-		task.Strategy, task.Server = "", ""
+		task.Strategy, task.Server, task.Guard = "", "", &strategy.Guard{}
 		w.aggregate(task)
 		w.finished(5 * time.Minute)
 		w.endAll()
@@ -109,8 +105,9 @@ func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
 	n.endAll()
 	var last model.Hash
 	for _, r := range n.history() {
-		if want := math.Ldexp(1<<20, -int(r.Round-1)); r.Work == strategy.Train && server != "" && r.Strategy.Thresholds["norm"] != want { // few
-			n.t.Errorf("round %d, attempt %d: thresholds %v, want %v", r.Round, r.Attempt, r.Strategy.Thresholds, want)
+		// All are within: z gets smaller, by the same share each round.
+		if want := 10 * math.Pow(10, -0.02*float64(r.Round-1)); r.Work == strategy.Train && math.Abs(r.Strategy.Thresholds["z"]-want) > 1e-9 {
+			n.t.Errorf("round %d, attempt %d: thresholds %v, want z %v", r.Round, r.Attempt, r.Strategy.Thresholds, want)
 		}
 		if r.Verdict != record.Committed {
 			continue
@@ -124,7 +121,7 @@ func (w *world) trainedWith(server string, restart bool) (ids []model.Hash) {
 	st, err := store.Open(filepath.Join(n.dir, aggregatorName), store.Options{})
 	check(n.t, err)
 	for _, r := range n.all() {
-		if has := !r.State.IsZero() && st.FindBlob(r.State); has != (server != "" && (r.Round >= 4 || r.Round == best)) {
+		if has := !r.State.IsZero() && st.FindBlob(r.State); has != (r.Work == strategy.Train && r.Round >= 4 || r.Round == 5 || r.Round == best) {
 			n.t.Errorf("%q, round %d: state on disk: %v", server, r.Round, has)
 		}
 	}

@@ -23,6 +23,7 @@ func (p *Replay) remake(r record.Record) (*strategy.Result, error) {
 	if err != nil || !whole || f.fold == nil {
 		return nil, err
 	}
+	f.fold.Refused(f.r.Counts()[verdict.NormOutlier.String()])
 	made, err := f.fold.Result(f.all(), nil)
 	switch {
 	case errors.Is(f.unread, errGone):
@@ -47,6 +48,7 @@ type folding struct {
 	r       record.Record
 	fold    *strategy.Aggregation // nil: nothing is made again
 	counted []record.Entry        // that the fold has, in path order
+	added   []strategy.Update     // likewise, without tensors
 	unread  error                 // why the fold could not read one again
 }
 
@@ -73,16 +75,17 @@ func (f *folding) setup() strategy.Setup {
 	s := f.r.Strategy
 	return strategy.Setup{
 		Work: f.r.Work, Strategy: s.Name, Params: strategy.Settings(s.Params), Server: s.Server, ServerParams: strategy.Settings(s.ServerParams),
-		State: f.p.state.blob, Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Thresholds: s.Thresholds},
+		State: f.p.state.blob, Guard: s.Guard, Thresholds: s.Thresholds, Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW},
 	}
 }
 
-// thresholds holds those of the record against what the rounds before have left.
+// thresholds holds those of the record against what its guard and the rounds before give.
 func (f *folding) thresholds(s record.Strategy) error {
-	if s.IsZero() {
-		return nil
+	g, err := strategy.GuardOf(s.Guard)
+	if err != nil {
+		return differ("%v", err)
 	}
-	want, err := f.p.cfg.Strategies.Thresholds(f.setup())
+	want, err := g.Thresholds(f.p.state.blob)
 	if err != nil {
 		return differ("%v", err)
 	}
@@ -130,14 +133,16 @@ func (f *folding) one(e record.Entry, b []byte, whole bool) error {
 	if err != nil {
 		return err
 	}
+	u = f.fold.Measure(u)
 	if err := f.fold.Check(u); err != nil {
 		return differ("its update cannot be counted: %v", err)
 	}
-	if norm := record.Number(f.fold.Norm(u)); norm != e.Norm {
+	if norm := record.Number(u.Norm); norm != e.Norm {
 		return differ("the norm of its update is %v, the record says %v", norm, e.Norm)
 	}
 	f.fold.Add(u)
-	f.counted = append(f.counted, e)
+	u.Tensors = nil
+	f.counted, f.added = append(f.counted, e), append(f.added, u)
 	return nil
 }
 
@@ -156,10 +161,7 @@ func updateOf(e record.Entry, m *model.Model) strategy.Update {
 
 // all reads the counted updates once more, one at a time.
 func (f *folding) all() *strategy.Updates {
-	all := &strategy.Updates{Schema: f.fold.Schema()}
-	for _, e := range f.counted {
-		all.List = append(all.List, updateOf(e, nil))
-	}
+	all := &strategy.Updates{Schema: f.fold.Schema(), List: f.added}
 	at, blob := -1, []byte(nil)
 	all.ReadAt = func(p []byte, i, off int) error {
 		if i != at {

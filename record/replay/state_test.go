@@ -1,7 +1,6 @@
 package replay_test
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -72,52 +71,59 @@ func TestOptimiserStateDiffers(t *testing.T) {
 	}
 }
 
-// bounded refuses values beyond a threshold of the round.
-type bounded struct {
-	strategy.Linear
-	most float64
+// guarded is the history of a task with a guard that zeroes and clips, and two members
+// that send monsters.
+func guarded(t *testing.T) *disk {
+	t.Helper()
+	d := &disk{t: t, blobs: map[model.Hash][]byte{}, members: 3, monsters: 2}
+	d.guard = strategy.Guard{Zero: strategy.DefaultZeroing(), Clip: &strategy.Clipping{Initial: 0.5, Quantile: 0.8, Rate: 0.2}}
+	d.begin()
+	return d
 }
 
-func (b bounded) Thresholds([]byte) map[string]float64 { return map[string]float64{"most": b.most} }
-
-type boundedFold struct {
-	strategy.Fold
-	most float64
-}
-
-func (b bounded) Begin(r strategy.Round, _ strategy.Fold) (strategy.Fold, error) {
-	f, err := b.Linear.Begin(r, nil)
-	return boundedFold{f, r.Thresholds["most"]}, err
-}
-
-func (f boundedFold) Check(u strategy.Update) error {
-	if norm := strategy.Norm(u.Tensors); norm > f.most {
-		return fmt.Errorf("%w: the norm %v, at most %v", strategy.ErrOutOfRange, norm, f.most)
-	}
-	return f.Fold.Check(u)
-}
-
-// What counted is held to the thresholds that the record names.
-func TestThresholds(t *testing.T) {
+// A guard's rounds are made again with its thresholds and its state: those of the record,
+// which follow from what the rounds before have left, and from whom it refused.
+func TestGuard(t *testing.T) {
 	t.Parallel()
-	for most, want := range map[float64]string{
-		100: "",
-		0.1: "round 3, attempt 1, member a/line-1: its update cannot be counted: fold: out_of_range: the norm",
-		0.2: "round 3, attempt 1: the thresholds are map[most:0.2], after the rounds before map[most:0.25]",
+	d := guarded(t)
+	d.runs("as it was", []replay.How{hashed, replayed, chained, replayed, replayed, replayed})
+	if d.records[3].Strategy.Thresholds["Z"] != 21 || d.records[4].Strategy.Thresholds["beta"] != 3./5 || float64(d.records[3].Entries[0].Norm) < 0.5 {
+		t.Errorf("nothing is clipped or counted: %v, %v", d.records[3].Strategy.Thresholds, d.records[4].Strategy.Thresholds)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(d *disk)
+		want   string
+	}{
+		{"another Z", func(d *disk) { d.records[3].Strategy.Thresholds["Z"] = 22 }, "round 2, attempt 2: the thresholds are map[C:0.5 Z:22 z:10], after the rounds before map[C:0.5 Z:21 z:10]"},
+		{"another z", func(d *disk) { d.records[4].Strategy.Thresholds["z"] = 10 }, "round 3, attempt 1: the thresholds are"},
+		{"no thresholds", func(d *disk) { d.records[3].Strategy.Thresholds = nil }, "round 2, attempt 2: the thresholds are map[]"},
+		{"no guard", func(d *disk) { d.records[3].Strategy.Guard = nil }, "round 2, attempt 2: the thresholds are map[C:0.5 Z:21 z:10], after the rounds before map[]"},
+		{"another guard", func(d *disk) { d.records[3].Strategy.Guard["zero.rate"] = 0 }, "round 2, attempt 2: guard: zero.rate is 0, want 0.01 to 10"},
+		{"fewer refused", func(d *disk) { d.records[3].Entries = d.records[3].Entries[:4] }, "round 2, attempt 2: the replay leaves the state"},
+		{"not clipped", func(d *disk) {
+			for i := range d.records {
+				delete(d.records[i].Strategy.Thresholds, "C")
+				for _, name := range []string{"clip.initial", "clip.quantile", "clip.rate"} {
+					delete(d.records[i].Strategy.Guard, name)
+				}
+			}
+		}, "round 2, attempt 2, tensor layers.0."},
+		{"counted, and a monster", func(d *disk) {
+			for i := range d.records {
+				if s := &d.records[i].Strategy; s.Guard != nil {
+					s.Guard["zero.initial"], s.Guard["zero.increment"] = 0.01, 0
+					s.Thresholds["z"], s.Thresholds["Z"] = 0.01, 0.02
+				}
+			}
+		}, "round 2, attempt 2, member a/line-1: its update cannot be counted: strategy: norm_outlier: tensor \"layers.0."},
 	} {
-		d := history(t)
-		ours := most
-		if most == 0.2 {
-			ours = 0.25
-		}
-		d.registry.Strategies = []strategy.Strategy{bounded{strategy.Linear{ID: "bounded"}, ours}}
-		d.records[4].Strategy.Name = "bounded"
-		d.records[4].Strategy.Thresholds = record.Values{"most": most}
-		if _, err := d.run(d.config()); (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("at most %v: %v, want %q", most, err, want)
+		d := guarded(t)
+		c.change(d)
+		if _, err := d.run(d.config()); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s:\n got %v\nwant %s", c.name, err, c.want)
 		}
 	}
-	d := history(t)
 	d.records[4].Strategy.Thresholds = record.Values{"most": math.Inf(1)}
 	if _, err := d.records[4].Encode(nil); err == nil || !strings.Contains(err.Error(), `threshold "most" is +Inf`) {
 		t.Errorf("a threshold without bounds: %v", err)

@@ -27,6 +27,8 @@ type disk struct {
 
 	registry strategy.Registry
 	server   string // optimiser
+	guard    strategy.Guard
+	monsters int    // members whose updates it refuses, beside the others
 	state    []byte // of it, after the last round
 }
 
@@ -124,7 +126,9 @@ var grid = record.Strategy{Name: "fedavg", GridB: 6, GridW: 10, Cap: 250, Weight
 
 func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model {
 	r := record.Record{Round: rnd, Attempt: attempt, Work: "train", Base: base.ContentID(), Strategy: grid}
-	r.Strategy.Server = d.server
+	thresholds, err := d.guard.Thresholds(d.state)
+	must(d.t, err)
+	r.Strategy.Server, r.Strategy.Guard, r.Strategy.Thresholds = d.server, d.guard.Values(), thresholds
 	r.Entries = d.entries(func(k int) *model.Model { return d.delta(base, rnd, k) })
 	for k := range r.Entries {
 		r.Entries[k].Weight = min(r.Entries[k].Samples, grid.Cap)
@@ -134,8 +138,13 @@ func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model
 	if rnd == 3 {
 		r.Best = &record.Best{Version: 2, Trained: 1, Round: 3, Metric: "loss", Value: 1}
 	}
+	for k := range d.monsters {
+		r.Entries = append(r.Entries, record.Entry{
+			Member: fmt.Sprintf("x%d/line-1", k), Index: uint32(10 + k), Content: model.HashOf([]byte{byte(k)}), Samples: 7, Verdict: verdict.NormOutlier,
+		})
+	}
 	next := d.fold(strategy.Setup{
-		Work: "train", Server: d.server, State: d.state, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
+		Work: "train", Server: d.server, State: d.state, Guard: d.guard.Values(), Thresholds: thresholds, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
 	}, r)
 	d.add(r, next)
 	return next
@@ -151,12 +160,16 @@ func (d *disk) fold(s strategy.Setup, r record.Record) *model.Model {
 		return nil
 	}}
 	for _, e := range r.Entries {
-		u := strategy.Update{Samples: e.Samples, Weight: e.Weight}
-		all.List = append(all.List, u)
-		u.Tensors = &model.Model{Schema: a.Schema(), Blob: d.blobs[e.Content]}
+		if e.Verdict != verdict.Counted {
+			continue
+		}
+		u := a.Measure(strategy.Update{Samples: e.Samples, Weight: e.Weight, Tensors: &model.Model{Schema: a.Schema(), Blob: d.blobs[e.Content]}})
 		must(d.t, a.Check(u))
 		a.Add(u)
+		u.Tensors = nil
+		all.List = append(all.List, u)
 	}
+	a.Refused(d.monsters)
 	made, err := a.Result(all, nil)
 	must(d.t, err)
 	d.state = made.State
