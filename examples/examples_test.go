@@ -1,9 +1,14 @@
 package examples_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
+	"os"
+	"strings"
 	"testing"
 
+	"github.com/fedmq/fedmq/examples/tep"
 	"github.com/fedmq/fedmq/examples/turbofan"
 	"github.com/fedmq/fedmq/examples/wells"
 	"github.com/fedmq/fedmq/model"
@@ -66,6 +71,25 @@ func TestWells(t *testing.T) {
 	}
 	if f := federated["macro_f1"]; f < 0.6 || f > 0.7 {
 		t.Errorf("macro F1 %.3f, 0.65 in the reference", f)
+	}
+}
+
+// The plants hold every row of theirs, and the test rows each once; the files are those
+// that the page names.
+func TestTEP(t *testing.T) {
+	t.Parallel()
+	e := load(t, tep.Files, tep.Sites())
+	if e.all.Train.N != 8660 || e.all.Test.N != 3640 || len(e.all.Features) != 52 || e.arch.Outputs != 18 {
+		t.Fatalf("%d and %d rows, %d features, %d classes", e.all.Train.N, e.all.Test.N, len(e.all.Features), e.arch.Outputs)
+	}
+	page, err := os.ReadFile("tep/README.md")
+	check(t, err)
+	for _, name := range []string{"train.csv.gz", "test.csv.gz"} {
+		b, err := tep.Files.ReadFile(name)
+		check(t, err)
+		if !strings.Contains(string(page), fmt.Sprintf("SHA-256 %x", sha256.Sum256(b))) {
+			t.Errorf("%s has another SHA-256 than the page says", name)
+		}
 	}
 }
 

@@ -15,13 +15,14 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/fedmq/fedmq/examples/tep"
 	"github.com/fedmq/fedmq/examples/turbofan"
 	"github.com/fedmq/fedmq/examples/wells"
 	"github.com/fedmq/fedmq/record"
 )
 
 type demoCmd struct {
-	Example   string `default:"turbofan" enum:"turbofan,wells" help:"turbofan (simulated by NASA) or wells (real)."`
+	Example   string `default:"turbofan" enum:"turbofan,wells,tep" help:"turbofan (simulated by NASA), wells (real) or tep (simulated; with a server optimiser)."`
 	Dir       string `default:"fedmq-demo" help:"Directory for configurations, data, records, models and the picture; an earlier demo in it is replaced, but for broker.yaml, the limits of the broker."`
 	Listen    string `default:"127.0.0.1:1883" help:"Address of the embedded broker; if it is taken, a free port."`
 	Seed      uint64 `default:"1" help:"Seed of initial model and training: the same seed gives the same model on the same kind of processor."`
@@ -43,6 +44,7 @@ While it runs, watch it with any MQTT client; the exact command is printed.`
 // example is what a demo needs of an example package.
 type example struct {
 	name   string
+	real   bool // the data, not the federation
 	files  fs.FS
 	sites  []map[string]string
 	metric string // the one that is shown
@@ -55,9 +57,19 @@ type example struct {
 func (e example) lower() bool { return lowerIsBetter(e.metric) }
 
 func examples(name string) example {
-	if name == "wells" {
+	switch name {
+	case "tep":
 		return example{
-			name: name, files: wells.Files, sites: wells.Sites(), metric: "accuracy",
+			name: name, files: tep.Files, sites: tep.Sites(), metric: "accuracy",
+			story: "ten chemical plants (simulated: Tennessee Eastman) tell 18 states apart of which each has met four",
+			notes: []string{
+				"The plant is simulated (Downs and Vogel); that faults are dealt to ten plants is ours.",
+				"These are demonstration numbers, not benchmark results: the tasks were chosen with the test set in view.",
+			},
+		}
+	case "wells":
+		return example{
+			name: name, real: true, files: wells.Files, sites: wells.Sites(), metric: "accuracy",
 			story: "ten offshore oil wells (real: Petrobras 3W) tell events apart of which each has met one or two",
 			notes: []string{
 				"These are demonstration numbers, not benchmark results: the tasks were chosen with the test set in view.",

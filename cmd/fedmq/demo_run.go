@@ -43,7 +43,7 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 	if ctx.Err() != nil {
 		return nil, context.Canceled
 	}
-	res := &result{Example: d.ex.name, Simulated: d.ex.name == "turbofan", Metric: d.ex.metric, Dir: d.Dir}
+	res := &result{Example: d.ex.name, Simulated: !d.ex.real, Metric: d.ex.metric, Dir: d.Dir}
 	curve := res.summarise(d.ex, recs)
 	state, err := roundState(d.cfg.DataDir, d.cfg.Tasks[0].Name)
 	if err != nil {
