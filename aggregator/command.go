@@ -21,10 +21,10 @@ import (
 type Command struct {
 	Schema      string   `json:"schema"`          // "fedmq.command.v1"
 	ID          string   `json:"id"`              // 1..64 bytes, new for each command: it is done once
-	Command     round.Op `json:"command"`         // start, pause, pause_now, resume or stop
+	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude or include
 	AtRound     uint64   `json:"at_round"`        // of start and stop: the current round
 	Pause       string   `json:"pause,omitempty"` // of resume: the id of the pause that it ends
-	Args        *Args    `json:"args,omitempty"`  // of commands that this version does not do yet (R-66)
+	Args        *Args    `json:"args,omitempty"`  // of commands that are about something (R-66)
 	TimestampMS int64    `json:"timestamp_ms"`    // information
 	Topic       string   `json:"topic,omitempty"` // where it is published; required where it is signed
 
@@ -56,7 +56,11 @@ func (t *task) command(m link.Message) {
 		return
 	}
 	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
-	t.step(owner.Said{Event: round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}})
+	ev := round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}
+	if c.Args != nil {
+		ev.Members = c.Args.Members
+	}
+	t.step(owner.Said{Event: ev})
 }
 
 func (t *task) parseCommand(m link.Message) (Command, error) {
@@ -113,11 +117,12 @@ func decodeCommand(doc []byte) (c Command, err error) {
 		}
 		return c, nil
 	}
-	if takes, known := coming[c.Command]; known {
-		if err := c.Args.check(c.Command, takes); err != nil {
-			return c, err
+	if what, known := takes[c.Command]; known {
+		err := c.Args.check(c.Command, what)
+		if err == nil && coming[c.Command] {
+			err = fmt.Errorf("command %s: this version does not do that", c.Command)
 		}
-		return c, fmt.Errorf("command %s: this version does not do that", c.Command)
+		return c, err
 	}
-	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume or stop", c.Command)
+	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude or include", c.Command)
 }

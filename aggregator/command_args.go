@@ -11,13 +11,15 @@ import (
 // Args are what a command is about.
 type Args struct {
 	Version  *uint64         `json:"version,omitempty"`  // of release and rollback: of the model
-	Members  []string        `json:"members,omitempty"`  // of exclude: paths below the namespace; ascending
+	Members  []string        `json:"members,omitempty"`  // of exclude and include: paths below the namespace; ascending
 	Settings json.RawMessage `json:"settings,omitempty"` // of set: JSON object, what of the task is to be otherwise
 }
 
-// coming are the commands whose form is fixed and which this version refuses, each
-// with the argument that it takes (R-66).
-var coming = map[round.Op]string{"release": "version", "rollback": "version", "exclude": "members", "set": "settings"}
+// takes is the argument of each command that has one (R-66).
+var takes = map[round.Op]string{"release": "version", "rollback": "version", round.OpExclude: "members", round.OpInclude: "members", "set": "settings"}
+
+// coming are the commands whose form is fixed and which this version refuses.
+var coming = map[round.Op]bool{"release": true, "rollback": true, "set": true}
 
 // check reports arguments that are not the one which a command takes.
 func (a *Args) check(op round.Op, takes string) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto"
 	"maps"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
@@ -61,6 +62,7 @@ func (t *task) abandonedRecords(list []round.Record) (out []record.Sealed, err e
 
 // sealed fills in what every record of the task has in common.
 func (t *task) sealed(r record.Record, prev model.Hash) (record.Sealed, error) {
+	r.Excluded = t.excluded(r.Entries)
 	r.Owner, r.Task, r.Origin, r.IDs, r.Prev = t.topics.Node(), t.cfg.Name, t.origin, record.IDsTree, prev
 	return r.Seal(t.signer())
 }
@@ -75,6 +77,20 @@ func (t *task) strategyOf(p round.Params) record.Strategy {
 		s.Server, s.ServerParams = p.Server, p.ServerParams
 	}
 	return s
+}
+
+// excluded are the members that an operator has excluded, but those that were in the
+// attempt all the same: it was open by then.
+func (t *task) excluded(cohort record.Entries) (out []string) {
+	if t.state == nil {
+		return nil
+	}
+	for _, path := range t.state.Excluded {
+		if !slices.ContainsFunc(cohort, func(e record.Entry) bool { return e.Member == path }) {
+			out = append(out, path)
+		}
+	}
+	return out
 }
 
 func (t *task) entries(list []round.Entry) record.Entries {

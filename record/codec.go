@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -153,7 +154,7 @@ func (r Record) check() error {
 	case len(r.Entries) > MaxEntries || len(r.Metrics) > MaxMetrics:
 		return r.bad("%d entries, %d metrics", len(r.Entries), len(r.Metrics))
 	}
-	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Best.check(r), r.Measured.check(), r.Coming.check()); err != nil {
+	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Best.check(r), r.Measured.check(), r.Coming.check(), r.checkExcluded()); err != nil {
 		return r.bad("%v", err)
 	}
 	if err := cmp.Or(r.Strategy.Thresholds.check("threshold"), r.Strategy.Guard.check("setting of the guard")); err != nil {
@@ -189,6 +190,31 @@ func (v Values) check(what string) error {
 		}
 	}
 	return nil
+}
+
+// checkExcluded reports who is excluded and took part all the same, and a list that is
+// none.
+func (r Record) checkExcluded() error {
+	if len(r.Excluded) > MaxEntries {
+		return fmt.Errorf("%d excluded", len(r.Excluded))
+	}
+	for i, path := range r.Excluded {
+		switch {
+		case !text(path, 1, maxPath):
+			return fmt.Errorf("an excluded path is no short text")
+		case i > 0 && path <= r.Excluded[i-1]:
+			return fmt.Errorf("excluded: %.64q does not come after %.64q", path, r.Excluded[i-1])
+		case r.Entries.of(path):
+			return fmt.Errorf("%.64q is excluded, and of the cohort", path)
+		}
+	}
+	return nil
+}
+
+// of reports an entry of a member.
+func (e Entries) of(path string) bool {
+	_, ok := slices.BinarySearchFunc(e, path, func(e Entry, path string) int { return cmp.Compare(e.Member, path) })
+	return ok
 }
 
 func (r Record) bad(format string, args ...any) error {

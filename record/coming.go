@@ -12,8 +12,7 @@ import (
 // Coming are members of a record whose form is fixed, and which no record of this
 // version has: one that has them is refused by their names (RC-24).
 type Coming struct {
-	Policy   model.Hash `json:"policy,omitzero"`    // hash of the owner's policy
-	Excluded []string   `json:"excluded,omitempty"` // paths that an operator has excluded; ascending
+	Policy model.Hash `json:"policy,omitzero"` // hash of the owner's policy
 }
 
 // ComingOfEntry are those of an entry.
@@ -25,7 +24,6 @@ type ComingOfEntry struct {
 type ComingOfHead struct {
 	Staleness uint64     `json:"staleness,omitzero"` // the most of an entry
 	Policy    model.Hash `json:"policy,omitzero"`
-	Excluded  int        `json:"excluded,omitzero"` // how many
 }
 
 // unused is the error for what is there of some members.
@@ -39,7 +37,7 @@ func unused(there map[string]bool) error {
 }
 
 func (c Coming) check() error {
-	return unused(map[string]bool{"policy": !c.Policy.IsZero(), "excluded": len(c.Excluded) > 0})
+	return unused(map[string]bool{"policy": !c.Policy.IsZero()})
 }
 
 func (c ComingOfEntry) check() error {
@@ -50,5 +48,5 @@ func (c ComingOfEntry) check() error {
 }
 
 func (c ComingOfHead) check() error {
-	return unused(map[string]bool{"staleness": c.Staleness != 0, "policy": !c.Policy.IsZero(), "excluded": c.Excluded != 0})
+	return unused(map[string]bool{"staleness": c.Staleness != 0, "policy": !c.Policy.IsZero()})
 }

@@ -47,6 +47,7 @@ type Head struct {
 	Thresholds  Values         `json:"thresholds,omitzero"` // that updates were judged by; none if there are more than 16
 	Encodings   []string       `json:"encodings,omitempty"` // of the entries, each once; ascending
 	ComingOfHead
+	Excluded int    `json:"excluded,omitzero"` // how many members an operator had excluded
 	Security string `json:"security"`
 	Sig      string `json:"sig,omitempty"`
 }
@@ -86,7 +87,7 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 		Round: r.Round, Attempt: r.Attempt, Epoch: r.Epoch, Verdict: r.Verdict, Work: r.Work,
 		Prev: r.Prev, Base: r.Base, Model: r.Model, Version: r.Version, Hash: r.Hash,
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
-		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, IDs: r.IDs, Cap: r.Strategy.Cap, Security: Unsigned,
+		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, IDs: r.IDs, Cap: r.Strategy.Cap, Excluded: len(r.Excluded), Security: Unsigned,
 	}
 	h.Encodings = encodingsOf(r.Entries)
 	if len(r.Strategy.Thresholds) <= maxThresholds {
@@ -170,6 +171,9 @@ func DecodeHead(b []byte) (Head, error) {
 	}
 	if len(h.Thresholds) > maxThresholds || h.Thresholds != nil && len(h.Thresholds) == 0 {
 		return Head{}, fmt.Errorf("%w: %d thresholds", ErrMalformed, len(h.Thresholds))
+	}
+	if h.Excluded < 0 {
+		return Head{}, fmt.Errorf("%w: %d excluded", ErrMalformed, h.Excluded)
 	}
 	if n := len(h.Accepted); n > 0 && h.Accepted[n-1] == 0 {
 		return Head{}, fmt.Errorf("%w: the bitmap ends with zeros", ErrMalformed)

@@ -108,8 +108,9 @@ type Record struct {
 	Best        *Best      `json:"best,omitempty"`  // of the versions so far; none: nothing was measured, or not committed
 	Measured
 	Coming
-	Security string `json:"security"` // Unsigned or Signed; set by Encode
-	Sig      string `json:"sig,omitempty"`
+	Excluded []string `json:"excluded,omitempty"` // paths that an operator had excluded, none of them of the cohort; ascending
+	Security string   `json:"security"`           // Unsigned or Signed; set by Encode
+	Sig      string   `json:"sig,omitempty"`
 }
 
 // Strategy is how a train round was folded; zero for other work.

@@ -23,10 +23,10 @@ const vectorDir = "../testdata/vectors/record"
 var vectors = map[string]string{
 	"record": "", "head": "", "record-before": "", "head-before": "", "record-flat-before": "", "head-flat-before": "",
 	"record-ids": "ids", "head-ids": "ids", "record-scalars": "",
-	"record-member-policy": "policy", "record-member-excluded": "excluded",
+	"record-member-policy": "policy", "record-excluded": "", "head-excluded": "",
 	"record-member-encoding": "", "record-encoding-name": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
 	"head-member-encodings": "", "head-encodings-order": "does not come after", "head-member-staleness": "staleness", "head-member-policy": "policy",
-	"head-member-excluded": "excluded", "head-member-later": `unknown field "sooner"`,
+	"head-member-later": `unknown field "sooner"`,
 }
 
 func vectorKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }
@@ -63,8 +63,9 @@ func vectorBytes(t *testing.T, name string) []byte {
 		r.IDs = "sum"
 	case "record-member-policy":
 		r.Policy = hash
-	case "record-member-excluded":
+	case "record-excluded":
 		r.Excluded = []string{"rome/line-1"}
+		return must(r.Encode(vectorKey()))
 	case "record-member-encoding":
 		r.Entries[0].Encoding = "q8"
 		return must(r.Encode(vectorKey()))
@@ -86,14 +87,17 @@ func vectorBytes(t *testing.T, name string) []byte {
 func vectorHead(t *testing.T, name string) []byte {
 	t.Helper()
 	r := vectorRecord()
-	if name == "head-member-encodings" {
+	switch name {
+	case "head-member-encodings":
 		r.Entries[0].Encoding = "q8"
+	case "head-excluded":
+		r.Excluded = []string{"rome/line-1"}
 	}
 	b, err := r.Encode(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, whole := vectorKey(), name == "head" || name == "head-member-encodings"
+	key, whole := vectorKey(), name == "head" || name == "head-member-encodings" || name == "head-excluded"
 	if whole {
 		b, err = HeadOf(b, key)
 	} else {
@@ -115,8 +119,6 @@ func vectorHead(t *testing.T, name string) []byte {
 		h.Staleness = 2
 	case "head-member-policy":
 		h.Policy = model.HashOf([]byte("policy"))
-	case "head-member-excluded":
-		h.Excluded = 1
 	case "head-member-later":
 		return later(b)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ import (
 
 type sendCmd struct {
 	clientFlags
-	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop" help:"start, pause (at the round's end), pause_now, resume or stop."`
+	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include" help:"start, pause (at the round's end), pause_now, resume, stop, exclude or include."`
+	About     []string      `arg:"" optional:"" name:"member" help:"Members to exclude or to include: their paths below the namespace."`
 	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
 	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
@@ -37,7 +39,11 @@ func (sendCmd) Help() string {
 the pause that it ends: none of them does anything when it comes late. What came of it is
 printed as the aggregator's event; exit code 1 if no answer came or it was refused.
 
-  fedmq send pause -n acme -t quality`
+Excluded members are asked no more, from the next order on, until they are included again;
+the task remembers it over restarts, and every record names them.
+
+  fedmq send pause -n acme -t quality
+  fedmq send exclude berlin/line-1 -n acme -t quality`
 }
 
 func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -52,18 +58,43 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	if c.Pause != "" && c.Command != string(round.OpResume) {
 		return usageError{fmt.Errorf("--pause has no effect with %s: a resume names the pause that it ends", c.Command)}
 	}
+	args, err := c.args()
+	if err != nil {
+		return usageError{err}
+	}
 	cl, err := c.connect(ctx, logs.quiet(), "send", link.Filter{Topic: o.Round(), QoS: 1}, link.Filter{Topic: o.Event()})
 	if err != nil {
 		return err
 	}
-	err = c.send(ctx, cl, o)
+	err = c.send(ctx, cl, o, args)
 	return errors.Join(err, cl.stop())
+}
+
+// args is what the command is about, nil for nothing.
+func (c *sendCmd) args() (*aggregator.Args, error) {
+	takes := c.Command == string(round.OpExclude) || c.Command == string(round.OpInclude)
+	switch {
+	case takes && len(c.About) == 0:
+		return nil, fmt.Errorf("%s whom? Name members by their paths below the namespace, such as berlin/line-1", c.Command)
+	case !takes && len(c.About) > 0:
+		return nil, fmt.Errorf("%s is about the whole task: %q has no effect", c.Command, c.About[0])
+	case !takes:
+		return nil, nil
+	}
+	for _, path := range c.About {
+		if err := topics.CheckPath(path); err != nil {
+			return nil, err
+		}
+	}
+	members := slices.Clone(c.About)
+	slices.Sort(members)
+	return &aggregator.Args{Members: slices.Compact(members)}, nil
 }
 
 // late is how a command is refused whose round has gone by.
 const late = "refused, at round"
 
-func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
+func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner, args *aggregator.Args) error {
 	m, err := cl.next(ctx, c.Wait, func(m link.Message) bool { return m.Topic == o.Round() && len(m.Payload) > 0 })
 	if err != nil {
 		return fmt.Errorf("no view of task %s on %s: %w", c.Task, o.Round(), err)
@@ -73,13 +104,13 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 		return fmt.Errorf("%s: %w", o.Round(), err)
 	}
 	at := watch.Aim{Round: cmp.Or(c.AtRound, shown.Round), Pause: cmp.Or(c.Pause, shown.Pause), Origin: shown.Origin}
-	ev, err := c.ask(ctx, cl, o, at)
+	ev, err := c.ask(ctx, cl, o, at, args)
 	for range 5 { // rounds may go by faster than they are shown
 		if err != nil || c.AtRound != 0 || !strings.Contains(ev.Detail, late) {
 			break
 		}
 		at.Round = ev.Round
-		ev, err = c.ask(ctx, cl, o, at)
+		ev, err = c.ask(ctx, cl, o, at, args)
 	}
 	if err != nil {
 		return err
@@ -92,9 +123,9 @@ func (c *sendCmd) send(ctx context.Context, cl *client, o topics.Owner) error {
 }
 
 // ask sends the command and returns what the aggregator says to it.
-func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at watch.Aim) (ev view.Event, err error) {
+func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at watch.Aim, args *aggregator.Args) (ev view.Event, err error) {
 	id := rand.Text()
-	payload, err := commandPayload(o.Command(), id, c.Command, at, c.SignKey)
+	payload, err := commandPayload(o.Command(), id, c.Command, at, args, c.SignKey)
 	if err != nil {
 		return ev, err
 	}
@@ -117,10 +148,10 @@ func (c *sendCmd) ask(ctx context.Context, cl *client, o topics.Owner, at watch.
 }
 
 // commandPayload is a command as it travels, signed if there is a key file.
-func commandPayload(topic, id, op string, at watch.Aim, signKey string) ([]byte, error) {
+func commandPayload(topic, id, op string, at watch.Aim, args *aggregator.Args, signKey string) ([]byte, error) {
 	c := aggregator.Command{
 		Schema: aggregator.CommandSchema, ID: id, Command: round.Op(op), AtRound: at.Round, TimestampMS: time.Now().UnixMilli(), Topic: topic,
-		Origin: at.Origin,
+		Origin: at.Origin, Args: args,
 	}
 	if c.Command == round.OpResume {
 		c.Pause = at.Pause

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/contract"
 	"github.com/fedmq/fedmq/internal/watch"
 	"github.com/fedmq/fedmq/topics"
@@ -30,8 +31,12 @@ func TestCommandSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sign := range []string{"", key} {
-		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop"} {
-			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: wire.Nonce{0x0f, 0xed}}, sign)
+		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop", "exclude", "include"} {
+			var args *aggregator.Args
+			if op == "exclude" || op == "include" {
+				args = &aggregator.Args{Members: []string{"berlin/line-1"}}
+			}
+			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: wire.Nonce{0x0f, 0xed}}, args, sign)
 			if err != nil {
 				t.Fatal(err)
 			}

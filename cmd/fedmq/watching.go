@@ -124,7 +124,7 @@ func (w *watching) command(ctx context.Context, task, op, signKey string) (strin
 		return "", err
 	}
 	id := rand.Text()
-	payload, err := commandPayload(o.Command(), id, op, at, signKey)
+	payload, err := commandPayload(o.Command(), id, op, at, nil, signKey)
 	if err != nil {
 		return "", err
 	}

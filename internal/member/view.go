@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/fedmq/fedmq/wire"
 )
@@ -37,6 +38,8 @@ func (m *Machine) phase() (Phase, string) {
 		return PhaseIdle, ""
 	case m.decline != nil:
 		return PhaseError, ""
+	case m.st.FromRound == math.MaxUint64:
+		return PhaseWaiting, "excluded by an operator"
 	case !m.takesPart():
 		return PhaseWaiting, "not in this round"
 	case m.fetching.on && m.shut:

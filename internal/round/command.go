@@ -20,7 +20,11 @@ func (m *Machine) command(c Command) {
 		m.dirty = true
 		what = m.do(c)
 	}
-	m.tell(Fact{Kind: FactCommand, Member: c.ID, Detail: string(c.Op) + ": " + what})
+	about := ""
+	if len(c.Members) > 0 {
+		about = named(c.Members)
+	}
+	m.tell(Fact{Kind: FactCommand, Member: c.ID, Detail: string(c.Op) + about + ": " + what})
 }
 
 // do returns what came of a command: done, or refused and why.
@@ -38,11 +42,18 @@ func (m *Machine) do(c Command) string {
 		why = m.doResume(c.Pause)
 	case OpStop:
 		why = m.doStop()
+	case OpExclude:
+		why = m.doExclude(c.Members)
+	case OpInclude:
+		why = m.doInclude(c.Members)
 	default:
 		why = "unknown"
 	}
 	if why != "" {
 		return "refused, " + why
+	}
+	if left := m.left(); c.Op == OpExclude && left < m.cfg.Quorum {
+		return fmt.Sprintf("done; %d members can be asked now, the quorum is %d: rounds wait", left, m.cfg.Quorum)
 	}
 	return "done"
 }

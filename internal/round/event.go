@@ -133,7 +133,9 @@ const (
 	OpPause    Op = "pause"     // when the attempt ends
 	OpPauseNow Op = "pause_now" // abandon the attempt
 	OpResume   Op = "resume"
-	OpStop     Op = "stop" // abandon the attempt; only start goes on
+	OpStop     Op = "stop"    // abandon the attempt; only start goes on
+	OpExclude  Op = "exclude" // ask these members no more, from the next order on
+	OpInclude  Op = "include"
 )
 
 // Command is an operator's command, with the round at which it is meant; a
@@ -143,6 +145,7 @@ type Command struct {
 	Op      Op
 	AtRound uint64
 	Pause   string
+	Members []string // of exclude and include: paths
 }
 
 // Fenced says that a verified order of another process of this owner was seen. If it

@@ -1,6 +1,7 @@
 package round
 
 import (
+	"math"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -92,7 +93,14 @@ func (m *Machine) supersede(mem *Member) {
 
 func (m *Machine) welcome(i uint32) {
 	mem := &m.members[i]
-	m.reply(mem.Path, wire.Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt})
+	w := wire.Welcome{Index: i, FromRound: mem.FromRound, FromAttempt: mem.FromAttempt}
+	if !m.out(i) {
+		m.reply(mem.Path, w)
+		return
+	}
+	w.FromRound = math.MaxUint64 // it trains for nothing otherwise
+	m.reply(mem.Path, w)
+	m.reply(mem.Path, wire.RefusalReply{Round: m.s.Round, Attempt: m.s.Attempt, Reason: verdict.NotInCohort.String(), Detail: whyOut})
 }
 
 func (m *Machine) refuseJoin(j Join, r verdict.Reason, counter uint64, detail string) {

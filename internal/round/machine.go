@@ -21,6 +21,9 @@ type Machine struct {
 	slots   []slot            // by index: what came of it in this round
 	signs   []sign            // by index: what its presence says
 
+	excluded map[string]bool // State.Excluded, looked up only
+	leaving  []uint32        // who is excluded and does not know it yet
+
 	accepted int      // slots of that kind; all are in the cohort
 	first    int      // in s.Cohort: those before it are done with this attempt
 	sending  []uint32 // whose upload runs
@@ -77,6 +80,7 @@ func New(cfg Config, st *State, members []Member, journal []Verdict) *Machine {
 	}
 	m.s = *st.clone()
 	m.s.count(m.cfg)
+	m.excluded = m.excludedSet()
 	for i, mem := range members {
 		m.members = append(m.members, mem.clone())
 		m.index(uint32(i))

@@ -48,13 +48,13 @@ func (m *Machine) need() (begun bool, need int) {
 }
 
 // eligible returns who can be asked, in path order: welcomed, still
-// allowed, not left, and not silent for two attempts; and whoever was promised
-// a place in the sum.
+// allowed, not left, not excluded, and not silent for two attempts; and whoever was
+// promised a place in the sum.
 func (m *Machine) eligible() []uint32 {
 	var can []uint32
 	for _, i := range m.sorted {
 		mem := &m.members[i]
-		if m.slots[i].kept() || m.allowed[i] && !mem.Left && mem.Silent < droppedAfter {
+		if m.slots[i].kept() || m.allowed[i] && !m.excluded[mem.Path] && !mem.Left && mem.Silent < droppedAfter {
 			can = append(can, i)
 		}
 	}
@@ -95,6 +95,7 @@ func (m *Machine) open(can []uint32) {
 	o.SampleSeed, o.SampleThreshold = seed, threshold
 	m.store(o)
 	m.tell(Fact{Kind: FactOpened, Work: o.Work, Count: len(cohort)})
+	m.tellOut()
 	m.sendOrder()
 }
 

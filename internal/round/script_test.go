@@ -248,7 +248,11 @@ func (s *script) event(t testing.TB, line string) round.Event {
 	case "committed":
 		return round.Committed{Base: id(get("base", fmt.Sprintf("m%d", st.Round))), RecordHash: id(fmt.Sprintf("rec%d", st.Round))}
 	case "command":
-		return round.Command{ID: get("id", "id"), Op: round.Op(who), AtRound: r, Pause: get("pause", st.Pause)}
+		c := round.Command{ID: get("id", "id"), Op: round.Op(who), AtRound: r, Pause: get("pause", st.Pause)}
+		if list := get("members", ""); list != "" {
+			c.Members = strings.Split(list, ",")
+		}
+		return c
 	case "fenced":
 		return round.Fenced{Epoch: num(t, get("e", "0")), Instance: inst(get("instance", ""))}
 	}

@@ -59,6 +59,7 @@ type State struct {
 	Enough  bool   `json:"enough,omitempty"`  // so many that training ends
 
 	Released *Released `json:"released,omitempty"` // nil: no version
+	Excluded []string  `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
 
 	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
 

@@ -38,6 +38,9 @@ func (m *Machine) update(u Update) {
 	case u.Attempt < m.s.ValidFrom && !late:
 		m.refuse(u, verdict.StaleRound)
 	case !m.in[i]:
+		if m.out(i) {
+			u.Detail = whyOut
+		}
 		m.refuse(u, verdict.NotInCohort)
 	case u.Base != m.s.Base && !late:
 		m.refuse(u, verdict.WrongBase)

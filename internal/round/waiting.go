@@ -43,11 +43,12 @@ type Wait struct {
 	Do      Do       `json:"do"`
 }
 
-// Away is a member that is not asked, since it left or said nothing.
+// Away is a member that is not asked, since it left, said nothing, or is excluded.
 type Away struct {
-	Member  string `json:"member"`
-	SinceMS int64  `json:"since_ms,omitempty"` // when it was last heard from; left out where that was before the start
-	Left    bool   `json:"left,omitempty"`     // it said goodbye to the task
+	Member   string `json:"member"`
+	SinceMS  int64  `json:"since_ms,omitempty"` // when it was last heard from; left out where that was before the start
+	Left     bool   `json:"left,omitempty"`     // it said goodbye to the task
+	Excluded bool   `json:"excluded,omitempty"` // by an operator
 }
 
 // Waiting says what the task waits for, but since when; nil when it has ended.
@@ -123,14 +124,15 @@ func (m *Machine) unseen() (out []string) {
 }
 
 // Away lists those who were welcomed and are not asked, in path order (R-10):
-// they left, or were silent for two attempts. At most limit are named.
+// they left, were silent for two attempts, or are excluded. At most limit are named.
 func (m *Machine) Away(limit int) []Away {
 	var out []Away
 	for _, i := range m.sorted {
 		mem := &m.members[i]
-		gone := m.allowed[i] && (mem.Left || mem.Silent >= droppedAfter)
+		excluded := m.excluded[mem.Path]
+		gone := m.allowed[i] && (mem.Left || mem.Silent >= droppedAfter || excluded)
 		if gone && !m.slots[i].kept() && len(out) < limit {
-			out = append(out, Away{Member: mem.Path, SinceMS: mem.AtMS, Left: mem.Left})
+			out = append(out, Away{Member: mem.Path, SinceMS: mem.AtMS, Left: mem.Left, Excluded: excluded})
 		}
 	}
 	return out

@@ -62,7 +62,7 @@ func TestWaiting(t *testing.T) {
 	want("the second attempt", &round.Wait{Why: round.WhyUpdates, Members: []string{"b", "c"}, Here: 1, Want: 2, Do: round.DoDeliver})
 	tick(61_000)
 	want("two were silent twice", &round.Wait{Why: round.WhySites, Members: []string{"b", "c", "d/line"}, Here: 1, Want: 2, Do: round.DoSites})
-	if got := fmt.Sprint(m.Away(20)); got != "[{b 1000 false} {c 1000 false}]" {
+	if got := fmt.Sprint(m.Away(20)); got != "[{b 1000 false false} {c 1000 false false}]" {
 		t.Errorf("away: %s", got)
 	}
 	if n := len(m.Away(1)) + len(m.Waiting(1).Members); n != 2 {

@@ -111,7 +111,7 @@ func (f *Federation) overdue(t *task) bool {
 // was silent, and since when it was.
 func (t *task) dropped(path string) (bool, int64) {
 	for _, a := range t.said.Away {
-		if a.Member == path && !a.Left {
+		if a.Member == path && !a.Left && !a.Excluded {
 			return true, t.here(a.SinceMS)
 		}
 	}

@@ -68,7 +68,9 @@ func (t *task) offline(f *Federation, names []string) []string {
 func (t *task) gone(f *Federation) (out []WhoView) {
 	for _, a := range t.said.Away {
 		w := t.who(f, a.Member)
-		if a.Left && w.Why != "offline" {
+		if a.Excluded {
+			w.Why, w.SinceMS = "excluded by an operator", 0
+		} else if a.Left && w.Why != "offline" {
 			w.Why, w.SinceMS = "it left", 0
 		}
 		out = append(out, w)
