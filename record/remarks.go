@@ -16,7 +16,7 @@ type Remark struct {
 	Text string
 }
 
-// Remarks says whose weight the cap has lowered, why a metric is shown first that was
+// Remarks says whose weight the cap has lowered, whom the guard has refused or clipped, why a metric is shown first that was
 // not asked for, and which metrics are not of all rows.
 func (r Record) Remarks() (out []Remark) {
 	if capped := r.capped(); len(capped) > 0 {
@@ -26,6 +26,7 @@ func (r Record) Remarks() (out []Remark) {
 	for _, note := range r.Notes {
 		out = append(out, Remark{"note " + note, note})
 	}
+	out = append(out, r.guarded()...)
 	if r.Note != "" {
 		out = append(out, Remark{"shown", r.Note})
 	}
@@ -64,6 +65,29 @@ func (r Record) partial() (out []Remark) {
 			is = " are "
 		}
 		out = append(out, Remark{names[i][0], listed(names[i]) + is + text})
+	}
+	return out
+}
+
+// guarded names the members whose updates the guard has refused or clipped (F-21).
+func (r Record) guarded() (out []Remark) {
+	var refused, clipped []string
+	most, isClipped := r.Strategy.Thresholds["C"]
+	for _, e := range r.Entries {
+		switch {
+		case e.Verdict == verdict.NormOutlier:
+			refused = append(refused, e.Member)
+		case e.Verdict == verdict.Counted && isClipped && float64(e.Norm) > most:
+			clipped = append(clipped, fmt.Sprintf("%s with %.3g", e.Member, float64(e.Norm)))
+		}
+	}
+	if len(refused) > 0 {
+		who := listed(refused)
+		out = append(out, Remark{"guard " + who, fmt.Sprintf("the guard has refused updates with a value beyond %.3g: %s (training that diverged, a damaged or hostile site; the refusal names the value; strategy: {guard: {zero: {initial: N}}} takes larger ones)",
+			r.Strategy.Thresholds["Z"], who)})
+	}
+	if len(clipped) > 0 {
+		out = append(out, Remark{"clip", fmt.Sprintf("the guard scales updates to a norm of at most %.3g: %s", most, listed(clipped))})
 	}
 	return out
 }

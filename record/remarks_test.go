@@ -36,6 +36,19 @@ func TestRemarks(t *testing.T) {
 		"uniform": {record.Record{
 			Strategy: record.Strategy{Weights: "uniform", Cap: 1}, Entries: record.Entries{entry("a", 110, 1, nil)},
 		}, nil},
+		"guard": {
+			record.Record{
+				Strategy: record.Strategy{Weights: "samples", Cap: 10, Thresholds: record.Values{"z": 10, "Z": 21, "C": 0.5}},
+				Entries: record.Entries{
+					{Member: "a", Verdict: verdict.NormOutlier}, {Member: "b", Verdict: verdict.Counted, Norm: 0.5},
+					{Member: "c", Verdict: verdict.Counted, Norm: 0.75}, {Member: "d", Verdict: verdict.NormOutlier}, {Member: "e", Verdict: verdict.Kept, Norm: 3},
+				},
+			},
+			[]string{
+				"the guard has refused updates with a value beyond 21: a, d (training that diverged, a damaged or hostile site; the refusal names the value; strategy: {guard: {zero: {initial: N}}} takes larger ones)",
+				"the guard scales updates to a norm of at most 0.5: c with 0.75",
+			},
+		},
 		"rows": {record.Record{
 			Entries: record.Entries{entry("n/a", 1, 1, both), entry("s/b", 1, 1, record.Values{"n": 90}), entry("s/c", 1, 1, nil)},
 			Metrics: record.Metrics{"n": {Value: 100, Rows: 100, Sites: 2}, "accuracy": {Value: 0.9, Rows: 10, Sites: 1}},

@@ -27,7 +27,7 @@ var reasonWords = map[verdict.Reason]string{
 	verdict.Unsupported:      "wants what this version has not",
 	verdict.NotFinite:        "its numbers were not finite",
 	verdict.OutOfRange:       "a value out of range, or no rows",
-	verdict.NormOutlier:      "much longer than the others",
+	verdict.NormOutlier:      "a value far beyond the others'",
 	verdict.Conflict:         "it sent two different updates",
 	verdict.NotInCohort:      "it was not asked",
 	verdict.OldCounter:       "an old message came again",

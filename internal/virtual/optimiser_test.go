@@ -18,7 +18,7 @@ func TestServerOptimisers(t *testing.T) {
 		seen := map[model.Hash]string{}
 		for _, about := range (strategy.Registry{}).AboutServers() {
 			whole, again := w.optimised(about.Name, false), w.optimised(about.Name, true)
-			if whole.Model != again.Model || whole.State != again.State || whole.State.IsZero() != (about.Name == strategy.SGD) {
+			if whole.Model != again.Model || whole.State != again.State || whole.State.IsZero() {
 				t.Errorf("%s: %s and %s, with a restart %s and %s", about.Name, whole.Model, whole.State, again.Model, again.State)
 			}
 			if other, ok := seen[whole.Model]; ok {
