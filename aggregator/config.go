@@ -14,6 +14,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
@@ -101,7 +102,7 @@ type Task struct {
 	// Guard stands before the strategy: it refuses monsters and shortens what is too long.
 	// nil: strategy.DefaultGuard.
 	Guard     *strategy.Guard
-	Weights   string // samples (default) | uniform | sqrt
+	Weights   string // samples | uniform | sqrt; default: samples, of some strategies uniform
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10
 
@@ -175,7 +176,6 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Sample, 1)
 	setDefault(&t.Server, strategy.SGD)
 	setDefault(&t.Encoding, strategy.Dense)
-	setDefault(&t.Weights, "samples")
 	if t.Guard == nil {
 		g := strategy.DefaultGuard()
 		t.Guard = &g
@@ -185,6 +185,11 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	setDefault(&t.Slots, defaultSlots)
 	setDefault(&t.KeepUpdates, KeepNone)
 	setDefault(&t.KeepModels, 10)
+	if takes, err := r.Weightings(t.setup()); err == nil {
+		setDefault(&t.Weights, takes[0])
+	}
+	setDefault(&t.Weights, string(round.WeightSamples))
+	t.Init = t.First(r)
 	if all, err := r.ServerSettings(t.Server, t.ServerParams); err == nil {
 		t.ServerParams = all
 	}

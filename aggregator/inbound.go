@@ -182,6 +182,9 @@ func mostBody(s model.Schema) (n int) {
 	for _, w := range strategy.Works() {
 		n = max(n, wire.MaxUpdateBody(w.Schema(s)))
 	}
+	if both, err := s.Controlled(); err == nil && s.HasControls() {
+		n = max(n, wire.MaxUpdateBody(both))
+	}
 	return n
 }
 

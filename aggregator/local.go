@@ -2,16 +2,34 @@ package aggregator
 
 import (
 	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
 
+// setup is how rounds are folded that open from now on, as far as the configuration says.
+func (t Task) setup() strategy.Setup { return setup(round.Params{Folding: t.folding()}, nil, nil) }
+
 // localOf is what the task's strategy needs of local training, as an order says it; nil:
 // nothing.
 func localOf(r strategy.Registry, t Task) (*wire.Local, error) {
-	l, err := r.Local(setup(round.Params{Folding: t.folding()}, nil, nil))
+	l, err := r.Local(t.setup())
 	if err != nil || len(l.Needs) == 0 {
 		return nil, err
 	}
 	return &wire.Local{Needs: l.Needs, Mu: l.Mu}, nil
+}
+
+// First is version 0 of the model: Init, with control variates where the strategy wants
+// some. They are tensors of the model, from the task's beginning on.
+func (t Task) First(r strategy.Registry) *model.Model {
+	l, err := localOf(r, t)
+	if err != nil || !l.Corrects() || t.Init == nil || t.Init.Blob != nil && t.Init.Check() != nil {
+		return t.Init // Validate says what is wrong with it
+	}
+	m, err := t.Init.WithControls()
+	if err != nil {
+		return t.Init
+	}
+	return m
 }

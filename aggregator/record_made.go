@@ -72,7 +72,7 @@ func (t *task) strategyOf(p round.Params) record.Strategy {
 		return record.Strategy{}
 	}
 	s := record.Strategy{Name: cmp.Or(p.Strategy, strategy.FedAvg), GridB: p.GridB, GridW: p.GridW, Cap: p.Cap, Weights: string(p.Weights), Params: p.StrategyParams}
-	s.Guard, s.Thresholds = p.Guard, p.Thresholds
+	s.Guard, s.Thresholds, s.Enrolled = p.Guard, p.Thresholds, p.Enrolled
 	if plain, _ := t.sum.registry.ServerSettings(strategy.SGD, nil); p.Server != strategy.SGD || !maps.Equal(plain, p.ServerParams) { // which a record does not say
 		s.Server, s.ServerParams = p.Server, p.ServerParams
 	}

@@ -49,7 +49,7 @@ func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 func setup(p round.Params, base *model.Model, state []byte) strategy.Setup {
 	return strategy.Setup{
 		Work: p.Work, Strategy: p.Strategy, Params: p.StrategyParams, Server: p.Server, ServerParams: p.ServerParams, State: state,
-		Guard: p.Guard, Thresholds: p.Thresholds, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW},
+		Guard: p.Guard, Thresholds: p.Thresholds, Round: strategy.Round{Base: base, GridB: p.GridB, GridW: p.GridW, Enrolled: p.Enrolled},
 	}
 }
 

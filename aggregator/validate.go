@@ -184,8 +184,11 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	if err := t.Guard.Check(); err != nil {
 		bad("strategy.%w", err)
 	}
-	if !slices.Contains([]string{"samples", "uniform", "sqrt"}, t.Weights) {
-		bad("strategy.weights: %q, want samples, uniform or sqrt", t.Weights)
+	if takes, err := r.Weightings(t.setup()); err == nil && !slices.Contains(takes, t.Weights) {
+		bad("strategy.weights: %q, want %s with the strategy %s", t.Weights, strings.Join(takes, ", "), t.Strategy)
+	}
+	if _, err := localOf(r, t); err != nil && !errors.Is(err, strategy.ErrSetting) && !errors.Is(err, strategy.ErrUnknown) {
+		bad("%w", err)
 	}
 	if t.Cap > round.MaxCap {
 		bad("strategy.cap: %d, want at most 2^29", t.Cap)

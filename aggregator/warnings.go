@@ -76,7 +76,7 @@ func untouched(s model.Schema) (names []string) {
 	const most = 8
 	n := 0
 	for _, spec := range s {
-		if spec.Rule != model.Keep || spec.DType == model.I64 || model.IsStatistic(spec.Name) {
+		if spec.Rule != model.Keep || spec.DType == model.I64 || model.IsStatistic(spec.Name) || model.IsControl(spec.Name) {
 			continue
 		}
 		if n++; n <= most {

@@ -160,6 +160,9 @@ func (r Record) check() error {
 	if err := cmp.Or(r.Strategy.Thresholds.check("threshold"), r.Strategy.Guard.check("setting of the guard")); err != nil {
 		return r.bad("%v", err)
 	}
+	if r.Strategy.Enrolled < 0 {
+		return r.bad("%d members enrolled", r.Strategy.Enrolled)
+	}
 	for name, m := range r.Metrics {
 		if !text(name, 1, maxMetric) || !text(m.BestSite, 0, maxPath) || !text(m.WorstSite, 0, maxPath) || m.Sites < 0 {
 			return r.bad("metric %.64q", name)

@@ -125,13 +125,14 @@ type Strategy struct {
 	Server       string   `json:"server,omitempty"`       // optimiser; none: sgd with the rate 1
 	ServerParams Settings `json:"server_params,omitzero"` // likewise
 	Guard        Values   `json:"guard,omitzero"`         // settings of the guard by their names (F-21); none: there was no guard
+	Enrolled     int      `json:"enrolled,omitzero"`      // members of the task when the round was opened, where the strategy goes by that
 	Thresholds   Values   `json:"thresholds,omitzero"`    // that updates were judged by, fixed with the round's first attempt
 }
 
 // IsZero reports that nothing was folded by a strategy.
 func (s Strategy) IsZero() bool {
 	return s.Name == "" && s.GridB == 0 && s.GridW == 0 && s.Cap == 0 && s.Weights == "" && s.Server == "" &&
-		s.Params == nil && s.ServerParams == nil && s.Guard == nil && s.Thresholds == nil
+		s.Enrolled == 0 && s.Params == nil && s.ServerParams == nil && s.Guard == nil && s.Thresholds == nil
 }
 
 // Entry says what became of one member of the cohort. Fields that say nothing

@@ -51,10 +51,11 @@ type change struct {
 	Model    *keptModel    // in place of the one before
 	Feedback *feedback     // likewise
 	Gone     []model.Hash  // was written, and is of no use
+	Control  *model.Hash   // was written: the site's control variates, in place of those before; zero: there are none
 }
 
 func (c change) empty() bool {
-	return c.State == nil && c.Drop == nil && c.Entry == nil && c.Model == nil && c.Feedback == nil && c.Gone == nil
+	return c.State == nil && c.Drop == nil && c.Entry == nil && c.Model == nil && c.Feedback == nil && c.Gone == nil && c.Control == nil
 }
 
 // keptModel is a model as it becomes the task's.
@@ -86,6 +87,7 @@ type saved struct {
 	Model   member.Stored
 	Cut     wire.Blob // of the model, without parts: it did not come in any
 	Left    feedback
+	Control model.Hash
 }
 
 // layout names a stored model: where its bytes are and how to read them.

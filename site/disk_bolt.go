@@ -26,6 +26,8 @@ const (
 	bytesKey = "bytes"
 	entryKey = "entry"
 	leftKey  = "left"
+
+	controlKey = "control"
 )
 
 func roundKey(task, name string, round uint64) string {
@@ -57,6 +59,9 @@ func modelsInUse(tx *store.Tx, used map[model.Hash]bool) error {
 	return tx.ForEach(store.Task, "", func(key string, val []byte) error {
 		switch _, name, _ := strings.Cut(key, "\x00"); name {
 		case modelKey:
+		case controlKey:
+			used[model.Hash(val)] = true
+			return nil
 		case leftKey:
 			var f feedback
 			if err := json.Unmarshal(val, &f); err != nil {

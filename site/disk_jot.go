@@ -25,6 +25,7 @@ type jotted struct {
 	Entry    *member.Entry
 	Model    *layout
 	Feedback *feedback
+	Control  *model.Hash
 	Envelope int // bytes
 	rest     []byte
 }
@@ -37,7 +38,7 @@ func (d boltDisk) Jot(task string, c change) error {
 		return d.Save(task, c)
 	}
 	m.jots++
-	j := jotted{Task: task, After: m.at, N: m.jots, State: c.State, Drop: c.Drop, Gone: c.Gone, Entry: c.Entry, Feedback: c.Feedback, Envelope: len(c.Envelope)}
+	j := jotted{Task: task, After: m.at, N: m.jots, State: c.State, Drop: c.Drop, Gone: c.Gone, Entry: c.Entry, Feedback: c.Feedback, Control: c.Control, Envelope: len(c.Envelope)}
 	var blob []byte
 	if c.Model != nil {
 		j.Model, blob = &c.Model.layout, c.Model.bytes
@@ -66,7 +67,7 @@ func readJot(b []byte) (j jotted, err error) {
 }
 
 func (j jotted) change() change {
-	c := change{State: j.State, Drop: j.Drop, Gone: j.Gone, Entry: j.Entry, Feedback: j.Feedback, Envelope: j.rest[:j.Envelope]}
+	c := change{State: j.State, Drop: j.Drop, Gone: j.Gone, Entry: j.Entry, Feedback: j.Feedback, Control: j.Control, Envelope: j.rest[:j.Envelope]}
 	if j.Model != nil {
 		c.Model = &keptModel{layout: *j.Model, bytes: j.rest[j.Envelope:]}
 	}

@@ -75,6 +75,9 @@ func (d boltDisk) Load(task string) (s saved, err error) {
 		if s.Left, err = leftOf(tx, task); err != nil {
 			return err
 		}
+		if s.Control, err = controlOf(tx, task); err != nil {
+			return err
+		}
 		s.Entries, err = loadEntries(tx, task)
 		return err
 	})
@@ -122,6 +125,11 @@ func (d boltDisk) Save(task string, c change) error {
 		}
 		if c.Model != nil {
 			if gone, err = d.use(tx, task, c.Model, gone); err != nil {
+				return err
+			}
+		}
+		if c.Control != nil {
+			if gone, err = d.steer(tx, task, *c.Control, gone); err != nil {
 				return err
 			}
 		}

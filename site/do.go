@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/fedmq/fedmq/internal/member"
+	"github.com/fedmq/fedmq/model"
 )
 
 // do works off one Ready in its order.
@@ -33,6 +34,13 @@ func (s *site) do(t *task, r member.Ready) error {
 // save has the state of a task become durable, and the model that came for it: now, if
 // anything is said of it.
 func (s *site) save(t *task, r member.Ready) error {
+	if err := s.settleControls(t, r.Settled); err != nil {
+		return err
+	}
+	if r.Anew != "" && !t.control.IsZero() {
+		t.control = model.Hash{}
+		s.later(t, change{Control: new(model.Hash)})
+	}
 	s.later(t, change{State: r.Save, Drop: r.Drop})
 	s.refeed(t, r)
 	if r.Store != nil {

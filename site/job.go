@@ -26,6 +26,8 @@ type job struct {
 	disk     disk
 	fates    []member.Settled // that the trainer is to be told first
 	left     func() feedback  // that updates have left over
+	control  model.Hash       // of the site's control variates
+	offline  *Controls        // in place of that, without a disk
 	progress func(done, total int)
 }
 
@@ -76,10 +78,41 @@ func (r *result) do(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	if err := r.evaluate(ctx, j, tj, global); err != nil || j.Work == wire.WorkEvaluate {
+	plain := global.WithoutControls()
+	if err := r.evaluate(ctx, j, tj, plain); err != nil || j.Work == wire.WorkEvaluate {
 		return err
 	}
-	return r.train(ctx, j, tj, global)
+	if !tj.Wants(trainer.NeedCorrection) {
+		if err := r.train(ctx, j, tj, plain); err != nil {
+			return err
+		}
+		return r.encode(j)
+	}
+	return r.controlled(ctx, j, tj, global, plain)
+}
+
+// controlled trains with control variates (S-54).
+func (r *result) controlled(ctx context.Context, j job, tj trainer.Job, global, plain *model.Model) error {
+	k, err := j.controlOf(global)
+	if err != nil {
+		return err
+	}
+	tj.Correction = k.correction
+	if err := r.train(ctx, j, tj, plain); err != nil {
+		return err
+	}
+	r.leaves, r.control = nil, true
+	if r.tensors, err = k.change(r.tensors, r.scalars); err != nil {
+		return err
+	}
+	if err := r.encode(j); err != nil || j.offline == nil {
+		return err
+	}
+	told, err := decoded(r.tensors, r.encoding)
+	if err == nil {
+		j.offline.next, j.offline.round = addControls(j.offline.own, told), j.Round
+	}
+	return err
 }
 
 // global is the model that the job starts from.
@@ -141,10 +174,8 @@ func (r *result) train(ctx context.Context, j job, tj trainer.Job, global *model
 		return err
 	}
 	j.kept() // an update takes the place of the base
-	if r.tensors, r.leaves, err = delta(local, global, given); err != nil {
-		return err
-	}
-	return r.encode(j)
+	r.tensors, r.leaves, err = delta(local, global, given)
+	return err
 }
 
 // evaluate measures the base, where the trainer can.

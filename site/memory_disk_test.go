@@ -23,6 +23,7 @@ type memory struct {
 	calls  []string // in order
 	models map[string]*keptModel
 	left   map[string]feedback
+	steers map[string]model.Hash // control variates
 	fail   error
 	id     wire.Nonce
 }
@@ -43,7 +44,7 @@ func (d *memory) SetIdentity(id wire.Nonce) error {
 func (d *memory) Load(task string) (saved, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := saved{State: d.state[task], Left: d.left[task]}
+	s := saved{State: d.state[task], Left: d.left[task], Control: d.steers[task]}
 	for _, round := range slices.Sorted(maps.Keys(d.box[task])) {
 		s.Entries = append(s.Entries, d.box[task][round])
 	}
@@ -83,6 +84,12 @@ func (d *memory) Save(task string, c change) error {
 	}
 	if c.Model != nil {
 		d.models[task] = c.Model
+	}
+	if c.Control != nil {
+		if d.steers == nil {
+			d.steers = map[string]model.Hash{}
+		}
+		d.steers[task] = *c.Control
 	}
 	if c.Entry != nil {
 		d.box[task][c.Entry.Round], d.bytes[task][c.Entry.Round] = *c.Entry, c.Envelope

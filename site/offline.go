@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ type Order struct {
 	Settings           json.RawMessage
 	Seed               uint64       // of the task
 	Local              wire.Local   // what the strategy needs of the trainer
+	Controls           *Controls    // where it needs a correction; nil: they are 0
 	Base               *model.Model // whose memory the update takes
 }
 
@@ -36,7 +38,7 @@ func Do(ctx context.Context, t trainer.Trainer, o Order) (wire.Update, error) {
 		Job: member.Job{
 			Key: member.Key{Round: o.Round, Work: o.Work}, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Local: o.Local,
 		},
-		task: o.Task, member: o.Member, trainer: t, base: &held{model: o.Base},
+		task: o.Task, member: o.Member, trainer: t, base: &held{model: o.Base}, offline: cmp.Or(o.Controls, &Controls{}),
 	}
 	r := work(ctx, j)
 	switch {

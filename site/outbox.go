@@ -35,6 +35,13 @@ func (s *site) readEntry(t *task, e *member.Entry) error {
 // readBack reads an update of the outbox back, with its tensors.
 func (s *site) readBack(t *task, round uint64) (wire.Header, wire.Update, error) {
 	e, _ := t.m.Entry(round)
+	e.Round = round
+	return s.readEntryBack(t, e)
+}
+
+// readEntryBack does so for an entry that the machine may have dropped.
+func (s *site) readEntryBack(t *task, e member.Entry) (wire.Header, wire.Update, error) {
+	round := e.Round
 	h, c, err := s.reopen(t, round, e.Bulk)
 	if err != nil {
 		return h, wire.Update{}, err

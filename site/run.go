@@ -142,6 +142,7 @@ func (s *site) newTask(ct Task) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.control = had.Control
 	for i := range had.Entries {
 		if err := s.readEntry(t, &had.Entries[i]); err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	}
 	h := s.header(t, wire.KindUpdate, to.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
-	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk}
+	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk, Control: r.control}
 	if err := s.keepLeft(t, r, w.Stamp.Round); err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("an offer of %d bytes for %d parts, a message may have %d", len(b), blob.Count(), partSize)}
 	}
 	e.Content, e.Blob, e.Parts, e.PartSize = offer.Content, blob.Key(), blob, uint32(partSize) // at most MaxPart
-	if err := s.writeUpdate(t, h, e.Content, u.Tensors.Blob); err != nil {
+	if err := s.writeUpdate(t, h, *e, u.Tensors.Blob); err != nil {
 		return err
 	}
 	return s.putEntry(t, h, *e, b)
@@ -165,7 +165,8 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 
 // writeUpdate writes the bytes of an update that goes in parts, and has them synced:
 // beside, if the update can be made again (S-22).
-func (s *site) writeUpdate(t *task, h wire.Header, id model.Hash, b []byte) error {
+func (s *site) writeUpdate(t *task, h wire.Header, e member.Entry, b []byte) error {
+	id := e.Content
 	if err := s.disk.Write(id, b); err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (s *site) writeUpdate(t *task, h wire.Header, id model.Hash, b []byte) erro
 	}
 	t.update = outgoing{id, b}
 	s.beside(func() error { collect(len(b)); return nil }) // the trainer's model
-	if t.plain(h) {
+	if t.plain(h, e) {
 		s.syncLater(id)
 		return nil
 	}

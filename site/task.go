@@ -35,6 +35,7 @@ type task struct {
 	in       incoming           // the model that is received in parts
 	result   *result            // of the job that is to be sealed
 	fates    []member.Settled   // of updates, that the trainer was not told yet
+	control  model.Hash         // of the control variates of this site, zero: they are 0
 	joined   link.Message       // the last join
 	contract *pipeline.Contract // of the task, as it came with a model; nil: not known
 	samples  int
@@ -124,6 +125,7 @@ type result struct {
 	err      error  // the model could not be read back
 
 	scalars map[string]float64 // that the strategy needs
+	control bool               // tensors has the change of control variates
 }
 
 // assignment is a job of a task, waiting or running.

@@ -36,6 +36,12 @@ func (s *site) later(t *task, c change) {
 		u.Entry, u.Envelope = nil, nil
 	}
 	u.Gone = append(u.Gone, c.Gone...)
+	if c.Control != nil {
+		if was := u.Control; was != nil && *was != *c.Control {
+			u.Gone = append(u.Gone, *was)
+		}
+		u.Control = c.Control
+	}
 	if c.Model != nil {
 		if was := u.Model; was != nil && !was.InState && was.Content != c.Model.Content {
 			u.Gone = append(u.Gone, was.Content)
@@ -62,7 +68,7 @@ func (s *site) flush(t *task) error {
 // (S-11).
 func (s *site) putEntry(t *task, h wire.Header, e member.Entry, envelope []byte) error {
 	t.unsaved.Entry, t.unsaved.Envelope = &e, envelope
-	if !t.plain(h) {
+	if !t.plain(h, e) {
 		return s.flush(t)
 	}
 	if t.jots++; t.jots <= mostJots { // of fast rounds the transaction comes when they rest
@@ -121,7 +127,7 @@ func (s *site) beside(do func() error) {
 
 // plain reports whether an update can be made again if it is lost: no noise was drawn
 // for it, and no state at the site depends on it.
-func (t *task) plain(h wire.Header) bool {
+func (t *task) plain(h wire.Header, e member.Entry) bool {
 	f := t.left()
-	return h.Encoding == wire.EncodingDense && (f.Coming == nil || f.Coming.Round != h.Round)
+	return h.Encoding == wire.EncodingDense && !e.Control && (f.Coming == nil || f.Coming.Round != h.Round)
 }

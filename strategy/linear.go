@@ -128,6 +128,12 @@ func (f *linear) Finish(_ *Updates, out *Output) error {
 	if f.weight() == 0 {
 		return ErrEmpty
 	}
+	f.means(out, 1)
+	return nil
+}
+
+// means gives the mean update times a scale to out.
+func (f *linear) means(out *Output, scale float64) {
 	first := 0
 	for _, s := range f.sums {
 		fold.Each(s.Len(), func(lo, hi int) bool {
@@ -135,11 +141,15 @@ func (f *linear) Finish(_ *Updates, out *Output) error {
 			for at := lo; at < hi; at += 16 * block {
 				part := mean[:min(16*block, hi-at)]
 				s.Mean(part, at)
+				if scale != 1 {
+					for i := range part {
+						part[i] = float64(part[i] * scale)
+					}
+				}
 				out.Mean(first+at, part)
 			}
 			return true
 		})
 		first += s.Len()
 	}
-	return nil
 }

@@ -46,3 +46,34 @@ func (g Registry) Local(of Setup) (Local, error) {
 	}
 	return l, nil
 }
+
+// Weighting is a strategy that does not take every weighting of members.
+type Weighting interface {
+	// Weightings are those that it takes, of samples, uniform and sqrt; the first is its
+	// default.
+	Weightings() []string
+}
+
+// Weightings returns those that the strategy of a setup takes, its default first. Errors
+// wrap [ErrUnknown] or [ErrSetting].
+func (g Registry) Weightings(of Setup) ([]string, error) {
+	s, _, err := g.strategy(cmp.Or(of.Strategy, FedAvg), of.Params)
+	if w, ok := s.(Weighting); ok && err == nil {
+		return w.Weightings(), nil
+	}
+	return []string{"samples", "uniform", "sqrt"}, err
+}
+
+// scalar is a number that an update tells, from least to most.
+func scalar(u Update, name string, least, most float64) (float64, error) {
+	v, ok := u.Scalars[name]
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("%w: the scalar %s is missing", ErrOutOfRange, name)
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return 0, fmt.Errorf("%w: the scalar %s is %v", ErrNotFinite, name, v)
+	case v < least || v > most:
+		return 0, fmt.Errorf("%w: the scalar %s is %v, want %v to %v", ErrOutOfRange, name, v, least, most)
+	}
+	return v, nil
+}

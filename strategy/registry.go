@@ -29,7 +29,7 @@ const (
 
 // strategies are those that fedmq brings; optimisers are likewise.
 var strategies = []Strategy{
-	fedAvg,
+	fedAvg, fedNova, fedProx, qFedAvg, scaffolded,
 }
 
 // find is what a registry has of one kind, fedmq's first.
@@ -143,6 +143,21 @@ type Aggregation struct {
 // Strategy returns the name of the strategy, "" for work that does not weigh.
 func (a *Aggregation) Strategy() string { return a.setup.Strategy }
 
+// partial is a fold whose mean is over some of an update's tensors; the others are the
+// strategy's own.
+type partial interface {
+	Fold
+	Averaged() model.Schema
+}
+
+// averagedOf are the tensors that a fold's mean is over.
+func averagedOf(f Fold) model.Schema {
+	if part, ok := f.(partial); ok {
+		return part.Averaged()
+	}
+	return f.Schema()
+}
+
 // Result is what an attempt came to.
 type Result struct {
 	Model *model.Model // in the base's whole schema; the base itself after work that keeps it
@@ -167,7 +182,7 @@ func (a *Aggregation) Result(all *Updates, room func(n int) []byte) (Result, err
 	out := &Output{Next: &model.Model{Schema: base.Schema, Blob: blob}}
 	if a.work.Weighs {
 		out.carry = a.setup.Carried
-		if err := out.along(a.Schema(), a.optimiser, a.setup); err != nil {
+		if err := out.along(averagedOf(a.Fold), a.optimiser, a.setup); err != nil {
 			return Result{}, err
 		}
 	}

@@ -58,7 +58,7 @@ func TestRegistryCheck(t *testing.T) {
 		}
 	}
 	g := strategy.Registry{Strategies: linear("b", "a")}
-	if !slices.Equal(g.Names(), []string{"fedavg", "b", "a"}) {
+	if own := (strategy.Registry{}).Names(); own[0] != "fedavg" || !slices.Equal(g.Names(), append(own, "b", "a")) {
 		t.Errorf("names %v", g.Names())
 	}
 }

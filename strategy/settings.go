@@ -20,7 +20,7 @@ var ErrSetting = errors.New("strategy: setting")
 
 // Param is one parameter of a strategy or of an optimiser.
 type Param struct {
-	Name     string   // 1 to 32 of a-z 0-9 _
+	Name     string   // 1 to 32 of A-Z a-z 0-9 _
 	Default  any      // float64 or string; nil: it has to be given
 	Min, Max float64  // of a number, inclusive
 	Above    bool     // it is above Min, not Min itself
@@ -214,7 +214,7 @@ func stateName(name string, s Settings) (string, error) {
 }
 
 // paramName is what a parameter is called in a configuration.
-var paramName = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
+var paramName = regexp.MustCompile(`^[A-Za-z0-9_]{1,32}$`)
 
 // reserved are the keys that a strategy has in a configuration beside its parameters.
 var reserved = []string{"name", "weights", "cap", "cap_factor", "grid_b", "server"}
@@ -230,7 +230,7 @@ func checkParams[T interface{ Name() string }](what string, list []T) error {
 		seen := map[string]bool{}
 		for _, p := range c.Params() {
 			if !paramName.MatchString(p.Name) || slices.Contains(reserved, p.Name) || seen[p.Name] {
-				return fmt.Errorf("strategy: %s %s has the parameter %.64q: want 1 to 32 of a-z 0-9 _, each once, and none of %s", what, v.Name(), p.Name, strings.Join(reserved, ", "))
+				return fmt.Errorf("strategy: %s %s has the parameter %.64q: want 1 to 32 of A-Z a-z 0-9 _, each once, and none of %s", what, v.Name(), p.Name, strings.Join(reserved, ", "))
 			}
 			seen[p.Name] = true
 			if p.Default == nil {

@@ -109,7 +109,7 @@ func TestParamsCheck(t *testing.T) {
 	for want, params := range map[string][]strategy.Param{
 		"":                             {{Name: "a", Default: 0.}, {Name: "b", Default: "x", Words: []string{"x"}}, {Name: "c"}},
 		`has the parameter "weights"`:  {{Name: "weights"}},
-		`has the parameter "A"`:        {{Name: "A"}},
+		`has the parameter "a-b"`:      {{Name: "A"}, {Name: "a-b"}},
 		`has the parameter "a"`:        {{Name: "a"}, {Name: "a"}},
 		"default of a: 2, want 0 to 1": {{Name: "a", Default: 2., Max: 1}},
 	} {

@@ -43,7 +43,9 @@ func parts(state []byte) (server, strategy, guard part, err error) {
 		if n > uint64(len(tail)-8) {
 			return server, strategy, guard, fmt.Errorf("%w: a state of %d bytes that ends early", model.ErrSchema, len(state))
 		}
-		p.name, p.data, rest = string(name), tail[8:8+n], tail[8+n:]
+		if p.name, rest = string(name), tail[8+n:]; n > 0 {
+			p.data = tail[8 : 8+n]
+		}
 	}
 	if len(rest) > 0 {
 		return server, strategy, guard, fmt.Errorf("%w: %d bytes after a state", model.ErrSchema, len(rest))

@@ -49,6 +49,7 @@ type Update struct {
 type Round struct {
 	Base         *model.Model // not to be changed
 	GridB, GridW int          // values |x| <= 2^GridB, total weight <= 2^GridW (F-1)
+	Enrolled     int          // members of the task when the round was opened
 	Carried      []byte       // what Output.Carry said in the last round of training by this strategy; nil in the first
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
@@ -20,6 +21,12 @@ type Local struct {
 	Needs []string `json:"needs"`        // words: capabilities; ascending
 	Mu    float64  `json:"mu,omitempty"` // 0 and up; of the need mu
 }
+
+// NeedCorrection is the need of a strategy whose model has control variates.
+const NeedCorrection = "correction"
+
+// Corrects reports that gradients are to be corrected.
+func (l *Local) Corrects() bool { return l != nil && slices.Contains(l.Needs, NeedCorrection) }
 
 // Roster is the list of keys under which an order is given.
 type Roster struct {

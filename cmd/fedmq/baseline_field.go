@@ -240,13 +240,17 @@ func (c crew) close() error {
 
 // offlineMember is a trainer without a broker.
 func offlineMember(path string, tr trainer.Trainer) aggregator.OfflineMember {
+	controls := &site.Controls{}
 	return aggregator.OfflineMember{
 		Path: path, Samples: uint64(max(tr.Samples(), 0)), Contract: trainer.ContractOf(tr), Capabilities: trainer.CapabilitiesOf(tr),
 		Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
 			return site.Do(ctx, tr, site.Order{
-				Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base, Local: o.Local,
+				Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base, Local: o.Local, Controls: controls,
 			})
 		},
-		Settled: func(round uint64, counted bool) { trainer.Settle(tr, round, counted) },
+		Settled: func(round uint64, counted bool) {
+			controls.Settled(round, counted)
+			trainer.Settle(tr, round, counted)
+		},
 	}
 }

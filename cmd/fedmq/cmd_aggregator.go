@@ -20,6 +20,7 @@ import (
 	"github.com/fedmq/fedmq/internal/metrics"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -233,7 +234,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if err != nil {
 		return aggregator.Task{}, err
 	}
-	return aggregator.Task{
+	t := aggregator.Task{
 		Contract: contract, Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params,
@@ -241,7 +242,9 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		GridB: f.Strategy.GridB, Encoding: f.Encoding, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold),
-	}, nil
+	}
+	t.Init = t.First(strategy.Registry{})
+	return t, nil
 }
 
 // loadAggregator reads a configuration file; every error names the file.

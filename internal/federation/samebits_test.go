@@ -100,8 +100,9 @@ func withoutBroker(t *testing.T, row string) model.Hash {
 	var members []aggregator.OfflineMember
 	for i, path := range fixedSites {
 		tr := exact{samples: fixedSamples(i), inputs: features}
-		members = append(members, aggregator.OfflineMember{Path: path, Samples: uint64(tr.samples), Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
-			return site.Do(ctx, tr, site.Order{Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base, Local: o.Local})
+		controls := &site.Controls{}
+		members = append(members, aggregator.OfflineMember{Path: path, Samples: uint64(tr.samples), Capabilities: tr.Capabilities(), Settled: controls.Settled, Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
+			return site.Do(ctx, tr, site.Order{Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base, Local: o.Local, Controls: controls})
 		}})
 	}
 	w := &world{t: t, initial: wide(t)}
@@ -269,7 +270,7 @@ func (e exact) Capabilities() []string { return trainer.Needs() }
 
 func (e exact) Scalars() map[string]float64 {
 	return map[string]float64{
-		trainer.ScalarSteps: float64(e.samples), trainer.ScalarLR: .0625, trainer.ScalarMomentum: .5, trainer.ScalarLoss0: 1 / float64(e.samples),
+		trainer.ScalarSteps: float64(e.samples), trainer.ScalarLR: .0625, trainer.ScalarMomentum: 0, trainer.ScalarLoss0: 1 / float64(e.samples),
 	}
 }
 

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -65,6 +66,27 @@ func (s *Scalar) Merge(o *Scalar) error {
 
 // Members returns how many values are in the sum.
 func (s *Scalar) Members() int { return s.members }
+
+// Append appends the sum and its members to b, 24 little-endian bytes.
+func (s *Scalar) Append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b, s.hi), s.lo)
+	return binary.LittleEndian.AppendUint64(b, uint64(s.members)) // a count
+}
+
+// ScalarOf reads what Append of a sum with this step has written. Errors wrap
+// [ErrOutOfRange]: another length, or more members than there may be.
+func ScalarOf(stepExp int, b []byte) (*Scalar, error) {
+	s := NewScalar(stepExp)
+	if len(b) != 24 {
+		return nil, fmt.Errorf("%w: a scalar of %d bytes, want 24", ErrOutOfRange, len(b))
+	}
+	n := binary.LittleEndian.Uint64(b[16:])
+	if n > maxScalars {
+		return nil, fmt.Errorf("%w: a scalar of %d members, at most %d", ErrOutOfRange, n, maxScalars)
+	}
+	s.hi, s.lo, s.members = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), int(n)
+	return s, nil
+}
 
 // Float64 returns the sum rounded once, half to even.
 func (s *Scalar) Float64() float64 {

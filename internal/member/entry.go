@@ -18,6 +18,7 @@ type Entry struct {
 	Blob     wire.BlobKey `json:",omitzero"`  // of an offer
 	PartSize uint32       `json:",omitempty"` // under which it was sealed; 0: not known
 	Bulk     string       `json:",omitempty"` // root of bulk in its topic
+	Control  bool         `json:",omitempty"` // the site's control variates follow its fate
 	Parts    wire.Blob    `json:"-"`          // what the offer says that Blob is
 	answered bool         // nothing more is due before the next order
 	stuck    bool         // it does not fit the part size of the order in force

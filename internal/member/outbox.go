@@ -96,7 +96,7 @@ func (m *Machine) settle(e *Entry, said string, refused bool) {
 
 // tell says what became of an update.
 func (m *Machine) tell(e *Entry, counted bool) {
-	m.out.Settled = append(m.out.Settled, Settled{Round: e.Round, Counted: counted})
+	m.out.Settled = append(m.out.Settled, Settled{Round: e.Round, Counted: counted, Entry: *e})
 }
 
 // lapse drops an entry that counts no more: the work is done again for the order

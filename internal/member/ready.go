@@ -80,6 +80,7 @@ type Assemble struct {
 type Settled struct {
 	Round   uint64
 	Counted bool
+	Entry   Entry // as it was in the outbox
 }
 
 // Wait says that another process speaks for the member.

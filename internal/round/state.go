@@ -86,6 +86,7 @@ type Params struct {
 	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
 
 	Folding
+	Enrolled int `json:"enrolled,omitempty"` // members of the task, where the strategy goes by that
 }
 
 // Folding is how the updates of a round of training become a model. The machine only

@@ -21,7 +21,9 @@ func (m *Machine) params(cohort []uint32) *Params {
 		return p
 	}
 	p.Weights, p.GridB, p.Cap = m.cfg.Weights, *m.cfg.GridB, m.cfg.Cap
-	p.Folding = m.cfg.Folding
+	if p.Folding = m.cfg.Folding; p.Local.Corrects() {
+		p.Enrolled = len(m.members)
+	}
 	switch {
 	case p.Weights == WeightUniform:
 		p.Cap = 1

@@ -75,7 +75,7 @@ func (f *folding) setup() strategy.Setup {
 	s := f.r.Strategy
 	return strategy.Setup{
 		Work: f.r.Work, Strategy: s.Name, Params: strategy.Settings(s.Params), Server: s.Server, ServerParams: strategy.Settings(s.ServerParams),
-		State: f.p.state.blob, Guard: s.Guard, Thresholds: s.Thresholds, Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW},
+		State: f.p.state.blob, Guard: s.Guard, Thresholds: s.Thresholds, Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Enrolled: s.Enrolled},
 	}
 }
 

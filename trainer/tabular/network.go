@@ -140,7 +140,7 @@ func widthsOf(s model.Schema, types ...model.DType) ([]int, error) {
 		switch {
 		case strings.HasPrefix(t.Name, "layers."):
 			layers++
-		case !model.IsStatistic(t.Name):
+		case !model.IsStatistic(t.Name) && !model.IsControl(t.Name):
 			return nil, fmt.Errorf("tabular: cannot train the tensor %q", t.Name)
 		}
 	}
