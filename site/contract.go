@@ -43,7 +43,7 @@ func (t *task) agreed(d wire.Distribution) {
 // disagrees says how the trainer's contract differs from the order's, if it does (S-52).
 func (s *site) disagrees(a *assignment) *member.Finished {
 	t, own := a.task, trainer.ContractOf(a.task.Trainer)
-	if own == nil || a.job.Contract.IsZero() || a.job.Contract == own.Hash() {
+	if own == nil || trainer.Follows(t.Trainer) || a.job.Contract.IsZero() || a.job.Contract == own.Hash() {
 		return nil
 	}
 	why := fmt.Sprintf("the order has the contract %s, this site %x", a.job.Contract, own.Hash())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -22,7 +23,8 @@ type job struct {
 	task     string
 	member   string // path
 	trainer  trainer.Trainer
-	base     *held // in memory, nil: it is on the disk
+	contract *pipeline.Contract // of the task; nil: not known
+	base     *held              // in memory, nil: it is on the disk
 	disk     disk
 	fates    []member.Settled // that the trainer is to be told first
 	left     func() feedback  // that updates have left over
@@ -48,6 +50,8 @@ func work(ctx context.Context, j job) (r result) {
 		r.err = err
 	case errors.Is(err, errNotFinite):
 		r.reason, r.detail = wire.DeclineNotFinite, err.Error()
+	case errors.Is(err, trainer.ErrContract):
+		r.reason, r.detail = wire.DeclineContract, err.Error()
 	case errors.Is(err, trainer.ErrNeeds):
 		r.reason, r.detail = wire.DeclineUnsupported, err.Error()
 	default:
@@ -63,6 +67,9 @@ func (r *result) do(ctx context.Context, j job) error {
 	}
 	if j.Work == wire.WorkTrain {
 		tj.Needs, tj.Mu = j.Local.Needs, j.Local.Mu
+	}
+	if err := trainer.Follow(j.trainer, j.contract, j.Contract); err != nil {
+		return err
 	}
 	for _, f := range j.fates {
 		trainer.Settle(j.trainer, f.Round, f.Counted)

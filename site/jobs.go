@@ -69,7 +69,10 @@ func (s *site) begin(a *assignment) error {
 	}
 	t.done.Store(0)
 	t.total.Store(0)
-	j := job{Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, disk: s.disk, base: base, fates: t.fates, left: t.left, control: t.control}
+	j := job{
+		Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, contract: t.contract, disk: s.disk, base: base, fates: t.fates,
+		left: t.left, control: t.control,
+	}
 	j.progress = func(done, total int) {
 		t.done.Store(int64(done))
 		t.total.Store(int64(total))

@@ -83,6 +83,31 @@ func (b *baseline) choose() error {
 	return nil
 }
 
+// followed is the configuration of a site without features, with those of the task, or of
+// the first site that lists some.
+func (b *baseline) followed(c tabular.Config) (tabular.Config, error) {
+	task := b.agg.Tasks[b.task]
+	m, err := task.Model.load(b.up.dir, task.Statistics == "zscore", task.balanced())
+	if err != nil {
+		return c, err
+	}
+	contract, err := task.agreed(m.Schema)
+	for _, f := range b.up.sites {
+		for _, t := range f.Tasks {
+			if o := t.Trainer.Tabular; contract == nil && err == nil && t.Name == task.Name && o != nil && len(o.Features) > 0 {
+				contract, err = o.Contract()
+			}
+		}
+	}
+	if err != nil {
+		return c, err
+	}
+	if contract == nil {
+		return c, fmt.Errorf("features: none are listed: want them at a site, or contract of the task in %s", aggregatorName)
+	}
+	return c.Of(contract)
+}
+
 // siteOf readies a site, if it has the task.
 func (b *baseline) siteOf(ctx context.Context, f siteFile, task string) (s fieldSite, ok bool, err error) {
 	i := slices.IndexFunc(f.Tasks, func(t siteTaskFile) bool { return t.Name == task })
@@ -93,6 +118,11 @@ func (b *baseline) siteOf(ctx context.Context, f siteFile, task string) (s field
 	t := f.Tasks[i].Trainer
 	if t.Tabular != nil && t.Exec == nil {
 		c := *t.Tabular
+		if len(c.Features) == 0 {
+			if c, err = b.followed(c); err != nil {
+				return s, true, err
+			}
+		}
 		c.Together = b.Group
 		s.data, err = tabular.Load(tabular.Dir(b.up.dir), c)
 		return s, true, err

@@ -24,6 +24,9 @@ import (
 func (c *siteCmd) tell(ctx context.Context, f siteFile, cfg site.Config) error {
 	for _, t := range cfg.Tasks {
 		fmt.Fprintf(stdout, "%s: ok, task %s with %d training rows\n", c.Config, t.Name, t.Trainer.Samples())
+		if err := followBeside(t, filepath.Dir(c.Config)); err != nil {
+			return fmt.Errorf("%s: task %s: %w", c.Config, t.Name, err)
+		}
 		if d, ok := t.Trainer.(*tabular.Trainer); ok {
 			fmt.Fprint(stdout, d.Summary())
 		}
@@ -38,6 +41,27 @@ func (c *siteCmd) tell(ctx context.Context, f siteFile, cfg site.Config) error {
 		fmt.Fprintf(stdout, "%s: ok, %s\n", c.Config, local)
 	}
 	return nil
+}
+
+// followBeside has a trainer without features follow the contract of an aggregator's
+// configuration in dir, if there is one.
+func followBeside(t site.Task, dir string) error {
+	if !trainer.Follows(t.Trainer) {
+		return nil
+	}
+	task, err := taskBeside(dir, t.Name)
+	if err != nil || task.Contract.json == nil {
+		return err
+	}
+	m, err := task.Model.load(dir, task.Statistics == "zscore", task.balanced())
+	if err != nil {
+		return err
+	}
+	c, err := task.agreed(m.Schema)
+	if err != nil {
+		return err
+	}
+	return t.Trainer.(trainer.Follower).Follow(c)
 }
 
 // dryRun trains and evaluates once, as the first round would: with the model and the
@@ -167,7 +191,7 @@ func sameShape(given, trained *model.Model) error {
 // warnData logs what is odd in the rows of a site.
 func warnData(log zerolog.Logger, cfg site.Config) {
 	for _, t := range cfg.Tasks {
-		if d, ok := t.Trainer.(*tabular.Trainer); ok {
+		if d, ok := t.Trainer.(*tabular.Trainer); ok && (d.Contract() != nil || !d.Follows()) {
 			for _, w := range d.Summary().Warnings {
 				log.Warn().Str("task", t.Name).Msg(w)
 			}
@@ -198,7 +222,7 @@ func (u *up) warnBetween(sites []site.Config) {
 func (f taskFile) fits(file string, s site.Task) error {
 	d, ok := s.Trainer.(*tabular.Trainer)
 	arch := cmp.Or(f.Model.MLP, f.Model.Softmax, f.Model.Linear)
-	if !ok || arch == nil {
+	if !ok || arch == nil || d.Contract() == nil && trainer.Follows(d) { // nobody knows yet
 		return nil
 	}
 	features, classes := len(d.Features()), len(d.Classes())

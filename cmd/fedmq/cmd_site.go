@@ -133,6 +133,9 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	if err != nil {
 		return nil, fmt.Errorf("trainer.tabular: %w", err)
 	}
+	if t.Follows() {
+		p.log.Info().Str("task", p.task).Int("rows", t.Samples()).Msg("no features are listed: those of the task's contract are taken, which comes with its model")
+	}
 	return slowed(t, slow), nil
 }
 

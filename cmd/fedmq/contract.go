@@ -87,20 +87,42 @@ func begunContracts(cfg aggregator.Config) ([]*pipeline.Contract, error) {
 	return out, nil
 }
 
+// follow has a site without features take those of its task, and looks at its rows.
+func (u *up) follow(t taskFile, task *pipeline.Contract, file string, cfg site.Config, s site.Task) error {
+	switch {
+	case !trainer.Follows(s.Trainer):
+		return nil
+	case task == nil:
+		return fmt.Errorf("%s: task %s: lists no features: want them there, at another site, or as contract of the task in %s", file, t.Name, aggregatorName)
+	}
+	if err := s.Trainer.(trainer.Follower).Follow(task); err != nil {
+		return fmt.Errorf("%s: task %s: %w", file, t.Name, err)
+	}
+	warnData(cfg.Log, site.Config{Tasks: []site.Task{s}})
+	return t.fits(file, s)
+}
+
 // checkContracts compares what the sites of each task mean by its model, with the
 // aggregator's contract, that of the run in the folder, or that of the first site.
 func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) error {
 	for k, t := range u.agg.Tasks {
 		task := tasks[k]
+		for _, cfg := range sites { // the first that has one says it for those that have none
+			for _, s := range cfg.Tasks {
+				if s.Name == t.Name && task == nil {
+					task = trainer.ContractOf(s.Trainer)
+				}
+			}
+		}
 		for i, cfg := range sites {
 			j := slices.IndexFunc(cfg.Tasks, func(s site.Task) bool { return s.Name == t.Name })
 			if j < 0 {
 				continue
 			}
-			own := trainer.ContractOf(cfg.Tasks[j].Trainer)
-			if task == nil {
-				task = own
+			if err := u.follow(t, task, u.names[i], cfg, cfg.Tasks[j]); err != nil {
+				return err
 			}
+			own := trainer.ContractOf(cfg.Tasks[j].Trainer)
 			if own == nil || own.Equal(task) {
 				continue
 			}

@@ -51,6 +51,14 @@ func (s slowTrainer) Settings() []string { return trainer.SettingsOf(s.measuring
 // Contract is that of the trainer.
 func (s slowTrainer) Contract() *pipeline.Contract { return trainer.ContractOf(s.measuring) }
 
+// Follows reports that the trainer takes its features from the task.
+func (s slowTrainer) Follows() bool { return trainer.Follows(s.measuring) }
+
+// Follow has the trainer take them.
+func (s slowTrainer) Follow(c *pipeline.Contract) error {
+	return s.measuring.(trainer.Follower).Follow(c)
+}
+
 // Refresh reads the rows again, where the trainer can.
 func (s slowTrainer) Refresh(ctx context.Context, job trainer.Job) error {
 	return trainer.Refresh(ctx, s.measuring, job)

@@ -38,11 +38,56 @@ func press(t *testing.T, seed uint64, change func(*tabular.Config)) *tabular.Tra
 		Features: []tabular.Feature{{Columns: []string{"flow", "temp", "speed"}}},
 	}
 	change(&c)
-	d, err := tabular.Load(tabular.FS(fstest.MapFS{"a.csv": {Data: []byte(rows.String())}}), c)
-	check(t, err)
-	tr, err := tabular.New(d)
+	tr, err := tabular.Open(tabular.FS(fstest.MapFS{"a.csv": {Data: []byte(rows.String())}}), c, nil)
 	check(t, err)
 	return tr
+}
+
+// bare is a site's configuration that says nothing of the model.
+func bare(c *tabular.Config) { c.Features, c.Target = nil, tabular.Target{} }
+
+// A site that lists no features trains on those of the task, which another site's join or
+// the configuration of the aggregator has told, after a restart too.
+func TestFeaturesOfTheTask(t *testing.T) {
+	for name, c := range map[string]struct {
+		first     func(*tabular.Config)
+		configure bool // at the aggregator
+	}{
+		"from another site":   {same, false},
+		"from the aggregator": {bare, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				task := presses(t, w)
+				if c.configure {
+					task.Contract = press(t, 1, same).Contract()
+				}
+				w.aggregate(task)
+				w.join(three[1], press(t, 2, bare))
+				w.join(three[0], press(t, 1, c.first))
+				w.finished(time.Hour)
+				if got := w.last().Metrics["accuracy"]; got.Value < .9 || got.Rows != 120 {
+					t.Errorf("accuracy %+v, want that of 120 rows", got)
+				}
+			})
+		})
+	}
+}
+
+// One whose files lack an input of the task declines in the words of the data.
+func TestFeaturesOfTheTaskAreMissing(t *testing.T) {
+	inBubble(t, func(w *world) {
+		var said bytes.Buffer
+		w.log = zerolog.New(zerolog.SyncWriter(&said))
+		w.aggregate(presses(t, w))
+		w.join(three[0], press(t, 1, same))
+		w.join(three[1], press(t, 2, func(c *tabular.Config) { bare(c); c.Columns = map[string]any{"temp": "TEMP"} }))
+		time.Sleep(time.Minute)
+		w.endAll()
+		if want := `no column \"TEMP\" (an input of the task; columns: {temp: COLUMN} if the file calls it otherwise`; !saidBy(said.String(), three[1], want) {
+			t.Errorf("%s does not say %q in\n%s", three[1], want, said.String())
+		}
+	})
 }
 
 // inCelsius is what the first site says of its columns.

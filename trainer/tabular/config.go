@@ -49,7 +49,8 @@ type Config struct {
 	Derive *Derive `yaml:"derive"`
 	// Target is what the model learns to predict.
 	Target Target `yaml:"target"`
-	// Features are the model's inputs.
+	// Features are the model's inputs. Without any they are those of the task's contract, as are
+	// target, window and zclip that are not said (see Of).
 	Features []Feature `yaml:"features"`
 	// ZClip limits scaled features to ±ZClip standard deviations; 0 (default)
 	// leaves them.
@@ -57,6 +58,8 @@ type Config struct {
 	// Together are columns that together name what rows belong to, such as one
 	// recording: [Data.Fold] keeps such rows in one fold. With Derive its units are.
 	Together []string `yaml:"-"`
+
+	task *pipeline.Contract // that features and target are taken from; nil: they are its own
 }
 
 // Split names the column that tells training rows from test rows, or the share of
@@ -156,6 +159,24 @@ func bad(key, format string, args ...any) error {
 // Validate returns a *KeyError for the first value that cannot be used. It
 // opens no file.
 func (c *Config) Validate() error {
+	if err := c.validateRows(); err != nil {
+		return err
+	}
+	if err := c.Derive.validate(); err != nil {
+		return err
+	}
+	if err := c.Target.validate(c.Derive != nil); err != nil {
+		return err
+	}
+	if err := c.validateFeatures(); err != nil {
+		return err
+	}
+	_, err := c.columns()
+	return err
+}
+
+// validateRows looks at what says which rows there are.
+func (c *Config) validateRows() error {
 	switch {
 	case c.Train == "":
 		return bad("train", "want the name of a CSV file")
@@ -178,19 +199,7 @@ func (c *Config) Validate() error {
 	if err := c.validateFormat(); err != nil {
 		return err
 	}
-	if _, err := c.selections(); err != nil {
-		return err
-	}
-	if err := c.Derive.validate(); err != nil {
-		return err
-	}
-	if err := c.Target.validate(c.Derive != nil); err != nil {
-		return err
-	}
-	if err := c.validateFeatures(); err != nil {
-		return err
-	}
-	_, err := c.columns()
+	_, err := c.selections()
 	return err
 }
 

@@ -12,6 +12,9 @@ func (c *Config) Contract() (*pipeline.Contract, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if c.task != nil {
+		return c.task, nil
+	}
 	out := &pipeline.Contract{ZClip: c.ZClip, Target: c.Target.contract(), Net: pipeline.Net{Tensors: pipeline.TensorsLayers, Output: pipeline.OutputIdentity}}
 	if c.Target.Classes != nil {
 		out.Net.Output = pipeline.OutputSoftmax
@@ -67,6 +70,9 @@ func (t *Target) contract() pipeline.Target {
 func (t *Trainer) Contract() *pipeline.Contract { return t.data.contract() }
 
 func (d *Data) contract() *pipeline.Contract {
+	if d.pipe == nil {
+		return nil
+	}
 	if c := d.pipe.Contract(); len(c.JSON()) <= pipeline.MaxJSON {
 		return c
 	}

@@ -164,10 +164,15 @@ func (l *loader) layout(t rows, feeds []feed) (layout, error) {
 	there := map[string]bool{}
 	for i, f := range c.Features {
 		for _, name := range f.Columns {
-			if !there[name] {
+			if c.task == nil && !there[name] {
 				there[name] = true
 				p.inputs = append(p.inputs, find(fmt.Sprintf("features[%d].columns", i), name))
 			}
+		}
+	}
+	if c.task != nil {
+		for _, in := range c.task.Inputs {
+			p.inputs = append(p.inputs, find("an input of the task; columns: {"+in.Name+": COLUMN} if the file calls it otherwise", in.Name))
 		}
 	}
 	if c.Target.Column != "" {
@@ -240,6 +245,10 @@ func (l *loader) readFile(name string, feeds []feed) (err error) {
 
 // row turns the current row of t into numbers and keeps them.
 func (l *loader) row(t rows, p *layout, to *sink) error {
+	if l.pipe == nil {
+		to.rows.N++ // nobody knows yet what is to be read
+		return nil
+	}
 	target, err := l.targetOf(t, p.target)
 	if err != nil {
 		return err

@@ -74,6 +74,8 @@ type origin struct {
 	config Config
 	loaded func(*Data)
 
+	follows *Config // without features; nil: it has its own
+
 	begun   bool // a job was done
 	round   uint64
 	attempt uint32
@@ -81,8 +83,14 @@ type origin struct {
 
 // Open loads the rows that c describes and returns a trainer that reads them
 // again, if the files have changed: when a task begins, and with reload: round
-// before each round. loaded, which may be nil, is called with what was read.
+// before each round. Without features the trainer is a Follower. loaded, which may be nil, is called with what was read.
 func Open(files Files, c Config, loaded func(*Data)) (*Trainer, error) {
+	if loaded == nil {
+		loaded = func(*Data) {}
+	}
+	if len(c.Features) == 0 {
+		return follower(files, c, loaded)
+	}
 	d, err := Load(files, c)
 	if err != nil {
 		return nil, err
@@ -90,9 +98,6 @@ func Open(files Files, c Config, loaded func(*Data)) (*Trainer, error) {
 	t, err := New(d)
 	if err != nil {
 		return nil, err
-	}
-	if loaded == nil {
-		loaded = func(*Data) {}
 	}
 	t.origin = &origin{files: files, config: c, loaded: loaded}
 	loaded(d)
@@ -103,7 +108,7 @@ func Open(files Files, c Config, loaded func(*Data)) (*Trainer, error) {
 // has the rows that it had.
 func (t *Trainer) Refresh(_ context.Context, job trainer.Job) error {
 	s := t.origin
-	if s == nil || !s.due(job) || !t.data.changed(s.files) {
+	if s == nil || t.data.pipe == nil || !s.due(job) || !t.data.changed(s.files) {
 		return nil
 	}
 	d, err := Load(s.files, s.config)

@@ -50,6 +50,9 @@ func (s *Spread) add(v float64) {
 // regression that of the target behind them.
 func (d *Data) Spreads() []Spread {
 	out := d.seen
+	if d.pipe == nil {
+		return nil
+	}
 	if c := d.pipe.Contract(); c.Target.Classes == nil && c.Target.RowsLeft == 0 {
 		t := Spread{Name: c.Target.Name, Unit: c.Target.Unit}
 		for _, r := range []Rows{d.Train, d.Test} {

@@ -50,6 +50,9 @@ func (t *Trainer) Summary() Summary { return t.data.Summary() }
 
 // Summary describes the rows.
 func (d *Data) Summary() Summary {
+	if d.pipe == nil {
+		return Summary{Train: d.Train.N, Warnings: []string{"no features are listed: they, the target and what becomes of them are those of the task's contract, which comes with its model"}}
+	}
 	s := Summary{Train: d.Train.N, Test: d.Test.N, Constant: d.Constant(), Files: d.Files}
 	dim := len(d.Features)
 	for j, name := range d.Features {

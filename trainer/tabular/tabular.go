@@ -70,7 +70,7 @@ func (t *Trainer) Classes() []string { return t.data.Classes }
 // Train runs the epochs that the job's settings ask for (see Settings).
 func (t *Trainer) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	s, err := ParseSettings(job.Settings)
-	if err != nil {
+	if err = errors.Join(err, t.ready()); err != nil {
 		return nil, err
 	}
 	local, scalars, err := fit(ctx, global, t.data, s, job)
@@ -96,7 +96,7 @@ func (t *Trainer) Evaluate(ctx context.Context, _ trainer.Job, global *model.Mod
 // class_weight the rows of each class.
 func (t *Trainer) Statistics(_ context.Context, job trainer.Job) (*model.Model, error) {
 	set, err := ParseSettings(job.Settings)
-	if err != nil {
+	if err = errors.Join(err, t.ready()); err != nil {
 		return nil, err
 	}
 	classes := 0
