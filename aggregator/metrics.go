@@ -46,7 +46,11 @@ func (t *task) metrics(work string) (record.Metrics, record.Measured) {
 // judged is what a record says of pooled numbers beside them.
 func (t *task) judged(p trainer.Pooled) record.Measured {
 	m := record.Measured{Left: p.Left[:min(len(p.Left), record.MaxMetrics)]}
-	m.Shown, m.Note = p.Shown(t.cfg.Metric)
+	var classes []string
+	if c := t.state.Contract; c != nil {
+		classes = c.Target.Classes
+	}
+	m.Shown, m.Note = p.Shown(t.cfg.Metric, classes)
 	if t.cfg.Threshold != "" && len(p.Scores) > 0 {
 		if at, err := p.Threshold(t.cfg.Threshold); err != nil {
 			m.Note = fmt.Sprintf("threshold: %v", err)

@@ -357,18 +357,20 @@ func TestShown(t *testing.T) {
 		m          trainer.Metrics
 		want       string
 		shown, why string
+		classes    []string
 	}{
-		{rare, "", "macro_f1", "macro_f1 is shown first: class 1 has 2 % of the rows, and naming the largest class always is right in 98.0 % (metric: names another)"},
-		{rare, "accuracy", "accuracy", ""},
-		{even, "", "accuracy", ""},
-		{ten(7), "", "accuracy", ""}, // more than half of an even share
-		{ten(4), "", "macro_f1", "macro_f1 is shown first: class 9 has 4.3 % of the rows, and naming the largest class always is right in 10.6 % (metric: names another)"},
-		{even, "pinball", "accuracy", "metric: pinball is reported by no site"},
-		{trainer.Metrics{"n": 2, "se": 3, "loss": 4}, "", "rmse", ""},
-		{trainer.Metrics{"n": 2, "loss": 4, "pinball": 2}, "pinball", "pinball", ""},
-		{trainer.Metrics{"n": 2}, "", "", ""},
+		{rare, "", "macro_f1", "macro_f1 is shown first: \"i.O.\" has 2 % of the rows, and naming the largest class always is right in 98.0 % (metric: names another)", []string{"ok", "i.O."}},
+		{rare, "", "macro_f1", "macro_f1 is shown first: class 1 has 2 % of the rows, and naming the largest class always is right in 98.0 % (metric: names another)", nil},
+		{rare, "accuracy", "accuracy", "", nil},
+		{even, "", "accuracy", "", nil},
+		{ten(7), "", "accuracy", "", nil}, // more than half of an even share
+		{ten(4), "", "macro_f1", "macro_f1 is shown first: class 9 has 4.3 % of the rows, and naming the largest class always is right in 10.6 % (metric: names another)", nil},
+		{even, "pinball", "accuracy", "metric: pinball is reported by no site", nil},
+		{trainer.Metrics{"n": 2, "se": 3, "loss": 4}, "", "rmse", "", nil},
+		{trainer.Metrics{"n": 2, "loss": 4, "pinball": 2}, "pinball", "pinball", "", nil},
+		{trainer.Metrics{"n": 2}, "", "", "", nil},
 	} {
-		shown, why := trainer.Pool([]trainer.Evaluation{{Metrics: c.m}}).Shown(c.want)
+		shown, why := trainer.Pool([]trainer.Evaluation{{Metrics: c.m}}).Shown(c.want, c.classes)
 		if shown != c.shown || why != c.why {
 			t.Errorf("%v: %s, %q; want %s, %q", c.m, shown, why, c.shown, c.why)
 		}

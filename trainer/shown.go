@@ -5,8 +5,8 @@ import "fmt"
 // Shown chooses the metric that is shown first: the one that is wanted, where there is
 // such a one; macro F1 where a class is rare, since whoever never finds it is as
 // accurate; else accuracy, RMSE or loss. why says in words why it is not the one wanted,
-// or macro F1.
-func (p Pooled) Shown(want string) (name, why string) {
+// or macro F1; classes are their names, where they are known.
+func (p Pooled) Shown(want string, classes []string) (name, why string) {
 	if _, ok := p.Scores[want]; ok {
 		return want, ""
 	}
@@ -19,7 +19,11 @@ func (p Pooled) Shown(want string) (name, why string) {
 			guess = fmt.Sprintf(", and naming the largest class always is right in %.1f %%", 100*g)
 		}
 		if why == "" {
-			why = fmt.Sprintf("macro_f1 is shown first: class %d has %.2g %% of the rows%s (metric: names another)", class, 100*part, guess)
+			rare := fmt.Sprintf("class %d", class)
+			if class < len(classes) {
+				rare = fmt.Sprintf("%.60q", classes[class])
+			}
+			why = fmt.Sprintf("macro_f1 is shown first: %s has %.2g %% of the rows%s (metric: names another)", rare, 100*part, guess)
 		}
 		return ScoreMacroF1, why
 	}

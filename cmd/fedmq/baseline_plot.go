@@ -14,15 +14,17 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
+// drawable refuses a name that no picture has.
+func drawable(path string) error {
+	if ext := filepath.Ext(path); path == standardOutput || ext != ".png" && ext != ".svg" && ext != ".pdf" {
+		return fmt.Errorf("-o: %s, want a name that ends with .png, .svg or .pdf", path)
+	}
+	return nil
+}
+
 // picture draws the rounds of one federation beside the others, or, of several
 // trainings, a point for each.
 func (b *baseline) picture(path string, rows []armScore, done []outcome, metric string) error {
-	if path == standardOutput {
-		return usageError{fmt.Errorf("-o: want a file that ends with .png, .svg or .pdf")}
-	}
-	if ext := filepath.Ext(path); ext != ".png" && ext != ".svg" && ext != ".pdf" {
-		return usageError{fmt.Errorf("-o: %s, want a name that ends with .png, .svg or .pdf", path)}
-	}
 	ex := example{name: b.agg.Tasks[b.task].Name, metric: metric}
 	if len(rows) > 3 || rows[0].N > 1 || b.Leave {
 		return plotSpread(path, ex, rows, done)

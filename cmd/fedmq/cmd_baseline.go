@@ -71,6 +71,10 @@ func (c *baselineCmd) prepare() error {
 		return fmt.Errorf("--seeds: %d, want 1 or more", c.Seeds)
 	case len(c.Group) > 0 && c.Folds == 0:
 		return errors.New("--group: wants --folds")
+	case c.Out != "":
+		if err := drawable(c.Out); err != nil { // before hours of training
+			return err
+		}
 	}
 	if c.Example == "" {
 		return nil

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -44,6 +46,9 @@ func (c *reportCmd) Run(ctx context.Context) error {
 			return usageError{err}
 		}
 	}
+	if err := c.named(); err != nil {
+		return usageError{err}
+	}
 	switch {
 	case c.CSV || c.JSON || c.MLflow != "":
 		return c.export(dirs)
@@ -51,6 +56,18 @@ func (c *reportCmd) Run(ctx context.Context) error {
 		return c.compare(ctx, dirs)
 	}
 	return c.one(ctx, dirs[0])
+}
+
+// named refuses a file whose name says that it is something else than what is written.
+func (c *reportCmd) named() error {
+	ext := strings.ToLower(filepath.Ext(c.Out))
+	switch {
+	case c.CSV && (ext == ".html" || ext == ".json"), c.JSON && (ext == ".html" || ext == ".csv"), !c.CSV && !c.JSON && (ext == ".csv" || ext == ".json"):
+		return fmt.Errorf("-o %s: is what --csv, --json and the page write by these names: want the flag and the name of one", c.Out)
+	case slices.Contains([]string{".gif", ".png", ".jpg", ".jpeg", ".svg", ".pdf"}, ext):
+		return fmt.Errorf("-o %s: a report is a page: want a name that ends with .html; pictures are made by fedmq baseline -o", c.Out)
+	}
+	return nil
 }
 
 // one writes the page of one data directory.

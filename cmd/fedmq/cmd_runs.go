@@ -51,6 +51,9 @@ func (c *runsCmd) Run() error {
 			before[r.Task] = r
 		}
 	}
+	if len(rows) == 0 && c.Task != "" {
+		return usageError{fmt.Errorf("-t %s: no run of %s has this task", c.Task, c.Dir)}
+	}
 	if c.JSON {
 		return indented(stdout).Encode(rows)
 	}

@@ -52,6 +52,9 @@ func (f csvFlags) run(dir string) error {
 // look reads the files of every site.
 func (f csvFlags) look(dir string) ([]*csvSite, error) {
 	format := table.Format{Separator: f.Separator, Decimal: f.Decimal, Encoding: f.Encoding, Missing: f.Missing, Flags: true}
+	if err := format.Validate(); err != nil { // once, and not for each site
+		return nil, fmt.Errorf("--%w", err)
+	}
 	base, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err

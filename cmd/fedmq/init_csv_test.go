@@ -249,7 +249,7 @@ func TestInitCSVNames(t *testing.T) {
 			t.Errorf("%s: %s, want %s", target, got, want)
 		}
 	}
-	for s, want := range map[string]string{"ok": "ok", "no": `"no"`, "1": "1", "1.5": `"1.5"`, "a: b": `"a: b"`, "n. i. O.": "n. i. O.", "": `""`, "010": `"010"`, "a,b": `"a,b"`, "°C": `"°C"`, "~": `"~"`, "NaN": `"NaN"`} {
+	for s, want := range map[string]string{"ok": "ok", "no": `"no"`, "1": "1", "1.5": `"1.5"`, "a: b": `"a: b"`, "n. i. O.": "n. i. O.", "": `""`, "010": `"010"`, "a,b": `"a,b"`, "°C": `"°C"`, "~": `"~"`, "NaN": `"NaN"`, "<5 & >3": `"<5 & >3"`} {
 		if got := scalar(s); got != want {
 			t.Errorf("%q: %s, want %s", s, got, want)
 		}

@@ -35,11 +35,13 @@ func scalar(s string) string {
 	if bareText.MatchString(s) && !yamlWord.MatchString(s) || bareInt.MatchString(s) {
 		return s
 	}
-	b, err := json.Marshal(s)
-	if err != nil {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // <, > and & are letters in YAML
+	if err := e.Encode(s); err != nil {
 		return fmt.Sprintf("%q", s)
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // yamlPath writes the name of a file for YAML.

@@ -182,13 +182,13 @@ func lastWords(log string) (string, error) {
 	return "", nil
 }
 
-// interrupted reports that a process ended before its work because of SIGTERM,
-// by itself or before it had a handler.
+// interrupted reports that a process ended before its work because of SIGTERM, or of
+// a terminal's SIGINT, by itself or before it had a handler.
 func interrupted(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {
 		return false
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
-	return exit.ExitCode() == exitInterrupted || ok && status.Signaled() && status.Signal() == syscall.SIGTERM
+	return exit.ExitCode() == exitInterrupted || ok && status.Signaled() && (status.Signal() == syscall.SIGTERM || status.Signal() == syscall.SIGINT)
 }

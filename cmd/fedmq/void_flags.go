@@ -40,8 +40,8 @@ var flagRules = []flagRule{
 	{command: "site", flags: []string{"slow", "http"}, not: "check"},
 	{command: "site", flags: []string{"train"}, needs: []string{"check"}},
 
-	{command: "init", flags: []string{"csv", "target", "separator", "decimal", "encoding"}, not: "trainer"},
-	{command: "init", flags: []string{"target", "separator", "decimal", "encoding"}, needs: []string{"csv"}},
+	{command: "init", flags: []string{"csv", "target", "regression", "separator", "decimal", "encoding", "missing"}, not: "trainer"},
+	{command: "init", flags: []string{"target", "regression", "separator", "decimal", "encoding", "missing"}, needs: []string{"csv"}},
 
 	{command: "topics", flags: []string{"bridge", "clear", "bulk"}, not: "watch"},
 	{command: "topics", flags: []string{"clear"}, not: "bridge"},

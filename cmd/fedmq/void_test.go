@@ -424,6 +424,7 @@ var alwaysFlags = map[string]string{
 	"baseline set": "a list", "baseline central": "which rows", "baseline metric": "refused if no site has it", "report csv": "how", "report mlflow": "where",
 	"model export onnx": "where", "model export skeleton": "which graph", "predict column": "refused if the model has no such input", "predict only": "what",
 	"predict separator": "how the file is written", "predict decimal": "how the file is written", "predict encoding": "how the file is written", "predict missing": "a list",
+	"predict comment": "how the file is written", "predict site": "where", "predict unit": "refused if the model has no such input",
 }
 
 // Every flag that is given and has no effect is refused.
