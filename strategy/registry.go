@@ -28,9 +28,9 @@ const (
 )
 
 // strategies are those that fedmq brings; optimisers are likewise.
-var strategies = []Strategy{
+var strategies = slices.Concat([]Strategy{
 	fedAvg, fedNova, fedProx, qFedAvg, scaffolded,
-}
+}, selectives)
 
 // find is what a registry has of one kind, fedmq's first.
 func find[T interface{ Name() string }](what, name string, lists ...[]T) (T, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/trainer/tabular"
 	"github.com/fedmq/fedmq/wire"
@@ -100,6 +101,9 @@ func ofSites(cfg aggregator.Config, n int) aggregator.Config {
 	task := cfg.Tasks[0]
 	if n == 1 {
 		task.Quorum, task.Goal, task.Sample = 1, 0, 1
+		if least, err := cfg.Strategies.MinimumOf(task.Strategy, task.StrategyParams); err == nil && least > 1 {
+			task.Strategy, task.StrategyParams = strategy.FedAvg, nil // of one there is nothing to choose
+		}
 	}
 	task.Quorum, task.Goal = min(task.Quorum, n), min(task.Goal, n)
 	cfg.Tasks = []aggregator.Task{task}
@@ -179,6 +183,7 @@ func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges 
 	}
 	cfg.Tasks = slices.Clone(cfg.Tasks)
 	cfg.Tasks[0].Quorum, cfg.Tasks[0].Goal = 1, 0
+	cfg.Tasks[0].Strategy, cfg.Tasks[0].StrategyParams = strategy.FedAvg, nil // nothing is folded
 	if out.metrics, out.about, err = aggregator.EvaluateOffline(ctx, cfg, jury, out.model); err != nil || best == nil {
 		return out, err
 	}

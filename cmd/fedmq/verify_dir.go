@@ -179,6 +179,17 @@ func (v *verifier) blobPath(id model.Hash) string {
 	return filepath.Join(v.dir, "blobs", h[:2], h)
 }
 
+// blobAt reads a piece of them.
+func (v *verifier) blobAt(id model.Hash, p []byte, off int64) error {
+	h := id.String()
+	f, err := os.Open(filepath.Join(v.dir, "blobs", h[:2], h))
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadFull(io.NewSectionReader(f, off, int64(len(p))), p)
+	return errors.Join(err, f.Close())
+}
+
 func (v *verifier) note(format string, args ...any) {
 	v.notes = append(v.notes, fmt.Sprintf(format, args...))
 }

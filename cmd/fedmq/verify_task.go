@@ -32,7 +32,7 @@ func (v *verifier) task(ctx context.Context, name string) (*taskReport, error) {
 	if n := len(noFile); n > 0 {
 		v.note("%s: %d records of state.db have no file; an aggregator that starts here writes them again", name, n)
 	}
-	p := replay.New(replay.Config{Blobs: v.blob, Description: about, Keys: v.keys})
+	p := replay.New(replay.Config{Blobs: v.blob, At: v.blobAt, Description: about, Keys: v.keys})
 	progress := progressOf(os.Stderr)
 	defer progress.end()
 	for i, at := range places {

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -164,6 +165,9 @@ func (f *folding) all() *strategy.Updates {
 	all := &strategy.Updates{Schema: f.fold.Schema(), List: f.added}
 	at, blob := -1, []byte(nil)
 	all.ReadAt = func(p []byte, i, off int) error {
+		if e := f.counted[i]; f.p.cfg.At != nil && (e.Encoding == "" || e.Encoding == strategy.Dense) {
+			return f.piece(e, p, off)
+		}
 		if i != at {
 			u, err := f.again(f.counted[i])
 			if err != nil {
@@ -176,6 +180,18 @@ func (f *folding) all() *strategy.Updates {
 		return nil
 	}
 	return all
+}
+
+// piece reads a piece of an update that was read before, whose bytes are its values.
+func (f *folding) piece(e record.Entry, p []byte, off int) error {
+	err := f.p.cfg.At(e.Content, p, int64(off))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errGone
+	}
+	if err != nil {
+		f.unread = ofMember(err, e.Member)
+	}
+	return err
 }
 
 // again reads an update that was read before.

@@ -28,7 +28,11 @@ type Blobs func(id model.Hash) ([]byte, error)
 
 // Config says what a replay has at hand.
 type Config struct {
-	Blobs       Blobs
+	Blobs Blobs
+	// At fills p with bytes of a blob that Blobs has returned, from an offset on. A strategy
+	// that looks at all updates at once reads each of them piece by piece; nil: the whole of
+	// it for each piece.
+	At          func(id model.Hash, p []byte, off int64) error
 	Description []byte            // the task's, nil if there is none
 	Keys        record.Keys       // public keys of the aggregator; nil: signatures are not checked
 	Strategies  strategy.Registry // strategies of the aggregator's own, beside fedmq's

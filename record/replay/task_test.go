@@ -26,6 +26,7 @@ type disk struct {
 	plain   bool // content ids are plain SHA-256, as before there were trees
 
 	registry strategy.Registry
+	strategy string // "": fedavg
 	server   string // optimiser
 	guard    strategy.Guard
 	monsters int    // members whose updates it refuses, beside the others
@@ -128,6 +129,11 @@ func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model
 	r := record.Record{Round: rnd, Attempt: attempt, Work: "train", Base: base.ContentID(), Strategy: grid}
 	thresholds, err := d.guard.Thresholds(d.state)
 	must(d.t, err)
+	if d.strategy != "" {
+		params, err := d.registry.Settings(d.strategy, nil)
+		must(d.t, err)
+		r.Strategy.Name, r.Strategy.Params = d.strategy, record.Settings(params)
+	}
 	r.Strategy.Server, r.Strategy.Guard, r.Strategy.Thresholds = d.server, d.guard.Values(), thresholds
 	r.Entries = d.entries(func(k int) *model.Model { return d.delta(base, rnd, k) })
 	for k := range r.Entries {
@@ -144,7 +150,7 @@ func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model
 		})
 	}
 	next := d.fold(strategy.Setup{
-		Work: "train", Server: d.server, State: d.state, Guard: d.guard.Values(), Thresholds: thresholds, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
+		Work: "train", Strategy: d.strategy, Server: d.server, State: d.state, Guard: d.guard.Values(), Thresholds: thresholds, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
 	}, r)
 	d.add(r, next)
 	return next
