@@ -1,14 +1,15 @@
 package aggregator
 
 import (
-	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/wire"
 )
 
-// setup is how rounds are folded that open from now on, as far as the configuration says.
-func (t Task) setup() strategy.Setup { return setup(round.Params{Folding: t.folding()}, nil, nil) }
+// setup is by which strategy rounds are folded that open from now on.
+func (t Task) setup() strategy.Setup {
+	return strategy.Setup{Strategy: t.Strategy, Params: t.StrategyParams}
+}
 
 // localOf is what the task's strategy needs of local training, as an order says it; nil:
 // nothing.
