@@ -43,7 +43,7 @@ MLFLOW        := 2.22.2
 VENV_MLFLOW   := bin/venv-mlflow-$(MLFLOW)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -152,6 +152,9 @@ hostile: build ## a peer that says all it should not, and attacks on the built p
 	FEDMQ_TEST_HOSTILE=1 $(GO) test -count 1 -v -run '^TestHostile(Crowd)?$$' ./internal/federation
 	FEDMQ_TEST_HOSTILE=long FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_HOSTILE_WRITE='$(CURDIR)/docs/explain/broker.md' \
 	  $(GO) test -count 1 -timeout 40m -v ./internal/hostile
+
+hostile-sites: ## two of ten fleets of the example turbofan lie: the error under each defence; writes the table of docs/howto/guard.md
+	FEDMQ_HOSTILE_SITES='$(CURDIR)/docs/howto/guard.md' $(GO) test ./cmd/fedmq -count 1 -timeout 30m -v -run '^TestHostileSites$$'
 
 hostile-quick: build ## the attacks on the built program, in two minutes; prints its table
 	FEDMQ_TEST_HOSTILE=short FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' $(GO) test -count 1 -v ./internal/hostile
