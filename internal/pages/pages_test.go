@@ -65,6 +65,7 @@ func TestPages(t *testing.T) {
 	if os.Getenv("FEDMQ_TEST_PAGES") == "" {
 		t.Skip("make quickstart runs it")
 	}
+	program := build(t)
 	for _, page := range pages(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
 			t.Parallel()
@@ -72,14 +73,26 @@ func TestPages(t *testing.T) {
 			for _, variant := range variants(steps) {
 				t.Run(variant, func(t *testing.T) {
 					t.Parallel()
-					runPage(t, steps, variant)
+					runPage(t, steps, variant, program)
 				})
 			}
 		})
 	}
 }
 
-func runPage(t *testing.T, steps []step, variant string) {
+// build links the program once: the "make build" of a page finds it as it would make it.
+func build(t *testing.T) string {
+	t.Helper()
+	dir, _ := checkout(t)
+	cmd := exec.CommandContext(t.Context(), "make", "build")
+	cmd.Dir, cmd.Env = dir, environment()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "bin", "fedmq")
+}
+
+func runPage(t *testing.T, steps []step, variant, program string) {
 	t.Helper()
 	if !possible(steps, variant) {
 		t.Skipf("%s is not installed", variant)
@@ -89,6 +102,9 @@ func runPage(t *testing.T, steps []step, variant string) {
 		t.Fatal(err)
 	}
 	dir, theirs := checkout(t)
+	if err := copyFile(filepath.Join(dir, "bin", "fedmq"), program); err != nil {
+		t.Fatal(err)
+	}
 	r := &runner{dir: dir, port: port, env: environment(), theirs: theirs, expect: expectLimit, logf: t.Logf}
 	if err := r.page(t.Context(), steps, variant); err != nil {
 		t.Error(err)
