@@ -21,7 +21,7 @@ import (
 type Command struct {
 	Schema      string   `json:"schema"`          // "fedmq.command.v1"
 	ID          string   `json:"id"`              // 1..64 bytes, new for each command: it is done once
-	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude or include
+	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude, include or release
 	AtRound     uint64   `json:"at_round"`        // of start and stop: the current round
 	Pause       string   `json:"pause,omitempty"` // of resume: the id of the pause that it ends
 	Args        *Args    `json:"args,omitempty"`  // of commands that are about something (R-66)
@@ -56,11 +56,21 @@ func (t *task) command(m link.Message) {
 		return
 	}
 	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
-	ev := round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}
-	if c.Args != nil {
-		ev.Members = c.Args.Members
+	t.step(owner.Said{Event: t.commandOf(c)})
+}
+
+// commandOf is a command as the machine takes it.
+func (t *task) commandOf(c Command) round.Command {
+	out := round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}
+	if c.Args == nil {
+		return out
 	}
-	t.step(owner.Said{Event: ev})
+	out.Members = c.Args.Members
+	if c.Args.Version != nil {
+		out.Version = *c.Args.Version
+		out.Model = t.keeping.versionOf(out.Version).content
+	}
+	return out
 }
 
 func (t *task) parseCommand(m link.Message) (Command, error) {
@@ -124,5 +134,5 @@ func decodeCommand(doc []byte) (c Command, err error) {
 		}
 		return c, err
 	}
-	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude or include", c.Command)
+	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude, include or release", c.Command)
 }

@@ -36,7 +36,7 @@ func (t *task) commit(rd owner.Ready) error {
 	if err != nil {
 		return err
 	}
-	r, err := t.committedRecord(c, id, state, made.Notes, at)
+	r, score, err := t.committedRecord(c, id, state, made.Notes, at)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (t *task) commit(rd owner.Ready) error {
 	if err != nil {
 		return err
 	}
-	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash, Thresholds: thresholds, Score: t.cfg.score(r.Record)})
+	t.answer(owner.Committed{Model: owner.Model{Content: id, Blob: t.closed.blob}, Record: r.Hash, Thresholds: thresholds, Score: score})
 	return nil
 }
 

@@ -120,6 +120,8 @@ type Task struct {
 	Seed       uint64          // of the task: sites derive theirs from it
 	Statistics bool            // federated z-score: begin with a statistics round
 
+	Release *Release // which versions are released for use; nil: the one that the task ends with
+
 	Metric    string       // that is shown first; default: macro_f1 where a class is rare, else accuracy, rmse or loss
 	Threshold trainer.Rule // how the threshold of a model of two classes is chosen, f1 or recall>=R; default: none is
 
@@ -197,6 +199,9 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 		s := *t.Stop
 		setDefault(&s.Patience, 10)
 		t.Stop = &s
+	}
+	if t.Release != nil {
+		t.Release = t.Release.withDefaults()
 	}
 	if len(t.Train) == 0 {
 		t.Train = json.RawMessage("{}")

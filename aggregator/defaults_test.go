@@ -13,7 +13,7 @@ import (
 // default that is a value and not a description is compared.
 func TestDocumentedDefaults(t *testing.T) {
 	t.Parallel()
-	c := Config{Tasks: []Task{{Stop: &Stop{}}}}.withDefaults()
+	c := Config{Tasks: []Task{{Stop: &Stop{}, Release: &Release{}}}}.withDefaults()
 	task := c.Tasks[0]
 	want := map[string]any{
 		"part_size": c.PartSize, "stage_memory": c.StageMemory, "uploads": c.Uploads,
@@ -22,6 +22,8 @@ func TestDocumentedDefaults(t *testing.T) {
 		"tasks[].strategy.cap_factor": task.CapFactor, "tasks[].max_samples": task.MaxSamples, "tasks[].train": string(task.Train), "tasks[].seed": task.Seed, "tasks[].encoding": task.Encoding,
 		"tasks[].slots": task.Slots, "tasks[].keep_updates": task.KeepUpdates, "tasks[].keep_models": task.KeepModels,
 		"tasks[].stop.patience": task.Stop.Patience, "tasks[].stop.min_delta": task.Stop.MinDelta,
+		"tasks[].release.min_gain": task.Release.MinGain, "tasks[].release.max_site_loss": *task.Release.MaxSiteLoss, "tasks[].release.hold": task.Release.Hold,
+		"tasks[].release.hold_for": task.Release.HoldFor, "tasks[].release.approve": string(task.Release.Approve),
 	}
 	elsewhere := map[string]bool{"tasks[].start_when": true, "tasks[].strategy.grid_b": true} // another key's value; package round's
 	text, err := os.ReadFile("../docs/ref/config.md")

@@ -91,8 +91,8 @@ func (k *keeping) retire(held []uint64) error {
 	return nil
 }
 
-// mostHeld is how many versions [task.held] names.
-const mostHeld = 2
+// mostHeld is how many versions heldOf names at most.
+const mostHeld = 4
 
 // firstToGo is the place of the oldest version that need not stay: replay of
 // updates begins at version 0.

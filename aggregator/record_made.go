@@ -13,8 +13,8 @@ import (
 	"github.com/fedmq/fedmq/strategy"
 )
 
-// committedRecord accounts for a commit.
-func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []string, closed int64) (record.Sealed, error) {
+// committedRecord accounts for a commit, and says what its base came to.
+func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []string, closed int64) (record.Sealed, *round.Score, error) {
 	order := t.published.issued[c.Stamp]
 	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
@@ -23,9 +23,14 @@ func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []s
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes,
 	}
-	r.Best = bestOf(t.m.Round().Judge(t.cfg.score(r)))
+	score := t.cfg.score(r)
+	if score != nil {
+		score.Tried = t.tried(score)
+	}
+	r.Best, r.Gate = bestOf(t.m.Round().Judge(score)), gateOf(score, t.state.Version)
 	r.BytesUp, r.BytesDown = t.traffic()
-	return t.sealed(r, t.keeping.tip)
+	sealed, err := t.sealed(r, t.keeping.tip)
+	return sealed, score, err
 }
 
 // bestOf is what a record says of the best version.

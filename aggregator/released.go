@@ -19,14 +19,19 @@ type lines struct {
 	shelf *shelf // nil: it is inline
 }
 
-// held are the versions that stay on the disk whatever keep_models says: the best one and
-// the released one.
-func (t *task) held() (versions []uint64) {
-	if b := t.state.Best; b != nil {
-		versions = append(versions, b.Version)
+// heldOf are the versions that stay on the disk whatever keep_models says: the best one, the
+// released one and those that may be released.
+func heldOf(s *round.State) (versions []uint64) {
+	if s.Best != nil {
+		versions = append(versions, s.Best.Version)
 	}
-	if r := t.state.Released; r != nil {
-		versions = append(versions, r.Version)
+	if s.Released != nil {
+		versions = append(versions, s.Released.Version)
+	}
+	for _, c := range []*round.Candidate{s.Row, s.Ready} {
+		if c != nil {
+			versions = append(versions, c.Version)
+		}
 	}
 	return versions
 }

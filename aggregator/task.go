@@ -47,11 +47,12 @@ type task struct {
 	shown      shown        // what the broker retained at the start
 
 	telling
-	origin  wire.Nonce // of the task
-	waited  waited
-	cut     wire.Stamp // the attempt that goes on with what the end of the last process cut short
-	settled settledCache
-	ended   bool // the outcome was reported
+	origin    wire.Nonce             // of the task
+	evaluated map[uint64]evaluations // what members measured of the versions that are held, for the gate
+	waited    waited
+	cut       wire.Stamp // the attempt that goes on with what the end of the last process cut short
+	settled   settledCache
+	ended     bool // the outcome was reported
 }
 
 // step tells the machine what concerns the task.
@@ -161,7 +162,7 @@ var (
 // roundConfig is what the machine of rounds is told of the task.
 func (t *task) roundConfig() round.Config {
 	return round.Config{
-		Members: t.members, Rounds: t.cfg.Rounds, Stop: t.cfg.Stop.rule(), Statistics: t.cfg.Statistics,
+		Members: t.members, Rounds: t.cfg.Rounds, Stop: t.cfg.Stop.rule(), Gate: t.cfg.Release.rule(), Statistics: t.cfg.Statistics,
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,

@@ -78,7 +78,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 		Name: t.cfg.Name, Round: rc, State: t.state, Members: members, Journal: t.remember(journal),
 		Slots: t.cfg.Slots, Kept: t.cfg.KeepUpdates != KeepNone,
 	}
-	if err := errors.Join(t.loadBase(), t.loadSettings()); err != nil {
+	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadEvaluated()); err != nil {
 		return oc, err
 	}
 	if oc.Stale, err = t.loadLayout(); err != nil {

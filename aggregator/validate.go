@@ -154,7 +154,7 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 			bad("threshold: %w", err)
 		}
 	}
-	if why := t.Stop.problem(t.Metric); why != "" {
+	if why := cmp.Or(t.Stop.problem(t.Metric), t.Release.problem()); why != "" {
 		bad("%s", why)
 	}
 	if t.KeepModels < -1 {

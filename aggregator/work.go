@@ -77,7 +77,7 @@ func (t *task) transaction(s owner.Save) error {
 				return err
 			}
 		}
-		return t.saveState(tx, s.Save)
+		return errors.Join(t.saveState(tx, s.Save), t.saveEvaluated(tx, s))
 	}); err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (t *task) fold(rd owner.Ready) error {
 		}
 	}
 	if rd.Save.Committed {
-		return t.keeping.retire(t.held())
+		return t.keeping.retire(heldOf(t.state))
 	}
 	return nil
 }

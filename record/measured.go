@@ -69,6 +69,25 @@ type Best struct {
 	Value   float64 `json:"value"`   // of the version; with the threshold, if there is one
 }
 
+// Gate is what came of holding a version against the released one (RC-29).
+type Gate struct {
+	Version uint64 `json:"version"`
+	Passed  bool   `json:"passed"`
+	Why     string `json:"why"`
+}
+
+func (g *Gate) check(r Record) error {
+	switch {
+	case g == nil:
+		return nil
+	case r.Verdict != Committed || g.Version >= r.Round:
+		return fmt.Errorf("the gate has version %d", g.Version)
+	case !text(g.Why, 1, maxText):
+		return fmt.Errorf("the gate's reason is no short text")
+	}
+	return nil
+}
+
 // Of is what a record says of the metric that decides: with the threshold, where there is
 // one and the metric hangs on it, else as it is; and of how many sites that is.
 func (r Record) Of(metric string) (value float64, sites int, ok bool) {

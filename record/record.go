@@ -106,6 +106,7 @@ type Record struct {
 	Notes       Notes      `json:"notes,omitempty"` // what the fold says to people; none for nothing
 	IDs         string     `json:"ids,omitempty"`   // kind of the content ids: IDsTree; none: plain SHA-256, in records of before there were trees
 	Best        *Best      `json:"best,omitempty"`  // of the versions so far; none: nothing was measured, or not committed
+	Gate        *Gate      `json:"gate,omitempty"`  // what came of holding Base against the released version; none: nothing was
 	Measured
 	Coming
 	Excluded []string `json:"excluded,omitempty"` // paths that an operator had excluded, none of them of the cohort; ascending

@@ -60,7 +60,7 @@ func (aggregatorCmd) Help() string {
 Further keys: username, password_file, client_id, tls: {ca, cert, key,
 server_name, insecure}, ws_headers, owner, http,
 audit, part_size, stage_memory, uploads, keys: {key, allow: [{path, role, key}]}; of a task goal,
-join_wait, sample, max_samples, seed, slots, keep_models, metric, threshold. All of them: docs/ref/config.md.
+join_wait, sample, max_samples, seed, slots, keep_models, metric, threshold, release. All of them: docs/ref/config.md.
 
 It runs until SIGTERM; state survives a kill.`
 }
@@ -100,6 +100,22 @@ type taskFile struct {
 	KeepModels  int           `yaml:"keep_models"`
 	Metric      string        `yaml:"metric"`
 	Threshold   string        `yaml:"threshold"`
+	Release     *releaseFile  `yaml:"release"`
+}
+
+type releaseFile struct {
+	MinGain     float64       `yaml:"min_gain"`
+	MaxSiteLoss *float64      `yaml:"max_site_loss"`
+	Hold        int           `yaml:"hold"`
+	HoldFor     time.Duration `yaml:"hold_for"`
+	Approve     string        `yaml:"approve"`
+}
+
+func (f *releaseFile) gate() *aggregator.Release {
+	if f == nil {
+		return nil
+	}
+	return &aggregator.Release{MinGain: f.MinGain, MaxSiteLoss: f.MaxSiteLoss, Hold: f.Hold, HoldFor: f.HoldFor, Approve: aggregator.Approve(f.Approve)}
 }
 
 type stopFile struct {
@@ -241,7 +257,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Encoding: f.Encoding, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
-		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold),
+		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold), Release: f.Release.gate(),
 	}
 	t.Init = t.First(strategy.Registry{})
 	return t, nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 
 type sendCmd struct {
 	clientFlags
-	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include" help:"start, pause (at the round's end), pause_now, resume, stop, exclude or include."`
-	About     []string      `arg:"" optional:"" name:"member" help:"Members to exclude or to include: their paths below the namespace."`
+	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include,release" help:"start, pause (at the round's end), pause_now, resume, stop, exclude, include or release."`
+	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release: the version of the model."`
 	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
 	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
@@ -36,14 +37,17 @@ type sendCmd struct {
 
 func (sendCmd) Help() string {
 	return `A command is done once. Start and stop name the round that they are meant for, resume names
-the pause that it ends: none of them does anything when it comes late. What came of it is
-printed as the aggregator's event; exit code 1 if no answer came or it was refused.
+the pause that it ends: none of them does anything when it comes late. Release names the version
+that is approved for use: with a gate (release: of the task) one that has passed it, else any one
+that the aggregator keeps. What came of it is printed as the aggregator's event; exit code 1 if
+no answer came or it was refused.
 
 Excluded members are asked no more, from the next order on, until they are included again;
 the task remembers it over restarts, and every record names them.
 
   fedmq send pause -n acme -t quality
-  fedmq send exclude berlin/line-1 -n acme -t quality`
+  fedmq send exclude berlin/line-1 -n acme -t quality
+  fedmq send release 12 -n acme -t quality`
 }
 
 func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -72,6 +76,13 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 
 // args is what the command is about, nil for nothing.
 func (c *sendCmd) args() (*aggregator.Args, error) {
+	if c.Command == string(round.OpRelease) {
+		version, err := strconv.ParseUint(strings.Join(c.About, " "), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("release what? %q is no number of a version, as round and model get print it", c.About)
+		}
+		return &aggregator.Args{Version: &version}, nil
+	}
 	takes := c.Command == string(round.OpExclude) || c.Command == string(round.OpInclude)
 	switch {
 	case takes && len(c.About) == 0:

@@ -31,10 +31,13 @@ func TestCommandSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sign := range []string{"", key} {
-		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop", "exclude", "include"} {
+		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop", "exclude", "include", "release"} {
 			var args *aggregator.Args
-			if op == "exclude" || op == "include" {
+			switch op {
+			case "exclude", "include":
 				args = &aggregator.Args{Members: []string{"berlin/line-1"}}
+			case "release":
+				args = &aggregator.Args{Version: new(uint64(3))}
 			}
 			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: wire.Nonce{0x0f, 0xed}}, args, sign)
 			if err != nil {

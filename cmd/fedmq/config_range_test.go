@@ -159,6 +159,8 @@ func aggregatorWith(key, value string) string {
 		top = key + ": " + value
 	case strings.HasPrefix(below, "stop."):
 		task += ", stop: {" + strings.TrimPrefix(below, "stop.") + ": " + value + "}"
+	case strings.HasPrefix(below, "release."):
+		task += ", release: {" + strings.TrimPrefix(below, "release.") + ": " + value + "}"
 	case strings.HasPrefix(below, "strategy."):
 		strategy = strings.TrimPrefix(below, "strategy.") + ": " + value
 	case below == "rounds":

@@ -83,6 +83,8 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].metric": always("a name"),
 	"tasks[].stop":   always("its keys are below"), "tasks[].stop.metric": always("a name"), "tasks[].stop.patience": always("a number"), "tasks[].stop.min_delta": always("0 is anything"),
 	"tasks[].stop.mode": {{task: "stop: {metric: accuracy, mode: min}", want: "stop.mode: min, but of accuracy more is better"}, {task: "stop: {metric: own}", want: "stop.mode: missing"}},
+	"tasks[].release":   always("its keys are below"), "tasks[].release.min_gain": always("0 is anything"), "tasks[].release.max_site_loss": always("a share"),
+	"tasks[].release.hold": always("a number"), "tasks[].release.hold_for": always("a time"), "tasks[].release.approve": always("one of a list"),
 	"tasks[].threshold": {
 		{model: "{linear: {inputs: 1, outputs: 1}}", task: "threshold: f1", want: "threshold has no effect: it is for a classification"},
 		{model: "{softmax: {inputs: 1, outputs: 3}}", task: "threshold: f1", want: "threshold has no effect: it is for two classes"},

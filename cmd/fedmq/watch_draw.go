@@ -103,7 +103,14 @@ func (m *screen) round(t *watch.TaskView) string {
 	if b := t.Best; b != nil {
 		model += fmt.Sprintf(", best v%d (%s %.4g)", b.Version, b.Metric, b.Value)
 	}
-	return s + faint.Render(model)
+	if t.Released > 0 {
+		model += fmt.Sprintf(", released v%d", t.Released)
+	}
+	s += faint.Render(model)
+	if t.Candidate > 0 {
+		s += " · " + bold.Render(fmt.Sprintf("v%d waits: send release %d", t.Candidate, t.Candidate))
+	}
+	return s
 }
 
 // headline says who blocks, since when and what to do, on two lines at most.

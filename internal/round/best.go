@@ -21,6 +21,7 @@ type Score struct {
 	Less    bool    // a smaller one is better
 	Near    bool    // one nearer to 0 is better; Less says nothing
 	Members int     // that took part in it
+	Tried   *Tried  // nil: nothing was held against the released version
 }
 
 // Best is the model that did best so far. It is not changed.
@@ -74,6 +75,12 @@ func (m *Machine) measure(s *Score) {
 
 // beats reports whether the score is better than best, by delta at least.
 func (s *Score) beats(best, delta float64) bool {
+	gain := s.Gain(best)
+	return gain > 0 && gain >= delta
+}
+
+// Gain is by how much the score is better than another value, below 0 if it is worse.
+func (s *Score) Gain(best float64) float64 {
 	gain := s.Value - best
 	switch {
 	case s.Near:
@@ -81,7 +88,7 @@ func (s *Score) beats(best, delta float64) bool {
 	case s.Less:
 		gain = -gain
 	}
-	return gain > 0 && gain >= delta
+	return gain
 }
 
 // count fills in what states of versions that did not count lack: there, every

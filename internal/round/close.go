@@ -202,6 +202,7 @@ func (m *Machine) committed(ev Committed) {
 	m.tell(Fact{Kind: FactCommitted, Work: m.s.Params.Work, Content: ev.Base, Count: m.accepted})
 	m.countSilent()
 	m.measure(ev.Score)
+	m.try(ev.Score)
 	m.s.Worked = m.s.Params.Work
 	if m.s.Worked == wire.WorkTrain {
 		m.s.Trained++

@@ -66,6 +66,7 @@ type Config struct {
 	Members []topics.MemberFilter // who may join; at least one
 
 	Rounds     uint64 // train rounds; default 1
+	Gate       *Gate  // decides what is released; nil: the end does
 	Stop       *Stop  // ends the training before; nil: nothing does
 	Statistics bool   // begin with a statistics round
 
@@ -134,6 +135,8 @@ func (c Config) Validate() error {
 		return bad("weights.allowance", d.Allowance, "at least the quorum, at most 2^24")
 	case d.Stop != nil && (d.Stop.Patience < 1 || !(d.Stop.MinDelta >= 0) || math.IsInf(d.Stop.MinDelta, 0)):
 		return bad("stop", *d.Stop, "a patience of 1 or more, a min_delta of 0 or more")
+	case d.Gate != nil && (d.Gate.Hold < 1 || d.Gate.HoldMS < 0):
+		return bad("release", *d.Gate, "a hold of 1 or more")
 	case *d.GridB < MinGridB || *d.GridB > MaxGridB:
 		return bad("grid.b", *d.GridB, fmt.Sprintf("%d..%d", MinGridB, MaxGridB))
 	}

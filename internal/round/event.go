@@ -136,16 +136,20 @@ const (
 	OpStop     Op = "stop"    // abandon the attempt; only start goes on
 	OpExclude  Op = "exclude" // ask these members no more, from the next order on
 	OpInclude  Op = "include"
+	OpRelease  Op = "release" // a version for use
 )
 
 // Command is an operator's command, with the round at which it is meant; a
-// resume has the id of the pause that it ends instead.
+// resume has the id of the pause that it ends instead, a release the version, and its model
+// if the driver has it.
 type Command struct {
 	ID      string
 	Op      Op
 	AtRound uint64
 	Pause   string
-	Members []string // of exclude and include: paths
+	Members []string   // of exclude and include: paths
+	Version uint64     // of release
+	Model   model.Hash // its model, if the driver has it
 }
 
 // Fenced says that a verified order of another process of this owner was seen. If it

@@ -121,6 +121,8 @@ const (
 	FactCommitted  FactKind = "committed"  // Content: the new base
 	FactAbandoned  FactKind = "abandoned"  // Detail: the Close, Count
 	FactWaiting    FactKind = "waiting"    // Count: milliseconds
+	FactGate       FactKind = "gate"       // Content: the model that was held against the released one; Detail: which version, and what came of it
+	FactCandidate  FactKind = "candidate"  // Content: of a version that has passed; Detail: which one
 	FactReleased   FactKind = "released"   // Content: its model; Detail: which version, and why
 	FactEarlyStop  FactKind = "early_stop" // Count: so many models in a row were not better; Detail: which one is the best
 	FactHalted     FactKind = "halted"     // Detail: paused, stopped..., finished

@@ -58,8 +58,10 @@ type State struct {
 	Stale   int    `json:"stale,omitempty"`   // models measured since the best one, none of them better
 	Enough  bool   `json:"enough,omitempty"`  // so many that training ends
 
-	Released *Released `json:"released,omitempty"` // nil: no version
-	Excluded []string  `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
+	Released *Released  `json:"released,omitempty"` // nil: no version
+	Row      *Candidate `json:"row,omitempty"`      // the best of the evaluations that have passed the gate in a row
+	Ready    *Candidate `json:"ready,omitempty"`    // one that has held, for an operator to release
+	Excluded []string   `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
 
 	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
 

@@ -29,6 +29,7 @@ func (m *Machine) Step(now int64, ev Event) {
 func (m *Machine) step(ev Event) {
 	switch ev := ev.(type) {
 	case Tick:
+		m.ripen()
 		if m.s.Phase == Waiting && m.now >= m.waitUntil {
 			m.tryOpen()
 		}
@@ -115,13 +116,18 @@ func (m *Machine) Ready() Ready {
 
 // wake returns when the next Tick is wanted.
 func (m *Machine) wake() int64 {
+	at := m.ripensAt()
+	next := int64(0)
 	switch m.s.Phase {
 	case Open:
-		return m.clock.end(m.deadline())
+		next = m.clock.end(m.deadline())
 	case Waiting:
-		return m.waitUntil
+		next = m.waitUntil
 	case Idle:
-		return m.openAt
+		next = m.openAt
 	}
-	return 0
+	if at > 0 && next > 0 {
+		return min(at, next)
+	}
+	return max(at, next)
 }

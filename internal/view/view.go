@@ -40,38 +40,39 @@ type State struct {
 
 // Round is the current round.
 type Round struct {
-	Schema      string          `json:"schema"`
-	TimestampMS int64           `json:"timestamp_ms"`
-	Task        string          `json:"task"`
-	Origin      wire.Nonce      `json:"origin"` // of the task: what a command names
-	Epoch       uint64          `json:"epoch"`
-	Round       uint64          `json:"round"`
-	Attempt     uint32          `json:"attempt"`
-	Phase       round.Phase     `json:"phase"`
-	Work        string          `json:"work"`
-	TrainRounds uint64          `json:"train_rounds"`
-	Reason      string          `json:"reason,omitempty"`
-	Pause       string          `json:"pause,omitempty"`    // id of the pause that is asked for or in force: what a resume names
-	Version     uint64          `json:"version"`            // of the base model
-	Model       string          `json:"model"`              // its content id
-	Best        *round.Best     `json:"best,omitempty"`     // of the versions that were measured; none: no site measures
-	Released    *round.Released `json:"released,omitempty"` // the version that is approved for the lines; none: no version
-	Members     int             `json:"members"`            // welcomed
-	Cohort      int             `json:"cohort"`
-	Accepted    int             `json:"accepted"`
-	WaitingFor  []string        `json:"waiting_for"`         // the first of them
-	Waiting     *round.Wait     `json:"waiting,omitempty"`   // what for, who, since when, and what helps
-	Away        []round.Away    `json:"away,omitempty"`      // who is not asked, since it left or was silent; the first of them
-	Contested   []Contest       `json:"contested,omitempty"` // the first of them
-	Uploads     *Uploads        `json:"uploads,omitempty"`
-	Contract    *Contract       `json:"contract,omitempty"` // what all sites mean by the model (R-75); none: no site has told
-	Quorum      int             `json:"quorum"`
-	OpenedMS    int64           `json:"opened_ms"`
-	DeadlineMS  uint64          `json:"deadline_ms"` // duration
-	Last        Summary         `json:"last"`
-	Refusals    map[string]int  `json:"refusals,omitempty"` // unauthenticated, since the start
-	Asked       int             `json:"asked,omitempty"`    // questions of fedmq doctor that were answered, since the start
-	Security    string          `json:"security"`
+	Schema      string           `json:"schema"`
+	TimestampMS int64            `json:"timestamp_ms"`
+	Task        string           `json:"task"`
+	Origin      wire.Nonce       `json:"origin"` // of the task: what a command names
+	Epoch       uint64           `json:"epoch"`
+	Round       uint64           `json:"round"`
+	Attempt     uint32           `json:"attempt"`
+	Phase       round.Phase      `json:"phase"`
+	Work        string           `json:"work"`
+	TrainRounds uint64           `json:"train_rounds"`
+	Reason      string           `json:"reason,omitempty"`
+	Pause       string           `json:"pause,omitempty"`     // id of the pause that is asked for or in force: what a resume names
+	Version     uint64           `json:"version"`             // of the base model
+	Model       string           `json:"model"`               // its content id
+	Best        *round.Best      `json:"best,omitempty"`      // of the versions that were measured; none: no site measures
+	Released    *round.Released  `json:"released,omitempty"`  // the version that is approved for the lines; none: no version
+	Candidate   *round.Candidate `json:"candidate,omitempty"` // one that has passed the gate, for an operator to release
+	Members     int              `json:"members"`             // welcomed
+	Cohort      int              `json:"cohort"`
+	Accepted    int              `json:"accepted"`
+	WaitingFor  []string         `json:"waiting_for"`         // the first of them
+	Waiting     *round.Wait      `json:"waiting,omitempty"`   // what for, who, since when, and what helps
+	Away        []round.Away     `json:"away,omitempty"`      // who is not asked, since it left or was silent; the first of them
+	Contested   []Contest        `json:"contested,omitempty"` // the first of them
+	Uploads     *Uploads         `json:"uploads,omitempty"`
+	Contract    *Contract        `json:"contract,omitempty"` // what all sites mean by the model (R-75); none: no site has told
+	Quorum      int              `json:"quorum"`
+	OpenedMS    int64            `json:"opened_ms"`
+	DeadlineMS  uint64           `json:"deadline_ms"` // duration
+	Last        Summary          `json:"last"`
+	Refusals    map[string]int   `json:"refusals,omitempty"` // unauthenticated, since the start
+	Asked       int              `json:"asked,omitempty"`    // questions of fedmq doctor that were answered, since the start
+	Security    string           `json:"security"`
 }
 
 // Contract is what all sites of a task mean by its model.

@@ -77,6 +77,12 @@ func (f *Federation) round(t *task, m Message) error {
 		Version: r.Version, Model: clip(r.Model, 64), Members: r.Members, Cohort: r.Cohort, Accepted: r.Accepted, Quorum: r.Quorum,
 		Refusals: clipNames(r.Refusals), Security: clip(r.Security, maxWord), HeardMS: f.now,
 	}
+	if r.Released != nil {
+		v.Released = r.Released.Version
+	}
+	if r.Candidate != nil {
+		v.Candidate = r.Candidate.Version
+	}
 	if b := r.Best; b != nil {
 		v.Best = &BestView{b.Version, clip(b.Metric, maxName), b.Value}
 	}

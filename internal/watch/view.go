@@ -66,9 +66,11 @@ type TaskView struct {
 	Security    string             `json:"security"`
 	HeardMS     int64              `json:"heard_ms"`
 	Standings   map[Standing]int   `json:"standings"`
-	Best        *BestView          `json:"best,omitempty"`  // the version that did best so far
-	Shown       string             `json:"shown,omitempty"` // the metric that is shown first
-	Guess       map[string]float64 `json:"guess,omitempty"` // what the best constant guess has
+	Best        *BestView          `json:"best,omitempty"`      // the version that did best so far
+	Released    uint64             `json:"released,omitempty"`  // the version that is approved for use; 0: none
+	Candidate   uint64             `json:"candidate,omitempty"` // one that waits for an operator's release
+	Shown       string             `json:"shown,omitempty"`     // the metric that is shown first
+	Guess       map[string]float64 `json:"guess,omitempty"`     // what the best constant guess has
 	Rounds      []RoundView        `json:"rounds,omitempty"`
 	Events      []EventView        `json:"events,omitempty"`
 }

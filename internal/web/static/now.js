@@ -134,6 +134,7 @@ function facts() {
   list.push(["last round", last ? `${number(last.seconds)} s` : "–", last ? `${last.verdict}, ${last.counted} of ${last.members} counted` : ""]);
   list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
   if (t?.best) list.push(["best version", `v${t.best.version}`, `${t.best.metric} ${number(t.best.value)}`]);
+  if (t?.released || t?.candidate) list.push(["released", t.released ? `v${t.released}` : "–", t.candidate ? `v${t.candidate} waits for a release by an operator` : ""]);
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
   const known = (t?.rounds ?? []).filter((r) => r.bytes_up || r.bytes_down).length;

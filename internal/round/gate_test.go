@@ -1,0 +1,93 @@
+package round_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/fedmq/fedmq/internal/round"
+)
+
+// at commits the open round at a moment, with the score of its base and what the gate says.
+func at(m *round.Machine, now int64, value float64, passed bool) {
+	rnd := m.State().Round
+	for _, who := range []string{"a", "b"} {
+		m.Step(now, of(m, who, fmt.Sprint(who, rnd)))
+	}
+	m.Step(now, round.Committed{Base: id(fmt.Sprint("m", rnd)), Score: &round.Score{
+		Metric: "accuracy", Value: value, Members: 2, Tried: &round.Tried{Passed: passed, Why: "because"},
+	}})
+	m.Ready()
+}
+
+func released(m *round.Machine) uint64 {
+	if r := m.State().Released; r != nil {
+		return r.Version
+	}
+	return 0
+}
+
+// What fails the gate is never released, and neither is what has not held: so many
+// evaluations in a row, and for so long. Of a row the best one is. A crash in between
+// forgets nothing.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	gate := round.Gate{Hold: 2, HoldMS: 1000, Auto: true}
+	m, d := seam(t, func(c *round.Config) { c.Rounds, c.Gate = 20, &gate })
+	at(m, 1, .1, true) // the first model, which nobody has trained
+	at(m, 1, .5, true) // version 1
+	at(m, 1, .9, false)
+	at(m, 1, .6, true) // version 3, a row begins
+	at(m, 1, .7, true)
+	at(m, 1, .65, true)
+	if s := m.State(); released(m) != 0 || s.Row == nil || s.Row.Version != 4 || s.Row.Passed != 3 {
+		t.Fatalf("before the time has gone by %+v is released, the row is %+v", s.Released, s.Row)
+	}
+	raw, _ := json.Marshal(m.State())
+	d.state, d.members = raw, m.Members()
+	m = d.machine(t, round.Config{Members: filters(t, "+"), Rounds: 20, Quorum: 2, Base: id("m0"), Gate: &gate})
+	m.Step(3, round.Started{Instance: inst("2")})
+	m.Step(3, round.Connected{})
+	if wake := m.Ready().Wake; wake != 1001 {
+		t.Errorf("it wants to be woken at %d, want 1001", wake)
+	}
+	m.Step(1000, round.Tick{})
+	if released(m) != 0 {
+		t.Error("released too early")
+	}
+	m.Step(1001, round.Tick{})
+	if s := m.State(); released(m) != 4 || s.Released.Model != id("m4") || s.Row != nil {
+		t.Errorf("released is %+v, the row %+v", s.Released, s.Row)
+	}
+}
+
+// An operator releases what has passed, and nothing else.
+func TestGateByHand(t *testing.T) {
+	t.Parallel()
+	m, _ := seam(t, func(c *round.Config) { c.Rounds, c.Gate = 20, &round.Gate{Hold: 1} })
+	n := 0
+	release := func(version uint64, want string) {
+		t.Helper()
+		n++
+		m.Step(1, round.Command{ID: fmt.Sprint(n), Op: round.OpRelease, Version: version, Model: id(fmt.Sprint("m", version))})
+		for _, msg := range m.Ready().Send {
+			if ev, ok := msg.(round.SendEvent); ok && ev.Fact.Kind == round.FactCommand && ev.Fact.Detail != "release: "+want {
+				t.Errorf("release %d: %q, want %q", version, ev.Fact.Detail, want)
+			}
+		}
+	}
+	at(m, 1, .1, true)
+	release(1, "refused, version 1 has not passed the gate, none has")
+	at(m, 1, .5, true)
+	at(m, 1, .2, false) // a poisoned round: version 2
+	if s := m.State(); released(m) != 0 || s.Ready == nil || s.Ready.Version != 1 {
+		t.Fatalf("%+v is released, %+v waits", s.Released, s.Ready)
+	}
+	release(2, "refused, version 2 has not passed the gate, version 1 has")
+	release(1, "done")
+	release(1, "refused, released already")
+	release(0, "refused, version 0 is older than 1, which is released: rollback makes a new version of it")
+	if s := m.State(); released(m) != 1 || s.Ready != nil {
+		t.Errorf("%+v is released, %+v waits", s.Released, s.Ready)
+	}
+}
