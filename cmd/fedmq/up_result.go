@@ -32,6 +32,9 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 		return err
 	}
 	fmt.Fprintf(stdout, "\nModel of %s %s: %s\n", t.Name, which, path)
+	if best := bestIn(recs); best != nil {
+		fmt.Fprintf(stdout, "Version %d is what %s of training made; the row of round %d measures it.\n", best.Version, times(int(best.Trained), "round", "rounds"), best.Round)
+	}
 	if text := aboutAt(st, recs, at).threshold(); text != "" {
 		fmt.Fprintf(stdout, "Threshold: %s\n", text)
 	}
