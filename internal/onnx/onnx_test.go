@@ -186,6 +186,18 @@ func TestFillLeavesCounters(t *testing.T) {
 	}
 }
 
+// Control variates of SCAFFOLD are in the model's file, and in no graph.
+func TestFillWithoutControlVariates(t *testing.T) {
+	c, m := boiler()
+	scaffold, err := m.WithControls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, left, err := Fill(skeleton(m, "const"), c, scaffold, ""); err != nil || left != nil {
+		t.Errorf("left %q (%v)", left, err)
+	}
+}
+
 func FuzzFill(f *testing.F) {
 	c, m := boiler()
 	f.Add(skeleton(m, "const"))

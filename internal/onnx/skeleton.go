@@ -182,7 +182,7 @@ func shapeOf(t []field) (kind int64, dims []int, err error) {
 func (f *filler) left() (counters []string, err error) {
 	for _, s := range f.m.Schema {
 		switch {
-		case f.done[s.Name]:
+		case f.done[s.Name], model.IsControl(s.Name): // a control variate says how the model came to be, not what it gives
 		case s.DType == model.I64 && s.Elements() == 1:
 			counters = append(counters, s.Name)
 		default:

@@ -13,6 +13,11 @@ MEAN, SD, CLASS_ROWS = "fedmq.mean", "fedmq.sd", "fedmq.class_rows"
 _FLOATS = ("float32", "float64")
 
 
+def of_network(name: str) -> bool:
+    """Whether a tensor is the network's own: the others are of the scaling, or control variates of SCAFFOLD."""
+    return name not in (MEAN, SD, CLASS_ROWS) and not name.startswith("fedmq.c/")
+
+
 def about(text: str, meant: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
     """What the file says of task, version and threshold."""
     try:
@@ -77,7 +82,7 @@ def _layers(c: Mapping[str, Any], tensors: Mapping[str, Array]) -> List[Tuple[st
     while kind == "layers" and f"layers.{count}.weight" in tensors:
         count += 1
     pairs = [("coef", "intercept")] if kind == "coef" else [(f"layers.{i}.weight", f"layers.{i}.bias") for i in range(count)]
-    own = [name for name in tensors if name not in (MEAN, SD, CLASS_ROWS)]
+    own = [name for name in tensors if of_network(name)]
     known = [name for pair in pairs for name in pair]
     if pairs[0][0] not in tensors:
         raise BadFile(f"the model has no {pairs[0][0]}: its tensors are {_list(own)}")

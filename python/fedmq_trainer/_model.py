@@ -49,8 +49,8 @@ class Model:
         return np.asarray(classes)
 
     def state_dict(self) -> Dict[str, Array]:
-        """The tensors of the network by name, without those of the scaling."""
-        return {name: a for name, a in self.tensors.items() if name not in (_fits.MEAN, _fits.SD, _fits.CLASS_ROWS)}
+        """The tensors of the network by name, without those of the scaling and of a strategy."""
+        return {name: a for name, a in self.tensors.items() if _fits.of_network(name)}
 
     def transform(self, x: Any) -> Array:
         """What the network reads of the rows: [rows, inputs of the network]."""

@@ -53,6 +53,9 @@ def test_scikit_learn_predicts_the_same(tmp_path, name):
 def test_state_dict_is_the_network(tmp_path):
     write("softmax", tmp_path / "m")
     assert sorted(fm.load(tmp_path / "m").state_dict()) == ["layers.0.bias", "layers.0.weight"]
+    contract = {"inputs": [{"name": "a"}], "target": {"name": "y"}, "net": {"output": "identity"}}
+    fm.save(tmp_path / "m", {"w": np.ones(1), "fedmq.c/w": np.zeros(1)}, {"fedmq.c/w": "keep"}, {"fedmq.contract": json.dumps(contract)})
+    assert sorted(fm.load(tmp_path / "m").state_dict()) == ["w"]
 
 
 def test_what_a_file_does_not_say(tmp_path):
