@@ -33,6 +33,9 @@ func (t *task) commit(rd owner.Ready) error {
 		}
 	}
 	state, err := t.keeping.durableState(made.State)
+	if err == nil {
+		err = t.keeping.durableRoot(t.sum.own)
+	}
 	if err != nil {
 		return err
 	}

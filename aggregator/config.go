@@ -101,7 +101,11 @@ type Task struct {
 
 	// Guard stands before the strategy: it refuses monsters and shortens what is too long.
 	// nil: strategy.DefaultGuard.
-	Guard     *strategy.Guard
+	Guard *strategy.Guard
+	// Root trains, for a strategy that wants it, each round's base on rows that are known to
+	// be good, before updates are taken; the aggregator does nothing else meanwhile.
+	Root trainer.Trainer
+
 	Weights   string // samples | uniform | sqrt; default: samples, of some strategies uniform
 	Cap       uint64 // largest weight of one member; 0: CapFactor times the cohort's lower median
 	CapFactor uint64 // default 10
@@ -195,6 +199,9 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	if all, err := r.ServerSettings(t.Server, t.ServerParams); err == nil {
 		t.ServerParams = all
 	}
+	if t.Contract == nil && t.Root != nil {
+		t.Contract = trainer.ContractOf(t.Root)
+	}
 	if t.Stop != nil {
 		s := *t.Stop
 		setDefault(&s.Patience, 10)
@@ -207,6 +214,12 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 		t.Train = json.RawMessage("{}")
 	}
 	return t
+}
+
+// rooted reports whether the strategy wants Root.
+func (t Task) rooted(r strategy.Registry) bool {
+	is, err := r.Rooted(strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Params: t.StrategyParams})
+	return is && err == nil
 }
 
 // minimum is the fewest updates that the strategy takes, 1 for most.

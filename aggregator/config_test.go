@@ -14,6 +14,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -48,6 +49,9 @@ type needs struct {
 }
 
 func (s needs) Minimum() int { return s.n }
+
+// own is a trainer of the aggregator's own.
+type own struct{ trainer.Trainer }
 
 // Every fault is named by the key that an operator has to change.
 func TestValidate(t *testing.T) {
@@ -106,6 +110,9 @@ func TestValidate(t *testing.T) {
 		"server":             {func(_ c, t tk) { t.Server = "fedsomething" }, `server optimiser "fedsomething", known: sgd`},
 		"server parameter":   {func(_ c, t tk) { t.ServerParams = strategy.Settings{"eta": 0} }, "server optimiser sgd: eta: 0, want above 0"},
 		"few members":        {func(_ c, t tk) { t.Quorum, t.Members = 3, []string{"a/line-1", "b/line-1"} }, "members: 2, and the quorum is 3: no round"},
+		"root missing":       {func(_ c, t tk) { t.Strategy = "fltrust" }, "strategy.root: missing; strategy fltrust wants a trainer of the aggregator's own"},
+		"root in vain":       {func(_ c, t tk) { t.Root = own{} }, "strategy.root has no effect with strategy fedavg"},
+		"root, weights":      {func(_ c, t tk) { t.Strategy, t.Root, t.Weights = "fltrust", own{}, "sqrt" }, "strategy.weights: \"sqrt\""},
 		"few for all": {func(c c, t tk) {
 			c.Strategies, t.Strategy, t.StartWhen = needing(5), "needing", 4
 		}, "start_when: 4 is below the quorum of 5 (strategy needing needs 5 updates with these parameters)"},

@@ -62,6 +62,9 @@ func (k *keeping) write(tx *store.Tx, r record.Sealed) error {
 				return err
 			}
 		}
+		if err := k.hold(tx, r.Strategy.Root); err != nil {
+			return err
+		}
 		for content := range k.onDisk {
 			if err := k.hold(tx, content); err != nil {
 				return err

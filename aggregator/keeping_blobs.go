@@ -57,6 +57,15 @@ func (k *keeping) durableState(state []byte) (model.Hash, error) {
 	return leaves.ID(len(state)), err
 }
 
+// durableRoot puts the aggregator's own update on disk, for replay with the others; nil:
+// there is none.
+func (k *keeping) durableRoot(own *model.Model) error {
+	if own == nil || k.updates != KeepAll {
+		return nil
+	}
+	return k.store.PutBlob(own.ContentID(), own.Blob, true)
+}
+
 // retire removes what is not to be kept any longer after a commit: the round's
 // updates, and versions of the model beyond the retention, but for those that are held.
 func (k *keeping) retire(held []uint64) error {

@@ -95,9 +95,13 @@ func (d *digest) addMore(tx *store.Tx, c *record.Chain, open map[model.Hash]bool
 
 // addFound adds a record whose blobs may be gone by now.
 func (d *digest) addFound(tx *store.Tx, r record.Record, open map[model.Hash]bool) error {
+	ids := []model.Hash{r.Strategy.Root}
 	for _, e := range r.Entries {
-		if !e.Content.IsZero() && !open[e.Content] && d.store.FindBlob(e.Content) {
-			if err := d.hold(tx, e.Content); err != nil {
+		ids = append(ids, e.Content)
+	}
+	for _, id := range ids {
+		if !id.IsZero() && !open[id] && d.store.FindBlob(id) {
+			if err := d.hold(tx, id); err != nil {
 				return err
 			}
 		}

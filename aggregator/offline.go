@@ -125,6 +125,7 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 		return nil, err
 	}
 	t.sum = newSum(c.Strategies, nil, func(*store.Stage) {})
+	t.sum.root = t.rootUpdate
 	rc := t.roundConfig()
 	rc.JoinWaitMS, rc.StartWhen = 0, len(members) // all are there
 	if len(members) < rc.Quorum {
@@ -239,6 +240,7 @@ func (o *offline) commit(c round.Commit) error {
 		Task: t.cfg.Name, Round: c.Round, Attempt: c.Attempt, Verdict: record.Committed, Work: c.Work, Base: c.Base, Model: id, Version: c.Round,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason), Notes: made.Notes,
 	}
+	r.Strategy.Root = t.sum.rootID()
 	score := t.cfg.score(r)
 	best := o.m.Judge(score)
 	if r.Best = bestOf(best); best != t.state.Best {

@@ -23,6 +23,7 @@ func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []s
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
 		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes,
 	}
+	r.Strategy.Root = t.sum.rootID()
 	score := t.cfg.score(r)
 	if score != nil {
 		score.Tried = t.tried(score)

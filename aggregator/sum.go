@@ -22,6 +22,10 @@ type sum struct {
 	stateID model.Hash
 	release func(*store.Stage)
 
+	root  func(base *model.Model) (*model.Model, error) // trains the aggregator's own update
+	own   *model.Model                                  // what came of it on ownOf; nil: the strategy wants none
+	ownOf *model.Model
+
 	params round.Params
 	fold   *strategy.Aggregation // nil: no round is open
 	before *strategy.Aggregation // begun last: its memory is used again
@@ -39,9 +43,36 @@ func newSum(r strategy.Registry, st *store.Store, release func(*store.Stage)) *s
 // begin empties the sum for an attempt.
 func (s *sum) begin(base *model.Model, p round.Params) (err error) {
 	s.params, s.least, s.early = p, len(base.Blob), nil
-	s.fold, err = s.registry.Begin(setup(p, base, s.state), s.before)
+	set := setup(p, base, s.state)
+	if set.Root, err = s.rootOf(set); err != nil {
+		return err
+	}
+	s.fold, err = s.registry.Begin(set, s.before)
 	s.before = s.fold
 	return err
+}
+
+// rootOf is the aggregator's own update, if the strategy wants one: the same for all
+// attempts on a base.
+func (s *sum) rootOf(set strategy.Setup) (*model.Model, error) {
+	rooted, err := s.registry.Rooted(set)
+	if err != nil || !rooted {
+		s.own = nil
+		return nil, err
+	}
+	if s.own == nil || s.ownOf != set.Base {
+		s.own, err = s.root(set.Base)
+		s.ownOf = set.Base
+	}
+	return s.own, err
+}
+
+// rootID is the content id of the aggregator's own update, none if there is none.
+func (s *sum) rootID() model.Hash {
+	if s.own == nil || !strategy.WorkOf(s.params.Work).Weighs {
+		return model.Hash{}
+	}
+	return s.own.ContentID()
 }
 
 // setup is how an attempt with these parameters is folded, on its base and after rounds

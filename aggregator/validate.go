@@ -12,8 +12,10 @@ import (
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -178,6 +180,7 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	if _, err := r.CheckEncoding(t.Encoding, fold); err != nil {
 		bad("encoding: %w", err)
 	}
+	errs = append(errs, t.rootProblems(r)...)
 	if _, err := r.ServerSettings(t.Server, t.ServerParams); err != nil {
 		bad("%w", err)
 	}
@@ -195,6 +198,23 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	}
 	if t.GridB != nil && (*t.GridB < round.MinGridB || *t.GridB > round.MaxGridB) {
 		bad("strategy.grid_b: %d, want %d to %d", *t.GridB, round.MinGridB, round.MaxGridB)
+	}
+	return errs
+}
+
+// rootProblems holds the aggregator's own trainer against the strategy and the contract.
+func (t Task) rootProblems(r strategy.Registry) (errs []error) {
+	switch rooted := t.rooted(r); {
+	case rooted && t.Root == nil:
+		errs = append(errs, fmt.Errorf("strategy.root: missing; strategy %s wants a trainer of the aggregator's own, with rows that are known to be good: strategy: {name: %s, root: {tabular: {..}}}", t.Strategy, t.Strategy))
+	case !rooted && t.Root != nil:
+		errs = append(errs, fmt.Errorf("strategy.root has no effect with strategy %s: leave it out", t.Strategy))
+	}
+	if t.Root == nil || t.Contract == nil {
+		return errs
+	}
+	if own := trainer.ContractOf(t.Root); own != nil && !own.Equal(t.Contract) {
+		errs = append(errs, fmt.Errorf("strategy.root: %s", strings.Join(pipeline.Differences("root", own, t.Contract), "; ")))
 	}
 	return errs
 }

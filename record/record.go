@@ -122,18 +122,19 @@ type Strategy struct {
 	Cap     uint64 `json:"cap"`     // largest weight of one member, samples
 	Weights string `json:"weights"` // samples, uniform or sqrt
 
-	Params       Settings `json:"params,omitzero"`        // of the strategy, all of them; none for one without, and in records of before it had any
-	Server       string   `json:"server,omitempty"`       // optimiser; none: sgd with the rate 1
-	ServerParams Settings `json:"server_params,omitzero"` // likewise
-	Guard        Values   `json:"guard,omitzero"`         // settings of the guard by their names (F-21); none: there was no guard
-	Enrolled     int      `json:"enrolled,omitzero"`      // members of the task when the round was opened, where the strategy goes by that
-	Thresholds   Values   `json:"thresholds,omitzero"`    // that updates were judged by, fixed with the round's first attempt
+	Params       Settings   `json:"params,omitzero"`        // of the strategy, all of them; none for one without, and in records of before it had any
+	Server       string     `json:"server,omitempty"`       // optimiser; none: sgd with the rate 1
+	ServerParams Settings   `json:"server_params,omitzero"` // likewise
+	Guard        Values     `json:"guard,omitzero"`         // settings of the guard by their names (F-21); none: there was no guard
+	Enrolled     int        `json:"enrolled,omitzero"`      // members of the task when the round was opened, where the strategy goes by that
+	Root         model.Hash `json:"root,omitzero"`          // content id of the aggregator's own update, that the strategy held the others against; none for none
+	Thresholds   Values     `json:"thresholds,omitzero"`    // that updates were judged by, fixed with the round's first attempt
 }
 
 // IsZero reports that nothing was folded by a strategy.
 func (s Strategy) IsZero() bool {
 	return s.Name == "" && s.GridB == 0 && s.GridW == 0 && s.Cap == 0 && s.Weights == "" && s.Server == "" &&
-		s.Enrolled == 0 && s.Params == nil && s.ServerParams == nil && s.Guard == nil && s.Thresholds == nil
+		s.Enrolled == 0 && s.Params == nil && s.ServerParams == nil && s.Guard == nil && s.Root.IsZero() && s.Thresholds == nil
 }
 
 // Entry says what became of one member of the cohort. Fields that say nothing

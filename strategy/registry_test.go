@@ -17,7 +17,7 @@ func TestUnknown(t *testing.T) {
 	base := mustModel(t, model.F32, []float64{1})
 	good := round(base, fold.Grid{B: 6, W: 10})
 	for want, change := range map[string]func(*strategy.Setup){
-		`strategy "fedsgd", known: fedavg`:                            func(s *strategy.Setup) { s.Strategy = "fedsgd" },
+		`strategy "fedsgd", known: fedavg, `:                          func(s *strategy.Setup) { s.Strategy = "fedsgd" },
 		`optimiser "lamb", known: sgd, momentum, adagrad, adam, yogi`: func(s *strategy.Setup) { s.Server = "lamb" },
 		`work "rest", known: train, statistics, evaluate`:             func(s *strategy.Setup) { s.Work = "rest" },
 	} {

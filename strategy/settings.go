@@ -217,7 +217,7 @@ func stateName(name string, s Settings) (string, error) {
 var paramName = regexp.MustCompile(`^[A-Za-z0-9_]{1,32}$`)
 
 // reserved are the keys that a strategy has in a configuration beside its parameters.
-var reserved = []string{"name", "weights", "cap", "cap_factor", "grid_b", "server"}
+var reserved = []string{"name", "weights", "cap", "cap_factor", "grid_b", "server", "guard", "clip", "root"}
 
 // checkParams reports parameters that no configuration could give, or whose defaults
 // are none.

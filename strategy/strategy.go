@@ -48,6 +48,7 @@ type Update struct {
 // the order, and in the record.
 type Round struct {
 	Base         *model.Model // not to be changed
+	Root         *model.Model // what the aggregator's own trainer makes of the base, less the base, in what the base shares: of one that is [Rooted]
 	GridB, GridW int          // values |x| <= 2^GridB, total weight <= 2^GridW (F-1)
 	Enrolled     int          // members of the task when the round was opened
 	Carried      []byte       // what Output.Carry said in the last round of training by this strategy; nil in the first

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/audit"
 	"github.com/fedmq/fedmq/internal/collect"
@@ -250,10 +252,14 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 	if err != nil {
 		return aggregator.Task{}, err
 	}
+	root, err := f.Strategy.Root.root(workplace{dir: dir, data: data, task: f.Name, member: "root", log: zerolog.Nop()})
+	if err != nil {
+		return aggregator.Task{}, err
+	}
 	t := aggregator.Task{
 		Contract: contract, Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
-		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params,
+		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params, Root: root,
 		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
 		GridB: f.Strategy.GridB, Encoding: f.Encoding, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,

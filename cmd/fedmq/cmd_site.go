@@ -117,15 +117,28 @@ func (f execFile) start(ctx context.Context, p workplace) (*exec.Trainer, error)
 
 // load reads the data, or starts the program; closeTrainers ends it.
 func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.Trainer, error) {
-	switch {
-	case f.Tabular != nil && f.Exec != nil:
-		return nil, errors.New("trainer: want one of tabular and exec")
-	case f.Exec != nil:
+	if f.Exec != nil && f.Tabular == nil {
 		t, err := f.Exec.start(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("trainer.exec: %w", err)
 		}
 		return slowed(t.Site(), slow), nil
+	}
+	t, err := f.table(p)
+	if err != nil {
+		return nil, err
+	}
+	if t.Follows() {
+		p.log.Info().Str("task", p.task).Int("rows", t.Samples()).Msg("no features are listed: those of the task's contract are taken, which comes with its model")
+	}
+	return slowed(t, slow), nil
+}
+
+// table reads the data of a trainer that is no program.
+func (f trainerFile) table(p workplace) (*tabular.Trainer, error) {
+	switch {
+	case f.Tabular != nil && f.Exec != nil:
+		return nil, errors.New("trainer: want one of tabular and exec")
 	case f.Tabular == nil:
 		return nil, errors.New("trainer: missing; want tabular or exec")
 	}
@@ -133,10 +146,7 @@ func (f trainerFile) load(ctx context.Context, p workplace, slow bool) (trainer.
 	if err != nil {
 		return nil, fmt.Errorf("trainer.tabular: %w", err)
 	}
-	if t.Follows() {
-		p.log.Info().Str("task", p.task).Int("rows", t.Samples()).Msg("no features are listed: those of the task's contract are taken, which comes with its model")
-	}
-	return slowed(t, slow), nil
+	return t, nil
 }
 
 // loaded logs what a trainer has read.

@@ -28,7 +28,7 @@ func TestConfigReference(t *testing.T) {
 	arch, table, program := reflect.TypeFor[archFile](), reflect.TypeFor[tabular.Config](), reflect.TypeFor[execFile]()
 	want := map[string]map[string]string{
 		"Connection":        keyPaths("yaml", reflect.TypeFor[connection]()),
-		"Aggregator":        keyPaths("yaml", reflect.TypeFor[aggregatorFile](), arch),
+		"Aggregator":        keyPaths("yaml", reflect.TypeFor[aggregatorFile](), arch, table, program),
 		"Built-in models":   keyPaths("yaml", arch),
 		"Training settings": keyPaths("json", reflect.TypeFor[tabular.Settings]()),
 		"Site":              keyPaths("yaml", reflect.TypeFor[siteFile](), table, program),

@@ -25,6 +25,8 @@ type strategyKeys struct {
 	Server    serverFile `yaml:"server"`
 	Guard     guardFile  `yaml:"guard"`
 	Clip      *float64   `yaml:"clip"`
+
+	Root *trainerFile `yaml:"root"`
 }
 
 // strategyFile is a strategy with its parameters, or its name alone.

@@ -54,8 +54,11 @@ func TestStrategyFile(t *testing.T) {
 		"{name: fedsgd, f: 1}":                          `strategy "fedsgd", known: fedavg`,
 		"[fedavg]":                                      "strategy: want a name, or a mapping with the key name",
 		"3":                                             "strategy: want a name, or a mapping with the key name",
-		"{cap: 0}":                                      "cap: 0 would be taken for the default",
-		"{cap: many}":                                   "aggregator.yaml:5:100: want a whole number",
+		"{name: fltrust, root: {}}":                     "strategy.root: trainer: missing; want tabular or exec",
+		"{name: fltrust, root: {tabular: {train: none.csv, target: {column: y}, features: [{columns: [x]}]}}}": "strategy.root: trainer.tabular: tabular: stat ",
+		"{name: fltrust, weights: samples}": `strategy.weights: "samples", want uniform with the strategy fltrust`,
+		"{cap: 0}":                          "cap: 0 would be taken for the default",
+		"{cap: many}":                       "aggregator.yaml:5:100: want a whole number",
 	} {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)

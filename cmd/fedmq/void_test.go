@@ -64,6 +64,8 @@ var aggregatorVoids = map[string][]voidCase{
 		{below: "weights: uniform, cap_factor: 3", want: "strategy.cap_factor has no effect with weights: uniform"},
 	},
 	"tasks[].strategy.grid_b": always("a limit"), "tasks[].strategy.server": always("its keys are below"), "tasks[].strategy.server.name": always("one of a list"),
+	"tasks[].strategy.root":         {{below: "root: {tabular: {train: a.csv, target: {column: y}, features: [{columns: [x]}]}}", want: "strategy.root has no effect with strategy fedavg"}},
+	"tasks[].strategy.root.tabular": always("its keys are those of a site"), "tasks[].strategy.root.exec": always("its keys are those of a site"),
 	"tasks[].strategy.guard": {{below: "guard: fixed", want: "fixed wants the norm"}},
 	"tasks[].strategy.clip":  {{below: "clip: 2", want: "strategy.clip has no effect without guard: fixed"}, {below: "guard: {clip: on}, clip: 2", want: "strategy.clip has no effect without guard: fixed"}},
 	"tasks[].model":          {{model: "{linear: {inputs: 1, outputs: 1}, file: m.safetensors}", want: "want one of mlp, softmax, linear and file"}},
@@ -140,7 +142,7 @@ func TestVoidKeys(t *testing.T) {
 	arch := reflect.TypeFor[archFile]()
 	top := keyPaths("yaml", reflect.TypeFor[connection]())
 	aggregator := maps.Clone(top)
-	maps.Copy(aggregator, keyPaths("yaml", reflect.TypeFor[aggregatorFile](), arch))
+	maps.Copy(aggregator, keyPaths("yaml", reflect.TypeFor[aggregatorFile](), arch, reflect.TypeFor[tabular.Config](), reflect.TypeFor[execFile]()))
 	complete(t, "aggregator", aggregator, aggregatorVoids)
 	for key, cases := range aggregatorVoids {
 		for _, c := range cases {

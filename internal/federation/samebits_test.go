@@ -81,6 +81,9 @@ func fixedTask(row string) func(*aggregator.Task) {
 		}
 		about, _ := strategy.Registry{}.AboutStrategy(row)
 		t.Strategy, t.StrategyParams = row, strategy.Settings{}
+		if rooted, _ := (strategy.Registry{}).Rooted(strategy.Setup{Work: strategy.Train, Strategy: row}); rooted {
+			t.Root = exact{samples: fixedSamples(0), inputs: features}
+		}
 		for _, p := range about.Params {
 			if p.Default == nil { // how many of the sites may be bad, say
 				t.StrategyParams[p.Name] = max(p.Min, min(1, p.Max))

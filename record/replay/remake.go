@@ -63,7 +63,12 @@ func (f *folding) begin() (err error) {
 	if err := f.thresholds(s); err != nil {
 		return err
 	}
-	f.fold, err = f.p.cfg.Strategies.Begin(f.setup(), f.p.before)
+	set := f.setup()
+	there, err := f.root(&set)
+	if err != nil || !there {
+		return err
+	}
+	f.fold, err = f.p.cfg.Strategies.Begin(set, f.p.before)
 	if err != nil {
 		return differ("%v", err)
 	}
@@ -78,6 +83,31 @@ func (f *folding) setup() strategy.Setup {
 		Work: f.r.Work, Strategy: s.Name, Params: strategy.Settings(s.Params), Server: s.Server, ServerParams: strategy.Settings(s.ServerParams),
 		State: f.p.state.blob, Guard: s.Guard, Thresholds: s.Thresholds, Round: strategy.Round{Base: f.p.model, GridB: s.GridB, GridW: s.GridW, Enrolled: s.Enrolled},
 	}
+}
+
+// root reads the aggregator's own update, for a strategy that held the others against one;
+// false: it was not kept.
+func (f *folding) root(s *strategy.Setup) (there bool, err error) {
+	rooted, err := f.p.cfg.Strategies.Rooted(*s)
+	id := f.r.Strategy.Root
+	switch {
+	case err != nil:
+		return false, differ("%v", err)
+	case rooted == id.IsZero():
+		return false, differ("strategy %s, and the aggregator's own update is %q", s.Strategy, id)
+	case !rooted:
+		return true, nil
+	}
+	b, err := f.p.fetch(f.r, id, "aggregator's own update")
+	if err != nil || b == nil {
+		return false, err
+	}
+	shared := s.Base.Schema.Shared()
+	if len(b) != shared.Bytes() {
+		return false, differ("the aggregator's own update has %d bytes, want %d", len(b), shared.Bytes())
+	}
+	s.Root = &model.Model{Schema: shared, Blob: b}
+	return true, nil
 }
 
 // thresholds holds those of the record against what its guard and the rounds before give.

@@ -29,6 +29,7 @@ type disk struct {
 	strategy string // "": fedavg
 	server   string // optimiser
 	guard    strategy.Guard
+	rooted   bool   // the strategy is fltrust
 	monsters int    // members whose updates it refuses, beside the others
 	state    []byte // of it, after the last round
 }
@@ -149,9 +150,14 @@ func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model
 			Member: fmt.Sprintf("x%d/line-1", k), Index: uint32(10 + k), Content: model.HashOf([]byte{byte(k)}), Samples: 7, Verdict: verdict.NormOutlier,
 		})
 	}
-	next := d.fold(strategy.Setup{
+	set := strategy.Setup{
 		Work: "train", Strategy: d.strategy, Server: d.server, State: d.state, Guard: d.guard.Values(), Thresholds: thresholds, Round: strategy.Round{Base: base, GridB: grid.GridB, GridW: grid.GridW},
-	}, r)
+	}
+	if d.rooted {
+		set.Strategy, set.Root = "fltrust", d.delta(base, rnd, 50)
+		r.Strategy.Name, r.Strategy.Root = "fltrust", d.put(set.Root.Blob)
+	}
+	next := d.fold(set, r)
 	d.add(r, next)
 	return next
 }

@@ -1,0 +1,73 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// rootMember is the aggregator's own trainer among the members, whose paths are another.
+const rootMember = "root"
+
+// rootUpdate has the aggregator's own trainer train the base, and returns what a site
+// would send: before updates are taken, since the strategy holds them against it.
+func (t *task) rootUpdate(base *model.Model) (*model.Model, error) {
+	round := t.state.Round
+	ctx, stop := context.WithTimeout(context.Background(), t.cfg.Deadline)
+	defer stop()
+	s := t.settings
+	if s.Train == nil { // offline
+		s = settings{Train: t.cfg.Train, Seed: t.cfg.Seed}
+	}
+	local, err := t.cfg.Root.Train(ctx, trainer.Job{
+		Task: t.cfg.Name, Member: rootMember, Round: round, Attempt: 1, Settings: s.Train, Seed: trainer.Seed(s.Seed, rootMember, round),
+	}, base.Clone())
+	if err == nil {
+		local, err = lessBase(base, local)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("root: %w", err)
+	}
+	return local, nil
+}
+
+// lessBase is a local model less its base, in what the base shares.
+func lessBase(base, local *model.Model) (*model.Model, error) {
+	if local == nil || !local.Schema.Equal(base.Schema) {
+		return nil, fmt.Errorf("%w: the trainer returned other tensors than it was given", model.ErrSchema)
+	}
+	if err := local.Check(); err != nil {
+		return nil, err
+	}
+	out := model.New(base.Schema.Shared())
+	for _, spec := range out.Schema {
+		var errs error
+		switch spec.DType {
+		case model.F32:
+			a, err1 := local.Float32s(spec.Name)
+			b, err2 := base.Float32s(spec.Name)
+			if errs = errors.Join(err1, err2); errs == nil {
+				for i := range a {
+					a[i] -= b[i]
+				}
+				errs = out.SetFloat32s(spec.Name, a)
+			}
+		default:
+			a, err1 := local.Float64s(spec.Name)
+			b, err2 := base.Float64s(spec.Name)
+			if errs = errors.Join(err1, err2); errs == nil {
+				for i := range a {
+					a[i] -= b[i]
+				}
+				errs = out.SetFloat64s(spec.Name, a)
+			}
+		}
+		if errs != nil {
+			return nil, errs
+		}
+	}
+	return out, nil
+}
