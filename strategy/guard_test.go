@@ -384,6 +384,19 @@ func TestOutlier(t *testing.T) {
 			t.Errorf("%v, want %v", err, c.want)
 		}
 	}
+	// One pass takes what is within z, and leaves the rest to a closer look.
+	for x, want := range map[float64]bool{10: true, 10.5: false, -21: false, 22: false} {
+		u := of(2, x, 1)
+		got, taken, err := a.Take(update(nil, 1), viewOf(u.Tensors))
+		if taken != want || err != nil {
+			t.Errorf("%v: taken %v, %v", x, taken, err)
+		}
+		if taken {
+			if err := a.Back(got, viewOf(u.Tensors)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	want := `tensor "b": value [1 1] is -21.5, at most 21 in this round (Z of the guard)`
 	if err := a.Check(of(6, -21.5, 1)); !strings.Contains(fmt.Sprint(err), want) || !strings.Contains(fmt.Sprint(err), "strategy: {guard: {zero: {initial: 22}}}") {
 		t.Errorf("%v, want %q", err, want)
