@@ -44,7 +44,7 @@ func (t *task) commit(rd owner.Ready) error {
 		return err
 	}
 	t.closed = closed{record: r, next: next, blob: blob, state: made.State}
-	thresholds, err := t.cfg.Guard.Thresholds(made.State)
+	thresholds, err := t.guard().Thresholds(made.State)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 		return nil, fmt.Errorf("quorum: %d, and there are %d sites", rc.Quorum, len(members))
 	}
 	var err error
-	if rc.Thresholds, err = cfg.Guard.Thresholds(nil); err != nil {
+	if rc.Thresholds, err = t.guard().Thresholds(nil); err != nil {
 		return nil, err
 	}
 	if rc.Local, err = localOf(t.sum.registry, cfg); err != nil {
@@ -247,7 +247,7 @@ func (o *offline) commit(c round.Commit) error {
 		o.best = t.base
 	}
 	t.base, t.sum.state, t.sum.buffer = made.Model, made.State, nil // models are the caller's
-	thresholds, err := t.cfg.Guard.Thresholds(made.State)
+	thresholds, err := t.guard().Thresholds(made.State)
 	if err != nil {
 		return err
 	}

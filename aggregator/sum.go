@@ -85,8 +85,18 @@ func setup(p round.Params, base *model.Model, state []byte) strategy.Setup {
 }
 
 // folding is how rounds are folded that open from now on, but for the thresholds.
-func (t Task) folding() round.Folding {
-	return round.Folding{Strategy: t.Strategy, StrategyParams: t.StrategyParams, Server: t.Server, ServerParams: t.ServerParams, Guard: t.Guard.Values()}
+func (t *task) folding() round.Folding {
+	return round.Folding{
+		Strategy: t.cfg.Strategy, StrategyParams: t.cfg.StrategyParams, Server: t.cfg.Server, ServerParams: t.cfg.ServerParams, Guard: t.guard().Values(),
+	}
+}
+
+// guard is the task's, which judges control variates where the strategy has some.
+func (t *task) guard() strategy.Guard {
+	g := *t.cfg.Guard
+	local, _ := localOf(t.sum.registry, t.cfg) // what is wrong with it is told elsewhere
+	g.Controls = local.Corrects()
+	return g
 }
 
 // forget empties the sum: the round is over, or starts over.

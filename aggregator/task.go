@@ -166,6 +166,6 @@ func (t *task) roundConfig() round.Config {
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,
-		GridB: t.cfg.GridB, Folding: t.cfg.folding(), Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
+		GridB: t.cfg.GridB, Folding: t.folding(), Base: t.cfg.Init.ContentID(), Schema: t.schema, Rand: t.a.cfg.Rand,
 	}
 }

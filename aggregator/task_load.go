@@ -57,7 +57,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 		return oc, err
 	}
 	rc := t.roundConfig()
-	if rc.Thresholds, err = t.cfg.Guard.Thresholds(t.sum.state); err != nil {
+	if rc.Thresholds, err = t.guard().Thresholds(t.sum.state); err != nil {
 		return oc, err
 	}
 	if rc.Local, err = localOf(t.sum.registry, t.cfg); err != nil {

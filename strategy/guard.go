@@ -23,6 +23,9 @@ var ErrOutlier = errors.New("strategy: norm_outlier")
 type Guard struct {
 	Zero *Zeroing  // nil: nothing is refused
 	Clip *Clipping // nil: nothing is shortened
+
+	// Controls judges the change of control variates by itself, with numbers of its own.
+	Controls bool
 }
 
 // Zeroing refuses an update with an absolute value beyond Multiplier*z + Increment,
@@ -115,23 +118,34 @@ func (g Guard) Check() error {
 	return nil
 }
 
+// none reports that the guard does nothing.
+func (g Guard) none() bool { return g.Zero == nil && g.Clip == nil }
+
 // Values are the settings as orders of the machine and records have them; nil for a
 // guard that does nothing.
 func (g Guard) Values() map[string]float64 {
-	var v map[string]float64
+	if g.none() {
+		return nil
+	}
+	v := map[string]float64{}
 	for _, s := range g.settings() {
-		if v == nil {
-			v = map[string]float64{}
-		}
 		v[s.name] = *s.at
+	}
+	if g.Controls {
+		v[settingControls] = 1
 	}
 	return v
 }
+
+// settingControls stands for [Guard.Controls], as 1.
+const settingControls = "controls"
 
 // GuardOf is the guard with these [Guard.Values]. Errors say what no guard has.
 func GuardOf(values map[string]float64) (g Guard, err error) {
 	for name := range values {
 		switch kind, _, _ := strings.Cut(name, "."); kind {
+		case settingControls:
+			g.Controls = true
 		case "zero":
 			g.Zero = &Zeroing{}
 		case "clip":
@@ -158,24 +172,42 @@ func names(list []setting) (names []string) {
 }
 
 // guardState is what a guard keeps from round to round: z and C, 0 for none, and the
-// share that z comes from, below 0 for none.
+// share that z comes from, below 0 for none. There is another of control variates.
 type guardState struct{ z, clip, beta float64 }
+
+// of names what is judged by itself, as a threshold's name begins.
+func (g Guard) of() []string {
+	if g.Controls {
+		return []string{"", "c."}
+	}
+	return []string{""}
+}
 
 // guardPart is the name of its part of a state (F-17).
 const guardPart = "guard"
 
 // begun is what a guard goes by after rounds that have left a state.
-func (g Guard) begun(state []byte) (s guardState, err error) {
+func (g Guard) begun(state []byte) ([]guardState, error) {
 	_, _, p, err := parts(state)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	s.beta = -1
-	if p.data != nil {
-		if s, err = guardStateOf(p); err != nil {
-			return s, err
+	kept, err := guardStatesOf(p)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]guardState, len(g.of()))
+	for i := range list {
+		if list[i].beta = -1; i < len(kept) {
+			list[i] = kept[i]
 		}
+		g.start(&list[i])
 	}
+	return list, nil
+}
+
+// start fills in what was not kept, and leaves out what is not wanted.
+func (g Guard) start(s *guardState) {
 	switch {
 	case g.Zero == nil:
 		s.z, s.beta = 0, -1
@@ -188,20 +220,25 @@ func (g Guard) begun(state []byte) (s guardState, err error) {
 	case s.clip == 0 || g.Clip.fixed():
 		s.clip = g.Clip.Initial
 	}
-	return s, nil
 }
 
-func guardStateOf(p part) (s guardState, err error) {
-	if p.name != guardPart || len(p.data) != 24 {
-		return s, fmt.Errorf("%w: a state of %d bytes for %.64q, want 24 for %s", model.ErrSchema, len(p.data), p.name, guardPart)
+// guardStatesOf reads what was kept.
+func guardStatesOf(p part) (list []guardState, err error) {
+	const size = 24
+	if n := len(p.data); p.data != nil && (p.name != guardPart || n != size && n != 2*size) {
+		return nil, fmt.Errorf("%w: a state of %d bytes for %.64q, want 24 or 48 for %s", model.ErrSchema, n, p.name, guardPart)
 	}
-	for i, v := range []*float64{&s.z, &s.clip, &s.beta} {
-		*v = math.Float64frombits(binary.LittleEndian.Uint64(p.data[8*i:]))
-		if math.IsNaN(*v) || math.IsInf(*v, 0) || *v < -1 || *v < 0 && i < 2 {
-			return s, fmt.Errorf("%w: the guard's state has the number %v", model.ErrSchema, *v)
+	for rest := p.data; len(rest) > 0; rest = rest[size:] {
+		var s guardState
+		for i, v := range []*float64{&s.z, &s.clip, &s.beta} {
+			*v = math.Float64frombits(binary.LittleEndian.Uint64(rest[8*i:]))
+			if math.IsNaN(*v) || math.IsInf(*v, 0) || *v < -1 || *v < 0 && i < 2 {
+				return nil, fmt.Errorf("%w: the guard's state has the number %v", model.ErrSchema, *v)
+			}
 		}
+		list = append(list, s)
 	}
-	return s, nil
+	return list, nil
 }
 
 func (s guardState) bytes() (b []byte) {
@@ -217,19 +254,22 @@ func (z *Zeroing) most(at float64) float64 { return float64(z.Multiplier*at) + z
 // Thresholds returns those of a round of training that is opened after rounds that left
 // this state: numbers for its order and its record, nil for none.
 func (g Guard) Thresholds(state []byte) (map[string]float64, error) {
-	s, err := g.begun(state)
-	if err != nil {
+	list, err := g.begun(state)
+	if err != nil || g.none() {
 		return nil, err
 	}
 	t := map[string]float64{}
-	if g.Zero != nil {
-		t[thresholdZ], t[thresholdMost] = s.z, g.Zero.most(s.z)
-		if s.beta >= 0 {
-			t[thresholdBeta] = s.beta
+	for i, of := range g.of() {
+		s := list[i]
+		if g.Zero != nil {
+			t[of+thresholdZ], t[of+thresholdMost] = s.z, g.Zero.most(s.z)
+			if s.beta >= 0 {
+				t[of+thresholdBeta] = s.beta
+			}
 		}
-	}
-	if s.clip > 0 {
-		t[thresholdClip] = s.clip
+		if s.clip > 0 {
+			t[of+thresholdClip] = s.clip
+		}
 	}
 	if len(t) == 0 {
 		return nil, nil

@@ -402,3 +402,70 @@ func TestOutlier(t *testing.T) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
+
+// The change of control variates has thresholds and a state of its own: neither is clipped
+// or refused for what the other is.
+func TestGuardOfControls(t *testing.T) {
+	t.Parallel()
+	g := both()
+	g.Controls = true
+	values := g.Values()
+	if again, err := strategy.GuardOf(values); err != nil || !maps.Equal(again.Values(), values) || values["controls"] != 1 {
+		t.Errorf("%v: %v", values, err)
+	}
+	begin := func(state []byte, change func(map[string]float64)) (*strategy.Aggregation, *model.Model) {
+		t.Helper()
+		th, err := g.Thresholds(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(th)
+		s := setup("scaffold", strategy.Settings{"eta_g": 1.}, 1)
+		s.Base, s.Enrolled, s.State, s.Guard, s.Thresholds = steered(t, model.F64), 1, state, values, th
+		a, err := strategy.Registry{}.Begin(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a, s.Base
+	}
+	a, base := begin(nil, func(th map[string]float64) {
+		if th["z"] != 10 || th["c.Z"] != 21 || len(th) != 4 {
+			t.Errorf("in the first round %v", th)
+		}
+		th["c.z"], th["c.Z"], th["C"], th["c.C"] = 1, 3, 1, 2
+	})
+	for _, c := range []struct {
+		x, c []float64
+		want string
+	}{
+		{[]float64{20, 0, 0}, []float64{2, 0, 0}, ""},
+		{[]float64{0, 0, 22}, []float64{0, 0, 0}, `tensor "z": value [0] is 22, at most 21`},
+		{[]float64{0, 0, 0}, []float64{0, 4, 0}, `tensor "fedmq.c/a": value [1] is 4, at most 3`},
+	} {
+		err := a.Check(control(t, base, c.x, c.c))
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, strategy.ErrOutlier) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v, %v: %v, want %q", c.x, c.c, err, c.want)
+		}
+	}
+	u := control(t, base, []float64{4, 0, 0}, []float64{0, 0, 2})
+	if _, taken, err := a.Take(u, viewOf(u.Tensors)); taken || err != nil {
+		t.Errorf("taken in one pass: %v, %v", taken, err)
+	}
+	a.Add(u)
+	r, err := a.Result(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := floats(t, base, "a", "z")
+	near(t, "model", floats(t, r.Model, "a", "z"), []float64{from[0] + 1, from[1], from[2]}, 1e-9, 1e-9)
+	near(t, "control variates", floats(t, r.Model, "fedmq.c/a", "fedmq.c/z"), []float64{0, 0, 2}, 1e-9, 1e-9)
+	th, err := g.Thresholds(r.State)
+	if err != nil || th["beta"] != 1 || th["c.beta"] != 0 || th["z"] >= 10 || th["c.z"] <= 1 || th["C"] <= 1 || th["c.C"] >= 2 {
+		t.Errorf("after a round %v, %v", th, err)
+	}
+	// A task that goes on without control variates keeps the rest.
+	g.Controls = false
+	if th, err := g.Thresholds(r.State); err != nil || th["beta"] != 1 || len(th) != 4 {
+		t.Errorf("without control variates %v, %v", th, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/model"
 )
 
 // Linear is a strategy whose mean update is sum(n_k s_k delta_k) / sum(n_k),
@@ -71,22 +72,27 @@ func (f *linear) made() []*fold.Sum {
 	return f.sums
 }
 
-// coefficient is n_k s_k, times what the guard clips by, each product rounded (F-2).
-func (f *linear) coefficient(u Update) (c float64, err error) {
+// coefficient is n_k s_k, times what the guard clips by, each product rounded (F-2). That
+// of control variates is clipped by itself.
+func (f *linear) coefficient(u Update, control bool) (c float64, err error) {
 	c = float64(u.Weight)
 	if f.of != nil {
 		var s float64
 		s, err = f.of(u)
 		c = float64(c * s)
 	}
-	if u.Clip != 0 {
-		c = float64(c * u.Clip)
+	clip := u.Clip
+	if control {
+		clip = u.looked[1].clip
+	}
+	if clip != 0 {
+		c = float64(c * clip)
 	}
 	return c, err
 }
 
 func (f *linear) Check(u Update) error {
-	c, bad := f.coefficient(u)
+	c, bad := f.coefficient(u, false)
 	if bad != nil {
 		c = 0 // the values are looked at all the same: what is not finite is told first
 	}
@@ -113,10 +119,10 @@ func (f *linear) weight() uint64 {
 }
 
 func (f *linear) Add(u Update) {
-	c, _ := f.coefficient(u) // checked
 	rest := u.Tensors.Blob
 	for i, s := range f.made() {
 		n := f.shared[i].Bytes()
+		c, _ := f.coefficient(u, model.IsControl(f.shared[i].Name)) // checked
 		s.Add(rest[:n], u.Weight, c)
 		rest = rest[n:]
 	}

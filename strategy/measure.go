@@ -37,16 +37,17 @@ func (a *Aggregation) Add(u Update) {
 // to be taken Back.
 func (a *Aggregation) Take(u Update, at View) (_ Update, taken bool, err error) {
 	fold, ok := a.Fold.(OnePass)
-	if !ok || a.guard == nil {
+	if !ok || a.guard == nil || len(a.guard.tracks) > 1 {
 		return u, false, nil
 	}
-	if u.Norm, taken, err = fold.Take(u, a.guard.z, at); err != nil || !taken {
+	t := a.guard.tracks[0]
+	if u.Norm, taken, err = fold.Take(u, t.z, at); err != nil || !taken {
 		return u, taken, err
 	}
-	if a.guard.scale(u.Norm) != 0 {
+	if t.scale(u.Norm) != 0 {
 		return u, false, fold.Back(u, at)
 	}
-	u.measured = true // within z
+	u.measured, u.looked[0].norm = true, u.Norm // and within z
 	return u, true, nil
 }
 

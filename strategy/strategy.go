@@ -41,7 +41,7 @@ type Update struct {
 	Clip float64 // what they count times, by the guard: above 0, below 1; 0: as they came
 
 	measured bool
-	most     float64 // largest absolute value, or a bound of it within the guard's z
+	looked   [2]looked // by the guard's tracks
 }
 
 // Round is what a strategy knows of the round that it folds: all of it is in
