@@ -21,7 +21,7 @@ import (
 type Command struct {
 	Schema      string   `json:"schema"`          // "fedmq.command.v1"
 	ID          string   `json:"id"`              // 1..64 bytes, new for each command: it is done once
-	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude, include or release
+	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude, include, release or rollback
 	AtRound     uint64   `json:"at_round"`        // of start and stop: the current round
 	Pause       string   `json:"pause,omitempty"` // of resume: the id of the pause that it ends
 	Args        *Args    `json:"args,omitempty"`  // of commands that are about something (R-66)
@@ -68,7 +68,7 @@ func (t *task) commandOf(c Command) round.Command {
 	out.Members = c.Args.Members
 	if c.Args.Version != nil {
 		out.Version = *c.Args.Version
-		out.Model = t.keeping.versionOf(out.Version).content
+		out.Model = t.keeping.whole(out.Version).content
 	}
 	return out
 }
@@ -134,5 +134,5 @@ func decodeCommand(doc []byte) (c Command, err error) {
 		}
 		return c, err
 	}
-	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude, include or release", c.Command)
+	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude, include, release or rollback", c.Command)
 }

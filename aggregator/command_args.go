@@ -16,10 +16,10 @@ type Args struct {
 }
 
 // takes is the argument of each command that has one.
-var takes = map[round.Op]string{round.OpRelease: "version", "rollback": "version", round.OpExclude: "members", round.OpInclude: "members", "set": "settings"}
+var takes = map[round.Op]string{round.OpRelease: "version", round.OpRollback: "version", round.OpExclude: "members", round.OpInclude: "members", "set": "settings"}
 
 // coming are the commands whose form is fixed and which this version refuses.
-var coming = map[round.Op]bool{"rollback": true, "set": true}
+var coming = map[round.Op]bool{"set": true}
 
 // check reports arguments that are not the one which a command takes.
 func (a *Args) check(op round.Op, takes string) error {

@@ -16,7 +16,7 @@ func (t *task) commit(rd owner.Ready) error {
 	}
 	c, at := *rd.Commit, t.a.nowMS()
 	crash.At("close")
-	made, err := t.sum.finish(c.Accepted, c.Entries)
+	made, err := t.finish(c)
 	if err != nil {
 		return fmt.Errorf("round %d: %w", c.Round, err)
 	}

@@ -101,7 +101,7 @@ func (k *keeping) retire(held []uint64) error {
 }
 
 // mostHeld is how many versions heldOf names at most.
-const mostHeld = 4
+const mostHeld = 5
 
 // firstToGo is the place of the oldest version that need not stay: replay of
 // updates begins at version 0.

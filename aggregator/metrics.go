@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -37,7 +38,7 @@ func (t *task) metrics(work string) (record.Metrics, record.Measured) {
 		m.Value, m.Rows = record.Number(s.Value), record.Number(s.Rows)
 		out[name] = m
 	}
-	if len(out) == 0 && work == wire.WorkStatistics { // nobody was asked to measure
+	if len(out) == 0 && (work == wire.WorkStatistics || work == round.WorkRollback) { // nobody was asked to measure
 		return out, record.Measured{}
 	}
 	return out, t.judged(pooled)

@@ -15,13 +15,16 @@ import (
 
 // committedRecord accounts for a commit, and says what its base came to.
 func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []string, closed int64) (record.Sealed, *round.Score, error) {
-	order := t.published.issued[c.Stamp]
+	order, ordered := t.published.issued[c.Stamp]
+	if !ordered { // nobody was asked
+		order.opened = closed
+	}
 	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, State: state, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
-		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes,
+		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes, Rollback: rolledBackTo(c.To),
 	}
 	r.Strategy.Root = t.sum.rootID()
 	score := t.cfg.score(r)

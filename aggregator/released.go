@@ -20,13 +20,16 @@ type lines struct {
 }
 
 // heldOf are the versions that stay on the disk whatever keep_models says: the best one, the
-// released one and those that may be released.
+// released one, those that may be released and one that is to count again.
 func heldOf(s *round.State) (versions []uint64) {
 	if s.Best != nil {
 		versions = append(versions, s.Best.Version)
 	}
 	if s.Released != nil {
 		versions = append(versions, s.Released.Version)
+	}
+	if s.Rollback != nil {
+		versions = append(versions, s.Rollback.Version)
 	}
 	for _, c := range []*round.Candidate{s.Row, s.Ready} {
 		if c != nil {

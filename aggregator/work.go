@@ -159,7 +159,7 @@ func (t *task) fold(rd owner.Ready) error {
 	if rd.Save.Committed || rd.Restart {
 		t.sum.forget()
 	}
-	if p := t.state.Params; rd.Restart && p != nil {
+	if p := t.state.Params; rd.Restart && p != nil && p.Work != round.WorkRollback {
 		if err := t.sum.begin(t.base, *p); err != nil {
 			return err
 		}

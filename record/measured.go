@@ -76,6 +76,17 @@ type Gate struct {
 	Why     string `json:"why"`
 }
 
+// checkRollback reports a rollback that is none.
+func (r Record) checkRollback() error {
+	switch is := r.Work == WorkRollback && r.Verdict == Committed; {
+	case is != (r.Rollback != nil):
+		return fmt.Errorf("a %s round of %s, and rollback is there: %v", r.Verdict, r.Work, r.Rollback != nil)
+	case is && (*r.Rollback >= r.Round || len(r.Entries) > 0):
+		return fmt.Errorf("a rollback to version %d with %d entries", *r.Rollback, len(r.Entries))
+	}
+	return nil
+}
+
 func (g *Gate) check(r Record) error {
 	switch {
 	case g == nil:

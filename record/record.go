@@ -51,6 +51,9 @@ const (
 	Adopted   = "adopted"   // an operator took a restored task up again, above what members had seen
 )
 
+// WorkRollback is the work of a round that made a former version the newest one (RC-30).
+const WorkRollback = "rollback"
+
 // What [Record.Security] says (RC-9).
 const (
 	Unsigned = "unsigned"
@@ -85,28 +88,29 @@ type Record struct {
 	Round       uint64     `json:"round"`
 	Attempt     uint32     `json:"attempt"`
 	Epoch       uint64     `json:"epoch"`
-	Verdict     string     `json:"verdict"`         // Committed, Abandoned or Adopted
-	Work        string     `json:"work"`            // init, train, evaluate, statistics or rollback
-	Prev        model.Hash `json:"prev"`            // of the bytes of the record before
-	Base        model.Hash `json:"base"`            // model that the order named
-	Model       model.Hash `json:"model"`           // model after the round; none if abandoned
-	Version     uint64     `json:"version"`         // of Model: Round; 0 if abandoned
-	OrderHash   model.Hash `json:"order"`           // of the order's signed bytes
-	Strategy    Strategy   `json:"strategy"`        // how updates were folded
-	Entries     Entries    `json:"entries"`         // the cohort, in order of member path
-	Metrics     Metrics    `json:"metrics"`         // of Base, pooled over the sites
-	BytesUp     int64      `json:"bytes_up"`        // payload bytes from members, >= 0
-	BytesDown   int64      `json:"bytes_down"`      // payload bytes to the broker, >= 0
-	OpenedMS    int64      `json:"opened_ms"`       // epoch milliseconds, the aggregator's clock
-	ClosedMS    int64      `json:"closed_ms"`       // when the accepted set was closed
-	CommittedMS int64      `json:"committed_ms"`    // when the model was durable; 0 if abandoned
-	Reason      string     `json:"reason"`          // why the attempt ended
-	Origin      wire.Nonce `json:"origin,omitzero"` // of the task, from its beginning on; none in records of before there were origins
-	State       model.Hash `json:"state,omitzero"`  // content id of what strategy and server optimiser keep after the round; none for nothing
-	Notes       Notes      `json:"notes,omitempty"` // what the fold says to people; none for nothing
-	IDs         string     `json:"ids,omitempty"`   // kind of the content ids: IDsTree; none: plain SHA-256, in records of before there were trees
-	Best        *Best      `json:"best,omitempty"`  // of the versions so far; none: nothing was measured, or not committed
-	Gate        *Gate      `json:"gate,omitempty"`  // what came of holding Base against the released version; none: nothing was
+	Verdict     string     `json:"verdict"`            // Committed, Abandoned or Adopted
+	Work        string     `json:"work"`               // init, train, evaluate, statistics or rollback
+	Prev        model.Hash `json:"prev"`               // of the bytes of the record before
+	Base        model.Hash `json:"base"`               // model that the order named
+	Model       model.Hash `json:"model"`              // model after the round; none if abandoned
+	Version     uint64     `json:"version"`            // of Model: Round; 0 if abandoned
+	OrderHash   model.Hash `json:"order"`              // of the order's signed bytes
+	Strategy    Strategy   `json:"strategy"`           // how updates were folded
+	Entries     Entries    `json:"entries"`            // the cohort, in order of member path
+	Metrics     Metrics    `json:"metrics"`            // of Base, pooled over the sites
+	BytesUp     int64      `json:"bytes_up"`           // payload bytes from members, >= 0
+	BytesDown   int64      `json:"bytes_down"`         // payload bytes to the broker, >= 0
+	OpenedMS    int64      `json:"opened_ms"`          // epoch milliseconds, the aggregator's clock
+	ClosedMS    int64      `json:"closed_ms"`          // when the accepted set was closed
+	CommittedMS int64      `json:"committed_ms"`       // when the model was durable; 0 if abandoned
+	Reason      string     `json:"reason"`             // why the attempt ended
+	Origin      wire.Nonce `json:"origin,omitzero"`    // of the task, from its beginning on; none in records of before there were origins
+	State       model.Hash `json:"state,omitzero"`     // content id of what strategy and server optimiser keep after the round; none for nothing
+	Notes       Notes      `json:"notes,omitempty"`    // what the fold says to people; none for nothing
+	IDs         string     `json:"ids,omitempty"`      // kind of the content ids: IDsTree; none: plain SHA-256, in records of before there were trees
+	Best        *Best      `json:"best,omitempty"`     // of the versions so far; none: nothing was measured, or not committed
+	Rollback    *uint64    `json:"rollback,omitempty"` // of work rollback: the version whose model and state count again
+	Gate        *Gate      `json:"gate,omitempty"`     // what came of holding Base against the released version; none: nothing was
 	Measured
 	Coming
 	Excluded []string `json:"excluded,omitempty"` // paths that an operator had excluded, none of them of the cohort; ascending

@@ -24,8 +24,8 @@ import (
 
 type sendCmd struct {
 	clientFlags
-	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include,release" help:"start, pause (at the round's end), pause_now, resume, stop, exclude, include or release."`
-	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release: the version of the model."`
+	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include,release,rollback" help:"start, pause (at the round's end), pause_now, resume, stop, exclude, include, release or rollback."`
+	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release and rollback: the version of the model."`
 	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
 	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
@@ -42,12 +42,16 @@ that is approved for use: with a gate (release: of the task) one that has passed
 that the aggregator keeps. What came of it is printed as the aggregator's event; exit code 1 if
 no answer came or it was refused.
 
+Rollback makes a former version the newest one again, in a round of its own: model, guard and
+optimiser are as they were after it, and so are the lines, if they had a later one.
+
 Excluded members are asked no more, from the next order on, until they are included again;
 the task remembers it over restarts, and every record names them.
 
   fedmq send pause -n acme -t quality
   fedmq send exclude berlin/line-1 -n acme -t quality
-  fedmq send release 12 -n acme -t quality`
+  fedmq send release 12 -n acme -t quality
+  fedmq send rollback 9 -n acme -t quality`
 }
 
 func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -76,10 +80,10 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 
 // args is what the command is about, nil for nothing.
 func (c *sendCmd) args() (*aggregator.Args, error) {
-	if c.Command == string(round.OpRelease) {
+	if c.Command == string(round.OpRelease) || c.Command == string(round.OpRollback) {
 		version, err := strconv.ParseUint(strings.Join(c.About, " "), 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("release what? %q is no number of a version, as round and model get print it", c.About)
+			return nil, fmt.Errorf("%s what? %q is no number of a version, as round and model get print it", c.Command, c.About)
 		}
 		return &aggregator.Args{Version: &version}, nil
 	}

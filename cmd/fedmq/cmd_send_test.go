@@ -31,12 +31,12 @@ func TestCommandSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sign := range []string{"", key} {
-		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop", "exclude", "include", "release"} {
+		for _, op := range []string{"start", "pause", "pause_now", "resume", "stop", "exclude", "include", "release", "rollback"} {
 			var args *aggregator.Args
 			switch op {
 			case "exclude", "include":
 				args = &aggregator.Args{Members: []string{"berlin/line-1"}}
-			case "release":
+			case "release", "rollback":
 				args = &aggregator.Args{Version: new(uint64(3))}
 			}
 			b, err := commandPayload("acme/_fl_v1/t/command", "1", op, watch.Aim{Round: 7, Pause: "p", Origin: wire.Nonce{0x0f, 0xed}}, args, sign)

@@ -228,7 +228,7 @@ func refine(s *jsonschema.Schema, k topics.Kind) {
 		e := s.Properties["event"]
 		e.Enum = append(e.Enum, "summary")
 		put("reason", words(refusals...))
-		put("work", words(wire.WorkNone, wire.WorkStatistics, wire.WorkTrain, wire.WorkEvaluate))
+		put("work", words(wire.WorkNone, wire.WorkStatistics, wire.WorkTrain, wire.WorkEvaluate, record.WorkRollback))
 		s.Properties["count"].Description = "members, or with waiting milliseconds"
 		s.Properties["counts"].Description = "with summary: facts by kind"
 	case topics.Record:

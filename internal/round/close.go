@@ -63,16 +63,12 @@ func (m *Machine) close(why Close) {
 // . What was accepted stays, unless refusals made the quorum
 // unreachable: then everybody's earlier updates lapse.
 func (m *Machine) abandon(why Close) {
-	operator := why == ClosePause || why == CloseStop
+	operator := why == ClosePause || why == CloseStop || why == CloseRollback
 	lapse := !operator && m.refusalsAlone()
-	fate := verdict.Kept
-	if lapse {
-		fate = verdict.Lapsed
-	}
 	m.r.Save.Records = append(m.r.Save.Records, Record{
 		Stamp: m.s.Stamp(), Work: m.s.Params.Work,
 		Base: m.s.Base, Params: *m.s.Params, Reason: why,
-		Entries: m.entries(why, fate),
+		Entries: m.entries(why, fateOf(why, lapse)),
 	})
 	m.dirty = true
 	m.tell(Fact{Kind: FactAbandoned, Work: m.s.Params.Work, Detail: string(why), Count: m.accepted})
@@ -208,6 +204,7 @@ func (m *Machine) committed(ev Committed) {
 		m.s.Trained++
 	}
 	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
+	m.rolledBack()
 	m.cfg.Thresholds = ev.Thresholds
 	m.s.Round++
 	m.s.Attempt, m.s.ValidFrom = 0, 1

@@ -46,6 +46,8 @@ func (m *Machine) do(c Command) string {
 		why = m.doExclude(c.Members)
 	case OpInclude:
 		why = m.doInclude(c.Members)
+	case OpRollback:
+		why = m.doRollback(c)
 	case OpRelease:
 		why = m.doRelease(c)
 	default:

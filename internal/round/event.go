@@ -137,6 +137,7 @@ const (
 	OpExclude  Op = "exclude" // ask these members no more, from the next order on
 	OpInclude  Op = "include"
 	OpRelease  Op = "release" // a version for use
+	OpRollback Op = "rollback"
 )
 
 // Command is an operator's command, with the round at which it is meant; a
@@ -148,7 +149,7 @@ type Command struct {
 	AtRound uint64
 	Pause   string
 	Members []string   // of exclude and include: paths
-	Version uint64     // of release
+	Version uint64     // of release and rollback
 	Model   model.Hash // its model, if the driver has it
 }
 

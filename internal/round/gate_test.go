@@ -91,3 +91,35 @@ func TestGateByHand(t *testing.T) {
 		t.Errorf("%+v is released, %+v waits", s.Released, s.Ready)
 	}
 }
+
+// What an operator goes back to is asked for until it counts: a crash before the round that
+// does it is committed forgets nothing, and what was accepted in the open round lapses.
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	m, d := seam(t, func(c *round.Config) { c.Rounds = 20 })
+	for range 3 {
+		lap(m, &round.Score{Metric: "accuracy", Value: float64(m.State().Round), Members: 2})
+	}
+	m.Step(1, of(m, "a", "a4"))
+	m.Step(1, round.Command{ID: "r", Op: round.OpRollback, Version: 1, Model: id("m1")})
+	rd := m.Ready()
+	if c := rd.Commit; c == nil || c.Work != round.WorkRollback || c.To == nil || c.To.Version != 1 || len(c.Accepted) != 0 || len(rd.Save.Records) != 1 || rd.Save.Records[0].Entries[0].Verdict.String() != "lapsed" {
+		t.Fatalf("%+v", rd)
+	}
+	m.Step(1, round.Command{ID: "again", Op: round.OpRollback, Version: 2, Model: id("m2")})
+	if s := m.State(); s.Rollback.Version != 1 || s.Best != nil {
+		t.Errorf("while it closes: back to %+v, the best %+v", s.Rollback, s.Best)
+	}
+	raw, _ := json.Marshal(m.State())
+	d.state, d.members = raw, m.Members()
+	m = d.machine(t, round.Config{Members: filters(t, "+"), Rounds: 20, Quorum: 2, Base: id("m0")})
+	m.Step(3, round.Started{Instance: inst("2")})
+	m.Step(3, round.Connected{})
+	if c := m.Ready().Commit; c == nil || c.Work != round.WorkRollback || c.To.Version != 1 {
+		t.Fatalf("after a crash: %+v", c)
+	}
+	m.Step(3, round.Committed{Base: id("m1")})
+	if s := m.State(); s.Version != 4 || s.Base != id("m1") || s.Trained != 3 || s.Rollback != nil || works(m) != "train" {
+		t.Errorf("then: %+v, order of %s", s, works(m))
+	}
+}

@@ -102,6 +102,7 @@ type Commit struct {
 	Reason   Close
 	Accepted []Accepted // path order; each was in a Fold since the last Restart
 	Entries  []Entry    // every member of the cohort, path order
+	To       *Released  // of WorkRollback: the version whose model and state count again
 }
 
 // Record is an abandoned attempt.
@@ -139,4 +140,5 @@ const (
 	CloseDeadline Close = "deadline" // the time is over
 	ClosePause    Close = "pause"    // an operator's pause_now
 	CloseStop     Close = "stop"     // an operator's stop
+	CloseRollback Close = "rollback" // an operator's rollback
 )

@@ -36,6 +36,10 @@ func (m *Machine) start(ev Started) {
 		m.sameAttempt()
 		return
 	}
+	if m.s.Rollback != nil {
+		m.rollBack()
+		return
+	}
 	m.endOfAttempt()
 	if m.halted() {
 		m.halt()
@@ -77,6 +81,10 @@ func (m *Machine) fence(ev Fenced) {
 
 // next goes on after an attempt has ended: it halts, waits or opens.
 func (m *Machine) next() {
+	if m.s.Rollback != nil {
+		m.rollBack()
+		return
+	}
 	m.endOfAttempt()
 	switch {
 	case m.halted():

@@ -67,11 +67,18 @@ type Replay struct {
 	member map[uint32]string
 	before *strategy.Aggregation // whose memory is used again
 
-	best   *record.Best  // of the last committed record that has one
-	newest record.Record // the last with a model
-	last   record.Record // the one before
-	kept   bool          // the newest model's blob is there
+	left   map[uint64]left // by version
+	best   *record.Best    // of the last committed record that has one
+	newest record.Record   // the last with a model
+	last   record.Record   // the one before
+	kept   bool            // the newest model's blob is there
 	any    bool
+}
+
+// left is what a round has left, by its content ids.
+type left struct {
+	model, state model.Hash
+	ids          string // of which kind they are
 }
 
 // state is what strategy and server optimiser have left, if they leave something.
@@ -84,7 +91,7 @@ type state struct {
 // New returns a replay that expects the genesis.
 func New(cfg Config) *Replay {
 	return &Replay{
-		cfg: cfg, state: state{known: true}, models: map[model.Hash]bool{}, index: map[string]uint32{}, member: map[uint32]string{},
+		cfg: cfg, state: state{known: true}, models: map[model.Hash]bool{}, left: map[uint64]left{}, index: map[string]uint32{}, member: map[uint32]string{},
 	}
 }
 
@@ -193,6 +200,7 @@ func (p *Replay) settle(r record.Record, made *strategy.Result) (How, error) {
 	}
 	keeps := strategy.WorkOf(r.Work).Keeps
 	p.models[r.Model] = true
+	p.left[r.Version] = left{r.Model, r.State, r.IDs}
 	p.newest, p.kept = r, stored != nil
 	switch {
 	case made != nil:

@@ -49,6 +49,10 @@ func TestReplay(t *testing.T) {
 			m.Blob[len(m.Blob)-1] ^= 0x80
 			d.adopted(m)
 		}, []replay.How{hashed, replayed, chained, replayed, replayed, replayed, hashed, replayed}},
+		{"a rollback, and training from there", func(d *disk) {
+			d.train(6, 1, d.rollback(2))
+			d.records[7].Best = nil
+		}, []replay.How{hashed, replayed, chained, replayed, replayed, replayed, hashed, replayed}},
 		{"an older task without a description", func(d *disk) {
 			d.records[0].OrderHash = model.Hash{}
 			d.about = nil
@@ -151,6 +155,10 @@ func TestDifferences(t *testing.T) {
 		{"the worst site of a metric", func(d *disk) { d.metric(func(m *record.Metric) { m.WorstSite = "x" }) }, "member x: metric loss says 2 of it"},
 		{"sites of a metric", func(d *disk) { d.metric(func(m *record.Metric) { m.Sites = 4 }) }, "round 3, attempt 1: metric loss is of 4 sites, but 3 entries have it"},
 
+		{"a rollback to other bits", func(d *disk) {
+			d.rollback(2)
+			d.records[6].Model = d.records[4].Model
+		}, "round 5, attempt 1: the rollback to version 2 has the model"},
 		{"another best version", func(d *disk) { d.best(4, 1, 3, 1) }, "round 3, attempt 1: version 1 is said to be measured, but the round's base is version 2"},
 		{"what the best version has", func(d *disk) { d.best(4, 2, 3, .5) }, "round 3, attempt 1: the best version is said to have loss 0.5, which was not measured"},
 		{"the best version changes by itself", func(d *disk) { d.best(5, 1, 2, 1) }, "round 4, attempt 1: version 1, measured in round 2, is the best; before it was version 2, of round 3"},

@@ -22,7 +22,12 @@ func (p *Replay) sane(r record.Record) error {
 	if work.Keeps && r.Verdict == record.Committed && r.Model != r.Base {
 		return differ("an %s round keeps its base, %s, but has the model %s", r.Work, r.Base, r.Model)
 	}
-	same := r.State == p.state.id || p.changes(r) && !r.State.IsZero() && !p.state.id.IsZero()
+	if r.Work == record.WorkRollback && r.Verdict == record.Committed {
+		if was, ok := p.left[*r.Rollback]; !ok || was.ids == r.IDs && was != (left{r.Model, r.State, r.IDs}) {
+			return differ("the rollback to version %d has the model %q and the state %q, which are not that version's", *r.Rollback, r.Model, r.State)
+		}
+	}
+	same := r.Work == record.WorkRollback || r.State == p.state.id || p.changes(r) && !r.State.IsZero() && !p.state.id.IsZero()
 	if r.Verdict != record.Abandoned && !work.Weighs && !same {
 		return differ("the state is %q after a round of %s, before it was %q", r.State, r.Work, p.state.id)
 	}
@@ -57,7 +62,7 @@ func (p *Replay) bestSane(r record.Record) error {
 		return nil
 	}
 	if p.best = b; b == nil {
-		if had != nil {
+		if had != nil && r.Work != record.WorkRollback {
 			return differ("no version is the best, before it was version %d", had.Version)
 		}
 		return nil

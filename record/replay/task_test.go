@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -210,6 +211,15 @@ func (d *disk) adopted(m *model.Model) {
 	d.train(10, 1, m)
 	r := &d.records[len(d.records)-1]
 	r.Epoch, r.Best = 7, d.records[len(d.records)-3].Best
+}
+
+// rollback appends a round that makes a former version the newest one again.
+func (d *disk) rollback(to uint64) *model.Model {
+	i := slices.IndexFunc(d.records, func(r record.Record) bool { return r.Verdict == record.Committed && r.Round == to })
+	m := &model.Model{Schema: d.last().Schema, Blob: d.blobs[d.records[i].Model]}
+	d.add(record.Record{Round: 5, Attempt: 1, Work: record.WorkRollback, Base: d.records[len(d.records)-1].Model, Rollback: &to}, m)
+	d.records[len(d.records)-1].State = d.records[i].State
+	return m
 }
 
 // last is the newest model.
