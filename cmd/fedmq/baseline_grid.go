@@ -33,6 +33,16 @@ func (s changedKeys) String() string {
 	return strings.Join(list, " ")
 }
 
+// without are the keys that are not of a mapping, or the mapping itself.
+func (s changedKeys) without(name string) (list changedKeys) {
+	for _, k := range s {
+		if k.path != name && !strings.HasPrefix(k.path, name+".") {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
 // grid is every combination of what --set says.
 func (b *baseline) grid() ([]changedKeys, error) {
 	all := []changedKeys{nil}
@@ -105,11 +115,15 @@ func changeKey(file *ast.File, c changedKey) error {
 }
 
 // configured is the aggregator's configuration at a point of the grid, with a
-// later seed, and what it says of the task.
-func (b *baseline) configured(set changedKeys, later uint64) (cfg aggregator.Config, about json.RawMessage, err error) {
+// later seed, and what it says of the task. Of one site there is nothing to choose: then strategy
+// and optimiser of the server are the plain ones.
+func (b *baseline) configured(set changedKeys, later uint64, one bool) (cfg aggregator.Config, about json.RawMessage, err error) {
 	at := fmt.Sprintf("tasks[%d].", b.task)
 	var changes []changedKey
 	for _, k := range set {
+		if (k.path == "strategy" || k.path == "strategy.server") && !strings.HasPrefix(k.value, "{") {
+			k.value = "{name: " + k.value + "}" // a name alone, which other keys may stand beside
+		}
 		changes = append(changes, changedKey{at + k.path, k.value})
 	}
 	text := b.config
@@ -131,6 +145,9 @@ func (b *baseline) configured(set changedKeys, later uint64) (cfg aggregator.Con
 	if t.Model.MLP != nil {
 		t.Model.MLP.Seed += later
 	}
+	if one {
+		t.Strategy.Name, t.Strategy.params, t.Strategy.Server = "", nil, serverFile{}
+	}
 	f.Tasks = []taskFile{*t}
 	if len(set) > 0 && t.Model.File == "" {
 		if err := t.Train.forTabular(name, "the trainer tabular"); err != nil {
@@ -144,8 +161,20 @@ func (b *baseline) configured(set changedKeys, later uint64) (cfg aggregator.Con
 		return cfg, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	cfg.Log = zerolog.Nop() // what the configuration is warned of, up says
-	about, err = plainTask(text, b.task)
+	if about, err = plainTask(text, b.task); err == nil && one {
+		about, err = withoutStrategy(about)
+	}
 	return cfg, about, err
+}
+
+// withoutStrategy is what a task says but for how updates become a model.
+func withoutStrategy(about json.RawMessage) (json.RawMessage, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(about, &keys); err != nil {
+		return nil, err
+	}
+	delete(keys, "strategy")
+	return json.Marshal(keys)
 }
 
 // plainTask is a task of a configuration file as JSON.

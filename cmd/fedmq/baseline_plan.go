@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/site"
@@ -22,7 +24,10 @@ type baseline struct {
 	crew   crew   // of programs, which judge
 	config []byte // of the aggregator
 	work   []planned
-	all    []aggregator.OfflineMember // the sites as they are
+
+	mu      sync.Mutex
+	refused map[string]error           // why a point of the grid cannot be trained
+	all     []aggregator.OfflineMember // the sites as they are
 }
 
 // planned is a training to do.
@@ -30,7 +35,7 @@ type planned struct {
 	trial
 	Set      string `json:"set,omitempty"`      // what is set otherwise than in the folder, for a person
 	Key      string `json:"key"`                // of all that decides what comes of it
-	Beside   string `json:"beside,omitempty"`   // the same for all that are compared: of the same settings, rows and seed
+	Beside   string `json:"beside,omitempty"`   // the same for all that are compared: of the same settings but for the strategy, rows and seed
 	Settings string `json:"settings,omitempty"` // hash of the task's
 
 	cfg aggregator.Config
@@ -204,31 +209,63 @@ func (b *baseline) plan() error {
 	if err != nil {
 		return err
 	}
+	b.refused = map[string]error{}
+	there := map[string]bool{}
 	for _, set := range sets {
 		for k := range b.Seeds {
-			cfg, about, err := b.configured(set, uint64(k))
-			if err != nil {
+			if err := b.planSet(set, uint64(k), same, there); err != nil && len(sets) == 1 {
 				return err
-			}
-			if err := aggregator.CheckOffline(ofSites(cfg, len(b.all)), b.all); err != nil {
-				return err
-			}
-			beside := map[trial]string{}
-			for _, t := range b.trials(uint64(k)) {
-				p := planned{trial: t, Set: set.String(), Settings: settingsHash(about), cfg: cfg}
-				if p.Key, err = b.key(about, t, same); err != nil {
-					return err
-				}
-				t.Arm, t.Site = "", ""
-				if beside[t] == "" {
-					if beside[t], err = b.key(about, t, same); err != nil {
-						return err
-					}
-				}
-				p.Beside = beside[t]
-				b.work = append(b.work, p)
+			} else if err != nil && b.refused[set.String()] == nil {
+				b.refused[set.String()] = err
 			}
 		}
+	}
+	return b.anyLeft()
+}
+
+// planSet lists the trainings of a point of the grid with one seed. Alone and in one place
+// there is one site, and nothing that a strategy could choose: such trainings are the same for all
+// strategies, and done once.
+func (b *baseline) planSet(set changedKeys, seed uint64, same []byte, there map[string]bool) error {
+	cfg, about, err := b.configured(set, seed, false)
+	if err != nil {
+		return err
+	}
+	if err := aggregator.CheckOffline(ofSites(cfg, len(b.all)), b.all); err != nil {
+		return err
+	}
+	own := set.without("strategy")
+	one, aboutOne, err := b.configured(own, seed, true)
+	if err != nil {
+		return err
+	}
+	for _, t := range b.trials(seed) {
+		p, keyed := planned{trial: t, Set: own.String(), cfg: one, Settings: settingsHash(about)}, aboutOne
+		if t.Arm == armFederated {
+			p.Set, p.cfg, keyed = set.String(), cfg, about
+		}
+		if p.Key, err = b.key(keyed, t, same); err != nil {
+			return err
+		}
+		t.Arm, t.Site = "", ""
+		if p.Beside, err = b.key(aboutOne, t, same); err != nil {
+			return err
+		}
+		if !there[p.Key] {
+			there[p.Key] = true
+			b.work = append(b.work, p)
+		}
+	}
+	return nil
+}
+
+// anyLeft is the first error where nothing federated is left to train.
+func (b *baseline) anyLeft() error {
+	if slices.ContainsFunc(b.work, func(p planned) bool { return p.Arm == armFederated && b.refused[p.Set] == nil }) {
+		return nil
+	}
+	for _, set := range slices.Sorted(maps.Keys(b.refused)) {
+		return b.refused[set]
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,8 +77,14 @@ func (b *baseline) train(ctx context.Context) (done []outcome, err error) {
 		if runs.Err() != nil {
 			return nil
 		}
-		o, err := b.one(runs, b.work[open[i]])
-		if err != nil {
+		p := b.work[open[i]]
+		o, err := b.one(runs, p)
+		switch {
+		case err != nil && runs.Err() == nil && p.Arm == armFederated && p.Set != "":
+			b.refuse(p.Set, err) // others may be possible
+			bar.step()
+			return nil
+		case err != nil:
 			fail(err) // the first is enough
 			return nil
 		}
@@ -90,7 +97,19 @@ func (b *baseline) train(ctx context.Context) (done []outcome, err error) {
 		fmt.Fprintf(os.Stderr, "%d of %d trainings are kept in %s; the same command goes on.\n", book.count(b.work), len(b.work), b.kept())
 		return nil, context.Canceled
 	}
-	return done, errors.Join(context.Cause(runs), err)
+	if err := errors.Join(context.Cause(runs), err, b.anyLeft()); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(done, func(o outcome) bool { return b.refused[o.Set] != nil }), nil
+}
+
+// refuse notes that a point of the grid cannot be trained.
+func (b *baseline) refuse(set string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refused[set] == nil {
+		b.refused[set] = err
+	}
 }
 
 // one runs a training.

@@ -66,7 +66,41 @@ func (b *baseline) show(done []outcome) error {
 	if !b.JSON {
 		fmt.Fprintf(stdout, "\nPicture: %s\n", path)
 	}
+	if n := len(b.refused); n > 0 {
+		var why []error
+		for _, set := range slices.Sorted(maps.Keys(b.refused)) {
+			why = append(why, fmt.Errorf("%s cannot be trained: %w", set, b.refused[set]))
+		}
+		return errors.Join(why...)
+	}
 	return nil
+}
+
+// bestSet says which point of the grid has the best federation.
+func bestSet(rows []armScore, metric string) string {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r armScore) bool { return r.Arm != armFederated })
+	if len(rows) < 2 {
+		return ""
+	}
+	best := rows[0]
+	better, known := trainer.Better(metric)
+	for _, r := range rows {
+		if better(r.Mean, best.Mean) {
+			best = r
+		}
+	}
+	if !known {
+		return ""
+	}
+	said := fmt.Sprintf("The best federation: %s, %.4g", best.Set, best.Mean)
+	equals := slices.DeleteFunc(rows, func(r armScore) bool { return r.Mean != best.Mean })
+	if n := len(equals) - 1; n > 0 {
+		said += fmt.Sprintf(", as much as %d others", n)
+	}
+	if best.N == 1 {
+		said += "; it is one training each, and --seeds 5 says how much of the difference is chance"
+	}
+	return said + "."
 }
 
 // shown is the metric of table and picture.
@@ -206,6 +240,9 @@ func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
 	}
 	if others {
 		fmt.Fprintln(stdout, "- The first number is of the last model, after as many rounds for all. The best version is what a task ends with: its own sites chose it on their test rows.")
+	}
+	if said := bestSet(rows, metric); said != "" {
+		fmt.Fprintf(stdout, "- %s\n", said)
 	}
 	for _, note := range b.notes() {
 		fmt.Fprintf(stdout, "- %s\n", note)

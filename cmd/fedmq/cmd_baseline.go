@@ -26,12 +26,14 @@ type baselineCmd struct {
 func (baselineCmd) Help() string {
 	return `Is the federation worth it? The same model, trained by the same code, with the same settings
 and seeds in as many rounds: on each site alone, federated, and on all rows in one place.
-Every model is judged on the test rows of all sites.
+Every model is judged on the test rows of all sites. Alone and in one place there is one site, and
+strategy and server have nothing to choose: they are fedavg and sgd there.
 
   fedmq baseline DIR                                   one table, one picture
   fedmq baseline DIR --folds 5 --seeds 3               mean and spread
   fedmq baseline DIR --leave-site-out                  does it hold at a site that took no part?
   fedmq baseline DIR --set train.lr=.01,.03 --set rounds=10,20
+  fedmq baseline DIR --set strategy=fedavg,fedprox,median   which strategy for these sites?
   fedmq baseline --example wells
 
 Nothing listens and nothing is sent: rounds run in this process, with the arithmetic

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/strategy"
+	"github.com/fedmq/fedmq/wire"
 )
 
 //go:embed compare.html
@@ -35,14 +37,15 @@ type compareGroup struct {
 }
 
 type compareRun struct {
-	Color   int // its class
-	Name    string
-	Began   string
-	Rounds  int
-	Best    string   // the version that did best, "" where none is known
-	Scores  []string // of that version, else of the last that was measured
-	Model   string   // likewise
-	Problem string   // what verify has found
+	Color      int // its class
+	Name       string
+	Began      string
+	Rounds     int
+	Strategies []string // as the records have them, in their order
+	Best       string   // the version that did best, "" where none is known
+	Scores     []string // of that version, else of the last that was measured
+	Model      string   // likewise
+	Problem    string   // what verify has found
 }
 
 type compareSetting struct {
@@ -121,7 +124,7 @@ func groupOf(runs []*taskRun, problems map[string]string) compareGroup {
 		}
 	}
 	for i, r := range runs {
-		row := compareRun{Color: i % compareColors, Name: r.Name, Began: utc(r.began()), Rounds: r.rounds(), Problem: problems[r.Name]}
+		row := compareRun{Color: i % compareColors, Name: r.Name, Began: utc(r.began()), Rounds: r.rounds(), Problem: problems[r.Name], Strategies: r.strategies()}
 		row.Best, row.Model, row.Scores = r.outcome(g.Metrics())
 		if len(r.Settings) == 0 {
 			g.Unknown = append(g.Unknown, r.Name)
@@ -130,6 +133,24 @@ func groupOf(runs []*taskRun, problems map[string]string) compareGroup {
 	}
 	g.Settings = settingsThatDiffer(runs)
 	return g
+}
+
+// strategies are those that rounds of training were folded with, one after the other.
+func (r *taskRun) strategies() (list []string) {
+	for _, rec := range r.Records {
+		if rec.Work != wire.WorkTrain || rec.Verdict != record.Committed {
+			continue
+		}
+		s := rec.Strategy
+		said := s.Name + paramsText(s.Params)
+		if s.Server != strategy.SGD {
+			said = joined(texts(said, serverText(&s)), 2)
+		}
+		if len(list) == 0 || list[len(list)-1] != said {
+			list = append(list, said)
+		}
+	}
+	return list
 }
 
 // outcome is the version that a run ends with, its model, and what it has of each
