@@ -43,7 +43,7 @@ MLFLOW        := 2.22.2
 VENV_MLFLOW   := bin/venv-mlflow-$(MLFLOW)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: encodings help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -168,6 +168,9 @@ peers: build ## fedmq beside NVFlare, rounds in turn; installs NVFlare into bin/
 figures: build ## measure all that docs/ref/bench.md and docs/explain/performance.md show, and write it there (an hour, a quiet machine); PEERS=1, OLD=an older fedmq, PART=sizes
 	FEDMQ_FIGURES=full FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
 	  FEDMQ_FIGURES_WRITE='$(CURDIR)' FEDMQ_PEERS='$(PEERS)' FEDMQ_OLD='$(OLD)' $(GO) test ./internal/figures -count 1 -timeout 3h -v -run '^TestFigures$$/$(PART)'
+
+encodings: ## run the examples with every encoding of updates over MQTT; prints a table
+	FEDMQ_ENCODINGS='$(CURDIR)/docs/explain/encodings.md' $(GO) test ./cmd/fedmq -count 1 -timeout 60m -v -run '^TestEncodingTable$$'
 
 figures-quick: build ## the same with small models, in minutes; prints its tables
 	FEDMQ_FIGURES=quick FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \

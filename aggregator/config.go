@@ -119,6 +119,7 @@ type Task struct {
 
 	Init       *model.Model    // version 0
 	Begun      bool            // Init has the schema alone, as its values are gone: the task must have begun in DataDir
+	Locals     model.Locals    // tensors that sites keep for themselves; part of the task for good
 	Encoding   string          // of updates: f16, bf16, q8, topk, with zstd or without (docs/spec/encoding.md), or one of Config.Strategies; default dense
 	Train      json.RawMessage // the trainer's settings, a JSON object, passed on verbatim
 	Seed       uint64          // of the task: sites derive theirs from it
@@ -146,6 +147,7 @@ const (
 	minSlots        = 2 // what sites still fetch stays while the next version goes out
 	defaultSlots    = 2
 	maxSettings     = 16 << 10
+	maxPatterns     = 64
 	maxMembers      = 1 << 14 // algorithms A6
 	maxDeadline     = 365 * 24 * time.Hour
 )
@@ -210,6 +212,11 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 	if t.Release != nil {
 		t.Release = t.Release.withDefaults()
 	}
+	t.Locals.Share, t.Locals.Keep = inOrder(t.Locals.Share), inOrder(t.Locals.Keep)
+	if t.Init != nil && !t.Locals.IsZero() {
+		init := *t.Init
+		init.Schema, t.Init = t.Locals.Apply(init.Schema), &init
+	}
 	if len(t.Train) == 0 {
 		t.Train = json.RawMessage("{}")
 	}
@@ -229,6 +236,13 @@ func (t Task) minimum(r strategy.Registry) int {
 		return 1
 	}
 	return n
+}
+
+// inOrder is a list as an order has it.
+func inOrder(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func setDefault[T comparable](p *T, v T) {

@@ -46,6 +46,8 @@ type OfflineOrder struct {
 	Seed       uint64
 	Base       *model.Model // the member's own
 	Local      wire.Local   // what the strategy needs of its trainer
+	Encoding   string       // of the update; "": dense
+	Locals     model.Locals // tensors that stay with the member
 }
 
 // ErrOffline is wrapped by errors of a round that came to nothing.
@@ -324,10 +326,13 @@ func (o *offline) ask(ctx context.Context, paths []string, work string) []offlin
 			defer func() { <-slots }()
 			order := OfflineOrder{
 				Task: o.t.cfg.Name, Work: work, Round: max(o.t.state.Round, 1), Attempt: max(o.t.state.Attempt, 1),
-				Settings: o.t.cfg.Train, Seed: o.t.cfg.Seed, Base: o.t.base.Clone(),
+				Settings: o.t.cfg.Train, Seed: o.t.cfg.Seed, Base: o.t.base.Clone(), Locals: o.t.cfg.Locals,
 			}
 			if p := o.t.state.Params; p != nil && p.Local != nil && work == wire.WorkTrain {
 				order.Local = *p.Local
+			}
+			if work == wire.WorkTrain {
+				order.Encoding = o.t.encoding()
 			}
 			answers[i].update, answers[i].err = o.members[p].Do(ctx, order)
 		})

@@ -177,6 +177,7 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 			bad("model: %w", err)
 		}
 	}
+	errs = append(errs, t.localProblems(r)...)
 	if _, err := r.CheckEncoding(t.Encoding, fold); err != nil {
 		bad("encoding: %w", err)
 	}

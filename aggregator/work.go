@@ -140,6 +140,7 @@ func (t *task) issue(list []round.Order) error {
 		}
 		w.PartSize = uint32(t.a.cfg.PartSize) // at most 4 MiB
 		w.Bulk = t.a.cfg.Bulk
+		w.Share, w.Keep = t.cfg.Locals.Share, t.cfg.Locals.Keep
 		if err := t.published.issue(o, w); err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ type change struct {
 	Entry    *member.Entry // comes into the outbox, after Drop
 	Envelope []byte        // of that entry
 	Model    *keptModel    // in place of the one before
-	Feedback *feedback     // likewise
+	Feedback *private      // likewise
 	Gone     []model.Hash  // was written, and is of no use
 	Control  *model.Hash   // was written: the site's control variates, in place of those before; zero: there are none
 }
@@ -86,7 +86,7 @@ type saved struct {
 	Entries []member.Entry
 	Model   member.Stored
 	Cut     wire.Blob // of the model, without parts: it did not come in any
-	Left    feedback
+	Left    private
 	Control model.Hash
 }
 

@@ -63,7 +63,7 @@ func modelsInUse(tx *store.Tx, used map[model.Hash]bool) error {
 			used[model.Hash(val)] = true
 			return nil
 		case leftKey:
-			var f feedback
+			var f private
 			if err := json.Unmarshal(val, &f); err != nil {
 				return fmt.Errorf("site: what updates of a task have left over: %w", err)
 			}

@@ -24,7 +24,7 @@ type jotted struct {
 	Gone     []model.Hash
 	Entry    *member.Entry
 	Model    *layout
-	Feedback *feedback
+	Feedback *private
 	Control  *model.Hash
 	Envelope int // bytes
 	rest     []byte

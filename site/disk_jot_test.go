@@ -192,23 +192,24 @@ func TestPlainIsJotted(t *testing.T) {
 	u := wire.Update{Samples: 1, Tensors: weights(t, 1, 2)}
 	h := s.header(tk, wire.KindUpdate, tk.member.Update(), wire.Stamp{Round: 1})
 	h.Base, h.Schema = content("base"), u.Tensors.Schema.Hash()
-	put := func(round uint64, encoding string) {
+	h.Encoding = wire.EncodingDense
+	put := func(round uint64, control bool) {
 		t.Helper()
-		h.Round, h.Encoding = round, encoding
-		if err := s.put(tk, &member.Entry{Round: round}, h, u, nil, 0); err != nil {
+		h.Round = round
+		if err := s.put(tk, &member.Entry{Round: round, Control: control}, h, u, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	put(1, wire.EncodingDense)
+	put(1, false)
 	if b, err := s.envelopeOf(tk, 1); err != nil || len(b) == 0 || !slices.Equal(d.calls, []string{"jot"}) {
 		t.Errorf("%d bytes, %v, %v", len(b), err, d.calls)
 	}
-	put(2, wire.EncodingDense)
-	put(3, wire.EncodingDenseZstd)
+	put(2, false)
+	put(3, true)
 	if want := []string{"jot", "entry", "jot", "entry", "entry"}; !slices.Equal(d.calls, want) {
 		t.Errorf("%v, want %v", d.calls, want)
 	}
-	put(4, wire.EncodingDense)
+	put(4, false)
 	s.later(tk, change{Drop: []uint64{4}})
 	if err := s.flush(tk); err != nil || d.box[testTask][4].Round != 0 || d.box[testTask][3].Round != 3 {
 		t.Errorf("%v, outbox %v", err, d.box[testTask])

@@ -177,7 +177,7 @@ func saveState(tx *store.Tx, task string, st *member.State) error {
 	return tx.PutState(task, b)
 }
 
-func leftOf(tx *store.Tx, task string) (f feedback, err error) {
+func leftOf(tx *store.Tx, task string) (f private, err error) {
 	b, err := tx.Get(store.Task, store.Key(task, leftKey))
 	if err != nil || b == nil {
 		return f, err
@@ -188,7 +188,7 @@ func leftOf(tx *store.Tx, task string) (f feedback, err error) {
 	return f, nil
 }
 
-func saveLeft(tx *store.Tx, task string, f *feedback) error {
+func saveLeft(tx *store.Tx, task string, f *private) error {
 	if f == nil {
 		return nil
 	}

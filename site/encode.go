@@ -30,10 +30,11 @@ func (r *result) encode(j job) error {
 var errUnknown = errors.New("this site does not know it")
 
 func (r *result) encodeAs(c codec.Codec, j job) (err error) {
+	r.zstd = c.Zstd
 	f, e := j.left(), []byte(nil)
 	if c.Feedback = c.Feedback && !f.waits(); c.Feedback {
 		if r.basis = f.of(j.Round, r.tensors.Schema.Hash()); r.basis != (left{}) {
-			if e, err = j.disk.Update(r.basis.Rest); err != nil && !isGone(err) {
+			if e, err = j.rest(r.basis.Rest); err != nil && !isGone(err) {
 				return err
 			} else if err != nil {
 				r.note = fmt.Sprintf("what updates have left over cannot be read, and is 0: %v", err)

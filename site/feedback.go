@@ -8,11 +8,12 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// feedback is what updates of a task have left over at this site, to be added to the
-// next one (E-7). Its numbers are files.
-type feedback struct {
+// private is what a site has of a task that never leaves it as it is: what updates have left
+// over, to be added to the next one (E-7), and tensors of its own. The numbers are files.
+type private struct {
 	Left   left  `json:"left,omitzero"`    // zero: nothing
 	Coming *left `json:"coming,omitempty"` // in place of it once the update that it is of counts
+	Own    *own  `json:"own,omitempty"`    // nil: none
 }
 
 // left is what the update of a round has left over.
@@ -23,12 +24,15 @@ type left struct {
 }
 
 // files are the content ids that must stay.
-func (f feedback) files() (list []model.Hash) {
+func (f private) files() (list []model.Hash) {
 	if f.Left != (left{}) {
 		list = append(list, f.Left.Rest)
 	}
 	if f.Coming != nil {
 		list = append(list, f.Coming.Rest)
+	}
+	if f.Own != nil {
+		list = append(list, f.Own.Content)
 	}
 	return list
 }
@@ -38,7 +42,7 @@ func (f feedback) files() (list []model.Hash) {
 const mostGap = 10
 
 // of is what an update of a round has to add; zero: nothing.
-func (f feedback) of(round uint64, schema model.Hash) left {
+func (f private) of(round uint64, schema model.Hash) left {
 	if l := f.Left; l.Schema == schema && round > l.Round && round-l.Round <= mostGap {
 		return l
 	}
@@ -49,14 +53,14 @@ func (f feedback) of(round uint64, schema model.Hash) left {
 const rolledBack = "rollback"
 
 // waits reports whether the fate of an update with feedback is not known yet.
-func (f feedback) waits() bool { return f.Coming != nil }
+func (f private) waits() bool { return f.Coming != nil }
 
 // settled is what follows from what became of updates, and from entries that are
 // dropped without it.
-func (f feedback) settled(fates []member.Settled, dropped []uint64) feedback {
+func (f private) settled(fates []member.Settled, dropped []uint64) private {
 	for _, s := range fates {
 		if f.Coming != nil && f.Coming.Round == s.Round && s.Counted {
-			f = feedback{Left: *f.Coming}
+			f.Left, f.Coming = *f.Coming, nil
 		}
 	}
 	if f.Coming != nil && (slices.Contains(dropped, f.Coming.Round) || slices.ContainsFunc(fates, func(s member.Settled) bool { return s.Round == f.Coming.Round })) {
@@ -66,21 +70,21 @@ func (f feedback) settled(fates []member.Settled, dropped []uint64) feedback {
 }
 
 // setFeedback has what is left over become durable with what else has changed.
-func (s *site) setFeedback(t *task, f feedback) {
+func (s *site) setFeedback(t *task, f private) {
 	was := t.feedback.Load()
 	if t.feedback.Store(&f); was == nil {
-		was = &feedback{}
+		was = &private{}
 	}
 	gone := slices.DeleteFunc(was.files(), func(id model.Hash) bool { return slices.Contains(f.files(), id) })
 	s.later(t, change{Feedback: &f, Gone: gone})
 }
 
 // left is what updates of the task have left over.
-func (t *task) left() feedback {
+func (t *task) left() private {
 	if f := t.feedback.Load(); f != nil {
 		return *f
 	}
-	return feedback{}
+	return private{}
 }
 
 // refeed follows what the machine says of updates.
@@ -88,7 +92,7 @@ func (s *site) refeed(t *task, r member.Ready) {
 	f := t.left()
 	now := f.settled(r.Settled, r.Drop)
 	if r.Anew != "" {
-		now = feedback{}
+		now = private{}
 	}
 	if now != f {
 		s.setFeedback(t, now)

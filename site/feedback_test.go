@@ -113,7 +113,7 @@ func four(t *testing.T) *model.Model {
 func TestFeedbackForgets(t *testing.T) {
 	t.Parallel()
 	one, two := model.Hash{1}, model.Hash{2}
-	f := feedback{Left: left{Rest: one, Schema: two, Round: 5}}
+	f := private{Left: left{Rest: one, Schema: two, Round: 5}}
 	for round, want := range map[uint64]bool{5: false, 6: true, 15: true, 16: false, 4: false} {
 		if got := f.of(round, two) != (left{}); got != want {
 			t.Errorf("round %d: %v", round, got)
@@ -156,7 +156,7 @@ func TestFeedbackOnDisk(t *testing.T) {
 		}
 		ids = append(ids, id)
 	}
-	f := feedback{Left: left{Rest: ids[1], Round: 1}, Coming: &left{Rest: ids[2], Round: 2}}
+	f := private{Left: left{Rest: ids[1], Round: 1}, Coming: &left{Rest: ids[2], Round: 2}}
 	if err := d.Save("task", change{Feedback: &f, Gone: ids}); err != nil {
 		t.Fatal(err)
 	}

@@ -27,9 +27,10 @@ type job struct {
 	base     *held              // in memory, nil: it is on the disk
 	disk     disk
 	fates    []member.Settled // that the trainer is to be told first
-	left     func() feedback  // that updates have left over
-	control  model.Hash       // of the site's control variates
-	offline  *Controls        // in place of that, without a disk
+	left     func() private   // that updates have left over, and tensors of the site's own
+	rest     func(model.Hash) ([]byte, error)
+	control  model.Hash // of the site's control variates
+	offline  *Controls  // in place of that, without a disk
 	progress func(done, total int)
 }
 
@@ -39,7 +40,7 @@ func work(ctx context.Context, j job) (r result) {
 	r = result{id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
-			r.tensors, r.metrics, r.counts, r.packed, r.scalars, r.rest = nil, nil, nil, nil, nil, nil
+			r.tensors, r.metrics, r.counts, r.packed, r.scalars, r.rest, r.own = nil, nil, nil, nil, nil, nil, nil
 			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
@@ -83,6 +84,9 @@ func (r *result) do(ctx context.Context, j job) error {
 	}
 	global, err := j.global()
 	if err != nil {
+		return err
+	}
+	if err := j.settleIn(global); err != nil {
 		return err
 	}
 	plain := global.WithoutControls()
@@ -180,6 +184,7 @@ func (r *result) train(ctx context.Context, j job, tj trainer.Job, global *model
 	if r.scalars, err = tj.ScalarsOf(j.trainer); err != nil {
 		return err
 	}
+	r.take(&j, local)
 	j.kept() // an update takes the place of the base
 	r.tensors, r.leaves, err = delta(local, global, given)
 	return err

@@ -71,7 +71,7 @@ func (s *site) begin(a *assignment) error {
 	t.total.Store(0)
 	j := job{
 		Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, contract: t.contract, disk: s.disk, base: base, fates: t.fates,
-		left: t.left, control: t.control,
+		left: t.left, rest: s.disk.Update, control: t.control,
 	}
 	j.progress = func(done, total int) {
 		t.done.Store(int64(done))

@@ -22,7 +22,7 @@ type memory struct {
 	blobs  map[model.Hash][]byte
 	calls  []string // in order
 	models map[string]*keptModel
-	left   map[string]feedback
+	left   map[string]private
 	steers map[string]model.Hash // control variates
 	fail   error
 	id     wire.Nonce
@@ -66,7 +66,7 @@ func (d *memory) Save(task string, c change) error {
 		d.calls = append(d.calls, "save")
 	}
 	if d.state == nil {
-		d.state, d.models, d.left = map[string]member.State{}, map[string]*keptModel{}, map[string]feedback{}
+		d.state, d.models, d.left = map[string]member.State{}, map[string]*keptModel{}, map[string]private{}
 		d.box, d.bytes = map[string]map[uint64]member.Entry{}, map[string]map[uint64][]byte{}
 	}
 	if d.box[task] == nil {

@@ -44,7 +44,13 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	}
 	h := s.header(t, wire.KindUpdate, to.Update(), w.Stamp)
 	h.Base, h.Schema, h.Encoding = w.Base, w.Schema, wire.EncodingDense
+	if r.zstd {
+		h.Encoding = wire.EncodingDenseZstd
+	}
 	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk, Control: r.control}
+	if err := s.keepOwn(t, r); err != nil {
+		return nil, err
+	}
 	if err := s.keepLeft(t, r, w.Stamp.Round); err != nil {
 		return nil, err
 	}
@@ -122,7 +128,7 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, leave
 		return s.putOffer(t, e, h, u, leaves, partSize)
 	}
 	u.Length = 0
-	b, err := s.envelope(h, u)
+	h, b, err := s.inline(h, u)
 	switch {
 	case err != nil: // what the trainer calls its metrics, say
 		return unfit{wire.DeclineFailed, err.Error()}
@@ -133,6 +139,21 @@ func (s *site) put(t *task, e *member.Entry, h wire.Header, u wire.Update, leave
 		return unfit{wire.DeclineTooLarge, fmt.Sprintf("%d bytes, a message may have %d", len(b), partSize)}
 	}
 	return s.putOffer(t, e, h, u, leaves, partSize)
+}
+
+// inline is the envelope of an update in one message. Where its body may be one zstd frame
+// (W-19) it is that or the body as it is, whatever is shorter.
+func (s *site) inline(h wire.Header, u wire.Update) (wire.Header, []byte, error) {
+	plain := h
+	plain.Encoding = wire.EncodingDense
+	b, err := s.envelope(plain, u)
+	if err != nil || h.Encoding == wire.EncodingDense {
+		return plain, b, err
+	}
+	if packed, err := s.envelope(h, u); err != nil || len(packed) < len(b) {
+		return h, packed, err
+	}
+	return plain, b, nil
 }
 
 // putOffer is put for what goes in parts.
@@ -146,6 +167,7 @@ func (s *site) putOffer(t *task, e *member.Entry, h wire.Header, u wire.Update, 
 		return unfit{wire.DeclineTooLarge, err.Error()}
 	}
 	offer := wire.Offer{Samples: u.Samples, Metrics: u.Metrics, Schema: u.Tensors.Schema, Content: leaves.ID(n), Blob: blob, UpdateMembers: u.UpdateMembers}
+	h.Encoding = wire.EncodingDense
 	if offer.Length = 0; offer.Encoding != "" {
 		offer.Length = blob.Length
 	}

@@ -61,8 +61,8 @@ type task struct {
 	settled  Audited // told last
 	welcomed uint64  // epoch of the welcome told last
 
-	feedback    atomic.Pointer[feedback] // nil: nothing; shared with the job's goroutine, which reads it
-	done, total atomic.Int64             // of the trainer's work; shared with the job's goroutine
+	feedback    atomic.Pointer[private] // nil: nothing; shared with the job's goroutine, which reads it
+	done, total atomic.Int64            // of the trainer's work; shared with the job's goroutine
 }
 
 // place says where the task and this member of it are in the namespace.
@@ -109,6 +109,7 @@ type result struct {
 	tensors  *model.Model
 	leaves   model.Leaves // of its bytes, where they are known
 	encoding string       // of its bytes; "": dense
+	zstd     bool         // their message may be one zstd frame
 	rest     []byte       // what they leave over; nil: it does not count
 	basis    left         // what was added
 	metrics  trainer.Metrics
@@ -124,6 +125,7 @@ type result struct {
 	stack    []byte // of a panic
 	err      error  // the model could not be read back
 
+	own     *model.Model       // tensors that stay here; nil: none
 	scalars map[string]float64 // that the strategy needs
 	control bool               // tensors has the change of control variates
 }

@@ -129,5 +129,8 @@ func (s *site) beside(do func() error) {
 // for it, and no state at the site depends on it.
 func (t *task) plain(h wire.Header, e member.Entry) bool {
 	f := t.left()
-	return h.Encoding == wire.EncodingDense && !e.Control && (f.Coming == nil || f.Coming.Round != h.Round)
+	if f.Own != nil { // in the transaction of the update that they go with
+		return false
+	}
+	return !e.Control && (f.Coming == nil || f.Coming.Round != h.Round)
 }

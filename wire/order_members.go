@@ -61,11 +61,11 @@ func orderMembers(o *Order) []member {
 		{"cohort", false, textsOf{&o.Cohort, maxCohort, topics.MaxNode}},
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},
 		{"encoding", true, textOf{&o.Encoding, maxEncoding}},
-		{"keep", false, textsOf{&o.Keep, maxPatterns, model.MaxName}},
+		{"keep", true, textsOf{&o.Keep, maxPatterns, model.MaxName}},
 		{"local", true, localOf{&o.Local}},
 		{"roster", false, rosterOf{&o.Roster}},
 		{"secagg", false, secAggOf{&o.SecAgg}},
-		{"share", false, textsOf{&o.Share, maxPatterns, model.MaxName}},
+		{"share", true, textsOf{&o.Share, maxPatterns, model.MaxName}},
 		{"strategy", true, strategyOf{&o.Strategy}},
 		{"thresholds", true, numbersOf{&o.Thresholds}},
 	}

@@ -11,6 +11,8 @@ func encodingCases(t *testing.T) []vector {
 	t.Helper()
 	order, join, inline, offer := testOrder(), testJoin(t), testUpdate(t), testOffer(t)
 	order.Encoding, join.Encodings = "q8", []string{"q8", "topk"}
+	keep, share := testOrder(), testOrder()
+	keep.Keep, share.Share = []string{"*bn*", "*norm*"}, []string{"layers.*"}
 	whole := inline.Tensors.Blob
 	inline.Encoding, inline.Tensors = "q8", &model.Model{Schema: inline.Tensors.Schema, Blob: whole[:5]}
 	offer.Encoding, offer.Length, offer.Blob.Length = "q8", offer.Blob.Length-1, offer.Blob.Length-1
@@ -20,6 +22,8 @@ func encodingCases(t *testing.T) []vector {
 		m                 Message
 	}{
 		{KindOrder, "order-member-encoding", "An order that wants another encoding of updates.", order},
+		{KindOrder, "order-member-keep", "An order that names tensors which stay.", keep},
+		{KindOrder, "order-member-share", "An order that names tensors which are shared.", share},
 		{KindJoin, "join-member-encodings", "A join that says which encodings the site can make.", join},
 		{KindUpdate, "update-encoded", "An update whose blob is 5 bytes of an encoding.", inline},
 		{KindUpdate, "offer-encoded", "An offer whose parts are bytes of an encoding.", offer},

@@ -46,10 +46,8 @@ func memberCases(t *testing.T) []vector {
 	list = append(append(list, contractCases(t, hash)...), encodingCases(t)...)
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
 	order("content", "An order whose base is named otherwise than by the tree of its blob.", func(o *Order) { o.ContentKind = "rows" })
-	order("keep", "An order that names tensors which stay.", func(o *Order) { o.Keep = []string{"*bn*", "*norm*"} })
 	order("roster", "An order under a roster.", func(o *Order) { o.Roster = &Roster{Version: 3, Hash: hash} })
 	order("secagg", "An order of secure aggregation.", func(o *Order) { o.SecAgg = testSecAgg() })
-	order("share", "An order that names tensors which are shared.", func(o *Order) { o.Share = []string{"layers.*"} })
 	join := func(name, comment string, change func(*Join)) {
 		j := testJoin(t)
 		change(&j)

@@ -93,7 +93,10 @@ func (f field) train(ctx context.Context, cfg aggregator.Config, t trial) (out t
 			return out, err
 		}
 	}
-	return f.federate(ctx, ofSites(cfg, len(who)), who, judges)
+	if cfg = ofSites(cfg, len(who)); t.Arm != armFederated { // nothing travels, and all tensors are the one's own
+		cfg.Tasks[0].Encoding, cfg.Tasks[0].Locals = "", model.Locals{}
+	}
+	return f.federate(ctx, cfg, who, judges)
 }
 
 // ofSites is a task that n sites are enough for.
@@ -157,11 +160,15 @@ func (f field) dealt(k int, seed uint64) (field, error) {
 func (f field) federate(ctx context.Context, cfg aggregator.Config, who, judges []fieldSite) (out trained, err error) {
 	var opened crew
 	defer func() { err = errors.Join(err, opened.close()) }()
-	members, err := opened.members(ctx, who, fieldSite.open)
+	remember := map[string]*site.Memory{} // by path: who is judged has the tensors of its own
+	for _, s := range slices.Concat(who, judges) {
+		remember[s.member] = &site.Memory{}
+	}
+	members, err := opened.members(ctx, who, remember, fieldSite.open)
 	if err != nil {
 		return out, err
 	}
-	jury, err := opened.members(ctx, judges, fieldSite.judged)
+	jury, err := opened.members(ctx, judges, remember, fieldSite.judged)
 	if err != nil {
 		return out, err
 	}
@@ -215,7 +222,7 @@ func (s fieldSite) judged(ctx context.Context) (tr trainer.Trainer, ours bool, e
 // crew are trainers that end together.
 type crew []trainer.Trainer
 
-func (c *crew) members(ctx context.Context, sites []fieldSite, open func(fieldSite, context.Context) (trainer.Trainer, bool, error)) ([]aggregator.OfflineMember, error) {
+func (c *crew) members(ctx context.Context, sites []fieldSite, remember map[string]*site.Memory, open func(fieldSite, context.Context) (trainer.Trainer, bool, error)) ([]aggregator.OfflineMember, error) {
 	var out []aggregator.OfflineMember
 	for _, s := range sites {
 		tr, ours, err := open(s, ctx)
@@ -225,7 +232,7 @@ func (c *crew) members(ctx context.Context, sites []fieldSite, open func(fieldSi
 		if ours {
 			*c = append(*c, tr)
 		}
-		out = append(out, offlineMember(s.member, tr))
+		out = append(out, offlineMember(s.member, tr, remember[s.member]))
 	}
 	return out, nil
 }
@@ -244,17 +251,19 @@ func (c crew) close() error {
 }
 
 // offlineMember is a trainer without a broker.
-func offlineMember(path string, tr trainer.Trainer) aggregator.OfflineMember {
+func offlineMember(path string, tr trainer.Trainer, memory *site.Memory) aggregator.OfflineMember {
 	controls := &site.Controls{}
 	return aggregator.OfflineMember{
 		Path: path, Samples: uint64(max(tr.Samples(), 0)), Contract: trainer.ContractOf(tr), Capabilities: trainer.CapabilitiesOf(tr),
 		Do: func(ctx context.Context, o aggregator.OfflineOrder) (wire.Update, error) {
 			return site.Do(ctx, tr, site.Order{
 				Task: o.Task, Member: path, Work: o.Work, Round: o.Round, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Base: o.Base, Local: o.Local, Controls: controls,
+				Encoding: o.Encoding, Locals: o.Locals, Memory: memory,
 			})
 		},
 		Settled: func(round uint64, counted bool) {
 			controls.Settled(round, counted)
+			memory.Settled(round, counted)
 			trainer.Settle(tr, round, counted)
 		},
 	}

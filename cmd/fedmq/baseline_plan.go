@@ -182,7 +182,7 @@ func (b *baseline) known(ctx context.Context, task string) error {
 		if ours {
 			b.crew = append(b.crew, tr)
 		}
-		b.all = append(b.all, offlineMember(s.member, tr))
+		b.all = append(b.all, offlineMember(s.member, tr, &site.Memory{}))
 		sites = append(sites, site.Config{Member: s.member, Tasks: []site.Task{{Name: task, Trainer: tr}}})
 	}
 	if err := b.checkSettings(sites); err != nil {

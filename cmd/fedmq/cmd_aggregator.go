@@ -261,7 +261,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params, Root: root,
 		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
-		GridB: f.Strategy.GridB, Encoding: f.Encoding, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
+		GridB: f.Strategy.GridB, Encoding: f.Encoding, Locals: model.Locals{Share: f.Strategy.Share, Keep: f.Strategy.KeepLocal}, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold), Release: f.Release.gate(),
 	}

@@ -25,6 +25,8 @@ type strategyKeys struct {
 	Server    serverFile `yaml:"server"`
 	Guard     guardFile  `yaml:"guard"`
 	Clip      *float64   `yaml:"clip"`
+	Share     []string   `yaml:"share"`
+	KeepLocal []string   `yaml:"keep_local"`
 
 	Root *trainerFile `yaml:"root"`
 }

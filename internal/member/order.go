@@ -43,7 +43,8 @@ type Job struct {
 	Contract model.Hash // that of the order; zero: none
 	Local    wire.Local // what the strategy needs of the trainer
 	Seed     uint64
-	Encoding string // of the update
+	Encoding string       // of the update
+	Locals   model.Locals // tensors that stay here
 }
 
 // decline is the answer to an order this site cannot work for.

@@ -1,6 +1,9 @@
 package member
 
-import "github.com/fedmq/fedmq/wire"
+import (
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/wire"
+)
 
 // decide compares what is wanted with what is under way. It runs after every
 // event, so that no order of events can leave work undone.
@@ -127,7 +130,7 @@ func (m *Machine) keepLatest() {
 func (m *Machine) start() {
 	m.jobs++
 	o := m.order
-	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract, Encoding: o.Encoding}
+	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract, Encoding: o.Encoding, Locals: model.Locals{Share: o.Share, Keep: o.Keep}}
 	if o.Local != nil {
 		m.job.Local = *o.Local
 	}

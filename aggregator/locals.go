@@ -1,0 +1,32 @@
+package aggregator
+
+import (
+	"fmt"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+// localProblems reports patterns that an order cannot carry, or that mean nothing.
+func (t Task) localProblems(r strategy.Registry) (errs []error) {
+	if l, err := localOf(r, t); err == nil && l.Corrects() && !t.Locals.IsZero() {
+		errs = append(errs, fmt.Errorf("strategy.share, strategy.keep_local: %s steers the training of all tensors alike, so that none can stay at a site; want another strategy, such as fedprox", t.Strategy))
+	}
+	for key, list := range map[string][]string{"share": t.Locals.Share, "keep_local": t.Locals.Keep} {
+		if len(list) > maxPatterns {
+			errs = append(errs, fmt.Errorf("strategy.%s: %d patterns, want at most %d", key, len(list), maxPatterns))
+		}
+		for _, p := range list {
+			if p == "" || len(p) > model.MaxName {
+				errs = append(errs, fmt.Errorf("strategy.%s: the pattern %.80q has %d bytes, want 1 to %d", key, p, len(p), model.MaxName))
+			}
+		}
+	}
+	if t.Init == nil {
+		return errs
+	}
+	for _, p := range t.Locals.Idle(t.Init.Schema) {
+		errs = append(errs, fmt.Errorf("strategy.share, strategy.keep_local: no tensor of the model has the pattern %.80q; fedmq model show lists their names", p))
+	}
+	return errs
+}
