@@ -42,6 +42,7 @@ func (src reportSource) box(sites []reportSite) (rows []reportRow) {
 		}
 		add("strategy", joined(texts(s.Name+paramsText(s.Params), serverText(s), takeBelow(set, "strategy.")), 3))
 		add("weights", weightsText(s))
+		add("guard", guardText(s))
 	}
 	add("rounds", take(set, "rounds"))
 	add("stop", takeBelow(set, "stop."))
@@ -117,6 +118,18 @@ func weightsText(s *record.Strategy) string {
 		text += fmt.Sprintf(", at most %d of one site", s.Cap)
 	}
 	return text
+}
+
+// guardText says what stands before the strategy, by the numbers of the last round.
+func guardText(s *record.Strategy) string {
+	var parts []string
+	if most, ok := s.Thresholds["Z"]; ok {
+		parts = append(parts, fmt.Sprintf("refuses values beyond %.3g", most))
+	}
+	if norm, ok := s.Thresholds["C"]; ok {
+		parts = append(parts, fmt.Sprintf("clips to a norm of %.3g", norm))
+	}
+	return joined(parts, 2)
 }
 
 // dataText sums up what the sites have.

@@ -20,7 +20,7 @@ func measuredRun() *taskRun {
 	rec := func(round uint64, work string, f1 float64) record.Record {
 		return record.Record{
 			Round: round, Version: round, Attempt: 1, Work: work, Verdict: record.Committed, Base: model.Hash{byte(round)}, Model: model.Hash{byte(round + 1)},
-			Strategy: record.Strategy{Name: "fedavg", Weights: "samples", Cap: 900},
+			Strategy: record.Strategy{Name: "fedavg", Weights: "samples", Cap: 900, Thresholds: record.Values{"z": 9.2, "Z": 19.4, "C": 1.25}},
 			Entries: record.Entries{
 				{Member: "berlin", Verdict: verdict.Counted, Samples: 70, Metrics: record.Values{"macro_f1": f1 - 0.1, "n": 12}},
 				{Member: "lyon", Verdict: verdict.Counted, Samples: 90, Metrics: record.Values{"macro_f1": f1 + 0.1, "n": 8}},
@@ -81,6 +81,7 @@ func TestReportShows(t *testing.T) {
 		"model":                 `<tr><th>model</th><td>mlp: inputs 4</td></tr>`,
 		"seed":                  `<tr><th>seed</th><td>7</td></tr>`,
 		"weights":               `<tr><th>weights</th><td>by rows, at most 900 of one site</td></tr>`,
+		"guard":                 `<tr><th>guard</th><td>refuses values beyond 19.4, clips to a norm of 1.25</td></tr>`,
 		"data":                  `160 rows to train on, 20 to test on, at 2 sites`,
 		"inputs":                `<td>temp, flow</td>`,
 		"target":                `<td>result: ok, worn</td>`,
