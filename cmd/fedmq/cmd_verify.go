@@ -17,6 +17,9 @@ type verifyCmd struct {
 	Task string `short:"t" placeholder:"NAME" help:"Only this task; default: all in the directory."`
 	Keys string `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: every record must be signed by one of them."`
 	JSON bool   `help:"Print one JSON object."`
+
+	Without string `placeholder:"MEMBER" help:"Make rounds of training again as if this member's update had not been accepted, and say how far the model moves; '*': each member in turn."`
+	Round   uint64 `placeholder:"N" help:"With --without: this round alone."`
 }
 
 func (verifyCmd) Help() string {
@@ -26,6 +29,7 @@ updates were kept (keep_updates: all), bit by bit. Reads only; the aggregator ma
 
   fedmq demo && fedmq verify fedmq-demo/aggregator
   fedmq verify ./aggregator --task quality --keys aggregator.pub
+  fedmq verify ./aggregator --without berlin/line-1 --round 7
 
 Exit code 0: no difference; 1: the first difference is named by round, member and tensor.`
 }
@@ -55,6 +59,7 @@ type taskReport struct {
 	Signatures string             `json:"signatures"` // verified, not checked, or none
 	Tip        model.Hash         `json:"tip"`        // hash of the last record
 	Difference *replay.Difference `json:"difference,omitempty"`
+	Without    []withoutReport    `json:"without,omitempty"` // rounds as --without asks for them
 
 	last uint64 // round of the last record
 }
@@ -72,7 +77,10 @@ func (c *verifyCmd) Run(ctx context.Context) error {
 	} else {
 		err = out.print(stdout)
 	}
-	return errors.Join(err, out.err())
+	if err := errors.Join(err, out.err()); err != nil {
+		return err
+	}
+	return c.asked(out)
 }
 
 // verify checks the tasks one after the other, each up to its first difference.
@@ -82,7 +90,7 @@ func (c *verifyCmd) verify(ctx context.Context) (report, error) {
 	if err != nil {
 		return out, usageError{err}
 	}
-	v := &verifier{dir: c.Dir, keys: keys}
+	v := &verifier{dir: c.Dir, keys: keys, without: c.leaveOut()}
 	tasks, err := v.open(c.Task)
 	if err != nil {
 		return out, err

@@ -52,6 +52,8 @@ type verifier struct {
 	keys  record.Keys
 	state map[string]map[place][32]byte // hashes of the records in state.db; nil: not readable
 	notes []string
+
+	without func(record.Record) []string // whom rounds are to be made again without; nil: nobody
 }
 
 // open looks at what there is and returns the tasks to check, sorted.

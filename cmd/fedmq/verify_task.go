@@ -32,7 +32,7 @@ func (v *verifier) task(ctx context.Context, name string) (*taskReport, error) {
 	if n := len(noFile); n > 0 {
 		v.note("%s: %d records of state.db have no file; an aggregator that starts here writes them again", name, n)
 	}
-	p := replay.New(replay.Config{Blobs: v.blob, At: v.blobAt, Description: about, Keys: v.keys})
+	p := replay.New(replay.Config{Blobs: v.blob, At: v.blobAt, Description: about, Keys: v.keys, Without: v.without})
 	progress := progressOf(os.Stderr)
 	defer progress.end()
 	for i, at := range places {
@@ -64,6 +64,7 @@ func (v *verifier) next(p *replay.Replay, t *taskReport, at place, noFile bool) 
 		return err
 	}
 	t.count(o, v.keys != nil)
+	t.without(o.Record, o.Without)
 	t.Tip = p.Tip()
 	return nil
 }
@@ -153,6 +154,9 @@ func (r report) print(w io.Writer) error {
 	for _, t := range r.Tasks {
 		if t.Difference == nil {
 			if _, err := fmt.Fprintf(w, "last record of %s: %s\n", t.Task, t.Tip); err != nil {
+				return err
+			}
+			if err := t.printWithout(w); err != nil {
 				return err
 			}
 		}

@@ -43,6 +43,8 @@ var flagRules = []flagRule{
 	{command: "init", flags: []string{"csv", "target", "regression", "separator", "decimal", "encoding", "missing"}, not: "trainer"},
 	{command: "init", flags: []string{"target", "regression", "separator", "decimal", "encoding", "missing"}, needs: []string{"csv"}},
 
+	{command: "verify", flags: []string{"round"}, needs: []string{"without"}},
+
 	{command: "topics", flags: []string{"bridge", "clear", "bulk"}, not: "watch"},
 	{command: "topics", flags: []string{"clear"}, not: "bridge"},
 	{command: "topics", flags: []string{"member", "broker"}, needs: []string{"watch", "bridge", "clear"}},

@@ -32,7 +32,10 @@ type Config struct {
 	// At fills p with bytes of a blob that Blobs has returned, from an offset on. A strategy
 	// that looks at all updates at once reads each of them piece by piece; nil: the whole of
 	// it for each piece.
-	At          func(id model.Hash, p []byte, off int64) error
+	At func(id model.Hash, p []byte, off int64) error
+	// Without names the members without whom a committed round of training is made again;
+	// nil: nobody. Members that were not counted in it are passed over.
+	Without     func(record.Record) []string
 	Description []byte            // the task's, nil if there is none
 	Keys        record.Keys       // public keys of the aggregator; nil: signatures are not checked
 	Strategies  strategy.Registry // strategies of the aggregator's own, beside fedmq's
@@ -50,8 +53,9 @@ const (
 
 // Outcome is what became of one record without a difference.
 type Outcome struct {
-	Record record.Record
-	How    How
+	Record  record.Record
+	How     How
+	Without []WhatIf // as Config.Without wants
 }
 
 // Replay checks one task. It is not safe for concurrent use.
@@ -66,6 +70,8 @@ type Replay struct {
 	index  map[string]uint32 // of every member so far
 	member map[uint32]string
 	before *strategy.Aggregation // whose memory is used again
+
+	whatIfs []WhatIf // of the record that is checked
 
 	left   map[uint64]left // by version
 	best   *record.Best    // of the last committed record that has one
@@ -123,6 +129,7 @@ func (p *Replay) Next(round uint64, attempt uint32, raw []byte) (Outcome, error)
 			return Outcome{}, d.because("%v", err)
 		}
 	}
+	p.whatIfs = nil
 	how, err := p.check(r)
 	var found *Difference
 	if errors.As(err, &found) {
@@ -131,7 +138,7 @@ func (p *Replay) Next(round uint64, attempt uint32, raw []byte) (Outcome, error)
 		err = fmt.Errorf("round %d, attempt %d: %w", round, attempt, err)
 	}
 	p.any, p.last = true, r
-	return Outcome{Record: r, How: how}, err
+	return Outcome{Record: r, How: how, Without: p.whatIfs}, err
 }
 
 // check is all but chain and signature.
@@ -146,6 +153,9 @@ func (p *Replay) check(r record.Record) (How, error) {
 	}
 	made, err := p.remake(r)
 	if err != nil || r.Verdict == record.Abandoned {
+		return Chained, err
+	}
+	if p.whatIfs, err = p.withouts(r, made); err != nil {
 		return Chained, err
 	}
 	if p.changes(r) && p.model != nil && p.state.known {
