@@ -101,6 +101,18 @@ var defences = []defence{
 	{"`fedavg`, `guard: {clip: on}`", func(t *aggregator.Task) {
 		t.Guard = &strategy.Guard{Zero: strategy.DefaultZeroing(), Clip: strategy.DefaultClipping()}
 	}},
+	{"`median`", choosing("median", nil)},
+	{"`trimmed_mean`", choosing("trimmed_mean", nil)},
+	{"`geometric_median`", choosing("geometric_median", nil)},
+	{"`centered_clip`, `tau: 1`", choosing("centered_clip", strategy.Settings{"tau": 1.})},
+	{"`krum`, `f: 2`", choosing("krum", strategy.Settings{"f": 2.})},
+	{"`multi_krum`, `f: 2`", choosing("multi_krum", strategy.Settings{"f": 2.})},
+	{"`trimmed_mean`, `count: 2`, `premix: nnm`, `f: 2`", choosing("trimmed_mean", strategy.Settings{"count": 2., "premix": "nnm", "f": 2.})},
+}
+
+// choosing is a strategy that looks at all updates together.
+func choosing(name string, params strategy.Settings) func(*aggregator.Task) {
+	return func(t *aggregator.Task) { t.Strategy, t.StrategyParams = name, params }
 }
 
 // What the example turbofan is worth where two of ten fleets lie, under each defence: the
@@ -141,6 +153,18 @@ func TestHostileSites(t *testing.T) {
 	}
 	if clean, guarded, open := rmse[1][0], rmse[1][3], rmse[0][3]; !(guarded <= 1.1*clean) || open <= 1.1*clean {
 		t.Errorf("with values of 50 the guard gives %.2f, without it %.2f, and %.2f where nobody lies", guarded, open, clean)
+	}
+	of := func(title string) []float64 {
+		return rmse[slices.IndexFunc(defences, func(d defence) bool { return d.title == title })]
+	}
+	clean := rmse[1][0]
+	for title, most := range map[string]float64{"`trimmed_mean`": 1.2, "`geometric_median`": 1.2, "`multi_krum`, `f: 2`": 1.1} {
+		if x := of(title)[1]; !(x <= most*clean) {
+			t.Errorf("%s: %.2f with F01 and F06 times -4, want at most %v times %.2f", title, x, most, clean)
+		}
+	}
+	if x := rmse[1][1]; x <= 3*clean {
+		t.Errorf("fedavg: %.2f with F01 and F06 times -4, which is no attack beside %.2f", x, clean)
 	}
 	writeBetween(t, page, "hostile sites", text)
 }
