@@ -94,7 +94,7 @@ func (t *task) folding() round.Folding {
 // guard is the task's, which judges control variates where the strategy has some.
 func (t *task) guard() strategy.Guard {
 	g := *t.cfg.Guard
-	local, _ := localOf(t.sum.registry, t.cfg) // what is wrong with it is told elsewhere
+	local, _ := localOf(t.a.cfg.Strategies, t.cfg) // what is wrong with it is told elsewhere
 	g.Controls = local.Corrects()
 	return g
 }
