@@ -14,6 +14,8 @@ type modelGetCmd struct {
 	Output string `short:"o" placeholder:"FILE" help:"File to write, replaced as a whole; a pipe or a device is written to, - is standard output. Default: <task>.safetensors."`
 	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
 
+	Exec string `placeholder:"COMMAND" help:"Run this by the shell after each version that was written: FEDMQ_FILE, FEDMQ_TASK, FEDMQ_VERSION and FEDMQ_CONTENT say which. The next one waits for its end."`
+
 	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
 	Round *uint64 `placeholder:"N" help:"With --dir: the version that this round has made."`
 }
@@ -29,7 +31,7 @@ these files say metrics and threshold, too.
 
   fedmq model get -b tcp://broker:1883 -n acme -t quality -o quality.safetensors
   fedmq model get -n acme -t quality --keys aggregator.pub --follow
-  fedmq model get -n acme -t quality --released
+  fedmq model get -n acme -t quality --released --follow --exec 'systemctl restart scoring'
   fedmq model get --dir line -t result --round 12`
 }
 
@@ -65,8 +67,8 @@ func (c *modelGetCmd) get(ctx context.Context, f *follower) error {
 			told = os.Stderr
 		}
 		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.Header.Round, len(got.Model.Blob), got.Header.Base, c.Output)
-		if !c.Follow {
-			return nil
+		if err := c.exec(ctx, got.Header); !c.Follow || err != nil && f.Complain(err) != nil {
+			return err
 		}
 		patience = 0
 	}

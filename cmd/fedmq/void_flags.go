@@ -59,7 +59,7 @@ var flagRules = []flagRule{
 	{command: "inspect", flags: []string{"topic"}, not: "<file>"},
 	{command: "inspect", flags: with(access, "broker", "wait"), needs: []string{"topic"}},
 
-	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow"), not: "dir"},
+	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow", "exec"), not: "dir"},
 	{command: "model get", flags: []string{"round"}, needs: []string{"dir"}},
 	{command: "model show", flags: with(access, "namespace", "task", "owner", "bulk", "broker", "keys", "timeout", "released"), not: "<file>"},
 }
