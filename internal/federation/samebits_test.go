@@ -25,14 +25,18 @@ import (
 
 var (
 	sameOrder = flag.Int("order", -1, "which order of arrival TestSameBits runs, 0 to 4; -1: two of them")
-	sameRow   = flag.String("row", strategy.FedAvg, "what folds in TestSameBits: a strategy, or server:OPTIMISER")
+	sameRow   = flag.String("row", strategy.FedAvg, "what folds in TestSameBits: a strategy, server:OPTIMISER, or guard:clip")
 	sameCrash = flag.Bool("crash", false, "stop the aggregator in a round of TestSameBits and start it again")
 )
 
 // orders are orders of arrival of the seven sites: so many are enough for every strategy.
 var orders = []string{"abcdefg", "gfedcba", "caebdgf", "bdegfac", "fdecgab"}
 
-// rows are what folds: every strategy of the registry, and every server optimiser.
+// guardRow is federated averaging behind a guard that clips every update, with a C whose
+// exponential function reaches the model.
+const guardRow = "guard:clip"
+
+// rows are what folds: every strategy of the registry, every server optimiser, and the guard.
 func rows() (list []string) {
 	for _, a := range (strategy.Registry{}).AboutStrategies() {
 		list = append(list, a.Name)
@@ -40,7 +44,7 @@ func rows() (list []string) {
 	for _, a := range (strategy.Registry{}).AboutServers() {
 		list = append(list, "server:"+a.Name)
 	}
-	return list
+	return append(list, guardRow)
 }
 
 // TestRows prints them, for scripts/samebits.
@@ -65,7 +69,7 @@ func TestSameBits(t *testing.T) {
 	}
 	for _, row := range rows() {
 		same := row == strategy.FedAvg || row == "server:"+strategy.SGD
-		if offline := withoutBroker(t, row); (offline == first) != same && (same || strings.HasPrefix(row, "server:")) {
+		if offline := withoutBroker(t, row); (offline == first) != same && (same || strings.Contains(row, ":")) {
 			t.Errorf("%s: model %s without a broker; fedavg has %s with one", row, offline, first)
 		}
 	}
@@ -77,6 +81,12 @@ func fixedTask(row string) func(*aggregator.Task) {
 		t.Rounds, t.StartWhen, t.Quorum, t.Statistics = 3, len(fixedSites), len(fixedSites), true
 		if server, ok := strings.CutPrefix(row, "server:"); ok {
 			t.Server = server
+			return
+		}
+		if row == guardRow {
+			clip := strategy.DefaultClipping()
+			clip.Initial = 0.01
+			t.Guard = &strategy.Guard{Zero: strategy.DefaultZeroing(), Clip: clip}
 			return
 		}
 		about, _ := strategy.Registry{}.AboutStrategy(row)
