@@ -21,7 +21,7 @@ import (
 type Command struct {
 	Schema      string   `json:"schema"`          // "fedmq.command.v1"
 	ID          string   `json:"id"`              // 1..64 bytes, new for each command: it is done once
-	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude, include, release or rollback
+	Command     round.Op `json:"command"`         // start, pause, pause_now, resume, stop, exclude, include, release, rollback or set
 	AtRound     uint64   `json:"at_round"`        // of start and stop: the current round
 	Pause       string   `json:"pause,omitempty"` // of resume: the id of the pause that it ends
 	Args        *Args    `json:"args,omitempty"`  // of commands that are about something (R-66)
@@ -65,7 +65,7 @@ func (t *task) commandOf(c Command) round.Command {
 	if c.Args == nil {
 		return out
 	}
-	out.Members = c.Args.Members
+	out.Members, out.Settings = c.Args.Members, c.Args.set
 	if c.Args.Version != nil {
 		out.Version = *c.Args.Version
 		out.Model = t.keeping.whole(out.Version).content
@@ -103,6 +103,11 @@ func (t *task) parseCommand(m link.Message) (Command, error) {
 	if c.Origin != t.origin && (!c.Origin.IsZero() || t.a.cfg.Signer != nil) {
 		return c, fmt.Errorf("made for the origin %q, this task has another: \"origin\" is part of what is signed, and stands in round", c.Origin)
 	}
+	if c.Command == round.OpSet {
+		if c.Args.set, err = t.settable(c.Args.Settings); err != nil {
+			return c, err
+		}
+	}
 	t.commanded(c.ID)
 	return c, nil
 }
@@ -128,11 +133,7 @@ func decodeCommand(doc []byte) (c Command, err error) {
 		return c, nil
 	}
 	if what, known := takes[c.Command]; known {
-		err := c.Args.check(c.Command, what)
-		if err == nil && coming[c.Command] {
-			err = fmt.Errorf("command %s: this version does not do that", c.Command)
-		}
-		return c, err
+		return c, c.Args.check(c.Command, what)
 	}
-	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude, include, release or rollback", c.Command)
+	return c, fmt.Errorf("command %.64q, want start, pause, pause_now, resume, stop, exclude, include, release, rollback or set", c.Command)
 }

@@ -12,14 +12,15 @@ import (
 type Args struct {
 	Version  *uint64         `json:"version,omitempty"`  // of release and rollback: of the model
 	Members  []string        `json:"members,omitempty"`  // of exclude and include: paths below the namespace; ascending
-	Settings json.RawMessage `json:"settings,omitempty"` // of set: JSON object, what of the task is to be otherwise
+	Settings json.RawMessage `json:"settings,omitempty"` // of set: JSON object, numbers and texts of train by name; null takes one back
+
+	set map[string]any // Settings, read
 }
 
 // takes is the argument of each command that has one (R-66).
-var takes = map[round.Op]string{round.OpRelease: "version", round.OpRollback: "version", round.OpExclude: "members", round.OpInclude: "members", "set": "settings"}
-
-// coming are the commands whose form is fixed and which this version refuses.
-var coming = map[round.Op]bool{"set": true}
+var takes = map[round.Op]string{
+	round.OpRelease: "version", round.OpRollback: "version", round.OpExclude: "members", round.OpInclude: "members", round.OpSet: "settings",
+}
 
 // check reports arguments that are not the one which a command takes.
 func (a *Args) check(op round.Op, takes string) error {
@@ -31,8 +32,10 @@ func (a *Args) check(op round.Op, takes string) error {
 			return fmt.Errorf("args: %s takes %s and nothing else", op, takes)
 		}
 	}
-	if a.Settings != nil && a.Settings[0] != '{' {
-		return fmt.Errorf("args: settings: want a JSON object")
+	if a.Settings != nil {
+		if _, err := readSettings(a.Settings); err != nil {
+			return err
+		}
 	}
 	for i, path := range a.Members {
 		if err := topics.CheckPath(path); err != nil {

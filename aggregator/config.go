@@ -117,13 +117,14 @@ type Task struct {
 	// trainer says another is refused. nil: that of the first site which tells its own.
 	Contract *pipeline.Contract
 
-	Init       *model.Model    // version 0
-	Begun      bool            // Init has the schema alone, as its values are gone: the task must have begun in DataDir
-	Locals     model.Locals    // tensors that sites keep for themselves; part of the task for good
-	Encoding   string          // of updates: f16, bf16, q8, topk, with zstd or without (docs/spec/encoding.md), or one of Config.Strategies; default dense
-	Train      json.RawMessage // the trainer's settings, a JSON object, passed on verbatim
-	Seed       uint64          // of the task: sites derive theirs from it
-	Statistics bool            // federated z-score: begin with a statistics round
+	Init       *model.Model        // version 0
+	Begun      bool                // Init has the schema alone, as its values are gone: the task must have begun in DataDir
+	Locals     model.Locals        // tensors that sites keep for themselves; part of the task for good
+	Encoding   string              // of updates: f16, bf16, q8, topk, with zstd or without (docs/spec/encoding.md), or one of Config.Strategies; default dense
+	Train      json.RawMessage     // the trainer's settings, a JSON object, passed on verbatim
+	Schedule   map[string]Schedule // how numbers of Train change from round to round; default: they do not
+	Seed       uint64              // of the task: sites derive theirs from it
+	Statistics bool                // federated z-score: begin with a statistics round
 
 	Release *Release // which versions are released for use; nil: the one that the task ends with
 

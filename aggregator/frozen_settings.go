@@ -16,7 +16,7 @@ func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
 	if s.Params == nil || t.settings.Round == s.Round {
 		return nil
 	}
-	t.settings = settings{Round: s.Round, Train: t.cfg.Train, Seed: t.cfg.Seed, Encoding: t.encoding()}
+	t.settings = t.settingsAfter(s)
 	raw, err := json.Marshal(t.settings)
 	if err != nil {
 		return err
@@ -26,7 +26,8 @@ func (t *task) saveSettings(tx *store.Tx, s *round.State) error {
 
 // loadSettings takes up those of a round that was open when the process ended.
 func (t *task) loadSettings() error {
-	t.settings = settings{Train: t.cfg.Train, Seed: t.cfg.Seed, Encoding: t.encoding()}
+	t.settings = t.settingsAfter(t.state)
+	t.settings.Round = 0 // of none yet
 	return t.a.store.View(func(tx *store.Tx) error {
 		raw, err := tx.Get(store.Task, t.settingsKey())
 		if err != nil || raw == nil {
@@ -55,9 +56,13 @@ func (t *task) compare(last settings) {
 		t.log.Warn().Str("last", last.Encoding).Str("configured", is).Uint64("round", last.Round).
 			Msg("encoding: the configuration has another one than that round was ordered with; it counts from the next round on")
 	}
+	was := last.Train
+	if last.Configured != nil {
+		was = last.Configured
+	}
 	var train bytes.Buffer // as it is on disk
-	if err := json.Compact(&train, t.cfg.Train); err == nil && !bytes.Equal(last.Train, train.Bytes()) {
-		t.log.Warn().RawJSON("last", last.Train).RawJSON("configured", train.Bytes()).Uint64("round", last.Round).
+	if err := json.Compact(&train, t.cfg.Train); err == nil && !bytes.Equal(was, train.Bytes()) {
+		t.log.Warn().RawJSON("last", was).RawJSON("configured", train.Bytes()).Uint64("round", last.Round).
 			Msg("train: the configuration has other settings than that round was ordered with; they count from the next round on")
 	}
 }

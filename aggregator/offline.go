@@ -144,6 +144,7 @@ func newOffline(c Config, members []OfflineMember) (*offline, error) {
 		return nil, err
 	}
 	t.state = rc.First()
+	t.settings = t.settingsAfter(t.state)
 	if err := t.agree(t.state); err != nil {
 		return nil, err
 	}
@@ -210,6 +211,7 @@ func (o *offline) do(rd round.Ready) error {
 		return abandonedOffline(rd.Save.Records[0])
 	}
 	if rd.Restart {
+		t.settings = t.settingsAfter(t.state)
 		t.sum.forget()
 		clear(t.sum.held)
 		if err := t.sum.begin(t.base, *t.state.Params); err != nil {
@@ -240,7 +242,7 @@ func (o *offline) commit(c round.Commit) error {
 	metrics, measured := t.metrics(c.Work)
 	r := record.Record{
 		Task: t.cfg.Name, Round: c.Round, Attempt: c.Attempt, Verdict: record.Committed, Work: c.Work, Base: c.Base, Model: id, Version: c.Round,
-		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason), Notes: made.Notes,
+		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured, Reason: string(c.Reason), Notes: made.Notes, Settings: t.differ(c.Work),
 	}
 	r.Strategy.Root = t.sum.rootID()
 	score := t.cfg.score(r)
@@ -326,7 +328,7 @@ func (o *offline) ask(ctx context.Context, paths []string, work string) []offlin
 			defer func() { <-slots }()
 			order := OfflineOrder{
 				Task: o.t.cfg.Name, Work: work, Round: max(o.t.state.Round, 1), Attempt: max(o.t.state.Attempt, 1),
-				Settings: o.t.cfg.Train, Seed: o.t.cfg.Seed, Base: o.t.base.Clone(), Locals: o.t.cfg.Locals,
+				Settings: o.t.settings.Train, Seed: o.t.cfg.Seed, Base: o.t.base.Clone(), Locals: o.t.cfg.Locals,
 			}
 			if p := o.t.state.Params; p != nil && p.Local != nil && work == wire.WorkTrain {
 				order.Local = *p.Local

@@ -24,7 +24,7 @@ func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []s
 		Round: c.Round, Attempt: c.Attempt, Epoch: c.Epoch, Verdict: record.Committed, Work: c.Work,
 		Base: c.Base, Model: next, State: state, Version: c.Round, OrderHash: order.hash,
 		Strategy: t.strategyOf(c.Params), Entries: t.entries(c.Entries), Metrics: metrics, Measured: measured,
-		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes, Rollback: rolledBackTo(c.To),
+		OpenedMS: order.opened, ClosedMS: closed, CommittedMS: t.a.nowMS(), Reason: string(c.Reason), Notes: notes, Settings: t.differ(c.Work), Rollback: rolledBackTo(c.To),
 	}
 	r.Strategy.Root = t.sum.rootID()
 	score := t.cfg.score(r)
@@ -57,7 +57,7 @@ func (t *task) abandonedRecords(list []round.Record) (out []record.Sealed, err e
 		r := record.Record{
 			Round: a.Round, Attempt: a.Attempt, Epoch: a.Epoch, Verdict: record.Abandoned, Work: a.Work,
 			Base: a.Base, OrderHash: order.hash, Strategy: t.strategyOf(a.Params), Entries: t.entries(a.Entries),
-			OpenedMS: order.opened, ClosedMS: now, Reason: string(a.Reason),
+			OpenedMS: order.opened, ClosedMS: now, Reason: string(a.Reason), Settings: t.differ(a.Work),
 		}
 		r.BytesUp, r.BytesDown = t.traffic()
 		s, err := t.sealed(r, prev)

@@ -87,6 +87,9 @@ type settings struct {
 	Seed  uint64          `json:"seed"`
 
 	Encoding string `json:"encoding,omitempty"` // of updates; none: dense
+
+	Differ     record.Settings `json:"differ,omitempty"`     // what of Train is not as configured
+	Configured json.RawMessage `json:"configured,omitempty"` // Train without that, where something differs
 }
 
 // layout bounds the topics for the model that may hold something retained: slot and

@@ -162,7 +162,7 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if t.KeepModels < -1 {
 		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
 	}
-	return slices.Concat(errs, t.strategyProblems(r), t.payloadProblems(partSize))
+	return slices.Concat(errs, t.scheduleProblems(), t.strategyProblems(r), t.payloadProblems(partSize))
 }
 
 func (t Task) strategyProblems(r strategy.Registry) (errs []error) {

@@ -157,7 +157,7 @@ func (r Record) check() error {
 	case len(r.Entries) > MaxEntries || len(r.Metrics) > MaxMetrics:
 		return r.bad("%d entries, %d metrics", len(r.Entries), len(r.Metrics))
 	}
-	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Best.check(r), r.Gate.check(r), r.checkRollback(), r.Measured.check(), r.Coming.check(), r.checkExcluded()); err != nil {
+	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Settings.check(), r.Best.check(r), r.Gate.check(r), r.checkRollback(), r.Measured.check(), r.Coming.check(), r.checkExcluded()); err != nil {
 		return r.bad("%v", err)
 	}
 	if err := cmp.Or(r.Strategy.Thresholds.check("threshold"), r.Strategy.Guard.check("setting of the guard")); err != nil {

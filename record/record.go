@@ -114,6 +114,7 @@ type Record struct {
 	Measured
 	Coming
 	Excluded []string `json:"excluded,omitempty"` // paths that an operator had excluded, none of them of the cohort; ascending
+	Settings Settings `json:"settings,omitzero"`  // of training, that were not as the configuration has them: of its schedule, or set by an operator
 	Security string   `json:"security"`           // Unsigned or Signed; set by Encode
 	Sig      string   `json:"sig,omitempty"`
 }

@@ -94,6 +94,7 @@ type taskFile struct {
 	Encoding    string        `yaml:"encoding"`
 	Model       modelFile     `yaml:"model"`
 	Train       settings      `yaml:"train"`
+	Schedule    scheduleFile  `yaml:"schedule"`
 	Contract    settings      `yaml:"contract"`
 	Seed        uint64        `yaml:"seed"`
 	Statistics  string        `yaml:"statistics"`
@@ -125,6 +126,20 @@ type stopFile struct {
 	Mode     string  `yaml:"mode"`
 	Patience int     `yaml:"patience"`
 	MinDelta float64 `yaml:"min_delta"`
+}
+
+// scheduleFile is how numbers below train change.
+type scheduleFile map[string]struct {
+	Decay float64 `yaml:"decay"`
+	Every uint64  `yaml:"every"`
+}
+
+func (f scheduleFile) rules() map[string]aggregator.Schedule {
+	out := map[string]aggregator.Schedule{}
+	for name, s := range f {
+		out[name] = aggregator.Schedule(s)
+	}
+	return out
 }
 
 func (f *stopFile) rule() *aggregator.Stop {
@@ -261,7 +276,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params, Root: root,
 		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
-		GridB: f.Strategy.GridB, Encoding: f.Encoding, Locals: model.Locals{Share: f.Strategy.Share, Keep: f.Strategy.KeepLocal}, Init: init, Begun: begun, Train: f.Train.json, Seed: f.Seed, Statistics: f.Statistics == "zscore",
+		GridB: f.Strategy.GridB, Encoding: f.Encoding, Locals: model.Locals{Share: f.Strategy.Share, Keep: f.Strategy.KeepLocal}, Init: init, Begun: begun, Train: f.Train.json, Schedule: f.Schedule.rules(), Seed: f.Seed, Statistics: f.Statistics == "zscore",
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold), Release: f.Release.gate(),
 	}

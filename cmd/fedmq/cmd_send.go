@@ -24,8 +24,8 @@ import (
 
 type sendCmd struct {
 	clientFlags
-	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include,release,rollback" help:"start, pause (at the round's end), pause_now, resume, stop, exclude, include, release or rollback."`
-	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release and rollback: the version of the model."`
+	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include,release,rollback,set" help:"start, pause (at the round's end), pause_now, resume, stop, exclude, include, release, rollback or set."`
+	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release and rollback: the version of the model. Of set: KEY=VALUE."`
 	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
 	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
@@ -48,10 +48,14 @@ optimiser are as they were after it, and so are the lines, if they had a later o
 Excluded members are asked no more, from the next order on, until they are included again;
 the task remembers it over restarts, and every record names them.
 
+Set changes settings below train, from the next round on, until they are set again: KEY= alone
+takes one back to the configuration's. The task remembers that too, records say what was set.
+
   fedmq send pause -n acme -t quality
   fedmq send exclude berlin/line-1 -n acme -t quality
   fedmq send release 12 -n acme -t quality
-  fedmq send rollback 9 -n acme -t quality`
+  fedmq send rollback 9 -n acme -t quality
+  fedmq send set lr=.003 batch=64 -n acme -t quality`
 }
 
 func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -87,6 +91,9 @@ func (c *sendCmd) args() (*aggregator.Args, error) {
 		}
 		return &aggregator.Args{Version: &version}, nil
 	}
+	if c.Command == string(round.OpSet) {
+		return c.set()
+	}
 	takes := c.Command == string(round.OpExclude) || c.Command == string(round.OpInclude)
 	switch {
 	case takes && len(c.About) == 0:
@@ -104,6 +111,31 @@ func (c *sendCmd) args() (*aggregator.Args, error) {
 	members := slices.Clone(c.About)
 	slices.Sort(members)
 	return &aggregator.Args{Members: slices.Compact(members)}, nil
+}
+
+// set reads KEY=VALUE: a number where it is one, else a text.
+func (c *sendCmd) set() (*aggregator.Args, error) {
+	set := map[string]any{}
+	for _, text := range c.About {
+		name, value, ok := strings.Cut(text, "=")
+		if _, twice := set[name]; !ok || name == "" || twice {
+			return nil, fmt.Errorf("set %s: want KEY=VALUE, each key once, such as lr=.003", text)
+		}
+		set[name] = value
+		if number, err := strconv.ParseFloat(value, 64); err == nil {
+			set[name] = number
+		} else if value == "" {
+			set[name] = nil
+		}
+	}
+	if len(set) == 0 {
+		return nil, errors.New("set what? KEY=VALUE, such as lr=.003")
+	}
+	b, err := json.Marshal(set)
+	if err != nil {
+		return nil, fmt.Errorf("set: %w", err) // NaN and infinities
+	}
+	return &aggregator.Args{Settings: b}, nil
 }
 
 // late is how a command is refused whose round has gone by.

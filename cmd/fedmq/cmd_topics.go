@@ -117,7 +117,7 @@ func (c *topicsCmd) tree(ns topics.Namespace) {
 		{models + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},
 		{models + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},
 		{owner + "<task>/reply/<member>", "aggregator", "msgpack", "no", "answers to one member"},
-		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop, exclude, include"},
+		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop, exclude, include, release, rollback, set"},
 		{member + "state", "site", "JSON", "yes", "presence, Last Will"},
 		{member + "<task>/status", "site", "JSON", "yes", "phase, progress, metrics"},
 		{member + "<task>/join", "site", "msgpack", "no", "takes part"},

@@ -53,7 +53,7 @@ type cli struct {
 	Dashboard  dashboardCmd    `cmd:"" help:"Serve a page that shows a federation, live, and takes commands."`
 	Watch      watchCmd        `cmd:"" help:"Show a federation in the terminal, or as lines."`
 	Inspect    inspectCmd      `cmd:"" help:"Show any fedmq message as JSON: from a file, standard input or a topic."`
-	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop, exclude, include."`
+	Send       sendCmd         `cmd:"" help:"Send an operator's command: start, pause, resume, stop, exclude, include, release, rollback, set."`
 	Bench      benchCmd        `cmd:"" help:"Measure a round, the averaging or the wire format on this machine."`
 	HashPass   hashPasswordCmd `cmd:"" name:"hash-password" help:"Hash a password for the embedded broker's users file."`
 	Model      modelCmd        `cmd:"" help:"Get a task's model from the broker, show one, or put one there."`

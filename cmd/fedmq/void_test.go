@@ -81,6 +81,10 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].strategy.share":      {{below: "share: [nose*]", want: "no tensor of the model has the pattern"}},
 	"tasks[].strategy.keep_local": {{below: "keep_local: [nose*]", want: "no tensor of the model has the pattern"}},
 	"tasks[].encoding":            always("one of a list"), "tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
+	"tasks[].schedule": {
+		{task: "train: {lr: .1}, schedule: {lr: {decay: 1}}", want: "schedule.lr.decay: 1 has no effect"},
+		{task: "train: {lr: .1}, schedule: {rate: {decay: .5}}", want: "schedule.rate: want the name of a number below train"},
+	},
 	"tasks[].contract":     {{task: "contract: {inputs: [{name: a, unit: bar, values: [x]}], target: {name: y}}", want: "want unit or values"}},
 	"tasks[].slots":        {{task: "slots: 3", want: "slots has no effect"}},
 	"tasks[].keep_updates": always("one of a list"), "tasks[].keep_models": always("a number"),

@@ -24,6 +24,9 @@ func (m *Machine) command(c Command) {
 	if len(c.Members) > 0 {
 		about = named(c.Members)
 	}
+	if len(c.Settings) > 0 {
+		about = assigned(c.Settings)
+	}
 	m.tell(Fact{Kind: FactCommand, Member: c.ID, Detail: string(c.Op) + about + ": " + what})
 }
 
@@ -50,6 +53,8 @@ func (m *Machine) do(c Command) string {
 		why = m.doRollback(c)
 	case OpRelease:
 		why = m.doRelease(c)
+	case OpSet:
+		why = m.doSet(c.Settings)
 	default:
 		why = "unknown"
 	}

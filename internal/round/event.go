@@ -138,6 +138,7 @@ const (
 	OpInclude  Op = "include"
 	OpRelease  Op = "release" // a version for use
 	OpRollback Op = "rollback"
+	OpSet      Op = "set" // other settings of training, from the next round on
 )
 
 // Command is an operator's command, with the round at which it is meant; a
@@ -151,6 +152,8 @@ type Command struct {
 	Members []string   // of exclude and include: paths
 	Version uint64     // of release and rollback
 	Model   model.Hash // its model, if the driver has it
+
+	Settings map[string]any // of set: numbers and texts by name, nil for the configuration's; not changed
 }
 
 // Fenced says that a verified order of another process of this owner was seen. If it

@@ -58,11 +58,12 @@ type State struct {
 	Stale   int    `json:"stale,omitempty"`   // models measured since the best one, none of them better
 	Enough  bool   `json:"enough,omitempty"`  // so many that training ends
 
-	Released *Released  `json:"released,omitempty"` // nil: no version
-	Row      *Candidate `json:"row,omitempty"`      // the best of the evaluations that have passed the gate in a row
-	Ready    *Candidate `json:"ready,omitempty"`    // one that has held, for an operator to release
-	Rollback *Released  `json:"rollback,omitempty"` // a former version that is to count again, until it does
-	Excluded []string   `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
+	Released *Released      `json:"released,omitempty"` // nil: no version
+	Row      *Candidate     `json:"row,omitempty"`      // the best of the evaluations that have passed the gate in a row
+	Ready    *Candidate     `json:"ready,omitempty"`    // one that has held, for an operator to release
+	Rollback *Released      `json:"rollback,omitempty"` // a former version that is to count again, until it does
+	Excluded []string       `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
+	Set      map[string]any `json:"set,omitempty"`      // settings of training that an operator has set; never changed in place
 
 	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
 

@@ -43,8 +43,12 @@ func TestSteeredStrategies(t *testing.T) {
 			name   string
 			params strategy.Settings
 		}{
-			{strategy.FedAvg, nil}, {"fedprox", strategy.Settings{"mu": .5}}, {"fednova", nil}, {"fednova", strategy.Settings{"mu": .1}},
-			{"qfedavg", strategy.Settings{"q": 1., "L": 2.}}, {"scaffold", strategy.Settings{"eta_g": .9}},
+			{strategy.FedAvg, nil},
+			{"fedprox", strategy.Settings{"mu": .5}},
+			{"fednova", nil},
+			{"fednova", strategy.Settings{"mu": .1}},
+			{"qfedavg", strategy.Settings{"q": 1., "L": 2.}},
+			{"scaffold", strategy.Settings{"eta_g": .9}},
 		} {
 			whole := w.steered(c.name, c.params, nothing)
 			for _, f := range []fate{restarts, kills} {

@@ -1,0 +1,45 @@
+package round
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxSet bounds what an operator can have a task remember.
+const maxSet = 64
+
+// doSet has settings of training be others from the next round on; nil takes one
+// back to the configuration's. An open round goes on as it was ordered.
+func (m *Machine) doSet(settings map[string]any) string {
+	set := maps.Clone(m.s.Set)
+	if set == nil {
+		set = map[string]any{}
+	}
+	for name, v := range settings {
+		if v == nil {
+			delete(set, name)
+		} else {
+			set[name] = v
+		}
+	}
+	if len(set) > maxSet {
+		return fmt.Sprintf("%d settings would be set, at most %d", len(set), maxSet)
+	}
+	m.s.Set = set // not changed in place: it may have been given away
+	return ""
+}
+
+// assigned is the settings that a command names.
+func assigned(settings map[string]any) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if settings[name] == nil {
+			list = append(list, name+" as configured")
+		} else {
+			list = append(list, fmt.Sprintf("%s=%v", name, settings[name]))
+		}
+	}
+	return " " + strings.Join(list, ", ")
+}

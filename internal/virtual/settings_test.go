@@ -1,0 +1,86 @@
+package virtual
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/trainer"
+)
+
+// noting notes the settings of each round.
+type noting struct {
+	walker
+	mu     *sync.Mutex
+	rounds map[uint64]string
+}
+
+func (n noting) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	n.mu.Lock()
+	n.rounds[job.Round] = string(job.Settings)
+	n.mu.Unlock()
+	return n.walker.Train(ctx, job, global)
+}
+
+// A schedule changes a setting from round to round, an operator sets another between two,
+// over a restart too, until it is taken back; an open round keeps what it was ordered with, and records say
+// what was not as configured.
+func TestSettingsOverTime(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds, task.Train = 6, json.RawMessage(`{"batch":8,"lr":0.5,"mode":"plain"}`)
+		task.Schedule = map[string]aggregator.Schedule{"lr": {Decay: .5, Every: 2}}
+		w.aggregate(task)
+		c := w.client("operator", own("round"), own("event"))
+		n := noting{walker{takes: 20 * time.Second}, new(sync.Mutex), map[uint64]string{}}
+		w.join(three[0], n)
+		for _, m := range three[1:] {
+			w.join(m, walker{takes: 20 * time.Second})
+		}
+		send := func(id, settings, answer string) {
+			t.Helper()
+			doc := fmt.Sprintf(`{"schema":%q,"id":%q,"command":"set","at_round":%d,"args":{"settings":%s},"timestamp_ms":1}`, aggregator.CommandSchema, id, c.calm(), settings)
+			c.say(own("command"), []byte(doc), false)
+			c.answered(answer)
+		}
+		w.recorded(1, record.Committed, 5*time.Minute)
+		time.Sleep(5 * time.Second) // round 2 is open
+		send("a", `{"batch":64,"mode":"fast"}`, "set batch=64, mode=fast: done")
+		send("b", `{"bach":64}`, `refused: set: "bach" is none of the settings below train: batch, lr, mode, nearest batch`)
+		send("c", `{"batch":[64]}`, "refused: args: settings: batch: want a number, a text, or null")
+		w.end(aggregatorName)
+		w.aggregate(task)
+		w.recorded(3, record.Committed, 5*time.Minute)
+		time.Sleep(5 * time.Second)
+		send("d", `{"batch":null,"lr":0.0625}`, "set batch as configured, lr=0.0625: done")
+		w.finished(10 * time.Minute)
+		w.endAll()
+		want := map[uint64]string{
+			1: `{"batch":8,"lr":0.5,"mode":"plain"}`, 2: `{"batch":8,"lr":0.5,"mode":"plain"}`,
+			3: `{"batch":64,"lr":0.25,"mode":"fast"}`, 4: `{"batch":64,"lr":0.25,"mode":"fast"}`,
+			5: `{"batch":8,"lr":0.0625,"mode":"fast"}`, 6: `{"batch":8,"lr":0.0625,"mode":"fast"}`,
+		}
+		for round, is := range want {
+			if got := n.rounds[round]; got != is {
+				t.Errorf("round %d: %s, want %s", round, got, is)
+			}
+		}
+		for _, r := range w.history() {
+			is, err := json.Marshal(r.Settings)
+			check(t, err)
+			want := map[uint64]string{
+				1: `{"lr":0.5}`, 2: `{"lr":0.5}`, 3: `{"batch":64,"lr":0.25,"mode":"fast"}`, 4: `{"batch":64,"lr":0.25,"mode":"fast"}`,
+				5: `{"lr":0.0625,"mode":"fast"}`, 6: `{"lr":0.0625,"mode":"fast"}`,
+			}[r.Round]
+			if r.Work == "train" && string(is) != want || r.Work != "train" && r.Settings != nil {
+				t.Errorf("the record of round %d, attempt %d says %s, want %s", r.Round, r.Attempt, is, want)
+			}
+		}
+	})
+}
