@@ -6,7 +6,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 )
 
-// own names the file of the tensors that a site keeps for itself (S-54).
+// own names the file of the tensors that a site keeps for itself (S-56).
 type own struct {
 	Content model.Hash   `json:"content"`
 	Schema  model.Schema `json:"schema"`
