@@ -15,7 +15,7 @@ func (s *site) do(t *task, r member.Ready) error {
 		}
 	}
 	if r.Start != nil {
-		s.queue = append(s.queue, &assignment{task: t, job: *r.Start})
+		s.enqueue(&assignment{task: t, job: *r.Start, queued: s.now()})
 	}
 	t.fates = append(t.fates, r.Settled...)
 	if r.Show != nil {

@@ -12,6 +12,25 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
+// enqueue has a job wait for its turn: a site trains for one task at a time.
+func (s *site) enqueue(a *assignment) {
+	if s.running != nil && s.running.task != a.task {
+		a.behind = s.running.task.Name
+	}
+	s.queue = append(s.queue, a)
+}
+
+// longWait is how long a job waits for another task's trainer until the log says so.
+const longWait = 30_000
+
+// sayWait logs that a job had to wait for the trainer of another task: it may be too late.
+func (s *site) sayWait(a *assignment) {
+	if wait := s.now() - a.queued; a.behind != "" && wait >= longWait {
+		s.cfg.Log.Warn().Str("task", a.task.Name).Uint64("round", a.job.Round).Str("behind", a.behind).Int64("waited_s", wait/1000).
+			Msg("waited for the trainer of another task, as a site trains for one task at a time: want a longer deadline, or a process for each task, with a member and a data_dir of its own")
+	}
+}
+
 // feed gives the trainer the next job, if it is free (S-19).
 func (s *site) feed() error {
 	for s.running == nil && len(s.queue) > 0 {
@@ -63,6 +82,7 @@ func lacking(needs []string) string {
 // begin has the trainer do a job.
 func (s *site) begin(a *assignment) error {
 	t := a.task
+	s.sayWait(a)
 	base, err := s.baseOf(a)
 	if err != nil {
 		return err

@@ -135,6 +135,8 @@ type assignment struct {
 	task   *task
 	job    member.Job
 	cancel context.CancelFunc
+	queued ms
+	behind string // task whose trainer it waits for; "": none
 	began  ms
 	gone   bool // not wanted any more
 }
