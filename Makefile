@@ -169,7 +169,7 @@ figures: build ## measure all that docs/ref/bench.md and docs/explain/performanc
 	FEDMQ_FIGURES=full FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
 	  FEDMQ_FIGURES_WRITE='$(CURDIR)' FEDMQ_PEERS='$(PEERS)' FEDMQ_OLD='$(OLD)' $(GO) test ./internal/figures -count 1 -timeout 3h -v -run '^TestFigures$$/$(PART)'
 
-encodings: ## run the examples with every encoding of updates over MQTT; prints a table
+encodings: ## run the examples with every encoding of updates over MQTT; writes the table of docs/explain/encodings.md
 	FEDMQ_ENCODINGS='$(CURDIR)/docs/explain/encodings.md' $(GO) test ./cmd/fedmq -count 1 -timeout 60m -v -run '^TestEncodingTable$$'
 
 figures-quick: build ## the same with small models, in minutes; prints its tables

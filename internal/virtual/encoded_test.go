@@ -68,6 +68,32 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
+// Of a model of a million values an update as topk:0.01 is at most .03 of a dense one.
+func TestMillionTopK(t *testing.T) {
+	hours(t)
+	inBubble(t, func(w *world) {
+		up := map[string]int64{}
+		for _, encoding := range []string{"dense", "topk:0.01"} {
+			n := newWorld(t)
+			task := n.task()
+			x := make([]float32, 1_000_000)
+			task.Init, task.Rounds, task.StartWhen, task.Quorum, task.Encoding = weights(t, x...), 1, 1, 1, encoding
+			n.aggregate(task)
+			n.join(three[0], walker{})
+			n.finished(5 * time.Minute)
+			n.endAll()
+			for _, r := range n.all() {
+				if r.Work == strategy.Train {
+					up[encoding] += r.BytesUp
+				}
+			}
+		}
+		if share := float64(up["topk:0.01"]) / float64(up["dense"]); share > 0.03 || share < 0.02 {
+			t.Errorf("%.4f of the bytes: %v", share, up)
+		}
+	})
+}
+
 // What an update leaves over outlives the process, as does what the aggregator has of a
 // round: with restarts the same bits. Without feedback they are others.
 func TestFeedbackOutlives(t *testing.T) {
