@@ -87,19 +87,35 @@ type benchFoldCmd struct {
 	Params  int  `default:"1000000" help:"Parameters of the model, f32."`
 	Members int  `default:"10" help:"Updates in the sum."`
 	JSON    bool `help:"Print one JSON object."`
+
+	Strategy []string `sep:"none" placeholder:"NAME[,KEY=VALUE]" help:"Time also a strategy that reads all updates at the end of a round, with its parameters: median, or multi_krum,f=5. May be repeated."`
+	Dir      string   `help:"With --strategy: where the updates' files are made, and removed at the end; default: the system's directory for temporary files."`
 }
 
 func (benchFoldCmd) Help() string {
 	return `FedAvg as the aggregator does it, on all processors, without a network. GB/s are of float32
 read: members times the model for check and add, the model for result. Each line is the
-median of 7.`
+median of 7, or of as many as 20 seconds take.
+
+  fedmq bench fold --params 10000000 --members 50 --strategy median --strategy krum,f=5
+
+prints a line more for each strategy: from the updates in their files to the next model. GB/s
+are then of all updates. memory is the peak of the process.`
 }
 
 func (c *benchFoldCmd) Run(ctx context.Context) error {
 	if err := bench.CheckFold(c.Params, c.Members); err != nil {
 		return usageError{err}
 	}
-	k, err := bench.Fold(ctx, c.Params, c.Members)
+	var others []bench.Folding
+	for _, text := range c.Strategy {
+		f, err := bench.ParseFolding(text)
+		if err != nil {
+			return usageError{fmt.Errorf("--strategy %w", err)}
+		}
+		others = append(others, f)
+	}
+	k, err := bench.Fold(ctx, c.Params, c.Members, c.Dir, others)
 	return kernels(k, err, c.JSON)
 }
 

@@ -43,6 +43,7 @@ var flagRules = []flagRule{
 	{command: "init", flags: []string{"csv", "target", "regression", "separator", "decimal", "encoding", "missing"}, not: "trainer"},
 	{command: "init", flags: []string{"target", "regression", "separator", "decimal", "encoding", "missing"}, needs: []string{"csv"}},
 
+	{command: "bench fold", flags: []string{"dir"}, needs: []string{"strategy"}},
 	{command: "verify", flags: []string{"round"}, needs: []string{"without"}},
 
 	{command: "topics", flags: []string{"bridge", "clear", "bulk"}, not: "watch"},

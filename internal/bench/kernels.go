@@ -15,8 +15,12 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// timesEach is how often each kernel is timed; the median counts.
-const timesEach = 7
+// timesEach is how often each kernel is timed, but for what has taken timeEach already;
+// the median counts.
+const (
+	timesEach = 7
+	timeEach  = 20 * time.Second
+)
 
 // kernel is one line of a table.
 type kernel struct {
@@ -32,13 +36,14 @@ type Kernels struct {
 	Members  int      `json:"members,omitempty"`
 	Frame    int      `json:"zstd_bytes,omitempty"` // of an update compressed
 	Kernels  []kernel `json:"kernels"`
-	Versions any      `json:"versions"` // as in Result
+	RSS      float64  `json:"rss_mb,omitempty"` // peak of this process, MB = 10^6 bytes
+	Versions any      `json:"versions"`         // as in Result
 }
 
 // time runs what moves n bytes, timesEach times.
 func (k *Kernels) time(ctx context.Context, name string, n int, run func() error) error {
 	var s []float64
-	for range timesEach {
+	for start := time.Now(); len(s) < timesEach && (len(s) == 0 || time.Since(start) < timeEach); {
 		if ctx.Err() != nil {
 			return context.Canceled
 		}
@@ -59,6 +64,9 @@ func (k *Kernels) Print(w io.Writer) {
 	for _, l := range k.Kernels {
 		fmt.Fprintf(w, "%-10s %10s %8.2f GB/s\n", l.Name, seconds(l.S), l.GBps)
 	}
+	if k.RSS > 0 {
+		fmt.Fprintf(w, "memory     %.0f MB at most\n", k.RSS)
+	}
 }
 
 // CheckFold says what Fold cannot time.
@@ -70,8 +78,9 @@ func CheckFold(params, members int) error {
 }
 
 // Fold times FedAvg as the aggregator does it, on all processors, without a
-// network: members updates of a model with params parameters.
-func Fold(ctx context.Context, params, members int) (*Kernels, error) {
+// network: members updates of a model with params parameters. Beside it strategies that
+// read all updates at the end, from files in a directory below dir that is removed.
+func Fold(ctx context.Context, params, members int, dir string, others []Folding) (*Kernels, error) {
 	base, err := zeros(params)
 	if err != nil {
 		return nil, err
@@ -95,11 +104,17 @@ func Fold(ctx context.Context, params, members int) (*Kernels, error) {
 	var st *strategy.Aggregation
 	begin := func() (err error) { st, err = newFold(base, series.weight, st); return err }
 	add := each(func(u strategy.Update) error { st.Add(u); return nil })
-	return k, errors.Join(
+	err = errors.Join(
 		k.time(ctx, "begin", len(base.Blob), begin),
 		k.time(ctx, "check", all, each(func(u strategy.Update) error { return st.Check(u) })),
 		k.time(ctx, "add", all, func() error { return errors.Join(begin(), add()) }),
 		k.time(ctx, "result", len(base.Blob), func() error { _, err := st.Result(nil, nil); return err }))
+	if err == nil {
+		err = k.selective(ctx, dir, base, series, members, others)
+	}
+	_, rss := processUsage()
+	k.RSS = float64(rss) / 1e6
+	return k, err
 }
 
 // CheckCodec says what Codec cannot time.

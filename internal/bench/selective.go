@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
+)
+
+// Folding is a strategy with its parameters.
+type Folding struct {
+	text   string
+	name   string
+	params strategy.Settings
+}
+
+// ParseFolding reads NAME or NAME,key=value,...
+func ParseFolding(text string) (f Folding, err error) {
+	words := strings.Split(text, ",")
+	f = Folding{text: text, name: words[0], params: strategy.Settings{}}
+	for _, w := range words[1:] {
+		key, value, ok := strings.Cut(w, "=")
+		if !ok {
+			return f, fmt.Errorf("%q: want NAME, or NAME with ,key=value as often as needed", text)
+		}
+		f.params[key] = value
+		if x, err := strconv.ParseFloat(value, 64); err == nil {
+			f.params[key] = x
+		}
+	}
+	_, err = strategy.Registry{}.Settings(f.name, f.params)
+	return f, err
+}
+
+// spool writes an update of each member to a file, as an aggregator keeps those that it
+// reads at the end of a round.
+func spool(ctx context.Context, dir string, base *model.Model, series series, members int) (all *strategy.Updates, end func() error, err error) {
+	if dir, err = os.MkdirTemp(dir, "fedmq-bench-"); err != nil {
+		return nil, nil, err
+	}
+	files, made := make([]*os.File, members), base.Clone()
+	end = func() error {
+		var errs []error
+		for _, f := range files {
+			if f != nil {
+				errs = append(errs, f.Close())
+			}
+		}
+		return errors.Join(append(errs, os.RemoveAll(dir))...)
+	}
+	all = &strategy.Updates{Schema: base.Schema, ReadAt: func(p []byte, i, off int) error {
+		_, err := files[i].ReadAt(p, int64(off))
+		return err
+	}}
+	for i := range files {
+		if ctx.Err() != nil {
+			return nil, end, context.Canceled
+		}
+		series.train(made.Blob, base.Blob, i, 1)
+		if files[i], err = os.Create(filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return nil, end, err
+		}
+		if _, err = files[i].Write(made.Blob); err != nil {
+			return nil, end, err
+		}
+		n := uint64(series.samples(i)) // 1 or 2
+		all.List = append(all.List, strategy.Update{Samples: n, Weight: n})
+	}
+	return all, end, nil
+}
+
+// selective times the results of strategies that read all updates at the end.
+func (k *Kernels) selective(ctx context.Context, dir string, base *model.Model, series series, members int, list []Folding) (err error) {
+	if len(list) == 0 {
+		return nil
+	}
+	all, end, err := spool(ctx, dir, base, series, members)
+	if end != nil {
+		defer func() { err = errors.Join(err, end()) }()
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		a, err := strategy.Registry{}.Begin(strategy.Setup{
+			Work: strategy.Train, Strategy: f.name, Params: f.params, Round: strategy.Round{Base: base, GridB: 6, GridW: 20},
+		}, nil)
+		if err != nil {
+			return err
+		}
+		if !a.NeedsAll() {
+			return fmt.Errorf("--strategy %s: its updates are folded as they come, which is timed as check and add; want one that reads all at the end", f.name)
+		}
+		if err := k.time(ctx, f.text, len(base.Blob)*members, func() error { _, err := a.Result(all, nil); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
