@@ -83,8 +83,9 @@ func TestFeedback(t *testing.T) {
 // rolledBack publishes the head of a record by which the model went back.
 func (f *fed) rolledBack(round uint64) {
 	f.t.Helper()
+	to := round - 1
 	r := record.Record{
-		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: f.epoch, Verdict: record.Committed, Work: rolledBack,
+		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: f.epoch, Verdict: record.Committed, Work: rolledBack, Rollback: &to,
 		Base: f.base.ContentID(), Model: f.base.ContentID(), Version: round, Origin: testOrigin,
 	}
 	sealed, err := r.Seal(nil)
