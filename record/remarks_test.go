@@ -40,8 +40,11 @@ func TestRemarks(t *testing.T) {
 			record.Record{
 				Strategy: record.Strategy{Weights: "samples", Cap: 10, Thresholds: record.Values{"z": 10, "Z": 21, "C": 0.5}},
 				Entries: record.Entries{
-					{Member: "a", Verdict: verdict.NormOutlier}, {Member: "b", Verdict: verdict.Counted, Norm: 0.5},
-					{Member: "c", Verdict: verdict.Counted, Norm: 0.75}, {Member: "d", Verdict: verdict.NormOutlier}, {Member: "e", Verdict: verdict.Kept, Norm: 3},
+					{Member: "a", Verdict: verdict.NormOutlier},
+					{Member: "b", Verdict: verdict.Counted, Norm: 0.5},
+					{Member: "c", Verdict: verdict.Counted, Norm: 0.75},
+					{Member: "d", Verdict: verdict.NormOutlier},
+					{Member: "e", Verdict: verdict.Kept, Norm: 3},
 				},
 			},
 			[]string{

@@ -107,6 +107,7 @@ func (*steered) Samples() int { return 12 }
 func (*steered) Capabilities() []string {
 	return []string{trainer.NeedMu, trainer.NeedCorrection, trainer.NeedSteps}
 }
+
 func (s *steered) Scalars() map[string]float64 {
 	return map[string]float64{trainer.ScalarSteps: 1, trainer.ScalarLR: s.lr, trainer.ScalarMomentum: 0}
 }
