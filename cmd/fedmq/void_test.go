@@ -359,6 +359,9 @@ func textKeys(t reflect.Type) map[string]textKey {
 	case t.Kind() == reflect.Map:
 		keys := wrapped(t.Elem(), ".value", "{k: %s}", func(v reflect.Value) reflect.Value { return v.MapIndex(v.MapKeys()[0]) })
 		value := "x"
+		if t.Elem().Kind() == reflect.Struct {
+			value = "{}"
+		}
 		for _, k := range textKeys(t.Elem()) { // whichever gives a value
 			value = strings.Replace(k.doc, "TEXT", "x", 1)
 		}
