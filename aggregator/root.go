@@ -12,9 +12,25 @@ import (
 // rootMember is the aggregator's own trainer among the members, whose paths are another.
 const rootMember = "root"
 
+// rootOrNothing is rootUpdate, and no change at all where its trainer fails: then the
+// round moves nothing, which its record says, and other tasks go on.
+func (t *task) rootOrNothing(base *model.Model) (*model.Model, error) {
+	own, err := t.rootUpdate(base)
+	if err != nil {
+		t.log.Error().Err(err).Uint64("round", t.state.Round).Str("key", "strategy.root").Msg("the aggregator's own trainer failed: this round leaves the model as it is")
+		return model.New(base.Schema.Shared()), nil
+	}
+	return own, nil
+}
+
 // rootUpdate has the aggregator's own trainer train the base, and returns what a site
 // would send: before updates are taken, since the strategy holds them against it.
-func (t *task) rootUpdate(base *model.Model) (*model.Model, error) {
+func (t *task) rootUpdate(base *model.Model) (own *model.Model, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			own, err = nil, fmt.Errorf("root: panic: %v", p)
+		}
+	}()
 	round := t.state.Round
 	ctx, stop := context.WithTimeout(context.Background(), t.cfg.Deadline)
 	defer stop()

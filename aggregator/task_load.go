@@ -30,7 +30,7 @@ func (a *aggregator) loadTask(cfg Task) (*task, owner.TaskConfig, error) {
 		return nil, oc, err
 	}
 	t.sum = newSum(a.cfg.Strategies, a.store, a.release)
-	t.sum.root = t.rootUpdate
+	t.sum.root = t.rootOrNothing
 	t.schema, t.mostBody = cfg.Init.Schema.Hash(), mostBody(cfg.Init.Schema)
 	if err := errors.Join(t.checkSchema(), t.loadOrigin()); err != nil {
 		return nil, oc, err

@@ -2,8 +2,10 @@ package virtual
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,36 @@ func TestFLTrust(t *testing.T) {
 		whole, again := w.trusted(false), w.trusted(true)
 		if whole.Model != again.Model || whole.Strategy.Root.IsZero() || whole.Strategy.Weights != "uniform" {
 			t.Errorf("%s, with a restart %s; strategy %+v", whole.Model, again.Model, whole.Strategy)
+		}
+	})
+}
+
+// failing is a trainer that panics in round 2 and fails otherwise.
+type failing struct{ along }
+
+func (failing) Train(_ context.Context, job trainer.Job, _ *model.Model) (*model.Model, error) {
+	if job.Round == 2 {
+		panic("a row too many")
+	}
+	return nil, errors.New("no rows")
+}
+
+// Where the aggregator's own trainer fails, the rounds of its task move nothing and say
+// so: the aggregator, which has other tasks, goes on.
+func TestFLTrustFails(t *testing.T) {
+	inBubble(t, func(w *world) {
+		trusting := w.task()
+		trusting.Rounds, trusting.Strategy, trusting.Root = 2, "fltrust", failing{}
+		w.aggregate(trusting)
+		for _, m := range three {
+			w.join(m, along{1, 0, 0})
+		}
+		w.finished(5 * time.Minute)
+		w.endAll()
+		for _, r := range w.history() {
+			if want := "the model stays as it is"; r.Trained() && (r.Model != r.Base || !strings.Contains(strings.Join(r.Notes, " "), want)) {
+				t.Errorf("round %d: model %s of %s, notes %q; want %s", r.Round, r.Model, r.Base, r.Notes, want)
+			}
 		}
 	})
 }
