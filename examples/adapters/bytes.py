@@ -36,21 +36,21 @@ def run():
     """What has come to each site by each round."""
     broker = re.search(r"tcp://(\S+:\d+)", (HERE / "aggregator.yaml").read_text())[1]
     http = {site: f"127.0.0.1:{port()}" for site in SITES}
-    parties, totals = [start("broker", "--open", "--listen", broker)], []  # one {site: bytes} a round
+    parties, totals, number = [start("broker", "--open", "--listen", broker)], {}, 1  # {site: bytes} by round
     try:
         watch = start("watch", "-c", "aggregator.yaml", stdout=subprocess.PIPE, text=True)
         parties += [watch, start("aggregator", "-c", "aggregator.yaml")]
         parties += [start("site", "-c", f"{site}.yaml", "--http", http[site]) for site in SITES]
         for line in watch.stdout:
             if "halted: finished" in line:
-                return totals
-            if "event opened" in line:
-                totals.append({})
+                return [totals[n] for n in sorted(totals)]
+            if m := re.search(r"event opened round=(\d+)", line):  # the first may pass before anybody watches
+                number = int(m[1])
             m = re.search(r"site (\w+)/lab (?:busy|late still) training", line)
             seen = [m[1]] if m else SITES if re.search(r"event accepted .* count=1$", line) else []
             for site in seen:
-                if site not in totals[-1]:
-                    totals[-1][site] = received(http[site])
+                if site not in totals.setdefault(number, {}):
+                    totals[number][site] = received(http[site])
     finally:
         for p in reversed(parties):
             p.terminate()
