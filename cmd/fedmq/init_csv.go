@@ -71,7 +71,7 @@ func (f csvFlags) look(dir string) ([]*csvSite, error) {
 			s.train = path // on another drive
 		}
 		s.train = filepath.ToSlash(s.train)
-		s.survey, err = table.Look(table.Dir("."), f.CSV[i], format)
+		s.survey, err = table.Look(table.Dir("."), f.CSV[i], format, table.Name(f.Target))
 		return err
 	})
 	if err != nil {

@@ -99,14 +99,22 @@ func first(cells []*table.Column, of func(*table.Column) string) string {
 // thingName is a name of columns that name machines.
 var thingName = regexp.MustCompile(`(?i)(machine|maschine|device|asset|anlage|gerät|geraet|equipment)|(^|[_ .-])(station|line|linie)([_ .-]|$)`)
 
-// noteWords takes the texts among the numbers of a column for missing values.
+// noteWords takes the texts among the numbers of a column for missing values, and says so.
 func (p *csvPlan) noteWords(name string) {
+	rows, at := map[string]int{}, map[string][]string{}
 	for _, s := range p.sites {
-		for _, w := range inOrder(s.survey.Column(name).Texts) {
-			if !slices.Contains(s.missing, w) && !table.IsState(w) {
+		texts := s.survey.Column(name).Texts
+		for _, w := range inOrder(texts) {
+			if table.IsState(w) {
+				continue
+			}
+			if rows[w], at[w] = rows[w]+texts[w], append(at[w], s.name); !slices.Contains(s.missing, w) {
 				s.missing = append(s.missing, w)
 			}
 		}
+	}
+	for _, w := range inOrder(rows) {
+		p.notes = append(p.notes, fmt.Sprintf("%q of %s counts as a missing value, in %s at %s: if it is none, take it out of missing", w, name, amount(rows[w], "row"), strings.Join(at[w], ", ")))
 	}
 }
 
@@ -123,9 +131,12 @@ func (p *csvPlan) decideTexts(name string, cells []*table.Column, many bool) str
 		unique = unique && c.Unique && n >= fewRows
 		each = each && len(c.Values) == 1
 	}
+	unit := withUnit(all)
 	switch {
 	case len(all) == 1:
 		return "the same in every row"
+	case unit && (unique || many || len(all) > fewTexts):
+		return fmt.Sprintf("numbers with a unit behind them, such as %s: want the number alone", first(cells, func(c *table.Column) string { return c.Text }))
 	case each && len(cells) > 1:
 		return "the same in every row of a site: it tells the sites apart"
 	case unique:
@@ -142,6 +153,21 @@ func (p *csvPlan) decideTexts(name string, cells []*table.Column, many bool) str
 	p.texts = append(p.texts, csvTexts{name, inOrder(all)})
 	return ""
 }
+
+// withUnit reports that each of the texts is a number with one of few units behind it.
+func withUnit(texts map[string]int) bool {
+	units := map[string]bool{}
+	for text := range texts {
+		m := unitBehind.FindStringSubmatch(text)
+		if m == nil {
+			return false
+		}
+		units[m[1]] = true
+	}
+	return len(units) <= fewUnits
+}
+
+var unitBehind = regexp.MustCompile(`^[-+\x{2212}]?[0-9][0-9.,]*\s*([%‰°\p{L}]\S{0,15})$`)
 
 // isSplit reports that a column is called split and has the texts train and test.
 func (p *csvPlan) isSplit(name string, words map[string]int) bool {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/table"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
@@ -49,9 +50,9 @@ const (
 	fewTexts  = 20 // are categories anyway
 	someTexts = 64 // are, with ten rows each
 	fewWords  = 5  // texts among numbers that may stand for a missing value
+	fewUnits  = 3  // behind the numbers of one column: bar, Bar, mbar
 	fewRows   = 10 // say nothing of ids
 	fewValues = 10 // of whole numbers are classes
-	farTarget = 20 // standard deviations
 )
 
 // decide says what becomes of every column.
@@ -163,6 +164,9 @@ func (p *csvPlan) decideTarget(cells []*table.Column) error {
 	}
 	others := of(func(c *table.Column) int { return c.Booleans + c.Times })
 	if numbers > 0 && others == 0 && len(words) <= fewWords && inWords*5 <= numbers && (whole < numbers || len(all)-len(words) > fewValues || p.regression) {
+		if other := first(cells, func(c *table.Column) string { return c.Other }); other != "" {
+			return fmt.Errorf("--target %s has %s, with another decimal mark than other columns of the file, or than --decimal says: no site could read it", p.target, other)
+		}
 		p.empty += inWords
 		p.noteWords(p.target)
 		return p.decideRegression(cells, numbers)
@@ -205,9 +209,8 @@ func (p *csvPlan) decideRegression(cells []*table.Column, n int) error {
 		p.offset = 0
 	}
 	for i, c := range cells {
-		if far := max(c.Max-c.Mean, c.Mean-c.Min); c.SD > 0 && far > farTarget*c.SD {
-			p.notes = append(p.notes, fmt.Sprintf("%s is from %.4g to %.4g at %s, up to %.0f standard deviations from its mean: a slip of the hand, a line with the sum of the others, or a number that stands for a missing value (--missing)?",
-				p.target, c.Min, c.Max, p.sites[i].name, far/c.SD))
+		if why := pipeline.Apart(c.All); why != "" {
+			p.notes = append(p.notes, fmt.Sprintf("%s %s, at %s: a slip of the hand, a line with the sum of the others, or a number that stands for a missing value (--missing)?", p.target, why, p.sites[i].name))
 		}
 	}
 	return nil

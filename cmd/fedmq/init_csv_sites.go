@@ -55,26 +55,44 @@ func ownValues(cells []*table.Column) bool {
 
 // compareSites notes what may not be meant so in the tables of several sites.
 func (p *csvPlan) compareSites() {
-	a := p.sites[0]
 	for i, b := range p.sites {
 		for _, other := range p.sites[:i] {
 			if other.survey.Rows == b.survey.Rows && slices.EqualFunc(other.survey.Columns, b.survey.Columns, sameCells) {
 				p.notes = append(p.notes, fmt.Sprintf("%s and %s have the same rows: each counts twice", other.name, b.name))
 			}
 		}
-		names := p.numbers
-		if p.classes == nil {
-			names = append(slices.Clone(names), p.target)
+	}
+	names := make([]string, len(p.sites))
+	classes := make([][]int, len(p.sites))
+	for i, s := range p.sites {
+		names[i], classes[i] = s.name, p.classRows(s)
+	}
+	p.notes = append(p.notes, pipeline.Exchanged(p.target, p.classes, names, classes)...)
+	numbers := slices.Clone(p.numbers)
+	if p.classes == nil {
+		numbers = append(numbers, p.target)
+	}
+	for _, column := range numbers {
+		of := make([]pipeline.Spread, len(p.sites))
+		for i, s := range p.sites {
+			of[i] = spreadOf(s.survey.Column(column))
 		}
-		for _, name := range names {
-			x, y := a.survey.Column(name), b.survey.Column(name)
-			words, from, to := pipeline.OtherUnit(spreadOf(y), spreadOf(x))
-			if words != "" {
-				p.notes = append(p.notes, fmt.Sprintf("%s has mean %.4g at %s, %.4g at %s: %s. If their units differ: columns: {%[1]s: {unit: %[7]s, to: %[8]s}} in %[3]s.yaml, {%[1]s: {unit: %[8]s}} in %[5]s.yaml",
-					name, y.Mean, b.name, x.Mean, a.name, words, from, to))
-			}
+		p.notes = append(p.notes, pipeline.OtherUnits(column, names, of)...)
+	}
+}
+
+// classRows counts the rows of a site by class.
+func (p *csvPlan) classRows(s *csvSite) []int {
+	rows := make([]int, len(p.classes))
+	for text, n := range s.survey.Column(p.target).Values {
+		if as, other := p.same[p.target][text]; other {
+			text = as
+		}
+		if i := slices.Index(p.classes, text); i >= 0 {
+			rows[i] += n
 		}
 	}
+	return rows
 }
 
 // sameCells reports that two columns have the same cells, as far as a survey knows.

@@ -29,7 +29,7 @@ func TestInitCSVSites(t *testing.T) {
 		t.Errorf("classes %s", got)
 	}
 	notes := strings.Join(p.notes, "\n")
-	for _, want := range []string{`"OK" of y counts as "ok": if they are not one, take it out of columns`, "temp has mean 74.93 at b, 23.85 at a: as degF beside degC. If their units differ: columns: {temp: {unit: degF, to: degC}} in b.yaml, {temp: {unit: degC}} in a.yaml"} {
+	for _, want := range []string{`"OK" of y counts as "ok": if they are not one, take it out of columns`, ": as degF beside degC. If their units differ: columns: {temp: {unit: degF, to: degC}} at b, {temp: {unit: degC}} at a, each below tabular: in the site's file"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("no %q in\n%s", want, notes)
 		}
@@ -76,7 +76,7 @@ func TestInitCSVTarget(t *testing.T) {
 	if text := p.site(p.sites[0]); !strings.Contains(text, `missing: [-999, "1e308", not measured] # stand for a missing value`) || p.empty != 13 || data["a"].Train.N+data["a"].Test.N != 591 {
 		t.Errorf("%d without, %d rows\n%s", p.empty, data["a"].Train.N+data["a"].Test.N, text)
 	}
-	if notes := strings.Join(p.notes, "\n"); !strings.Contains(notes, "y is from 0.5 to 9e+04 at a, up to 24 standard deviations from its mean") {
+	if notes := strings.Join(p.notes, "\n"); !strings.Contains(notes, "y is from 0.5 to 9e+04, and without 1 of its 591 values from 0.5 to 96.5, at a: a slip of the hand") {
 		t.Errorf("notes %s", notes)
 	}
 }

@@ -38,11 +38,13 @@ type Column struct {
 	Rising                            bool           // numbers, each above the one before
 	Min, Max, Mean, SD                float64        // of Numbers
 	Text, Time, Other                 string         // the first cell of Texts, Times and OtherMark, with its place
+	All                               []float64      // Numbers, where they are kept
 
 	commaAt, dotAt        string // the first cell
 	comma, dot, thousands int
 	last, m2              float64
 	beyond                bool // more texts than are told apart
+	keep                  bool // All
 }
 
 // Many reports that there are more texts than Texts has.
@@ -58,8 +60,8 @@ func (s *Survey) Column(name string) *Column {
 }
 
 // Look reads all files that pattern stands for and says what is in them. What f
-// leaves out is found.
-func Look(files Files, pattern string, f Format) (*Survey, error) {
+// leaves out is found. The numbers of the columns named in keep are kept.
+func Look(files Files, pattern string, f Format, keep ...string) (*Survey, error) {
 	names, err := Expand(files, pattern)
 	if err != nil {
 		return nil, err
@@ -71,7 +73,7 @@ func Look(files Files, pattern string, f Format) (*Survey, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = s.add(t, seen)
+		err = s.add(t, seen, keep)
 		if i == 0 {
 			s.Format = t.Format()
 		} else {
@@ -104,7 +106,7 @@ func (f Format) both(g Format) Format {
 }
 
 // add counts the cells of one file.
-func (s *Survey) add(t *Table, seen map[string]int) error {
+func (s *Survey) add(t *Table, seen map[string]int, keep []string) error {
 	at := make([]int, len(t.names)) // of Columns; -1: has no name of its own
 	for i, name := range t.names {
 		at[i] = -1
@@ -117,7 +119,7 @@ func (s *Survey) add(t *Table, seen map[string]int) error {
 		seen[name]++
 		if at[i] = slices.IndexFunc(s.Columns, func(c Column) bool { return c.Name == name }); at[i] < 0 {
 			at[i] = len(s.Columns)
-			s.Columns = append(s.Columns, Column{Name: name, Unique: true, Rising: true, Texts: map[string]int{}, Values: map[string]int{}})
+			s.Columns = append(s.Columns, Column{Name: name, Unique: true, Rising: true, Texts: map[string]int{}, Values: map[string]int{}, keep: slices.Contains(keep, name)})
 		}
 	}
 	for {
@@ -206,7 +208,9 @@ func (c *Column) takeNumber(t *Table, i int, text string) {
 		c.Texts[strings.Clone(t.Text(i))]++
 		return
 	}
-	c.Numbers++
+	if c.Numbers++; c.keep {
+		c.All = append(c.All, v)
+	}
 	if c.Numbers == 1 {
 		c.Min, c.Max = v, v
 	} else if v <= c.last {

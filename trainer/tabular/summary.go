@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/table"
+	"github.com/fedmq/fedmq/pipeline"
 )
 
 // Summary says what a site trains on, for a person who looks before it does.
@@ -174,18 +175,27 @@ func (f *FeatureSummary) far(rows int) (float64, bool) {
 	return far, far > farSD || rows >= leakRows && far*far > farAlone*float64(rows)
 }
 
+// odd says which values of a feature, x in rows for training and testing, are far from all
+// others.
+func (f *FeatureSummary) odd(x []float64, rows int) string {
+	why := pipeline.Apart(x)
+	if far, ok := f.far(rows); ok && why == "" {
+		why = fmt.Sprintf("lies up to %.0f standard deviations from its mean", far)
+	}
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %s: see clip and zclip, or a number that stands for a missing value (missing)", f.Name, why)
+}
+
 // warnTarget looks for numbers that are none, and at what the model would be given.
 func (s *Summary) warnTarget(d *Data) (said []string) {
 	if s.Classes != nil || !(s.Target.SD > 0) {
 		return nil
 	}
 	name := d.pipe.Contract().Target.Name
-	if far, ok := s.Target.far(s.Train); ok {
-		said = append(said, fmt.Sprintf("the target %s lies up to %.0f standard deviations from its mean (%.4g to %.4g): a slip of the hand, a line with the sum of the others, or a number that stands for a missing value (missing)?",
-			name, far, s.Target.Min, s.Target.Max))
-	}
-	if why := code("the target "+name, d.Train.Y); why != "" {
-		said = append(said, why)
+	if why := pipeline.Apart(slices.Concat(d.Train.Y, d.Test.Y)); why != "" {
+		said = append(said, fmt.Sprintf("the target %s %s: a slip of the hand, a line with the sum of the others, or a number that stands for a missing value (missing)?", name, why))
 	}
 	a, b := d.pipe.Output(s.Target.Mean), d.pipe.Output(s.Target.Mean+s.Target.SD)
 	if sd := math.Abs(b - a); sd > 100 || sd < .01 || math.Abs(a) > 100*max(sd, .01) {
@@ -197,7 +207,7 @@ func (s *Summary) warnTarget(d *Data) (said []string) {
 // warnScale looks at what a model without z-score would be given. What is 1 or 0 has a scale.
 func (s *Summary) warnScale(d *Data) (said []string) {
 	var small, large FeatureSummary
-	indicators := d.pipe.Indicators()
+	indicators, dim := d.pipe.Indicators(), len(s.Features)
 	for j, f := range s.Features {
 		if !(f.SD > 0) || indicators[j] {
 			continue
@@ -208,8 +218,8 @@ func (s *Summary) warnScale(d *Data) (said []string) {
 		if f.SD > large.SD {
 			large = f
 		}
-		if far, ok := f.far(s.Train); ok {
-			said = append(said, fmt.Sprintf("%s lies up to %.0f standard deviations from its mean: see clip and zclip, or a number that stands for a missing value (missing)", f.Name, far))
+		if why := f.odd(append(column(d.Train, dim, j, s.Train), column(d.Test, dim, j, s.Test)...), s.Train); why != "" {
+			said = append(said, why)
 		}
 	}
 	if large.SD > scaleRatio*small.SD {
@@ -231,9 +241,6 @@ func (d *Data) warnFeatures(constant []string) (said []string) {
 			continue
 		}
 		x := column(d.Train, dim, j, n)
-		if why := code(name, x); why != "" {
-			said = append(said, why)
-		}
 		if why := d.leaks(x, y); why != "" {
 			said = append(said, fmt.Sprintf("%s %s: does it come from the target, and will it be there when the model is used?", name, why))
 		} else if d.pipe.Contract().Window == nil && counts(x) {

@@ -53,7 +53,7 @@ func TestSummary(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	has(s, "duplicate  a and copy are the same in every row", "constant   k\n", "the class bad is rare, ", "no training row is of the class lost",
-		"far lies up to ", "features are of very different sizes, big of ", "id counts up from row to row", "  class      ok: ", "  file       t.csv\n")
+		"far is from 0 to 1e+06, and without 1 of its 200 values from 0 to 2: see clip and zclip, or", "features are of very different sizes, big of ", "id counts up from row to row", "  class      ok: ", "  file       t.csv\n")
 	if strings.Contains(s.String(), "apart") {
 		t.Errorf("a leak where none is:\n%s", s)
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // Compare says what the rows of several sites have that may not be meant so: numbers of a
-// column that another unit would explain, texts that no two sites share, and rows that two
-// sites both have. names are those of the sites.
+// column that another unit would explain, classes that may be exchanged, texts that no two
+// sites share, and rows that two sites both have. names are those of the sites.
 func Compare(names []string, sites []*Trainer) (said []string) {
 	said = sameRows(names, sites)
 	if len(sites) < 2 {
@@ -26,6 +26,7 @@ func Compare(names []string, sites []*Trainer) (said []string) {
 			return said // they mean something else, which is refused
 		}
 	}
+	said = append(said, exchanged(names, sites)...)
 	for j := range spreads[0] {
 		of := make([]Spread, len(sites))
 		for i := range sites {
@@ -39,20 +40,29 @@ func Compare(names []string, sites []*Trainer) (said []string) {
 	return said
 }
 
-// otherUnits compares the numbers of one column at each site with those at the first.
-func otherUnits(names []string, of []Spread) (said []string) {
-	a := of[0]
-	for i, b := range of {
-		if a.Values != nil || a.Unit != "" || b.Unit != "" {
+// exchanged compares how many rows each class has at the sites.
+func exchanged(names []string, sites []*Trainer) []string {
+	classes := sites[0].Classes()
+	of := make([][]int, len(sites))
+	for i, t := range sites {
+		if classes == nil || !slices.Equal(t.Classes(), classes) {
 			return nil
 		}
-		words, from, to := pipeline.OtherUnit(b.Spread, a.Spread)
-		if words != "" {
-			said = append(said, fmt.Sprintf("%s has mean %.4g and deviation %.2g at %s, %.4g and %.2g at %s: %s. If their units differ: columns: {%[1]s: {unit: %[9]s, to: %[10]s}} at %[4]s, {%[1]s: {unit: %[10]s}} at %[7]s",
-				a.Name, b.Mean, b.SD, names[i], a.Mean, a.SD, names[0], words, from, to))
-		}
+		of[i] = countOf(slices.Concat(t.data.Train.Y, t.data.Test.Y), len(classes))
 	}
-	return said
+	return pipeline.Exchanged(sites[0].data.pipe.Contract().Target.Name, classes, names, of)
+}
+
+// otherUnits compares the numbers of one column at each site with those at the first.
+func otherUnits(names []string, of []Spread) []string {
+	spreads := make([]pipeline.Spread, len(of))
+	for i, s := range of {
+		if s.Values != nil || s.Unit != "" {
+			return nil
+		}
+		spreads[i] = s.Spread
+	}
+	return pipeline.OtherUnits(of[0].Name, names, spreads)
 }
 
 // ownTexts says of a column of texts that each site has its own: they tell the sites apart,

@@ -33,6 +33,24 @@ func rowsOf(text string, x func(i int) float64) string {
 	return b.String()
 }
 
+// Classes that may be exchanged at a site, in rows for training and testing.
+func TestCompareClasses(t *testing.T) {
+	t.Parallel()
+	rows := func(usual, rare string) string {
+		var b strings.Builder
+		b.WriteString("x,y\n")
+		for i := range 50 {
+			fmt.Fprintf(&b, "%d,%s\n", i*7%(13+len(usual)), map[bool]string{true: rare, false: usual}[i == 7])
+		}
+		return b.String()
+	}
+	c := tabular.Config{Split: &tabular.Split{Share: .3}, Target: tabular.Target{Column: "y", Classes: []any{"ok", "bad"}}, Features: []tabular.Feature{{Columns: []string{"x"}}}}
+	got := tabular.Compare([]string{"s0", "s1"}, trainers(t, c, rows("ok", "bad"), rows("bad", "ok")))
+	if len(got) != 1 || !strings.HasPrefix(got[0], "bad of y has 2 % of the rows at s0, 98 % at s1: are bad and ok exchanged at one of them?") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	c := tabular.Config{Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{
@@ -51,7 +69,7 @@ func TestCompare(t *testing.T) {
 		{
 			"another unit", nil,
 			[]string{a, rowsOf("a", func(i int) float64 { return 20 + float64(i*3%11) }), f},
-			[]string{"x has mean 78.98 and deviation 5.8 at s2, 25.05 and 3.2 at s0: as degF beside degC. If their units differ: columns: {x: {unit: degF, to: degC}} at s2, {x: {unit: degC}} at s0"},
+			[]string{"x has mean 78.98 and deviation 5.8 at s2, 25.05 and 3.2 at s0: as degF beside degC. If their units differ: columns: {x: {unit: degF, to: degC}} at s2, {x: {unit: degC}} at s0, s1, each below tabular: in the site's file"},
 		},
 		{"the unit is said", map[string]any{"x": map[string]any{"unit": "degC"}}, []string{a, f}, nil},
 		{"texts of one site each", nil, []string{a, strings.ReplaceAll(b, "1,", "2,")}, []string{`no two sites share a text of tool (s0 "a0", s1 "b0")`}},
@@ -118,6 +136,34 @@ func TestMissingTarget(t *testing.T) {
 	}
 }
 
+// Test rows are looked at as those for training are.
+func TestSummaryOfTestRows(t *testing.T) {
+	t.Parallel()
+	rows := func(x, y string) string {
+		var b strings.Builder
+		b.WriteString("x,y\n")
+		for i := range 200 {
+			fmt.Fprintf(&b, "%d.5,%d\n", i*7%13, i%10)
+		}
+		return b.String() + x + "," + y + "\n"
+	}
+	for _, c := range []struct{ name, test, want string }{
+		{"plain", rows("4.5", "5"), ""},
+		{"the target", rows("3", "-999"), "the target y is from -999 to 9, and without 1 of its 402 values from 0 to 9: a slip of the hand"},
+		{"a feature", rows("1e30", "4"), "x is from 0.5 to 1e+30, and without 1 of its 402 values from 0.5 to 12.5: see clip and zclip"},
+	} {
+		d, err := tabular.Load(files("t.csv", rows("3", "4"), "s.csv", c.test), tabular.Config{
+			Train: "t.csv", Test: "s.csv", Target: tabular.Target{Column: "y"}, Features: []tabular.Feature{{Columns: []string{"x"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := d.Summary().Warnings; len(said) > 1 || !strings.HasPrefix(strings.Join(said, ""), c.want) || c.want == "" && len(said) > 0 {
+			t.Errorf("%s: %q, want %q", c.name, said, c.want)
+		}
+	}
+}
+
 // What a category's feature has is no outlier, and a target may have one.
 func TestSummaryOfOddValues(t *testing.T) {
 	t.Parallel()
@@ -136,7 +182,7 @@ func TestSummaryOfOddValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := d.Summary().String()
-	for _, want := range []string{"the target y lies up to 22 standard deviations from its mean (0 to 4000)", `"b" and "B" of tool differ in capital letters, blanks or zeros alone`} {
+	for _, want := range []string{"the target y is from 0 to 4000, and without 1 of its 500 values from 0 to 9: a slip of the hand", `"b" and "B" of tool differ in capital letters, blanks or zeros alone`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -1,4 +1,4 @@
-package tabular
+package pipeline
 
 import (
 	"math"
@@ -25,14 +25,14 @@ func TestCode(t *testing.T) {
 		want string
 	}{
 		{"no code", plain(1000), ""},
-		{"-999", with(plain(1000), -999, 50), "f is -999 in 50 of 1000 rows, and from 0 to 0.96 in all others: does it stand for a missing value (missing)?"},
-		{"9999", with(plain(1000), 9999, 5), "f is 9999 in 5 of 1000 rows, and from 0 to 0.96 in all others: does it stand for a missing value (missing)?"},
-		{"beside missing ones", with(with(plain(1000), math.NaN(), 90), -1e6, 4), "f is -1e+06 in 4 of 914 rows, and from 0 to 0.96 in all others: does it stand for a missing value (missing)?"},
+		{"-999", with(plain(1000), -999, 50), "is -999 in 50 of 1000 rows, and from 0 to 0.96 in all others"},
+		{"9999", with(plain(1000), 9999, 5), "is 9999 in 5 of 1000 rows, and from 0 to 0.96 in all others"},
+		{"beside missing ones", with(with(plain(1000), math.NaN(), 90), -1e6, 4), "is -1e+06 in 4 of 914 rows, and from 0 to 0.96 in all others"},
 		{"one outlier", with(plain(1000), -999, 1), ""},
 		{"a flag", with(make([]float64, 1000), 1, 50), ""},
 		{"all missing", with(make([]float64, 3), math.NaN(), 1)[:1], ""},
 	} {
-		if got := code("f", c.x); got != c.want {
+		if got := code(c.x); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
