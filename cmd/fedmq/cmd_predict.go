@@ -125,8 +125,8 @@ func saidOf(s predict.Seen, pipe *pipeline.Pipeline) (lines []string) {
 	}
 	for j, f := range s.Far {
 		if f.Rows > 0 {
-			lines = append(lines, fmt.Sprintf("%s: in %d of %d rows more than %d standard deviations from the mean of what the model was trained on, at most %.0f: "+
-				"has it another unit (--unit), or stands a number for a missing value (--missing)?", pipe.Features()[j], f.Rows, s.Rows, predict.FarSD, math.Abs(f.Most)))
+			lines = append(lines, fmt.Sprintf("%s: in %d of %d rows more than %d standard deviations from the mean of what the model was trained on, at most %.6g: "+
+				"has it another unit (--unit), or stands a number for a missing value (--missing)?", pipe.Features()[j], f.Rows, s.Rows, predict.FarSD, math.Round(math.Abs(f.Most))))
 		}
 	}
 	if s.Empty > 0 {

@@ -281,7 +281,7 @@ func (p *Predictor) features(dst []float64) ([]float64, error) {
 func (p *Predictor) input(i int) (float64, error) {
 	in := &p.inputs[i]
 	if p.contract().Inputs[i].Values == nil {
-		v, err := p.table.Number(in.column)
+		v, err := p.table.Measured(in.column)
 		return in.convert.Apply(v), err
 	}
 	text := in.from.Text(p.table.Text(in.column))

@@ -93,6 +93,7 @@ func TestRows(t *testing.T) {
 		{"a unit of texts", "flow,mode\n", "!--unit mode=bar: its cells are texts", map[string]tabular.Column{"mode": {Unit: "bar"}}, false},
 		{"another unit and other texts", "flow,mode\n0,an\n0,idle\n", "predicted,p_ok,p_fault\nfault,0.25,0.75\nok,0.75,0.25\n", map[string]tabular.Column{"flow": {Unit: "l/s"}, "mode": {Values: map[string]string{"an": "run"}}}, true},
 		{"a number that is none", "flow,mode\n1,run\nx,run\n", `!rows:3:1: "x" is no number; if it stands for a missing value: --missing "x"`, nil, false},
+		{"beyond what is measured", "flow,mode\n1,run\n1e300,run\n", `!rows:3:1: "1e300" is beyond ±1e+100: its square is not finite; if it stands for a missing value: --missing "1e300"`, nil, true},
 		{"no logarithm", "flow,mode\n1,run\n-1,run\n", "!rows:3:1: log1p of -1", nil, true},
 	} {
 		const ln3 = 1.0986122886681098 // a probability of .75

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -202,6 +203,15 @@ func (t *Table) Missing(text string) bool { return t.reader.missing(text) }
 // Number is cell i of the current row; NaN if it is missing.
 func (t *Table) Number(i int) (float64, error) {
 	return t.reader.number(t.Text(i), func() string { return t.source.at(i) })
+}
+
+// Measured is Number, of a cell that is worked with: at most MaxNumber, with either sign.
+func (t *Table) Measured(i int) (float64, error) {
+	v, err := t.Number(i)
+	if err == nil && math.Abs(v) > MaxNumber {
+		return v, fmt.Errorf("%s: %.40q is beyond ±%.0g: its square is not finite; if it stands for a missing value: %s", t.At(i), t.Text(i), MaxNumber, t.reader.format.key("missing", t.Text(i)))
+	}
+	return v, err
 }
 
 // Order is cell i as what puts rows in order: a number, or the seconds since 1970

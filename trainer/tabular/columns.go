@@ -3,11 +3,9 @@ package tabular
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
-	"github.com/fedmq/fedmq/internal/table"
 	"github.com/fedmq/fedmq/pipeline"
 )
 
@@ -190,10 +188,7 @@ func (l *loader) fileColumn(key, name string) (file, keys string) {
 
 // converted reads a number in the unit of the model.
 func (l *loader) converted(t rows, name string, column int) (float64, error) {
-	v, err := t.number(column)
-	if math.Abs(v) > table.MaxNumber {
-		return v, fmt.Errorf("tabular: %s: %.40q is beyond ±%.0g: its square is not finite; if it stands for a missing value: missing: [%[2]q]", t.At(column), t.Text(column), table.MaxNumber)
-	}
+	v, err := t.measured(column)
 	if c, ok := l.columns[name]; ok && err == nil && c.To != "" {
 		conversion, err := c.conversion()
 		return conversion.Apply(v), err

@@ -57,8 +57,8 @@ func (t rows) column(key, name string) (int, error) {
 	return i, ours(err)
 }
 
-func (t rows) number(i int) (float64, error) {
-	v, err := t.Number(i)
+func (t rows) measured(i int) (float64, error) {
+	v, err := t.Measured(i)
 	return v, ours(err)
 }
 

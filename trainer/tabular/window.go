@@ -157,7 +157,7 @@ func (l *loader) truth() (out map[string]float64, err error) {
 		for i, c := range group {
 			cells[i] = t.Text(c)
 		}
-		v, err := t.number(value)
+		v, err := t.measured(value)
 		if err != nil {
 			return nil, err
 		}
