@@ -17,13 +17,23 @@ import (
 // best and the worst site.
 func (t *task) metrics(work string) (record.Metrics, record.Measured) {
 	pool, out := trainer.NewPooler(), record.Metrics{}
+	var flat []string // members with rows of one class alone
 	for _, p := range slices.Sorted(maps.Keys(t.sum.in)) {
 		s := t.sum.in[p]
-		pool.Add(s.evaluation())
+		e := s.evaluation()
+		pool.Add(e)
+		one := oneClass(e)
 		for name, v := range s.scored() {
+			if one && slices.Contains(ofClasses, name) {
+				continue
+			}
 			out[name] = extend(out[name], name, p, v)
 		}
+		if one {
+			flat = append(flat, p)
+		}
 	}
+	t.addFlat(out, flat)
 	pooled := pool.Pooled()
 	for name := range out {
 		if _, ok := pooled.Scores[name]; !ok { // beyond the curves that a task has
@@ -42,6 +52,38 @@ func (t *task) metrics(work string) (record.Metrics, record.Measured) {
 		return out, record.Measured{}
 	}
 	return out, t.judged(pooled)
+}
+
+// ofClasses are metrics that are a mean over the classes.
+var ofClasses = []string{trainer.ScoreMacroF1, trainer.ScoreBalanced}
+
+// addFlat takes members with rows of one class into these metrics: they are the best and the
+// worst only where no other has a value.
+func (t *task) addFlat(out record.Metrics, members []string) {
+	for _, name := range ofClasses {
+		told := out[name].Sites > 0
+		for _, p := range members {
+			v, ok := t.sum.in[p].scored()[name]
+			if m := out[name]; ok && told {
+				m.Sites++
+				out[name] = m
+			} else if ok {
+				out[name] = extend(m, name, p, v)
+			}
+		}
+	}
+}
+
+// oneClass reports that all rows that a site was judged on are of one class: a mean over the
+// classes then says nothing of how well it tells them apart.
+func oneClass(e trainer.Evaluation) bool {
+	seen := 0
+	for _, c := range trainer.Pool([]trainer.Evaluation{e}).Classes {
+		if c.Rows > 0 {
+			seen++
+		}
+	}
+	return seen == 1
 }
 
 // judged is what a record says of pooled numbers beside them.

@@ -68,6 +68,28 @@ func TestMetricsOfSome(t *testing.T) {
 	})
 }
 
+// A site whose rows are all of one class is neither the best nor the worst by a mean over the
+// classes, but counts.
+func TestMetricsOfOneClass(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.aggregate(w.task())
+		w.join("a/line-1", measured{walker{}, trainer.Evaluation{Metrics: trainer.Metrics{"n": 4, "correct": 4, "confusion.0.0": 4}}})
+		w.join("b/line-1", measured{walker{}, trainer.Evaluation{Metrics: trainer.Metrics{"n": 4, "correct": 3, "confusion.0.0": 2, "confusion.0.1": 1, "confusion.1.1": 1}}})
+		w.join("c/line-1", measured{walker{}, trainer.Evaluation{Metrics: trainer.Metrics{"n": 4, "correct": 0, "confusion.0.1": 4}}})
+		w.finished(5 * time.Minute)
+		w.endAll()
+		r := w.history()[1]
+		for name, want := range map[string][2]string{"macro_f1": {"b/line-1", "b/line-1"}, "balanced_accuracy": {"b/line-1", "b/line-1"}, "accuracy": {"a/line-1", "c/line-1"}} {
+			if m := r.Metrics[name]; m.BestSite != want[0] || m.WorstSite != want[1] || m.Sites != 3 {
+				t.Errorf("%s: %+v, want %s", name, m, want)
+			}
+		}
+		if v := r.Entries[0].Metrics["macro_f1"]; v != 1 {
+			t.Errorf("a has %v", v)
+		}
+	})
+}
+
 // What sites count of classes is added exactly, whatever comes in between: the record of
 // an evaluation says the same when the aggregator was started anew between two of them,
 // and of a site that tells nothing but numbers.
