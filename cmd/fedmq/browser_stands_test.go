@@ -147,7 +147,7 @@ func TestPageStands(t *testing.T) {
 	s.broker()
 	b.until("as before", `document.querySelector("#asof").textContent === "" && !document.body.classList.contains("stale")`)
 
-	b.says("#headline", "Finished after 17 rounds: the model is version 17.")
+	b.says("#headline", "Finished after 17 rounds: the model is version 17, the best is version ")
 	stopBerlin()
 	stopLyon()
 	stopGera()
