@@ -123,6 +123,7 @@ type Task struct {
 	Encoding   string              // of updates: f16, bf16, q8, topk, with zstd or without (docs/spec/encoding.md), or one of Config.Strategies; default dense
 	Train      json.RawMessage     // the trainer's settings, a JSON object, passed on verbatim
 	Schedule   map[string]Schedule // how numbers of Train change from round to round; default: they do not
+	CheckTrain CheckTrain          // what the sites' trainers take; nil: it is not known
 	Seed       uint64              // of the task: sites derive theirs from it
 	Statistics bool                // federated z-score: begin with a statistics round
 

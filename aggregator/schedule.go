@@ -111,7 +111,32 @@ func (t *task) settable(raw json.RawMessage) (map[string]any, error) {
 		}
 		return nil, fmt.Errorf("set: %.64q is none of the settings below train: %s%s; a new one goes into the configuration", name, strings.Join(known, ", "), hint)
 	}
+	if err := t.taken(set); err != nil {
+		return nil, fmt.Errorf("set: %w", err)
+	}
 	return set, nil
+}
+
+// taken reports why trainers would decline what the next round of training would be ordered
+// with. Whatever is only taken back may be: it cannot be worse than the configuration.
+func (t *task) taken(set map[string]any) error {
+	all := maps.Clone(t.state.Set)
+	if all == nil {
+		all = map[string]any{}
+	}
+	given := false
+	for name, v := range set {
+		if v == nil {
+			delete(all, name)
+			continue
+		}
+		all[name], given = v, true
+	}
+	if t.cfg.CheckTrain == nil || !given {
+		return nil
+	}
+	train, _ := t.cfg.settingsFor(t.state.Trained, all)
+	return t.cfg.CheckTrain(train, t.cfg.needs(t.a.cfg.Strategies))
 }
 
 // readSettings reads the argument of set.

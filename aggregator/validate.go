@@ -162,6 +162,9 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if t.KeepModels < -1 {
 		bad("keep_models: %d, want 1 or more, or -1 for all", t.KeepModels)
 	}
+	if err := t.TrainProblem(r); err != nil {
+		bad("%w", err)
+	}
 	return slices.Concat(errs, t.scheduleProblems(), t.strategyProblems(r), t.payloadProblems(partSize))
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 type aggregatorCmd struct {
@@ -280,6 +281,9 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold), Release: f.Release.gate(),
 	}
+	if f.isTabular() {
+		t.CheckTrain = tabular.CheckSettings
+	}
 	t.Init = t.First(strategy.Registry{})
 	return t, nil
 }
@@ -295,6 +299,13 @@ func readAggregator(path string) (aggregator.Config, aggregatorFile, error) {
 	var f aggregatorFile
 	if err := loadYAML(path, &f); err != nil {
 		return aggregator.Config{}, f, err
+	}
+	for _, t := range f.Tasks {
+		if t.isTabular() {
+			if err := t.Train.forTabular(path, "the trainer tabular"); err != nil {
+				return aggregator.Config{}, f, err
+			}
+		}
 	}
 	cfg, err := f.config(filepath.Dir(path))
 	if err == nil {
@@ -335,14 +346,14 @@ func limitMemory(cfg aggregator.Config) {
 	}
 }
 
-// warn names settings that the built-in trainer does not take, where the model
-// is one of its kinds. A trainer of the sites' own may know them.
+// warn names settings that the built-in trainer does not know, where the model
+// is one of its kinds. A trainer of the sites' own may.
 func (f aggregatorFile) warn(path string) {
 	for _, t := range f.Tasks {
 		if t.Model.File != "" {
 			continue
 		}
-		if err := t.Train.forTabular(path, "the trainer tabular"); err != nil {
+		if err := t.Train.unknown(path, "the trainer tabular", tabular.SettingNames()); err != nil {
 			fmt.Fprintf(os.Stderr, "%v; a site with this trainer will decline\n", err)
 		}
 	}

@@ -260,7 +260,7 @@ func (u *up) checkSettings(sites []site.Config) error {
 				file, whose := filepath.Join(u.dir, aggregatorName), "the trainer of "+cfg.Member
 				err := t.Train.unknown(file, whose, trainer.SettingsOf(s.Trainer))
 				if _, ok := s.Trainer.(*tabular.Trainer); ok {
-					err = t.Train.forTabular(file, whose)
+					err = t.forTabular(file, whose)
 				}
 				if err != nil {
 					return err

@@ -6,6 +6,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/trainer/tabular"
 )
@@ -38,6 +40,29 @@ func (s settings) forTabular(file, whose string) error {
 		return fmt.Errorf("%s: train: %w", file, err)
 	}
 	return nil
+}
+
+// forTabular says what the trainer tabular would decline in any round of the task: settings
+// as they stand there, beside the strategy, and as the schedule has them by then.
+func (f taskFile) forTabular(file, whose string) error {
+	if err := f.Train.forTabular(file, whose); err != nil {
+		return err
+	}
+	t := aggregator.Task{
+		Train: f.Train.json, Schedule: f.Schedule.rules(), Rounds: f.Rounds,
+		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, CheckTrain: tabular.CheckSettings,
+	}
+	if err := t.TrainProblem(strategy.Registry{}); err != nil {
+		return fmt.Errorf("%s: tasks (%s): %w", file, f.Name, err)
+	}
+	return nil
+}
+
+// isTabular reports that the task is for the trainer tabular: its model is of a kind that this
+// one knows, and so is each setting by its name.
+func (f taskFile) isTabular() bool {
+	name, _ := trainer.UnknownSetting(tabular.SettingNames(), f.Train.json)
+	return f.Model.File == "" && name == ""
 }
 
 // unknown says which setting is none of those that a trainer knows, if one is

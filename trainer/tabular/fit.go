@@ -52,8 +52,8 @@ func prepare(m *model.Model, d *Data, s Settings, job trainer.Job) (*run, error)
 	if rows.N == 0 {
 		return nil, fmt.Errorf("tabular: no training rows")
 	}
-	if err := job.CheckOptimiser(s.Optimizer, s.Optimizer != optimizerAdam, s.Momentum); err != nil {
-		return nil, fmt.Errorf("tabular: settings: %w", err)
+	if err := s.suits(job); err != nil {
+		return nil, err
 	}
 	batch := s.Batch
 	if batch == 0 || batch > rows.N {

@@ -184,3 +184,29 @@ func TestCorrectionShape(t *testing.T) {
 		}
 	}
 }
+
+// What the trainer would decline beside a strategy is known before it trains.
+func TestCheckSettings(t *testing.T) {
+	t.Parallel()
+	sgd, heavy := []string{trainer.NeedSGD}, []string{trainer.NeedMomentum}
+	for _, c := range []struct {
+		settings string
+		needs    []string
+		want     string // "": taken
+	}{
+		{`{"momentum":0.9}`, nil, ""},
+		{`{"momentum":0.9}`, sgd, "plain SGD, not momentum 0.9"},
+		{`{"optimizer":"momentum"}`, sgd, "plain SGD, not momentum 0.9"},
+		{`{"optimizer":"adam"}`, sgd, "plain SGD, not adam"},
+		{`{"optimizer":"adam"}`, heavy, "SGD with or without momentum, not adam"},
+		{`{"momentum":0.9}`, heavy, ""},
+		{`{"lr":0.1}`, sgd, ""},
+		{`{"lr":-1}`, nil, "lr: want more than 0"},
+		{``, sgd, ""},
+	} {
+		err := CheckSettings([]byte(c.settings), c.needs)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s with %v: %v, want %q", c.settings, c.needs, err, c.want)
+		}
+	}
+}

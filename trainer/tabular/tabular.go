@@ -156,6 +156,24 @@ func ParseSettings(raw json.RawMessage) (Settings, error) {
 	return s, s.Validate()
 }
 
+// CheckSettings says why the trainer would decline these settings in a round whose strategy
+// has these needs, of [trainer.Needs]; nil: it would not.
+func CheckSettings(raw json.RawMessage, needs []string) error {
+	s, err := ParseSettings(raw)
+	if err != nil {
+		return err
+	}
+	return s.suits(trainer.Job{Needs: needs})
+}
+
+// suits holds the optimiser against what a job needs.
+func (s Settings) suits(job trainer.Job) error {
+	if err := job.CheckOptimiser(s.Optimizer, s.Optimizer != optimizerAdam, s.Momentum); err != nil {
+		return fmt.Errorf("tabular: settings: %w", err)
+	}
+	return nil
+}
+
 // Validate returns an error for the first value out of range.
 func (s Settings) Validate() error {
 	var problem string
