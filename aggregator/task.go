@@ -80,9 +80,11 @@ type settledCache struct {
 }
 
 // settings are what sites are told to train with. They are frozen with the
-// first attempt of a round, so that no update of a round was made by others.
+// first attempt of a round, so that no update of a round was made by others, and again
+// where the round begins again (R-30).
 type settings struct {
 	Round uint64          `json:"round"`
+	From  uint32          `json:"from,omitempty"` // that of the round's parameters
 	Train json.RawMessage `json:"train"`
 	Seed  uint64          `json:"seed"`
 

@@ -79,7 +79,10 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 		Name: t.cfg.Name, Round: rc, State: t.state, Members: members, Journal: t.remember(journal),
 		Slots: t.cfg.Slots, Kept: t.cfg.KeepUpdates != KeepNone,
 	}
-	if err := errors.Join(t.loadBase(), t.loadSettings(), t.loadEvaluated()); err != nil {
+	if oc.Round.Others, err = t.loadSettings(rc.Folding); err != nil {
+		return oc, err
+	}
+	if err := errors.Join(t.loadBase(), t.loadEvaluated()); err != nil {
 		return oc, err
 	}
 	if oc.Stale, err = t.loadLayout(); err != nil {

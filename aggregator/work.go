@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
@@ -43,15 +44,24 @@ func shows(rd owner.Ready) bool {
 
 // save is one transaction, with the records of attempts that have ended in it.
 func (t *task) save(rd owner.Ready) error {
-	if len(rd.Save.Records) > 0 { // they may name an order that this very Ready brings
-		if err := t.issue(rd.Orders); err != nil {
-			return err
-		}
+	if err := t.issue(namedBy(rd.Save.Records, rd.Orders)); err != nil {
+		return err
 	}
 	if err := t.transaction(rd.Save); err != nil {
 		return err
 	}
 	return t.issue(rd.Orders)
+}
+
+// namedBy are the orders, of those that a Ready brings, that records in it name. The others
+// may be of settings that are frozen with the state.
+func namedBy(records []round.Record, orders []round.Order) (list []round.Order) {
+	for _, o := range orders {
+		if slices.ContainsFunc(records, func(r round.Record) bool { return r.Stamp == o.Stamp }) {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 func (t *task) transaction(s owner.Save) error {

@@ -74,6 +74,7 @@ func (m *Machine) abandon(why Close) {
 	m.tell(Fact{Kind: FactAbandoned, Work: m.s.Params.Work, Detail: string(why), Count: m.accepted})
 	if !operator {
 		m.s.Abandons++
+		m.s.Vain = lapse || m.declines()
 		m.countSilent()
 		m.unset()
 	}

@@ -72,8 +72,7 @@ func (m *Machine) doStart() string {
 	case m.s.Finished:
 		return "finished"
 	case m.s.Stopped:
-		m.s.Stopped, m.s.Reason = false, ""
-		m.s.Abandons, m.s.RefusalAbandons = 0, 0
+		m.unstop()
 		m.next()
 	case m.s.StopAsked:
 		m.s.StopAsked = false

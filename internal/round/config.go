@@ -89,6 +89,8 @@ type Config struct {
 
 	PaceMS *uint64 // spread of the updates; default 0 up to 100 members, then 2 ms a member
 
+	Others bool // the open round would be ordered with other settings now than it was
+
 	Base   model.Hash // content id of the genesis model (version 0)
 	Schema model.Hash // hash of its schema; zero: joins are not checked against it
 

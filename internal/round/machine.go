@@ -20,6 +20,7 @@ type Machine struct {
 	in      []bool            // by index: in s.Cohort
 	slots   []slot            // by index: what came of it in this round
 	signs   []sign            // by index: what its presence says
+	others  bool              // settings wait that are not those of the open round
 
 	excluded map[string]bool // State.Excluded, looked up only
 	leaving  []uint32        // who is excluded and does not know it yet
@@ -80,6 +81,7 @@ func New(cfg Config, st *State, members []Member, journal []Verdict) *Machine {
 	}
 	m.s = *st.clone()
 	m.s.count(m.cfg)
+	m.others = cfg.Others
 	m.excluded = m.excludedSet()
 	for i, mem := range members {
 		m.members = append(m.members, mem.clone())

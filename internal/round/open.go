@@ -63,6 +63,10 @@ func (m *Machine) eligible() []uint32 {
 
 // open fixes the cohort and stores and sends the order of the next attempt.
 func (m *Machine) open(can []uint32) {
+	if m.others && m.s.Vain {
+		m.renew()
+	}
+	m.s.Vain = false
 	allowance := m.cfg.Allowance
 	if m.s.Params != nil {
 		allowance = m.s.Params.Allowance
@@ -71,7 +75,7 @@ func (m *Machine) open(can []uint32) {
 	cohort = m.limit(cohort, allowance)
 	if m.s.Params == nil {
 		m.s.Params = m.params(cohort)
-		m.r.Restart = true
+		m.r.Restart, m.others = true, false
 	}
 	m.s.Phase, m.s.StartAsked, m.openAt = Open, false, 0
 	m.s.Cohort, m.first = cohort, 0

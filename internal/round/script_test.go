@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 				s.task(t, d)
 				return ""
 			case "restart":
+				s.cfg.Others = d.HasArg("others")
 				s.load(t)
 				return ""
 			case "step":
@@ -249,6 +250,9 @@ func (s *script) event(t testing.TB, line string) round.Event {
 		return round.Committed{Base: id(get("base", fmt.Sprintf("m%d", st.Round))), RecordHash: id(fmt.Sprintf("rec%d", st.Round))}
 	case "command":
 		c := round.Command{ID: get("id", "id"), Op: round.Op(who), AtRound: r, Pause: get("pause", st.Pause)}
+		if v := get("lr", ""); v != "" {
+			c.Settings = map[string]any{"lr": v}
+		}
 		if list := get("members", ""); list != "" {
 			c.Members = strings.Split(list, ",")
 		}

@@ -11,7 +11,8 @@ import (
 const maxSet = 64
 
 // doSet has settings of training be others from the next round on; nil takes one
-// back to the configuration's. An open round goes on as it was ordered.
+// back to the configuration's. An open round goes on as it was ordered, unless it begins
+// again.
 func (m *Machine) doSet(settings map[string]any) string {
 	set := maps.Clone(m.s.Set)
 	if set == nil {
@@ -28,6 +29,7 @@ func (m *Machine) doSet(settings map[string]any) string {
 		return fmt.Sprintf("%d settings would be set, at most %d", len(set), maxSet)
 	}
 	m.s.Set = set // not changed in place: it may have been given away
+	m.others = true
 	return ""
 }
 

@@ -40,6 +40,7 @@ func (m *Machine) start(ev Started) {
 		m.rollBack()
 		return
 	}
+	m.corrected()
 	m.endOfAttempt()
 	if m.halted() {
 		m.halt()

@@ -43,6 +43,8 @@ type State struct {
 	Abandons        int `json:"abandons"`         // in a row
 	RefusalAbandons int `json:"refusal_abandons"` // since the last commit, for refusals
 
+	Vain bool `json:"vain,omitempty"` // the last attempt was abandoned, and some declined it or all of it lapsed
+
 	PauseAsked bool   `json:"pause_asked"` // to take effect when the attempt ends
 	StopAsked  bool   `json:"stop_asked"`  // likewise, while a commit is under way
 	StartAsked bool   `json:"start_asked"` // do not wait for StartWhen, the quorum is enough
@@ -80,7 +82,7 @@ type Agreed struct {
 // First is the state of a task that never ran.
 func (c Config) First() *State { return &State{Round: 1, Phase: Idle, Base: c.Base, ValidFrom: 1} }
 
-// Params is what every attempt of one round shares (R-30).
+// Params is what every attempt of one round shares, until it begins again (R-30).
 type Params struct {
 	Work      string  `json:"work"`
 	Weights   Weights `json:"weights"`
@@ -88,6 +90,8 @@ type Params struct {
 	GridW     int     `json:"grid_w"`
 	Cap       uint64  `json:"cap"`
 	Allowance uint64  `json:"allowance"` // most members in a cohort of this round
+
+	From uint32 `json:"from,omitempty"` // attempt with which they were fixed; 0: by a version that did not say
 
 	Folding
 	Enrolled int `json:"enrolled,omitempty"` // members of the task, where the strategy goes by that

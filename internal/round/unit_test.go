@@ -159,9 +159,9 @@ func TestStateJSON(t *testing.T) {
 	t.Parallel()
 	s := &round.State{
 		Epoch: math.MaxUint64, Instance: inst("agg"), Round: 3, Attempt: 2, Phase: round.Open, Base: id("b"), Version: 2, Record: id("r"),
-		ValidFrom: 2, Params: &round.Params{Work: wire.WorkTrain, Weights: round.WeightSqrt, GridB: -3, GridW: 9, Cap: 1 << 29, Allowance: 8},
+		ValidFrom: 2, Params: &round.Params{Work: wire.WorkTrain, Weights: round.WeightSqrt, GridB: -3, GridW: 9, Cap: 1 << 29, Allowance: 8, From: 2},
 		Order:  &round.Order{Stamp: wire.Stamp{Epoch: 1}, Order: wire.Order{CohortHash: id("c"), SampleSeed: inst("s"), SampleThreshold: math.MaxUint64, Cap: math.MaxUint64}, Reason: "x"},
-		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Pause: "p", Stopped: true, Finished: true,
+		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, Vain: true, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Pause: "p", Stopped: true, Finished: true,
 		Reason: "why", Commands: []string{"1", "2"},
 		Contract: &round.Agreed{Contract: contractOf("temp,flow", "ok,worn"), From: "a"},
 	}

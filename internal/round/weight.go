@@ -12,7 +12,7 @@ import (
 // params fixes what all attempts of the round share, from its first cohort
 //
 func (m *Machine) params(cohort []uint32) *Params {
-	p := &Params{Work: m.work(), Weights: WeightUniform, Allowance: m.cfg.Allowance}
+	p := &Params{Work: m.work(), Weights: WeightUniform, Allowance: m.cfg.Allowance, From: m.s.Attempt + 1}
 	if p.Allowance == 0 {
 		n := uint64(len(cohort))
 		p.Allowance = min(uint64(1)<<bits.Len64(2*n-1), MaxAllowance)

@@ -3,7 +3,9 @@ package virtual
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +82,61 @@ func TestSettingsOverTime(t *testing.T) {
 			}[r.Round]
 			if r.Work == "train" && string(is) != want || r.Work != "train" && r.Settings != nil {
 				t.Errorf("the record of round %d, attempt %d says %s, want %s", r.Round, r.Attempt, is, want)
+			}
+		}
+	})
+}
+
+// picky declines a mode.
+type picky struct{ noting }
+
+func (p picky) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	if strings.Contains(string(job.Settings), "bad") {
+		return nil, errors.New("no such mode")
+	}
+	return p.noting.Train(ctx, job, global)
+}
+
+// What no trainer takes blocks a round until it is corrected, and no longer: the attempt
+// after one that all declined takes what is configured and set by then.
+func TestCorrectedSettingsReachTheOpenRound(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds, task.Train = 3, json.RawMessage(`{"mode":"bad"}`)
+		w.aggregate(task)
+		c := w.client("operator", own("round"), own("event"))
+		n := noting{walker{takes: 20 * time.Second}, new(sync.Mutex), map[uint64]string{}}
+		for _, m := range three {
+			w.join(m, picky{n})
+		}
+		w.recorded(1, record.Abandoned, 5*time.Minute)
+		w.end(aggregatorName)
+		task.Train = json.RawMessage(`{"mode":"good"}`)
+		w.aggregate(task)
+		w.recorded(1, record.Committed, 10*time.Minute)
+		set := func(id, mode string) {
+			t.Helper()
+			doc := fmt.Sprintf(`{"schema":%q,"id":%q,"command":"set","args":{"settings":{"mode":%s}},"timestamp_ms":1}`, aggregator.CommandSchema, id, mode)
+			c.say(own("command"), []byte(doc), false)
+		}
+		time.Sleep(5 * time.Second) // round 2 is open
+		set("a", `"bad as well"`)
+		c.answered("set mode=bad as well: done")
+		w.recorded(3, record.Abandoned, 10*time.Minute)
+		set("b", `null`)
+		c.answered("set mode as configured: done")
+		w.recorded(3, record.Committed, 10*time.Minute)
+		w.endAll()
+		for round := range uint64(3) {
+			if got := n.rounds[round+1]; got != `{"mode":"good"}` {
+				t.Errorf("round %d was trained with %s", round+1, got)
+			}
+		}
+		for _, r := range w.history() {
+			is, err := json.Marshal(r.Settings)
+			check(t, err)
+			if want := map[bool]string{true: `{"mode":"bad as well"}`}[r.Round == 3 && r.Verdict == record.Abandoned]; r.Settings != nil && string(is) != want {
+				t.Errorf("the record of round %d, attempt %d, says %s, want %s", r.Round, r.Attempt, is, want)
 			}
 		}
 	})
