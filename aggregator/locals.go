@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fedmq/fedmq/model"
@@ -26,7 +27,10 @@ func (t Task) localProblems(r strategy.Registry) (errs []error) {
 		return errs
 	}
 	for _, p := range t.Locals.Idle(t.Init.Schema) {
-		errs = append(errs, fmt.Errorf("strategy.share, strategy.keep_local: no tensor of the model has the pattern %.80q; fedmq model show lists their names", p))
+		errs = append(errs, fmt.Errorf("strategy.share, strategy.keep_local: no tensor that a site could keep has the pattern %.80q; fedmq model show lists their names", p))
+	}
+	if len(errs) == 0 && !t.Locals.IsZero() && len(t.Locals.Names(t.Init.Schema)) == 0 {
+		errs = append(errs, errors.New("strategy.share has no effect: every tensor has one of its patterns, so that none stays at a site; leave it out, or name fewer"))
 	}
 	return errs
 }

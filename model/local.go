@@ -49,10 +49,18 @@ func (l Locals) Own(s Schema) Schema {
 	return own
 }
 
-// Idle returns the patterns that no tensor has.
+// Names are those of the tensors that sites keep, in the order of the schema.
+func (l Locals) Names(s Schema) (names []string) {
+	for _, spec := range l.Own(s) {
+		names = append(names, spec.Name)
+	}
+	return names
+}
+
+// Idle returns the patterns that no tensor has, but for those that nobody keeps.
 func (l Locals) Idle(s Schema) (list []string) {
 	for _, p := range slices.Concat(l.Share, l.Keep) {
-		if !slices.ContainsFunc(s, func(spec Spec) bool { return matches(p, spec.Name) }) {
+		if !slices.ContainsFunc(s, func(spec Spec) bool { return !IsStatistic(spec.Name) && matches(p, spec.Name) }) {
 			list = append(list, p)
 		}
 	}

@@ -47,12 +47,10 @@ func TestLocals(t *testing.T) {
 		{Locals{}, nil, nil},
 		{Locals{Keep: []string{"*bn*", "*norm*"}}, []string{"body.bn.weight"}, []string{"*norm*"}},
 		{Locals{Share: []string{"body.*"}}, []string{"head.weight"}, nil},
+		{Locals{Keep: []string{"fedmq.*"}}, nil, []string{"fedmq.*"}},
 		{Locals{Share: []string{"body.*"}, Keep: []string{"*bn*"}}, []string{"body.bn.weight", "head.weight"}, nil},
 	} {
-		var own []string
-		for _, spec := range c.l.Own(s) {
-			own = append(own, spec.Name)
-		}
+		own := c.l.Names(s)
 		if !slices.Equal(own, c.own) || !slices.Equal(c.l.Idle(s), c.idle) || len(c.l.Apply(s).Shared()) != 3-len(own) || s.Shared()[0].Rule != Mean {
 			t.Errorf("%+v: own %v, idle %v", c.l, own, c.l.Idle(s))
 		}

@@ -24,7 +24,7 @@ var scaffolded = scaffold{Linear: Linear{ID: "scaffold", About: About{
 
 // Params has the rate.
 func (scaffold) Params() []Param {
-	return []Param{{Name: "eta_g", Default: 1., Max: 2, Doc: "rate of the mean update"}}
+	return []Param{{Name: "eta_g", Default: 1., Max: 2, Above: true, Doc: "rate of the mean update"}}
 }
 
 // Configure is [Configurable].

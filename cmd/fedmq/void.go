@@ -70,6 +70,12 @@ func (f strategyFile) voids() error {
 		return errors.New("strategy.cap_factor has no effect with weights: uniform, where every member weighs 1: leave one of them out")
 	case f.Cap != 0 && f.CapFactor != 0:
 		return errors.New("strategy.cap_factor has no effect with cap, whose default it makes: leave one of them out")
+	case f.Share != nil && len(f.Share) == 0:
+		return errors.New("strategy.share: an empty list would be taken for the default, all tensors: name those that are shared, or leave the line out")
+	case f.KeepLocal != nil && len(f.KeepLocal) == 0:
+		return errors.New("strategy.keep_local: an empty list has no effect: name the tensors that stay at the sites, or leave the line out")
+	case f.Name == "trimmed_mean" && f.params.Number("count") > 0 && f.params["beta"] != nil:
+		return errors.New("strategy.beta has no effect with count, which says how many updates are left out: leave one of them out")
 	}
 	return nil
 }

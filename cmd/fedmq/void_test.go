@@ -57,7 +57,11 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].members": {{task: `members: ["+", plant-1]`, want: "members: plant-1 has no effect beside +"}, {task: `members: [a, a]`, want: "members: a has no effect beside a"}},
 	"tasks[].rounds":  always("required"), "tasks[].start_when": always("a number"), "tasks[].join_wait": always("a time"), "tasks[].quorum": always("a number"),
 	"tasks[].goal": always("the cohort is known later"), "tasks[].deadline": always("a time"), "tasks[].sample": always("a share"), "tasks[].max_samples": always("a limit"),
-	"tasks[].strategy": always("its keys are below"), "tasks[].strategy.name": always("one of a list"), "tasks[].strategy.weights": always("one of a list"),
+	"tasks[].strategy": {
+		{below: "name: trimmed_mean, count: 2, beta: .1", want: "strategy.beta has no effect with count"},
+		{below: "name: scaffold, eta_g: 0", want: "eta_g: 0, want above 0 to 2"},
+	},
+	"tasks[].strategy.name": always("one of a list"), "tasks[].strategy.weights": always("one of a list"),
 	"tasks[].strategy.cap": {{below: "weights: uniform, cap: 5", want: "strategy.cap has no effect with weights: uniform"}},
 	"tasks[].strategy.cap_factor": {
 		{below: "cap: 5, cap_factor: 3", want: "strategy.cap_factor has no effect with cap"},
@@ -78,11 +82,21 @@ var aggregatorVoids = map[string][]voidCase{
 		{model: "{linear: {inputs: 1, outputs: 1}}", task: "train: {class_weight: balanced}", want: "train: class_weight has no effect: it is for a classification"},
 		{task: "train: {shuffle: no}", want: `train: shuffle is the text "no", which programs take for true`},
 	},
-	"tasks[].strategy.share":      {{below: "share: [nose*]", want: "no tensor of the model has the pattern"}},
-	"tasks[].strategy.keep_local": {{below: "keep_local: [nose*]", want: "no tensor of the model has the pattern"}},
-	"tasks[].encoding":            always("one of a list"), "tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
+	"tasks[].strategy.share": {
+		{below: "share: [nose*]", want: "no tensor that a site could keep has the pattern"},
+		{below: "share: []", want: "strategy.share: an empty list would be taken for the default"},
+		{below: `share: ["*"]`, want: "strategy.share has no effect: every tensor"},
+		{below: `share: ["layers*", "fedmq.*"]`, task: "statistics: zscore", want: "no tensor that a site could keep has the pattern"},
+	},
+	"tasks[].strategy.keep_local": {
+		{below: "keep_local: [nose*]", want: "no tensor that a site could keep has the pattern"},
+		{below: "keep_local: []", want: "strategy.keep_local: an empty list has no effect"},
+		{below: `keep_local: ["fedmq.*"]`, task: "statistics: zscore", want: "no tensor that a site could keep has the pattern"},
+	},
+	"tasks[].encoding": {{task: `encoding: "q8:"`, want: "nothing stands behind the colon of q8"}}, "tasks[].seed": always("a number"), "tasks[].statistics": always("one of a list"),
 	"tasks[].schedule": {
 		{task: "train: {lr: .1}, schedule: {lr: {decay: 1}}", want: "schedule.lr.decay: 1 has no effect"},
+		{task: "train: {lr: .1}, schedule: {lr: {decay: .5, every: 0}}", want: "every: 0 would be taken for the default"},
 		{task: "train: {lr: .1}, schedule: {rate: {decay: .5}}", want: "schedule.rate: want the name of a number below train"},
 	},
 	"tasks[].contract":     {{task: "contract: {inputs: [{name: a, unit: bar, values: [x]}], target: {name: y}}", want: "want unit or values"}},

@@ -33,11 +33,12 @@ func TestParse(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "zstd", "gzip", "f16:2", "f16:", "f16+feedback", "bf16-feedback", "dense+feedback", "q8:15", "q8:4097", "q8:x", "q8-feedback", "q8:", "q8+zstd+feedback",
+		"q8:+zstd", "q8:+feedback", "topk:", "topk:+zstd", "topk:-feedback",
 		"topk:0", "topk:.6", "topk:NaN", "topk:.1:f32", "topk:.1:", "topk+feedback", "q8 +zstd", "Q8",
 	} {
-		if c, err := Parse(text); err == nil && text != "q8:" {
+		if c, err := Parse(text); err == nil {
 			t.Errorf("%q is %s", text, c)
-		} else if err != nil && !strings.Contains(err.Error(), "want dense, f16") {
+		} else if !strings.Contains(err.Error(), "want dense, f16") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

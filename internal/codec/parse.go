@@ -58,11 +58,14 @@ func parse(text string) (c Codec, err error) {
 	rest, zstd := strings.CutSuffix(text, "+"+Zstd)
 	rest, without := strings.CutSuffix(rest, "-feedback")
 	rest, with := strings.CutSuffix(rest, "+feedback")
-	name, params, _ := strings.Cut(rest, ":")
+	name, params, has := strings.Cut(rest, ":")
+	if has && params == "" {
+		return c, fmt.Errorf("nothing stands behind the colon of %.40s", name)
+	}
 	c = Codec{name: name, Zstd: zstd, Feedback: name == TopK && !without || with}
 	switch name {
 	case Dense, F16, BF16:
-		if params != "" || strings.Contains(rest, ":") {
+		if has {
 			err = fmt.Errorf("%s has no parameter", name)
 		}
 	case Q8:
