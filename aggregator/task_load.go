@@ -69,6 +69,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	if t.state = st; st == nil {
 		t.state = rc.First()
 	}
+	t.state.Stays = t.cfg.Locals.Names(t.cfg.Init.Schema)
 	if err := t.agree(t.state); err != nil {
 		return oc, err
 	}

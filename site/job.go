@@ -86,6 +86,7 @@ func (r *result) do(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	r.begins = j.begins(global)
 	if err := j.settleIn(global); err != nil {
 		return err
 	}

@@ -170,6 +170,11 @@ func (s *site) keepResult(a *assignment, r result) {
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Msg(r.note)
 	}
 	t.note = r.note
+	if r.begins && !t.begins {
+		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("data_dir", s.cfg.DataDir).
+			Msg("the tensors that stay at this site (strategy.keep_local, share) begin with the values of the first model, as its data directory has none of the task: right for a site that is new to it; if not, stop it, put its former data_dir back and start it again")
+	}
+	t.begins = t.begins || r.begins
 	if r.reason != "" {
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("reason", r.reason).Str("detail", r.detail).Msg("no update")
 	}

@@ -1,8 +1,10 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 )
 
@@ -10,6 +12,16 @@ import (
 type own struct {
 	Content model.Hash   `json:"content"`
 	Schema  model.Schema `json:"schema"`
+}
+
+// begins reports that the site has no tensors of its own in a task that others have trained
+// for: it is new, or has lost them. The first round may be one of statistics.
+func (j *job) begins(base *model.Model) bool {
+	first := uint64(1)
+	if base.Schema.Index(model.ZMeanName) >= 0 {
+		first = 2
+	}
+	return !j.Locals.IsZero() && j.left().Own == nil && j.Round > first
 }
 
 // settleIn puts the site's own tensors into a base, in the places of those that it came
@@ -72,4 +84,34 @@ func (s *site) keepOwn(t *task, r *result) error {
 	f.Own = &own{Content: id, Schema: r.own.Schema}
 	s.setFeedback(t, f)
 	return nil
+}
+
+// Own reads the tensors that a site keeps for itself in a task (S-56) from its data
+// directory, in which no site runs, and the node that the directory is of. The model is nil
+// where there are none.
+func Own(dir, task string) (node string, m *model.Model, err error) {
+	s, err := store.Open(dir, store.Options{})
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	var f private
+	err = s.View(func(tx *store.Tx) error {
+		name, err := tx.Get(store.Meta, nodeKey)
+		if err != nil {
+			return err
+		}
+		node = string(name)
+		f, err = leftOf(tx, task)
+		return err
+	})
+	if err != nil || f.Own == nil {
+		return node, nil, err
+	}
+	blob, err := s.Blob(f.Own.Content)
+	if err != nil {
+		return node, nil, err
+	}
+	m = &model.Model{Schema: f.Own.Schema, Blob: blob}
+	return node, m, m.Check()
 }

@@ -44,6 +44,7 @@ type task struct {
 	odd      []string           // what was wrong with its numbers
 	note     string             // why the last update travels dense
 	differs  string             // how its contract is refused, as logged last
+	begins   bool               // that it has no tensors of its own yet is logged
 
 	view      member.View
 	denied    string // subscriptions that the broker refuses
@@ -126,6 +127,7 @@ type result struct {
 	err      error  // the model could not be read back
 
 	own     *model.Model       // tensors that stay here; nil: none
+	begins  bool               // there were none yet, though the task has trained before
 	scalars map[string]float64 // that the strategy needs
 	control bool               // tensors has the change of control variates
 }

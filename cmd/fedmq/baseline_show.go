@@ -261,6 +261,16 @@ func (b *baseline) judged() string {
 	return "all sites"
 }
 
+// unlike says what is judged where tensors stay at the sites.
+func unlike(leave bool) string {
+	const stay = "Some tensors stay at the sites (strategy.keep_local, share): "
+	if leave {
+		return stay + "federated is the site that is left out with those of the first model, as it has none of its own."
+	}
+	return stay + "federated is each site with its own, on its own test rows. Alone and in one place are one model each, on the test rows of all: another question. " +
+		"Without these keys it is one."
+}
+
 // notes are what the numbers do not say.
 func (b *baseline) notes() (list []string) {
 	t := b.work[0].cfg.Tasks[0]
@@ -272,6 +282,9 @@ func (b *baseline) notes() (list []string) {
 	}
 	if b.Leave {
 		list = append(list, "Alone: the site that is left out of the others, on its own training rows.")
+	}
+	if slices.ContainsFunc(b.work, func(p planned) bool { return p.Arm == armFederated && !p.cfg.Tasks[0].Locals.IsZero() }) {
+		list = append(list, unlike(b.Leave))
 	}
 	if t.Sample < 1 && t.Sample > 0 || t.Goal > 0 {
 		list = append(list, "sample and goal let chance decide which sites a round has: here the seed does, so that another run differs from this one as its own would.")

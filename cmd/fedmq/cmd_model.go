@@ -12,6 +12,7 @@ import (
 
 	"github.com/fedmq/fedmq/internal/follow"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -116,10 +117,10 @@ func (f *follower) next(ctx context.Context, patience time.Duration) (*follow.Mo
 }
 
 // save writes a model as a safetensors file.
-func save(m *follow.Model, path string) error {
-	meta, err := metadataOf(m)
+func (a about) save(m *model.Model, epoch uint64, contract []byte, path string) error {
+	meta, err := a.metadata(epoch, contract)
 	if err != nil {
 		return err
 	}
-	return writeOutput(path, 0o600, false, func(w io.Writer) error { return m.Model.WriteSafetensors(w, meta) })
+	return writeOutput(path, 0o600, false, func(w io.Writer) error { return m.WriteSafetensors(w, meta) })
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ func (modelExportCmd) Help() string {
 or the value: missing values, transformations, scaling and classes are in the graph. Its
 inputs are columns [rows, 1] with the names of the model's contract, numbers as double with
 NaN for missing, texts as string.
+A file without the tensors that each site keeps for itself is refused: fedmq model get --own.
 
   fedmq model export boiler.safetensors --onnx boiler.onnx
   fedmq model export vision.safetensors --onnx vision.onnx --skeleton net.onnx`
@@ -93,7 +95,11 @@ func openMeantModel(path string) (*meantModel, error) {
 	if f.contract, err = pipeline.Parse([]byte(raw)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if f.threshold, err = thresholdOf(f.about, f.contract.Target.Classes); err != nil {
+	from, err := readAbout(f.about)
+	if err == nil {
+		f.threshold, err = from.decides(f.contract.Target.Classes)
+	}
+	if err := cmp.Or(err, from.whole()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if f.model, err = model.ReadSafetensorsFile(path, maxModelFile); err != nil {

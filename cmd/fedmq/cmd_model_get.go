@@ -18,6 +18,7 @@ type modelGetCmd struct {
 
 	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
 	Round *uint64 `placeholder:"N" help:"With --dir: the version that this round has made."`
+	Own   string  `placeholder:"DIR" help:"Data directory of a site that does not run: the tensors that it keeps for itself (strategy.keep_local, share) take their places in the model; with --dir in the last version, as they are from then."`
 }
 
 func (modelGetCmd) Help() string {
@@ -29,10 +30,14 @@ id are in the file's metadata; tensors have the names of the model.
 With --dir it reads the versions on an aggregator's disk, and says which ones are kept there;
 these files say metrics and threshold, too.
 
+Where tensors stay at the sites (strategy.keep_local, share) the versions have the values that
+the task began with in their places, and predict refuses them. --own makes the model of one site.
+
   fedmq model get -b tcp://broker:1883 -n acme -t quality -o quality.safetensors
   fedmq model get -n acme -t quality --keys aggregator.pub --follow
   fedmq model get -n acme -t quality --released --follow --exec 'systemctl restart scoring'
-  fedmq model get --dir line -t result --round 12`
+  fedmq model get --dir line -t result --round 12
+  fedmq model get --dir line -t result --own line/state/lyon -o lyon.safetensors`
 }
 
 func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -59,14 +64,19 @@ func (c *modelGetCmd) get(ctx context.Context, f *follower) error {
 		case err != nil:
 			return err
 		}
-		if err := save(got, c.Output); err != nil {
+		a := aboutOf(got)
+		if err := a.settle(got.Model, c.Own); err != nil {
+			return err
+		}
+		if err := a.save(got.Model, got.Header.Epoch, got.Contract, c.Output); err != nil {
 			return err
 		}
 		told := io.Writer(stdout)
 		if toStdout(c.Output) {
 			told = os.Stderr
 		}
-		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.Header.Round, len(got.Model.Blob), got.Header.Base, c.Output)
+		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.Header.Round, len(got.Model.Blob), a.Content, c.Output)
+		a.sayLocals(told)
 		if err := c.exec(ctx, got.Header); !c.Follow || err != nil && f.Complain(err) != nil {
 			return err
 		}

@@ -72,7 +72,9 @@ func (c *modelShowCmd) view(ctx context.Context, logs *logFlags) (*modelView, er
 		h := got.Header
 		v = viewModel(h.Topic, got.Model)
 		v.Owner, v.Task, v.Version, v.Epoch, v.Parts, v.Contract = h.Sender, h.Task, &h.Round, &h.Epoch, got.Parts, got.Contract
-		return nil
+		meta, err := aboutOf(got).metadata(h.Epoch, nil)
+		v.About = asJSON(meta[onnx.MetaAbout])
+		return err
 	})
 	return v, err
 }
@@ -173,6 +175,9 @@ func (v *modelView) printMeaning(w io.Writer) {
 	if json.Unmarshal(v.About, &from) == nil {
 		if b := from.Best; b != nil {
 			fmt.Fprintf(w, "best     of all versions, by %s: %s\n", b.Metric, strconv.FormatFloat(b.Value, 'g', 6, 64))
+		}
+		if text := from.locals(); text != "" {
+			fmt.Fprintf(w, "local    %s\n", text)
 		}
 		if text := from.threshold(); text != "" {
 			fmt.Fprintf(w, "threshold %s\n", text)

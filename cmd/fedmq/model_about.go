@@ -38,6 +38,8 @@ type about struct {
 	Precision *record.Number           `json:"threshold_precision,omitempty"` // of the rows that the threshold takes for the class
 	Recall    *record.Number           `json:"threshold_recall,omitempty"`    // of the rows of the class
 	Best      *bestBy                  `json:"best,omitempty"`                // it is the version that did best
+	Local     []string                 `json:"local,omitempty"`               // tensors that stay at the sites, each of which has its own
+	Own       string                   `json:"own,omitempty"`                 // node of the site whose are in the file; none: those that the task began with
 }
 
 // bestBy says by what a version is the best.
@@ -74,16 +76,20 @@ func (a about) metadata(epoch uint64, contract []byte) (map[string]string, error
 	return meta, nil
 }
 
-// thresholdOf reads from which probability on a row is of a class; nil: the likeliest
-// class it is.
-func thresholdOf(text string, classes []string) (*onnx.Threshold, error) {
+// readAbout reads what a file says of itself, "" for nothing.
+func readAbout(text string) (a about, err error) {
 	if text == "" {
-		return nil, nil
+		return a, nil
 	}
-	var a about
 	if err := json.Unmarshal([]byte(text), &a); err != nil {
-		return nil, fmt.Errorf("metadata %s: %w", onnx.MetaAbout, err)
+		return a, fmt.Errorf("metadata %s: %w", onnx.MetaAbout, err)
 	}
+	return a, nil
+}
+
+// decides says from which probability on a row is of a class; nil: the likeliest class
+// it is.
+func (a about) decides(classes []string) (*onnx.Threshold, error) {
 	if a.Threshold == nil {
 		return nil, nil
 	}
@@ -97,19 +103,38 @@ func thresholdOf(text string, classes []string) (*onnx.Threshold, error) {
 	return &onnx.Threshold{Class: class, From: float64(*a.Threshold)}, nil
 }
 
-// metadataOf is that of a model from the broker.
-func metadataOf(m *follow.Model) (map[string]string, error) {
-	a := about{Task: m.Header.Task, Owner: m.Header.Sender, Version: m.Header.Round, Content: m.Header.Base}
-	return a.metadata(m.Header.Epoch, m.Contract)
+// aboutOf is what is known of a model from the broker.
+func aboutOf(m *follow.Model) about {
+	return about{Task: m.Header.Task, Owner: m.Header.Sender, Version: m.Header.Round, Content: m.Header.Base, Local: staysIn(m)}
+}
+
+// staysIn are the tensors of a model from the broker that stay at the sites. Its message
+// says their rule alone: in a network that its contract describes nothing else has that
+// rule; those of programs have constants with it, so that nothing is said of them.
+func staysIn(m *follow.Model) (names []string) {
+	c, err := pipeline.Read(m.Contract)
+	if err != nil || c.Net.Tensors == "" {
+		return nil
+	}
+	for _, spec := range m.Model.Schema {
+		if spec.Rule == model.Keep && !model.IsStatistic(spec.Name) && !model.IsControl(spec.Name) {
+			names = append(names, spec.Name)
+		}
+	}
+	return names
 }
 
 // metadataAt is that of the model after recs[i], as an aggregator's directory has it.
 func metadataAt(st *round.State, recs []record.Record, i int) (map[string]string, error) {
-	c := contractIn(st)
-	if c == nil {
-		return aboutAt(st, recs, i).metadata(recs[i].Epoch, nil)
+	return aboutAt(st, recs, i).metadata(recs[i].Epoch, contractText(st))
+}
+
+// contractText is canonical JSON, nil where there is none.
+func contractText(st *round.State) []byte {
+	if c := contractIn(st); c != nil {
+		return c.JSON()
 	}
-	return aboutAt(st, recs, i).metadata(recs[i].Epoch, c.JSON())
+	return nil
 }
 
 // aboutAt is what is known of the model after recs[i].
@@ -123,6 +148,9 @@ func aboutAt(st *round.State, recs []record.Record, i int) about {
 	}
 	if b := bestIn(recs); b != nil && b.Version == r.Version {
 		a.Best = &bestBy{b.Metric, b.Value}
+	}
+	if st != nil {
+		a.Local = st.Stays
 	}
 	return a
 }

@@ -34,6 +34,9 @@ func (c *modelGetCmd) fromDir() error {
 		return usageError{fmt.Errorf("%s: no task %q with a description; fedmq verify %s says which tasks there are", dir, c.Task, dir)}
 	}
 	at := endsWith(recs)
+	if c.Own != "" { // what a site has is what its last training left
+		at = len(recs) - 1
+	}
 	if c.Round != nil {
 		if at = slices.IndexFunc(recs, func(r record.Record) bool { return r.Round == *c.Round }); at < 0 {
 			return usageError{fmt.Errorf("--round: %d, and the task has versions up to %d", *c.Round, recs[len(recs)-1].Round)}
@@ -55,18 +58,19 @@ func (c *modelGetCmd) write(v *verifier, recs []record.Record, at int, m *model.
 	if err != nil {
 		return fmt.Errorf("what the inputs mean is in the task's state: %w", err)
 	}
-	meta, err := metadataAt(st, recs, at)
-	if err != nil {
+	a := aboutAt(st, recs, at)
+	if err := a.settle(m, c.Own); err != nil {
 		return err
 	}
-	if err := writeOutput(c.Output, 0o600, false, func(w io.Writer) error { return m.WriteSafetensors(w, meta) }); err != nil {
+	if err := a.save(m, recs[at].Epoch, contractText(st), c.Output); err != nil {
 		return err
 	}
 	told := io.Writer(stdout)
 	if toStdout(c.Output) {
 		told = os.Stderr
 	}
-	fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", recs[at].Version, len(m.Blob), recs[at].Model, c.Output)
+	fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", recs[at].Version, len(m.Blob), a.Content, c.Output)
+	a.sayLocals(told)
 	_, err = fmt.Fprintf(told, "kept are %s\n", v.kept(recs))
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -35,15 +36,31 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	if best := bestIn(recs); best != nil {
 		fmt.Fprintf(stdout, "Version %d is what %s of training made; the row of round %d measures it.\n", best.Version, times(int(best.Trained), "round", "rounds"), best.Round)
 	}
-	if text := aboutAt(st, recs, at).threshold(); text != "" {
+	a := aboutAt(st, recs, at)
+	if text := a.threshold(); text != "" {
 		fmt.Fprintf(stdout, "Threshold: %s\n", text)
 	}
 	fmt.Fprintf(stdout, "Report:   fedmq report %s\n", u.dir)
-	if m.Schema.Index("layers.0.weight") >= 0 || m.Schema.Index("coef") >= 0 {
+	if a.whole() != nil {
+		u.sayOwn(a)
+	} else if m.Schema.Index("layers.0.weight") >= 0 || m.Schema.Index("coef") >= 0 {
 		fmt.Fprintf(stdout, "Predict:  fedmq predict %s ROWS.csv\n", path)
 	}
 	fmt.Fprintf(stdout, "Next:     fedmq baseline %s   (is it better than each site alone?)\n", u.dir)
 	return nil
+}
+
+// sayOwn says how to get the model of a site, where the task's lacks what each has of its own.
+func (u *up) sayOwn(a about) {
+	i := slices.IndexFunc(u.sites, func(f siteFile) bool {
+		return slices.ContainsFunc(f.Tasks, func(t siteTaskFile) bool { return t.Name == a.Task })
+	})
+	if i < 0 {
+		return // the sites have changed since
+	}
+	name := u.partyName(i)
+	fmt.Fprintf(stdout, "Own:      %s stay at the sites, and the numbers are of each site with its own. That of %s:\n", pipeline.List(a.Local), name)
+	fmt.Fprintf(stdout, "          fedmq model get --dir %s -t %s --own %s -o %s.safetensors\n", u.dir, a.Task, at(u.dir, u.sites[i].Connection.DataDir), name)
 }
 
 // endsWith is the place of the record whose model a task ends with: of the best version

@@ -62,6 +62,7 @@ var flagRules = []flagRule{
 
 	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow", "exec"), not: "dir"},
 	{command: "model get", flags: []string{"round"}, needs: []string{"dir"}},
+	{command: "model get", flags: []string{"own"}, not: "follow"}, // a site that runs trains on
 	{command: "model show", flags: with(access, "namespace", "task", "owner", "bulk", "broker", "keys", "timeout", "released"), not: "<file>"},
 }
 

@@ -67,7 +67,8 @@ type State struct {
 	Excluded []string       `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
 	Set      map[string]any `json:"set,omitempty"`      // settings of training that an operator has set; never changed in place
 
-	Contract *Agreed `json:"contract,omitempty"` // what all members mean by the model; nil: not known
+	Contract *Agreed  `json:"contract,omitempty"` // what all members mean by the model; nil: not known
+	Stays    []string `json:"stays,omitempty"`    // tensors that each member keeps for itself, as the configuration has them; never changed in place
 
 	Commands []string `json:"commands,omitempty"` // the last 1,000 ids, oldest first
 }

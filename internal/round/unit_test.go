@@ -164,6 +164,7 @@ func TestStateJSON(t *testing.T) {
 		Cohort: []uint32{1, 0}, Abandons: 4, RefusalAbandons: 2, Vain: true, PauseAsked: true, StopAsked: true, StartAsked: true, Paused: true, Pause: "p", Stopped: true, Finished: true,
 		Reason: "why", Commands: []string{"1", "2"},
 		Contract: &round.Agreed{Contract: contractOf("temp,flow", "ok,worn"), From: "a"},
+		Stays:    []string{"head.bias", "head.weight"},
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

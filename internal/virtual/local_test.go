@@ -3,24 +3,30 @@ package virtual
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 )
 
 // headed trains a body and a head: each value grows by its step in each round.
 type headed struct {
-	step float32
-	mu   *sync.Mutex
-	seen *[]string // head that it was given, by round; trained and measured
+	step  float32
+	takes time.Duration // in training
+	mu    *sync.Mutex
+	seen  *[]string // head that it was given, by round; trained and measured
 }
 
 func (headed) Samples() int { return 10 }
@@ -36,6 +42,7 @@ func (h headed) note(what string, round uint64, m *model.Model) {
 }
 
 func (h headed) Train(_ context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	time.Sleep(h.takes)
 	h.note("train", job.Round, global)
 	local := global.Clone()
 	for _, name := range []string{"body", "head"} {
@@ -98,6 +105,15 @@ func keptAtTheSite(w *world, locals model.Locals) {
 			t.Errorf("%s: %q, want %q", three[i], *x.seen, want)
 		}
 	}
+	for i, m := range three {
+		node, own, err := site.Own(w.siteDir(m), taskName)
+		check(t, err)
+		head, err := own.Float32s("head")
+		check(t, err)
+		if want := 7 + 3*float32(i+1); node != namespace+"/"+m || len(own.Schema) != 1 || head[0] != want {
+			t.Errorf("%s has of its own %v, head %v, want %g", node, own.Schema, head, want)
+		}
+	}
 	w.history()
 	st, err := store.Open(w.dir+"/"+aggregatorName, store.Options{})
 	check(t, err)
@@ -120,4 +136,38 @@ func keptAtTheSite(w *world, locals model.Locals) {
 			}
 		}
 	}
+}
+
+// A site whose directory is gone begins with the head of the first model, and says so, once;
+// one that has its own says nothing, nor do those of the first round.
+func TestLostWhatItKept(t *testing.T) {
+	inBubble(t, func(w *world) {
+		said := &sink{}
+		w.log = zerolog.New(said)
+		s, err := model.NewSchema(model.Spec{Name: "body", Shape: []int{2}}, model.Spec{Name: "head", Shape: []int{5}})
+		check(t, err)
+		task := w.task()
+		task.Init, task.Locals, task.Rounds, task.Quorum = model.New(s), model.Locals{Keep: []string{"head"}}, 8, 3
+		w.aggregate(task)
+		for _, m := range three {
+			w.join(m, headed{step: 1, takes: time.Second, mu: &sync.Mutex{}, seen: &[]string{}})
+		}
+		w.recorded(2, record.Committed, time.Minute)
+		for _, m := range three[1:] {
+			w.end(m)
+		}
+		const begins = "begin with the values of the first model"
+		if lines := said.at("warn", begins); len(lines) > 0 {
+			t.Errorf("said too early: %q", lines)
+		}
+		check(t, os.RemoveAll(w.siteDir(three[2])))
+		for _, m := range three[1:] {
+			w.join(m, headed{step: 1, takes: time.Second, mu: &sync.Mutex{}, seen: &[]string{}})
+		}
+		w.finished(10 * time.Minute)
+		w.endAll()
+		if lines := said.at("warn", begins); len(lines) != 1 || !strings.Contains(lines[0], three[2]) {
+			t.Errorf("%q, want one line of %s", lines, three[2])
+		}
+	})
 }

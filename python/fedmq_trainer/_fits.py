@@ -26,6 +26,9 @@ def about(text: str, meant: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
         raise BadFile(f"fedmq.about: {e}") from None
     if not isinstance(a, dict):
         raise BadFile("fedmq.about: want a JSON object")
+    local = a.get("local") or []
+    if not isinstance(local, list) or not all(isinstance(name, str) for name in local) or not isinstance(a.get("own") or "", str):
+        raise BadFile("fedmq.about: local: want the names of tensors, own: the node of a site")
     if (threshold := a.get("threshold")) is None:
         return a
     classes = (meant or {}).get("target", {}).get("classes") or []

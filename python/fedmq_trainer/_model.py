@@ -84,6 +84,7 @@ class Model:
     def to_sklearn(self) -> Any:
         """A fitted pipeline of scikit-learn that predicts the same, with the same probabilities; a threshold is not in it."""
         from . import _to_sklearn
+        self._require_whole()
         return _to_sklearn.pipeline(self)
 
     def layers(self) -> List["tuple[Array, Array]"]:
@@ -95,8 +96,17 @@ class Model:
                              " fedmq model export FILE --onnx OUT --skeleton GRAPH.onnx writes")
         return dense
 
+    def _require_whole(self) -> None:
+        """Refuse a file without the tensors that each site has trained for itself (``about["local"]``): it has those
+        that the task began with, and nothing can be predicted with them."""
+        if (local := self.about.get("local")) and not self.about.get("own"):
+            raise ValueError(f"{', '.join(local[:8])} stay at the sites (strategy.keep_local, share), each of which trains its own: the file has the"
+                             " values that the task began with; the model of one site is what fedmq model get --own DATA_DIR writes, with that"
+                             " site's data directory")
+
     def _forward(self, x: Any) -> Array:
         """The outputs of the network, as many for each row as the contract says."""
+        self._require_whole()
         z, meaning = self.transform(x), self._meaning()
         y = _contract.forward(z, meaning["net"], self.layers()) if self._call is None else np.asarray(self._call(z), dtype=np.float64)
         want = (len(z), _fits.outputs(meaning))

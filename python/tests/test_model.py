@@ -73,6 +73,22 @@ def test_what_a_file_does_not_say(tmp_path):
         fm.load(tmp_path / "m")
 
 
+def test_tensors_that_stay_at_the_sites(tmp_path):
+    contract = {"inputs": [{"name": "a"}], "target": {"name": "y"}, "net": {"tensors": "coef", "output": "identity"}}
+    tensors = {"coef": np.ones((1, 1)), "intercept": np.ones(1)}
+
+    def of(about):
+        fm.save(tmp_path / "m", tensors, metadata={"fedmq.contract": json.dumps(contract), "fedmq.about": json.dumps(about)})
+        return fm.load(tmp_path / "m")
+
+    m = of({"task": "q", "local": ["intercept"]})
+    assert m.about["local"] == ["intercept"] and sorted(m.state_dict()) == ["coef", "intercept"]
+    for use in (lambda: m.predict([[1.0]]), m.to_sklearn):
+        with pytest.raises(ValueError, match="intercept stay at the sites .*fedmq model get --own DATA_DIR"):
+            use()
+    assert of({"task": "q", "local": ["intercept"], "own": "acme/a"}).predict([[1.0]]).tolist() == [2]
+
+
 def test_a_network_of_ones_own(tmp_path):
     contract = {"inputs": [{"name": "a"}, {"name": "b"}], "target": {"name": "y", "classes": ["u", "v"]}, "net": {"output": "softmax"}}
     fm.save(tmp_path / "m", {"w": np.zeros(3)}, metadata={"fedmq.contract": json.dumps(contract)})
