@@ -87,11 +87,12 @@ func TestSettingsOverTime(t *testing.T) {
 	})
 }
 
-// picky declines a mode.
+// picky declines a mode, after a while.
 type picky struct{ noting }
 
 func (p picky) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
 	if strings.Contains(string(job.Settings), "bad") {
+		time.Sleep(5 * time.Second)
 		return nil, errors.New("no such mode")
 	}
 	return p.noting.Train(ctx, job, global)
@@ -122,10 +123,13 @@ func TestCorrectedSettingsReachTheOpenRound(t *testing.T) {
 		time.Sleep(5 * time.Second) // round 2 is open
 		set("a", `"bad as well"`)
 		c.answered("set mode=bad as well: done")
-		w.recorded(3, record.Abandoned, 10*time.Minute)
+		w.recorded(2, record.Committed, 10*time.Minute)
+		time.Sleep(time.Second) // round 3 is open: the attempt after this one opens as it is given up
 		set("b", `null`)
 		c.answered("set mode as configured: done")
-		w.recorded(3, record.Committed, 10*time.Minute)
+		if r := w.recorded(3, record.Committed, 10*time.Minute); r.Attempt != 2 {
+			t.Errorf("round 3 was committed by attempt %d, want the one after that which all declined", r.Attempt)
+		}
 		w.endAll()
 		for round := range uint64(3) {
 			if got := n.rounds[round+1]; got != `{"mode":"good"}` {
