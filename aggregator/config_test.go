@@ -116,6 +116,12 @@ func TestValidate(t *testing.T) {
 		"few for all": {func(c c, t tk) {
 			c.Strategies, t.Strategy, t.StartWhen = needing(5), "needing", 4
 		}, "start_when: 4 is below the quorum of 5 (strategy needing needs 5 updates with these parameters)"},
+		"many for all": {func(c c, t tk) {
+			c.Strategies, t.Strategy = needing(1<<14+1), "needing"
+		}, "strategy needing needs 16385 updates in a round, and a task has at most 16384 members: want fewer"},
+		"more taken than there can be": {func(_ c, t tk) {
+			t.Strategy, t.StrategyParams = "multi_krum", strategy.Settings{"f": 1, "m": 1 << 14}
+		}, "strategy multi_krum with f: 1, m: 16384 needs 16385 updates"},
 		"low goal for all": {func(c c, t tk) {
 			c.Strategies, t.Strategy, t.Goal = needing(5), "needing", 4
 		}, "goal: 4 is below the quorum of 5 (strategy needing needs 5"},
@@ -178,6 +184,9 @@ func TestValidate(t *testing.T) {
 			}
 			if x.want != "" && strings.Contains(err.Error(), `want one made by New`) {
 				t.Errorf("one fault is told twice: %v", err)
+			}
+			if cfg.Tasks != nil && cfg.Tasks[0].Quorum == 0 && err != nil && strings.Contains(err.Error(), "quorum: ") {
+				t.Errorf("a key is named that nobody has written: %v", err)
 			}
 			if x.want != "" && aggregator.Run(t.Context(), cfg) == nil {
 				t.Error("it runs all the same")

@@ -114,25 +114,7 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if t.Rounds < 1 {
 		bad("rounds: %d, want 1 or more", t.Rounds)
 	}
-	if t.Quorum < 1 || t.Quorum > maxMembers {
-		bad("quorum: %d, want 1 to %d", t.Quorum, maxMembers)
-	}
-	why := ""
-	if n := t.minimum(r); n > 1 {
-		why = fmt.Sprintf(" (strategy %s needs %d updates with these parameters)", t.Strategy, n)
-	}
-	if t.StartWhen < t.Quorum {
-		bad("start_when: %d is below the quorum of %d%s, so the first round could never commit", t.StartWhen, t.Quorum, why)
-	}
-	if t.Goal != 0 && t.Goal < t.Quorum {
-		bad("goal: %d is below the quorum of %d%s", t.Goal, t.Quorum, why)
-	}
-	if n := len(t.Members); n > 0 && n < t.Quorum && !strings.Contains(strings.Join(t.Members, ""), "+") {
-		bad("members: %d, and the quorum is %d%s: no round could ever commit", n, t.Quorum, why)
-	}
-	if t.StartWhen > maxMembers {
-		bad("start_when: %d, want at most %d", t.StartWhen, maxMembers)
-	}
+	errs = append(errs, t.quorumProblems(t.minimum(r))...)
 	if t.Deadline < time.Second || t.Deadline > maxDeadline {
 		bad("deadline: %s, want 1s to %s", t.Deadline, maxDeadline)
 	}
@@ -241,10 +223,19 @@ func (t Task) payloadProblems(partSize int) (errs []error) {
 	}
 	if t.Contract != nil {
 		if err := checkContract(t.Contract, t.Init.Schema); err != nil {
-			errs = append(errs, fmt.Errorf("contract: %w", err))
+			errs = append(errs, fmt.Errorf("%s: %w", t.contractKey(), err))
 		}
 	}
 	return append(errs, t.statisticsProblems(partSize)...)
+}
+
+// contractKey is where the contract comes from: that of Root is the task's where none is
+// configured.
+func (t Task) contractKey() string {
+	if t.Root != nil && t.Contract.Equal(trainer.ContractOf(t.Root)) {
+		return "strategy.root"
+	}
+	return "contract"
 }
 
 // travels reports why a model of this schema, and updates of it, cannot travel

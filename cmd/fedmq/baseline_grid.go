@@ -146,7 +146,7 @@ func (b *baseline) configured(set changedKeys, later uint64, one bool) (cfg aggr
 		t.Model.MLP.Seed += later
 	}
 	if one {
-		t.Strategy.Name, t.Strategy.params, t.Strategy.Server = "", nil, serverFile{}
+		t.Strategy.Name, t.Strategy.params, t.Strategy.Server, t.Strategy.Root = "", nil, serverFile{}, nil
 	}
 	f.Tasks = []taskFile{*t}
 	if len(set) > 0 && t.Model.File == "" {

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/trainer/tabular"
@@ -191,6 +192,12 @@ func (b *baseline) known(ctx context.Context, task string) error {
 	return b.firstModels(ctx, sites)
 }
 
+// alone reports that trainings are done one after the other: programs take what they find,
+// and the aggregator's own trainer is that of several trainings.
+func (b *baseline) alone() bool {
+	return b.field.programs() || slices.ContainsFunc(b.work, func(p planned) bool { return p.cfg.Tasks[0].Root != nil })
+}
+
 // programs reports that some site trains with a program.
 func (f field) programs() bool {
 	return slices.ContainsFunc(f.sites, func(s fieldSite) bool { return s.data == nil })
@@ -231,6 +238,9 @@ func (b *baseline) planSet(set changedKeys, seed uint64, same []byte, there map[
 	if err != nil {
 		return err
 	}
+	if err := checkRoot(cfg.Tasks[0], b.contracts()...); err != nil {
+		return err
+	}
 	if err := aggregator.CheckOffline(ofSites(cfg, len(b.all)), b.all); err != nil {
 		return err
 	}
@@ -240,11 +250,12 @@ func (b *baseline) planSet(set changedKeys, seed uint64, same []byte, there map[
 		return err
 	}
 	for _, t := range b.trials(seed) {
-		p, keyed := planned{trial: t, Set: own.String(), cfg: one, Settings: settingsHash(about)}, aboutOne
+		p, keyed, rows := planned{trial: t, Set: own.String(), cfg: one, Settings: settingsHash(about)}, aboutOne, same
 		if t.Arm == armFederated {
 			p.Set, p.cfg, keyed = set.String(), cfg, about
+			rows = append(slices.Clip(same), trainer.SourceOf(cfg.Tasks[0].Root).SHA256...)
 		}
-		if p.Key, err = b.key(keyed, t, same); err != nil {
+		if p.Key, err = b.key(keyed, t, rows); err != nil {
 			return err
 		}
 		t.Arm, t.Site = "", ""
@@ -257,6 +268,14 @@ func (b *baseline) planSet(set changedKeys, seed uint64, same []byte, there map[
 		}
 	}
 	return nil
+}
+
+// contracts are what the sites mean by the model.
+func (b *baseline) contracts() (list []*pipeline.Contract) {
+	for _, m := range b.all {
+		list = append(list, m.Contract)
+	}
+	return list
 }
 
 // anyLeft is the first error where nothing federated is left to train.

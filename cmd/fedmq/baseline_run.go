@@ -68,7 +68,7 @@ func (b *baseline) train(ctx context.Context) (done []outcome, err error) {
 	bar := newBar("training", len(b.work), len(open))
 	defer bar.end()
 	atOnce := atOnce
-	if b.field.programs() {
+	if b.alone() {
 		atOnce = oneByOne
 	}
 	runs, fail := context.WithCancelCause(ctx)

@@ -365,6 +365,7 @@ func (c *aggregatorCmd) Run(ctx context.Context, logs *logFlags) error {
 		return usageError{err}
 	}
 	warn(logs.quiet(), cfg.Warnings())
+	warnRoots(logs.quiet(), cfg)
 	if c.Check {
 		if err := file.Connection.checkPlaces(filepath.Dir(c.Config)); err != nil {
 			return usageError{fmt.Errorf("%s: %w", c.Config, err)}

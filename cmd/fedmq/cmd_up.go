@@ -14,7 +14,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator"
-	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/textfile"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
@@ -167,20 +166,14 @@ func (u *up) run(ctx context.Context) (err error) {
 		return err
 	}
 	u.noteData(sites)
-	cfg, err := u.begin()
+	cfg, err := u.begin(sites)
 	if err != nil {
 		return err
-	}
-	begun, err := begunContracts(cfg)
-	if err != nil {
-		return err
-	}
-	if err := u.checkContracts(begun, sites); err != nil {
-		return usageError{err}
 	}
 	u.warnBetween(sites)
 	cfg.Log = u.log
 	warn(u.log, append(cfg.Warnings(), u.logins()...))
+	warnRoots(u.log, cfg)
 	b, err := u.broker(ctx)
 	if err != nil {
 		return err
@@ -192,39 +185,6 @@ func (u *up) run(ctx context.Context) (err error) {
 	u.intro(cfg, b)
 	err = u.federate(ctx, cfg, sites, b)
 	return errors.Join(err, b.stop())
-}
-
-// begin loads the aggregator's configuration, puts the former run aside if that is
-// asked for, and says what has ended.
-func (u *up) begin() (aggregator.Config, error) {
-	path := filepath.Join(u.dir, aggregatorName)
-	cfg, err := loadAggregator(path)
-	if err != nil {
-		return cfg, usageError{err}
-	}
-	if u.again {
-		aside, err := u.putAside()
-		if err != nil {
-			return cfg, err
-		}
-		if aside != "" {
-			fmt.Fprintf(stdout, "The former run is in %s.\n", aside)
-		}
-		if cfg, err = loadAggregator(path); err != nil { // its first model may have been gone
-			return cfg, usageError{err}
-		}
-	}
-	begun, err := aggregator.Ended(cfg)
-	switch {
-	case errors.Is(err, store.ErrLocked):
-		return cfg, err
-	case err != nil:
-		return cfg, usageError{err}
-	}
-	if err := u.sayBegun(cfg, begun); err != nil {
-		return cfg, err
-	}
-	return cfg, noteTasks(cfg, begun, path, u.sitesOf)
 }
 
 // ready readies the trainers of all sites, as many at once as there are

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -103,8 +104,9 @@ func (u *up) follow(t taskFile, task *pipeline.Contract, file string, cfg site.C
 }
 
 // checkContracts compares what the sites of each task mean by its model, with the
-// aggregator's contract, that of the run in the folder, or that of the first site.
-func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) error {
+// aggregator's contract, that of the run in the folder, or that of the first site; and with
+// them what the aggregator's own trainer means.
+func (u *up) checkContracts(agg aggregator.Config, tasks []*pipeline.Contract, sites []site.Config) error {
 	for k, t := range u.agg.Tasks {
 		task := tasks[k]
 		for _, cfg := range sites { // the first that has one says it for those that have none
@@ -113,6 +115,9 @@ func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) err
 					task = trainer.ContractOf(s.Trainer)
 				}
 			}
+		}
+		if task == nil { // no site lists features
+			task = rootContract(agg.Tasks[k])
 		}
 		for i, cfg := range sites {
 			j := slices.IndexFunc(cfg.Tasks, func(s site.Task) bool { return s.Name == t.Name })
@@ -131,6 +136,9 @@ func (u *up) checkContracts(tasks []*pipeline.Contract, sites []site.Config) err
 				why += "; the run in this folder has begun so, fedmq up --again begins anew"
 			}
 			return fmt.Errorf("%s: tasks[%d] (%s): %s", u.names[i], j, t.Name, why)
+		}
+		if err := checkRoot(agg.Tasks[k], task); err != nil {
+			return fmt.Errorf("%s: tasks[%d] (%s): %w", filepath.Join(u.dir, aggregatorName), k, t.Name, err)
 		}
 	}
 	return nil

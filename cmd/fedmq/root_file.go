@@ -4,9 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/rs/zerolog"
+
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 // root is the aggregator's own trainer, nil for none.
@@ -48,4 +54,47 @@ func (p rootProgram) Train(ctx context.Context, job trainer.Job, global *model.M
 		return nil, err
 	}
 	return local.Clone(), nil
+}
+
+// rootContract is what the aggregator's own trainer means by the model, nil: not known.
+func rootContract(t aggregator.Task) *pipeline.Contract {
+	if t.Root == nil {
+		return nil
+	}
+	return trainer.ContractOf(t.Root)
+}
+
+// checkRoot refuses a trainer of the aggregator's own that means by the model what no site
+// does: its contract is the task's where none is configured, and all of them would be refused.
+func checkRoot(t aggregator.Task, sites ...*pipeline.Contract) error {
+	own := rootContract(t)
+	var other *pipeline.Contract
+	for _, c := range sites {
+		switch {
+		case own == nil || c == nil:
+		case own.Equal(c):
+			return nil
+		case other == nil:
+			other = c
+		}
+	}
+	if other == nil {
+		return nil
+	}
+	return fmt.Errorf("strategy.root: %s; want its features and target as the sites have them", strings.Join(pipeline.Differences("root", own, other), "; "))
+}
+
+// warnRoots logs what is odd in the rows of the aggregator's own trainers.
+func warnRoots(log zerolog.Logger, cfg aggregator.Config) {
+	for _, t := range cfg.Tasks {
+		d, ok := t.Root.(*tabular.Trainer)
+		if !ok {
+			continue
+		}
+		for _, w := range d.Summary().Warnings {
+			if w != tabular.NoTestRows { // it only trains
+				log.Warn().Str("task", t.Name).Msg("strategy.root: " + w)
+			}
+		}
+	}
 }

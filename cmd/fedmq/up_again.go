@@ -33,8 +33,12 @@ func (u *up) leaves() (list []move) {
 	return list
 }
 
-// movable refuses to put aside what is not the folder's.
+// movable refuses to put aside what is not the folder's, or what the new run begins with,
+// and a run that could not write.
 func (u *up) movable() error {
+	if err := u.checkPlaces(); err != nil {
+		return usageError{err}
+	}
 	runs := filepath.Join(u.dir, runsName)
 	for _, m := range u.leaves() {
 		if !inside(u.dir, m.from) || filepath.Clean(m.from) == runs || inside(runs, m.from) {

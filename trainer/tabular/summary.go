@@ -120,17 +120,21 @@ func (d *Data) duplicates() (pairs [][2]string) {
 	return pairs
 }
 
-func (d *Data) warnRows(features int) []string {
+// NoTestRows is the warning of a site that measures nothing.
+const NoTestRows = "no test rows: no metric of the federation comes from this site; see test and split"
+
+func (d *Data) warnRows(features int) (said []string) {
 	seed := maphash.MakeSeed()
 	switch {
 	case d.Test.N == 0:
-		return []string{"no test rows: no metric of the federation comes from this site; see test and split"}
+		said = append(said, NoTestRows)
 	case d.Test.N == d.Train.N && d.Test.sum(seed) == d.Train.sum(seed):
-		return []string{"the test rows are the training rows: a model is judged on rows that it has learned; see test and split"}
-	case d.Train.N < 2*features:
-		return []string{fmt.Sprintf("%d training rows for %d features: too few to learn from alone", d.Train.N, features)}
+		said = append(said, "the test rows are the training rows: a model is judged on rows that it has learned; see test and split")
 	}
-	return nil
+	if d.Train.N < 2*features {
+		said = append(said, fmt.Sprintf("%d training rows for %d features: too few to learn from alone", d.Train.N, features))
+	}
+	return said
 }
 
 func (s *Summary) warnClasses() (said []string) {

@@ -67,4 +67,8 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(d.Summary(), "x alone nearly tells the classes apart", "no test rows")
+	if d, err = tabular.Load(files("t.csv", "x,y\n1,2\n"), xy("t.csv")); err != nil {
+		t.Fatal(err)
+	}
+	has(d.Summary(), tabular.NoTestRows, "1 training rows for 1 features: too few to learn from alone")
 }

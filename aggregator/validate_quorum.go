@@ -1,0 +1,52 @@
+package aggregator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// quorumProblems holds how many members a round needs against how many there can be; least
+// is what the strategy takes, which the quorum is at least.
+func (t Task) quorumProblems(least int) (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if least > maxMembers { // what follows from that nobody has written
+		bad("strategy %s%s needs %d updates in a round, and a task has at most %d members: want fewer", t.Strategy, t.numbers(), least, maxMembers)
+		return errs
+	}
+	why := ""
+	if least > 1 {
+		why = fmt.Sprintf(" (strategy %s needs %d updates with these parameters)", t.Strategy, least)
+	}
+	if t.Quorum < 1 || t.Quorum > maxMembers {
+		bad("quorum: %d, want 1 to %d", t.Quorum, maxMembers)
+	}
+	if t.StartWhen < t.Quorum {
+		bad("start_when: %d is below the quorum of %d%s, so the first round could never commit", t.StartWhen, t.Quorum, why)
+	}
+	if t.Goal != 0 && t.Goal < t.Quorum {
+		bad("goal: %d is below the quorum of %d%s", t.Goal, t.Quorum, why)
+	}
+	if n := len(t.Members); n > 0 && n < t.Quorum && !strings.Contains(strings.Join(t.Members, ""), "+") {
+		bad("members: %d, and the quorum is %d%s: no round could ever commit", n, t.Quorum, why)
+	}
+	if t.StartWhen > maxMembers {
+		bad("start_when: %d, want at most %d", t.StartWhen, maxMembers)
+	}
+	return errs
+}
+
+// numbers are the strategy's parameters that are some.
+func (t Task) numbers() string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(t.StrategyParams)) {
+		if x, ok := t.StrategyParams[name].(float64); ok {
+			list = append(list, fmt.Sprintf("%s: %v", name, x))
+		}
+	}
+	if list == nil {
+		return ""
+	}
+	return " with " + strings.Join(list, ", ")
+}
