@@ -55,8 +55,23 @@ func (t *task) command(m link.Message) {
 		t.tell(round.Fact{Kind: round.FactCommand, Round: t.state.Round, Attempt: t.state.Attempt, Detail: "refused: " + detailOf(err)})
 		return
 	}
-	t.log.Info().Str("id", c.ID).Str("command", string(c.Command)).Msg("command")
+	t.logCommand(c)
 	t.step(owner.Said{Event: t.commandOf(c)})
+}
+
+// logCommand says what was commanded; what came of it is logged with its event.
+func (t *task) logCommand(c Command) {
+	line := t.log.Info().Str("id", c.ID).Str("command", string(c.Command))
+	switch a := c.Args; {
+	case a == nil:
+	case a.Version != nil:
+		line = line.Uint64("version", *a.Version)
+	case a.Settings != nil:
+		line = line.Interface("settings", a.set)
+	default:
+		line = line.Strs("members", a.Members)
+	}
+	line.Msg("command")
 }
 
 // commandOf is a command as the machine takes it.

@@ -24,6 +24,9 @@ func (t *telling) event(f round.Fact) {
 	if f.Kind == round.FactCommand && t.pauseShown != t.of.current().Pause {
 		t.view(t.by.nowMS()) // before the answer: who has it resumes by what is shown
 	}
+	if f.Kind == round.FactCommand {
+		t.log.Info().Str("id", f.Member).Str("detail", f.Detail).Uint64("round", f.Round).Msg("command answered")
+	}
 	t.auditFact(f)
 	t.tell(f)
 }

@@ -61,10 +61,11 @@ func (m *Machine) do(c Command) string {
 	if why != "" {
 		return "refused, " + why
 	}
+	what := "done" + m.strangers(c.Members)
 	if left := m.left(); c.Op == OpExclude && left < m.cfg.Quorum {
-		return fmt.Sprintf("done; %d members can be asked now, the quorum is %d: rounds wait", left, m.cfg.Quorum)
+		what += fmt.Sprintf("; %d members can be asked now, the quorum is %d: rounds wait", left, m.cfg.Quorum)
 	}
-	return "done"
+	return what
 }
 
 func (m *Machine) doStart() string {

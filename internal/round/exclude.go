@@ -40,6 +40,18 @@ func (m *Machine) doInclude(paths []string) string {
 	return ""
 }
 
+// strangers says which paths are of nobody that has ever joined: they may be spelled wrong.
+func (m *Machine) strangers(paths []string) string {
+	unknown := slices.DeleteFunc(slices.Clone(paths), func(p string) bool {
+		_, ok := m.byPath[p]
+		return ok
+	})
+	if len(unknown) == 0 {
+		return ""
+	}
+	return "; no member so far has the path" + named(unknown)
+}
+
 func (m *Machine) excludedSet() map[string]bool {
 	list := map[string]bool{}
 	for _, p := range m.s.Excluded {
