@@ -69,8 +69,6 @@ func (c *benchScaleCmd) check(r bench.Round) ([]bench.Point, error) {
 		points, sizes = append(points, p), append(sizes, &bench.Result{Sites: p.Sites, Params: p.Params})
 	}
 	switch ext := filepath.Ext(c.Picture); {
-	case len(points) == 0:
-		return nil, errors.New("--points: none")
 	case c.Picture == "":
 	case ext != ".svg" && ext != ".png":
 		return nil, fmt.Errorf("--picture %s: want a name that ends in .svg or .png", c.Picture)

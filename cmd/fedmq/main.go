@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 
 	"github.com/alecthomas/kong"
@@ -82,6 +83,9 @@ func newParser(c *cli, exit func(int)) (*kong.Kong, error) {
 		kong.Writers(stdout, os.Stderr), kong.Exit(exit))
 }
 
+// below is the parser's word for a number below 0, which it takes for a flag.
+var below = regexp.MustCompile(`^unknown flag -[0-9.]`)
+
 // run is main without the process: it returns the exit code.
 func run(args []string) int {
 	var c cli
@@ -97,6 +101,8 @@ func run(args []string) int {
 	}
 	if err == nil {
 		err = checkFlags(k)
+	} else if said := below.FindString(err.Error()); said != "" { // and what it takes for alike
+		err = fmt.Errorf("%s: no number here is below 0, and a name that begins with - goes after --", said)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "fedmq: %v\nTry \"fedmq --help\".\n", err)

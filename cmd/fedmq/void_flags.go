@@ -92,8 +92,33 @@ func dashed(flag string) string {
 	return "--" + flag
 }
 
-// checkFlags refuses flags that have no effect, and a path that begins with the
-// home directory's sign, which a shell does not replace in --dir=~/x.
+// mayBeEmpty is the flag whose empty text means something: the namespace itself.
+const mayBeEmpty = "owner"
+
+// checkText refuses a text that is empty, as a variable is that nobody has set, and a path
+// that begins with the home directory's sign, which a shell does not replace in --dir=~/x.
+func checkText(v *kong.Value, given any) error {
+	var texts []string
+	switch given := given.(type) {
+	case string:
+		texts = []string{given}
+	case []string:
+		if texts = given; len(texts) == 0 { // none of a list
+			texts = []string{""}
+		}
+	}
+	for _, s := range texts {
+		switch {
+		case s == "" && v.Name != mayBeEmpty:
+			return fmt.Errorf("%s: is empty: want a value, or leave it out", v.Summary())
+		case strings.HasPrefix(s, "~/"):
+			return fmt.Errorf("%s: %s: the shell has not replaced ~: write the whole path", v.Summary(), s)
+		}
+	}
+	return nil
+}
+
+// checkFlags refuses flags that have no effect, and texts that mean nothing.
 func checkFlags(k *kong.Context) error {
 	given := map[string]bool{}
 	for _, p := range k.Path {
@@ -108,8 +133,8 @@ func checkFlags(k *kong.Context) error {
 		default:
 			continue
 		}
-		if s, ok := k.Value(p).Interface().(string); ok && strings.HasPrefix(s, "~/") {
-			return fmt.Errorf("%s: %s: the shell has not replaced ~: write the whole path", v.Summary(), s)
+		if err := checkText(v, k.Value(p).Interface()); err != nil {
+			return err
 		}
 	}
 	command := commandOf(k)
