@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"path/filepath"
@@ -32,6 +33,11 @@ type armScore struct {
 	Worst float64 `json:"worst"` // likewise
 
 	BestVersion *float64 `json:"best_version,omitempty"` // mean of the versions that did best; Mean is of the last ones
+}
+
+// otherBest reports that the best version shows as another number than the last one.
+func (r armScore) otherBest() bool {
+	return r.BestVersion != nil && fmt.Sprintf("%.4g", *r.BestVersion) != fmt.Sprintf("%.4g", r.Mean)
 }
 
 // lowerIsBetter tells errors from scores.
@@ -95,7 +101,7 @@ func bestSet(rows []armScore, metric string) string {
 	said := fmt.Sprintf("The best federation: %s, %.4g", best.Set, best.Mean)
 	equals := slices.DeleteFunc(rows, func(r armScore) bool { return r.Mean != best.Mean })
 	if n := len(equals) - 1; n > 0 {
-		said += fmt.Sprintf(", as much as %d others", n)
+		said += ", as much as " + amount(n, "other")
 	}
 	if best.N == 1 {
 		said += "; it is one training each, and --seeds 5 says how much of the difference is chance"
@@ -216,23 +222,8 @@ func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
 		fmt.Fprintf(stdout, "; mean and standard deviation of %d", n)
 	}
 	fmt.Fprint(stdout, ".\n\n")
-	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.DiscardEmptyColumns)
-	others := false
-	for _, r := range rows {
-		sd, best := "", ""
-		if r.N > 1 {
-			sd = fmt.Sprintf("± %.4g", r.SD)
-		}
-		spread := ""
-		if r.Best != r.Worst {
-			spread = fmt.Sprintf("best %.4g, worst %.4g", r.Best, r.Worst)
-		}
-		if r.BestVersion != nil && fmt.Sprintf("%.4g", *r.BestVersion) != fmt.Sprintf("%.4g", r.Mean) {
-			best, others = fmt.Sprintf("best version %.4g", *r.BestVersion), true
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%.4g\t%s\t%s\t%s\n", r.Set, armNames[r.Arm], r.Mean, sd, spread, best)
-	}
-	if err := tw.Flush(); err != nil {
+	others, err := writeScores(stdout, rows)
+	if err != nil {
 		return err
 	}
 	if g, ok := done[0].Guess[metric]; ok {
@@ -248,6 +239,28 @@ func (b *baseline) print(rows []armScore, done []outcome, metric string) error {
 		fmt.Fprintf(stdout, "- %s\n", note)
 	}
 	return nil
+}
+
+// writeScores writes the table, and says whether best versions stand in it: in every row that
+// has one, if that of some row is another than its last one.
+func writeScores(w io.Writer, rows []armScore) (others bool, err error) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.DiscardEmptyColumns)
+	others = slices.ContainsFunc(rows, armScore.otherBest)
+	for _, r := range rows {
+		sd, best := "", ""
+		if r.N > 1 {
+			sd = fmt.Sprintf("± %.4g", r.SD)
+		}
+		spread := ""
+		if r.Best != r.Worst {
+			spread = fmt.Sprintf("best %.4g, worst %.4g", r.Best, r.Worst)
+		}
+		if r.BestVersion != nil && others {
+			best = fmt.Sprintf("best version %.4g", *r.BestVersion)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.4g\t%s\t%s\t%s\n", r.Set, armNames[r.Arm], r.Mean, sd, spread, best)
+	}
+	return others, tw.Flush()
 }
 
 // judged says whose rows are judged on.

@@ -85,6 +85,37 @@ func TestScores(t *testing.T) {
 	}
 }
 
+// Where the best version of one row is another than its last one, every row says its own.
+func TestScoresWritten(t *testing.T) {
+	t.Parallel()
+	v := func(x float64) *float64 { return &x }
+	rows := []armScore{
+		{Set: "strategy=fedavg", Arm: armFederated, N: 1, Mean: .5, Best: .5, Worst: .5, BestVersion: v(.5)},
+		{Set: "strategy=median", Arm: armFederated, N: 1, Mean: .5, Best: .5, Worst: .5, BestVersion: v(.5)},
+	}
+	table := func() (string, bool) {
+		var out strings.Builder
+		others, err := writeScores(&out, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.String(), others
+	}
+	if text, others := table(); others || strings.Contains(text, "best version") {
+		t.Errorf("all the same: %v\n%s", others, text)
+	}
+	rows = append(rows, armScore{Arm: armAlone, N: 1, Mean: .4, Best: .4, Worst: .4, BestVersion: v(.6)}, armScore{Arm: armCentral, N: 1, Mean: .7})
+	if text, others := table(); !others || strings.Count(text, "best version 0.5\n") != 2 || strings.Count(text, "best version") != 3 {
+		t.Errorf("one is another: %v\n%s", others, text)
+	}
+	rows[2] = rows[1]
+	for n, want := range map[int]string{2: "strategy=fedavg, 0.5, as much as 1 other;", 3: "as much as 2 others;"} {
+		if said := bestSet(rows[:n], "accuracy"); !strings.Contains(said, want) {
+			t.Errorf("%d: %q, want %q", n, said, want)
+		}
+	}
+}
+
 // A value goes where its key is, with the comments around it; commas within
 // brackets belong to it.
 func TestChangeKeys(t *testing.T) {
