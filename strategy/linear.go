@@ -72,31 +72,36 @@ func (f *linear) made() []*fold.Sum {
 	return f.sums
 }
 
-// coefficient is n_k s_k, times what the guard clips by, each product rounded (F-2). That
-// of control variates is clipped by itself.
-func (f *linear) coefficient(u Update, control bool) (c float64, err error) {
+// coefficient is n_k s_k, rounded (F-2). It may look at all values of the update.
+func (f *linear) coefficient(u Update) (c float64, err error) {
 	c = float64(u.Weight)
 	if f.of != nil {
 		var s float64
 		s, err = f.of(u)
 		c = float64(c * s)
 	}
+	return c, err
+}
+
+// clipped is a coefficient times what the guard clips by, rounded again (F-2). That of
+// control variates is clipped by itself.
+func (u Update) clipped(c float64, control bool) float64 {
 	clip := u.Clip
 	if control {
 		clip = u.looked[1].clip
 	}
-	if clip != 0 {
-		c = float64(c * clip)
+	if clip == 0 {
+		return c
 	}
-	return c, err
+	return float64(c * clip)
 }
 
 func (f *linear) Check(u Update) error {
-	c, bad := f.coefficient(u, false)
+	c, bad := f.coefficient(u)
 	if bad != nil {
 		c = 0 // the values are looked at all the same: what is not finite is told first
 	}
-	err := f.check(u, c)
+	err := f.check(u, u.clipped(c, false))
 	switch {
 	case err != nil && rank(err) >= rank(bad):
 		return err
@@ -119,11 +124,11 @@ func (f *linear) weight() uint64 {
 }
 
 func (f *linear) Add(u Update) {
+	c, _ := f.coefficient(u) // checked
 	rest := u.Tensors.Blob
 	for i, s := range f.made() {
 		n := f.shared[i].Bytes()
-		c, _ := f.coefficient(u, model.IsControl(f.shared[i].Name)) // checked
-		s.Add(rest[:n], u.Weight, c)
+		s.Add(rest[:n], u.Weight, u.clipped(c, model.IsControl(f.shared[i].Name)))
 		rest = rest[n:]
 	}
 }

@@ -236,6 +236,32 @@ func TestCoefficient(t *testing.T) {
 	}
 }
 
+// A coefficient may look at all values of an update: it is asked for once when one is added,
+// not for each tensor.
+func TestCoefficientAskedOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	own := strategy.Linear{ID: "own", Coefficient: func(strategy.Update) (float64, error) { asked++; return .5, nil }}
+	schema := mustSchema(t, model.Spec{Name: "a", Shape: []int{2}}, model.Spec{Name: "b", Shape: []int{2}}, model.Spec{Name: "c", DType: model.F64})
+	s := round(model.New(schema), fold.Grid{B: 6, W: 10})
+	s.Strategy = "own"
+	a, err := strategy.Registry{Strategies: []strategy.Strategy{own}}.Begin(s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delta := model.New(schema)
+	fill(delta, func(int) float64 { return 1 })
+	a.Add(update(delta, 1))
+	if asked != 1 {
+		t.Errorf("asked %d times for an update of %d tensors", asked, len(schema))
+	}
+	for i, x := range values(result(t, a)) {
+		if x != .5 {
+			t.Errorf("value %d is %v", i, x)
+		}
+	}
+}
+
 // What a strategy keeps goes from round to round beside what the optimiser keeps; under
 // another strategy it ends.
 func TestCarry(t *testing.T) {
