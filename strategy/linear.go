@@ -44,14 +44,8 @@ func (l Linear) Begin(r Round, before Fold) (Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &linear{Values: v, of: l.Coefficient}
-	if old, ok := before.(*linear); ok && old.shared.Equal(v.shared) {
-		f.sums = old.sums
-	}
-	for _, s := range f.sums {
-		s.Reset(v.grid)
-	}
-	return f, nil
+	old, _ := before.(*linear)
+	return newLinear(v, l.Coefficient, old), nil
 }
 
 // linear is the fold of a [Linear].
@@ -59,6 +53,19 @@ type linear struct {
 	*Values
 	of   func(Update) (float64, error)
 	sums []*fold.Sum // by tensor; made with the first update
+}
+
+// newLinear is the fold over values. It takes over the memory of one before, nil for none,
+// whose tensors are the same.
+func newLinear(v *Values, of func(Update) (float64, error), before *linear) *linear {
+	f := &linear{Values: v, of: of}
+	if before != nil && before.shared.Equal(v.shared) {
+		f.sums = before.sums
+	}
+	for _, s := range f.sums {
+		s.Reset(v.grid)
+	}
+	return f
 }
 
 // made returns the sums.

@@ -1,7 +1,6 @@
 package strategy
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -54,13 +53,11 @@ func (s scaffold) Begin(r Round, before Fold) (Fold, error) {
 	if v.shared, err = r.Base.Schema.Controlled(); err != nil {
 		return nil, err
 	}
-	f.linear = &linear{Values: v}
-	if old, ok := before.(*controlled); ok && old.shared.Equal(v.shared) {
-		f.sums = old.sums
+	var old *linear
+	if c, ok := before.(*controlled); ok {
+		old = c.linear
 	}
-	for _, sum := range f.sums {
-		sum.Reset(v.grid)
-	}
+	f.linear = newLinear(v, nil, old)
 	return f, nil
 }
 
@@ -122,10 +119,8 @@ func (f *controlled) Finish(_ *Updates, out *Output) error {
 		}
 		at += sum.Len()
 	}
-	kept := make([]byte, 0, 8*len(c))
-	for _, x := range c {
-		kept = binary.LittleEndian.AppendUint64(kept, math.Float64bits(x))
-	}
+	kept := make([]byte, 8*len(c))
+	fold.PutValues(kept, model.F64, c)
 	out.Carry(kept)
 	return nil
 }
