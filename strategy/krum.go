@@ -52,11 +52,7 @@ func scores(d [][]float64, rows []int, f int) []float64 {
 // lowest returns the places of the m lowest values, in order of place; of two that are
 // the same the first.
 func lowest(x []float64, m int) []int {
-	all := make([]int, len(x))
-	for i := range all {
-		all[i] = i
-	}
-	chosen := nearest(x, -1, all)[:m]
+	chosen := nearest(x, -1, firsts(len(x)))[:m]
 	slices.Sort(chosen)
 	return chosen
 }

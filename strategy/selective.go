@@ -79,8 +79,11 @@ type table struct {
 }
 
 // every is the rows of a table, by their numbers.
-func (t *table) every() []int {
-	list := make([]int, t.n)
+func (t *table) every() []int { return firsts(t.n) }
+
+// firsts is the first n numbers, from 0 on.
+func firsts(n int) []int {
+	list := make([]int, n)
 	for i := range list {
 		list[i] = i
 	}

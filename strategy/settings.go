@@ -112,11 +112,11 @@ func configured[T interface{ Name() string }](what, name string, given Settings,
 // complete checks what is given and fills in the defaults.
 func complete(params []Param, given Settings) (Settings, error) {
 	var all Settings
+	if len(params) > 0 {
+		all = Settings{}
+	}
 	var errs []error
 	for _, p := range params {
-		if all == nil {
-			all = Settings{}
-		}
 		v, ok := given[p.Name]
 		if !ok {
 			v = p.Default
@@ -128,7 +128,7 @@ func complete(params []Param, given Settings) (Settings, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if _, ok := all[name]; !ok && !slices.ContainsFunc(params, func(p Param) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(params, func(p Param) bool { return p.Name == name }) {
 			errs = append(errs, fmt.Errorf("it has no parameter %.64q; it has %s", name, paramNames(params)))
 		}
 	}

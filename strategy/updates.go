@@ -59,10 +59,7 @@ func (u *Updates) read(dst []float64, i, at int) error {
 // the values of all updates: values[i][j] is coordinate at+j of update i.
 func (u *Updates) Blocks(fn func(at int, values [][]float64) error) error {
 	d, size := u.Schema.Elements(), blockOf(len(u.List))
-	values := make([][]float64, len(u.List))
-	for i := range values {
-		values[i] = make([]float64, min(size, d))
-	}
+	values := grid(len(u.List), min(size, d))
 	for at := 0; at < d; at += size {
 		for i := range values {
 			values[i] = values[i][:min(size, d-at)]
