@@ -131,9 +131,6 @@ func (c Codec) String() string {
 	return text
 }
 
-// Plain reports that the values travel as they are.
-func (c Codec) Plain() bool { return c.name == Dense && !c.Zstd }
-
 // Sparse reports an encoding that sends some of the values alone.
 func (c Codec) Sparse() bool { return c.name == TopK }
 
@@ -145,8 +142,8 @@ func (c Codec) Takes(other Codec) bool {
 	return c == other
 }
 
-// Words are those of [Known] that a site must be able to do.
-func (c Codec) Words() (list []string) {
+// words are those of [Known] that a site must be able to do.
+func (c Codec) words() (list []string) {
 	if c.name != Dense {
 		list = append(list, c.name)
 	}
@@ -158,7 +155,7 @@ func (c Codec) Words() (list []string) {
 
 // Lacks are the words that are not among those a site has said.
 func (c Codec) Lacks(can []string) []string {
-	return slices.DeleteFunc(c.Words(), func(w string) bool { return slices.Contains(can, w) })
+	return slices.DeleteFunc(c.words(), func(w string) bool { return slices.Contains(can, w) })
 }
 
 func (c Codec) form() form {
