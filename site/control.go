@@ -28,14 +28,9 @@ func (j *job) controlOf(base *model.Model) (*control, error) {
 		return nil, err
 	}
 	for _, spec := range schema {
-		c, mine, diff := make([]float64, spec.Elements()), make([]float64, spec.Elements()), k.correction.Bytes(spec.Name)
-		copy(k.c.Bytes(spec.Name), base.Bytes(model.ControlName(spec.Name)))
-		fold.Values(c, k.c.Bytes(spec.Name), spec.DType)
-		fold.Values(mine, rest, spec.DType)
-		for i := range c {
-			c[i] -= mine[i]
-		}
-		fold.PutValues(diff, spec.DType, c)
+		c, diff := k.c.Bytes(spec.Name), k.correction.Bytes(spec.Name)
+		copy(c, base.Bytes(model.ControlName(spec.Name)))
+		combine(spec.DType, diff, c, rest, func(c, mine float64) float64 { return c - mine })
 		rest = rest[len(diff):]
 	}
 	return k, nil
@@ -45,15 +40,36 @@ func (j *job) controlOf(base *model.Model) (*control, error) {
 func (j *job) ownControls(n int) (own []byte, err error) {
 	if j.offline != nil {
 		own = j.offline.own
-	} else if !j.control.IsZero() {
-		if own, err = j.disk.Update(j.control); err != nil && !isGone(err) {
-			return nil, err
-		}
+	} else if own, err = readControls(j.disk, j.control); err != nil {
+		return nil, err
 	}
 	if len(own) != n {
 		own = make([]byte, n)
 	}
 	return own, nil
+}
+
+// readControls reads control variates from the disk; nil: there are none, or no more.
+func readControls(d disk, id model.Hash) (b []byte, err error) {
+	if id.IsZero() {
+		return nil, nil
+	}
+	if b, err = d.Update(id); err != nil && isGone(err) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// combine sets dst, which may be a or b, to what becomes of the values of two others, each
+// rounded once to the type of all three.
+func combine(d model.DType, dst, a, b []byte, of func(a, b float64) float64) {
+	x, y := make([]float64, len(dst)/d.Size()), make([]float64, len(dst)/d.Size())
+	fold.Values(x, a, d)
+	fold.Values(y, b, d)
+	for i := range x {
+		x[i] = of(x[i], y[i])
+	}
+	fold.PutValues(dst, d, x)
 }
 
 // controlSchema is that of the control variates of a model, under the plain names.
@@ -82,14 +98,8 @@ func (k *control) change(delta *model.Model, scalars map[string]float64) (*model
 	way := scalars[trainer.ScalarSteps] * scalars[trainer.ScalarLR]
 	for _, spec := range delta.Schema {
 		copy(out.Bytes(spec.Name), delta.Bytes(spec.Name))
-		d, c := make([]float64, spec.Elements()), make([]float64, spec.Elements())
-		fold.Values(d, delta.Bytes(spec.Name), spec.DType)
-		fold.Values(c, k.c.Bytes(spec.Name), spec.DType)
-		for i := range c {
-			c[i] = -c[i] - d[i]/way
-		}
 		b := out.Bytes(model.ControlName(spec.Name))
-		fold.PutValues(b, spec.DType, c)
+		combine(spec.DType, b, k.c.Bytes(spec.Name), delta.Bytes(spec.Name), func(c, d float64) float64 { return -c - d/way })
 		if odd := fold.FirstNotFinite(b, spec.DType); odd != nil {
 			return nil, fmt.Errorf("control variate of tensor %s: %w: %w; a larger learning rate, or fewer large values in the data, may help", spec.Name, odd, errNotFinite)
 		}
@@ -124,22 +134,15 @@ func (s *site) moved(t *task, e member.Entry) (id model.Hash, err error) {
 	if err != nil {
 		return id, err
 	}
-	var before []byte
-	if !t.control.IsZero() {
-		if before, err = s.disk.Update(t.control); err != nil && !isGone(err) {
-			return id, err
-		}
+	before, err := readControls(s.disk, t.control)
+	if err != nil {
+		return id, err
 	}
 	told, err := decoded(u.Tensors, u.Encoding)
 	if err != nil {
 		return id, err
 	}
-	sum := addControls(before, told)
-	id = model.ContentOf(sum)
-	if err := s.disk.Write(id, sum); err != nil {
-		return id, err
-	}
-	return id, s.disk.Sync(id)
+	return s.durable(addControls(before, told))
 }
 
 // decoded is an update as the aggregator folds it.
@@ -172,13 +175,7 @@ func addControls(before []byte, u *model.Model) (after []byte) {
 			continue
 		}
 		n := spec.Bytes()
-		a, b := make([]float64, spec.Elements()), make([]float64, spec.Elements())
-		fold.Values(a, rest[:n], spec.DType)
-		fold.Values(b, before[:n], spec.DType)
-		for i := range a {
-			a[i] += b[i]
-		}
-		fold.PutValues(rest[:n], spec.DType, a)
+		combine(spec.DType, rest[:n], rest[:n], before[:n], func(now, was float64) float64 { return now + was })
 		rest, before = rest[n:], before[n:]
 	}
 	return after

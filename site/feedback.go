@@ -49,9 +49,6 @@ func (f private) of(round uint64, schema model.Hash) left {
 	return left{}
 }
 
-// rolledBack is the work of a record by which the model went back.
-const rolledBack = "rollback"
-
 // waits reports whether the fate of an update with feedback is not known yet.
 func (f private) waits() bool { return f.Coming != nil }
 
@@ -71,10 +68,8 @@ func (f private) settled(fates []member.Settled, dropped []uint64) private {
 
 // setFeedback has what is left over become durable with what else has changed.
 func (s *site) setFeedback(t *task, f private) {
-	was := t.feedback.Load()
-	if t.feedback.Store(&f); was == nil {
-		was = &private{}
-	}
+	was := t.left()
+	t.feedback.Store(&f)
 	gone := slices.DeleteFunc(was.files(), func(id model.Hash) bool { return slices.Contains(f.files(), id) })
 	s.later(t, change{Feedback: &f, Gone: gone})
 }
@@ -106,17 +101,23 @@ func (s *site) keepLeft(t *task, r *result, round uint64) error {
 	if r.rest == nil || f.waits() || f.of(round, r.tensors.Schema.Hash()) != r.basis {
 		return nil
 	}
-	id := model.ContentOf(r.rest)
-	if err := s.disk.Write(id, r.rest); err != nil {
-		return err
-	}
-	if err := s.disk.Sync(id); err != nil {
+	id, err := s.durable(r.rest)
+	if err != nil {
 		return err
 	}
 	crash.At("left.written")
 	f.Coming = &left{Rest: id, Schema: r.tensors.Schema.Hash(), Round: round}
 	s.setFeedback(t, f)
 	return nil
+}
+
+// durable writes a file of the site's own, by its content.
+func (s *site) durable(b []byte) (model.Hash, error) {
+	id := model.ContentOf(b)
+	if err := s.disk.Write(id, b); err != nil {
+		return id, err
+	}
+	return id, s.disk.Sync(id)
 }
 
 // forgetLeft: the update will not be sent.

@@ -85,7 +85,7 @@ func (f *fed) rolledBack(round uint64) {
 	f.t.Helper()
 	to := round - 1
 	r := record.Record{
-		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: f.epoch, Verdict: record.Committed, Work: rolledBack, Rollback: &to,
+		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: f.epoch, Verdict: record.Committed, Work: record.WorkRollback, Rollback: &to,
 		Base: f.base.ContentID(), Model: f.base.ContentID(), Version: round, Origin: testOrigin,
 	}
 	sealed, err := r.Seal(nil)

@@ -132,7 +132,7 @@ func (s *site) onRecord(t *task, m link.Message) error {
 		return err
 	}
 	crash.At("record.seen")
-	if f := t.left(); h.Work == rolledBack && (f.Left != (left{}) || f.Coming != nil) {
+	if f := t.left(); h.Work == record.WorkRollback && (f.Left != (left{}) || f.Coming != nil) {
 		s.setFeedback(t, private{Own: f.Own}) // the model has gone back behind what was left over
 	}
 	s.tell(t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})

@@ -73,11 +73,8 @@ func (s *site) keepOwn(t *task, r *result) error {
 	if r.own == nil {
 		return nil
 	}
-	id := r.own.ContentID()
-	if err := s.disk.Write(id, r.own.Blob); err != nil {
-		return err
-	}
-	if err := s.disk.Sync(id); err != nil {
+	id, err := s.durable(r.own.Blob)
+	if err != nil {
 		return err
 	}
 	f := t.left()
