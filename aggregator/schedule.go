@@ -120,22 +120,14 @@ func (t *task) settable(raw json.RawMessage) (map[string]any, error) {
 // taken reports why trainers would decline what the next round of training would be ordered
 // with. Whatever is only taken back may be: it cannot be worse than the configuration.
 func (t *task) taken(set map[string]any) error {
-	all := maps.Clone(t.state.Set)
-	if all == nil {
-		all = map[string]any{}
-	}
 	given := false
-	for name, v := range set {
-		if v == nil {
-			delete(all, name)
-			continue
-		}
-		all[name], given = v, true
+	for _, v := range set {
+		given = given || v != nil
 	}
 	if t.cfg.CheckTrain == nil || !given {
 		return nil
 	}
-	train, _ := t.cfg.settingsFor(t.state.Trained, all)
+	train, _ := t.cfg.settingsFor(t.state.Trained, t.state.SetBy(set))
 	return t.cfg.CheckTrain(train, t.cfg.needs(t.a.cfg.Strategies))
 }
 

@@ -14,7 +14,19 @@ const maxSet = 64
 // back to the configuration's. An open round goes on as it was ordered, unless it begins
 // again.
 func (m *Machine) doSet(settings map[string]any) string {
-	set := maps.Clone(m.s.Set)
+	set := m.s.SetBy(settings)
+	if len(set) > maxSet {
+		return fmt.Sprintf("%d settings would be set, at most %d", len(set), maxSet)
+	}
+	m.s.Set = set // not changed in place: it may have been given away
+	m.others = true
+	return ""
+}
+
+// SetBy is what an operator has set once a command sets these; nil takes one back. It is
+// new.
+func (s *State) SetBy(settings map[string]any) map[string]any {
+	set := maps.Clone(s.Set)
 	if set == nil {
 		set = map[string]any{}
 	}
@@ -25,12 +37,7 @@ func (m *Machine) doSet(settings map[string]any) string {
 			set[name] = v
 		}
 	}
-	if len(set) > maxSet {
-		return fmt.Sprintf("%d settings would be set, at most %d", len(set), maxSet)
-	}
-	m.s.Set = set // not changed in place: it may have been given away
-	m.others = true
-	return ""
+	return set
 }
 
 // assigned is the settings that a command names.
