@@ -227,7 +227,7 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 
 // rooted reports whether the strategy wants Root.
 func (t Task) rooted(r strategy.Registry) bool {
-	is, err := r.Rooted(strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Params: t.StrategyParams})
+	is, err := r.Rooted(t.setup())
 	return is && err == nil
 }
 

@@ -6,9 +6,9 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// setup is by which strategy rounds are folded that open from now on.
+// setup is by which strategy rounds of training are folded that open from now on.
 func (t Task) setup() strategy.Setup {
-	return strategy.Setup{Strategy: t.Strategy, Params: t.StrategyParams}
+	return strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Params: t.StrategyParams}
 }
 
 // localOf is what the task's strategy needs of local training, as an order says it; nil:

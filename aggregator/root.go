@@ -34,12 +34,8 @@ func (t *task) rootUpdate(base *model.Model) (own *model.Model, err error) {
 	round := t.state.Round
 	ctx, stop := context.WithTimeout(context.Background(), t.cfg.Deadline)
 	defer stop()
-	s := t.settings
-	if s.Train == nil { // offline
-		s = settings{Train: t.cfg.Train, Seed: t.cfg.Seed}
-	}
 	local, err := t.cfg.Root.Train(ctx, trainer.Job{
-		Task: t.cfg.Name, Member: rootMember, Round: round, Attempt: 1, Settings: s.Train, Seed: trainer.Seed(s.Seed, rootMember, round),
+		Task: t.cfg.Name, Member: rootMember, Round: round, Attempt: 1, Settings: t.settings.Train, Seed: trainer.Seed(t.settings.Seed, rootMember, round),
 	}, base.Clone())
 	if err == nil {
 		local, err = lessBase(base, local)
@@ -60,30 +56,28 @@ func lessBase(base, local *model.Model) (*model.Model, error) {
 	}
 	out := model.New(base.Schema.Shared())
 	for _, spec := range out.Schema {
-		var errs error
-		switch spec.DType {
-		case model.F32:
-			a, err1 := local.Float32s(spec.Name)
-			b, err2 := base.Float32s(spec.Name)
-			if errs = errors.Join(err1, err2); errs == nil {
-				for i := range a {
-					a[i] -= b[i]
-				}
-				errs = out.SetFloat32s(spec.Name, a)
-			}
-		default:
-			a, err1 := local.Float64s(spec.Name)
-			b, err2 := base.Float64s(spec.Name)
-			if errs = errors.Join(err1, err2); errs == nil {
-				for i := range a {
-					a[i] -= b[i]
-				}
-				errs = out.SetFloat64s(spec.Name, a)
-			}
+		var err error
+		if spec.DType == model.F32 {
+			err = less(spec.Name, out.SetFloat32s, local.Float32s, base.Float32s)
+		} else {
+			err = less(spec.Name, out.SetFloat64s, local.Float64s, base.Float64s)
 		}
-		if errs != nil {
-			return nil, errs
+		if err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// less puts the values of one tensor less those of another, in their own type.
+func less[T float32 | float64](name string, put func(string, []T) error, of, by func(string) ([]T, error)) error {
+	a, err1 := of(name)
+	b, err2 := by(name)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	for i := range a {
+		a[i] -= b[i]
+	}
+	return put(name, a)
 }

@@ -156,7 +156,8 @@ func (t Task) strategyProblems(r strategy.Registry) (errs []error) {
 	if _, err := r.Settings(t.Strategy, t.StrategyParams); err != nil {
 		bad("%w", err)
 	} else if t.Init != nil && t.Init.Check() == nil {
-		s := strategy.Setup{Work: strategy.Train, Strategy: t.Strategy, Params: t.StrategyParams, Round: strategy.Round{Base: t.Init, GridB: 6, GridW: 10}}
+		s := t.setup()
+		s.Round = strategy.Round{Base: t.Init, GridB: 6, GridW: 10}
 		if fold, err = r.Begin(s, nil); err != nil {
 			fold = nil
 			bad("model: %w", err)
