@@ -57,7 +57,7 @@ func Site(cfg link.Config, ns topics.Namespace, path string, tasks []TaskAt) (Pa
 		models := map[string]string{}
 		for i, root := range ns.Roots() { // of which members and owners are the places
 			p.writes = append(p.writes, members[i].Update(), members[i].Part())
-			p.reads = append(p.reads, owners[i].Model(), owners[i].ModelPart(0, 0), owners[i].Released().Model(), owners[i].Released().ModelPart(0, 0))
+			p.reads = append(p.reads, modelTopics(owners[i])...)
 			models[root] = owners[i].Model()
 		}
 		p.asks = append(p.asks, ask{
@@ -84,7 +84,7 @@ func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []stri
 			return p, err
 		}
 		for _, o := range places {
-			read = append(read, o.Model(), o.ModelPart(0, 0), o.Released().Model(), o.Released().ModelPart(0, 0))
+			read = append(read, modelTopics(o)...)
 		}
 		p.writes = append(p.writes, read...)
 		p.writes = append(p.writes, own.Round(), own.Event(), own.KPI("round"))
@@ -97,6 +97,11 @@ func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []stri
 	}
 	p.once()
 	return p, nil
+}
+
+// modelTopics are those of the model of a task, and of its released version.
+func modelTopics(o topics.Owner) []string {
+	return []string{o.Model(), o.ModelPart(0, 0), o.Released().Model(), o.Released().ModelPart(0, 0)}
 }
 
 // once leaves each topic in the lists once.
