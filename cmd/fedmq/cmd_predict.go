@@ -91,10 +91,7 @@ func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table
 	}
 	var seen predict.Seen
 	err = writeOutput(c.Out, 0o600, false, func(w io.Writer) error {
-		out, err := predict.NewCSV(w, p.Columns(), t)
-		if strings.EqualFold(filepath.Ext(c.Out), ".parquet") {
-			out, err = predict.NewParquet(w, p.Columns()), nil
-		}
+		out, err := c.writer(w, p.Columns(), t)
 		if err != nil {
 			return err
 		}
@@ -108,6 +105,14 @@ func (c *predictCmd) predict(ctx context.Context, m *tabular.Predictor, t *table
 		fmt.Fprintln(os.Stderr, line)
 	}
 	return nil
+}
+
+// writer writes rows in the form that the name of the output says.
+func (c *predictCmd) writer(w io.Writer, columns []predict.Column, like *table.Table) (predict.Writer, error) {
+	if strings.EqualFold(filepath.Ext(c.Out), ".parquet") {
+		return predict.NewParquet(w, columns), nil
+	}
+	return predict.NewCSV(w, columns, like)
 }
 
 // saidOf says in words what became of the rows.

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/fedmq/fedmq/internal/onnx"
 	"github.com/fedmq/fedmq/internal/predict"
+	"github.com/fedmq/fedmq/internal/table"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
 )
@@ -26,6 +30,25 @@ func TestSaidOfFar(t *testing.T) {
 		if len(said) != 2 || !strings.Contains(said[0], want) {
 			t.Errorf("%v: %q, want %q", most, said, want)
 		}
+	}
+}
+
+// A Parquet file begins as one, however long the names of its columns are.
+func TestPredictWideParquet(t *testing.T) {
+	t.Parallel()
+	tab, err := table.Open(table.FS(fstest.MapFS{"t.csv": {Data: []byte("a,b\n1,2\n")}}), "t.csv", table.Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { check(t, tab.Close()) }()
+	var b bytes.Buffer
+	w, err := (&predictCmd{Out: "wide.Parquet"}).writer(&b, []predict.Column{{Name: strings.Repeat("long", 5000)}}, tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, errors.Join(w.Write([]predict.Value{{Text: "x"}}), w.Close()))
+	if !bytes.HasPrefix(b.Bytes(), []byte("PAR1")) {
+		t.Fatalf("begins with %.20q", b.Bytes())
 	}
 }
 
