@@ -96,10 +96,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 
 // conclude prints the report and writes the configuration.
 func (c *doctorCmd) conclude(r *doctor.Report) error {
-	out := io.Writer(stdout)
-	if toStdout(c.Write) {
-		out = os.Stderr
-	}
+	out := beside(c.Write)
 	if c.JSON {
 		if err := indented(out).Encode(r); err != nil {
 			return err

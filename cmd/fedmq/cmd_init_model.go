@@ -55,11 +55,7 @@ func (c *initModelCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Config, err)
 	}
-	told := io.Writer(stdout)
-	if toStdout(c.Out) {
-		told = os.Stderr
-	}
-	fmt.Fprintf(told, "%s: %d tensors, %d values, from the trainer of %s\n", c.Out, len(m.Schema), m.Schema.Elements(), f.Member)
+	fmt.Fprintf(beside(c.Out), "%s: %d tensors, %d values, from the trainer of %s\n", c.Out, len(m.Schema), m.Schema.Elements(), f.Member)
 	return nil
 }
 

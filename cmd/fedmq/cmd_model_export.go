@@ -34,10 +34,7 @@ func (c *modelExportCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	told := io.Writer(stdout)
-	if toStdout(c.ONNX) {
-		told = os.Stderr
-	}
+	told := beside(c.ONNX)
 	b, err := c.graph(f, told)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)

@@ -5,8 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+
+	"github.com/fedmq/fedmq/model"
 )
 
 type modelGetCmd struct {
@@ -64,22 +65,29 @@ func (c *modelGetCmd) get(ctx context.Context, f *follower) error {
 		case err != nil:
 			return err
 		}
-		a := aboutOf(got)
-		if err := a.settle(got.Model, c.Own); err != nil {
+		if err := c.write(aboutOf(got), got.Model, got.Header.Epoch, got.Contract); err != nil {
 			return err
 		}
-		if err := a.save(got.Model, got.Header.Epoch, got.Contract, c.Output); err != nil {
-			return err
-		}
-		told := io.Writer(stdout)
-		if toStdout(c.Output) {
-			told = os.Stderr
-		}
-		fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", got.Header.Round, len(got.Model.Blob), a.Content, c.Output)
-		a.sayLocals(told)
 		if err := c.exec(ctx, got.Header); !c.Follow || err != nil && f.Complain(err) != nil {
 			return err
 		}
 		patience = 0
 	}
+}
+
+// write writes a version, with the tensors of one site where they are asked for, and says
+// which one it is.
+func (c *modelGetCmd) write(a about, m *model.Model, epoch uint64, contract []byte) error {
+	if err := a.settle(m, c.Own); err != nil {
+		return err
+	}
+	if err := a.save(m, epoch, contract, c.Output); err != nil {
+		return err
+	}
+	told := beside(c.Output)
+	fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", a.Version, len(m.Blob), a.Content, c.Output)
+	if text := a.locals(); text != "" {
+		fmt.Fprintln(told, text)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -50,28 +49,14 @@ func (c *modelGetCmd) fromDir() error {
 	if len(blob) != schema.Bytes() || m.ContentID() != recs[at].Model {
 		return fmt.Errorf("version %d: its file is not what the record says; fedmq verify %s tells", recs[at].Version, dir)
 	}
-	return c.write(v, recs, at, m)
-}
-
-func (c *modelGetCmd) write(v *verifier, recs []record.Record, at int, m *model.Model) error {
 	st, err := roundState(v.dir, c.Task)
 	if err != nil {
 		return fmt.Errorf("what the inputs mean is in the task's state: %w", err)
 	}
-	a := aboutAt(st, recs, at)
-	if err := a.settle(m, c.Own); err != nil {
+	if err := c.write(aboutAt(st, recs, at), m, recs[at].Epoch, contractText(st)); err != nil {
 		return err
 	}
-	if err := a.save(m, recs[at].Epoch, contractText(st), c.Output); err != nil {
-		return err
-	}
-	told := io.Writer(stdout)
-	if toStdout(c.Output) {
-		told = os.Stderr
-	}
-	fmt.Fprintf(told, "version %d, %d bytes, content %s: %s\n", recs[at].Version, len(m.Blob), a.Content, c.Output)
-	a.sayLocals(told)
-	_, err = fmt.Fprintf(told, "kept are %s\n", v.kept(recs))
+	_, err = fmt.Fprintf(beside(c.Output), "kept are %s\n", v.kept(recs))
 	return err
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -31,13 +30,6 @@ func (a about) locals() string {
 		return fmt.Sprintf("%s are those of %s", pipeline.List(a.Local), a.Own)
 	}
 	return fmt.Sprintf("%s stay at the sites, and are as the task began with them; --own DATA_DIR of model get takes those of a site", pipeline.List(a.Local))
-}
-
-// sayLocals says so in a line, where there are such tensors.
-func (a about) sayLocals(w io.Writer) {
-	if text := a.locals(); text != "" {
-		fmt.Fprintln(w, text)
-	}
 }
 
 // settle puts the tensors that a site keeps for itself in the place of those that a model

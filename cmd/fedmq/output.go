@@ -68,6 +68,15 @@ func toStdout(path string) bool {
 	return err == nil && os.SameFile(named, out)
 }
 
+// beside is where a command says what it does that writes to path: standard error, if
+// that is standard output.
+func beside(path string) io.Writer {
+	if toStdout(path) {
+		return os.Stderr
+	}
+	return stdout
+}
+
 // errExists is what a file that must be new meets.
 var errExists = errors.New("exists; want the name of a new file")
 
