@@ -73,6 +73,7 @@ type meantModel struct {
 	model    *model.Model
 	contract *pipeline.Contract
 	about    string // JSON; "" where the file has none
+	task     string // that it says it is of; "" where it does not
 
 	threshold *onnx.Threshold // nil: the likeliest class
 }
@@ -99,6 +100,7 @@ func openMeantModel(path string) (*meantModel, error) {
 	if err := cmp.Or(err, from.whole()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	f.task = from.Task
 	if f.model, err = model.ReadSafetensorsFile(path, maxModelFile); err != nil {
 		return nil, err
 	}

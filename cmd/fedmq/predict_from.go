@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,7 +16,7 @@ func (c *predictCmd) sources(f *meantModel) (map[string]tabular.Column, table.Fo
 	format := table.Format{Separator: c.Separator, Decimal: c.Decimal, Encoding: c.Encoding, Comment: c.Comment, Missing: c.Missing, Flags: true}
 	from := map[string]tabular.Column{}
 	if c.Site != "" {
-		conf, err := siteTabular(c.Site, f.about)
+		conf, err := siteTabular(c.Site, f.task)
 		if err != nil {
 			return nil, format, err
 		}
@@ -56,21 +55,15 @@ func (c *predictCmd) sources(f *meantModel) (map[string]tabular.Column, table.Fo
 
 // siteTabular is the trainer of the task that a model is of, in the configuration of a
 // site; of its only task where the model does not say.
-func siteTabular(path, aboutModel string) (*tabular.Config, error) {
+func siteTabular(path, task string) (*tabular.Config, error) {
 	var site siteFile
 	if err := loadYAML(path, &site); err != nil {
 		return nil, err
 	}
-	var a about
-	if aboutModel != "" {
-		if err := json.Unmarshal([]byte(aboutModel), &a); err != nil {
-			return nil, fmt.Errorf("metadata of the model: %w", err)
-		}
-	}
 	var names []string
 	for _, t := range site.Tasks {
 		names = append(names, t.Name)
-		if t.Name != a.Task && (a.Task != "" || len(site.Tasks) > 1) {
+		if t.Name != task && (task != "" || len(site.Tasks) > 1) {
 			continue
 		}
 		if t.Trainer.Tabular == nil {
@@ -78,5 +71,5 @@ func siteTabular(path, aboutModel string) (*tabular.Config, error) {
 		}
 		return t.Trainer.Tabular, nil
 	}
-	return nil, fmt.Errorf("%s: has the tasks %q, and the model is of %q", path, names, a.Task)
+	return nil, fmt.Errorf("%s: has the tasks %q, and the model is of %q", path, names, task)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
-	"github.com/fedmq/fedmq/wire"
 )
 
 //go:embed compare.html
@@ -138,7 +137,7 @@ func groupOf(runs []*taskRun, problems map[string]string) compareGroup {
 // strategies are those that rounds of training were folded with, one after the other.
 func (r *taskRun) strategies() (list []string) {
 	for _, rec := range r.Records {
-		if rec.Work != wire.WorkTrain || rec.Verdict != record.Committed {
+		if !rec.Trained() {
 			continue
 		}
 		s := rec.Strategy

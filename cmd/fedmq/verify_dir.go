@@ -183,8 +183,7 @@ func (v *verifier) blobPath(id model.Hash) string {
 
 // blobAt reads a piece of them.
 func (v *verifier) blobAt(id model.Hash, p []byte, off int64) error {
-	h := id.String()
-	f, err := os.Open(filepath.Join(v.dir, "blobs", h[:2], h))
+	f, err := os.Open(v.blobPath(id))
 	if err != nil {
 		return err
 	}
