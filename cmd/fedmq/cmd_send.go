@@ -84,24 +84,34 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 
 // args is what the command is about, nil for nothing.
 func (c *sendCmd) args() (*aggregator.Args, error) {
-	if c.Command == string(round.OpRelease) || c.Command == string(round.OpRollback) {
-		version, err := strconv.ParseUint(strings.Join(c.About, " "), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%s what? %q is no number of a version, as round and model get print it", c.Command, c.About)
-		}
-		return &aggregator.Args{Version: &version}, nil
-	}
-	if c.Command == string(round.OpSet) {
+	switch round.Op(c.Command) {
+	case round.OpRelease, round.OpRollback:
+		return c.version()
+	case round.OpSet:
 		return c.set()
-	}
-	takes := c.Command == string(round.OpExclude) || c.Command == string(round.OpInclude)
-	switch {
-	case takes && len(c.About) == 0:
-		return nil, fmt.Errorf("%s whom? Name members by their paths below the namespace, such as berlin/line-1", c.Command)
-	case !takes && len(c.About) > 0:
-		return nil, fmt.Errorf("%s is about the whole task: %q has no effect", c.Command, c.About[0])
-	case !takes:
+	case round.OpExclude, round.OpInclude:
+		return c.members()
+	default:
+		if len(c.About) > 0 {
+			return nil, fmt.Errorf("%s is about the whole task: %q has no effect", c.Command, c.About[0])
+		}
 		return nil, nil
+	}
+}
+
+// version reads the number of one.
+func (c *sendCmd) version() (*aggregator.Args, error) {
+	version, err := strconv.ParseUint(strings.Join(c.About, " "), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%s what? %q is no number of a version, as round and model get print it", c.Command, c.About)
+	}
+	return &aggregator.Args{Version: &version}, nil
+}
+
+// members reads their paths, each once.
+func (c *sendCmd) members() (*aggregator.Args, error) {
+	if len(c.About) == 0 {
+		return nil, fmt.Errorf("%s whom? Name members by their paths below the namespace, such as berlin/line-1", c.Command)
 	}
 	for _, path := range c.About {
 		if err := topics.CheckPath(path); err != nil {
