@@ -93,11 +93,7 @@ func (b *baseline) choose() error {
 // the first site that lists some.
 func (b *baseline) followed(c tabular.Config) (tabular.Config, error) {
 	task := b.agg.Tasks[b.task]
-	m, err := task.Model.load(b.up.dir, task.Statistics == "zscore", task.balanced())
-	if err != nil {
-		return c, err
-	}
-	contract, err := task.agreed(m.Schema)
+	contract, err := task.agreedBeside(b.up.dir)
 	for _, f := range b.up.sites {
 		for _, t := range f.Tasks {
 			if o := t.Trainer.Tabular; contract == nil && err == nil && t.Name == task.Name && o != nil && len(o.Features) > 0 {

@@ -53,11 +53,7 @@ func followBeside(t site.Task, dir string) error {
 	if err != nil || task.Contract.json == nil {
 		return err
 	}
-	m, err := task.Model.load(dir, task.Statistics == "zscore", task.balanced())
-	if err != nil {
-		return err
-	}
-	c, err := task.agreed(m.Schema)
+	c, err := task.agreedBeside(dir)
 	if err != nil {
 		return err
 	}
@@ -138,7 +134,7 @@ func dryModel(ctx context.Context, t trainer.Trainer, task taskFile, dir string)
 	m := task.Model
 	given := m.MLP != nil || m.Softmax != nil || m.Linear != nil || m.File != ""
 	if given && (m.File == "" || !missing(at(dir, m.File))) {
-		return m.load(dir, task.Statistics == "zscore", task.balanced())
+		return task.loadModel(dir)
 	}
 	if maker, ok := t.(initializer); ok {
 		return maker.Init(ctx, trainer.Seed(task.Seed, "", 0))

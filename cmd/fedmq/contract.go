@@ -40,6 +40,15 @@ func (f taskFile) agreed(s model.Schema) (*pipeline.Contract, error) {
 	return &c, nil
 }
 
+// agreedBeside is likewise that of a file in dir, where version 0 of the model is not read yet.
+func (f taskFile) agreedBeside(dir string) (*pipeline.Contract, error) {
+	m, err := f.loadModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	return f.agreed(m.Schema)
+}
+
 // netOf is what tensors of usual names make for so many classes; 0: a number.
 func netOf(s model.Schema, classes int) pipeline.Net {
 	var n pipeline.Net

@@ -88,10 +88,15 @@ func (m modelFile) thresholdVoid(rule string) error {
 	return nil
 }
 
+// loadModel makes version 0 of the model of a file in dir.
+func (f taskFile) loadModel(dir string) (*model.Model, error) {
+	return f.Model.load(dir, f.Statistics == "zscore", f.balanced())
+}
+
 // first is version 0 of the model. Of a task that has begun in the data directory its
 // file may be gone: then it is what is written there of the schema, without values.
 func (f taskFile) first(dir, data string) (m *model.Model, begun bool, err error) {
-	m, err = f.Model.load(dir, f.Statistics == "zscore", f.balanced())
+	m, err = f.loadModel(dir)
 	if f.Model.File == "" || !errors.Is(err, fs.ErrNotExist) {
 		return m, false, err
 	}
