@@ -85,18 +85,15 @@ func (b *baseline) show(done []outcome) error {
 // bestSet says which point of the grid has the best federation.
 func bestSet(rows []armScore, metric string) string {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r armScore) bool { return r.Arm != armFederated })
-	if len(rows) < 2 {
+	better, known := trainer.Better(metric)
+	if len(rows) < 2 || !known {
 		return ""
 	}
 	best := rows[0]
-	better, known := trainer.Better(metric)
 	for _, r := range rows {
 		if better(r.Mean, best.Mean) {
 			best = r
 		}
-	}
-	if !known {
-		return ""
 	}
 	said := fmt.Sprintf("The best federation: %s, %.4g", best.Set, best.Mean)
 	equals := slices.DeleteFunc(rows, func(r armScore) bool { return r.Mean != best.Mean })
