@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 )
 
@@ -40,10 +42,25 @@ func (t *task) rootUpdate(base *model.Model) (own *model.Model, err error) {
 	if err == nil {
 		local, err = lessBase(base, local)
 	}
+	if err == nil {
+		err = usable(local)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("root: %w", err)
 	}
 	return local, nil
+}
+
+// usable reports an update that no other can be held against: it would have every site's
+// refused, although nothing is wrong with them.
+func usable(own *model.Model) error {
+	if norm := strategy.Norm(own); !math.IsNaN(norm) && !math.IsInf(norm, 0) {
+		return nil
+	}
+	if err := own.Finite(); err != nil {
+		return fmt.Errorf("its update: %w; a smaller learning rate, or a limit of the gradients' norm, may help; missing values in its rows do this too", err)
+	}
+	return errors.New("its update is too long: its norm is no number any more; a smaller learning rate may help")
 }
 
 // lessBase is a local model less its base, in what the base shares.

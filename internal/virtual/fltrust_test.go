@@ -3,6 +3,7 @@ package virtual
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,32 +44,47 @@ func TestFLTrust(t *testing.T) {
 	})
 }
 
-// failing is a trainer that panics in round 2 and fails otherwise.
+// failing is a trainer that fails in another way in each round.
 type failing struct{ along }
 
-func (failing) Train(_ context.Context, job trainer.Job, _ *model.Model) (*model.Model, error) {
-	if job.Round == 2 {
+func (f failing) Train(ctx context.Context, job trainer.Job, global *model.Model) (*model.Model, error) {
+	switch job.Round {
+	case 1:
+		return nil, errors.New("no rows")
+	case 2:
 		panic("a row too many")
+	case 3:
+		f.along = along{1, float32(math.NaN())}
+	default:
+		f.along = along{1, float32(math.Inf(-1))}
 	}
-	return nil, errors.New("no rows")
+	return f.along.Train(ctx, job, global)
 }
 
-// Where the aggregator's own trainer fails, the rounds of its task move nothing and say
-// so: the aggregator, which has other tasks, goes on.
+// Where the aggregator's own trainer fails, or what it trains is no number any more, the
+// rounds of its task move nothing and say so, no site is refused for it, and the
+// aggregator, which has other tasks, goes on.
 func TestFLTrustFails(t *testing.T) {
 	inBubble(t, func(w *world) {
 		trusting := w.task()
-		trusting.Rounds, trusting.Strategy, trusting.Root = 2, "fltrust", failing{}
+		trusting.Rounds, trusting.Strategy, trusting.Root = 4, "fltrust", failing{}
 		w.aggregate(trusting)
 		for _, m := range three {
 			w.join(m, along{1, 0, 0})
 		}
 		w.finished(5 * time.Minute)
 		w.endAll()
+		trained := 0
 		for _, r := range w.history() {
+			if r.Trained() {
+				trained++
+			}
 			if want := "the model stays as it is"; r.Trained() && (r.Model != r.Base || !strings.Contains(strings.Join(r.Notes, " "), want)) {
 				t.Errorf("round %d: model %s of %s, notes %q; want %s", r.Round, r.Model, r.Base, r.Notes, want)
 			}
+		}
+		if trained != 4 {
+			t.Errorf("%d rounds of training, want 4", trained)
 		}
 	})
 }
