@@ -13,13 +13,16 @@ func (t Task) localProblems(r strategy.Registry) (errs []error) {
 	if l, err := localOf(r, t); err == nil && l.Corrects() && !t.Locals.IsZero() {
 		errs = append(errs, fmt.Errorf("strategy.share, strategy.keep_local: %s steers the training of all tensors alike, so that none can stay at a site; want another strategy, such as fedprox", t.Strategy))
 	}
-	for key, list := range map[string][]string{"share": t.Locals.Share, "keep_local": t.Locals.Keep} {
-		if len(list) > maxPatterns {
-			errs = append(errs, fmt.Errorf("strategy.%s: %d patterns, want at most %d", key, len(list), maxPatterns))
+	for _, of := range []struct {
+		key  string
+		list []string
+	}{{"share", t.Locals.Share}, {"keep_local", t.Locals.Keep}} {
+		if len(of.list) > maxPatterns {
+			errs = append(errs, fmt.Errorf("strategy.%s: %d patterns, want at most %d", of.key, len(of.list), maxPatterns))
 		}
-		for _, p := range list {
+		for _, p := range of.list {
 			if p == "" || len(p) > model.MaxName {
-				errs = append(errs, fmt.Errorf("strategy.%s: the pattern %.80q has %d bytes, want 1 to %d", key, p, len(p), model.MaxName))
+				errs = append(errs, fmt.Errorf("strategy.%s: the pattern %.80q has %d bytes, want 1 to %d", of.key, p, len(p), model.MaxName))
 			}
 		}
 	}

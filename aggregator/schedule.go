@@ -101,7 +101,7 @@ func (t *task) settable(raw json.RawMessage) (map[string]any, error) {
 		return nil, err
 	}
 	known := slices.Sorted(maps.Keys(all))
-	for name := range set {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if _, ok := all[name]; ok {
 			continue
 		}
@@ -137,8 +137,8 @@ func readSettings(raw json.RawMessage) (map[string]any, error) {
 	if err := json.Unmarshal(raw, &set); err != nil || len(set) == 0 {
 		return nil, fmt.Errorf("args: settings: want a JSON object with one setting or more")
 	}
-	for name, v := range set {
-		switch v := v.(type) {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		switch v := set[name].(type) {
 		case float64, nil:
 		case string:
 			if len(v) > 256 {

@@ -1,7 +1,10 @@
 package aggregator
 
 import (
+	"cmp"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/audit"
@@ -149,7 +152,11 @@ func (t *telling) unheard(k unheard) {
 
 // auditUnheard tells what unheard has counted.
 func (t *telling) auditUnheard() {
-	for k, n := range t.audited.unheard {
+	of := slices.SortedFunc(maps.Keys(t.audited.unheard), func(a, b unheard) int {
+		return cmp.Or(cmp.Compare(a.event, b.event), cmp.Compare(a.sender, b.sender), cmp.Compare(a.why, b.why))
+	})
+	for _, k := range of {
+		n := t.audited.unheard[k]
 		e := Audited{Event: k.event, Member: k.sender, Reason: k.why, Count: n}
 		if k.event == audit.Command {
 			e = Audited{Event: k.event, Round: t.of.current().Round, Attempt: t.of.current().Attempt, Key: k.sender, Outcome: "refused, " + k.why, Count: n}

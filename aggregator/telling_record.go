@@ -1,6 +1,9 @@
 package aggregator
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
@@ -80,8 +83,8 @@ func (t *telling) publishKPIs(now int64) {
 			Topic: t.topics.KPI(name), QoS: 1, Retained: true, Payload: view.JSON(view.KPI{TimestampMS: t.last.at, Value: v}),
 		})
 	}
-	for name, v := range t.last.Metrics {
-		put(name, v)
+	for _, name := range slices.Sorted(maps.Keys(t.last.Metrics)) {
+		put(name, t.last.Metrics[name])
 	}
 	put("round", float64(t.last.Round))
 	put("sites", float64(t.last.Counted))

@@ -102,14 +102,15 @@ func (h *hook) userOf(cl *mqtt.Client) string {
 	return string(cl.Properties.Username)
 }
 
-// writerOf is the user that may write a topic found at the start.
-func (h *hook) writerOf(topic string) string {
+// writerOf is the user that may write a topic found at the start; of several the first by
+// name, so that a start counts as the one before did.
+func (h *hook) writerOf(topic string) (user string) {
 	for name, a := range h.users {
-		if contained(a.write, topic) {
-			return name
+		if (user == "" || name < user) && contained(a.write, topic) {
+			user = name
 		}
 	}
-	return ""
+	return user
 }
 
 // tooMuch tells why a retained publish is refused, 0 where it is not one, or may be.

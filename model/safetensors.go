@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 )
@@ -258,7 +259,7 @@ func layOut(entries []entry, rules map[string]Rule, limit int64) (Schema, error)
 		}
 		specs[i] = e.spec
 	}
-	for name := range rules {
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
 		return nil, badFile("%s names %.64q, which is not in the file", rulesKey, name)
 	}
 	schema, err := NewSchema(specs...)

@@ -166,10 +166,10 @@ func (r Record) check() error {
 	if r.Strategy.Enrolled < 0 {
 		return r.bad("%d members enrolled", r.Strategy.Enrolled)
 	}
-	for name, m := range r.Metrics {
-		if !text(name, 1, maxMetric) || !text(m.BestSite, 0, maxPath) || !text(m.WorstSite, 0, maxPath) || m.Sites < 0 {
-			return r.bad("metric %.64q", name)
-		}
+	if name, ok := first(r.Metrics, func(name string, m Metric) bool {
+		return !text(name, 1, maxMetric) || !text(m.BestSite, 0, maxPath) || !text(m.WorstSite, 0, maxPath) || m.Sites < 0
+	}); ok {
+		return r.bad("metric %.64q", name)
 	}
 	for i, e := range r.Entries {
 		if i > 0 && r.Entries[i-1].Member >= e.Member {
@@ -190,10 +190,10 @@ func (v Values) check(what string) error {
 	if v != nil && (len(v) == 0 || len(v) > MaxMetrics) {
 		return fmt.Errorf("%d times a %s", len(v), what)
 	}
-	for name, x := range v {
-		if !text(name, 1, maxMetric) || math.IsNaN(x) || math.IsInf(x, 0) {
-			return fmt.Errorf("%s %.64q is %v", what, name, x)
-		}
+	if name, ok := first(v, func(name string, x float64) bool {
+		return !text(name, 1, maxMetric) || math.IsNaN(x) || math.IsInf(x, 0)
+	}); ok {
+		return fmt.Errorf("%s %.64q is %v", what, name, v[name])
 	}
 	return nil
 }
@@ -240,17 +240,28 @@ func (e Entry) check() error {
 	case math.Signbit(float64(e.Norm)) && e.Norm == 0:
 		return fmt.Errorf("norm -0")
 	}
-	for what, list := range map[string]Values{"metric": e.Metrics, "scalar": e.Scalars} {
-		if len(list) > MaxMetrics || list != nil && len(list) == 0 {
-			return fmt.Errorf("%d %ss", len(list), what)
-		}
-		for name := range list {
-			if !text(name, 1, maxMetric) {
-				return fmt.Errorf("%s %.64q", what, name)
-			}
+	return cmp.Or(e.Metrics.named("metric"), e.Scalars.named("scalar"), checkEncoding(e.Encoding), e.ComingOfEntry.check())
+}
+
+// named reports numbers of a member, whatever they are, that have no names.
+func (v Values) named(what string) error {
+	if len(v) > MaxMetrics || v != nil && len(v) == 0 {
+		return fmt.Errorf("%d %ss", len(v), what)
+	}
+	if name, ok := first(v, func(name string, _ float64) bool { return !text(name, 1, maxMetric) }); ok {
+		return fmt.Errorf("%s %.64q", what, name)
+	}
+	return nil
+}
+
+// first is the first name, in their order, of what is wrong.
+func first[V any](of map[string]V, wrong func(string, V) bool) (name string, ok bool) {
+	for n, v := range of {
+		if (!ok || n < name) && wrong(n, v) {
+			name, ok = n, true
 		}
 	}
-	return cmp.Or(checkEncoding(e.Encoding), e.ComingOfEntry.check())
+	return name, ok
 }
 
 // text reports whether s is UTF-8 of lo to hi bytes.

@@ -65,18 +65,16 @@ func (s Settings) check() error {
 	if s != nil && (len(s) == 0 || len(s) > MaxMetrics) {
 		return fmt.Errorf("%d parameters", len(s))
 	}
-	for name, v := range s {
+	if name, ok := first(s, func(name string, v any) bool {
 		switch x := v.(type) {
 		case float64:
-			if text(name, 1, maxMetric) && !math.IsNaN(x) && !math.IsInf(x, 0) {
-				continue
-			}
+			return !text(name, 1, maxMetric) || math.IsNaN(x) || math.IsInf(x, 0)
 		case string:
-			if text(name, 1, maxMetric) && text(x, 0, maxText) {
-				continue
-			}
+			return !text(name, 1, maxMetric) || !text(x, 0, maxText)
 		}
-		return fmt.Errorf("parameter %.64q is %.64v", name, v)
+		return true
+	}); ok {
+		return fmt.Errorf("parameter %.64q is %.64v", name, s[name])
 	}
 	return nil
 }

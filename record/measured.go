@@ -190,15 +190,11 @@ func (m Measured) check() error {
 	if !text(m.Shown, 0, maxMetric) || !text(m.Note, 0, maxText) {
 		return fmt.Errorf("the metric shown is no short text")
 	}
-	for name := range m.Guess {
-		if !text(name, 1, maxMetric) {
-			return fmt.Errorf("guess of %.64q", name)
-		}
+	if name, ok := first(m.Guess, func(name string, _ float64) bool { return !text(name, 1, maxMetric) }); ok {
+		return fmt.Errorf("guess of %.64q", name)
 	}
-	for name, v := range m.Bounds {
-		if !text(name, 1, maxMetric) || v < 0 {
-			return fmt.Errorf("bound %v of %.64q", v, name)
-		}
+	if name, ok := first(m.Bounds, func(name string, v float64) bool { return !text(name, 1, maxMetric) || v < 0 }); ok {
+		return fmt.Errorf("bound %v of %.64q", m.Bounds[name], name)
 	}
 	for i, name := range m.Left {
 		if !text(name, 1, maxMetric) || i > 0 && name <= m.Left[i-1] {

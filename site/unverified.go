@@ -1,6 +1,10 @@
 package site
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/audit"
@@ -53,7 +57,7 @@ func (r *unverified) flush(now ms) {
 	if at := r.due(); at == 0 || now < at {
 		return
 	}
-	for k, n := range r.counts {
+	for k, n := range r.counts { // any one, so that none waits for good
 		r.log.Warn().Str("topic", k.topic).Str("reason", k.reason).Int("messages", n).Str("detail", r.why[k]).Msg("messages refused")
 		r.tell(k, n)
 		break
@@ -72,7 +76,10 @@ func (r *unverified) tell(k unverifiedKind, n int) {
 
 // end tells the rest at once, to the audit log, which is to have every message.
 func (r *unverified) end() {
-	for k, n := range r.counts {
-		r.tell(k, n)
+	of := slices.SortedFunc(maps.Keys(r.counts), func(a, b unverifiedKind) int {
+		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.reason, b.reason))
+	})
+	for _, k := range of {
+		r.tell(k, r.counts[k])
 	}
 }

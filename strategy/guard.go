@@ -142,7 +142,7 @@ const settingControls = "controls"
 
 // GuardOf is the guard with these [Guard.Values]. Errors say what no guard has.
 func GuardOf(values map[string]float64) (g Guard, err error) {
-	for name := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch kind, _, _ := strings.Cut(name, "."); kind {
 		case settingControls:
 			g.Controls = true

@@ -90,7 +90,8 @@ func checkMetrics(m map[string]float64) error {
 		return fmt.Errorf("metrics: want at most %d, got %d", maxMetrics, len(m))
 	}
 	named := 0
-	for name, v := range m {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		v := m[name]
 		if !IsMetric(name) {
 			return fmt.Errorf("metrics: name %s is not of [A-Za-z0-9_.:/-]{1,%d}", short(name), maxMetricName)
 		}

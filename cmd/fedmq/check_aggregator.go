@@ -35,10 +35,7 @@ func (f taskFile) about(m *model.Model) string {
 
 // about names a model: mlp 6-16-2.
 func (m modelFile) about() string {
-	for kind, a := range map[string]*archFile{"mlp": m.MLP, "softmax": m.Softmax, "linear": m.Linear} {
-		if a == nil {
-			continue
-		}
+	for kind, a := range m.kinds() {
 		widths := []string{strconv.Itoa(a.Inputs)}
 		for _, h := range a.Hidden {
 			widths = append(widths, strconv.Itoa(h))

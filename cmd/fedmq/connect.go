@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -81,7 +83,8 @@ type headerFile struct {
 // readHeaders reads the texts of headers.
 func readHeaders(dir string, files map[string]headerFile) (http.Header, error) {
 	headers := http.Header{}
-	for name, f := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		f := files[name]
 		if f.File == "" {
 			return nil, fmt.Errorf("%s: want {file: FILE}, whose first line is the header's text", name)
 		}

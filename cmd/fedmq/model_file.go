@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -28,6 +29,20 @@ type archFile struct {
 	Seed    uint64 `yaml:"seed"`
 }
 
+// kinds are the models that the file describes, one if all is well.
+func (m modelFile) kinds() iter.Seq2[string, *archFile] {
+	return func(yield func(string, *archFile) bool) {
+		for _, k := range []struct {
+			name string
+			of   *archFile
+		}{{"mlp", m.MLP}, {"softmax", m.Softmax}, {"linear", m.Linear}} {
+			if k.of != nil && !yield(k.name, k.of) {
+				return
+			}
+		}
+	}
+}
+
 // maxModelFile bounds an initial model in bytes.
 const maxModelFile int64 = 4 << 30
 
@@ -35,14 +50,12 @@ const maxModelFile int64 = 4 << 30
 func (m modelFile) load(dir string, zscore, counted bool) (*model.Model, error) {
 	var found []string
 	arch := model.Arch{}
-	for kind, a := range map[string]*archFile{"mlp": m.MLP, "softmax": m.Softmax, "linear": m.Linear} {
-		if a != nil {
-			if err := a.voids(kind); err != nil {
-				return nil, err
-			}
-			found = append(found, kind)
-			arch = model.Arch{Kind: kind, Inputs: a.Inputs, Hidden: a.Hidden, Outputs: a.Outputs, Task: a.Task, Seed: a.Seed, Counted: counted}
+	for kind, a := range m.kinds() {
+		if err := a.voids(kind); err != nil {
+			return nil, err
 		}
+		found = append(found, kind)
+		arch = model.Arch{Kind: kind, Inputs: a.Inputs, Hidden: a.Hidden, Outputs: a.Outputs, Task: a.Task, Seed: a.Seed, Counted: counted}
 	}
 	switch {
 	case len(found) > 1 || len(found) == 1 && m.File != "":

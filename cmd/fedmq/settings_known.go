@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -32,7 +34,8 @@ func (s settings) forTabular(file, whose string) error {
 		return err
 	}
 	if _, err := tabular.ParseSettings(s.json); err != nil {
-		for key, p := range s.keys { // the error names one
+		for _, key := range slices.Sorted(maps.Keys(s.keys)) { // the error names one
+			p := s.keys[key]
 			if strings.Contains(err.Error(), " "+key+": ") {
 				return fmt.Errorf("%s:%d:%d: %w", file, p.Line, p.Column, err)
 			}

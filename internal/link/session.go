@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -178,7 +180,7 @@ func (s *session) accuse(now time.Time) bool {
 	}
 	c := s.conn
 	sole := len(topics)+len(filters) == 1
-	for t := range topics {
+	for _, t := range slices.Sorted(maps.Keys(topics)) {
 		if c.suspects.blame(t, sole, now) {
 			c.log.Error().Str("topic", t).Time("until", c.suspects[t].until).
 				Msg("topic quarantined: the broker cut the link at it twice, as brokers do at a denied publish")

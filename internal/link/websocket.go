@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -46,7 +47,8 @@ func checkHeaders(a address, headers http.Header) error {
 	if len(headers) > 0 && a.url != nil && !a.ws {
 		return fmt.Errorf("link: headers go with ws:// and wss:// only, the broker is %s://", a.url.Scheme)
 	}
-	for name, values := range headers {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		values := headers[name]
 		if !httpguts.ValidHeaderFieldName(name) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
 			return fmt.Errorf("link: %q is no header that can be added to a WebSocket's request", name)
 		}

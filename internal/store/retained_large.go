@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -118,8 +119,8 @@ func (r *Retained) eachLarge(fn func(RetainedMessage) error) error {
 	r.mu.Lock()
 	filed := maps.Clone(r.filed)
 	r.mu.Unlock()
-	for topic, at := range filed {
-		if !at.file {
+	for _, topic := range slices.Sorted(maps.Keys(filed)) {
+		if !filed[topic].file {
 			continue
 		}
 		m, err := r.readLarge(largeName(topic))

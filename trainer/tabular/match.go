@@ -257,7 +257,7 @@ func (c *Config) selections() (selection, error) {
 		if err != nil {
 			return s, err
 		}
-		for text := range b.texts {
+		for _, text := range slices.Sorted(maps.Keys(b.texts)) {
 			if _, both := a.index(text); both {
 				return s, bad("split", "%s is a value of both train and test: want each row in one of them", text)
 			}
