@@ -109,11 +109,27 @@ func (s series) train(dst, src []byte, site int, round uint64) {
 	delta := s.delta(site, round, s.from)
 	for len(src) > 0 {
 		n := min(len(src), 4*period)
-		d, g, delta := dst[:n], src[:n], delta[:n/4]
-		for i, x := range delta {
-			put(d[4*i:], get(g[4*i:])+x)
-		}
+		addTo(dst[:n], src[:n], delta)
 		dst, src = dst[n:], src[n:]
+	}
+}
+
+// addTo is dst = src + delta. The arrays of fixed size spare bound checks.
+func addTo(dst, src []byte, delta []float32) {
+	for len(dst) >= 32 && len(src) >= 32 && len(delta) >= 8 {
+		d, s, x := (*[32]byte)(dst), (*[32]byte)(src), (*[8]float32)(delta)
+		put(d[0:], get(s[0:])+x[0])
+		put(d[4:], get(s[4:])+x[1])
+		put(d[8:], get(s[8:])+x[2])
+		put(d[12:], get(s[12:])+x[3])
+		put(d[16:], get(s[16:])+x[4])
+		put(d[20:], get(s[20:])+x[5])
+		put(d[24:], get(s[24:])+x[6])
+		put(d[28:], get(s[28:])+x[7])
+		dst, src, delta = dst[32:], src[32:], delta[8:]
+	}
+	for i := 0; i < len(dst); i += 4 {
+		put(dst[i:], get(src[i:])+delta[i/4])
 	}
 }
 
