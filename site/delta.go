@@ -84,13 +84,10 @@ func subtract(spec model.Spec, at int, dst, a, b []byte) error {
 	return fmt.Errorf("tensor %s: updates of %v are not supported", spec.Name, spec.DType)
 }
 
-// subtractF32 takes four elements at a time, and the rest, or what is not finite, one by
+// subtractF32 takes eight elements at a time, and the rest, or what is not finite, one by
 // one.
 func subtractF32(spec model.Spec, at int, dst, a, b []byte) error {
-	i := 0
-	for ; i+16 <= len(dst) && subtract4((*[16]byte)(dst[i:]), (*[16]byte)(a[i:]), (*[16]byte)(b[i:])); i += 16 {
-	}
-	for ; i < len(dst); i += 4 {
+	for i := subtract8s(dst, a, b); i < len(dst); i += 4 {
 		trained := f32(a[i:])
 		x := trained - f32(b[i:])
 		if x-x != 0 {
@@ -101,18 +98,32 @@ func subtractF32(spec model.Spec, at int, dst, a, b []byte) error {
 	return nil
 }
 
-// subtract4 is dst = a - b of four elements; false: one is not finite, and dst is as it was.
-func subtract4(dst, a, b *[16]byte) bool {
-	w, x, y, z := f32(a[0:])-f32(b[0:]), f32(a[4:])-f32(b[4:]), f32(a[8:])-f32(b[8:]), f32(a[12:])-f32(b[12:])
-	if (w-w)+(x-x)+(y-y)+(z-z) != 0 {
-		return false
+// subtract8s is dst = a - b of eight elements at a time, as long as all of them are
+// finite, and returns how many bytes it has done. The arrays of fixed size spare bound
+// checks; a difference that is not finite has a carry from its exponent to the sign.
+func subtract8s(dst, a, b []byte) int {
+	all := len(dst)
+	for len(dst) >= 32 && len(a) >= 32 && len(b) >= 32 {
+		d, x, y := (*[32]byte)(dst), (*[32]byte)(a), (*[32]byte)(b)
+		r0, r1, r2, r3 := less(x[0:], y[0:]), less(x[4:], y[4:]), less(x[8:], y[8:]), less(x[12:], y[12:])
+		r4, r5, r6, r7 := less(x[16:], y[16:]), less(x[20:], y[20:]), less(x[24:], y[24:]), less(x[28:], y[28:])
+		if (carry(r0)|carry(r1)|carry(r2)|carry(r3)|carry(r4)|carry(r5)|carry(r6)|carry(r7))>>31 != 0 {
+			break
+		}
+		binary.LittleEndian.PutUint64(d[0:], uint64(r1)<<32|uint64(r0))
+		binary.LittleEndian.PutUint64(d[8:], uint64(r3)<<32|uint64(r2))
+		binary.LittleEndian.PutUint64(d[16:], uint64(r5)<<32|uint64(r4))
+		binary.LittleEndian.PutUint64(d[24:], uint64(r7)<<32|uint64(r6))
+		dst, a, b = dst[32:], a[32:], b[32:]
 	}
-	binary.LittleEndian.PutUint32(dst[0:], math.Float32bits(w))
-	binary.LittleEndian.PutUint32(dst[4:], math.Float32bits(x))
-	binary.LittleEndian.PutUint32(dst[8:], math.Float32bits(y))
-	binary.LittleEndian.PutUint32(dst[12:], math.Float32bits(z))
-	return true
+	return all - len(dst)
 }
+
+// less is a - b, as bits.
+func less(a, b []byte) uint32 { return math.Float32bits(f32(a) - f32(b)) }
+
+// carry has its highest bit set where x is an infinity or a NaN.
+func carry(x uint32) uint32 { return x&(1<<31-1) + 1<<23 }
 
 func f32(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
 
