@@ -7,9 +7,10 @@ import (
 )
 
 // openDisk opens the data directory of a node and removes models that no task
-// keeps.
+// keeps. A file that is removed while a job reads it is of a job that nobody waits for any
+// more, so it may be written over.
 func openDisk(dir, node string) (boltDisk, error) {
-	s, err := store.Open(dir, store.Options{})
+	s, err := store.Open(dir, store.Options{Overwrite: true})
 	if err != nil {
 		return boltDisk{}, err
 	}

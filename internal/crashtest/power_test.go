@@ -3,6 +3,7 @@
 package crashtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,14 @@ var losses = []struct {
 	{"cut short", func(file string, size int64) error { return os.Truncate(file, size/2) }},
 	{"zeros at its end", func(file string, size int64) error {
 		return errors.Join(os.Truncate(file, size/3), os.Truncate(file, size))
+	}},
+	{"other bytes at its end", func(file string, size int64) error { // of what it was written over
+		f, err := os.OpenFile(file, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt(bytes.Repeat([]byte{'x'}, int(size-size/3)), size/3)
+		return errors.Join(err, f.Close())
 	}},
 }
 

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -60,7 +59,7 @@ func (s *Store) PutBlob(id [32]byte, data []byte, sync bool) error {
 	if err != nil {
 		return err
 	}
-	return s.nameBlob(tmp, id, sync)
+	return s.nameBlob(tmp, id, len(data), sync)
 }
 
 // AddBlob is [Store.PutBlob] for data that is not hashed yet: that is done while the disk
@@ -73,7 +72,7 @@ func (s *Store) AddBlob(data []byte, durable bool) (leaves model.Leaves, err err
 	if err != nil {
 		return nil, err
 	}
-	return leaves, s.nameBlob(tmp, leaves.ID(len(data)), durable)
+	return leaves, s.nameBlob(tmp, leaves.ID(len(data)), len(data), durable)
 }
 
 // writeBlob writes data as a file of tmp.
@@ -81,16 +80,16 @@ func (s *Store) writeBlob(data []byte, sync bool) (tmp string, err error) {
 	if s.failed.Load() {
 		return "", fmt.Errorf("%w: an earlier write failed", ErrDisk)
 	}
-	tmp = path.Join(tmpDir, rand.Text())
-	if err := s.writeFile(tmp, data, sync); err != nil {
+	tmp, err = s.writeFile(data, sync)
+	if err != nil {
 		_ = s.disk.Remove(tmp) // what cannot be removed goes at the next start
 		return "", s.diskError("write a blob as "+tmp, err)
 	}
 	return tmp, nil
 }
 
-// nameBlob gives a written file the name of its blob, durable with sync.
-func (s *Store) nameBlob(tmp string, id [32]byte, sync bool) error {
+// nameBlob gives a written file the name of its blob of size bytes, durable with sync.
+func (s *Store) nameBlob(tmp string, id [32]byte, size int, sync bool) error {
 	dir, name := blobName(id)
 	if err := s.blobDir(dir, sync); err != nil {
 		return err
@@ -99,6 +98,7 @@ func (s *Store) nameBlob(tmp string, id [32]byte, sync bool) error {
 		return s.diskError("rename to "+name, err)
 	}
 	crash.At("blob.after-rename")
+	s.named(id, size)
 	if !sync {
 		return nil
 	}
@@ -154,18 +154,19 @@ func (s *Store) blobDir(dir string, sync bool) error {
 	return nil
 }
 
-func (s *Store) writeFile(name string, data []byte, sync bool) error {
-	f, err := s.disk.Create(name)
+// writeFile writes a file of tmp.
+func (s *Store) writeFile(data []byte, sync bool) (name string, err error) {
+	name, f, err := s.blank(len(data))
 	if err != nil {
-		return err
+		return name, err
 	}
-	_, err = f.Write(data)
+	_, err = f.WriteAt(data, 0)
 	if err == nil && sync {
 		crash.At("blob.before-fsync")
 		err = f.Sync()
 		crash.At("blob.after-fsync")
 	}
-	return errors.Join(err, f.Close())
+	return name, errors.Join(err, f.Close())
 }
 
 // Blob returns the bytes of a blob, their content id checked: [ErrMissing] when it
@@ -214,7 +215,11 @@ func (s *Store) FindBlob(id [32]byte) bool {
 // RemoveBlob deletes a blob; one that is not there is no error.
 func (s *Store) RemoveBlob(id [32]byte) error {
 	_, name := blobName(id)
-	if err := s.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	kept, err := s.keepSpare(id, name)
+	if !kept && err == nil {
+		err = s.disk.Remove(name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s.diskError("remove "+name, err)
 	}
 	return nil

@@ -19,6 +19,8 @@ type Disk interface {
 	MkdirAll(dir string) error
 	// Create makes a file that does not exist yet, mode 0600.
 	Create(name string) (File, error)
+	// Reopen opens a file that is to be written over; fs.ErrNotExist when there is none.
+	Reopen(name string) (File, error)
 	// Rename gives a file a new name, replacing what had it.
 	Rename(from, to string) error
 	// SyncFile makes the content of an existing file durable.
@@ -72,6 +74,8 @@ func (d osDisk) MkdirAll(dir string) error { return os.MkdirAll(d.path(dir), 0o7
 func (d osDisk) Create(name string) (File, error) {
 	return os.OpenFile(d.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
+
+func (d osDisk) Reopen(name string) (File, error) { return os.OpenFile(d.path(name), os.O_RDWR, 0) }
 
 func (d osDisk) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
 

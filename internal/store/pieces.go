@@ -112,7 +112,7 @@ func (p *Partial) Commit(id [32]byte, sync bool) ([]byte, error) {
 	if err := errors.Join(err, p.f.Close()); err != nil {
 		return nil, p.s.diskError("write "+p.tmp, err)
 	}
-	return b, p.s.nameBlob(p.tmp, id, sync)
+	return b, p.s.nameBlob(p.tmp, id, int(p.size), sync)
 }
 
 // Discard drops the pieces.

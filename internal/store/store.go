@@ -84,6 +84,9 @@ type Options struct {
 	// Disk holds the blobs; nil is the operating system's file system below
 	// the opened directory. state.db always uses real files.
 	Disk Disk
+	// Overwrite has the file of a blob that is removed be written over by the next one of
+	// its size: for who needs nothing of a blob that is removed while it is read.
+	Overwrite bool
 }
 
 // Store is an open directory. Its methods are safe for concurrent use; write
@@ -96,10 +99,14 @@ type Store struct {
 	failed   atomic.Bool
 	commit   func(*bolt.Tx) error
 
+	overwrite bool
+
 	mu       sync.Mutex
-	dirsSafe map[string]bool // blob directories whose own entry is durable
-	asides   map[string]File // that are open
-	aside    []byte          // where one is put together
+	dirsSafe map[string]bool  // blob directories whose own entry is durable
+	asides   map[string]File  // that are open
+	aside    []byte           // where one is put together
+	written  map[[32]byte]int // blobs whose files may become spare ones, and their sizes
+	spares   []spare          // the oldest first
 }
 
 // Open opens dir, makes it where it does not exist (directories 0700, files
@@ -119,7 +126,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		path: path, db: db, disk: o.Disk,
-		commit: (*bolt.Tx).Commit, dirsSafe: map[string]bool{}, asides: map[string]File{},
+		commit: (*bolt.Tx).Commit, dirsSafe: map[string]bool{}, asides: map[string]File{}, written: map[[32]byte]int{}, overwrite: o.Overwrite,
 	}
 	if s.disk == nil {
 		s.disk = osDisk{root: dir}
@@ -148,6 +155,7 @@ func (s *Store) start() error {
 // Close ends the use of the directory and releases its lock. It waits for
 // transactions under way.
 func (s *Store) Close() error {
+	s.dropSpares()
 	if err := errors.Join(s.closeAsides(), s.db.Close()); err != nil {
 		return fmt.Errorf("store: close %s: %w", s.path, err)
 	}

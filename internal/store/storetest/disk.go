@@ -44,8 +44,8 @@ func New() *Disk {
 }
 
 // Fail makes f decide over every operation from now on: a non-nil error is
-// returned by it. op is mkdir, create, open, write, sync, rename, syncdir, read,
-// remove, list or scratch. nil mends the disk.
+// returned by it. op is mkdir, create, reopen, open, write, sync, rename, syncdir,
+// read, remove, list or scratch. nil mends the disk.
 func (d *Disk) Fail(f func(op, name string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,6 +164,20 @@ func (d *Disk) Create(name string) (store.File, error) {
 	}
 	ino := &inode{mod: time.Now()}
 	d.now[name] = ino
+	return &file{d: d, ino: ino, name: name}, nil
+}
+
+// Reopen implements store.Disk.
+func (d *Disk) Reopen(name string) (store.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.do("reopen", name); err != nil {
+		return nil, err
+	}
+	ino := d.now[name]
+	if ino == nil {
+		return nil, &fs.PathError{Op: "reopen", Path: name, Err: fs.ErrNotExist}
+	}
 	return &file{d: d, ino: ino, name: name}, nil
 }
 
