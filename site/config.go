@@ -72,6 +72,8 @@ type Task struct {
 	Name    string          // [a-z0-9-]{1,64}; required
 	Owner   string          // node of the aggregator: a path below the namespace; default "", the namespace itself
 	Trainer trainer.Trainer // what trains, on this site's data; required
+
+	Personalise *Personalise // train what the task releases for this site itself, too; nil: no
 }
 
 // clientID says only once what is both user and member (C-14).

@@ -15,6 +15,7 @@ func (s *site) do(t *task, r member.Ready) error {
 		}
 	}
 	if r.Start != nil {
+		s.noteTerms(t, *r.Start)
 		s.enqueue(&assignment{task: t, job: *r.Start, queued: s.now()})
 	}
 	t.fates = append(t.fates, r.Settled...)
@@ -24,6 +25,9 @@ func (s *site) do(t *task, r member.Ready) error {
 	}
 	if r.Anew != "" {
 		t.welcomed, t.settled = 0, Audited{}
+		if err := s.ownAnew(t); err != nil {
+			return err
+		}
 		s.cfg.Log.Warn().Str("task", t.Name).Stringer("origin", t.m.Origin()).Msg(r.Anew)
 	}
 	t.progress = t.progress || r.Progress

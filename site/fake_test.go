@@ -45,7 +45,8 @@ func (f *fake) Train(ctx context.Context, job trainer.Job, global *model.Model) 
 		f.most.Store(max(f.most.Load(), now))
 	}
 	set := struct {
-		LR float32 `json:"lr"`
+		LR     float32 `json:"lr"`
+		Epochs int     `json:"epochs"` // it is all the same to it
 	}{}
 	if err := job.Decode(&set); err != nil {
 		return nil, err

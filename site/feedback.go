@@ -9,11 +9,14 @@ import (
 )
 
 // private is what a site has of a task that never leaves it as it is: what updates have left
-// over, to be added to the next one (E-7), and tensors of its own. The numbers are files.
+// over, to be added to the next one (E-7), tensors of its own, and a model that it has trained
+// for itself. The numbers are files.
 type private struct {
-	Left   left  `json:"left,omitzero"`    // zero: nothing
-	Coming *left `json:"coming,omitempty"` // in place of it once the update that it is of counts
-	Own    *own  `json:"own,omitempty"`    // nil: none
+	Left     left      `json:"left,omitzero"`      // zero: nothing
+	Coming   *left     `json:"coming,omitempty"`   // in place of it once the update that it is of counts
+	Own      *own      `json:"own,omitempty"`      // nil: none
+	Terms    *terms    `json:"terms,omitempty"`    // of training, where it trains for itself; nil: no order said them
+	Personal *personal `json:"personal,omitempty"` // nil: none
 }
 
 // left is what the update of a round has left over.
@@ -33,6 +36,9 @@ func (f private) files() (list []model.Hash) {
 	}
 	if f.Own != nil {
 		list = append(list, f.Own.Content)
+	}
+	if f.Personal != nil {
+		list = append(list, f.Personal.Content)
 	}
 	return list
 }

@@ -45,6 +45,8 @@ func (s *site) take(r route, m link.Message) error {
 		return s.onReply(r.task, m)
 	case topics.Record:
 		return s.onRecord(r.task, m)
+	case topics.Released:
+		return s.onReleased(r.task, m)
 	case topics.State:
 		s.onOwner(m)
 	}
@@ -133,7 +135,8 @@ func (s *site) onRecord(t *task, m link.Message) error {
 	}
 	crash.At("record.seen")
 	if f := t.left(); h.Work == record.WorkRollback && (f.Left != (left{}) || f.Coming != nil) {
-		s.setFeedback(t, private{Own: f.Own}) // the model has gone back behind what was left over
+		f.Left, f.Coming = left{}, nil // the model has gone back behind what was left over
+		s.setFeedback(t, f)
 	}
 	s.tell(t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})
 	return nil
@@ -186,6 +189,10 @@ func (s *site) onOwner(m link.Message) {
 func (s *site) onPart(m link.Message) {
 	s.part = m.Payload
 	at, err := s.ns.Parse(m.Topic)
+	if err == nil && at.Kind == topics.ReleasedPart {
+		s.onReleasedPart(at, m)
+		return
+	}
 	if err != nil || at.Kind != topics.ModelPart {
 		return // a topic that was not asked for
 	}

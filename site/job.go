@@ -32,6 +32,8 @@ type job struct {
 	control  model.Hash // of the site's control variates
 	offline  *Controls  // in place of that, without a disk
 	progress func(done, total int)
+
+	personalise *Personalise // it is for the site itself; nil: for the aggregator
 }
 
 // work does one job in a goroutine of its own; it touches nothing of the driver's
@@ -40,7 +42,7 @@ func work(ctx context.Context, j job) (r result) {
 	r = result{id: j.ID}
 	defer func() {
 		if p := recover(); p != nil {
-			r.tensors, r.metrics, r.counts, r.packed, r.scalars, r.rest, r.own = nil, nil, nil, nil, nil, nil, nil
+			r.tensors, r.metrics, r.counts, r.packed, r.scalars, r.rest, r.own, r.fitted = nil, nil, nil, nil, nil, nil, nil, nil
 			r.reason, r.detail, r.stack = wire.DeclineFailed, fmt.Sprintf("panic: %v", p), debug.Stack()
 		}
 	}()
@@ -79,6 +81,9 @@ func (r *result) do(ctx context.Context, j job) error {
 		return err
 	}
 	r.samples, r.data = j.trainer.Samples(), dataOf(j.trainer)
+	if j.personalise != nil {
+		return r.personalise(ctx, j, tj)
+	}
 	if j.Work == wire.WorkStatistics {
 		return r.count(ctx, j, tj)
 	}

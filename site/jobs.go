@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ func (s *site) enqueue(a *assignment) {
 		a.behind = s.running.task.Name
 	}
 	s.queue = append(s.queue, a)
+	s.yield()
 }
 
 // longWait is how long a job waits for another task's trainer until the log says so.
@@ -124,10 +126,13 @@ func (s *site) onResult(r result) error {
 	s.running = nil
 	a.cancel()
 	t := a.task
-	crash.At("train.finished")
 	if r.stack != nil {
 		s.cfg.Log.Error().Str("task", t.Name).Str("detail", r.detail).Bytes("stack", r.stack).Msg("trainer panicked")
 	}
+	if a.own {
+		return errors.Join(s.onOwn(a, r), s.feed())
+	}
+	crash.At("train.finished")
 	t.tally.job(s.now()-a.began, a.outcome(r))
 	switch {
 	case a.gone:

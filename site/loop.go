@@ -22,7 +22,7 @@ func (s *site) loop(stop <-chan struct{}, ended <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		err := s.work()
+		err := errors.Join(s.work(), s.doOwn())
 		s.conn.Spent(s.part)
 		s.part = nil
 		s.showChanges()
@@ -110,6 +110,7 @@ func (s *site) onState(st link.State) {
 			s.publishStatus(t, 1)
 		}
 		if !again {
+			t.released.linked(s.now(), st.Up)
 			s.tell(t, linkEvent(st.Up))
 		}
 	}
@@ -161,6 +162,9 @@ func (s *site) timerOf(t *task, now ms) error {
 	if !t.changed && (t.progress && now >= t.published+progressEvery || s.online && now >= t.beat) {
 		s.publishStatus(t, 0)
 	}
+	if p := t.released.pull; p != nil && p.wake != 0 && now >= p.wake && !s.shut {
+		p.puller.Tick(now)
+	}
 	if t.saveAt != 0 && now >= t.saveAt {
 		return s.flush(t)
 	}
@@ -178,6 +182,9 @@ func (s *site) untilNext() time.Duration {
 	for _, t := range s.tasks {
 		by(t.wake)
 		by(t.saveAt)
+		if t.released.pull != nil {
+			by(t.released.pull.wake)
+		}
 		if t.progress {
 			by(t.published + progressEvery)
 		}

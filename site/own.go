@@ -92,16 +92,7 @@ func Own(dir, task string) (node string, m *model.Model, err error) {
 		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	var f private
-	err = s.View(func(tx *store.Tx) error {
-		name, err := tx.Get(store.Meta, nodeKey)
-		if err != nil {
-			return err
-		}
-		node = string(name)
-		f, err = leftOf(tx, task)
-		return err
-	})
+	node, f, err := privateOf(s, task)
 	if err != nil || f.Own == nil {
 		return node, nil, err
 	}
@@ -111,4 +102,18 @@ func Own(dir, task string) (node string, m *model.Model, err error) {
 	}
 	m = &model.Model{Schema: f.Own.Schema, Blob: blob}
 	return node, m, m.Check()
+}
+
+// privateOf reads what a data directory has of a task that never leaves it, and whose it is.
+func privateOf(s *store.Store, task string) (node string, f private, err error) {
+	err = s.View(func(tx *store.Tx) error {
+		name, err := tx.Get(store.Meta, nodeKey)
+		if err != nil {
+			return err
+		}
+		node = string(name)
+		f, err = leftOf(tx, task)
+		return err
+	})
+	return node, f, err
 }

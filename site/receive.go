@@ -150,6 +150,9 @@ func (s *site) dropReceived() error {
 	var errs []error
 	for _, t := range s.tasks {
 		errs = append(errs, t.dropReceived())
+		if p := t.released.pull; p != nil {
+			errs = append(errs, p.in.Discard())
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -34,6 +34,7 @@ func (s *site) publishStatus(t *task, qos byte) {
 	st := Status{
 		Schema: StatusSchema, TimestampMS: s.now(), Phase: v.Phase, Round: v.Round, Attempt: v.Attempt,
 		Samples: t.samples, Data: t.data, Message: clip(v.Message), Error: clip(v.Error), Warning: clip(t.warning()), Metrics: t.metrics,
+		Personal: t.personal(),
 	}
 	for _, s := range []string{t.denied, t.trouble, t.lost, t.unheard} {
 		if st.Error == "" {

@@ -151,6 +151,7 @@ func (s *site) subscribe(t *task) {
 	for _, at := range places {
 		add(at.Model(), topics.Model)
 	}
+	s.hearReleased(t, places)
 	if state := t.owner.State(); s.owners[state] == nil {
 		s.owners[state] = &owner{}
 		add(state, topics.State)

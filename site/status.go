@@ -28,9 +28,10 @@ type Status struct {
 	Data        *Data              `json:"data,omitempty"`     // where the rows come from files
 	Message     string             `json:"message,omitempty"`
 	Error       string             `json:"error,omitempty"`
-	Broker      string             `json:"broker,omitempty"`  // the address in use, of a cluster
-	Warning     string             `json:"warning,omitempty"` // what is wrong with the metrics
-	Metrics     map[string]float64 `json:"metrics,omitempty"` // of the last model evaluated here
+	Broker      string             `json:"broker,omitempty"`   // the address in use, of a cluster
+	Warning     string             `json:"warning,omitempty"`  // what is wrong with the metrics
+	Metrics     map[string]float64 `json:"metrics,omitempty"`  // of the last model evaluated here
+	Personal    *PersonalStatus    `json:"personal,omitempty"` // where the site trains what is released for itself
 }
 
 // Data is what a trainer has read.

@@ -46,6 +46,8 @@ type task struct {
 	differs  string             // how its contract is refused, as logged last
 	begins   bool               // that it has no tensors of its own yet is logged
 
+	released released // for the site itself
+
 	view      member.View
 	denied    string // subscriptions that the broker refuses
 	trouble   string // what does not arrive, or not leave
@@ -130,6 +132,7 @@ type result struct {
 	begins  bool               // there were none yet, though the task has trained before
 	scalars map[string]float64 // that the strategy needs
 	control bool               // tensors has the change of control variates
+	fitted  *fitted            // a model for the site itself; nil: none
 }
 
 // assignment is a job of a task, waiting or running.
@@ -141,6 +144,7 @@ type assignment struct {
 	behind string // task whose trainer it waits for; "": none
 	began  ms
 	gone   bool // not wanted any more
+	own    bool // for the site itself
 }
 
 // stop says that the job is not wanted any more.

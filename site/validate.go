@@ -93,6 +93,10 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 		seen = append(seen, t.Name)
 		if t.Trainer == nil {
 			errs = append(errs, fmt.Errorf("site: task %s has no trainer", t.Name))
+		} else if t.Personalise != nil {
+			if err := t.Personalise.check(t.Trainer); err != nil {
+				errs = append(errs, fmt.Errorf("site: task %s: personalise: %w", t.Name, err))
+			}
 		}
 	}
 	return errs

@@ -29,6 +29,20 @@ func SettingsOf(t Trainer) []string {
 	return nil
 }
 
+// Rated is an optional part of a Trainer that has a setting lr.
+type Rated interface {
+	// LR is the learning rate where the settings say none; 0: it is not known.
+	LR() float64
+}
+
+// LROf returns the learning rate of t where the settings say none; 0: it does not say.
+func LROf(t Trainer) float64 {
+	if r, ok := t.(Rated); ok {
+		return r.LR()
+	}
+	return 0
+}
+
 // UnknownSetting returns the first setting, by name, that is not among known,
 // and the known one that is nearest, if one is near; "" when there is none, or
 // known is nil.

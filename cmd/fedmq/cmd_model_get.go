@@ -19,7 +19,7 @@ type modelGetCmd struct {
 
 	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
 	Round *uint64 `placeholder:"N" help:"With --dir: the version that this round has made."`
-	Own   string  `placeholder:"DIR" help:"Data directory of a site that does not run: the tensors that it keeps for itself (strategy.keep_local, share) take their places in the model; with --dir in the last version, as they are from then."`
+	Own   string  `placeholder:"DIR" help:"Data directory of a site that does not run: the model that it has trained for itself from this version (personalise), where that is better there; or the tensors that it keeps for itself (strategy.keep_local, share) take their places in the model; with --dir in the last version, as they are from then."`
 }
 
 func (modelGetCmd) Help() string {
@@ -33,12 +33,14 @@ these files say metrics and threshold, too.
 
 Where tensors stay at the sites (strategy.keep_local, share) the versions have the values that
 the task began with in their places, and predict refuses them. --own makes the model of one site.
+Where sites train what is released for themselves (personalise), --own gets the model that a site uses.
 
   fedmq model get -b tcp://broker:1883 -n acme -t quality -o quality.safetensors
   fedmq model get -n acme -t quality --keys aggregator.pub --follow
   fedmq model get -n acme -t quality --released --follow --exec 'systemctl restart scoring'
   fedmq model get --dir line -t result --round 12
-  fedmq model get --dir line -t result --own line/state/lyon -o lyon.safetensors`
+  fedmq model get --dir line -t result --own line/state/lyon -o lyon.safetensors
+  fedmq model get -n acme -t quality --released --own /var/lib/fedmq -o lyon.safetensors`
 }
 
 func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {

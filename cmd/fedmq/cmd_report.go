@@ -112,6 +112,11 @@ func (c *reportCmd) source(v *verifier, task string) (src reportSource, err erro
 	if len(src.run.Settings) == 0 {
 		src.run.Settings, src.fromFile = settingsToday(c.Dir[0], task), true
 	}
+	personal, err := readPersonal(v.dir)
+	if err != nil {
+		return src, err
+	}
+	src.made = personal[task]
 	state, _ := roundState(v.dir, task) // the verification says why there is none
 	src.contract, src.schema = contractIn(state), v.schema(task)
 	return src, nil

@@ -78,6 +78,8 @@ type siteTaskFile struct {
 	Name    string      `yaml:"name"`
 	Owner   string      `yaml:"owner"`
 	Trainer trainerFile `yaml:"trainer"`
+
+	Personalise *personaliseFile `yaml:"personalise"`
 }
 
 // trainerFile is exactly one of its fields.
@@ -192,11 +194,15 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 	}
 	for i, t := range f.Tasks {
 		p := workplace{dir: dir, data: cfg.DataDir, task: t.Name, member: f.Member, log: log}
-		tr, err := t.Trainer.load(ctx, p, slow)
+		err := t.measures()
+		var tr trainer.Trainer
+		if err == nil {
+			tr, err = t.Trainer.load(ctx, p, slow)
+		}
 		if err != nil {
 			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err), closeTrainers(cfg))
 		}
-		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr})
+		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr, Personalise: t.Personalise.site()})
 	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, errors.Join(err, closeTrainers(cfg))

@@ -280,11 +280,18 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 		shown.Go(func() { f.run(look) })
 	}
 	shown.Go(func() { u.sayWhatBlocks(look, b, table) })
-	var err error
-	if u.apart {
-		err = u.asProcesses(runCtx, sites, b)
-	} else {
-		err = u.together(runCtx, cfg, sites, b)
+	var at clientFlags
+	at.Broker = b.url
+	if !b.own {
+		at.takeFrom(u.agg.Connection, u.dir)
+	}
+	personal, err := newPersonalWait(cfg, at, u.log, u.sites)
+	switch {
+	case err != nil:
+	case u.apart:
+		err = u.asProcesses(runCtx, sites, b, personal.wait)
+	default:
+		err = u.together(runCtx, cfg, sites, b, personal.wait)
 	}
 	stopLooking()
 	shown.Wait()
@@ -297,7 +304,7 @@ func (u *up) federate(ctx context.Context, cfg aggregator.Config, sites []site.C
 	for i, t := range cfg.Tasks {
 		recs, restErr := followers[i].rest()
 		if err == nil && restErr == nil && len(recs) > 0 {
-			restErr = u.result(cfg.DataDir, t, recs)
+			restErr = u.result(cfg.DataDir, t, recs, personal.found)
 		}
 		err = errors.Join(err, restErr)
 	}
@@ -309,7 +316,7 @@ func (u *up) partyName(i int) string { return strings.TrimSuffix(filepath.Base(u
 
 // asProcesses ends the trainers that this process has, and runs aggregator and
 // sites as the commands that anybody would start.
-func (u *up) asProcesses(ctx context.Context, sites []site.Config, b *upBroker) error {
+func (u *up) asProcesses(ctx context.Context, sites []site.Config, b *upBroker, last func(context.Context) error) error {
 	if err := closeTrainers(sites...); err != nil {
 		return err
 	}
@@ -321,12 +328,12 @@ func (u *up) asProcesses(ctx context.Context, sites []site.Config, b *upBroker) 
 	for i := range sites {
 		parties = append(parties, party{name: u.partyName(i), args: append([]string{"site", "-c", u.names[i]}, more...)})
 	}
-	return asProcesses(ctx, u.dir, more, parties)
+	return asProcesses(ctx, u.dir, more, parties, last)
 }
 
 // together runs all in this process. The sites begin when the aggregator hears
 // them, so that their first words are not lost.
-func (u *up) together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker) error {
+func (u *up) together(ctx context.Context, cfg aggregator.Config, sites []site.Config, b *upBroker, last func(context.Context) error) error {
 	hears, err := b.watch(ctx, cfg)
 	if err != nil {
 		return err
@@ -341,7 +348,7 @@ func (u *up) together(ctx context.Context, cfg aggregator.Config, sites []site.C
 	aggregate := func(ctx context.Context, cfg aggregator.Config) error {
 		return named("aggregator", u.agg.run(ctx, cfg, filepath.Join(u.dir, aggregatorName), u.agg.Connection.HTTP))
 	}
-	return together(ctx, cfg, aggregate, run)
+	return together(ctx, cfg, aggregate, run, last)
 }
 
 // named puts the name of a party before its error.

@@ -26,6 +26,8 @@ type demo struct {
 	task  string
 	data  []*tabular.Data
 	files []siteFile
+
+	personal *personalWait
 }
 
 func (d *demo) run(ctx context.Context) (*result, error) {
@@ -111,7 +113,9 @@ func (d *demo) load() error {
 		}
 		d.files, d.data = append(d.files, f), append(d.data, data)
 	}
-	return nil
+	at := clientFlags{Broker: d.cfg.Broker}
+	d.personal, err = newPersonalWait(d.cfg, at, d.logs.logger(), d.files)
+	return err
 }
 
 // inProcess runs everything in this process, each party with its own MQTT
@@ -127,11 +131,11 @@ func (d *demo) inProcess(ctx context.Context) error {
 		}
 		c := site.Config{
 			Broker: string(f.Connection.Broker), Namespace: f.Connection.Namespace, Member: f.Member, DataDir: at(d.Dir, f.Connection.DataDir),
-			Log: d.logs.logger(), Tasks: []site.Task{{Name: d.task, Trainer: slowed(tr, d.Slow)}},
+			Log: d.logs.logger(), Tasks: []site.Task{{Name: d.task, Trainer: slowed(tr, d.Slow), Personalise: f.Tasks[0].Personalise.site()}},
 		}
 		sites[i] = func(ctx context.Context) error { return site.Run(ctx, c) }
 	}
-	return together(ctx, cfg, aggregator.Run, sites)
+	return together(ctx, cfg, aggregator.Run, sites, d.personal.wait)
 }
 
 // asProcesses runs aggregator and sites as the commands that anybody would
@@ -145,7 +149,7 @@ func (d *demo) asProcesses(ctx context.Context) error {
 		}
 		sites = append(sites, p)
 	}
-	return asProcesses(ctx, d.Dir, nil, sites)
+	return asProcesses(ctx, d.Dir, nil, sites, d.personal.wait)
 }
 
 // watchLine is the command that shows a running demo.

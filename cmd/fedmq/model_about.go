@@ -12,6 +12,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 )
 
 // Metadata of a safetensors file that holds a task's model.
@@ -40,6 +41,8 @@ type about struct {
 	Best      *bestBy                  `json:"best,omitempty"`                // it is the version that did best
 	Local     []string                 `json:"local,omitempty"`               // tensors that stay at the sites, each of which has its own
 	Own       string                   `json:"own,omitempty"`                 // node of the site whose are in the file; none: those that the task began with
+
+	Personal *site.Compared `json:"personal,omitempty"` // the site of own has trained this version for itself; nil: it is no such model
 }
 
 // bestBy says by what a version is the best.

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 )
 
 // fromDir writes a version that lies in the data directory of an aggregator, and says which
@@ -33,8 +35,8 @@ func (c *modelGetCmd) fromDir() error {
 		return usageError{fmt.Errorf("%s: no task %q with a description; fedmq verify %s says which tasks there are", dir, c.Task, dir)}
 	}
 	at := endsWith(recs)
-	if c.Own != "" { // what a site has is what its last training left
-		at = len(recs) - 1
+	if c.Own != "" {
+		at = ownVersion(c.Own, c.Task, recs)
 	}
 	if c.Round != nil {
 		if at = slices.IndexFunc(recs, func(r record.Record) bool { return r.Round == *c.Round }); at < 0 {
@@ -58,6 +60,18 @@ func (c *modelGetCmd) fromDir() error {
 	}
 	_, err = fmt.Fprintf(beside(c.Output), "kept are %s\n", v.kept(recs))
 	return err
+}
+
+// ownVersion is the place of the version that goes with what a site has of its own: that which it
+// has trained for itself, or the last one, as its tensors are what its last training left.
+func ownVersion(dir, task string, recs []record.Record) int {
+	if !absent(filepath.Join(dir, "state.db")) {
+		mine, err := site.Personal(dir, task) // the error is met again
+		if i := slices.IndexFunc(recs, func(r record.Record) bool { return r.Model == mine.Base }); err == nil && mine.Model != nil && i >= 0 {
+			return i
+		}
+	}
+	return len(recs) - 1
 }
 
 // kept lists the versions whose models are there, and which one is the best.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -21,9 +22,13 @@ func (a about) whole() error {
 		"and nothing can be predicted with them; the model of one site is what fedmq model get -t %s --own DATA_DIR writes, with that site's data directory", pipeline.List(a.Local), a.Task)
 }
 
-// locals says whose the tensors are that stay at the sites; "" where all are shared.
+// locals says whose the tensors are that stay at the sites, or whose the whole model is; ""
+// where it is everybody's.
 func (a about) locals() string {
 	switch {
+	case a.Personal != nil:
+		p := *a.Personal
+		return fmt.Sprintf("trained by %s for itself: %s %.4g there, the released version %.4g, on %d rows of its own", a.Own, p.Metric, p.Own, p.Global, p.Rows)
 	case len(a.Local) == 0:
 		return ""
 	case a.Own != "":
@@ -32,9 +37,10 @@ func (a about) locals() string {
 	return fmt.Sprintf("%s stay at the sites, and are as the task began with them; --own DATA_DIR of model get takes those of a site", pipeline.List(a.Local))
 }
 
-// settle puts the tensors that a site keeps for itself in the place of those that a model
-// came with; dir is the site's data directory, "" for none. The numbers go: they are of all
-// sites, each with its own. The threshold is what each of them was judged by.
+// settle makes a version the model of one site; dir is its data directory, "" for none. It is
+// what the site has trained for itself from this version, where that is better there (S-57), or
+// the tensors that it keeps for itself take the places of those that came. The numbers go: they are
+// of all sites, each with its own. The threshold is what each of them was judged by.
 func (a *about) settle(m *model.Model, dir string) error {
 	if dir == "" {
 		return nil
@@ -42,14 +48,25 @@ func (a *about) settle(m *model.Model, dir string) error {
 	if absent(filepath.Join(dir, "state.db")) {
 		return usageError{fmt.Errorf("--own: %s has no state.db: want the data directory (data_dir) of a site", dir)}
 	}
+	mine, err := site.Personal(dir, a.Task)
+	if err != nil {
+		return ownError(dir, err)
+	}
+	if mine.Model != nil && mine.Base == a.Content && mine.Used {
+		if d := mine.Model.Schema.Difference(m.Schema.Plain()); d != "" {
+			return fmt.Errorf("--own: %s has another model than this task: %s", dir, d)
+		}
+		*m = *mine.Model
+		a.Personal, a.Local = &mine.Compared, nil
+		a.ofSite(mine.Node, m)
+		return nil
+	}
 	node, own, err := site.Own(dir, a.Task)
-	switch {
-	case errors.Is(err, store.ErrLocked):
-		return fmt.Errorf("--own: %w: the site runs; stop it for as long, or name a copy of its data directory", err)
-	case err != nil:
-		return fmt.Errorf("--own: %s: %w", dir, err)
-	case own == nil:
-		return usageError{fmt.Errorf("--own: %s has no tensors of its own for task %s: want the data directory (data_dir) of a site that has trained for it, under strategy.keep_local or share", dir, a.Task)}
+	if err != nil {
+		return ownError(dir, err)
+	}
+	if own == nil {
+		return a.without(dir, mine)
 	}
 	for _, name := range a.Local {
 		if own.Schema.Index(name) < 0 {
@@ -65,7 +82,33 @@ func (a *about) settle(m *model.Model, dir string) error {
 		copy(m.Bytes(spec.Name), own.Bytes(spec.Name))
 		a.Local = append(a.Local, spec.Name)
 	}
+	a.ofSite(node, m)
+	return nil
+}
+
+// ofSite says that the model is a site's.
+func (a *about) ofSite(node string, m *model.Model) {
 	a.Own, a.Content = node, m.ContentID()
 	a.Metrics, a.Best, a.Precision, a.Recall = nil, nil, nil, nil
+}
+
+// without is of a site that keeps no tensors: the version is its model as it is, if it has found
+// that better than its own. What it has of another version is not what is asked for.
+func (a *about) without(dir string, mine site.Fitted) error {
+	switch {
+	case mine.Model == nil:
+		return usageError{fmt.Errorf("--own: %s has no model or tensors of its own for task %s: want the data directory (data_dir) of a site that has trained for it, under strategy.keep_local or share, or with personalise", dir, a.Task)}
+	case mine.Base != a.Content:
+		return usageError{fmt.Errorf("--own: %s has trained version %d for itself, and this is version %d: --released of a broker, or --dir with --round, gets that one", dir, mine.Version, a.Version)}
+	}
+	fmt.Fprintf(os.Stderr, "The own model of %s is not better there (%s %.4g, this version %.4g): it is this version that is written.\n", mine.Node, mine.Metric, mine.Own, mine.Global)
 	return nil
+}
+
+// ownError says what to do about a data directory that cannot be read.
+func ownError(dir string, err error) error {
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("--own: %w: the site runs; stop it for as long, or name a copy of its data directory", err)
+	}
+	return fmt.Errorf("--own: %s: %w", dir, err)
 }

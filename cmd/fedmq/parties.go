@@ -21,10 +21,10 @@ type party struct {
 }
 
 // asProcesses runs the aggregator of a folder and its sites until the tasks
-// have ended, each with its log in the folder, the aggregator with more arguments.
+// have ended, and last has, each with its log in the folder, the aggregator with more arguments.
 // A site that fails ends all, as it does in one process; one that somebody kills
 // does not.
-func asProcesses(ctx context.Context, dir string, more []string, sites []party) error {
+func asProcesses(ctx context.Context, dir string, more []string, sites []party, last func(context.Context) error) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -53,8 +53,27 @@ func asProcesses(ctx context.Context, dir string, more []string, sites []party) 
 	case <-ctx.Done():
 	case <-failed: // stopping it says why
 	case <-aggregator.ended:
+		if aggregator.err == nil {
+			err = untilFailed(ctx, failed, last)
+		}
 	}
-	return errors.Join(ctx.Err(), aggregator.stop(), stopAll(all))
+	return errors.Join(ctx.Err(), err, aggregator.stop(), stopAll(all))
+}
+
+// untilFailed runs last until a party fails, of which stopping it says why.
+func untilFailed(ctx context.Context, failed <-chan *running, last func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- last(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-failed:
+		cancel()
+		<-done
+		return nil
+	}
 }
 
 func stopAll(all []*running) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 )
 
 //go:embed report.html
@@ -45,6 +46,7 @@ type reportTask struct {
 	Sites      []reportSite
 	Refusals   []reportCount
 	MoreSites  int // beyond mostSites
+	Personal   []reportPersonal
 	Earlier    int // attempts before the last mostAttempts
 }
 
@@ -55,6 +57,8 @@ type reportSource struct {
 	schema   model.Schema       // nil: not known
 	fromFile bool               // the settings are the configuration's of today, nobody noted them
 	trained  []outcome          // by fedmq baseline
+
+	made map[string]site.PersonalStatus // by member: what it made of the released version for itself
 }
 
 // reportCurve is one metric over the rounds.
@@ -117,7 +121,7 @@ func reportOf(t *taskReport, src reportSource) reportTask {
 	}
 	out.Curves = curvesOf(src.run, at, src.lines(out.Beside))
 	out.Scores = src.scores(best, ok, out.Beside)
-	out.Classes = src.classes()
+	out.Classes, out.Personal = src.classes(), src.personal()
 	out.Sites, out.Refusals = src.sites()
 	out.Box = src.box(out.Sites)
 	if n := len(out.Sites) - mostSites; n > 0 {

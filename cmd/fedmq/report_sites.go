@@ -24,6 +24,9 @@ type reportSite struct {
 	Data             string // where its rows are, if that is known
 }
 
+// reportPersonal is what a site has made of the released version for itself.
+type reportPersonal struct{ Path, Text string }
+
 type reportCount struct {
 	Reason, Words string
 	N             int
@@ -105,6 +108,15 @@ func (src reportSource) dataOf(member string) string {
 		return train
 	}
 	return set["trainer.exec.command"]
+}
+
+// personal says what sites have made of the released version for themselves, as fedmq up has seen
+// it.
+func (src reportSource) personal() (list []reportPersonal) {
+	for _, path := range slices.Sorted(maps.Keys(src.made)) {
+		list = append(list, reportPersonal{path, personalText(src.made[path])})
+	}
+	return list
 }
 
 // countsOf sorts verdicts, the most frequent first.

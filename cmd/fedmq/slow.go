@@ -48,6 +48,9 @@ func (s slowTrainer) Close() error {
 // Settings are those of the trainer.
 func (s slowTrainer) Settings() []string { return trainer.SettingsOf(s.measuring) }
 
+// LR is that of the trainer.
+func (s slowTrainer) LR() float64 { return trainer.LROf(s.measuring) }
+
 // Contract is that of the trainer.
 func (s slowTrainer) Contract() *pipeline.Contract { return trainer.ContractOf(s.measuring) }
 

@@ -11,8 +11,10 @@ import (
 
 // together runs an aggregator and its sites in this process, each with its own
 // connection, until every task has ended or a site has failed. Sites get a
-// context of their own: they stay until the aggregator has ended.
-func together(ctx context.Context, cfg aggregator.Config, aggregate func(context.Context, aggregator.Config) error, sites []func(context.Context) error) error {
+// context of their own: they stay until the aggregator has ended, and last has.
+func together(ctx context.Context, cfg aggregator.Config, aggregate func(context.Context, aggregator.Config) error, sites []func(context.Context) error, last func(context.Context) error) error {
+	lastCtx, endLast := context.WithCancel(ctx)
+	defer endLast()
 	aggCtx, endAggregator := context.WithCancel(ctx)
 	defer endAggregator()
 	ends := newEnds(cfg, endAggregator, true)
@@ -25,10 +27,14 @@ func together(ctx context.Context, cfg aggregator.Config, aggregate func(context
 		wg.Go(func() {
 			if errs[i] = run(siteCtx); errs[i] != nil {
 				endAggregator()
+				endLast()
 			}
 		})
 	}
 	errs[len(sites)] = aggregate(aggCtx, cfg)
+	if errs[len(sites)] == nil && ends.err() == nil {
+		errs[len(sites)] = last(lastCtx)
+	}
 	endSites()
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {

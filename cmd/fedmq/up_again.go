@@ -250,7 +250,11 @@ func begunLine(dataDir string, now runSettings, ended bool) (string, error) {
 	case len(had) == 0:
 		return line + " With which settings is not recorded.", nil
 	}
-	if diff := differences(had[len(had)-1], now); len(diff) > 0 {
+	diff := differences(had[len(had)-1], now)
+	if ended { // what sites train for themselves they train by what their files say now
+		diff = slices.DeleteFunc(diff, func(s string) bool { return strings.Contains(s, " personalise") })
+	}
+	if len(diff) > 0 {
 		return line + " Changed since" + effect + ": " + strings.Join(diff, "; ") + ".", nil
 	}
 	return line + " No setting has changed since.", nil

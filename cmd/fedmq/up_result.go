@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -13,11 +14,12 @@ import (
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/record"
+	"github.com/fedmq/fedmq/site"
 )
 
 // result writes the model that a task of the folder ends with, the best one that the
 // sites measured or else the last, and says what can be done with it.
-func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) error {
+func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record, personal personalModels) error {
 	st, err := roundState(dataDir, t.Name)
 	if err != nil {
 		return err
@@ -40,6 +42,7 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 	if text := a.threshold(); text != "" {
 		fmt.Fprintf(stdout, "Threshold: %s\n", text)
 	}
+	u.sayPersonal(t.Name, personal[t.Name])
 	fmt.Fprintf(stdout, "Report:   fedmq report %s\n", u.dir)
 	if a.whole() != nil {
 		u.sayOwn(a)
@@ -52,15 +55,33 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record) err
 
 // sayOwn says how to get the model of a site, where the task's lacks what each has of its own.
 func (u *up) sayOwn(a about) {
-	i := slices.IndexFunc(u.sites, func(f siteFile) bool {
+	i := u.siteWith(func(f siteFile) bool {
 		return slices.ContainsFunc(f.Tasks, func(t siteTaskFile) bool { return t.Name == a.Task })
 	})
 	if i < 0 {
 		return // the sites have changed since
 	}
-	name := u.partyName(i)
-	fmt.Fprintf(stdout, "Own:      %s stay at the sites, and the numbers are of each site with its own. That of %s:\n", pipeline.List(a.Local), name)
-	fmt.Fprintf(stdout, "          fedmq model get --dir %s -t %s --own %s -o %s.safetensors\n", u.dir, a.Task, at(u.dir, u.sites[i].Connection.DataDir), name)
+	fmt.Fprintf(stdout, "Own:      %s stay at the sites, and the numbers are of each site with its own. That of %s:\n", pipeline.List(a.Local), u.partyName(i))
+	u.sayGetOwn(a.Task, i)
+}
+
+func (u *up) siteWith(is func(siteFile) bool) int { return slices.IndexFunc(u.sites, is) }
+
+// sayGetOwn says how to get the model of a site.
+func (u *up) sayGetOwn(task string, i int) {
+	fmt.Fprintf(stdout, "          fedmq model get --dir %s -t %s --own %s -o %s.safetensors\n", u.dir, task, at(u.dir, u.sites[i].Connection.DataDir), u.partyName(i))
+}
+
+// sayPersonal says what the sites have made of the released version for themselves.
+func (u *up) sayPersonal(task string, made map[string]site.PersonalStatus) {
+	for _, member := range slices.Sorted(maps.Keys(made)) {
+		fmt.Fprintf(stdout, "Personal: %s, %s\n", member, personalText(made[member]))
+	}
+	i := u.siteWith(func(f siteFile) bool { return made[f.Member].Used })
+	if i >= 0 {
+		fmt.Fprintf(stdout, "          The rows have chosen, so that the better number is a little too good. The model that %s uses:\n", u.partyName(i))
+		u.sayGetOwn(task, i)
+	}
 }
 
 // endsWith is the place of the record whose model a task ends with: of the best version

@@ -116,13 +116,16 @@ var aggregatorVoids = map[string][]voidCase{
 // siteVoids has every key of a site's file that is not in aggregatorVoids.
 var siteVoids = map[string][]voidCase{
 	"member": always("required"), "bandwidth": always("a rate"), "hours": always("two different times"), "tasks[].owner": always("a path"),
-	"min_security":            {{top: "min_security: open\nkeys: {key: own.pem, allow: [{path: '', role: aggregator, key: a.pub}]}", want: "has no effect with keys"}, {top: "min_security: sign", want: "no keys are given"}},
-	"keys.allow[].role":       {{top: "keys: {key: own.pem, allow: [{path: '', role: aggregator, key: a.pub}, {path: b, role: site, key: b.pub}]}", want: `the key of the site "b" has no effect`}},
-	"keys.allow[].path":       {{top: "keys: {key: own.pem, allow: [{path: '', role: aggregator, key: a.pub}, {path: b, role: aggregator, key: b.pub}]}", want: `the key of the aggregator at "b" has no effect`}},
-	"tasks[].trainer":         {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
-	"tasks[].trainer.tabular": {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
-	"tasks[].trainer.exec":    {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
-	"exec.command":            always("required"), "exec.mode": always("one of a list"), "exec.start": always("a time"), "exec.timeout": always("a time"), "exec.nice": always("a number"), "exec.memory_mb": always("a size"),
+	"min_security":               {{top: "min_security: open\nkeys: {key: own.pem, allow: [{path: '', role: aggregator, key: a.pub}]}", want: "has no effect with keys"}, {top: "min_security: sign", want: "no keys are given"}},
+	"keys.allow[].role":          {{top: "keys: {key: own.pem, allow: [{path: '', role: aggregator, key: a.pub}, {path: b, role: site, key: b.pub}]}", want: `the key of the site "b" has no effect`}},
+	"keys.allow[].path":          {{top: "keys: {key: own.pem, allow: [{path: '', role: aggregator, key: a.pub}, {path: b, role: aggregator, key: b.pub}]}", want: `the key of the aggregator at "b" has no effect`}},
+	"tasks[].trainer":            {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
+	"tasks[].trainer.tabular":    {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
+	"tasks[].trainer.exec":       {{below: "}, exec: {command: [x]", want: "want one of tabular and exec"}},
+	"tasks[].personalise":        {{task: "personalise: {}", want: "personalise: has no effect without test rows: give test or split"}},
+	"tasks[].personalise.epochs": {{task: "personalise: {epochs: 0}", want: "epochs: 0 would be taken for the default"}}, "tasks[].personalise.lr_factor": {{task: "personalise: {lr_factor: 0}", want: "lr_factor: 0 would be taken for the default"}},
+	"tasks[].personalise.metric": {{task: "personalise: {metric: own}", below: "test: a.csv", want: "personalise: metric: whether less or more of own is better is not known"}},
+	"exec.command":               always("required"), "exec.mode": always("one of a list"), "exec.start": always("a time"), "exec.timeout": always("a time"), "exec.nice": always("a number"), "exec.memory_mb": always("a size"),
 	"tabular.train":        always("required"),
 	"tabular.test":         {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
 	"tabular.split":        {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
@@ -300,7 +303,11 @@ func siteTold(t *testing.T, dir string, c voidCase) string {
 	if !strings.Contains(table, "features:") {
 		table = "features: [{columns: [x]}], " + table
 	}
-	doc := fmt.Sprintf("broker: tcp://h\nnamespace: acme\nmember: m\ndata_dir: d\n%s\ntasks:\n  - {name: q, trainer: {tabular: {train: a.csv, %s}}}\n", c.top, table)
+	task := c.task
+	if task != "" {
+		task += ", "
+	}
+	doc := fmt.Sprintf("broker: tcp://h\nnamespace: acme\nmember: m\ndata_dir: d\n%s\ntasks:\n  - {name: q, %strainer: {tabular: {train: a.csv, %s}}}\n", c.top, task, table)
 	var f siteFile
 	if err := decodeYAML("f", []byte(doc), &f); err != nil {
 		return err.Error()

@@ -62,7 +62,7 @@ var emptyIsValue = map[string]bool{"owner": true, "path": true, "command[]": tru
 var zeroIsNone = map[string]bool{
 	"part_size": true, "stage_memory": true, "uploads": true,
 	"start_when": true, "quorum": true, "goal": true, "deadline": true, "sample": true, "max_samples": true, "cap": true, "cap_factor": true, "slots": true, "keep_models": true, "patience": true,
-	"every": true, "stride": true, "scale": true, "share": true, "slog": true, "start": true,
+	"every": true, "stride": true, "scale": true, "share": true, "slog": true, "start": true, "epochs": true, "lr_factor": true,
 }
 
 // indices of lists in the path of a key.

@@ -155,6 +155,9 @@ func (m *Machine) tickPull() {
 // read.
 func (m *Machine) Knows(is Stored) bool { return is == m.have || is == m.latest }
 
+// Has reports whether a model is the one at hand.
+func (m *Machine) Has(is Stored) bool { return is == m.have }
+
 // Pulling reports whether parts of a model are asked for.
 func (m *Machine) Pulling() bool { return m.pull.target != nil }
 

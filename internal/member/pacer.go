@@ -7,6 +7,16 @@ type Line struct{ up, down pacer }
 // 0: it is not.
 func NewLine(bits int64) *Line { return &Line{up: pace(bits), down: pace(bits)} }
 
+// Room is how many parts of a size the site may ask for by itself now, beside what its
+// machines ask for; -1 for any number.
+func (l *Line) Room(now int64, size int) int { return l.down.room(now, size) }
+
+// Take pays for bytes that were asked for.
+func (l *Line) Take(now int64, bytes int) { l.down.take(now, bytes) }
+
+// Next is when there is room for a part again.
+func (l *Line) Next(now int64) int64 { return l.down.next(now) }
+
 // pacer bounds parts by a token bucket (S-27): so many bytes a second, of which
 // a second's worth may be saved up. A part may go when nothing is owed, and
 // then costs its size, so that a part that is larger than the bucket goes too.

@@ -48,6 +48,17 @@ type (
 		Message     string             `json:"message"`
 		Error       string             `json:"error"`
 		Metrics     map[string]float64 `json:"metrics"`
+		Personal    *personalJSON      `json:"personal"`
+	}
+	// personalJSON is what a site has made of the released version for itself.
+	personalJSON struct {
+		Version uint64   `json:"version"`
+		Done    bool     `json:"done"`
+		Metric  string   `json:"metric"`
+		Own     *float64 `json:"own"`
+		Global  *float64 `json:"global"`
+		Used    bool     `json:"used"`
+		Note    string   `json:"note"`
 	}
 )
 

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -18,6 +19,7 @@ type site struct {
 	heard int64 // the last status, as seen from here; 0: none yet
 	said  struct {
 		phase, message, error string
+		personal              string // what it has made of the released version for itself
 	}
 	verdict struct { // what the aggregator said of it
 		kind, why      string
@@ -90,6 +92,7 @@ func (f *Federation) status(path, name string, m Message) error {
 		v.Progress = &p
 	}
 	s.said.phase, s.said.message, s.said.error = v.Phase, clip(j.Message, maxText), clip(j.Error, maxText)
+	s.said.personal = j.Personal.text()
 	if metrics := clipNames(j.Metrics); metrics != nil && !sameNumbers(metrics, v.Metrics) {
 		v.Metrics, v.MetricsRound = metrics, j.Round
 		f.measured(s)
@@ -97,6 +100,23 @@ func (f *Federation) status(path, name string, m Message) error {
 	s.seq = f.touch()
 	f.judge(s)
 	return nil
+}
+
+// text says it in words, "" for nothing.
+func (p *personalJSON) text() string {
+	switch {
+	case p == nil:
+		return ""
+	case !p.Done && p.Note == "":
+		return fmt.Sprintf("version %d is to be trained for itself", p.Version)
+	case p.Own == nil || p.Global == nil:
+		return clip(fmt.Sprintf("no model of its own from version %d: %s", p.Version, p.Note), maxText)
+	}
+	numbers := fmt.Sprintf("version %d: %s %.4g, its own %.4g", p.Version, clip(p.Metric, maxWord), *p.Global, *p.Own)
+	if p.Used {
+		return numbers + ", which it uses"
+	}
+	return numbers + ", not better"
 }
 
 func sameNumbers(a, b map[string]float64) bool {

@@ -29,6 +29,9 @@ func (f *Federation) judge(s *site) {
 	v.Online = !s.node.known || s.node.online
 	v.Agent, v.Security = s.node.agent, s.node.security
 	v.Standing, v.Why, v.SinceMS = f.standing(s)
+	if s.said.personal != "" && (v.Standing == Done || v.Standing == Idle) {
+		v.Why += "; " + s.said.personal
+	}
 	if v.Standing == Done && v.Counted < s.task.view.Round {
 		v.Counted = s.task.view.Round
 	}

@@ -45,6 +45,7 @@ var (
 	_ trainer.Sourced      = (*Trainer)(nil)
 	_ trainer.Contracted   = (*Trainer)(nil)
 	_ trainer.Capable      = (*Trainer)(nil)
+	_ trainer.Rated        = (*Trainer)(nil)
 )
 
 // New returns a trainer on d, which must have training rows and is not to be
@@ -128,6 +129,9 @@ type Settings struct {
 
 // Settings names the settings of a training round.
 func (t *Trainer) Settings() []string { return SettingNames() }
+
+// LR is the learning rate where the settings say none.
+func (t *Trainer) LR() float64 { return DefaultSettings().LR }
 
 // SettingNames are the keys of Settings.
 func SettingNames() []string {
