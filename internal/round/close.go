@@ -147,11 +147,8 @@ func (m *Machine) lose() {
 
 // lapse drops every update of the round: sites train it again.
 func (m *Machine) lapse() {
-	m.s.ValidFrom = m.s.Attempt + 1
+	m.drop()
 	m.s.RefusalAbandons++
-	clear(m.slots)
-	m.sending, m.accepted = nil, 0
-	m.r.Fold, m.r.Restart = nil, true
 	if m.s.RefusalAbandons >= refusalsUntilStop {
 		m.stop(reasonRefusals)
 	}

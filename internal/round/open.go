@@ -22,6 +22,9 @@ func (m *Machine) tryOpen() {
 		m.openAt = 0
 		return
 	}
+	if m.others && m.s.Vain && m.askable() >= need {
+		m.renew()
+	}
 	can := m.eligible()
 	if len(can) < need {
 		m.openAt = 0
@@ -53,19 +56,31 @@ func (m *Machine) need() (begun bool, need int) {
 func (m *Machine) eligible() []uint32 {
 	var can []uint32
 	for _, i := range m.sorted {
-		mem := &m.members[i]
-		if m.slots[i].kept() || m.allowed[i] && !m.excluded[mem.Path] && !mem.Left && mem.Silent < droppedAfter {
+		if m.slots[i].kept() || m.able(i) {
 			can = append(can, i)
 		}
 	}
 	return can
 }
 
+// able reports whether a member can be asked, whatever it has in the sum.
+func (m *Machine) able(i uint32) bool {
+	mem := &m.members[i]
+	return m.allowed[i] && !m.excluded[mem.Path] && !mem.Left && mem.Silent < droppedAfter
+}
+
+// askable is how many could be asked if nobody had an update in the sum.
+func (m *Machine) askable() (n int) {
+	for _, i := range m.sorted {
+		if m.able(i) {
+			n++
+		}
+	}
+	return n
+}
+
 // open fixes the cohort and stores and sends the order of the next attempt.
 func (m *Machine) open(can []uint32) {
-	if m.others && m.s.Vain {
-		m.renew()
-	}
 	m.s.Vain = false
 	allowance := m.cfg.Allowance
 	if m.s.Params != nil {

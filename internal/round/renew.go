@@ -3,11 +3,11 @@ package round
 import "slices"
 
 // renew has the round begin again with the settings of now, after an attempt that came to
-// nothing for declines or refusals: those of before may be why, and nobody's update
-// is in the sum. What is still under way was made with them, and lapses.
+// nothing for declines or refusals: those of before may be why. Updates that are in
+// the sum or still under way were made with them, and lapse.
 func (m *Machine) renew() {
 	was := m.s.Params
-	if was == nil || slices.ContainsFunc(m.slots, slot.kept) {
+	if was == nil {
 		return
 	}
 	m.s.Params = nil
@@ -15,9 +15,15 @@ func (m *Machine) renew() {
 		m.s.Params = was
 		return
 	}
+	m.drop()
+}
+
+// drop has the round go on without what was sent for it so far.
+func (m *Machine) drop() {
 	m.s.ValidFrom = m.s.Attempt + 1
 	clear(m.slots)
-	m.sending = nil
+	m.sending, m.accepted = nil, 0
+	m.r.Fold, m.r.Restart, m.dirty = nil, true, true
 }
 
 // declines reports whether somebody declined the attempt that ends.

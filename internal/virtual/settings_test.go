@@ -145,3 +145,38 @@ func TestCorrectedSettingsReachTheOpenRound(t *testing.T) {
 		}
 	})
 }
+
+// A setting that one member takes and the others decline does not hold the round for good:
+// once another one is set, that member's update lapses, and all train again.
+func TestSetAfterOneHasTakenIt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds, task.Train = 2, json.RawMessage(`{"mode":"good"}`)
+		w.aggregate(task)
+		c := w.client("operator", own("round"), own("event"))
+		n := noting{walker{takes: 20 * time.Second}, new(sync.Mutex), map[uint64]string{}}
+		w.join(three[0], n)
+		for _, m := range three[1:] {
+			w.join(m, picky{n})
+		}
+		set := func(mode, id string) {
+			t.Helper()
+			doc := fmt.Sprintf(`{"schema":%q,"id":%q,"command":"set","args":{"settings":{"mode":%s}},"timestamp_ms":1}`, aggregator.CommandSchema, id, mode)
+			c.say(own("command"), []byte(doc), false)
+		}
+		time.Sleep(5 * time.Second) // round 1 is open
+		set(`"bad"`, "a")
+		c.answered("set mode=bad: done")
+		first := w.recorded(2, record.Abandoned, 10*time.Minute)
+		if got := first.Counts()["kept"]; got != 1 {
+			t.Errorf("%v, want one that is kept", first.Counts())
+		}
+		set(`null`, "b")
+		c.answered("set mode as configured: done")
+		last := w.recorded(2, record.Committed, 10*time.Minute)
+		w.endAll()
+		if got := n.rounds[2]; got != `{"mode":"good"}` || last.Counts()["counted"] != 3 || last.Settings != nil {
+			t.Errorf("round 2 was trained with %s by %v, settings %v", got, last.Counts(), last.Settings)
+		}
+	})
+}
