@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/trainer/tabular"
@@ -64,8 +65,17 @@ func (f taskFile) forTabular(file, whose string) error {
 // isTabular reports that the task is for the trainer tabular: its model is of a kind that this
 // one knows, and so is each setting by its name.
 func (f taskFile) isTabular() bool {
+	return f.Model.File == "" && f.settingsOfTabular()
+}
+
+// isTabularsOwn reports the same of a model that a file holds, by its tensors.
+func (f taskFile) isTabularsOwn(s model.Schema) bool {
+	return f.Model.File != "" && f.settingsOfTabular() && tabular.Trains(s)
+}
+
+func (f taskFile) settingsOfTabular() bool {
 	name, _ := trainer.UnknownSetting(tabular.SettingNames(), f.Train.json)
-	return f.Model.File == "" && name == ""
+	return name == ""
 }
 
 // unknown says which setting is none of those that a trainer knows, if one is

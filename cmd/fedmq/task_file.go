@@ -118,7 +118,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold), Release: f.Release.gate(),
 	}
-	if f.isTabular() {
+	if f.isTabular() || f.isTabularsOwn(init.Schema) {
 		t.CheckTrain = tabular.CheckSettings
 	}
 	t.Init = t.First(strategy.Registry{})

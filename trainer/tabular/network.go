@@ -110,6 +110,13 @@ func (n *network) alloc(widths []int, rows int) {
 	}
 }
 
+// Trains reports whether the trainer knows the model of a schema: its layers are of a
+// network that it makes itself.
+func Trains(s model.Schema) bool {
+	_, err := widthsOf(s, model.F32)
+	return err == nil
+}
+
 // widthsOf reads the widths of layers.0, layers.1, ... and refuses tensors it
 // does not know, and types other than those given.
 func widthsOf(s model.Schema, types ...model.DType) ([]int, error) {
