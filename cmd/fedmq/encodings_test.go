@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -66,6 +67,7 @@ func runEncoded(t *testing.T, example, encoding string, seed, rounds uint64) enc
 
 // With what updates leave over, a baseline makes the bits of a federation over MQTT.
 func TestEncodedBaseline(t *testing.T) {
+	racing.Skip(t, "TestReadmeBaseline has the goroutines")
 	t.Parallel()
 	r := runEncoded(t, "wells", "topk:0.1", 1, 3)
 	var sites []fieldSite

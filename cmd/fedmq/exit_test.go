@@ -13,6 +13,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fedmq/fedmq/internal/racing"
 )
 
 func TestExitCode(t *testing.T) {
@@ -41,6 +43,7 @@ func TestExitCode(t *testing.T) {
 // docs/ref/exit-codes.md has every code and every command, says what the
 // scripts see, and the scripts see nothing else.
 func TestExitCodesPage(t *testing.T) {
+	racing.Alone(t)
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/ref/exit-codes.md")
 	if err != nil {

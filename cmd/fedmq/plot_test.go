@@ -5,11 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/fedmq/fedmq/internal/racing"
 )
 
 // The legend is within the frame: nothing but the last tick's label comes near
 // the right edge, above the axis.
 func TestLegendInFrame(t *testing.T) {
+	racing.Alone(t)
 	t.Parallel()
 	for _, metric := range []string{"rmse", "accuracy"} {
 		path := filepath.Join(t.TempDir(), "rounds.png")

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fedmq/fedmq/internal/racing"
 )
 
 var (
@@ -16,6 +18,7 @@ var (
 
 // Every rule that code, tests and pages cite stands in docs/spec, once.
 func TestRules(t *testing.T) {
+	racing.Alone(t)
 	t.Parallel()
 	defined := map[string]string{}
 	pages, err := filepath.Glob("../../docs/spec/*.md")

@@ -26,6 +26,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/fedmq/fedmq/internal/proc"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/internal/waits"
 )
 
@@ -100,11 +101,14 @@ func hivemq(env *testscript.Env) error {
 	return err
 }
 
-// condition knows python:NAME: that python3, in the directory that
+// condition knows race: that the commands run under the race detector, where a script has
+// time for goroutines that no other has (internal/racing); python:NAME: that python3, in the directory that
 // FEDMQ_PYTHON names or else in the PATH, has numpy and the module; hivemq and
 // rbac: that the broker can be started, and has its access list.
 func condition(cond string) (bool, error) {
 	switch cond {
+	case "race":
+		return racing.On, nil
 	case "hivemq":
 		_, err := os.Stat(filepath.Join(os.Getenv(envBrokers), "start-hivemq"))
 		return err == nil && os.Getenv(envBrokers) != "", nil

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
@@ -343,6 +344,7 @@ func TestEncrypted(t *testing.T) {
 
 // A text keeps its letters, whatever YAML makes of them.
 func TestTextKeepsItsLetters(t *testing.T) {
+	racing.Alone(t)
 	t.Parallel()
 	for _, root := range []reflect.Type{reflect.TypeFor[aggregatorFile](), reflect.TypeFor[siteFile](), reflect.TypeFor[usersFile](), reflect.TypeFor[brokerFile]()} {
 		for key, path := range textKeys(root) {
@@ -463,6 +465,7 @@ var alwaysFlags = map[string]string{
 
 // Every flag that is given and has no effect is refused.
 func TestVoidFlags(t *testing.T) {
+	racing.Alone(t)
 	t.Parallel()
 	p, err := newParser(&cli{}, func(int) {})
 	if err != nil {

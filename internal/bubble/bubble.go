@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"github.com/fedmq/fedmq/internal/racing"
 )
 
 // Test is [synctest.Test]. Under the race detector the process keeps to one
@@ -15,7 +17,7 @@ import (
 // happen before what, not by what ran at the same time.
 func Test(t *testing.T, f func(*testing.T)) {
 	t.Helper()
-	if race {
+	if racing.On {
 		oneProcessor()
 	}
 	synctest.Test(t, f)

@@ -47,13 +47,6 @@ func rows() (list []string) {
 	return append(list, guardRow)
 }
 
-// TestRows prints them, for scripts/samebits.
-func TestRows(*testing.T) {
-	for _, row := range rows() {
-		fmt.Printf("row %s\n", row)
-	}
-}
-
 // TestSameBits runs one fixed federation, in other orders of arrival, with and
 // without a restart of the aggregator, and without a broker: it must end with one model.
 // scripts/samebits runs it on other processors.

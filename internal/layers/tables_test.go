@@ -49,7 +49,8 @@ var layers = map[string]layer{
 	"internal/textfile": {},                                     // text files of Windows too, certificates
 	"internal/crash":    {},                                     // where tests kill a process; empty functions in a normal build
 	"internal/layers":   {},
-	"internal/bubble":   {},                                                     // tests in virtual time
+	"internal/bubble":   {imports: []string{"internal/racing"}},                 // tests in virtual time
+	"internal/racing":   {},                                                     // tests under the race detector
 	"internal/waits":    {},                                                     // tests that wait: more of them at once
 	"internal/view":     {imports: []string{"model", "wire", "internal/round"}}, // the aggregator's JSON for people
 	"internal/proc":     {},                                                     // processes of tests, and their ports

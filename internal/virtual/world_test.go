@@ -91,6 +91,9 @@ func inBubble(t *testing.T, test func(w *world)) {
 	bubble.Test(t, func(t *testing.T) { test(newWorld(t)) })
 }
 
+// schemas are read once: no world changes them.
+var schemas = sync.OnceValues(func() (contract.Schemas, error) { return contract.Load("../..") })
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ns, err := topics.New(namespace)
@@ -102,7 +105,7 @@ func newWorld(t *testing.T) *world {
 		siteKey: map[string]*wire.Signer{}, conns: map[string]net.Conn{}, dialled: map[string]time.Time{}, parties: map[string]func() error{},
 		lines: map[string]*line{}, published: map[topics.Kind]int{},
 	}
-	w.schemas, err = contract.Load("../..")
+	w.schemas, err = schemas()
 	check(t, err)
 	if os.Getenv("FEDMQ_TEST_LOG") != "" {
 		w.log = zerolog.New(zerolog.NewTestWriter(t)).With().Timestamp().Logger()
