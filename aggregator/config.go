@@ -84,8 +84,11 @@ const (
 type Task struct {
 	Name    string   // [a-z0-9-]{1,64}
 	Members []string // UNS filters below the namespace, each of a fixed depth: "+/press-shop/+"
-	Rounds  uint64   // committed rounds of training; 1 and up
-	Stop    *Stop    // ends the training before that; nil: nothing does
+
+	Consumers []string // likewise of nodes that use what is released, whose status people read
+
+	Rounds uint64 // committed rounds of training; 1 and up
+	Stop   *Stop  // ends the training before that; nil: nothing does
 
 	StartWhen int           // members welcomed before the first order; default: Quorum
 	JoinWait  time.Duration // time for more to join once StartWhen is reached; default 0

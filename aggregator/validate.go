@@ -106,9 +106,11 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if len(t.Members) == 0 {
 		bad("members: none; want UNS filters such as \"+/line-1\"")
 	}
-	for _, m := range t.Members {
-		if _, err := topics.ParseMemberFilter(m); err != nil {
-			bad("members: %w", err)
+	for key, list := range map[string][]string{"members": t.Members, "consumers": t.Consumers} {
+		for _, m := range list {
+			if _, err := topics.ParseMemberFilter(m); err != nil {
+				bad("%s: %w", key, err)
+			}
 		}
 	}
 	if t.Rounds < 1 {

@@ -21,7 +21,7 @@ func (c Config) Warnings() (out []string) {
 	parts := false
 	paths := []string{c.Owner}
 	for i, t := range c.Tasks {
-		paths = append(paths, t.Members...)
+		paths = append(append(paths, t.Members...), t.Consumers...)
 		whole := fitsInline(t.Init.Schema, full.PartSize)
 		parts = parts || !whole
 		if whole && t.Slots != 0 {

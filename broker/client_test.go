@@ -303,6 +303,7 @@ func plant(t *testing.T) Config {
 		{Name: "gera/line-1", Role: "site"},
 		{Name: "op", Role: "operator"},
 		{Name: "screen", Role: "watcher"},
+		{Name: "berlin/line-1/scoring", Role: "consumer"},
 	})
 	if err != nil {
 		t.Fatal(err)

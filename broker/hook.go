@@ -95,7 +95,7 @@ func newHook(cfg Config) (*hook, error) {
 	return h, nil
 }
 
-// add gives a the rules of one more party. Only aggregators and sites have a
+// add gives a the rules of one more party. Aggregators, sites and consumers have a
 // presence, and with it a Will.
 func (a *access) add(ns topics.Namespace, p topics.Party, rules []topics.Rule) {
 	for _, r := range rules {
@@ -106,7 +106,7 @@ func (a *access) add(ns topics.Namespace, p topics.Party, rules []topics.Rule) {
 		}
 	}
 	switch p.Role {
-	case topics.RoleSite:
+	case topics.RoleSite, topics.RoleConsumer:
 		a.wills = append(a.wills, ns.Node(p.Path)+"/"+topics.Marker+"/"+topics.State.String())
 	case topics.RoleAggregator:
 		a.wills = append(a.wills, ns.Node(p.Owner)+"/"+topics.Marker+"/"+topics.State.String())

@@ -34,7 +34,7 @@ type Limits struct {
 	// all users together: 1 or more, by default 128 MiB.
 	Queue int `yaml:"queue"`
 
-	Site      RoleLimits `yaml:"site"`
+	Site      RoleLimits `yaml:"site"`    // consumers too
 	Watcher   RoleLimits `yaml:"watcher"` // operators too
 	Owner     RoleLimits `yaml:"owner"`   // aggregators
 	Anonymous RoleLimits `yaml:"anonymous"`
@@ -128,7 +128,7 @@ func (l *Limits) of(parties []topics.Party) RoleLimits {
 	for _, p := range parties {
 		r := l.Watcher
 		switch p.Role {
-		case topics.RoleSite:
+		case topics.RoleSite, topics.RoleConsumer:
 			r = l.Site
 		case topics.RoleAggregator:
 			r = l.Owner

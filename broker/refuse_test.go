@@ -39,7 +39,7 @@ func TestEveryLeafIsAllowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := map[string]string{"aggregator": "aggregator", "site": "berlin/line-1", "operator": "op", "watcher": "screen"}
+	user := map[string]string{"aggregator": "aggregator", "site": "berlin/line-1", "operator": "op", "watcher": "screen", "consumer": "berlin/line-1/scoring"}
 	level := strings.NewReplacer("{owner}", "acme", "{site}", "acme/berlin/line-1", "{task}", "q", "{slot}", "7", "{part}", "3999",
 		"{name}", "rmse", "{member}", "berlin/line-1", "{ownerPhase}", "peers", "{sitePhase}", "keys")
 	sent := 0
@@ -51,6 +51,9 @@ func TestEveryLeafIsAllowed(t *testing.T) {
 		}
 		sent++
 		topic := level.Replace(contract.Channels[channel].Address)
+		if party == "consumer" {
+			topic = strings.Replace(topic, "berlin/line-1", user[party], 1)
+		}
 		cl := &mqtt.Client{}
 		cl.Properties.Username = []byte(user[party])
 		if !h.OnACLCheck(cl, topic, true) {

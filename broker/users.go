@@ -37,17 +37,20 @@ type UserSpec struct {
 	// PasswordFile holds the password in the clear, in its first line; only
 	// its owner may read it.
 	PasswordFile string `yaml:"password_file" json:"password_file,omitempty"`
-	// Role is aggregator, site, operator or watcher.
+	// Role is aggregator, site, operator, watcher or consumer.
 	Role string `yaml:"role" json:"role"`
-	// Path is a site's member path, by default its name; for the other roles
-	// the path of the node that owns the tasks, by default the namespace.
+	// Path is the path of a site's or a consumer's node, by default its name; for the
+	// other roles that of the node that owns the tasks, by default the namespace.
 	Path string `yaml:"path" json:"path,omitempty"`
-	// Owner is, for a site, the path of the node that owns its tasks, by
+	// Owner is, for a site and a consumer, the path of the node that owns its tasks, by
 	// default the namespace.
 	Owner string `yaml:"owner" json:"owner,omitempty"`
 	// Members are filters of member paths ("+/line-1"): whose topics an
 	// aggregator reads; for operators and watchers all members by default.
 	Members []string `yaml:"members" json:"members,omitempty"`
+	// Consumers are filters of consumers' paths: whose status an aggregator reads, and
+	// operators and watchers that have members.
+	Consumers []string `yaml:"consumers" json:"consumers,omitempty"`
 }
 
 // ParseUsers turns specs into users. Two specs of one name are one user with
@@ -104,7 +107,8 @@ func (s UserSpec) party() (p topics.Party, err error) {
 		return p, err
 	}
 	p.Owner = s.Path
-	if p.Role == topics.RoleSite {
+	below := p.Role == topics.RoleSite || p.Role == topics.RoleConsumer // of an owner
+	if below {
 		p.Owner, p.Path = s.Owner, s.Path
 		if p.Path == "" {
 			p.Path = s.Name
@@ -113,27 +117,40 @@ func (s UserSpec) party() (p topics.Party, err error) {
 			return p, err
 		}
 	} else if s.Owner != "" {
-		return p, errors.New("owner is for sites; say path")
+		return p, errors.New("owner is for sites and consumers; say path")
 	}
 	if p.Owner != "" {
 		if err := topics.CheckPath(p.Owner); err != nil {
 			return p, err
 		}
 	}
-	if p.Role == topics.RoleSite && len(s.Members) > 0 {
-		return p, errors.New("members is not for sites")
+	switch {
+	case below && len(s.Members) > 0:
+		return p, errors.New("members is not for sites and consumers")
+	case below && len(s.Consumers) > 0:
+		return p, errors.New("consumers is not for sites and consumers")
+	case p.Role != topics.RoleAggregator && len(s.Members) == 0 && len(s.Consumers) > 0:
+		return p, errors.New("consumers has no effect without members: all are read")
 	}
 	if p.Role == topics.RoleAggregator && len(s.Members) == 0 {
 		return p, errors.New("an aggregator needs members, the filters of the members it reads")
 	}
-	for _, m := range s.Members {
+	if p.Members, err = filtersOf(s.Members); err != nil {
+		return p, err
+	}
+	p.Consumers, err = filtersOf(s.Consumers)
+	return p, err
+}
+
+func filtersOf(list []string) (filters []topics.MemberFilter, err error) {
+	for _, m := range list {
 		f, err := topics.ParseMemberFilter(m)
 		if err != nil {
-			return p, err
+			return nil, err
 		}
-		p.Members = append(p.Members, f)
+		filters = append(filters, f)
 	}
-	return p, nil
+	return filters, nil
 }
 
 // maxUserName is how many bytes the name of a user may have.

@@ -21,9 +21,9 @@ var (
 )
 
 // Bridge returns what a bridge carries for the members of a task, "+" for all
-// tasks, that a node owns (T-17). Commands do not cross. An owner that is not in
-// the grammar gets nothing.
-func (n Namespace) Bridge(owner, task string, members []MemberFilter) (list []Crossing) {
+// tasks, that a node owns, and for the nodes that use what is released (T-17). Commands do
+// not cross. An owner that is not in the grammar gets nothing.
+func (n Namespace) Bridge(owner, task string, members, consumers []MemberFilter) (list []Crossing) {
 	if n.checkNode(owner) != nil || task != "+" && CheckTask(task) != nil {
 		return nil
 	}
@@ -48,6 +48,14 @@ func (n Namespace) Bridge(owner, task string, members []MemberFilter) (list []Cr
 			for _, filter := range n.MemberFilterTopics(f, task, k) {
 				list = append(list, Crossing{Filter: filter, Out: true, QoS: 1})
 			}
+		}
+	}
+	for _, f := range consumers {
+		if f.s == "" {
+			continue
+		}
+		for _, k := range []Kind{State, Status} {
+			list = append(list, Crossing{Filter: n.MemberFilterTopic(f, task, k), Out: true, QoS: 1})
 		}
 	}
 	return list

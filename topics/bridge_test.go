@@ -11,7 +11,7 @@ import (
 func TestBridge(t *testing.T) {
 	t.Parallel()
 	var got []string
-	for _, x := range namespace(t, "acme").Bridge("hq", "quality", filters(t, "berlin/+")) {
+	for _, x := range namespace(t, "acme").Bridge("hq", "quality", filters(t, "berlin/+"), filters(t, "berlin/+/gw")) {
 		way := map[bool]string{true: "out", false: "in"}[x.Out]
 		got = append(got, way+" "+string('0'+x.QoS)+" "+x.Filter)
 	}
@@ -35,6 +35,8 @@ func TestBridge(t *testing.T) {
 		"out 1 acme/berlin/+/_fl_v1/quality/part",
 		"out 1 acme/berlin/+/_fl_v1/quality/need",
 		"out 1 acme/berlin/+/_fl_v1/quality/status",
+		"out 1 acme/berlin/+/gw/_fl_v1/state",
+		"out 1 acme/berlin/+/gw/_fl_v1/quality/status",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
@@ -47,7 +49,7 @@ func TestBridgeIsOneWay(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t, "umh/v1/acme")
 	members := filters(t, "+/line-1", "hall-9")
-	list := ns.Bridge("", "+", members)
+	list := ns.Bridge("", "+", members, nil)
 	for _, x := range list {
 		for _, y := range list {
 			if x.Out != y.Out && (topics.Contains(x.Filter, y.Filter) || topics.Contains(y.Filter, x.Filter)) {
@@ -61,7 +63,7 @@ func TestBridgeIsOneWay(t *testing.T) {
 			t.Errorf("%s lets commands across", x.Filter)
 		}
 	}
-	if ns.Bridge("a//b", "+", members) != nil || ns.Bridge("", "state", members) != nil {
+	if ns.Bridge("a//b", "+", members, nil) != nil || ns.Bridge("", "state", members, nil) != nil {
 		t.Error("an owner or a task outside of the grammar has a bridge")
 	}
 }

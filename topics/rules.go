@@ -14,11 +14,12 @@ const (
 	RoleSite
 	RoleOperator
 	RoleWatcher
+	RoleConsumer // uses what is released: a gateway
 )
 
-var roleNames = [...]string{RoleAggregator: "aggregator", RoleSite: "site", RoleOperator: "operator", RoleWatcher: "watcher"}
+var roleNames = [...]string{RoleAggregator: "aggregator", RoleSite: "site", RoleOperator: "operator", RoleWatcher: "watcher", RoleConsumer: "consumer"}
 
-// String returns "aggregator", "site", "operator" or "watcher".
+// String returns "aggregator", "site", "operator", "watcher" or "consumer".
 func (r Role) String() string {
 	if r == 0 || int(r) >= len(roleNames) {
 		return fmt.Sprintf("role(%d)", uint8(r))
@@ -31,16 +32,17 @@ func ParseRole(s string) (Role, error) {
 	if r := slices.Index(roleNames[:], s); r > 0 {
 		return Role(r), nil
 	}
-	return 0, refuse("role", s, "aggregator, site, operator or watcher")
+	return 0, refuse("role", s, "aggregator, site, operator, watcher or consumer")
 }
 
 // Party is who asks for access. An area, aggregator below and site above,
 // has the rules of two parties.
 type Party struct {
-	Role    Role
-	Path    string         // site: its member path; not used otherwise
-	Owner   string         // path of the node that owns the tasks, "" = the namespace; an aggregator's own node
-	Members []MemberFilter // aggregator, operator, watcher: whose topics it reads; empty for the last two = any member
+	Role      Role
+	Path      string         // site, consumer: the path of its node; not used otherwise
+	Owner     string         // path of the node that owns the tasks, "" = the namespace; an aggregator's own node
+	Members   []MemberFilter // aggregator, operator, watcher: whose topics it reads; empty for the last two = any member
+	Consumers []MemberFilter // likewise: of which consumers it reads the status; those that Members match need no mention
 }
 
 // Rule allows one party to write or to read what Filter contains (see
@@ -59,11 +61,13 @@ var (
 		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",
 		"+/model", "+/model/+/+", "+/released", "+/released/+/+",
 	}
-	watcherReads = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/model_at"}
+	consumerReads = []string{"+/released", "+/released/+/+"}
+	watcherReads  = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/model_at"}
 
 	// Below a root of bulk.
 	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
 	siteBulk       = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
+	consumerBulk   = consumerReads
 )
 
 // Rules returns what the party may write and read: the access control list of
@@ -72,13 +76,7 @@ var (
 // for each root of bulk. A party
 // whose path or owner is not in the grammar gets none.
 func (n Namespace) Rules(p Party) []Rule {
-	var each []MemberFilter // two tasks may have one
-	for _, f := range p.Members {
-		if !slices.Contains(each, f) {
-			each = append(each, f)
-		}
-	}
-	p.Members = each
+	p.Members, p.Consumers = once(p.Members), once(p.Consumers)
 	if n.checkNode(p.Owner) != nil {
 		return nil
 	}
@@ -86,10 +84,17 @@ func (n Namespace) Rules(p Party) []Rule {
 	switch p.Role {
 	case RoleAggregator:
 		rules := n.aggregatorRules("", p, aggregatorReads)
+		for _, f := range p.Consumers {
+			if f.s != "" {
+				rules = append(rules, reads(n.Node(f.s)+"/"+Marker+"/", "+/status")...)
+			}
+		}
 		for _, root := range n.roots {
 			rules = append(rules, n.aggregatorRules(root, p, aggregatorBulk)...)
 		}
 		return rules
+	case RoleConsumer:
+		return n.consumerRules(p.Path, p.Owner)
 	case RoleSite:
 		return n.siteRules(p.Path, p.Owner)
 	case RoleOperator:
@@ -129,13 +134,38 @@ func (n Namespace) siteRules(path, owner string) []Rule {
 	return rules
 }
 
+// consumerRules let it say what it runs, and nothing else that a member may: its presence
+// it reads as well, to see whether the node is another's.
+func (n Namespace) consumerRules(path, owner string) []Rule {
+	if n.checkMember(path) != nil {
+		return nil
+	}
+	self := n.Node(path) + "/" + Marker + "/"
+	rules := append([]Rule{{Write: true, Filter: self + leafState}, {Write: true, Filter: self + "+/status"}}, reads(self, leafState)...)
+	rules = append(rules, reads(n.Node(owner)+"/"+Marker+"/", consumerReads...)...)
+	for _, root := range n.roots {
+		rules = append(rules, reads(n.below(root, owner)+"/"+Marker+"/", consumerBulk...)...)
+	}
+	return rules
+}
+
+// once leaves each filter in the list once.
+func once(list []MemberFilter) (each []MemberFilter) {
+	for _, f := range list {
+		if !slices.Contains(each, f) {
+			each = append(each, f)
+		}
+	}
+	return each
+}
+
 // watcherRules reads the JSON topics of the owner and of its members; without
 // member filters, of members at every depth.
 func (n Namespace) watcherRules(p Party, own string) []Rule {
 	rules := reads(own, watcherReads...)
-	filters := p.Members
-	if len(filters) == 0 {
-		filters = anyMember[:]
+	filters := anyMember[:]
+	if len(p.Members) > 0 {
+		filters = once(slices.Concat(p.Members, p.Consumers))
 	}
 	for _, f := range filters {
 		if f.s != "" {

@@ -72,9 +72,32 @@ func TestRules(t *testing.T) {
 			"read acme/_fl_v1/+/event", "read acme/_fl_v1/+/record", "read acme/_fl_v1/+/history", "read acme/_fl_v1/+/model_at",
 			"read acme/+/_fl_v1/state", "read acme/+/_fl_v1/+/status",
 		}},
+		{"consumer", topics.Party{Role: topics.RoleConsumer, Path: "berlin/press/scoring"}, []string{
+			"write acme/berlin/press/scoring/_fl_v1/state", "write acme/berlin/press/scoring/_fl_v1/+/status",
+			"read acme/berlin/press/scoring/_fl_v1/state",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+",
+		}},
+		{"aggregator with consumers", topics.Party{Role: topics.RoleAggregator, Members: filters(t, "x"), Consumers: filters(t, "x/gw", "x/gw")}, []string{
+			"write acme/_fl_v1/#",
+			"read acme/_fl_v1/+/command", "read acme/_fl_v1/state", "read acme/_fl_v1/roster",
+			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+", "read acme/_fl_v1/+/record",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/secagg/#",
+			"read acme/x/_fl_v1/#", "read acme/x/gw/_fl_v1/+/status",
+		}},
+		{"watcher of consumers", topics.Party{Role: topics.RoleWatcher, Owner: "berlin", Members: filters(t, "berlin/+"), Consumers: filters(t, "berlin/+/gw", "berlin/+")}, []string{
+			"read acme/berlin/_fl_v1/state", "read acme/berlin/_fl_v1/+/round", "read acme/berlin/_fl_v1/+/kpi/#",
+			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history", "read acme/berlin/_fl_v1/+/model_at",
+			"read acme/berlin/+/_fl_v1/state", "read acme/berlin/+/_fl_v1/+/status",
+			"read acme/berlin/+/gw/_fl_v1/state", "read acme/berlin/+/gw/_fl_v1/+/status",
+		}},
+		{"watcher with a zero filter", topics.Party{Role: topics.RoleWatcher, Owner: "x", Members: []topics.MemberFilter{{}}}, []string{
+			"read acme/x/_fl_v1/state", "read acme/x/_fl_v1/+/round", "read acme/x/_fl_v1/+/kpi/#",
+			"read acme/x/_fl_v1/+/event", "read acme/x/_fl_v1/+/record", "read acme/x/_fl_v1/+/history", "read acme/x/_fl_v1/+/model_at",
+		}},
 		{"no role", topics.Party{Path: "a"}, nil},
-		{"unknown role", topics.Party{Role: topics.RoleWatcher + 1, Path: "a"}, nil},
+		{"unknown role", topics.Party{Role: topics.RoleConsumer + 1, Path: "a"}, nil},
 		{"site without path", topics.Party{Role: topics.RoleSite}, nil},
+		{"consumer without path", topics.Party{Role: topics.RoleConsumer}, nil},
 		{"site with a wildcard", topics.Party{Role: topics.RoleSite, Path: "+"}, nil},
 		{"site that takes the owner's topics", topics.Party{Role: topics.RoleSite, Path: "_fl_v1"}, nil},
 		{"aggregator with a wildcard", topics.Party{Role: topics.RoleAggregator, Owner: "#"}, nil},
@@ -105,6 +128,7 @@ func TestRulesByKind(t *testing.T) {
 	other := ns.Rules(topics.Party{Role: topics.RoleSite, Path: "b"})
 	oper := ns.Rules(topics.Party{Role: topics.RoleOperator})
 	watch := ns.Rules(topics.Party{Role: topics.RoleWatcher})
+	consumer := ns.Rules(topics.Party{Role: topics.RoleConsumer, Path: "a"})
 	for _, c := range wellFormed {
 		if c.want.Path == "berlin" {
 			continue // another owner's
@@ -119,6 +143,8 @@ func TestRulesByKind(t *testing.T) {
 		check("aggregator", agg, true, owners) // one line per party: its whole node
 		check("site", site, true, mine)
 		check("another site", other, true, false)
+		check("consumer", consumer, true, mine && (k == topics.State || k == topics.Status))
+		check("consumer", consumer, false, owners && (k == topics.Released || k == topics.ReleasedPart) || mine && k == topics.State)
 		check("operator", oper, true, k == topics.Command)
 		check("watcher", watch, true, false)
 		check("watcher", watch, false, k.JSON() && k != topics.Command)
@@ -153,7 +179,7 @@ func TestWatcherDepths(t *testing.T) {
 
 func TestRole(t *testing.T) {
 	t.Parallel()
-	for r := topics.RoleAggregator; r <= topics.RoleWatcher; r++ {
+	for r := topics.RoleAggregator; r <= topics.RoleConsumer; r++ {
 		if got, err := topics.ParseRole(r.String()); err != nil || got != r {
 			t.Errorf("ParseRole(%q) = %v, %v", r, got, err)
 		}

@@ -205,7 +205,7 @@ func crossBridge(t *testing.T, hq string) {
 		t.Fatal(err)
 	}
 	var conf bytes.Buffer
-	if err := mosquittoBridge(&conf, ns, "tcp://"+line.ln.Addr().String(), ns.Bridge("", "quality", members)); err != nil {
+	if err := mosquittoBridge(&conf, ns, "tcp://"+line.ln.Addr().String(), ns.Bridge("", "quality", members, nil)); err != nil {
 		t.Fatal(err)
 	}
 	plant := mosquitto(t, conf.String()+"restart_timeout 1 1\n")
@@ -291,7 +291,7 @@ func TestBridgePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	crossings := ns.Bridge("", "+", members)
+	crossings := ns.Bridge("", "+", members, nil)
 	var conf bytes.Buffer
 	if err := mosquittoBridge(&conf, ns, "tcp://mqtt.hq.example", crossings); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,14 +15,15 @@ import (
 )
 
 type aclCmd struct {
-	For    string   `required:"" enum:"mosquitto,hivemq,emqx,rabbitmq" placeholder:"BROKER" help:"Form of the list: mosquitto, hivemq, emqx or rabbitmq."`
-	Config string   `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML) of the aggregator: its namespace, owner, user and members."`
-	Member []string `short:"m" placeholder:"PATH" help:"Path of a site, which is its user name too; may be repeated. Default: the members of the configuration that have no +."`
+	For      string   `required:"" enum:"mosquitto,hivemq,emqx,rabbitmq" placeholder:"BROKER" help:"Form of the list: mosquitto, hivemq, emqx or rabbitmq."`
+	Config   string   `short:"c" required:"" type:"existingfile" placeholder:"FILE" help:"Configuration file (YAML) of the aggregator: its namespace, owner, user and members."`
+	Member   []string `short:"m" placeholder:"PATH" help:"Path of a site, which is its user name too; may be repeated. Default: the members of the configuration that have no +."`
+	Consumer []string `placeholder:"PATH" help:"Path of a node that uses what is released, which is its user name too; may be repeated. Default: the consumers of the configuration that have no +."`
 }
 
 func (aclCmd) Help() string {
-	return `Prints who may write and read what, as the configuration of a broker. A site's user name
-is its member path; operator and screen are users of those names.
+	return `Prints who may write and read what, as the configuration of a broker. The user name of a
+site, and of a consumer, is its path; operator and screen are users of those names.
 
   fedmq acl --for mosquitto -c aggregator.yaml -m berlin/line-1 -m munich/line-1 >acl
 
@@ -67,38 +69,64 @@ func (c *aclCmd) users(f aggregatorFile) ([]granted, error) {
 	if err != nil {
 		return nil, err
 	}
-	var members []string
+	var members, uses []string
 	for _, t := range f.Tasks {
-		members = append(members, t.Members...)
+		members, uses = append(members, t.Members...), append(uses, t.Consumers...)
 	}
 	filters, err := memberFilters(members)
 	if err != nil {
 		return nil, err
 	}
-	sites := c.Member
-	for _, m := range members {
-		if len(c.Member) == 0 && strings.Contains(m, "+") {
-			return nil, fmt.Errorf("members: %s names no site: name each with --member, as berlin/line-1", m)
-		}
-		if len(c.Member) == 0 {
-			sites = append(sites, m)
-		}
+	consumers, err := memberFilters(uses)
+	if err != nil {
+		return nil, err
+	}
+	sites, err := pathsOf(members, c.Member, "members: %s names no site: name each with --member, as berlin/line-1")
+	if err != nil {
+		return nil, err
+	}
+	gateways, err := pathsOf(uses, c.Consumer, "consumers: %s names no node: name each with --consumer, as berlin/line-1/scoring")
+	if err != nil {
+		return nil, err
 	}
 	if len(sites) == 0 {
 		return nil, errors.New("no members")
 	}
 	var out []granted
 	add := func(user string, p topics.Party) { out = append(out, granted{user, ns.Rules(p)}) }
-	add(cmp.Or(f.Connection.Username, "aggregator"), topics.Party{Role: topics.RoleAggregator, Owner: f.Owner, Members: filters})
-	add("operator", topics.Party{Role: topics.RoleOperator, Owner: f.Owner, Members: filters})
-	add("screen", topics.Party{Role: topics.RoleWatcher, Owner: f.Owner, Members: filters})
+	add(cmp.Or(f.Connection.Username, "aggregator"), topics.Party{Role: topics.RoleAggregator, Owner: f.Owner, Members: filters, Consumers: consumers})
+	add("operator", topics.Party{Role: topics.RoleOperator, Owner: f.Owner, Members: filters, Consumers: consumers})
+	add("screen", topics.Party{Role: topics.RoleWatcher, Owner: f.Owner, Members: filters, Consumers: consumers})
 	for _, s := range sites {
 		if err := topics.CheckPath(s); err != nil {
 			return nil, fmt.Errorf("member: %w", err)
 		}
 		add(s, topics.Party{Role: topics.RoleSite, Path: s, Owner: f.Owner})
 	}
+	for _, g := range gateways {
+		if err := topics.CheckPath(g); err != nil {
+			return nil, fmt.Errorf("consumer: %w", err)
+		}
+		if slices.Contains(sites, g) {
+			return nil, fmt.Errorf("consumer: %s is a member: one node is one process, so a consumer wants a path of its own, such as %s/scoring", g, g)
+		}
+		add(g, topics.Party{Role: topics.RoleConsumer, Path: g, Owner: f.Owner})
+	}
 	return out, nil
+}
+
+// pathsOf are the paths that were given or, where none was, those that filters are.
+func pathsOf(filters, given []string, want string) (paths []string, err error) {
+	if len(given) > 0 {
+		return given, nil
+	}
+	for _, f := range filters {
+		if strings.Contains(f, "+") {
+			return nil, fmt.Errorf(want, f)
+		}
+		paths = append(paths, f)
+	}
+	return paths, nil
 }
 
 // sayable refuses a name that the list of a broker has no way to say, or that means

@@ -16,9 +16,13 @@ import (
 )
 
 type doctorCmd struct {
-	URL    string `arg:"" optional:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
-	Config string `short:"c" type:"existingfile" placeholder:"FILE" help:"Instead, try what the party of this configuration, a site or an aggregator, writes and reads, with its own user, and print the lines that the broker's access list lacks."`
-	As     string `type:"existingfile" placeholder:"FILE" help:"With --config: configuration of the other party, which says what this one is to hear."`
+	URL      string `arg:"" optional:"" name:"url" help:"Broker URL: tcp://, tls://, ws://, wss://."`
+	Config   string `short:"c" type:"existingfile" placeholder:"FILE" help:"Instead, try what the party of this configuration, a site or an aggregator, writes and reads, with its own user, and print the lines that the broker's access list lacks."`
+	As       string `type:"existingfile" placeholder:"FILE" help:"With --config or --consumer: configuration of the other party, which says what this one is to hear."`
+	Consumer string `placeholder:"PATH" help:"Instead, try what a node at this path that uses the released version of --task writes and reads, with its user; --as names the aggregator's configuration."`
+	Task     string `short:"t" placeholder:"NAME" help:"With --consumer: name of the task."`
+	Owner    string `placeholder:"PATH" help:"With --consumer: node that owns the task, below the namespace; empty for the namespace itself."`
+	Bulk     string `placeholder:"TOPIC" help:"With --consumer: root of models beside the namespace, if the aggregator has one (bulk)."`
 	accessFlags
 	Namespace string `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Node      string `placeholder:"PATH" help:"Path below the namespace of the node whose topics are used; default: fedmq-doctor/<random>."`
@@ -49,7 +53,11 @@ party's own user and prints the lines that are missing, as Mosquitto writes them
 are judged by MQTT 5, reads by what comes: what is retained, and what an aggregator
 that runs answers a site. Without one, and for an aggregator's own list, --as names the
 other party, which says it. Nothing of it is retained, and nobody acts on it. Exit code
-1: a line is missing.`
+1: a line is missing.
+
+  fedmq doctor tcp://broker:1883 -n acme -t quality --consumer berlin/line-1/scoring -u berlin/line-1/scoring --as aggregator.yaml
+
+does so for a node that uses what is released, which has no configuration (model get --path).`
 }
 
 func (c *doctorCmd) client() clientFlags {
@@ -57,7 +65,7 @@ func (c *doctorCmd) client() clientFlags {
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
-	if c.Config != "" || c.As != "" || c.URL == "" {
+	if c.Config != "" || c.As != "" || c.URL == "" || c.Consumer != "" {
 		return c.list(ctx)
 	}
 	if c.Write != "" {

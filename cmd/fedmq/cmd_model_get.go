@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 )
 
 type modelGetCmd struct {
@@ -16,6 +17,7 @@ type modelGetCmd struct {
 	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
 
 	Exec string `placeholder:"COMMAND" help:"Run this by the shell after each version that was written: FEDMQ_FILE, FEDMQ_TASK, FEDMQ_VERSION and FEDMQ_CONTENT say which. The next one waits for its end."`
+	Path string `placeholder:"PATH" help:"Path of this node below the namespace: take what is released for it. With --follow it says on its status which version it runs, puts the file back where the command fails, and tries again."`
 
 	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
 	Round *uint64 `placeholder:"N" help:"With --dir: the version that this round has made."`
@@ -31,6 +33,11 @@ id are in the file's metadata; tensors have the names of the model.
 With --dir it reads the versions on an aggregator's disk, and says which ones are kept there;
 these files say metrics and threshold, too.
 
+With --path and --follow this is a consumer, a node of the Unified Namespace: it says on
+<namespace>/<path>/_fl_v1/<task>/status which version it runs, or which it could not take and why.
+Where the command fails the file is the one before again, and the version is tried anew after 10 s,
+and then less and less often, up to every 10 minutes. The user needs the access of the role consumer.
+
 Where tensors stay at the sites (strategy.keep_local, share) the versions have the values that
 the task began with in their places, and predict refuses them. --own makes the model of one site.
 Where sites train what is released for themselves (personalise), --own gets the model that a site uses.
@@ -38,6 +45,7 @@ Where sites train what is released for themselves (personalise), --own gets the 
   fedmq model get -b tcp://broker:1883 -n acme -t quality -o quality.safetensors
   fedmq model get -n acme -t quality --keys aggregator.pub --follow
   fedmq model get -n acme -t quality --released --follow --exec 'systemctl restart scoring'
+  fedmq model get -n acme -t quality --path berlin/line-1/scoring --follow --exec 'systemctl reload scoring'
   fedmq model get --dir line -t result --round 12
   fedmq model get --dir line -t result --own line/state/lyon -o lyon.safetensors
   fedmq model get -n acme -t quality --released --own /var/lib/fedmq -o lyon.safetensors`
@@ -50,6 +58,14 @@ func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
 			return usageError{errors.New("--dir wants --task")}
 		}
 		return c.fromDir()
+	}
+	if c.Path != "" {
+		if err := topics.CheckPath(c.Path); err != nil {
+			return usageError{fmt.Errorf("--path: %w", err)}
+		}
+		if c.Released = true; c.Follow {
+			return c.consume(ctx, logs.quiet())
+		}
 	}
 	return c.follow(ctx, logs.quiet(), func(f *follower) error { return c.get(ctx, f) })
 }

@@ -22,6 +22,7 @@ type topicsCmd struct {
 	Owner     string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
 	Bulk      string   `placeholder:"TOPIC" help:"Root of updates and models beside the namespace, if the aggregator has one (bulk)."`
 	Member    []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
+	Consumer  []string `placeholder:"FILTER" help:"UNS filter of the nodes that use what is released; may be repeated. Default: those of the configuration."`
 	Watch     bool     `help:"Print the filters that a watcher subscribes to, one a line."`
 	Bridge    string   `enum:",mosquitto" default:"" help:"Print the bridge from a plant's broker to the aggregator's, as configuration of this broker: mosquitto."`
 	Clear     string   `placeholder:"TASK" help:"Take off the broker what a task that has ended retained, with the user of the configuration or of --username."`
@@ -138,13 +139,13 @@ func (c *topicsCmd) fromTasks(tasks []taskFile) {
 	for _, t := range tasks {
 		c.tasks = append(c.tasks, t.Name)
 		if !given && (c.Clear == "" || c.Clear == t.Name) {
-			c.Member = append(c.Member, t.Members...)
+			c.Member, c.Consumer = append(c.Member, t.Members...), append(c.Consumer, t.Consumers...)
 		}
 	}
 }
 
 func (c *topicsCmd) watch(ns topics.Namespace) error {
-	filters, err := watchFilters(ns, c.Owner, c.Member)
+	filters, err := watchFilters(ns, c.Owner, c.Member, c.Consumer)
 	if err != nil {
 		return usageError{err}
 	}
@@ -157,12 +158,16 @@ func (c *topicsCmd) watch(ns topics.Namespace) error {
 
 // watchFilters are what a watcher may read: every JSON topic of the owner and
 // of the members.
-func watchFilters(ns topics.Namespace, owner string, members []string) ([]string, error) {
+func watchFilters(ns topics.Namespace, owner string, members, consumers []string) ([]string, error) {
 	filters, err := memberFilters(members)
 	if err != nil {
 		return nil, err
 	}
-	return watch.Filters(ns, owner, filters), nil
+	uses, err := memberFilters(consumers)
+	if err != nil {
+		return nil, err
+	}
+	return watch.Filters(ns, owner, filters, uses), nil
 }
 
 func memberFilters(members []string) (out []topics.MemberFilter, err error) {

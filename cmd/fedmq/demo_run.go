@@ -158,7 +158,7 @@ func (d *demo) watchLine(url string) string {
 	if err != nil {
 		return ""
 	}
-	filters, err := watchFilters(ns, d.cfg.Owner, d.cfg.Tasks[0].Members)
+	filters, err := watchFilters(ns, d.cfg.Owner, d.cfg.Tasks[0].Members, nil)
 	if err != nil {
 		return ""
 	}

@@ -15,10 +15,7 @@ import (
 
 // list tries the access list with a party's own user.
 func (c *doctorCmd) list(ctx context.Context) error {
-	if c.Config == "" || c.URL != "" {
-		return usageError{errors.New("want the broker's URL, or --config FILE of a site or an aggregator")}
-	}
-	me, err := readParty(c.Config)
+	me, from, err := c.party()
 	if err != nil {
 		return usageError{err}
 	}
@@ -32,7 +29,7 @@ func (c *doctorCmd) list(ctx context.Context) error {
 	}
 	l, err := doctor.CheckList(ctx, me, other)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.Config, err)
+		return fmt.Errorf("%s: %w", from, err)
 	}
 	if c.JSON {
 		err = indented(stdout).Encode(l)
@@ -40,9 +37,33 @@ func (c *doctorCmd) list(ctx context.Context) error {
 		_, err = io.WriteString(stdout, l.Text())
 	}
 	if err == nil && len(l.Missing) > 0 {
-		err = fmt.Errorf("%s: the broker's access list lacks: %s", c.Config, strings.Join(l.Missing, "; "))
+		err = fmt.Errorf("%s: the broker's access list lacks: %s", from, strings.Join(l.Missing, "; "))
 	}
 	return err
+}
+
+// party is who is tried, and what says so.
+func (c *doctorCmd) party() (me doctor.Party, from string, err error) {
+	switch {
+	case c.Config != "":
+		me, err = readParty(c.Config)
+		return me, c.Config, err
+	case c.URL == "" || c.Consumer == "":
+		return me, "", errors.New("want the broker's URL, or --config FILE of a site or an aggregator")
+	case c.Task == "":
+		return me, "", errors.New("--consumer wants --task: what is released of it")
+	}
+	ns, err := topics.Configured(c.Namespace, c.Bulk)
+	if err != nil {
+		return me, "", err
+	}
+	s, err := c.client().secrets()
+	if err != nil {
+		return me, "", err
+	}
+	cfg := link.Config{Broker: c.URL, Username: c.Username, Password: s.password, TLS: s.tls, Headers: s.headers}
+	me, err = doctor.Consumer(cfg, ns, c.Consumer, c.Owner, []string{c.Task})
+	return me, c.Consumer, err
 }
 
 // readParty reads the configuration of a site, which has a member, or of an
@@ -69,15 +90,19 @@ func readParty(path string) (p doctor.Party, err error) {
 	if err != nil {
 		return p, err
 	}
-	var tasks, members []string
+	var tasks, members, uses []string
 	for _, t := range agg.Tasks {
-		tasks, members = append(tasks, t.Name), append(members, t.Members...)
+		tasks, members, uses = append(tasks, t.Name), append(members, t.Members...), append(uses, t.Consumers...)
 	}
 	filters, err := memberFilters(members)
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", path, err)
 	}
-	return doctor.Aggregator(cfg, ns, agg.Owner, tasks, filters)
+	consumers, err := memberFilters(uses)
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", path, err)
+	}
+	return doctor.Aggregator(cfg, ns, agg.Owner, tasks, filters, consumers)
 }
 
 // wayOf is how a party reaches the broker, and its namespace.

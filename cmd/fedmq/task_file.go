@@ -17,6 +17,7 @@ import (
 type taskFile struct {
 	Name        string        `yaml:"name"`
 	Members     []string      `yaml:"members"`
+	Consumers   []string      `yaml:"consumers"`
 	Rounds      uint64        `yaml:"rounds"`
 	Stop        *stopFile     `yaml:"stop"`
 	StartWhen   int           `yaml:"start_when"`
@@ -110,7 +111,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		return aggregator.Task{}, err
 	}
 	t := aggregator.Task{
-		Contract: contract, Name: f.Name, Members: f.Members, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
+		Contract: contract, Name: f.Name, Members: f.Members, Consumers: f.Consumers, Rounds: f.Rounds, Stop: f.Stop.rule(), StartWhen: f.StartWhen, JoinWait: f.JoinWait,
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params, Root: root,
 		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,

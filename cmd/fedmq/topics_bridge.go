@@ -23,13 +23,17 @@ func (c *topicsCmd) bridge(ns topics.Namespace) error {
 	if strings.HasPrefix(c.Broker, "ws") {
 		return usageError{fmt.Errorf("%s: Mosquitto's bridge speaks TCP and TLS only", link.Shown(c.Broker))}
 	}
+	consumers, err := memberFilters(c.Consumer)
+	if err != nil {
+		return usageError{err}
+	}
 	tasks := c.tasks
 	if len(tasks) == 0 {
 		tasks = []string{"+"}
 	}
 	var list []topics.Crossing
 	for _, t := range tasks {
-		for _, x := range ns.Bridge(c.Owner, t, filters) {
+		for _, x := range ns.Bridge(c.Owner, t, filters, consumers) {
 			if !slices.Contains(list, x) {
 				list = append(list, x)
 			}

@@ -47,11 +47,11 @@ func (c *topicsCmd) clear(ctx context.Context, log zerolog.Logger, ns topics.Nam
 	x := &clearing{
 		flags: clientFlags{c.Broker, c.accessFlags}, log: log, ns: ns, task: c.Clear, owner: o, denied: map[string]bool{}, done: map[string]bool{},
 	}
-	if x.members, err = memberFilters(c.Member); err != nil {
+	if x.members, err = memberFilters(slices.Concat(c.Member, c.Consumer)); err != nil {
 		return usageError{err}
 	}
 	x.paths, x.names = recordedNames(c.dataDir, c.Clear)
-	for _, m := range c.Member {
+	for _, m := range slices.Concat(c.Member, c.Consumer) {
 		if !strings.Contains(m, "+") {
 			x.paths = append(x.paths, m)
 		}

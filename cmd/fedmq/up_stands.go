@@ -16,7 +16,7 @@ func (u *up) sayWhatBlocks(ctx context.Context, b *upBroker, table upTable) {
 	flags.takeFrom(c, u.dir)
 	flags.Broker = b.url
 	for _, t := range u.agg.Tasks {
-		flags.Member = append(flags.Member, t.Members...)
+		flags.Member = append(flags.Member, t.Members...) // what consumers do blocks nothing
 	}
 	changed, mark := onePending()
 	w, err := flags.open(zerolog.Nop(), "up-watch", mark)

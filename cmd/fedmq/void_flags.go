@@ -48,19 +48,23 @@ var flagRules = []flagRule{
 
 	{command: "topics", flags: []string{"bridge", "clear", "bulk"}, not: "watch"},
 	{command: "topics", flags: []string{"clear"}, not: "bridge"},
-	{command: "topics", flags: []string{"member", "broker"}, needs: []string{"watch", "bridge", "clear"}},
+	{command: "topics", flags: []string{"member", "consumer", "broker"}, needs: []string{"watch", "bridge", "clear"}},
 	{command: "topics", flags: with(access, "force"), needs: []string{"clear"}},
 	{command: "topics", flags: []string{"namespace", "owner", "bulk"}, not: "config"},
 	{command: "watch", flags: []string{"namespace", "owner"}, not: "config"},
+	{command: "watch", flags: []string{"consumer"}, needs: []string{"member", "config"}}, // else all are watched
+	{command: "dashboard", flags: []string{"consumer"}, needs: []string{"member", "config"}},
 	{command: "dashboard", flags: []string{"namespace", "owner"}, not: "config"},
 
-	{command: "doctor", flags: []string{"as"}, needs: []string{"config"}},
-	{command: "doctor", flags: with(access, "<url>", "namespace", "node", "gentle", "restart", "write"), not: "config"},
+	{command: "doctor", flags: []string{"as"}, needs: []string{"config", "consumer"}},
+	{command: "doctor", flags: with(access, "<url>", "namespace", "node", "gentle", "restart", "write", "consumer", "task", "owner", "bulk"), not: "config"},
+	{command: "doctor", flags: []string{"task", "owner", "bulk"}, needs: []string{"consumer"}},
+	{command: "doctor", flags: []string{"node", "gentle", "restart", "write"}, not: "consumer"},
 
 	{command: "inspect", flags: []string{"topic"}, not: "<file>"},
 	{command: "inspect", flags: with(access, "broker", "wait"), needs: []string{"topic"}},
 
-	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow", "exec"), not: "dir"},
+	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow", "exec", "path"), not: "dir"},
 	{command: "model get", flags: []string{"round"}, needs: []string{"dir"}},
 	{command: "model get", flags: []string{"own"}, not: "follow"}, // a site that runs trains on
 	{command: "model show", flags: with(access, "namespace", "task", "owner", "bulk", "broker", "keys", "timeout", "released"), not: "<file>"},

@@ -106,6 +106,7 @@ var aggregatorVoids = map[string][]voidCase{
 	"tasks[].metric": always("a name"),
 	"tasks[].stop":   always("its keys are below"), "tasks[].stop.metric": always("a name"), "tasks[].stop.patience": always("a number"), "tasks[].stop.min_delta": always("0 is anything"),
 	"tasks[].stop.mode": {{task: "stop: {metric: accuracy, mode: min}", want: "stop.mode: min, but of accuracy more is better"}, {task: "stop: {metric: own}", want: "stop.mode: missing"}},
+	"tasks[].consumers": always("filters"),
 	"tasks[].release":   always("its keys are below"), "tasks[].release.min_gain": always("0 is anything"), "tasks[].release.max_site_loss": always("a share"),
 	"tasks[].release.hold": always("a number"), "tasks[].release.hold_for": always("a time"), "tasks[].release.approve": always("one of a list"),
 	"tasks[].threshold": {
@@ -211,6 +212,7 @@ var userVoids = map[string][]voidCase{
 	"users[].password_file": {{top: "{name: a, role: site, password_hash: x, password_file: pw}", want: "both password_hash and password_file"}},
 	"users[].owner":         {{top: "{name: a, role: watcher, owner: b}", want: "owner is for sites"}},
 	"users[].members":       {{top: "{name: a, role: site, members: [b]}", want: "members is not for sites"}},
+	"users[].consumers":     {{top: "{name: a, role: watcher, consumers: [b]}", want: "consumers has no effect without members"}, {top: "{name: a, role: consumer, consumers: [b]}", want: "consumers is not for sites"}},
 }
 
 // up names what the folder's own broker does not look at, and nothing where the broker

@@ -49,6 +49,7 @@ func (m *screen) draw() string {
 		rows = append(rows, m.headline(t)...)
 		rows = append(rows, m.progress(t), m.curve(t)+cohorts(t), m.seconds(t), "")
 		rows = append(rows, m.table()...)
+		rows = append(rows, m.consumersTable()...)
 	}
 	for len(rows) < m.height-1 {
 		rows = append(rows, "")
@@ -228,6 +229,48 @@ func (m *screen) table() []string {
 			tones[s.Standing].Render(fmt.Sprintf("%s %-6s", marks[s.Standing], s.Standing)), done, s.Round, heard, s.Why))
 	}
 	return out
+}
+
+// consumersTable lists who uses what is released, and which version.
+func (m *screen) consumersTable() []string {
+	all := m.consumers()
+	if len(all) == 0 {
+		return nil
+	}
+	path := 4
+	for _, c := range all {
+		path = max(path, ansi.StringWidth(c.Path))
+	}
+	path = min(path, max(m.width/3, 12))
+	out := []string{"", faint.Render(fmt.Sprintf("%-*s  %7s  %-8s %7s  %s", path, "CONSUMER", "RUNS", "FROM", "HEARD", "WHY"))}
+	for i, c := range all {
+		if i == mostConsumers {
+			return append(out, faint.Render(fmt.Sprintf("and %d more", len(all)-i)))
+		}
+		name := ansi.Truncate(c.Path, path, "…")
+		tone, why := usesWhy(c)
+		out = append(out, fmt.Sprintf("%s%*s  %7s  %-8s %7s  %s", name, path-ansi.StringWidth(name), "", runsText(c), c.From, age(m.view.NowMS-c.HeardMS), tone.Render(why)))
+	}
+	return out
+}
+
+// runsText is the version that a consumer runs.
+func runsText(c watch.ConsumerView) string {
+	if c.Version == nil {
+		return "none"
+	}
+	return fmt.Sprintf("v%d", *c.Version)
+}
+
+// usesWhy says what is not as it should be.
+func usesWhy(c watch.ConsumerView) (lipgloss.Style, string) {
+	switch {
+	case c.Failed != nil:
+		return tones[watch.Failed], fmt.Sprintf("cannot take v%d, tried %d times: %s", c.Failed.Version, c.Failed.Times, c.Failed.Why)
+	case !c.Online:
+		return tones[watch.Lost], "offline"
+	}
+	return faint, ""
 }
 
 func (m *screen) foot() string {

@@ -18,12 +18,13 @@ type lines struct {
 	owner  string
 	rounds map[string]string // task -> what was said of its round
 	sites  map[string]string // task and path -> standing and reason
+	uses   map[string]string // task and path -> the version that a consumer runs
 	told   map[string]bool   // records, by their text
 	still  *standstills
 }
 
 func newLines() *lines {
-	return &lines{rounds: map[string]string{}, sites: map[string]string{}, told: map[string]bool{}, still: newStandstills()}
+	return &lines{rounds: map[string]string{}, sites: map[string]string{}, uses: map[string]string{}, told: map[string]bool{}, still: newStandstills()}
 }
 
 // take returns what is new in a view.
@@ -68,6 +69,19 @@ func (l *lines) take(v watch.View, at time.Time) (out []string) {
 		if l.sites[key] != text {
 			l.sites[key] = text
 			say("%s site %s %s", s.Task, s.Path, text)
+		}
+	}
+	for _, c := range v.Consumers {
+		key, text := c.Task+" "+c.Path, "runs "+runsText(c)
+		if c.From != "" {
+			text += " from " + c.From
+		}
+		if _, why := usesWhy(c); why != "" {
+			text += "; " + why
+		}
+		if l.uses[key] != text {
+			l.uses[key] = text
+			say("%s consumer %s %s", c.Task, c.Path, text)
 		}
 	}
 	if len(l.told) > 4*watch.MaxRounds { // only to print none twice

@@ -179,5 +179,36 @@ func (m *screen) sites() (out []watch.SiteView) {
 	return out
 }
 
-// room is how many rows of sites fit.
-func (m *screen) room() int { return max(m.height-9, 1) }
+// mostConsumers is how many of them the screen names.
+const mostConsumers = 8
+
+// consumers are those of the task, who could not take a version first.
+func (m *screen) consumers() (out []watch.ConsumerView) {
+	for _, c := range m.view.Consumers {
+		if c.Task == m.task {
+			out = append(out, c)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b watch.ConsumerView) int {
+		well := func(c watch.ConsumerView) int {
+			switch {
+			case c.Failed != nil:
+				return 0
+			case !c.Online:
+				return 1
+			}
+			return 2
+		}
+		return cmp.Compare(well(a), well(b))
+	})
+	return out
+}
+
+// room is how many rows of sites fit, beside those of consumers.
+func (m *screen) room() int {
+	rows := 9
+	if n := len(m.consumers()); n > 0 {
+		rows += 2 + min(n, mostConsumers+1)
+	}
+	return max(m.height-rows, 1)
+}

@@ -24,6 +24,7 @@ type watchFlags struct {
 	Namespace     string   `short:"n" default:"acme" help:"Enterprise prefix of the UNS."`
 	Owner         string   `placeholder:"PATH" help:"Node that owns the tasks, below the namespace; empty for the namespace itself."`
 	Member        []string `short:"m" placeholder:"FILTER" help:"UNS filter of members below the namespace, such as +/line-1; may be repeated. Default: members at every depth."`
+	Consumer      []string `placeholder:"FILTER" help:"Likewise of nodes that use what is released; has an effect with --member, or --config."`
 	AggregatorKey string   `type:"existingfile" placeholder:"FILE" help:"Aggregator's public key (Ed25519, PEM): signatures of records are checked."`
 }
 
@@ -73,7 +74,7 @@ func (f *watchFlags) federation() (cfg watch.Config, err error) {
 		f.takeFrom(file.Connection, filepath.Dir(f.Config))
 		f.Namespace, f.Owner = file.Connection.Namespace, file.Owner
 		for _, t := range file.Tasks {
-			f.Member = append(f.Member, t.Members...)
+			f.Member, f.Consumer = append(f.Member, t.Members...), append(f.Consumer, t.Consumers...)
 		}
 	}
 	if cfg.Namespace, err = topics.New(f.Namespace); err != nil {
@@ -86,6 +87,9 @@ func (f *watchFlags) federation() (cfg watch.Config, err error) {
 	}
 	cfg.Owner = f.Owner
 	if cfg.Members, err = memberFilters(f.Member); err != nil {
+		return cfg, err
+	}
+	if cfg.Consumers, err = memberFilters(f.Consumer); err != nil {
 		return cfg, err
 	}
 	if f.AggregatorKey != "" {

@@ -53,7 +53,7 @@ func parties(t *testing.T, url string) map[string]doctor.Party {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := doctor.Aggregator(link.Config{Broker: url, Username: ownerUser}, ns, "", []string{"line"}, []topics.MemberFilter{members})
+	a, err := doctor.Aggregator(link.Config{Broker: url, Username: ownerUser}, ns, "", []string{"line"}, []topics.MemberFilter{members}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,8 +63,8 @@ func channels(t *testing.T) []channel {
 		{name: "ownerSecaggPart", topic: own(topics.SecAggPart, topics.Topic{Phase: "peers", Slot: 7, Part: 3999}), what: "a part of these", unused: true},
 		{name: "secaggInbox", topic: own(topics.SecAgg, topics.Topic{Phase: "inbox", Member: "MEMBER"}), what: "secure aggregation, to one member", unused: true},
 		{name: "command", topic: own(topics.Command), what: "start, pause, pause_now, resume or stop; never retained"},
-		{name: "siteState", topic: topics.Topic{Kind: topics.State, Path: siteParam}, what: "presence of the site, its Last Will"},
-		{name: "status", topic: of(topics.Status), what: "phase, progress and metrics of a site", qos: []int{0, 1}},
+		{name: "siteState", topic: topics.Topic{Kind: topics.State, Path: siteParam}, what: "presence of the site, or of the consumer, its Last Will"},
+		{name: "status", topic: of(topics.Status), what: "phase, progress and metrics of a site; of a consumer the version that it runs", qos: []int{0, 1}},
 		{name: "join", topic: of(topics.Join), what: "the site takes part"},
 		{name: "update", topic: of(topics.Update), what: "the update, its offer, or a decline"},
 		{name: "part", topic: of(topics.Part), what: "a granted part of an update"},
@@ -192,7 +192,7 @@ func (c channel) operations(t *testing.T) (ops yaml.MapSlice) {
 	if c.topic.Member != "" {
 		self = c.topic.Member
 	}
-	for _, role := range []topics.Role{topics.RoleAggregator, topics.RoleSite, topics.RoleOperator, topics.RoleWatcher} {
+	for _, role := range []topics.Role{topics.RoleAggregator, topics.RoleSite, topics.RoleOperator, topics.RoleWatcher, topics.RoleConsumer} {
 		rules := ns.Rules(topics.Party{Role: role, Path: self, Members: []topics.MemberFilter{any1}})
 		for _, write := range []bool{true, false} {
 			may := slices.ContainsFunc(rules, func(r topics.Rule) bool { return r.Write == write && topics.Contains(r.Filter, topic) })

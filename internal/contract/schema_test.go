@@ -30,14 +30,14 @@ import (
 var update = flag.Bool("update", false, "write docs/ref/schema and docs/ref/asyncapi.yaml anew")
 
 var titles = map[topics.Kind]string{
-	topics.State:   "Presence of an aggregator or a site, and with online false its Last Will",
+	topics.State:   "Presence of an aggregator, a site or a consumer, and with online false its Last Will",
 	topics.Round:   "The current round of a task, for people",
 	topics.KPI:     "One number of the last round, for historians",
 	topics.Event:   "One fact, or the sum of a second of facts",
 	topics.Record:  "Head of the last round's record (docs/spec/record.md, RC-12)",
 	topics.History: "The course of a task's numbers, in columns",
 	topics.ModelAt: "Where the newest model is, for people",
-	topics.Status:  "What a site does in a task",
+	topics.Status:  "What a site does in a task, or what a consumer runs",
 	topics.Command: "An operator's command (docs/spec/rounds.md, R-60 to R-64)",
 }
 
@@ -93,7 +93,7 @@ var types = map[topics.Kind][]reflect.Type{
 	topics.ModelAt: {reflect.TypeFor[view.ModelAt]()},
 	topics.Event:   {reflect.TypeFor[view.Event](), reflect.TypeFor[view.Counts]()},
 	topics.Record:  {reflect.TypeFor[record.Head]()},
-	topics.Status:  {reflect.TypeFor[site.Status]()},
+	topics.Status:  {reflect.TypeFor[site.Status](), reflect.TypeFor[view.Consumer]()},
 	topics.Command: {reflect.TypeFor[aggregator.Command]()},
 }
 
@@ -106,6 +106,9 @@ func schemaOf(t *testing.T, k topics.Kind) *jsonschema.Schema {
 	s.Schema, s.Title = "https://json-schema.org/draft/2020-12/schema", titles[k]
 	if name := names[k]; name != "" {
 		s.Properties["schema"] = &jsonschema.Schema{Type: "string", Const: new(any(name))}
+	}
+	if k == topics.Status {
+		s.Properties["schema"] = &jsonschema.Schema{Type: "string", Enum: []any{site.StatusSchema, view.ConsumerSchema}}
 	}
 	refine(s, k)
 	if slices.Contains(strict, k) {
@@ -220,7 +223,7 @@ func refine(s *jsonschema.Schema, k topics.Kind) {
 	}
 	switch k {
 	case topics.State:
-		s.Properties["roles"].Items.Enum = []any{"aggregator", "site"}
+		s.Properties["roles"].Items.Enum = []any{"aggregator", "site", "consumer"}
 	case topics.Round:
 		put("work", words(wire.WorkNone, wire.WorkStatistics, wire.WorkTrain, wire.WorkEvaluate))
 		s.Properties["refusals"].PropertyNames = words(refusals...)

@@ -69,9 +69,37 @@ func Site(cfg link.Config, ns topics.Namespace, path string, tasks []TaskAt) (Pa
 	return p, nil
 }
 
-// Aggregator is the aggregator of tasks at the node owner, with their members.
-func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []string, members []topics.MemberFilter) (Party, error) {
-	p := Party{link: cfg, ns: ns, rules: ns.Rules(topics.Party{Role: topics.RoleAggregator, Owner: owner, Members: members})}
+// Consumer is a node that uses the released version of tasks of one owner.
+func Consumer(cfg link.Config, ns topics.Namespace, path, owner string, tasks []string) (Party, error) {
+	p := Party{link: cfg, ns: ns, rules: ns.Rules(topics.Party{Role: topics.RoleConsumer, Path: path, Owner: owner})}
+	for _, name := range tasks {
+		o, err := ns.Owner(owner, name)
+		if err != nil {
+			return p, err
+		}
+		own, err := ns.Member(path, name)
+		if err != nil {
+			return p, err
+		}
+		p.state = own.State()
+		p.writes = append(p.writes, own.State(), own.Status())
+		p.reads = append(p.reads, own.State())
+		places, err := o.Places()
+		if err != nil {
+			return p, err
+		}
+		for _, at := range places {
+			p.reads = append(p.reads, releasedTopics(at)...)
+		}
+	}
+	p.once()
+	return p, nil
+}
+
+// Aggregator is the aggregator of tasks at the node owner, with their members and the
+// nodes that use what they release.
+func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []string, members, consumers []topics.MemberFilter) (Party, error) {
+	p := Party{link: cfg, ns: ns, rules: ns.Rules(topics.Party{Role: topics.RoleAggregator, Owner: owner, Members: members, Consumers: consumers})}
 	for _, name := range tasks {
 		own, err := ns.Owner(owner, name)
 		if err != nil {
@@ -94,14 +122,23 @@ func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []stri
 				p.reads = append(p.reads, ns.MemberFilterTopics(f, name, k)...)
 			}
 		}
+		for _, f := range consumers {
+			p.reads = append(p.reads, ns.MemberFilterTopic(f, name, topics.Status))
+		}
 	}
 	p.once()
 	return p, nil
 }
 
-// modelTopics are those of the model of a task, and of its released version.
+// modelTopics are those of the model of a task, and of its released version. Which slot a
+// version lies in says its number, so that both of the usual two may be the one in use.
 func modelTopics(o topics.Owner) []string {
-	return []string{o.Model(), o.ModelPart(0, 0), o.Released().Model(), o.Released().ModelPart(0, 0)}
+	return append([]string{o.Model(), o.ModelPart(0, 0), o.ModelPart(1, 0)}, releasedTopics(o)...)
+}
+
+func releasedTopics(o topics.Owner) []string {
+	o = o.Released()
+	return []string{o.Model(), o.ModelPart(0, 0), o.ModelPart(1, 0)}
 }
 
 // once leaves each topic in the lists once.

@@ -41,25 +41,52 @@ type Model struct {
 }
 
 // Follower follows a task's model. The connection is subscribed to the model's
-// topic.
+// topic. [Follower.Next] waits for a model; who has more to wait for tells the follower
+// what comes, and asks what is owed.
 type Follower struct {
 	Opener   *wire.Opener                          // of the owner's messages
 	Largest  uint64                                // bytes of a model; more are refused
 	Complain func(error) error                     // what to do about a message that is refused: end with an error, or nil
 	Progress func(version uint64, have, count int) // of a pull; nil: nobody looks
 
-	at     At
-	pull   *pull
-	wake   int64       // when the puller wants its tick
-	seen   wire.Header // of the newest model that was whole
-	any    bool
-	header wire.Header // of the one being pulled
+	at   At
+	pull *pull
+	wake int64 // when the puller wants its tick
+	from place
+	of   key    // of the model that is pulled, or was whole last
+	here bool   // it was
+	due  *Model // whole, and not taken yet
 }
+
+// place is a topic of models.
+type place struct {
+	owner  topics.Owner
+	stands *standing   // nil: nothing
+	newest wire.Header // of those that were whole here
+	any    bool
+}
+
+// standing is what a topic says, proven.
+type standing struct {
+	header wire.Header
+	body   wire.Distribution
+}
+
+// key names a model: the same content may be another version.
+type key struct {
+	version uint64
+	content model.Hash
+}
+
+func (s *standing) key() key { return key{s.header.Round, s.header.Base} }
 
 // New returns a follower that ends at the first message that is refused.
 func New(at At, opener *wire.Opener, largest uint64) *Follower {
-	f := &Follower{Opener: opener, Largest: min(largest, math.MaxInt), at: at, pull: newPull(at), Complain: func(err error) error { return err }} // MaxInt: on 32 bits
-	f.pull.up(true)
+	f := &Follower{
+		Opener: opener, Largest: min(largest, math.MaxInt), at: at, pull: newPull(at), // MaxInt: on 32 bits
+		Complain: func(err error) error { return err }, from: place{owner: at.Owner},
+	}
+	f.Up(true)
 	return f
 }
 
@@ -70,7 +97,10 @@ func (f *Follower) Next(ctx context.Context, patience time.Duration) (*Model, er
 	again := time.NewTicker(askAgainEvery)
 	defer again.Stop()
 	for {
-		got, err := f.drive()
+		got, err := f.Owed()
+		if err != nil {
+			err = f.Complain(err)
+		}
 		if got != nil || err != nil {
 			return got, err
 		}
@@ -80,107 +110,132 @@ func (f *Follower) Next(ctx context.Context, patience time.Duration) (*Model, er
 		case <-late:
 			return nil, f.late(patience)
 		case <-again.C:
-			f.at.Conn.Resubscribe(f.at.Owner.Model())
-		case <-after(f.pull.until(f.wake)):
-			f.pull.puller.Tick(f.pull.now())
+			f.Ask()
+		case <-after(f.Wake()):
+			f.Tick()
 		case s := <-f.at.Conn.States():
-			f.pull.up(s.Up)
+			f.Up(s.Up)
 			if s.Up {
 				err = s.Err // a denied subscription
 			}
 		case m := <-f.at.Conn.Messages():
 			var moved bool
-			if got, moved, err = f.message(m); moved {
+			if moved, err = f.Message(m); moved {
 				late = after(patience)
 			}
 		}
 		if err != nil {
 			err = f.Complain(err)
 		}
-		if got != nil || err != nil {
-			return got, err
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
-// drive does what the puller owes, and returns the model when all parts are
-// there.
-func (f *Follower) drive() (*Model, error) {
+// Up tells the state of the link.
+func (f *Follower) Up(is bool) { f.pull.up(is) }
+
+// Tick passes the time; one is wanted after Wake.
+func (f *Follower) Tick() { f.pull.puller.Tick(f.pull.now()) }
+
+// Wake is the time until a Tick is wanted; 0 for never.
+func (f *Follower) Wake() time.Duration { return f.pull.until(f.wake) }
+
+// Ask has the broker say once more what stands there.
+func (f *Follower) Ask() { f.at.Conn.Resubscribe(f.from.owner.Model()) }
+
+// Owed does what is owed, and returns a model that is whole, once.
+func (f *Follower) Owed() (*Model, error) {
 	rd := f.pull.owed()
 	f.wake = rd.Wake
-	if !rd.Done {
-		return nil, nil
+	if rd.Done {
+		parts, h := f.pull.target.Blob.Count(), f.from.stands.header
+		m, got := f.pull.take()
+		if got != h.Base {
+			f.of = key{}
+			return nil, fmt.Errorf("%s: the parts of version %d have the content %s, its header says %s", f.from.owner.Model(), h.Round, got, h.Base)
+		}
+		f.whole(&Model{Header: h, Model: m, Parts: parts, Contract: f.pull.target.Contract})
 	}
-	parts := f.pull.target.Blob.Count()
-	m, got := f.pull.take()
-	if got != f.header.Base {
-		return nil, f.Complain(fmt.Errorf("%s: the parts of version %d have the content %s, its header says %s", f.at.Owner.Model(), f.header.Round, got, f.header.Base))
-	}
-	return f.whole(&Model{Header: f.header, Model: m, Parts: parts, Contract: f.pull.target.Contract}), nil
+	got := f.due
+	f.due = nil
+	return got, nil
 }
 
-func (f *Follower) whole(got *Model) *Model {
-	f.seen, f.any = got.Header, true
-	return got
+func (f *Follower) whole(got *Model) {
+	f.due, f.here = got, true
+	f.from.newest, f.from.any = got.Header, true
 }
 
-// message takes one message; moved says that it brought something new.
-func (f *Follower) message(m link.Message) (got *Model, moved bool, err error) {
-	if m.Topic == f.at.Owner.Model() {
-		got, err = f.model(m)
-		return got, err == nil, err
+// Message takes one message; moved says that it brought something new.
+func (f *Follower) Message(m link.Message) (moved bool, err error) {
+	if m.Topic == f.from.owner.Model() {
+		if err = f.stands(&f.from, m); err == nil {
+			err = f.choose()
+		}
+		return err == nil, err
 	}
 	if moved = f.pull.part(m); moved && f.Progress != nil {
 		have, count := f.pull.puller.Progress()
-		f.Progress(f.header.Round, have, count)
+		f.Progress(f.of.version, have, count)
 	}
-	return nil, moved, nil
+	return moved, nil
 }
 
-// model takes what stands on the model's topic: a whole model, or a manifest to
-// pull.
-func (f *Follower) model(m link.Message) (*Model, error) {
+// stands takes in what stands on a topic of models: a whole one, or a manifest to pull.
+func (f *Follower) stands(p *place, m link.Message) error {
 	if len(m.Payload) == 0 {
-		return nil, fmt.Errorf("%s was cleared", m.Topic)
+		return fmt.Errorf("%s was cleared", m.Topic)
 	}
 	h, body, err := f.Opener.Open(m.Topic, m.Payload, wire.Bound{MaxBody: wire.MaxPart})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.Topic, err)
+		return fmt.Errorf("%s: %w", m.Topic, err)
 	}
 	d, err := wire.DecodeModel(body, wire.Limits{Part: wire.MaxPart})
 	if err == nil {
 		err = d.Matches(h)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.Topic, err)
+		return fmt.Errorf("%s: %w", m.Topic, err)
 	}
-	switch older := h.Epoch < f.seen.Epoch || h.Epoch == f.seen.Epoch && h.Round < f.seen.Round; {
-	case f.any && h.Round == f.seen.Round && h.Base == f.seen.Base:
-		return nil, nil
-	case f.any && older:
-		return nil, fmt.Errorf("%s: version %d of epoch %d after version %d of epoch %d", m.Topic, h.Round, h.Epoch, f.seen.Round, f.seen.Epoch)
+	s := &standing{h, d}
+	older := h.Epoch < p.newest.Epoch || h.Epoch == p.newest.Epoch && h.Round < p.newest.Round
+	if p.any && older && s.key() != (key{p.newest.Round, p.newest.Base}) {
+		return fmt.Errorf("%s: version %d of epoch %d after version %d of epoch %d", m.Topic, h.Round, h.Epoch, p.newest.Round, p.newest.Epoch)
 	}
-	switch d := d.(type) {
+	if mf, ok := d.(wire.Manifest); ok && mf.Blob.Length > f.Largest {
+		return fmt.Errorf("a model of %d bytes, at most %d", mf.Blob.Length, f.Largest)
+	}
+	p.stands = s
+	return nil
+}
+
+// choose begins with the model that stands now, unless it is the one that is here.
+func (f *Follower) choose() error {
+	s := f.from.stands
+	if s.key() == f.of && f.here {
+		return nil
+	}
+	f.of, f.here, f.due = s.key(), false, nil
+	switch d := s.body.(type) {
 	case wire.Model:
 		f.pull.drop()
-		return f.whole(&Model{Header: h, Model: d.Tensors, Contract: d.Contract}), nil
+		f.whole(&Model{Header: s.header, Model: d.Tensors, Contract: d.Contract})
 	case wire.Manifest:
-		if d.Blob.Length > f.Largest {
-			return nil, fmt.Errorf("a model of %d bytes, at most %d", d.Blob.Length, f.Largest)
-		}
-		f.header = h
 		f.pull.want(d)
-		return nil, nil
+	default:
+		return errors.New("a form of model that is not known here")
 	}
-	return nil, errors.New("a form of model that is not known here")
+	return nil
 }
 
 // late says what did not come.
 func (f *Follower) late(patience time.Duration) error {
 	if have, count := f.pull.puller.Progress(); count > 0 {
 		return fmt.Errorf("%s: %d of %d parts of version %d are here, and no other came within %s; the broker does not have them all: "+
-			"the aggregator publishes them when it connects", f.at.Owner.Model(), have, count, f.header.Round, patience)
+			"the aggregator publishes them when it connects", f.from.owner.Model(), have, count, f.of.version, patience)
 	}
 	return fmt.Errorf("%s: no model within %s: is the task's name right, has it begun, does the broker keep retained messages over its restarts?",
-		f.at.Owner.Model(), patience)
+		f.from.owner.Model(), patience)
 }

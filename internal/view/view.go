@@ -21,6 +21,8 @@ const (
 	EventSchema   = "fedmq.event.v1"
 	HistorySchema = "fedmq.history.v1"
 	ModelAtSchema = "fedmq.model_at.v1"
+
+	ConsumerSchema = "fedmq.consumer.v1" // of a status
 )
 
 // State is the presence of a node (Sparkplug's STATE pattern).
@@ -182,6 +184,26 @@ type ModelAt struct {
 	Version     uint64     `json:"version"` // the round that committed it
 	Content     model.Hash `json:"content"` // its content id
 	Bytes       int        `json:"bytes"`   // of its tensors
+}
+
+// Consumer is the status of a node that uses what is released.
+type Consumer struct {
+	Schema      string   `json:"schema"`
+	TimestampMS int64    `json:"timestamp_ms"`
+	Version     *uint64  `json:"version,omitempty"` // that it runs; none: none yet
+	Content     string   `json:"content,omitempty"` // its content id
+	From        string   `json:"from,omitempty"`    // the topic that it came from: released
+	SinceMS     int64    `json:"since_ms,omitempty"`
+	Failed      *Failure `json:"failed,omitempty"` // a version that it could not take: it runs the one before
+}
+
+// Failure is a version that could not be taken.
+type Failure struct {
+	Version     uint64 `json:"version"`
+	From        string `json:"from"` // the topic that it came from
+	Why         string `json:"why"`
+	TimestampMS int64  `json:"timestamp_ms"`
+	Times       int    `json:"times"` // that it was tried
 }
 
 // JSON marshals a view; the types of this package cannot fail.

@@ -59,7 +59,7 @@ func (w *world) bridge(plant *world, members ...string) *bridge {
 		filters = append(filters, f)
 	}
 	b.near, b.far = newCrossing(), newCrossing()
-	for _, x := range w.ns.Bridge("", taskName, filters) {
+	for _, x := range w.ns.Bridge("", taskName, filters, nil) {
 		from := b.far
 		if x.Out {
 			from = b.near

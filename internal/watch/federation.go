@@ -18,6 +18,7 @@ type Config struct {
 	Namespace topics.Namespace
 	Owner     string
 	Members   []topics.MemberFilter
+	Consumers []topics.MemberFilter // of no effect without members, as all are watched
 	Keys      record.Keys
 }
 
@@ -47,7 +48,10 @@ type Federation struct {
 	nodes   map[string]*node
 	sites   map[siteKey]*site
 	list    []*site
-	points  int // of all sites' histories
+
+	consumers map[siteKey]*consumer
+
+	points int // of all sites' histories
 }
 
 type siteKey struct{ task, path string }
@@ -59,12 +63,13 @@ type node struct {
 	agent         string
 	security      string
 	sites         []*site
+	uses          []*consumer
 }
 
 // New returns a federation of which nothing is known.
 func New(cfg Config) *Federation {
 	return &Federation{
-		cfg: cfg, tasks: map[string]*task{}, nodes: map[string]*node{}, sites: map[siteKey]*site{},
+		cfg: cfg, tasks: map[string]*task{}, nodes: map[string]*node{}, sites: map[siteKey]*site{}, consumers: map[siteKey]*consumer{},
 	}
 }
 

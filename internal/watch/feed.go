@@ -36,7 +36,7 @@ type Feed struct {
 // NewFeed subscribes to all that is watched. changed is called at most every
 // 250 ms, from Run's goroutine; it must not wait.
 func NewFeed(fed *Federation, conn *link.Conn, changed func()) *Feed {
-	subscribe(conn, Filters(fed.cfg.Namespace, fed.cfg.Owner, fed.cfg.Members))
+	subscribe(conn, Filters(fed.cfg.Namespace, fed.cfg.Owner, fed.cfg.Members, fed.cfg.Consumers))
 	standing, _ := fed.Exact()
 	subscribe(conn, standing)
 	return &Feed{fed: fed, conn: conn, changed: changed, waiting: map[string]chan string{}, asked: map[string]time.Time{}}

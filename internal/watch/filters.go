@@ -7,11 +7,11 @@ import (
 )
 
 // Filters are what a watcher may read: every JSON topic of the owner and of
-// its members (T-15), members at every depth without member filters. A path
+// its members and consumers (T-15), those at every depth without member filters. A path
 // that is no node gives none.
-func Filters(ns topics.Namespace, owner string, members []topics.MemberFilter) []string {
+func Filters(ns topics.Namespace, owner string, members, consumers []topics.MemberFilter) []string {
 	var out []string
-	for _, r := range ns.Rules(topics.Party{Role: topics.RoleWatcher, Owner: owner, Members: members}) {
+	for _, r := range ns.Rules(topics.Party{Role: topics.RoleWatcher, Owner: owner, Members: members, Consumers: consumers}) {
 		if !r.Write && !slices.Contains(out, r.Filter) {
 			out = append(out, r.Filter)
 		}

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -69,7 +70,14 @@ func (f *Federation) node(path string) (*node, error) {
 func (f *Federation) status(path, name string, m Message) error {
 	if len(m.Payload) == 0 {
 		f.forget(siteKey{name, path})
+		f.forgetUse(siteKey{name, path})
 		return nil
+	}
+	var form struct {
+		Schema string `json:"schema"`
+	}
+	if json.Unmarshal(m.Payload, &form) == nil && form.Schema == view.ConsumerSchema {
+		return f.uses(path, name, m)
 	}
 	var j statusJSON
 	if err := read(m.Payload, &j, &j.Schema, "fedmq.status.v1"); err != nil {
@@ -134,7 +142,7 @@ func (f *Federation) forget(k siteKey) {
 	f.list = slices.DeleteFunc(f.list, isIt)
 	f.points -= len(s.history)
 	s.node.sites = slices.DeleteFunc(s.node.sites, isIt)
-	if len(s.node.sites) == 0 {
+	if len(s.node.sites)+len(s.node.uses) == 0 {
 		delete(f.nodes, k.path)
 	}
 	f.reset = f.touch()
@@ -152,8 +160,9 @@ func (f *Federation) nodeState(path string, m Message) error {
 	if err := read(m.Payload, &j, &j.Schema, view.StateSchema); err != nil {
 		return err
 	}
+	trains := len(j.Roles) != 1 || j.Roles[0] != topics.RoleConsumer.String()
 	for _, name := range j.Tasks[:min(len(j.Tasks), MaxTasks)] {
-		if topics.CheckTask(name) == nil && f.tasks[name] != nil {
+		if trains && topics.CheckTask(name) == nil && f.tasks[name] != nil {
 			if _, err := f.site(path, name); err != nil {
 				return err
 			}
@@ -169,6 +178,9 @@ func (f *Federation) nodeState(path string, m Message) error {
 	n.known, n.online, n.agent, n.security = true, j.Online, clip(j.Agent, maxWord), clip(j.Security, maxWord)
 	for _, s := range n.sites {
 		f.judge(s)
+	}
+	for _, c := range n.uses {
+		c.seen(f)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ type View struct {
 	Crowded uint64     `json:"crowded"` // messages of sites beyond MaxMembers
 	Tasks   []TaskView `json:"tasks"`
 	Sites   []SiteView `json:"sites"`
+
+	Consumers []ConsumerView `json:"consumers,omitempty"` // who uses what is released
 }
 
 // LinkView is the connection to the broker.
@@ -212,6 +214,7 @@ func (f *Federation) Since(seq uint64) (v View, ok bool) {
 			v.Sites = append(v.Sites, s.view)
 		}
 	}
+	v.Consumers = f.usesSince(seq)
 	for _, t := range f.order {
 		if t.seq > seq {
 			v.Tasks = append(v.Tasks, t.since(f, seq, counts[t]))

@@ -313,7 +313,7 @@ func TestExact(t *testing.T) {
 		t.Errorf("%q, want nothing more", once)
 	}
 	ns := f.cfg.Namespace
-	allowed := Filters(ns, "", nil)
+	allowed := Filters(ns, "", nil, nil)
 	for _, s := range append(standing, "acme/a/x/_fl_v1/state", "acme/a/x/_fl_v1/q/status") {
 		ok := false
 		for _, a := range allowed {

@@ -1,0 +1,153 @@
+package virtual
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/consumer"
+	"github.com/fedmq/fedmq/internal/follow"
+	"github.com/fedmq/fedmq/internal/link"
+	views "github.com/fedmq/fedmq/internal/view"
+	"github.com/fedmq/fedmq/topics"
+	"github.com/fedmq/fedmq/wire"
+)
+
+// gateway is a consumer, and what it took.
+type gateway struct {
+	w     *world
+	path  string
+	took  []uint64
+	fails map[uint64]int // versions that it cannot take, and how often
+	said  []error
+}
+
+// gateway starts a consumer at a path.
+func (w *world) gateway(path string) *gateway {
+	w.t.Helper()
+	g := &gateway{w: w, path: path, fails: map[uint64]int{}}
+	g.start(path)
+	return g
+}
+
+// start runs it under a name.
+func (g *gateway) start(name string) {
+	g.w.t.Helper()
+	o, err := g.w.ns.Owner("", taskName)
+	check(g.w.t, err)
+	cfg := consumer.Config{
+		Link: link.Config{Dial: g.w.dial(g.path), Log: g.w.log}, NS: g.w.ns, Owner: o, Task: taskName, Path: g.path, Largest: 1 << 30,
+		Opener: &wire.Opener{NS: g.w.ns, Limits: wire.Limits{Part: wire.MaxPart}}, Agent: "test",
+		Take: func(_ context.Context, m *follow.Model) error {
+			if g.fails[m.Header.Round] > 0 {
+				g.fails[m.Header.Round]--
+				return errors.New("exit status 7")
+			}
+			g.took = append(g.took, m.Header.Round)
+			return nil
+		},
+		Complain: func(err error) { g.said = append(g.said, err) },
+	}
+	g.w.start(name, func(ctx context.Context) error { return consumer.Run(ctx, cfg) })
+}
+
+func (g *gateway) topic(leaf string) string { return namespace + "/" + g.path + "/_fl_v1/" + leaf }
+
+// status is what the broker has of it, and its presence.
+func (g *gateway) status() (v views.Consumer, s views.State) {
+	g.w.t.Helper()
+	check(g.w.t, json.Unmarshal(g.w.retained(g.topic(taskName+"/status")), &v))
+	check(g.w.t, json.Unmarshal(g.w.retained(g.topic("state")), &s))
+	check(g.w.t, g.w.schemas.Check(topics.Status, g.w.retained(g.topic(taskName+"/status"))))
+	return v, s
+}
+
+// A consumer takes each version that is released and no other, says which one it runs,
+// tries again what it could not take, and is back after a broker that has forgotten all.
+func TestConsumer(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds, task.Release = 6, &aggregator.Release{Approve: aggregator.ApproveAuto}
+		g := w.gateway(three[0] + "/scoring")
+		g.fails[4] = 2
+		w.aggregate(task)
+		// Version            0  1  2   3  4  5  6
+		losses := []float64{99, 9, 8, 50, 7, 8, 9}
+		for i, m := range three {
+			w.join(m, judge{walker{rows: 10 + i, takes: 5 * time.Second}, losses})
+		}
+		w.recorded(5, "committed", 5*time.Minute)
+		time.Sleep(2 * time.Second)
+		if v, s := g.status(); v.Version == nil || *v.Version != 2 || v.From != wire.KindReleased || v.Failed == nil || v.Failed.Version != 4 || !s.Online || !slices.Equal(s.Roles, []string{"consumer"}) {
+			t.Errorf("status %s, state %+v; took %v", views.JSON(v), s, g.took)
+		}
+		w.finished(5 * time.Minute)
+		time.Sleep(2 * time.Minute)
+		v, _ := g.status()
+		if v.Version == nil || *v.Version != 4 || v.Content != w.model(4).String() || v.Failed != nil {
+			t.Errorf("status %+v at the end", v)
+		}
+		if !slices.Equal(g.took, []uint64{1, 2, 4}) || len(g.said) != 2 || !strings.Contains(g.said[1].Error(), "version 4: exit status 7; again in 20s") {
+			t.Errorf("took %v, said %v", g.took, g.said)
+		}
+		w.stopBroker()
+		w.startBroker()
+		time.Sleep(2 * time.Minute)
+		if v, s := g.status(); v.Version == nil || *v.Version != 4 || !s.Online {
+			t.Errorf("status %+v, %+v after a broker that has forgotten it", v, s)
+		}
+		took := len(g.took)
+		w.bar(g.path)
+		w.cut(g.path)
+		if _, s := g.status(); s.Online {
+			t.Error("its Last Will says that it is online")
+		}
+		w.bar("")
+		time.Sleep(2 * time.Minute)
+		if _, s := g.status(); !s.Online || len(g.took) != took {
+			t.Errorf("state %+v after a connection that was lost; took %v", s, g.took)
+		}
+		w.end(g.path)
+		if _, s := g.status(); s.Online {
+			t.Error("its presence says that it is online when it has ended")
+		}
+		w.endAll()
+	})
+}
+
+// One node is one process: a consumer does not begin where a site is, also while that one is
+// away, and gives way to one that comes.
+func TestConsumerAtASite(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.aggregate(w.task())
+		w.join(three[0], walker{rows: 10, takes: time.Second})
+		time.Sleep(10 * time.Second)
+		refused := func(when string) {
+			t.Helper()
+			if err := w.leave(three[0] + " consumer"); !errors.Is(err, consumer.ErrNode) || !strings.Contains(err.Error(), "want a path of its own, such as "+three[0]+"/scoring") {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		begin := func() {
+			g := &gateway{w: w, path: three[0]}
+			g.start(three[0] + " consumer")
+			time.Sleep(10 * time.Second)
+		}
+		begin()
+		refused("beside a site")
+		w.end(three[0])
+		begin()
+		refused("where a site was")
+		w.client("clears").say(namespace+"/"+three[0]+"/_fl_v1/state", nil, true)
+		begin()
+		w.join(three[0], walker{rows: 10, takes: time.Second})
+		time.Sleep(10 * time.Second)
+		refused("when a site comes")
+		w.endAll()
+	})
+}
