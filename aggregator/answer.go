@@ -49,8 +49,8 @@ func (t *task) reply(member string, r wire.Reply) {
 // settle answers what became of an update of an older round, from the records on
 // disk.
 func (t *task) settle(m owner.Settle) error {
-	if t.settled.entries == nil || t.settled.round != m.Round {
-		if err := t.lookUp(m.Round); err != nil {
+	if t.settled.entries == nil || t.settled.round != m.Round || t.settled.until != m.Until {
+		if err := t.lookUp(m.Round, m.Until); err != nil {
 			return err
 		}
 	}
@@ -62,18 +62,24 @@ func (t *task) settle(m owner.Settle) error {
 	return nil
 }
 
-// lookUp reads the records of a round that is over. The committed one comes
+// lookUp reads what the records of a round that is over say of its updates, and those of
+// rounds up to another, in which they may have come late. The committed one comes
 // last and has the last word; an abandoned one may be alone in naming what was
 // lost or has lapsed.
-func (t *task) lookUp(rnd uint64) error {
-	t.settled.round, t.settled.entries = rnd, map[owner.Key]verdict.Reason{}
-	return t.keeping.read(rnd, func(r record.Record) {
-		for _, e := range r.Entries {
-			if !e.Content.IsZero() {
-				t.settled.entries[owner.Key{Member: e.Member, Content: e.Content}] = e.Verdict
+func (t *task) lookUp(rnd, until uint64) error {
+	t.settled = settledCache{round: rnd, until: until, entries: map[owner.Key]verdict.Reason{}}
+	for in := rnd; in <= until; in++ {
+		if err := t.keeping.read(in, func(r record.Record) {
+			for _, e := range r.Entries {
+				if !e.Content.IsZero() && e.Staleness == in-rnd {
+					t.settled.entries[owner.Key{Member: e.Member, Content: e.Content}] = e.Verdict
+				}
 			}
+		}); err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
 // seal makes the envelope of one of the owner's messages; h says what is

@@ -71,7 +71,7 @@ func TestInTheSumAheadOfItsVerdict(t *testing.T) {
 		want(vector(t, 7, 9))
 		d, _ := arrive("d", 1, memory, 0, 2)
 		s.forget()
-		if err := s.begin(base, p); err != nil {
+		if err := s.begin(base, p, 0); err != nil {
 			t.Fatal(err)
 		}
 		drop(c, d)

@@ -64,8 +64,8 @@ func (t *task) join(path string, m link.Message) owner.Event {
 	}
 }
 
-// update opens, decodes and checks a contribution. That of another round than the
-// open one is an event too: what becomes of it is the machine's to say.
+// update opens, decodes and checks a contribution. One that cannot count in the open
+// round is an event too: what becomes of it is the machine's to say.
 func (t *task) update(path string, m link.Message) owner.Event {
 	h, body, err := t.a.opener.Open(m.Topic, m.Payload, wire.Bound{MaxRound: t.state.Round + 1, MaxBody: t.maxBody(), Origin: t.origin})
 	if err != nil {
@@ -74,7 +74,8 @@ func (t *task) update(path string, m link.Message) owner.Event {
 	t.noteKey(path, h.KeyID)
 	ev := round.Update{Member: path, Round: h.Round, Attempt: h.Attempt, Base: h.Base, Bytes: int64(len(m.Payload))}
 	var want model.Schema
-	if h.Round == t.state.Round {
+	_, counts := t.m.Round().Stale(h.Round)
+	if counts {
 		want = t.want()
 	}
 	c, err := wire.DecodeUpdate(body, want)
@@ -90,10 +91,10 @@ func (t *task) update(path string, m link.Message) owner.Event {
 	}
 	var named bool
 	ev.Content, ev.Samples, named = contentOf(c)
-	if h.Round != t.state.Round {
-		if !named {
-			return nil // a decline of a round that is over needs no answer
-		}
+	if !named && h.Round != t.state.Round {
+		return nil // a decline of a round that is over needs no answer
+	}
+	if !counts {
 		return owner.Update{Update: ev}
 	}
 	switch c := c.(type) {
@@ -110,9 +111,18 @@ func (t *task) update(path string, m link.Message) owner.Event {
 	return nil
 }
 
+// measuredBy is what an update says of the open round's base, and of its training. One of
+// an earlier round has measured another.
+func (t *task) measuredBy(ev round.Update, metrics map[string]float64, m wire.UpdateMembers) measured {
+	if ev.Round < t.state.Round {
+		return measured{Scalars: m.Scalars}
+	}
+	return measured{metrics, m.Counts, m.Scalars}
+}
+
 // inline checks an update that came in one message.
 func (t *task) inline(ev round.Update, c wire.Update) owner.Event {
-	s := &staged{content: ev.Content, encoding: c.Encoding, came: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, bytes: ev.Bytes}
+	s := &staged{content: ev.Content, encoding: c.Encoding, came: c.Encoding, samples: c.Samples, round: ev.Round, measured: t.measuredBy(ev, c.Metrics, c.UpdateMembers), bytes: ev.Bytes}
 	f, err := t.sum.admit(s, c.Tensors)
 	if ev.Problem, ev.Detail, ev.Norm = f.problem, f.detail, f.norm; err != nil {
 		t.log.Warn().Err(err).Str("member", ev.Member).Msg("no room for the update in this round; it waits")
@@ -132,7 +142,7 @@ func (t *task) offer(ev round.Update, h wire.Header, c wire.Offer) owner.Event {
 		})
 	}
 	t.sum.hold(ev.Member, &staged{
-		content: c.Content, encoding: c.Encoding, came: c.Encoding, samples: c.Samples, measured: measured{c.Metrics, c.Counts, c.Scalars}, schema: c.Schema, length: int(c.Blob.Length), // at most the schema's size
+		content: c.Content, encoding: c.Encoding, came: c.Encoding, samples: c.Samples, round: ev.Round, measured: t.measuredBy(ev, c.Metrics, c.UpdateMembers), schema: c.Schema, length: int(c.Blob.Length), // at most the schema's size
 	})
 	return owner.Offer{Update: ev, Blob: c.Blob, Whole: t.sum.registry.Whole(c.Encoding)}
 }

@@ -21,6 +21,15 @@ func localOf(r strategy.Registry, t Task) (*wire.Local, error) {
 	return &wire.Local{Needs: l.Needs, Mu: l.Mu}, nil
 }
 
+// late is which updates of former rounds the strategy takes; nothing for most.
+func (t Task) late(r strategy.Registry) strategy.Late {
+	l, err := r.Late(t.setup())
+	if err != nil { // Validate says so
+		return strategy.Late{}
+	}
+	return l
+}
+
 // First is version 0 of the model: Init, with control variates where the strategy wants
 // some. They are tensors of the model, from the task's beginning on.
 func (t Task) First(r strategy.Registry) *model.Model {

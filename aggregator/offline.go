@@ -93,14 +93,14 @@ func EvaluateOffline(ctx context.Context, c Config, members []OfflineMember, m *
 	for i, x := range members {
 		all[i] = x.Path
 	}
-	if err := o.t.sum.begin(m, round.Params{Work: wire.WorkEvaluate}); err != nil {
+	if err := o.t.sum.begin(m, round.Params{Work: wire.WorkEvaluate}, o.t.state.Round); err != nil {
 		return nil, about, err
 	}
 	for i, a := range o.ask(ctx, all, wire.WorkEvaluate) {
 		if a.err != nil {
 			return nil, about, fmt.Errorf("%s: %w", all[i], a.err)
 		}
-		ev := round.Update{Member: all[i], Content: a.update.Content(), Samples: a.update.Samples}
+		ev := round.Update{Member: all[i], Round: o.t.state.Round, Content: a.update.Content(), Samples: a.update.Samples}
 		if _, held := o.held(ev, a.update); !held {
 			return nil, about, fmt.Errorf("%s: its evaluation cannot be counted", all[i])
 		}
@@ -214,12 +214,12 @@ func (o *offline) do(rd round.Ready) error {
 		t.settings = t.settingsAfter(t.state)
 		t.sum.forget()
 		clear(t.sum.held)
-		if err := t.sum.begin(t.base, *t.state.Params); err != nil {
+		if err := t.sum.begin(t.base, *t.state.Params, t.state.Round); err != nil {
 			return err
 		}
 	}
 	for _, f := range rd.Fold {
-		if err := t.sum.add(owner.Fold{Key: owner.Key{Member: f.Member, Content: f.Content}, Weight: f.Weight}, nil); err != nil {
+		if err := t.sum.add(owner.Fold{Key: owner.Key{Member: f.Member, Content: f.Content}, Weight: f.Weight, Staleness: f.Staleness}, nil); err != nil {
 			return err
 		}
 	}
@@ -300,7 +300,7 @@ func (o *offline) turns(n int) []int {
 	for i := range at {
 		at[i] = i
 	}
-	if o.t.cfg.Goal == 0 || o.t.a.cfg.Rand == nil {
+	if o.t.cfg.Goal+o.t.state.Params.Buffer == 0 || o.t.a.cfg.Rand == nil {
 		return at
 	}
 	b := make([]byte, 2*n)

@@ -107,7 +107,7 @@ func (t *task) entries(list []round.Entry) record.Entries {
 	for i, e := range list {
 		out[i] = record.Entry{
 			Member: e.Member, Index: e.Index, Content: e.Content, Samples: e.Samples, Weight: e.Weight,
-			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail,
+			Norm: record.Number(e.Norm), Bytes: e.Bytes, Verdict: e.Verdict, Conflict: e.Conflict, Detail: e.Detail, Staleness: e.Staleness,
 		}
 		if s := t.sum.in[e.Member]; s != nil && s.content == out[i].Content {
 			out[i].Metrics, out[i].Scalars, out[i].Encoding = s.scored(), s.Scalars, s.came

@@ -15,6 +15,7 @@ type staged struct {
 	encoding string // of its bytes; "": the values as they are
 	came     string // the encoding in which it travelled, and that its content is of
 	samples  uint64
+	round    uint64          // that it was made for
 	update   strategy.Update // as it was checked, without tensors
 	raw      []byte          // the bytes that have this content; nil for one of numbers alone, and once it is in the sum
 	delta    *model.Model

@@ -27,6 +27,7 @@ type sum struct {
 	ownOf *model.Model
 
 	params round.Params
+	round  uint64
 	fold   *strategy.Aggregation // nil: no round is open
 	before *strategy.Aggregation // begun last: its memory is used again
 
@@ -40,9 +41,9 @@ func newSum(r strategy.Registry, st *store.Store, release func(*store.Stage)) *s
 	return &sum{scratch: scratch{registry: r, store: st}, release: release, held: map[owner.Key]*staged{}, in: map[string]*staged{}}
 }
 
-// begin empties the sum for an attempt.
-func (s *sum) begin(base *model.Model, p round.Params) (err error) {
-	s.params, s.least, s.early = p, len(base.Blob), nil
+// begin empties the sum for an attempt of a round.
+func (s *sum) begin(base *model.Model, p round.Params, round uint64) (err error) {
+	s.params, s.round, s.least, s.early = p, round, len(base.Blob), nil
 	set := setup(p, base, s.state)
 	if set.Root, err = s.rootOf(set); err != nil {
 		return err
@@ -86,8 +87,10 @@ func setup(p round.Params, base *model.Model, state []byte) strategy.Setup {
 
 // folding is how rounds are folded that open from now on, but for the thresholds.
 func (t *task) folding() round.Folding {
+	late := t.cfg.late(t.a.cfg.Strategies)
 	return round.Folding{
 		Strategy: t.cfg.Strategy, StrategyParams: t.cfg.StrategyParams, Server: t.cfg.Server, ServerParams: t.cfg.ServerParams, Guard: t.guard().Values(),
+		Late: late.Most, Buffer: late.Buffer,
 	}
 }
 
@@ -116,7 +119,7 @@ func (s *sum) hold(member string, st *staged) {
 	case s.in[member] == had: // its sum is all that is needed
 	case st.raw == nil && had.update.Weight > 0: // what was checked with it is what is added
 	case st.raw == nil:
-		had.schema, had.encoding, had.came, had.measured, had.samples = st.schema, st.encoding, st.came, st.measured, st.samples
+		had.schema, had.encoding, had.came, had.measured, had.samples, had.round = st.schema, st.encoding, st.came, st.measured, st.samples, st.round
 	default:
 		st.stage = had.stage
 		s.held[k] = st
@@ -182,10 +185,11 @@ func (s *sum) schema(base *model.Model) model.Schema {
 	return s.fold.Schema()
 }
 
-// update is what check and add see, the weight as the machine gives it.
+// update is what check and add see, weight and staleness as the machine gives them (R-32,
+//
 func (s *sum) update(st *staged, delta *model.Model) strategy.Update {
 	samples := st.samples
-	u := strategy.Update{Samples: samples, Weight: 1, Scalars: st.Scalars, Tensors: delta}
+	u := strategy.Update{Samples: samples, Weight: 1, Scalars: st.Scalars, Tensors: delta, Staleness: s.round - st.round}
 	if strategy.WorkOf(s.params.Work).Weighs {
 		u.Weight = s.params.Weights.Weigh(samples, s.params.Cap)
 	}
@@ -299,8 +303,8 @@ func numeric(err error) verdict.Reason {
 func (s *sum) add(acc owner.Fold, places *store.Staging) error {
 	st := s.held[acc.Key]
 	u := st.update
-	if u.Weight != acc.Weight {
-		return fmt.Errorf("%s of %s was checked with the weight %d and accepted with %d", acc.Content, acc.Member, u.Weight, acc.Weight)
+	if u.Weight != acc.Weight || u.Staleness != acc.Staleness {
+		return fmt.Errorf("%s of %s was checked with the weight %d and the staleness %d, and accepted with %d and %d", acc.Content, acc.Member, u.Weight, u.Staleness, acc.Weight, acc.Staleness)
 	}
 	early := st == s.early
 	if early {

@@ -69,7 +69,7 @@ func sumOf(t *testing.T, r strategy.Registry, name string, base *model.Model, p 
 		}
 	})
 	p.Strategy = name
-	if err := s.begin(base, p); err != nil {
+	if err := s.begin(base, p, 0); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -73,9 +73,10 @@ type closed struct {
 	state  []byte // what strategy and optimiser keep
 }
 
-// settledCache keeps what the records of one round say.
+// settledCache keeps what the records say of the updates of one round, those up to another.
 type settledCache struct {
 	round   uint64
+	until   uint64
 	entries map[owner.Key]verdict.Reason
 }
 

@@ -116,7 +116,7 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if t.Rounds < 1 {
 		bad("rounds: %d, want 1 or more", t.Rounds)
 	}
-	errs = append(errs, t.quorumProblems(t.minimum(r))...)
+	errs = append(errs, t.quorumProblems(t.minimum(r), t.late(r))...)
 	if t.Deadline < time.Second || t.Deadline > maxDeadline {
 		bad("deadline: %s, want 1s to %s", t.Deadline, maxDeadline)
 	}

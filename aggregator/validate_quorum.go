@@ -5,11 +5,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // quorumProblems holds how many members a round needs against how many there can be; least
-// is what the strategy takes, which the quorum is at least.
-func (t Task) quorumProblems(least int) (errs []error) {
+// is what the strategy takes, which the quorum is at least, and late what closes a round of
+// an asynchronous one.
+func (t Task) quorumProblems(least int, late strategy.Late) (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if least > maxMembers { // what follows from that nobody has written
 		bad("strategy %s%s needs %d updates in a round, and a task has at most %d members: want fewer", t.Strategy, t.numbers(), least, maxMembers)
@@ -24,6 +27,15 @@ func (t Task) quorumProblems(least int) (errs []error) {
 	}
 	if t.StartWhen < t.Quorum {
 		bad("start_when: %d is below the quorum of %d%s, so the first round could never commit", t.StartWhen, t.Quorum, why)
+	}
+	switch {
+	case late.Buffer > 0 && t.Goal != 0:
+		bad("goal: %d, and strategy %s%s closes a round of training with %d updates: leave goal out", t.Goal, t.Strategy, t.numbers(), late.Buffer)
+	case late.Buffer > 0 && t.Quorum > late.Buffer:
+		bad("quorum: %d, and strategy %s%s closes a round with %d updates: want a quorum of at most that, or more updates", t.Quorum, t.Strategy, t.numbers(), late.Buffer)
+	}
+	if late.Most > 0 && t.Sample < 1 {
+		bad("sample: %v goes not with strategy %s: an update may come when its member is not drawn; that a round closes with %d updates takes its place", t.Sample, t.Strategy, late.Buffer)
 	}
 	if t.Goal != 0 && t.Goal < t.Quorum {
 		bad("goal: %d is below the quorum of %d%s", t.Goal, t.Quorum, why)

@@ -33,6 +33,9 @@ func (c Config) Warnings() (out []string) {
 		if key, text := asBool(t.Train); key != "" {
 			warn("tasks[%d] (%s): train: %s is the text %q, which programs take for true: write true or false", i, t.Name, key, text)
 		}
+		if n, k := len(t.Members), t.late(c.Strategies).Buffer; k > n && !strings.Contains(strings.Join(t.Members, ""), "+") {
+			warn("tasks[%d] (%s): strategy: a round closes with %d updates (K), and there are %d members: it closes when all are in, or at its deadline", i, t.Name, k, n)
+		}
 		if a, b, ok := covered(t.Members); ok {
 			warn("tasks[%d] (%s): members: %s has no effect beside %s", i, t.Name, a, b)
 		}

@@ -171,7 +171,7 @@ func (t *task) fold(rd owner.Ready) error {
 		t.sum.forget()
 	}
 	if p := t.state.Params; rd.Restart && p != nil && p.Work != round.WorkRollback {
-		if err := t.sum.begin(t.base, *p); err != nil {
+		if err := t.sum.begin(t.base, *p, t.state.Round); err != nil {
 			return err
 		}
 	}
@@ -272,7 +272,7 @@ func (t *task) atHand(c owner.Check) (*staged, error) {
 		return t.sum.held[c.Key], nil
 	}
 	was := t.remembered[c.Key]
-	s := &staged{content: c.Content, encoding: was.Encoding, came: was.Encoding, samples: c.Kept.Samples, measured: was.measured, bytes: c.Kept.Bytes, onDisk: true}
+	s := &staged{content: c.Content, encoding: was.Encoding, came: was.Encoding, samples: c.Kept.Samples, round: c.Kept.Of(), measured: was.measured, bytes: c.Kept.Bytes, onDisk: true}
 	t.sum.held[c.Key] = s
 	if schema := t.want(); len(schema) > 0 {
 		return s, t.sum.borrow(s, schema)

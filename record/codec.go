@@ -240,7 +240,7 @@ func (e Entry) check() error {
 	case math.Signbit(float64(e.Norm)) && e.Norm == 0:
 		return fmt.Errorf("norm -0")
 	}
-	return cmp.Or(e.Metrics.named("metric"), e.Scalars.named("scalar"), checkEncoding(e.Encoding), e.ComingOfEntry.check())
+	return cmp.Or(e.Metrics.named("metric"), e.Scalars.named("scalar"), checkEncoding(e.Encoding))
 }
 
 // named reports numbers of a member, whatever they are, that have no names.

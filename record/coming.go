@@ -15,15 +15,9 @@ type Coming struct {
 	Policy model.Hash `json:"policy,omitzero"` // hash of the owner's policy
 }
 
-// ComingOfEntry are those of an entry.
-type ComingOfEntry struct {
-	Staleness uint64 `json:"staleness,omitzero"` // versions that its base was behind
-}
-
 // ComingOfHead are those of a head: what a record has of them, in short.
 type ComingOfHead struct {
-	Staleness uint64     `json:"staleness,omitzero"` // the most of an entry
-	Policy    model.Hash `json:"policy,omitzero"`
+	Policy model.Hash `json:"policy,omitzero"`
 }
 
 // unused is the error for what is there of some members.
@@ -40,13 +34,6 @@ func (c Coming) check() error {
 	return unused(map[string]bool{"policy": !c.Policy.IsZero()})
 }
 
-func (c ComingOfEntry) check() error {
-	if c == (ComingOfEntry{}) {
-		return nil
-	}
-	return unused(map[string]bool{"staleness": c.Staleness != 0})
-}
-
 func (c ComingOfHead) check() error {
-	return unused(map[string]bool{"staleness": c.Staleness != 0, "policy": !c.Policy.IsZero()})
+	return unused(map[string]bool{"policy": !c.Policy.IsZero()})
 }

@@ -46,6 +46,7 @@ type Head struct {
 	Cap         uint64         `json:"cap,omitzero"`        // largest weight of one member
 	Thresholds  Values         `json:"thresholds,omitzero"` // that updates were judged by; none if there are more than 16
 	Encodings   []string       `json:"encodings,omitempty"` // of the entries, each once; ascending
+	Staleness   uint64         `json:"staleness,omitzero"`  // the most that an update was behind that counts
 	ComingOfHead
 	Excluded int    `json:"excluded,omitzero"` // how many members an operator had excluded
 	Security string `json:"security"`
@@ -89,7 +90,7 @@ func (r Sealed) Head(key crypto.Signer) ([]byte, error) {
 		Members: len(r.Entries), Counts: r.Counts(), Accepted: bitmapOf(r.Entries),
 		CommittedMS: r.CommittedMS, Reason: r.Reason, Origin: r.Origin, State: r.State, IDs: r.IDs, Cap: r.Strategy.Cap, Excluded: len(r.Excluded), Security: Unsigned,
 	}
-	h.Encodings = encodingsOf(r.Entries)
+	h.Encodings, h.Staleness = encodingsOf(r.Entries), r.Staleness()
 	if len(r.Strategy.Thresholds) <= maxThresholds {
 		h.Thresholds = r.Strategy.Thresholds
 	}

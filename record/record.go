@@ -158,7 +158,10 @@ type Entry struct {
 	Metrics  Values         `json:"metrics,omitzero"`   // of Base on the member's own data
 	Scalars  Values         `json:"scalars,omitzero"`   // of its training, that the strategy folds
 	Encoding string         `json:"encoding,omitempty"` // of the update, where not dense f32
-	ComingOfEntry
+
+	// Staleness is how many versions the base of the update was behind that of the round: it
+	// was made for the round so many before. Of asynchronous training alone.
+	Staleness uint64 `json:"staleness,omitzero"`
 }
 
 // Entries are the members of a cohort, sorted by path as bytes.
@@ -189,6 +192,16 @@ func Hash(b []byte) [32]byte { return sha256.Sum256(b) }
 
 // Trained reports whether the record is of a committed round of training.
 func (r Record) Trained() bool { return r.Verdict == Committed && r.Work == wire.WorkTrain }
+
+// Staleness is the most that an update which counts was behind.
+func (r Record) Staleness() (most uint64) {
+	for _, e := range r.Entries {
+		if e.Verdict == verdict.Counted {
+			most = max(most, e.Staleness)
+		}
+	}
+	return most
+}
 
 // Counts returns how many entries have each verdict.
 func (r Record) Counts() map[string]int {

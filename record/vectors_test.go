@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,8 +25,8 @@ var vectors = map[string]string{
 	"record": "", "head": "", "record-before": "", "head-before": "", "record-flat-before": "", "head-flat-before": "",
 	"record-ids": "ids", "head-ids": "ids", "record-scalars": "",
 	"record-member-policy": "policy", "record-excluded": "", "head-excluded": "",
-	"record-member-encoding": "", "record-encoding-name": "encoding", "record-member-staleness": "staleness", "record-member-later": `unknown field "sooner"`,
-	"head-member-encodings": "", "head-encodings-order": "does not come after", "head-member-staleness": "staleness", "head-member-policy": "policy",
+	"record-member-encoding": "", "record-encoding-name": "encoding", "record-member-staleness": "", "record-member-later": `unknown field "sooner"`,
+	"head-member-encodings": "", "head-encodings-order": "does not come after", "head-member-staleness": "", "head-member-policy": "policy",
 	"head-member-later": `unknown field "sooner"`,
 }
 
@@ -73,6 +74,7 @@ func vectorBytes(t *testing.T, name string) []byte {
 		r.Entries[0].Encoding = "q 8"
 	case "record-member-staleness":
 		r.Entries[0].Staleness = 2
+		return must(r.Encode(vectorKey()))
 	case "record-scalars":
 		r.Entries[0].Scalars = Values{"lr": 0.01, "momentum": 0, "steps": 40}
 		return must(r.Encode(vectorKey()))
@@ -92,12 +94,14 @@ func vectorHead(t *testing.T, name string) []byte {
 		r.Entries[0].Encoding = "q8"
 	case "head-excluded":
 		r.Excluded = []string{"rome/line-1"}
+	case "head-member-staleness":
+		r.Entries[0].Staleness = 2
 	}
 	b, err := r.Encode(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, whole := vectorKey(), name == "head" || name == "head-member-encodings" || name == "head-excluded"
+	key, whole := vectorKey(), slices.Contains([]string{"head", "head-member-encodings", "head-excluded", "head-member-staleness"}, name)
 	if whole {
 		b, err = HeadOf(b, key)
 	} else {
@@ -115,8 +119,6 @@ func vectorHead(t *testing.T, name string) []byte {
 		h.IDs = "sum"
 	case "head-encodings-order":
 		h.Encodings = []string{"topk:0.01", "q8"}
-	case "head-member-staleness":
-		h.Staleness = 2
 	case "head-member-policy":
 		h.Policy = model.HashOf([]byte("policy"))
 	case "head-member-later":

@@ -47,7 +47,7 @@ func (s *site) sealResult(t *task, w member.Seal) (member.Event, error) {
 	if r.zstd {
 		h.Encoding = wire.EncodingDenseZstd
 	}
-	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk, Control: r.control}
+	e := member.Entry{Round: w.Stamp.Round, Attempt: w.Stamp.Attempt, Base: w.Base, Work: w.Work, Bulk: w.Bulk, Control: r.control, Late: w.Late}
 	if err := s.keepOwn(t, r); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ const (
 
 // strategies are those that fedmq brings; optimisers are likewise.
 var strategies = slices.Concat([]Strategy{
-	fedAvg, fedNova, fedProx, flTrust, qFedAvg, scaffolded,
+	fedAvg, fedBuff, fedNova, fedProx, flTrust, qFedAvg, scaffolded,
 }, selectives)
 
 // find is what a registry has of one kind, fedmq's first.

@@ -36,6 +36,8 @@ type Update struct {
 	Scalars map[string]float64 // numbers that the strategy asks for; not to be changed
 	Tensors *model.Model       // in the fold's schema: local model - base; nil where an update is its numbers alone
 
+	Staleness uint64 // versions between the base that it was trained on and the round's; above 0 in a round that is [Asynchronous]
+
 	// What [Aggregation.Measure] says of the tensors, in a round of training.
 	Norm float64 // L2, as they came
 	Clip float64 // what they count times, by the guard: above 0, below 1; 0: as they came

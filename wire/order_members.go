@@ -57,6 +57,7 @@ const (
 func orderMembers(o *Order) []member {
 	return []member{
 		{"?contract", true, hashOf{&o.Contract}},
+		{"?late", true, numberOf{&o.Late}},
 		{"bulk", true, textOf{&o.Bulk, topics.MaxNode}},
 		{"cohort", false, textsOf{&o.Cohort, maxCohort, topics.MaxNode}},
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},

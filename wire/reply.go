@@ -34,7 +34,12 @@ type Receipt struct {
 	Round   uint64     `json:"round"`
 	Attempt uint32     `json:"attempt"`
 	Content model.Hash `json:"content"`
+
+	// Member (W-49).
+	Version uint64 `json:"version,omitzero"` // of the model that it will be in, where that is not the round's
 }
+
+func receiptMembers(r *Receipt) []member { return []member{{"version", true, numberOf{&r.Version}}} }
 
 // Settled says what became of an update of a round that is over.
 type Settled struct {
@@ -117,7 +122,7 @@ func (Grant) reply() string        { return tagGrant }
 func (Wait) reply() string         { return tagWait }
 
 func (w Welcome) members() []member    { return welcomeMembers(&w) }
-func (Receipt) members() []member      { return nil }
+func (r Receipt) members() []member    { return receiptMembers(&r) }
 func (s Settled) members() []member    { return settledMembers(&s) }
 func (RefusalReply) members() []member { return nil }
 func (Superseded) members() []member   { return nil }
@@ -145,7 +150,7 @@ func (r Receipt) appendTo(b []byte) []byte {
 	b = appendStr(appendArray(b, 5), tagReceipt)
 	b = appendUint(b, r.Round)
 	b = appendUint(b, uint64(r.Attempt))
-	return appendMembers(appendBin(b, r.Content[:]), nil)
+	return appendMembers(appendBin(b, r.Content[:]), r.members())
 }
 
 func (s Settled) appendTo(b []byte) []byte {
@@ -224,7 +229,9 @@ func (r *reader) reply(tag string) (reply Reply, want int) {
 		r.members(settledMembers(&s))
 		return s, 5
 	case tagReceipt:
-		reply, want = Receipt{Round: r.uint64("round"), Attempt: r.uint32("attempt"), Content: r.content(false)}, 5
+		c := Receipt{Round: r.uint64("round"), Attempt: r.uint32("attempt"), Content: r.content(false)}
+		r.members(receiptMembers(&c))
+		return c, 5
 	case tagRefusal:
 		reply, want = RefusalReply{
 			Round: r.uint64("round"), Attempt: r.uint32("attempt"), Content: r.content(true),

@@ -43,6 +43,10 @@ func memberCases(t *testing.T) []vector {
 	folded := testOrder()
 	folded.Strategy = &OrderStrategy{Name: "trimmed_mean", Params: []byte(`{"beta":0.2}`)}
 	list = append(list, vector{name: "order-member-strategy", comment: "An order that says how updates are folded.", op: KindOrder, expect: accepted, data: encode(t, folded)})
+	late := testOrder()
+	late.Late = 10
+	list = append(list, vector{name: "order-member-late", comment: "An order under which training goes on when the next one comes.", op: KindOrder, expect: accepted, data: encode(t, late)})
+	list = append(list, vector{name: "receipt-member-version", comment: "A receipt of an update that will be in a later model.", op: KindReply, expect: accepted, data: encode(t, Receipt{Round: 6, Attempt: 1, Content: hash, Version: 9})})
 	list = append(append(list, contractCases(t, hash)...), encodingCases(t)...)
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })
 	order("content", "An order whose base is named otherwise than by the tree of its blob.", func(o *Order) { o.ContentKind = "rows" })

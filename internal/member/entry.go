@@ -19,16 +19,18 @@ type Entry struct {
 	PartSize uint32       `json:",omitempty"` // under which it was sealed; 0: not known
 	Bulk     string       `json:",omitempty"` // root of bulk in its topic
 	Control  bool         `json:",omitempty"` // the site's control variates follow its fate
+	Late     bool         `json:",omitempty"` // it may count in a later round
 	Parts    wire.Blob    `json:"-"`          // what the offer says that Blob is
 	answered bool         // nothing more is due before the next order
 	stuck    bool         // it does not fit the part size of the order in force
 	ahead    uint32       // uploads that come first, as the aggregator says
+	in       uint64       // round whose record will have it, 0: not known
 	timer
 }
 
 // fresh is the entry as it begins a life of the machine.
 func (e Entry) fresh() *Entry {
-	e.timer, e.answered, e.stuck, e.ahead = timer{}, false, false, 0
+	e.timer, e.answered, e.stuck, e.ahead, e.in = timer{}, false, false, 0, 0
 	return &e
 }
 

@@ -68,6 +68,7 @@ type Config struct {
 type head struct {
 	round   uint64
 	verdict string
+	counted bool // an update of this member
 }
 
 // placed is a receipt of an update that is not in the outbox (S-50).

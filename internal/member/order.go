@@ -45,6 +45,7 @@ type Job struct {
 	Seed     uint64
 	Encoding string       // of the update
 	Locals   model.Locals // tensors that stay here
+	Late     bool         // its result may count in a later round
 }
 
 // decline is the answer to an order this site cannot work for.

@@ -38,7 +38,10 @@ func (m *Machine) arm(e *Entry) {
 	}
 	e.answered, e.stuck, e.ahead = false, false, 0
 	due := m.now + m.offset(m.order)
-	if e.Round < m.order.Round {
+	switch {
+	case e.in == m.order.Round: // it is said again
+		e.in = 0
+	case e.in != 0, e.Round < m.order.Round && !e.Late:
 		due += recordGrace
 	}
 	e.set(due, m.patience(m.order))

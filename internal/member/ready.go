@@ -46,6 +46,7 @@ type Seal struct {
 	Work     string
 	PartSize uint32
 	Bulk     string // root of bulk of its topic
+	Late     bool   // it may count in a later round
 }
 
 // Reseal asks for another envelope around the content of an entry.

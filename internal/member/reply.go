@@ -1,7 +1,9 @@
 package member
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -30,7 +32,7 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 		}
 	case wire.Receipt:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content {
-			e.answered = true
+			m.taken(e, cmp.Or(r.Version, r.Round))
 		} else if e == nil && !r.Content.IsZero() {
 			m.placed = placed{r.Round, r.Attempt, epoch}
 		}
@@ -127,20 +129,15 @@ var refusals = map[verdict.Reason]int{
 	verdict.Conflict: refusedForGood, verdict.NotInCohort: refusedAttempt, verdict.BudgetExhausted: refusedForGood, verdict.Unsupported: refusedForGood,
 }
 
-// onRecord takes a record's head: it settles the entry of its round, unless
+// onRecord takes a record's head: it settles the entry that is in it, unless
 // the round was abandoned and will be opened again (S-15).
 func (m *Machine) onRecord(h Recorded) {
-	m.head = head{h.Round, h.Verdict}
+	m.head = head{h.Round, h.Verdict, false}
 	if h.Verdict == verdictAbandoned {
 		return
 	}
-	e := m.entry(h.Round)
-	if e == nil {
-		return
+	m.head.counted = m.st.Welcomed && h.Counted(m.st.Index)
+	for _, e := range slices.Clone(m.entries) {
+		m.recorded(e)
 	}
-	said := "not counted"
-	if m.st.Welcomed && h.Counted(m.st.Index) {
-		said = verdict.Counted.String()
-	}
-	m.settle(e, said, false)
 }

@@ -24,6 +24,8 @@ func (m *Machine) phase() (Phase, string) {
 		return PhaseError, "order"
 	case m.job != nil && m.running && m.job.Work == wire.WorkEvaluate:
 		return PhaseEvaluating, ""
+	case m.job != nil && (m.running || m.sealing) && m.job.Round < o.Round:
+		return PhaseTraining, fmt.Sprintf("%s for round %d", m.job.Work, m.job.Round)
 	case m.job != nil && (m.running || m.sealing):
 		return PhaseTraining, m.job.Work
 	case m.job != nil:

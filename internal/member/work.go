@@ -12,7 +12,10 @@ func (m *Machine) decide() {
 		return
 	}
 	m.keepLatest()
-	if m.job != nil && (m.halted || m.job.Key != m.order.key() || m.roundOver() || m.has(m.order)) {
+	if m.job != nil && m.job.Key == m.order.key() {
+		m.job.Attempt = m.order.Attempt
+	}
+	if m.job != nil && (m.halted || m.vain()) {
 		m.cancel()
 	}
 	k, ok := m.due()
@@ -42,7 +45,7 @@ func (m *Machine) decide() {
 		if m.st.Over.Refused && o.Attempt > m.st.Over.Attempt {
 			m.say(wire.DeclineRefused, m.st.Over.Verdict)
 		}
-	case m.has(o):
+	case m.has(o), m.owes():
 		m.fetching = timer{}
 	case o.Lacks != "":
 		m.say(wire.DeclineUnsupported, o.Lacks)
@@ -130,7 +133,7 @@ func (m *Machine) keepLatest() {
 func (m *Machine) start() {
 	m.jobs++
 	o := m.order
-	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract, Encoding: o.Encoding, Locals: model.Locals{Share: o.Share, Keep: o.Keep}}
+	m.job = &Job{Key: o.key(), ID: m.jobs, Attempt: o.Attempt, Settings: o.Settings, Seed: o.Seed, Contract: o.Contract, Encoding: o.Encoding, Locals: model.Locals{Share: o.Share, Keep: o.Keep}, Late: o.Late > 0 && o.Work == wire.WorkTrain}
 	if o.Local != nil {
 		m.job.Local = *o.Local
 	}
@@ -152,15 +155,20 @@ func (m *Machine) onFinished(e Finished) {
 		m.giveUp(e.Reason, e.Detail)
 		return
 	}
-	o := m.order
+	o, j := m.order, m.job
 	m.running, m.sealing = false, true
-	m.out.Seal = &Seal{ID: e.ID, Stamp: o.Stamp, Base: o.Base, Schema: o.Schema, Work: o.Work, PartSize: o.PartSize, Bulk: o.Bulk}
+	at := wire.Stamp{Epoch: o.Epoch, Round: j.Round, Attempt: j.Attempt}
+	m.out.Seal = &Seal{ID: e.ID, Stamp: at, Base: j.Base, Schema: o.Schema, Work: j.Work, PartSize: o.PartSize, Bulk: o.Bulk, Late: j.Late}
 }
 
-// giveUp ends the job without a result.
+// giveUp ends the job without a result. That of an earlier order is not declined: nobody
+// waits for it, and the order in force is next.
 func (m *Machine) giveUp(reason, detail string) {
+	late := m.job.Key != m.order.key()
 	m.job, m.running, m.sealing = nil, false, false
-	m.say(reason, detail)
+	if !late {
+		m.say(reason, detail)
+	}
 }
 
 // say declines the order in force.

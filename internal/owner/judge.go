@@ -110,10 +110,7 @@ func (t *Task) kept() (list []round.Verdict) {
 // missing or torn is left to its member, who offers it again.
 func (t *Task) again(kept []round.Verdict) {
 	for _, v := range kept {
-		u := &update{Key: Key{v.Member, v.Content}, state: whole, kept: &v, ev: round.Update{
-			Member: v.Member, Round: v.Round, Attempt: v.Attempt, Base: t.state.Base,
-			Content: v.Content, Samples: v.Samples, Bytes: v.Bytes,
-		}}
+		u := &update{Key: Key{v.Member, v.Content}, state: whole, kept: &v, ev: t.round.Kept(v)}
 		t.ups.add(u)
 		t.ups.due = append(t.ups.due, u)
 	}
@@ -136,7 +133,7 @@ func (t *Task) committed(ev Committed) {
 		t.pub.outdated()
 	}
 	t.model = ev.Model
-	t.dropAll()
+	t.dropAll(t.lives)
 	t.held.release(&t.owed)
 	t.owed.Save.Committed = true
 	t.pub.headChanged()

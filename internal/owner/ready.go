@@ -66,7 +66,8 @@ type Stop struct {
 // Fold adds an update with its weight.
 type Fold struct {
 	Key
-	Weight uint64
+	Weight    uint64
+	Staleness uint64 // versions that it is behind
 }
 
 // Stage asks for a staging place, filled with what needs no travel (TR-72): zeros, and
@@ -141,6 +142,7 @@ type (
 	Settle struct {
 		Member  string
 		Round   uint64
+		Until   uint64 // the last round whose record can have it
 		Content model.Hash
 	}
 	// AnswerDoctor says nothing on a member's reply topic: it is heard (W-42).

@@ -10,10 +10,10 @@ import (
 )
 
 // admit hands an offer to the receiver. What was offered for a round or an attempt
-// that has ended meanwhile is not wanted any more.
+// that has ended meanwhile is not wanted any more, unless it counts in a later one.
 func (t *Task) admit(m round.SendAdmit) {
 	u := t.ups.find(Key{m.Member, m.Content})
-	if u == nil || u.state > arriving || m.Round != t.state.Round || m.Attempt < t.state.ValidFrom {
+	if u == nil || u.state > arriving || m.Round+m.Staleness != t.state.Round || m.Staleness == 0 && m.Attempt < t.state.ValidFrom {
 		return
 	}
 	had := t.ups.travelling(m.Member)
@@ -138,18 +138,31 @@ func (t *Task) fold(acc round.Accepted) {
 			}
 		}
 	}
-	t.owed.Fold = append(t.owed.Fold, Fold{Key: k, Weight: acc.Weight})
+	t.owed.Fold = append(t.owed.Fold, Fold{Key: k, Weight: acc.Weight, Staleness: acc.Staleness})
 }
 
-// restart empties the sum, and ends what was on its way to it.
+// restart empties the sum, and ends what was on its way to it. What comes in parts for
+// an earlier round, and may count in this one, goes on.
 func (t *Task) restart() {
-	t.dropAll()
+	t.dropAll(func(u *update) bool {
+		_, counts := t.round.Stale(u.ev.Round)
+		return counts && u.ev.Round < t.state.Round
+	})
 	t.owed.Restart = true
 }
 
-func (t *Task) dropAll() {
+// lives reports whether an upload outlives its round: of asynchronous training it may
+// count in a later one.
+func (t *Task) lives(*update) bool { return t.state.Params != nil && t.state.Params.Late > 0 }
+
+// dropAll lets go of all updates but those that come in parts and are to stay.
+func (t *Task) dropAll(stays func(*update) bool) {
 	for _, member := range t.ups.members() {
 		for _, u := range slices.Clone(t.ups.by[member]) {
+			if u.travels() && stays(u) {
+				u.told = 0 // the round that is open then has not heard of it
+				continue
+			}
 			t.drop(u)
 		}
 	}

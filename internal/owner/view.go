@@ -40,6 +40,7 @@ type Round interface {
 	Waiting(limit int) *round.Wait
 	Away(limit int) []round.Away
 	Judge(*round.Score) *round.Best
+	Stale(of uint64) (by uint64, counts bool)
 }
 
 // Shelved reports whether all parts of the model were on the broker once.

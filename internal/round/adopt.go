@@ -23,6 +23,7 @@ func (s *State) Adopt(members []Member, epoch, rnd uint64, base, record model.Ha
 		n.Worked = wire.WorkTrain // after just enough of it this model is measured
 	}
 	n.ValidFrom, n.Params, n.Cohort = 1, nil, nil
+	n.Past, n.Since = nil, 0 // what is on its way may have counted in what is lost
 	n.Abandons, n.RefusalAbandons = 0, 0
 	save := Save{State: n, DropJournal: true}
 	for i, mem := range members {

@@ -10,7 +10,7 @@ import (
 
 // over reports whether the attempt has ended, and why.
 func (m *Machine) over() (Close, bool) {
-	if m.cfg.Goal > 0 && m.accepted >= m.cfg.Goal {
+	if goal := cmp.Or(m.s.Params.Buffer, m.cfg.Goal); goal > 0 && m.accepted >= goal {
 		return CloseGoal, true
 	}
 	for m.first < len(m.s.Cohort) && m.slots[m.s.Cohort[m.first]].done() {
@@ -51,7 +51,7 @@ func (m *Machine) close(why Close) {
 	for _, i := range m.s.Cohort {
 		if s := m.slots[i]; s.kind == accepted {
 			c.Accepted = append(c.Accepted, Accepted{
-				Member: s.v.Member, Index: i, Content: s.v.Content, Weight: s.v.Weight,
+				Member: s.v.Member, Index: i, Content: s.v.Content, Weight: s.v.Weight, Staleness: s.v.Staleness,
 			})
 		}
 	}
@@ -166,7 +166,7 @@ func (m *Machine) entries(why Close, fate verdict.Reason) []Entry {
 		s := m.slots[i]
 		e := Entry{
 			Member: m.members[i].Path, Index: i, Content: s.v.Content, Samples: s.v.Samples,
-			Weight: s.v.Weight, Norm: s.v.Norm, Bytes: s.v.Bytes, Conflict: s.conflict,
+			Weight: s.v.Weight, Norm: s.v.Norm, Bytes: s.v.Bytes, Conflict: s.conflict, Staleness: s.v.Staleness,
 		}
 		switch {
 		case s.kind == accepted:
@@ -201,6 +201,7 @@ func (m *Machine) committed(ev Committed) {
 	if m.s.Worked == wire.WorkTrain {
 		m.s.Trained++
 	}
+	m.passed()
 	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
 	m.rolledBack()
 	m.cfg.Thresholds = ev.Thresholds

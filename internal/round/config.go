@@ -9,7 +9,6 @@ import (
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
-	"github.com/fedmq/fedmq/wire"
 )
 
 // Limits of a task's settings.
@@ -24,7 +23,6 @@ const (
 	defaultMaxSamples = 1_000_000_000
 	defaultDeadlineMS = 10 * 60 * 1000
 	abandonsUntilWait = 3
-	droppedAfter      = 2 // attempts of silence
 	refusalsUntilStop = 3
 	firstWaitMS       = 30_000
 	paceFree          = 100 // members that need no pace
@@ -94,11 +92,6 @@ type Config struct {
 	Base   model.Hash // content id of the genesis model (version 0)
 	Schema model.Hash // hash of its schema; zero: joins are not checked against it
 
-	// Late reports whether an update of a round that is over counts in the open
-	// attempt (asynchronous rounds); nil: none does, and its member is told what became
-	// of it.
-	Late func(u Update, open wire.Stamp) bool
-
 	// Rand fills p with random bytes. It is called only with Sample < 1, once
 	// for each draw of a cohort.
 	Rand func(p []byte)
@@ -121,6 +114,8 @@ func (c Config) Validate() error {
 		return bad("start_when, quorum, goal, join_wait", "negative", "0 or more")
 	case d.Goal != 0 && d.Goal < d.Quorum:
 		return bad("goal", d.Goal, fmt.Sprintf("at least the quorum, %d", d.Quorum))
+	case d.Buffer != 0 && d.Buffer < d.Quorum:
+		return bad("buffer", d.Buffer, fmt.Sprintf("at least the quorum, %d", d.Quorum))
 	case d.StartWhen < d.Quorum:
 		return bad("start_when", d.StartWhen, fmt.Sprintf("at least the quorum, %d", d.Quorum))
 	case d.DeadlineMS > math.MaxInt64/4:

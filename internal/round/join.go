@@ -75,7 +75,7 @@ func (m *Machine) enter(i uint32, j Join, first bool) {
 	m.urgent = true
 	m.heard(i)
 	if s := &m.slots[i]; s.kind == accepted { // it may have lost what it has sent
-		m.reply(mem.Path, wire.Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: s.v.Content})
+		m.reply(mem.Path, s.v.receipt())
 	}
 	m.welcome(i)
 }

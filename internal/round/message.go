@@ -31,6 +31,8 @@ type SendAdmit struct {
 	Attempt uint32
 	Content model.Hash
 	Counted bool // an earlier update of the member is in a model
+
+	Staleness uint64 // the round that it would count in is so many after its own
 }
 
 // SendSettled asks the driver to look up what became of a member's update of
@@ -38,6 +40,7 @@ type SendAdmit struct {
 type SendSettled struct {
 	Member  string
 	Round   uint64
+	Until   uint64 // the last round that it can have counted in
 	Content model.Hash
 }
 
@@ -113,7 +116,7 @@ const (
 	FactSuperseded FactKind = "superseded" // Member
 	FactContested  FactKind = "contested"  // Member, Detail: the hosts of its two processes
 	FactOpened     FactKind = "opened"     // Work, Count
-	FactAccepted   FactKind = "accepted"   // Member, Content, Count so far
+	FactAccepted   FactKind = "accepted"   // Member, Content, Count so far; Detail: how far it is behind
 	FactOffered    FactKind = "offered"    // Member, Content: its upload begins; the driver tells it
 	FactRefused    FactKind = "refused"    // Member, Content, Reason, Detail
 	FactDeclined   FactKind = "declined"   // Member, Detail

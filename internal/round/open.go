@@ -51,7 +51,7 @@ func (m *Machine) need() (begun bool, need int) {
 }
 
 // eligible returns who can be asked, in path order: welcomed, still
-// allowed, not left, not excluded, and not silent for two attempts; and whoever was
+// allowed, not left, not excluded, and not silent for too long; and whoever was
 // promised a place in the sum.
 func (m *Machine) eligible() []uint32 {
 	var can []uint32
@@ -66,7 +66,7 @@ func (m *Machine) eligible() []uint32 {
 // able reports whether a member can be asked, whatever it has in the sum.
 func (m *Machine) able(i uint32) bool {
 	mem := &m.members[i]
-	return m.allowed[i] && !m.excluded[mem.Path] && !mem.Left && mem.Silent < droppedAfter
+	return m.allowed[i] && !m.excluded[mem.Path] && !mem.Left && mem.Silent < m.patience(i)
 }
 
 // askable is how many could be asked if nobody had an update in the sum.
@@ -111,7 +111,7 @@ func (m *Machine) open(can []uint32) {
 	o.GridB, o.GridW, o.Cap = m.s.Params.GridB, m.s.Params.GridW, m.s.Params.Cap
 	o.Weights, o.Strategy, o.Local, o.Thresholds = string(m.s.Params.Weights), m.s.Params.told(), m.s.Params.Local, m.s.Params.Thresholds
 	o.CohortSize, o.CohortHash = uint32(len(cohort)), m.cohortHash()
-	o.SampleSeed, o.SampleThreshold = seed, threshold
+	o.SampleSeed, o.SampleThreshold, o.Late = seed, threshold, m.s.Params.Late
 	m.store(o)
 	m.tell(Fact{Kind: FactOpened, Work: o.Work, Count: len(cohort)})
 	m.tellOut()

@@ -19,7 +19,7 @@ func printReady(w io.Writer, rd round.Ready) {
 		fmt.Fprintln(w, "  save: drop journal")
 	}
 	for _, v := range rd.Save.Verdicts {
-		fmt.Fprintf(w, "  save: verdict %d.%d %s#%d %s n=%d weight=%d %v\n", v.Round, v.Attempt, v.Member, v.Index, text(v.Content[:]), v.Samples, v.Weight, v.Reason)
+		fmt.Fprintf(w, "  save: verdict %d.%d %s#%d %s n=%d weight=%d %v%s\n", v.Round, v.Attempt, v.Member, v.Index, text(v.Content[:]), v.Samples, v.Weight, v.Reason, showBehind(v.Staleness))
 	}
 	if s := rd.Save.State; s != nil {
 		fmt.Fprintf(w, "  save: state %s e%d %d.%d %s\n", s.Phase, s.Epoch, s.Round, s.Attempt, flags(s))
@@ -56,7 +56,7 @@ func printEntries(w io.Writer, es []round.Entry) {
 	for _, e := range es {
 		fmt.Fprintf(w, "    %s#%d %v", e.Member, e.Index, e.Verdict)
 		if !e.Content.IsZero() {
-			fmt.Fprintf(w, " %s n=%d weight=%d", text(e.Content[:]), e.Samples, e.Weight)
+			fmt.Fprintf(w, " %s n=%d weight=%d%s", text(e.Content[:]), e.Samples, e.Weight, showBehind(e.Staleness))
 		}
 		if e.Conflict {
 			fmt.Fprint(w, " CONFLICT")
@@ -69,7 +69,14 @@ func printEntries(w io.Writer, es []round.Entry) {
 }
 
 func showAccepted(a round.Accepted) string {
-	return fmt.Sprintf("%s#%d %s weight=%d", a.Member, a.Index, text(a.Content[:]), a.Weight)
+	return fmt.Sprintf("%s#%d %s weight=%d%s", a.Member, a.Index, text(a.Content[:]), a.Weight, showBehind(a.Staleness))
+}
+
+func showBehind(staleness uint64) string {
+	if staleness == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" behind=%d", staleness)
 }
 
 func showMessage(msg round.Message) string {
@@ -79,8 +86,11 @@ func showMessage(msg round.Message) string {
 	case round.SendReply:
 		return "to " + msg.Member + ": " + showReply(msg.Reply)
 	case round.SendAdmit:
-		return fmt.Sprintf("admit %s %d.%d %s", msg.Member, msg.Round, msg.Attempt, text(msg.Content[:]))
+		return fmt.Sprintf("admit %s %d.%d %s%s", msg.Member, msg.Round, msg.Attempt, text(msg.Content[:]), showBehind(msg.Staleness))
 	case round.SendSettled:
+		if msg.Until > msg.Round {
+			return fmt.Sprintf("to %s: settled %d to %d %s", msg.Member, msg.Round, msg.Until, text(msg.Content[:]))
+		}
 		return fmt.Sprintf("to %s: settled %d %s", msg.Member, msg.Round, text(msg.Content[:]))
 	case round.SendEvent:
 		return "event " + showFact(msg.Fact)
@@ -103,6 +113,9 @@ func showOrder(o round.Order) string {
 	if o.SampleThreshold != math.MaxUint64 {
 		s += fmt.Sprintf(" sample=%x<%x", o.SampleSeed[:2], o.SampleThreshold)
 	}
+	if o.Late != 0 {
+		s += fmt.Sprintf(" late=%d", o.Late)
+	}
 	if !o.Contract.IsZero() {
 		s += fmt.Sprintf(" contract=%x", o.Contract[:4])
 	}
@@ -117,13 +130,21 @@ func showReply(r wire.Reply) string {
 		if r.Content.IsZero() {
 			return fmt.Sprintf("receipt %d.%d of a decline", r.Round, r.Attempt)
 		}
+		if r.Version != 0 {
+			return fmt.Sprintf("receipt %d.%d %s in %d", r.Round, r.Attempt, text(r.Content[:]), r.Version)
+		}
 		return fmt.Sprintf("receipt %d.%d %s", r.Round, r.Attempt, text(r.Content[:]))
 	case wire.RefusalReply:
 		s := fmt.Sprintf("refusal %d.%d %s %v", r.Round, r.Attempt, text(r.Content[:]), r.Reason)
+		if r.Reason == "stale_round" && r.Detail != "" {
+			s += ": " + r.Detail
+		}
 		if r.Counter != 0 {
 			s += fmt.Sprintf(" counter=%d", r.Counter)
 		}
 		return s
+	case wire.Wait:
+		return fmt.Sprintf("wait %d.%d %s ahead=%d", r.Round, r.Attempt, text(r.Content[:]), r.Ahead)
 	case wire.Superseded:
 		return "superseded " + text(r.Instance[:])
 	case wire.Standby:

@@ -82,6 +82,8 @@ type Verdict struct {
 	Norm    float64        `json:"norm"`
 	Bytes   int64          `json:"bytes"`
 	Reason  verdict.Reason `json:"reason"`
+
+	Staleness uint64 `json:"staleness,omitempty"` // the update is of so many rounds before
 }
 
 // Accepted is one update to add to the sum with its weight.
@@ -90,6 +92,8 @@ type Accepted struct {
 	Index   uint32
 	Content model.Hash
 	Weight  uint64
+
+	Staleness uint64 // versions that it is behind
 }
 
 // Commit closes the sum of a round. Params and the order of the attempt are in
@@ -128,6 +132,8 @@ type Entry struct {
 	Verdict  verdict.Reason
 	Conflict bool   // it also sent other content
 	Detail   string // why it declined
+
+	Staleness uint64 // versions that the update was behind
 }
 
 // Close is why an attempt ended.

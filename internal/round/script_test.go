@@ -131,6 +131,10 @@ func (s *script) task(t testing.TB, d *datadriven.TestData) {
 			s.cfg.Quorum = int(num(t, v))
 		case "goal":
 			s.cfg.Goal = int(num(t, v))
+		case "late":
+			s.cfg.Late = num(t, v)
+		case "buffer":
+			s.cfg.Buffer = int(num(t, v))
 		case "deadline":
 			s.cfg.DeadlineMS = uint64(millis(t, v))
 		case "allowance":

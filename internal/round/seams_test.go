@@ -31,32 +31,6 @@ func of(m *round.Machine, who, content string) round.Update {
 	return round.Update{Member: who, Round: s.Round, Attempt: s.Attempt, Base: s.Base, Content: id(content), Samples: 5}
 }
 
-// Rounds may overlap: an update of an older base is an event, and a setting says
-// whether it counts in the open attempt.
-func TestLateUpdates(t *testing.T) {
-	t.Parallel()
-	m, _ := seam(t, func(c *round.Config) {
-		c.Late = func(u round.Update, open wire.Stamp) bool { return open.Round-u.Round <= 1 } // staleness 1
-	})
-	older := of(m, "a", "older")
-	m.Step(2, of(m, "a", "A1"))
-	m.Step(2, of(m, "b", "B1"))
-	m.Step(2, round.Committed{Base: id("m1")})
-	m.Ready()
-	m.Step(3, older) // of version 0, in the round on version 1
-	rd := m.Ready()
-	if len(rd.Fold) != 1 || rd.Fold[0].Content != older.Content || len(rd.Save.Verdicts) != 1 || rd.Save.Verdicts[0].Round != 2 {
-		t.Errorf("an update of the version before: %+v", rd)
-	}
-	m.Step(4, of(m, "b", "B2"))
-	m.Step(4, round.Committed{Base: id("m2")})
-	m.Ready()
-	m.Step(5, older) // two versions old
-	if rd := m.Ready(); len(rd.Fold) != 0 || len(rd.Send) != 1 || rd.Send[0] != round.Message(round.SendSettled{Member: "a", Round: 1, Content: older.Content}) {
-		t.Errorf("one of two versions before: %+v", rd)
-	}
-}
-
 // A machine inside an attempt, which must not start over, has it go on after a crash:
 // the same round, attempt and cohort under the next epoch.
 func TestSameAttemptAfterACrash(t *testing.T) {

@@ -67,6 +67,10 @@ type State struct {
 	Excluded []string       `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
 	Set      map[string]any `json:"set,omitempty"`      // settings of training that an operator has set; never changed in place
 
+	Past  []Past `json:"past,omitempty"`  // the rounds whose updates may count yet, oldest first; never changed in place
+	Since uint64 `json:"since,omitempty"` // from which round on all training was asynchronous; 0: the last was not
+	Late  uint64 `json:"late,omitempty"`  // the most versions that an update of the task could ever be behind
+
 	Contract *Agreed  `json:"contract,omitempty"` // what all members mean by the model; nil: not known
 	Stays    []string `json:"stays,omitempty"`    // tensors that each member keeps for itself, as the configuration has them; never changed in place
 
@@ -109,6 +113,8 @@ type Folding struct {
 	Local          *wire.Local        `json:"local,omitempty"` // what the strategy needs of local training, nil: nothing; not changed
 	Guard          map[string]float64 `json:"guard,omitempty"` // its settings
 	Thresholds     map[string]float64 `json:"thresholds,omitempty"`
+	Late           uint64             `json:"late,omitempty"`   // versions that an update may be behind; above 0 training is asynchronous
+	Buffer         int                `json:"buffer,omitempty"` // accepted updates that close the round; 0: the goal
 }
 
 // told is what an order says of it: nothing for federated averaging, which is meant
@@ -141,11 +147,12 @@ type Member struct {
 	Heard       bool         `json:"-"`            // since the current order was stored; not saved
 	Silent      int          `json:"silent"`       // attempts in a row that asked it and heard nothing
 	Left        bool         `json:"left"`
-	Superseded  []wire.Nonce `json:"superseded,omitempty"` // its former instances, oldest first
-	Disk        wire.Nonce   `json:"disk,omitzero"`        // of its process: who starts again on it is the same (R-7)
-	Host        string       `json:"host,omitempty"`       // where that runs
-	Counted     bool         `json:"counted,omitempty"`    // an update of it is in a model
-	AtMS        int64        `json:"-"`                    // when the process was last heard from; a start forgets it
+	Superseded  []wire.Nonce `json:"superseded,omitempty"`   // its former instances, oldest first
+	Disk        wire.Nonce   `json:"disk,omitzero"`          // of its process: who starts again on it is the same (R-7)
+	Host        string       `json:"host,omitempty"`         // where that runs
+	Counted     bool         `json:"counted,omitempty"`      // an update of it is in a model
+	LastCounted uint64       `json:"last_counted,omitempty"` // the round for which that was made which counted last, of asynchronous training
+	AtMS        int64        `json:"-"`                      // when the process was last heard from; a start forgets it
 }
 
 // Contest is a member that a second process claims (R-7).

@@ -22,27 +22,27 @@ func (m *Machine) update(u Update) {
 		return
 	}
 	m.heard(i)
-	late := u.Round < m.s.Round
-	if late && (m.cfg.Late == nil || m.s.Phase != Open || !m.cfg.Late(u, m.s.Stamp())) {
-		m.send(SendSettled{Member: u.Member, Round: u.Round, Content: u.Content})
+	if u.Round < m.s.Round && m.late(i, u) {
 		return
 	}
-	s := &m.slots[i]
+	s, asked := &m.slots[i], m.asks(u.Round)
 	switch {
-	case s.kind == accepted && s.v.Content == u.Content:
-		m.reply(u.Member, wire.Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: u.Content})
-	case s.kept() && s.v.Content != u.Content && u.Attempt >= m.s.ValidFrom:
+	case s.kind == accepted && s.v.is(u):
+		m.reply(u.Member, s.v.receipt())
+	case s.kept() && s.v.Of() != u.Round:
+		m.putOff(u)
+	case s.kept() && s.v.Content != u.Content && u.Attempt >= asked.ValidFrom:
 		m.conflict(i, u)
 	case m.s.Phase == Closing:
 		// The set is closed; its record will tell.
-	case u.Attempt < m.s.ValidFrom && !late:
+	case u.Attempt < asked.ValidFrom:
 		m.refuse(u, verdict.StaleRound)
 	case !m.in[i]:
 		if m.out(i) {
 			u.Detail = whyOut
 		}
 		m.refuse(u, verdict.NotInCohort)
-	case u.Base != m.s.Base && !late:
+	case u.Base != asked.Base:
 		m.refuse(u, verdict.WrongBase)
 	default:
 		m.judge(i, u)
@@ -67,15 +67,15 @@ func (m *Machine) judge(i uint32, u Update) {
 	}
 	v := Verdict{
 		Round: m.s.Round, Attempt: m.s.Attempt, Member: u.Member, Index: i,
-		Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: why,
+		Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: why, Staleness: m.s.Round - u.Round,
 	}
 	s := &m.slots[i]
 	if u.Offer && why == verdict.None {
-		if s.kind == refused && s.v.Content == u.Content {
+		if s.kind == refused && s.v.is(u) {
 			m.refuse(u, s.v.Reason)
 			return
 		}
-		m.send(SendAdmit{Member: u.Member, Round: u.Round, Attempt: u.Attempt, Content: u.Content, Counted: m.members[i].Counted})
+		m.send(SendAdmit{Member: u.Member, Round: u.Round, Attempt: u.Attempt, Content: u.Content, Counted: m.members[i].Counted, Staleness: v.Staleness})
 		return
 	}
 	if why != verdict.None {
@@ -90,9 +90,9 @@ func (m *Machine) judge(i uint32, u Update) {
 	s.kind, s.v = accepted, v
 	m.accepted++
 	m.journal(v)
-	m.r.Fold = append(m.r.Fold, Accepted{Member: u.Member, Index: i, Content: u.Content, Weight: weight})
-	m.reply(u.Member, wire.Receipt{Round: v.Round, Attempt: v.Attempt, Content: v.Content})
-	m.tell(Fact{Kind: FactAccepted, Member: u.Member, Content: u.Content, Count: m.accepted})
+	m.r.Fold = append(m.r.Fold, Accepted{Member: u.Member, Index: i, Content: u.Content, Weight: weight, Staleness: v.Staleness})
+	m.reply(u.Member, v.receipt())
+	m.tell(Fact{Kind: FactAccepted, Member: u.Member, Content: u.Content, Detail: stale(v.Staleness), Count: m.accepted})
 }
 
 // conflict refuses other content than what holds the member's place, and flags
@@ -103,7 +103,7 @@ func (m *Machine) conflict(i uint32, u Update) {
 		s.conflict = true
 		m.journal(Verdict{
 			Round: m.s.Round, Attempt: m.s.Attempt, Member: u.Member, Index: i,
-			Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: verdict.Conflict,
+			Content: u.Content, Samples: u.Samples, Bytes: u.Bytes, Reason: verdict.Conflict, Staleness: m.s.Round - u.Round,
 		})
 	}
 	m.refuse(u, verdict.Conflict)
@@ -144,9 +144,9 @@ func (m *Machine) decline(d Decline) {
 	case d.Round > m.s.Round || d.Round == m.s.Round && d.Attempt > m.s.Attempt:
 		m.refuse(declined(d), verdict.FutureRound)
 	case d.Round < m.s.Round:
-		m.send(SendSettled{Member: d.Member, Round: d.Round})
-	case s.kind == accepted:
-		m.reply(d.Member, wire.Receipt{Round: s.v.Round, Attempt: s.v.Attempt, Content: s.v.Content})
+		m.send(SendSettled{Member: d.Member, Round: d.Round, Until: d.Round})
+	case s.kind == accepted && s.v.Of() == d.Round:
+		m.reply(d.Member, s.v.receipt())
 	case !m.in[i]:
 		m.refuse(declined(d), verdict.NotInCohort)
 	default:

@@ -124,13 +124,13 @@ func (m *Machine) unseen() (out []string) {
 }
 
 // Away lists those who were welcomed and are not asked, in path order:
-// they left, were silent for two attempts, or are excluded. At most limit are named.
+// they left, were silent for too long, or are excluded. At most limit are named.
 func (m *Machine) Away(limit int) []Away {
 	var out []Away
 	for _, i := range m.sorted {
 		mem := &m.members[i]
 		excluded := m.excluded[mem.Path]
-		gone := m.allowed[i] && (mem.Left || mem.Silent >= droppedAfter || excluded)
+		gone := m.allowed[i] && (mem.Left || mem.Silent >= m.patience(i) || excluded)
 		if gone && !m.slots[i].kept() && len(out) < limit {
 			out = append(out, Away{Member: mem.Path, SinceMS: mem.AtMS, Left: mem.Left, Excluded: excluded})
 		}

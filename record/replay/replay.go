@@ -69,6 +69,7 @@ type Replay struct {
 	models map[model.Hash]bool
 	index  map[string]uint32 // of every member so far
 	member map[uint32]string
+	latest map[string]uint64     // the round for which the update was made of a member that counted last, of asynchronous training
 	before *strategy.Aggregation // whose memory is used again
 
 	whatIfs []WhatIf // of the record that is checked
@@ -97,7 +98,7 @@ type state struct {
 // New returns a replay that expects the genesis.
 func New(cfg Config) *Replay {
 	return &Replay{
-		cfg: cfg, state: state{known: true}, models: map[model.Hash]bool{}, left: map[uint64]left{}, index: map[string]uint32{}, member: map[uint32]string{},
+		cfg: cfg, state: state{known: true}, models: map[model.Hash]bool{}, left: map[uint64]left{}, index: map[string]uint32{}, member: map[uint32]string{}, latest: map[string]uint64{},
 	}
 }
 

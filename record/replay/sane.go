@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -34,6 +35,10 @@ func (p *Replay) sane(r record.Record) error {
 	if err := strategySane(r); err != nil {
 		return err
 	}
+	late, err := p.late(r)
+	if err != nil {
+		return err
+	}
 	here := map[uint32]string{}
 	total := uint64(0)
 	for _, e := range r.Entries {
@@ -41,7 +46,7 @@ func (p *Replay) sane(r record.Record) error {
 			return ofMember(differ("index %d is also that of %s", e.Index, other), e.Member)
 		}
 		here[e.Index] = e.Member
-		if err := ofMember(p.entrySane(r, e), e.Member); err != nil {
+		if err := ofMember(cmp.Or(p.entrySane(r, e), p.staleSane(r, e, late)), e.Member); err != nil {
 			return err
 		}
 		if e.Verdict == verdict.Counted {
@@ -125,6 +130,38 @@ func (p *Replay) entrySane(r record.Record, e record.Entry) error {
 	case counted && e.Weight == 0:
 		return differ("counted with the weight 0")
 	}
+	return nil
+}
+
+// late is how many versions updates of a round may be behind.
+func (p *Replay) late(r record.Record) (most uint64, err error) {
+	if !strategy.WorkOf(r.Work).Weighs {
+		return 0, nil
+	}
+	l, err := p.cfg.Strategies.Late(strategy.Setup{Strategy: r.Strategy.Name, Params: strategy.Settings(r.Strategy.Params)})
+	switch {
+	case errors.Is(err, strategy.ErrUnknown): // whoever folds says so; the chain alone needs it not
+		return strategy.MostLate, nil
+	case err != nil:
+		return 0, differ("%v", err)
+	}
+	return l.Most, nil
+}
+
+// staleSane checks how far an update was behind: no further than the round takes,
+// and made for a later round than what counted of its member before.
+func (p *Replay) staleSane(r record.Record, e record.Entry, most uint64) error {
+	if e.Staleness > most || e.Staleness >= max(r.Round, 1) {
+		return differ("its staleness is %d in round %d, want at most %d", e.Staleness, r.Round, most)
+	}
+	if most == 0 || e.Verdict != verdict.Counted {
+		return nil
+	}
+	of, before := r.Round-e.Staleness, p.latest[e.Member]
+	if of <= before {
+		return differ("its update of round %d counts, after one of round %d", of, before)
+	}
+	p.latest[e.Member] = of
 	return nil
 }
 

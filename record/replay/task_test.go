@@ -31,6 +31,7 @@ type disk struct {
 	server   string // optimiser
 	guard    strategy.Guard
 	rooted   bool   // the strategy is fltrust
+	late     bool   // the last member's update of round 2 counts in round 3
 	monsters int    // members whose updates it refuses, beside the others
 	state    []byte // of it, after the last round
 }
@@ -142,6 +143,11 @@ func (d *disk) train(rnd uint64, attempt uint32, base *model.Model) *model.Model
 		r.Entries[k].Weight = min(r.Entries[k].Samples, grid.Cap)
 		r.Entries[k].Norm = record.Number(strategy.Norm(d.delta(base, rnd, k)))
 	}
+	if c := &r.Entries[len(r.Entries)-1]; d.late && rnd == 2 {
+		*c = record.Entry{Member: c.Member, Index: c.Index, Verdict: verdict.NotDue, Metrics: c.Metrics}
+	} else if d.late {
+		c.Staleness = 1
+	}
 	r.Metrics = record.Metrics{"loss": {Value: 1, Sites: 3, Best: 0, BestSite: "a/line-1", Worst: 2, WorstSite: "c/line-1"}}
 	if rnd == 3 {
 		r.Best = &record.Best{Version: 2, Trained: 1, Round: 3, Metric: "loss", Value: 1}
@@ -176,7 +182,7 @@ func (d *disk) fold(s strategy.Setup, r record.Record) *model.Model {
 		if e.Verdict != verdict.Counted {
 			continue
 		}
-		u := a.Measure(strategy.Update{Samples: e.Samples, Weight: e.Weight, Tensors: &model.Model{Schema: a.Schema(), Blob: d.blobs[e.Content]}})
+		u := a.Measure(strategy.Update{Samples: e.Samples, Weight: e.Weight, Tensors: &model.Model{Schema: a.Schema(), Blob: d.blobs[e.Content]}, Staleness: e.Staleness})
 		must(d.t, a.Check(u))
 		a.Add(u)
 		u.Tensors = nil
