@@ -75,9 +75,9 @@ func (a *agg) update(path string, b *updateMsg) owner.Event {
 		Member: path, Round: b.round, Attempt: b.attempt, Base: b.base,
 		Content: b.content, Samples: b.samples, Bytes: int64(len(b.bytes)),
 	}
-	here := b.round == a.state.Round
+	_, here := a.t.Round().Stale(b.round)
 	switch {
-	case b.round > a.state.Round+1, b.decline != "" && !here:
+	case b.round > a.state.Round+1, b.decline != "" && b.round != a.state.Round:
 		return owner.Tick{} // refused with the envelope, or of no interest
 	case b.decline != "":
 		return owner.Said{Event: round.Decline{

@@ -71,12 +71,12 @@ func (a *agg) settle(m owner.Settle) {
 		if r.round < m.Round {
 			break
 		}
-		if r.round != m.Round {
+		if r.round > m.Until {
 			continue
 		}
 		found := false
 		for _, e := range r.entries {
-			if e.Member == m.Member && e.Content == m.Content && !e.Content.IsZero() {
+			if e.Member == m.Member && e.Content == m.Content && !e.Content.IsZero() && r.round-e.Staleness == m.Round {
 				v, found = e.Verdict, true
 			}
 		}

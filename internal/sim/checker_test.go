@@ -77,6 +77,7 @@ type lineage struct {
 	orders   map[stamp]*orderMsg // that left
 	epochs   map[uint64]wire.Nonce
 	counted  map[made]uint64
+	latest   map[string]uint64 // the round of the update of a member that counted last, of training
 	promised map[uint64][]made // receipts that left, by round
 	kept     []round.Entry     // accepted in the last abandoned attempt of the open round
 	last     *orderMsg         // that left
@@ -123,7 +124,7 @@ func (c *checker) begin(w *World) {
 
 func newLineage() *lineage {
 	return &lineage{
-		counted: map[made]uint64{}, promised: map[uint64][]made{}, grants: map[string]map[uint32]ms{},
+		counted: map[made]uint64{}, latest: map[string]uint64{}, promised: map[uint64][]made{}, grants: map[string]map[uint32]ms{},
 		orders: map[stamp]*orderMsg{}, epochs: map[uint64]wire.Nonce{}, open: map[stamp]ms{},
 	}
 }
@@ -137,11 +138,22 @@ func (c *checker) takeover() {
 func (l *lineage) copy() *lineage {
 	b := newLineage()
 	b.records, b.counted, b.kept = slices.Clone(l.records), maps.Clone(l.counted), l.kept
+	b.latest = maps.Clone(l.latest)
 	b.orders, b.epochs, b.open = maps.Clone(l.orders), maps.Clone(l.epochs), maps.Clone(l.open)
 	for r, list := range l.promised {
 		b.promised[r] = slices.Clone(list)
 	}
 	return b
+}
+
+// baseOf is what a round began with, as its committed record says.
+func (l *lineage) baseOf(round uint64) (base model.Hash, work string) {
+	for _, r := range l.records {
+		if r.committed && r.round == round {
+			return r.base, r.work
+		}
+	}
+	return base, ""
 }
 
 // lastCommitted is the record that the next round starts from.

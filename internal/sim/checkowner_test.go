@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fedmq/fedmq/internal/round"
@@ -14,20 +15,20 @@ func (c *checker) replied(a *agg, path string, reply wire.Reply) {
 	if !ok || r.Content.IsZero() {
 		return
 	}
-	l := c.lines[a.n]
-	if last := l.lastCommitted(); last != nil && r.Round <= last.round {
-		if last.round != r.Round || l.counted[made{path, r.Content}] != r.Round {
-			c.w.violate("I3", "a receipt of %s for round %d, which is over, without it", path, r.Round)
+	l, in := c.lines[a.n], cmp.Or(r.Version, r.Round)
+	if last := l.lastCommitted(); last != nil && in <= last.round {
+		if last.round != in || l.counted[made{path, r.Content}] != in {
+			c.w.violate("I3", "a receipt of %s in round %d, which is over, without it", path, in)
 		}
 		return // its record left no receipt behind, and this one came with it
 	}
 	if !slices.ContainsFunc(a.disk.journal, func(v round.Verdict) bool {
-		return v.Round == r.Round && v.Member == path && v.Content == r.Content && v.Reason == verdict.Counted
+		return v.Round == in && v.Of() == r.Round && v.Member == path && v.Content == r.Content && v.Reason == verdict.Counted
 	}) {
-		c.w.violate("I3", "a receipt of %s for round %d leaves before it is durable", path, r.Round)
+		c.w.violate("I3", "a receipt of %s in round %d leaves before it is durable", path, in)
 	}
-	if k := (made{path, r.Content}); !slices.Contains(l.promised[r.Round], k) {
-		l.promised[r.Round] = append(l.promised[r.Round], k)
+	if k := (made{path, r.Content}); !slices.Contains(l.promised[in], k) {
+		l.promised[in] = append(l.promised[in], k)
 	}
 }
 

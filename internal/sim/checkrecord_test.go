@@ -79,7 +79,7 @@ func (c *checker) entries(l *lineage, r *record) {
 		paths.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(e.Member)))) // short
 		paths.Write([]byte(e.Member))
 		if e.Verdict == verdict.Counted || e.Verdict == verdict.Kept {
-			c.accepted(r, o, e)
+			c.accepted(l, r, o, e)
 		}
 		if e.Verdict != verdict.Counted {
 			continue
@@ -90,6 +90,10 @@ func (c *checker) entries(l *lineage, r *record) {
 			w.violate("I3", "%x of %s is counted in round %d and in round %d", k.content[:4], k.member, was, r.round)
 		}
 		l.counted[k] = r.round
+		if of := r.round - e.Staleness; of <= l.latest[e.Member] {
+			w.violate("I2", "round %d counts what %s made for round %d, after that for round %d", r.round, e.Member, of, l.latest[e.Member])
+		}
+		l.latest[e.Member] = r.round - e.Staleness
 	}
 	switch {
 	case r.committed && counted < w.plan.Quorum:
@@ -105,14 +109,20 @@ func (c *checker) entries(l *lineage, r *record) {
 }
 
 // accepted checks one update of a sum.
-func (c *checker) accepted(r *record, o *orderMsg, e round.Entry) {
+func (c *checker) accepted(l *lineage, r *record, o *orderMsg, e round.Entry) {
 	m, ok := c.made[made{e.Member, e.Content}]
+	base, work := r.base, r.work
+	if e.Staleness > 0 {
+		base, work = l.baseOf(r.round - e.Staleness)
+	}
 	switch {
 	case !ok:
 		c.w.violate("I2", "round %d holds %x of %s, who never made it", r.round, e.Content[:4], e.Member)
-	case m.round != r.round || m.base != r.base || m.attempt > r.attempt:
+	case e.Staleness > c.w.plan.Late || work != r.work || e.Staleness > 0 && work != "train":
+		c.w.violate("I2", "round %d of %s holds an update of %s, %d versions behind, of %s", r.round, r.work, e.Member, e.Staleness, work)
+	case m.round != r.round-e.Staleness || m.base != base || e.Staleness == 0 && m.attempt > r.attempt:
 		c.w.violate("I2", "round %d on %x holds an update of %s for round %d on %x", r.round, r.base[:4], e.Member, m.round, m.base[:4])
-	case o != nil && m.latest < o.ValidFrom:
+	case o != nil && e.Staleness == 0 && m.latest < o.ValidFrom:
 		c.w.violate("I2", "round %d, attempt %d holds an update of %s of attempt %d, which has lapsed", r.round, r.attempt, e.Member, m.attempt)
 	case e.Weight != c.weight(r, m.samples):
 		c.w.violate("I4", "round %d: %s has the weight %d for %d samples", r.round, e.Member, e.Weight, m.samples)
@@ -177,8 +187,8 @@ func (c *checker) ended(l *lineage, r *record) {
 	switch {
 	case r.reason == round.CloseAll && missing != "":
 		w.violate("I10", "round %d, attempt %d ended with all, without %s", r.round, r.attempt, missing)
-	case r.reason == round.CloseGoal && n < w.plan.Goal:
-		w.violate("I10", "round %d, attempt %d ended at its goal of %d with %d", r.round, r.attempt, w.plan.Goal, n)
+	case r.reason == round.CloseGoal && (n < w.plan.Goal || w.plan.Late > 0 && (n < w.plan.Buffer || r.work != "train")):
+		w.violate("I10", "round %d, attempt %d of %s ended at its goal of %d with %d", r.round, r.attempt, r.work, max(w.plan.Goal, w.plan.Buffer), n)
 	case r.reason == round.CloseDeadline && age < w.plan.Deadline:
 		w.violate("I10", "round %d, attempt %d ended at the deadline after %d ms", r.round, r.attempt, age)
 	case r.reason == round.CloseDeadline && missing == "" && lost == "":

@@ -241,12 +241,26 @@ func (c *checker) unreadable(s *site, round uint64) {
 func (c *checker) dropped(s *site, e member.Entry) {
 	o := c.seen[s.i]
 	switch {
-	case c.closed[fate{site: s.i, round: e.Round}], c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) >= 16, s.unreadable:
+	case c.closed[fate{site: s.i, round: e.Round}] && !e.Late, c.counts(s, e), c.told[fate{s.i, e.Round, 0, e.Content}], c.told[fate{s.i, e.Round, e.Attempt, e.Content}], len(s.disk.entries) >= 16, s.unreadable:
 		return
 	case o != nil && o.Round == e.Round && (o.ValidFrom > e.Attempt || !bytes.Equal(o.Base[:], e.Base[:]) || o.Work != e.Work):
 		return
 	}
 	c.w.violate("I3", "site %d drops its update of round %d, attempt %d, whose fate nobody has told", s.i, e.Round, e.Attempt)
+}
+
+// counts reports whether a site has seen a record in which its update counts.
+func (c *checker) counts(s *site, e member.Entry) bool {
+	for _, l := range c.lines {
+		for _, r := range slices.Concat(l.records, l.lost) {
+			for _, x := range r.entries {
+				if r.committed && c.closed[fate{site: s.i, round: r.round}] && x.Member == s.path && x.Content == e.Content && x.Verdict == verdict.Counted {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // paid is what parts have cost of a cap, as a leaky bucket.
@@ -295,7 +309,7 @@ func (c *checker) settles(s *site, f member.Settled) {
 	for _, l := range c.lines {
 		for _, r := range slices.Concat(l.records, l.lost) {
 			for _, e := range r.entries {
-				if r.committed && r.round == f.Round && e.Member == s.path && e.Verdict == verdict.Counted {
+				if r.committed && r.round-e.Staleness == f.Round && e.Member == s.path && e.Verdict == verdict.Counted && (!f.Entry.Late || e.Content == f.Entry.Content) {
 					return
 				}
 			}

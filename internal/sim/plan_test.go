@@ -28,6 +28,8 @@ type Plan struct {
 	Sample     float64
 	Pace       ms
 	Weights    round.Weights
+	Late       uint64 // how far behind an update may be; above 0 training is asynchronous
+	Buffer     int    // updates that close a round of that
 
 	Keep     bool // accepted updates are kept on disk until the commit
 	Size     int  // bytes of a model and of an update
@@ -123,7 +125,23 @@ func NewPlan(seed uint64) Plan {
 	}
 	p.drawSites(r, n)
 	p.drawFaults(r)
+	p.drawLate(rand.New(rand.NewPCG(seed, 3)), n) // drawn apart
 	return p
+}
+
+// drawLate makes training asynchronous in some plans, with sites that take longer than
+// rounds last.
+func (p *Plan) drawLate(r *rand.Rand, n int) {
+	if p.Sample < 1 || r.IntN(4) != 0 {
+		return
+	}
+	p.Late, p.Buffer, p.Goal = uint64(1+r.IntN(4)), p.Quorum+r.IntN(n-p.Quorum+1), 0 // small
+	p.Rounds *= 2
+	for i := range p.Sites {
+		if s := &p.Sites[i]; r.IntN(2) == 0 {
+			s.TrainMost = max(s.TrainMost, min(5*s.TrainMost, 60_000))
+		}
+	}
 }
 
 func (p *Plan) drawSites(r *rand.Rand, n int) {
@@ -241,7 +259,7 @@ func (p *Plan) round(base model.Hash, r *rand.Rand) round.Config {
 	c := round.Config{
 		Members: []topics.MemberFilter{allMembers}, Rounds: p.Rounds, Statistics: p.Statistics,
 		StartWhen: p.StartWhen, JoinWaitMS: p.JoinWait, Quorum: p.Quorum, Goal: p.Goal, DeadlineMS: uint64(p.Deadline), // positive
-		Sample: p.Sample, Weights: p.Weights, Base: base, Schema: schema,
+		Sample: p.Sample, Weights: p.Weights, Folding: round.Folding{Late: p.Late, Buffer: p.Buffer}, Base: base, Schema: schema,
 		Rand: func(b []byte) { binary.LittleEndian.PutUint64(b, r.Uint64()) },
 	}
 	if p.Pace > 0 {

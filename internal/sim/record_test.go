@@ -26,6 +26,7 @@ func (r *record) seal() {
 		mix(short(e.Content))
 		mix(e.Weight)
 		mix(uint64(e.Verdict))
+		mix(e.Staleness)
 	}
 	r.hash = h
 }

@@ -51,7 +51,7 @@ func (p Plan) without(i int) Plan {
 	q := p
 	q.Sites = slices.Delete(slices.Clone(p.Sites), i, i+1)
 	n := len(q.Sites)
-	q.Quorum, q.StartWhen, q.Goal = min(p.Quorum, n), min(p.StartWhen, n), min(p.Goal, n)
+	q.Quorum, q.StartWhen, q.Goal, q.Buffer = min(p.Quorum, n), min(p.StartWhen, n), min(p.Goal, n), min(p.Buffer, n)
 	q.Faults = slices.Clone(p.Faults)
 	for k, f := range q.Faults {
 		if f.Node > i {
@@ -75,6 +75,8 @@ func (p Plan) plainer() (list []Plan) {
 	}
 	add(p.Statistics, func(q *Plan) { q.Statistics = false })
 	add(p.Goal > 0, func(q *Plan) { q.Goal = 0 })
+	add(p.Late > 0, func(q *Plan) { q.Late, q.Buffer = 0, 0 })
+	add(p.Late > 1, func(q *Plan) { q.Late = 1 })
 	add(p.Sample < 1, func(q *Plan) { q.Sample = 1 })
 	add(p.Pace > 0, func(q *Plan) { q.Pace = 0 })
 	add(p.JoinWait > 0, func(q *Plan) { q.JoinWait = 0 })

@@ -117,7 +117,7 @@ func (s *site) seal(r member.Seal) {
 		s.answer(member.Unsealed{ID: r.ID, Reason: wire.DeclineFailed})
 		return
 	}
-	e := member.Entry{Round: r.Stamp.Round, Attempt: r.Stamp.Attempt, Base: r.Base, Work: r.Work}
+	e := member.Entry{Round: r.Stamp.Round, Attempt: r.Stamp.Attempt, Base: r.Base, Work: r.Work, Late: r.Late}
 	s.answer(member.EntryStored{Entry: s.put(e, b, s.plan.Samples, int(r.PartSize), s.trainedOn)})
 }
 
