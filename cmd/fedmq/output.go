@@ -118,9 +118,10 @@ func checkFresh(path string) error {
 	return nil
 }
 
-// special reports that a path names something that is open, or a device.
+// special reports that a path names something that is open, or a device. Files below
+// /dev/shm are files, in memory.
 func special(path string) bool {
-	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")
+	return strings.HasPrefix(path, "/dev/") && !strings.HasPrefix(path, "/dev/shm/") || strings.HasPrefix(path, "/proc/")
 }
 
 // maxLinks bounds a chain of links.

@@ -34,3 +34,22 @@ func TestOutputByDescriptor(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 }
+
+// Memory that is shared is files in a folder below /dev.
+func TestOutputInMemory(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/dev/shm", "fedmq") //nolint:usetesting // t.TempDir is elsewhere
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "file")
+	for _, text := range []string{"a first text", "another"} {
+		if err := writeOutput(path, 0o600, false, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("%q, %v, want %q", b, err, text)
+		}
+	}
+}
