@@ -2,12 +2,10 @@ package store
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"sort"
 
@@ -23,7 +21,7 @@ type Scratch interface {
 }
 
 // Staging is room for blobs that arrive in parts: memory up to a budget that
-// all of them share, beyond it files in tmp without names and without fsync.
+// all of them share, beyond it a file in tmp without a name and without fsync.
 // What is staged is lost with the process. It is not safe for concurrent use,
 // and neither are its stages.
 type Staging struct {
@@ -31,6 +29,7 @@ type Staging struct {
 	budget int // bytes of memory not in use
 	spent  func([]byte)
 	buf    []byte // of View
+	slots  slots
 }
 
 // NewStaging returns staging room with so many bytes of memory. Spent is given each piece
@@ -47,23 +46,22 @@ func (s *Store) NewStaging(memory int, spent func([]byte)) *Staging {
 func (g *Staging) Stage(length int) *Stage { return &Stage{staging: g, length: length} }
 
 // Stage is a blob on its way in. What came lies in the memory that it came in, in pieces,
-// as far as the budget goes, and the rest in a file.
+// as far as the budget goes, and the rest in slots of the file.
 type Stage struct {
 	staging *Staging
 	length  int
 	pieces  []piece // by offset; none overlaps another
-	file    Scratch // nil: nothing was written to it
-	name    string
 }
 
-// piece is bytes of a blob in memory.
+// piece is n bytes of a blob in memory, or in a slot.
 type piece struct {
-	off  int
-	b    []byte
-	from []byte // b lies in it
+	off, n int
+	b      []byte // nil: in the slot
+	from   []byte // b lies in it
+	at     int64  // of the slot
 }
 
-func (p piece) end() int { return p.off + len(p.b) }
+func (p piece) end() int { return p.off + p.n }
 
 // Len returns the blob's length in bytes.
 func (st *Stage) Len() int { return st.length }
@@ -98,53 +96,42 @@ func (st *Stage) Put(p, from []byte, off int) (kept bool, err error) {
 		return false, st.WriteAt(p, off)
 	}
 	g.budget -= len(from)
-	st.pieces = slices.Insert(st.pieces, st.at(off), piece{off, p, from})
+	st.insert(piece{off: off, n: len(p), b: p, from: from})
 	return true, nil
 }
 
+func (st *Stage) insert(p piece) { st.pieces = slices.Insert(st.pieces, st.at(p.off), p) }
+
 // WriteAt puts a copy of p at an offset; it panics when p would lie outside. A failure
 // is [ErrDisk].
-func (st *Stage) WriteAt(p []byte, off int) error {
+func (st *Stage) WriteAt(p []byte, off int) (err error) {
 	st.check(off, len(p))
-	for len(p) > 0 {
+	for len(p) > 0 && err == nil {
 		n := st.gap(off, len(p))
 		switch {
 		case n == 0:
-			is := st.pieces[st.at(off)]
-			n = copy(is.b[off-is.off:], p)
+			n, err = st.over(st.pieces[st.at(off)], p, off)
 		case n <= st.staging.budget:
 			b := bytes.Clone(p[:n])
-			if _, err := st.Put(b, b, off); err != nil {
-				return err
-			}
+			_, err = st.Put(b, b, off)
 		default:
-			if err := st.write(p[:n], off); err != nil {
-				return err
-			}
+			n = min(n, slotBytes)
+			at := st.staging.slots.take(n)
+			st.insert(piece{off: off, n: n, at: at})
+			err = st.staging.write(p[:n], at)
 		}
 		p, off = p[n:], off+n
 	}
-	return nil
+	return err
 }
 
-// write writes to the file.
-func (st *Stage) write(p []byte, off int) error {
-	s := st.staging.store
-	if s.failed.Load() {
-		return fmt.Errorf("%w: an earlier write failed", ErrDisk)
+// over puts the first bytes of p in place of those that are there, and returns how many.
+func (st *Stage) over(is piece, p []byte, off int) (n int, err error) {
+	if is.b != nil {
+		return copy(is.b[off-is.off:], p), nil
 	}
-	if st.file == nil {
-		name := path.Join(tmpDir, rand.Text())
-		f, err := s.disk.Scratch(name)
-		if err != nil {
-			return s.diskError("make the staging file "+name, err)
-		}
-		st.file, st.name = f, name
-	}
-	if _, err := st.file.WriteAt(p, int64(off)); err != nil {
-		return s.diskError("write the staging file "+st.name, err)
-	}
-	return nil
+	n = min(len(p), is.end()-off)
+	return n, st.staging.write(p[:n], is.at+int64(off-is.off))
 }
 
 // moveBlock is how much is cleared or copied at a time.
@@ -185,50 +172,62 @@ func (st *Stage) Read(buf []byte) ([]byte, error) {
 // more of them and most at most, until the next call for any stage. A failure is [ErrDisk].
 func (st *Stage) View(off, least, most int) ([]byte, error) {
 	st.check(off, least)
-	if i := st.at(off); i < len(st.pieces) && st.pieces[i].off <= off {
+	if i := st.at(off); i < len(st.pieces) && st.pieces[i].off <= off && st.pieces[i].b != nil {
 		if b := st.pieces[i].b[off-st.pieces[i].off:]; len(b) >= least {
 			return b[:min(len(b), most)], nil
 		}
 	}
 	g := st.staging
-	g.buf = sized(g.buf, max(st.gap(off, min(most, st.length-off)), least))
+	g.buf = sized(g.buf, max(st.together(off, min(most, st.length-off)), least))
 	return g.buf, st.ReadAt(g.buf, off)
+}
+
+// together returns how many of the n bytes from an offset on come before the next piece
+// in memory.
+func (st *Stage) together(off, n int) int {
+	for _, p := range st.pieces[st.at(off):] {
+		if p.off >= off+n {
+			break
+		}
+		if p.b != nil {
+			return max(p.off-off, 0)
+		}
+	}
+	return n
 }
 
 // ReadAt fills p with the bytes from an offset on, with any where none were put; it
 // panics when p would lie outside. A failure is [ErrDisk].
-func (st *Stage) ReadAt(p []byte, off int) error {
+func (st *Stage) ReadAt(p []byte, off int) (err error) {
 	st.check(off, len(p))
-	for len(p) > 0 {
+	for len(p) > 0 && err == nil {
 		n := st.gap(off, len(p))
 		if n == 0 {
 			is := st.pieces[st.at(off)]
-			n = copy(p, is.b[off-is.off:])
-		} else if st.file != nil {
-			if _, err := io.ReadFull(io.NewSectionReader(st.file, int64(off), int64(n)), p[:n]); err != nil {
-				return st.staging.store.diskError("read the staging file "+st.name, err)
+			if n = min(len(p), is.end()-off); is.b != nil {
+				copy(p[:n], is.b[off-is.off:])
+			} else {
+				err = st.staging.read(p[:n], is.at+int64(off-is.off))
 			}
 		}
 		p, off = p[n:], off+n
 	}
-	return nil
+	return err
 }
 
 // Release gives the room back; the stage must not be used any more.
 func (st *Stage) Release() error {
 	g := st.staging
 	for _, p := range st.pieces {
+		if p.b == nil {
+			g.slots.leave(p.at, p.n)
+			continue
+		}
 		g.budget += len(p.from)
 		g.spent(p.from)
 	}
 	st.pieces = nil
-	if st.file == nil {
-		return nil
-	}
-	if err := st.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		return g.store.diskError("close the staging file "+st.name, err)
-	}
-	return nil
+	return g.rest()
 }
 
 // BlobInto is [Store.Blob] into buf, which is grown if it is too small.
