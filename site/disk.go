@@ -28,6 +28,9 @@ type disk interface {
 	Write(id model.Hash, blob []byte) error
 	// Sync makes durable what was written; what is gone meanwhile is no error.
 	Sync(id model.Hash) error
+	// Remove deletes what was written and is not needed, but what the last Save of some
+	// task names.
+	Remove(ids ...model.Hash) error
 	// Envelope returns the bytes of an entry.
 	Envelope(task string, round uint64) ([]byte, error)
 	// Update returns the bytes of an offered update, whole and checked.

@@ -101,8 +101,8 @@ func updatesInUse(tx *store.Tx, used map[model.Hash]bool) error {
 	})
 }
 
-// release removes blobs that nothing names any more.
-func (d boltDisk) release(ids ...model.Hash) error {
+// Remove removes blobs that nothing names any more.
+func (d boltDisk) Remove(ids ...model.Hash) error {
 	if len(ids) == 0 {
 		return nil
 	}

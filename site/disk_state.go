@@ -154,7 +154,7 @@ func (d boltDisk) Save(task string, c change) error {
 	if len(c.Drop) > 0 {
 		crash.At("outbox.dropped")
 	}
-	return d.release(gone...)
+	return d.Remove(gone...)
 }
 
 // dropEntry removes an entry, and adds what it kept beside its envelope to gone.

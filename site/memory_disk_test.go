@@ -120,6 +120,8 @@ func (d *memory) Write(id model.Hash, blob []byte) error {
 	return d.fail
 }
 
+func (d *memory) Remove(...model.Hash) error { return nil }
+
 func (d *memory) Sync(model.Hash) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

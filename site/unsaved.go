@@ -12,10 +12,10 @@ import (
 // transaction of the next: a round costs one of them, that of its entry (S-5).
 const saveWithin ms = 50
 
-// jotWithin is how long what was jotted down waits for its transaction, and mostJots how
-// often the next jot puts that off.
+// jotWithin is how long what was jotted down waits for its transaction, as an update does
+// for its sync, and mostJots how often the next jot puts that off.
 const (
-	jotWithin = ms(500)
+	jotWithin = syncAfter
 	mostJots  = 16
 )
 
@@ -74,7 +74,47 @@ func (s *site) putEntry(t *task, h wire.Header, e member.Entry, envelope []byte)
 	if t.jots++; t.jots <= mostJots { // of fast rounds the transaction comes when they rest
 		t.saveAt = s.now() + jotWithin
 	}
-	return s.disk.Jot(t.Name, t.unsaved)
+	if err := s.disk.Jot(t.Name, t.unsaved); err != nil {
+		return err
+	}
+	return s.letGo(t)
+}
+
+// letGo removes what a jot has no use for any more, so that fast rounds have no more files
+// than slow ones. The end of the process does not take the jot. After a power loss one of
+// before may be the last: what is gone of that is made or fetched again (S-11).
+func (s *site) letGo(t *task) error {
+	gone := t.unsaved.Gone
+	t.unsaved.Gone = nil
+	if len(gone) == 0 {
+		return nil
+	}
+	used := map[model.Hash]bool{}
+	for _, o := range s.tasks {
+		o.unsaved.use(used)
+		if o.writing != nil {
+			used[o.writing.kept.Content] = true
+		}
+	}
+	return s.disk.Remove(slices.DeleteFunc(gone, func(id model.Hash) bool { return used[id] })...)
+}
+
+// use adds what a change names.
+func (c change) use(used map[model.Hash]bool) {
+	if c.Model != nil {
+		used[c.Model.Content] = true
+	}
+	if c.Entry != nil {
+		used[c.Entry.Content] = true
+	}
+	if c.Control != nil {
+		used[*c.Control] = true
+	}
+	if c.Feedback != nil {
+		for _, id := range c.Feedback.files() {
+			used[id] = true
+		}
+	}
 }
 
 // envelopeOf is the envelope of an entry, which may be jotted down only.
