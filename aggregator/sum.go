@@ -350,7 +350,9 @@ func (s *sum) spool(st *staged, places *store.Staging) error {
 func (s *sum) updates(accepted []round.Accepted) *strategy.Updates {
 	all := &strategy.Updates{Schema: s.fold.Schema()}
 	for _, acc := range accepted {
-		all.List = append(all.List, s.in[acc.Member].update)
+		u := s.in[acc.Member].update
+		u.Index = acc.Index
+		all.List = append(all.List, u)
 	}
 	all.ReadAt = func(p []byte, i, off int) error {
 		st := s.in[accepted[i].Member]

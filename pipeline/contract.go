@@ -104,6 +104,7 @@ const (
 	OutputLogistic = "logistic" // one output of two classes: the probability of the second
 	OutputOVR      = "ovr"      // one logistic output a class, divided by their sum
 	OutputMargin   = "margin"   // as logistic (of two classes) or ovr, without probabilities: the largest wins
+	OutputNone     = "none"     // nothing: a task that gathers statistics of the features has no target
 )
 
 // Net says how the tensors of a model become its output.
@@ -187,11 +188,28 @@ func (c *Contract) Validate() error {
 	if err := c.Window.validate(); err != nil {
 		return bad("window", "%v", err)
 	}
+	if c.Net.Output == OutputNone {
+		return c.validateNone()
+	}
 	if err := c.Target.validate(); err != nil {
 		return err
 	}
 	return c.Net.validate(c.Target)
 }
+
+// validateNone looks at a contract of features alone.
+func (c *Contract) validateNone() error {
+	if c.Target.Name != "" || c.Target.Classes != nil || c.Target.Unit != "" || c.Target.Offset != 0 || c.Target.Scale != 0 || c.Target.RowsLeft != 0 {
+		return bad("target", "want none with net.output %s", OutputNone)
+	}
+	if c.ZClip != 0 || c.Net != (Net{Output: OutputNone}) {
+		return bad("net", "want nothing but output with output %s, and no zclip", OutputNone)
+	}
+	return nil
+}
+
+// Predicts reports that a model of the contract gives something back.
+func (c *Contract) Predicts() bool { return c.Net.Output != OutputNone }
 
 func (in Input) validate() error {
 	if err := checkName(in.Name); err != nil {

@@ -17,6 +17,10 @@ func Differences(name string, site, task *Contract) []string {
 	if site.ZClip != task.ZClip {
 		d.add("limits scaled features with zclip: %v, the model has %v", site.ZClip, task.ZClip)
 	}
+	if site.Predicts() && !task.Predicts() {
+		d.add("has the target %q, and the task gathers statistics and has none: leave out target and features, those of the task are taken", site.Target.Name)
+		return d.out
+	}
 	d.target(site.Target, task.Target)
 	if site.Net != task.Net {
 		d.add("makes of the tensors (%s), the model (%s)", site.Net, task.Net)

@@ -74,6 +74,7 @@ type Task struct {
 	Trainer trainer.Trainer // what trains, on this site's data; required
 
 	Personalise *Personalise // train what the task releases for this site itself, too; nil: no
+	MinCount    int          // rows behind every number of a task of statistics that leaves the site, 2 and up; default 10
 }
 
 // clientID says only once what is both user and member (C-14).

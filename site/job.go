@@ -34,6 +34,7 @@ type job struct {
 	progress func(done, total int)
 
 	personalise *Personalise // it is for the site itself; nil: for the aggregator
+	minCount    int          // rows behind each number of a survey
 }
 
 // work does one job in a goroutine of its own; it touches nothing of the driver's
@@ -55,7 +56,7 @@ func work(ctx context.Context, j job) (r result) {
 		r.reason, r.detail = wire.DeclineNotFinite, err.Error()
 	case errors.Is(err, trainer.ErrContract):
 		r.reason, r.detail = wire.DeclineContract, err.Error()
-	case errors.Is(err, trainer.ErrNeeds):
+	case errors.Is(err, trainer.ErrNeeds), errors.Is(err, errCannotCount):
 		r.reason, r.detail = wire.DeclineUnsupported, err.Error()
 	default:
 		r.reason, r.detail = wire.DeclineFailed, err.Error()
@@ -169,7 +170,14 @@ func collect(n int) {
 
 // count answers a statistics order.
 func (r *result) count(ctx context.Context, j job, tj trainer.Job) error {
-	s, err := j.trainer.(trainer.Statistician).Statistics(ctx, tj)
+	if j.contract != nil && !j.contract.Predicts() {
+		return r.survey(ctx, j, tj)
+	}
+	counter, ok := j.trainer.(trainer.Statistician)
+	if !ok {
+		return fmt.Errorf("%w the z-score", errCannotCount)
+	}
+	s, err := counter.Statistics(ctx, tj)
 	if err != nil {
 		return err
 	}

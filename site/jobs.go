@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func (s *site) begin(a *assignment) error {
 	t.total.Store(0)
 	j := job{
 		Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, contract: t.contract, disk: s.disk, base: base, fates: t.fates,
-		left: t.left, rest: s.disk.Update, control: t.control,
+		left: t.left, rest: s.disk.Update, control: t.control, minCount: cmp.Or(t.MinCount, defaultMinCount),
 	}
 	j.progress = func(done, total int) {
 		t.done.Store(int64(done))

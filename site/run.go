@@ -152,7 +152,8 @@ func (s *site) newTask(ct Task) (*task, error) {
 		}
 	}
 	_, statistics := ct.Trainer.(trainer.Statistician)
-	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics, Bulk: s.cfg.Bulk, Line: s.line, Rand: s.rand}
+	_, survey := ct.Trainer.(trainer.Surveyor)
+	cfg := member.Config{Path: s.cfg.Member, Instance: s.instance, Statistics: statistics || survey, Bulk: s.cfg.Bulk, Line: s.line, Rand: s.rand}
 	t.feedback.Store(&had.Left)
 	t.m = member.New(cfg, had.State, had.Entries, had.Model, had.Cut)
 	return t, nil

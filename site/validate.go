@@ -98,6 +98,9 @@ func (c Config) checkTasks(ns topics.Namespace) (errs []error) {
 				errs = append(errs, fmt.Errorf("site: task %s: personalise: %w", t.Name, err))
 			}
 		}
+		if t.MinCount < 0 || t.MinCount == 1 {
+			errs = append(errs, fmt.Errorf("site: task %s: min_count: %d, want 2 or more: one row would leave the site as it is", t.Name, t.MinCount))
+		}
 	}
 	return errs
 }

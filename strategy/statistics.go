@@ -16,10 +16,13 @@ const (
 	maxClassRows = 1 << 31 // of one member, as samples have
 )
 
-// StatisticsOf returns the schema of a statistics update of a model: moments of
-// as many features as its mean has, and rows of as many classes as it counts; no tensors
-// for a model without a mean.
+// StatisticsOf returns the schema of a statistics update of a model: that of its survey,
+// or moments of as many features as its mean has, and rows of as many classes as it counts;
+// no tensors for a model without a mean.
 func StatisticsOf(s model.Schema) model.Schema {
+	if v, ok := model.SurveyOf(s); ok {
+		return v.Update()
+	}
 	i := s.Index(model.ZMeanName)
 	if i < 0 {
 		return model.Schema{}
@@ -57,10 +60,15 @@ func (s *statistics) Check(u Update) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Check(); err != nil {
+	if err := checkMoments(m); err != nil {
 		return err
 	}
-	if err := s.checkClasses(u.Tensors); err != nil {
+	return s.checkClasses(u.Tensors)
+}
+
+// checkMoments reports moments that no data can have, or whose merge could overflow.
+func checkMoments(m fold.Moments) error {
+	if err := m.Check(); err != nil {
 		return err
 	}
 	for i := range m.N {

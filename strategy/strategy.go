@@ -31,6 +31,7 @@ var (
 
 // Update is what one member contributes. Check and Add get the same.
 type Update struct {
+	Index   uint32             // of the member, for good; known when the fold finishes
 	Samples uint64             // as the member counts them
 	Weight  uint64             // after weighting and cap; 1 where nothing is weighed
 	Scalars map[string]float64 // numbers that the strategy asks for; not to be changed

@@ -38,7 +38,12 @@ var works = []Work{
 		}
 		return st.Begin(s.Round, before)
 	}},
-	{ID: Statistics, Schema: StatisticsOf, begin: func(_ Registry, s Setup, _ Fold) (Fold, error) { return newStatistics(s.Base) }},
+	{ID: Statistics, Schema: StatisticsOf, begin: func(_ Registry, s Setup, _ Fold) (Fold, error) {
+		if v, ok := model.SurveyOf(s.Base.Schema); ok {
+			return newSurvey(s.Base, v)
+		}
+		return newStatistics(s.Base)
+	}},
 	{ID: Evaluate, Keeps: true, Schema: nothing, begin: func(Registry, Setup, Fold) (Fold, error) { return evaluation{}, nil }},
 }
 

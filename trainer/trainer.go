@@ -60,6 +60,17 @@ type Statistician interface {
 	Statistics(ctx context.Context, job Job) (*model.Model, error)
 }
 
+// Surveyor is an optional part of a Trainer: it answers the orders of a task that only
+// gathers statistics, which trains nothing.
+type Surveyor interface {
+	// Survey returns a model of the schema Update of base's model.Survey: of each feature
+	// of the contract count, mean and m2 as Statistics has them, the rows without a value,
+	// and how many values lie below lo, in each bin, and above hi, as base has them;
+	// nothing in the bins of a feature whose lo and hi are equal. Base is not to be
+	// changed. The site leaves out what too few rows are behind.
+	Survey(ctx context.Context, job Job, base *model.Model) (*model.Model, error)
+}
+
 // Contracted is an optional part of a Trainer that knows what the model means by its
 // inputs and its output. Sites of one task must mean the same: who differs is refused.
 type Contracted interface {

@@ -28,7 +28,16 @@ func slowed(t trainer.Trainer, slow bool) trainer.Trainer {
 	if !ok || !slow {
 		return t
 	}
-	if s, ok := t.(trainer.Statistician); ok {
+	s, counts := t.(trainer.Statistician)
+	v, surveys := t.(trainer.Surveyor)
+	switch {
+	case counts && surveys:
+		return struct {
+			slowTrainer
+			trainer.Statistician
+			trainer.Surveyor
+		}{slowTrainer{m}, s, v}
+	case counts:
 		return struct {
 			slowTrainer
 			trainer.Statistician

@@ -31,7 +31,7 @@ var layers = map[string]layer{
 	"internal/transfer": {imports: []string{"model", "wire"}, pure: true},
 	"internal/owner":    {imports: []string{"topics", "model", "wire", "internal/round", "internal/transfer", "internal/verdict"}, pure: true},
 	"internal/exact":    {},
-	"internal/fold":     {imports: []string{"model"}},
+	"internal/fold":     {imports: []string{"model", "internal/exact"}},
 	"internal/codec":    {imports: []string{"model", "internal/zframe"}},                                                                                                          // how the values of an update travel
 	"internal/zframe":   {},                                                                                                                                                       // zstd, for bodies and for encodings
 	"internal/contract": {imports: []string{"topics", "model", "wire", "record", "site", "aggregator", "internal/round", "internal/member", "internal/verdict", "internal/view"}}, // tests: schemas, list of topics, words

@@ -187,7 +187,7 @@ func (f *folding) update(e record.Entry, b []byte) (strategy.Update, error) {
 }
 
 func updateOf(e record.Entry, m *model.Model) strategy.Update {
-	return strategy.Update{Samples: e.Samples, Weight: e.Weight, Scalars: e.Scalars, Tensors: m, Staleness: e.Staleness}
+	return strategy.Update{Index: e.Index, Samples: e.Samples, Weight: e.Weight, Scalars: e.Scalars, Tensors: m, Staleness: e.Staleness}
 }
 
 // all reads the counted updates once more, one at a time.

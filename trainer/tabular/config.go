@@ -106,6 +106,8 @@ type Target struct {
 	Scale  float64 `yaml:"scale"`
 	// RowsLeft needs Derive: the model learns how many rows follow.
 	RowsLeft *RowsLeft `yaml:"rows_left"`
+
+	none bool // the task has none
 }
 
 // RowsLeft is the remaining life of a unit in rows. The model learns
@@ -281,6 +283,10 @@ func (d *Derive) validate() error {
 
 func (t *Target) validate(derived bool) error {
 	switch {
+	case t.none && (t.Classes != nil || t.Scale != 0 || t.Offset != 0):
+		return bad("target", "the task gathers statistics and has none: leave it out")
+	case t.none:
+		return nil
 	case t.RowsLeft == nil && t.Column == "":
 		return bad("target", "want a column, or rows_left with derive")
 	case t.RowsLeft != nil && (t.Column != "" || t.Classes != nil || t.Scale != 0 || t.Offset != 0):

@@ -16,7 +16,10 @@ func (c *Config) Contract() (*pipeline.Contract, error) {
 		return c.task, nil
 	}
 	out := &pipeline.Contract{ZClip: c.ZClip, Target: c.Target.contract(), Net: pipeline.Net{Tensors: pipeline.TensorsLayers, Output: pipeline.OutputIdentity}}
-	if c.Target.Classes != nil {
+	switch {
+	case c.Target.none:
+		out.Net = pipeline.Net{Output: pipeline.OutputNone}
+	case c.Target.Classes != nil:
 		out.Net.Output = pipeline.OutputSoftmax
 	}
 	columns, err := c.columns()
@@ -68,6 +71,9 @@ func (t *Target) contract() pipeline.Target {
 
 // Contract is that of the rows; nil if it is too long to travel, as Notes say.
 func (t *Trainer) Contract() *pipeline.Contract { return t.data.contract() }
+
+// Predicts reports that the rows have a target; they have none in a task of statistics.
+func (d *Data) Predicts() bool { return d.pipe != nil && d.pipe.Contract().Predicts() }
 
 func (d *Data) contract() *pipeline.Contract {
 	if d.pipe == nil {

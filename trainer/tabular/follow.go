@@ -19,7 +19,10 @@ func (c Config) Of(task *pipeline.Contract) (Config, error) {
 		return c, bad("features", "are listed: they are not taken from the task")
 	}
 	c.Features = featuresOf(task)
-	if c.Target.Column == "" && c.Target.RowsLeft == nil {
+	switch {
+	case !task.Predicts():
+		c.Target.none = c.Target.Column == "" && c.Target.RowsLeft == nil
+	case c.Target.Column == "" && c.Target.RowsLeft == nil:
 		c.Target = targetOf(task.Target)
 	}
 	if w := task.Window; w != nil && c.Derive == nil {

@@ -289,8 +289,8 @@ func (l *loader) row(t rows, p *layout, to *sink) error {
 	if l.values += l.pipe.Width(); l.values > MaxValues {
 		return fmt.Errorf("tabular: %s: more than %d values", t.At(0), MaxValues)
 	}
-	if p.target >= 0 {
-		*y = append(*y, target)
+	if p.target >= 0 || l.config.Target.none {
+		*y = append(*y, target) // 0 where there is none
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (d *Data) Spreads() []Spread {
 	if d.pipe == nil {
 		return nil
 	}
-	if c := d.pipe.Contract(); c.Target.Classes == nil && c.Target.RowsLeft == 0 {
+	if c := d.pipe.Contract(); c.Predicts() && c.Target.Classes == nil && c.Target.RowsLeft == 0 {
 		t := Spread{Name: c.Target.Name, Unit: c.Target.Unit}
 		for _, r := range []Rows{d.Train, d.Test} {
 			for _, y := range r.Y {

@@ -15,6 +15,7 @@ type Summary struct {
 	TrainOf     []int
 	TestOf      []int
 	Target      FeatureSummary // of a regression, in its own unit
+	Untargeted  bool           // the task gathers statistics and has no target
 	Constant    []string       // features that are the same in every training row, or missing
 	Duplicate   [][2]string    // features that are the same as another one in every training row
 	Files       []File
@@ -41,12 +42,16 @@ func (d *Data) Summary() Summary {
 	for j, name := range d.Features {
 		s.Features = append(s.Features, describe(name, column(d.Train, dim, j, d.Train.N)))
 	}
+	s.Duplicate = d.duplicates()
+	if !d.Predicts() {
+		s.Untargeted = true
+		return s
+	}
 	if d.Classes != nil {
 		s.Classes, s.TrainOf, s.TestOf = d.Classes, countOf(d.Train.Y, len(d.Classes)), countOf(d.Test.Y, len(d.Classes))
 	} else {
 		s.Target = describe("", d.Train.Y)
 	}
-	s.Duplicate = d.duplicates()
 	s.Warnings = slices.Concat(d.warnRows(len(s.Features)), s.warnClasses(), d.warnSpelling(), s.warnScale(d), s.warnTarget(d), d.warnFeatures(s.Constant))
 	return s
 }
@@ -113,7 +118,7 @@ func (s Summary) String() string {
 		}
 		fmt.Fprintf(&b, "  file       %s%s\n", f.Name, about)
 	}
-	if s.Classes == nil {
+	if s.Classes == nil && !s.Untargeted {
 		fmt.Fprintf(&b, "  target     mean %.4g, sd %.4g, min %.4g, max %.4g\n", s.Target.Mean, s.Target.SD, s.Target.Min, s.Target.Max)
 	}
 	for i, c := range s.Classes {

@@ -42,6 +42,7 @@ var (
 	_ trainer.Trainer      = (*Trainer)(nil)
 	_ trainer.Evaluator    = (*Trainer)(nil)
 	_ trainer.Statistician = (*Trainer)(nil)
+	_ trainer.Surveyor     = (*Trainer)(nil)
 	_ trainer.Sourced      = (*Trainer)(nil)
 	_ trainer.Contracted   = (*Trainer)(nil)
 	_ trainer.Capable      = (*Trainer)(nil)
