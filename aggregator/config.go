@@ -129,6 +129,7 @@ type Task struct {
 	CheckTrain CheckTrain          // what the sites' trainers take; nil: it is not known
 	Seed       uint64              // of the task: sites derive theirs from it
 	Statistics bool                // federated z-score: begin with a statistics round
+	Survey     *Survey             // statistics are all that the task gathers: Init, Contract and what trains are its own then
 
 	Release *Release // which versions are released for use; nil: the one that the task ends with
 
@@ -202,6 +203,13 @@ func (t Task) withDefaults(r strategy.Registry) Task {
 		setDefault(&t.Weights, takes[0])
 	}
 	setDefault(&t.Weights, string(round.WeightSamples))
+	if t.Survey != nil {
+		t.Survey = t.Survey.withDefaults()
+		setDefault(&t.Rounds, 1)
+		if first, c, err := t.Survey.First(); err == nil { // Validate reports it
+			t.Init, t.Contract = first, c
+		}
+	}
 	t.Init = t.First(r)
 	if all, err := r.ServerSettings(t.Server, t.ServerParams); err == nil {
 		t.ServerParams = all
@@ -236,6 +244,12 @@ func (t Task) rooted(r strategy.Registry) bool {
 
 // minimum is the fewest updates that the strategy takes, 1 for most.
 func (t Task) minimum(r strategy.Registry) int {
+	if t.Survey != nil {
+		if t.Survey.AllowFew {
+			return 1
+		}
+		return fewSites
+	}
 	n, err := r.MinimumOf(t.Strategy, t.StrategyParams)
 	if err != nil {
 		return 1

@@ -14,13 +14,14 @@ import (
 func TestDocumentedDefaults(t *testing.T) {
 	t.Parallel()
 	c := Config{Tasks: []Task{{Stop: &Stop{}, Release: &Release{}}}}.withDefaults()
-	task := c.Tasks[0]
+	task, survey := c.Tasks[0], Survey{}.withDefaults()
 	want := map[string]any{
 		"part_size": c.PartSize, "stage_memory": c.StageMemory, "uploads": c.Uploads,
 		"tasks[].join_wait": task.JoinWait, "tasks[].quorum": task.Quorum, "tasks[].deadline": task.Deadline,
 		"tasks[].sample": task.Sample, "tasks[].strategy.name": task.Strategy, "tasks[].strategy.server.name": task.Server, "tasks[].strategy.weights": task.Weights,
 		"tasks[].strategy.cap_factor": task.CapFactor, "tasks[].max_samples": task.MaxSamples, "tasks[].train": string(task.Train), "tasks[].seed": task.Seed, "tasks[].encoding": task.Encoding,
 		"tasks[].slots": task.Slots, "tasks[].keep_updates": task.KeepUpdates, "tasks[].keep_models": task.KeepModels,
+		"tasks[].statistics.bins": survey.Bins, "tasks[].statistics.minmax": survey.Extremes, "tasks[].statistics.allow_few": survey.AllowFew,
 		"tasks[].stop.patience": task.Stop.Patience, "tasks[].stop.min_delta": task.Stop.MinDelta,
 		"tasks[].release.min_gain": task.Release.MinGain, "tasks[].release.max_site_loss": *task.Release.MaxSiteLoss, "tasks[].release.hold": task.Release.Hold,
 		"tasks[].release.hold_for": task.Release.HoldFor, "tasks[].release.approve": string(task.Release.Approve),

@@ -37,7 +37,7 @@ func (a *aggregator) linkState(s link.State) {
 // was retained.
 func (a *aggregator) showAgain() {
 	for _, t := range a.order {
-		t.viewDue = true
+		t.viewDue, t.statisticsDue = true, true
 		t.numbers.due, t.numbers.at = true, 0
 		t.curve.due, t.curve.at = t.keeping.curve.last != nil, 0
 	}

@@ -53,6 +53,8 @@ type task struct {
 	cut       wire.Stamp // the attempt that goes on with what the end of the last process cut short
 	settled   settledCache
 	ended     bool // the outcome was reported
+
+	statisticsDue bool // what a survey has gathered is to be published
 }
 
 // step tells the machine what concerns the task.
@@ -167,8 +169,12 @@ var (
 
 // roundConfig is what the machine of rounds is told of the task.
 func (t *task) roundConfig() round.Config {
+	every, from := int64(0), uint64(0)
+	if s := t.cfg.Survey; s != nil {
+		every, from = s.Every.Milliseconds(), t.cfg.total()-t.cfg.Rounds+1
+	}
 	return round.Config{
-		Members: t.members, Rounds: t.cfg.Rounds, Stop: t.cfg.Stop.rule(), Gate: t.cfg.Release.rule(), Statistics: t.cfg.Statistics,
+		Members: t.members, Rounds: t.cfg.total(), Survey: t.cfg.Survey != nil, EveryMS: every, EveryFrom: from, Stop: t.cfg.Stop.rule(), Gate: t.cfg.Release.rule(), Statistics: t.cfg.Statistics,
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,

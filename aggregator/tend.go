@@ -17,6 +17,7 @@ func (t *task) tend(now int64) {
 		}
 		t.publishKPIs(now)
 		t.publishCurve(&t.keeping.curve, now)
+		t.publishStatistics()
 	}
 	t.end()
 }

@@ -149,6 +149,15 @@ func (t Task) problems(partSize int, r strategy.Registry) (errs []error) {
 	if err := t.TrainProblem(r); err != nil {
 		bad("%w", err)
 	}
+	if t.Survey != nil {
+		if errs = append(errs, t.surveyProblems()...); t.Init != nil {
+			errs = append(errs, t.payloadProblems(partSize)...)
+			if err := t.contractFits(partSize); err != nil && len(errs) == 0 {
+				errs = append(errs, err)
+			}
+		}
+		return errs
+	}
 	return slices.Concat(errs, t.scheduleProblems(), t.strategyProblems(r), t.payloadProblems(partSize))
 }
 

@@ -19,7 +19,10 @@ func (t Task) quorumProblems(least int, late strategy.Late) (errs []error) {
 		return errs
 	}
 	why := ""
-	if least > 1 {
+	switch {
+	case t.Survey != nil && least > 1:
+		why = fmt.Sprintf(" (histograms of fewer than %d sites tell of one of them; statistics: {allow_few: true} has them all the same)", least)
+	case least > 1:
 		why = fmt.Sprintf(" (strategy %s needs %d updates with these parameters)", t.Strategy, least)
 	}
 	if t.Quorum < 1 || t.Quorum > maxMembers {

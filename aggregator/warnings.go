@@ -78,6 +78,9 @@ func asBool(settings json.RawMessage) (key, text string) {
 func untouched(s model.Schema) (names []string) {
 	const most = 8
 	n := 0
+	if _, ok := model.SurveyOf(s); ok {
+		return nil
+	}
 	for _, spec := range s {
 		if spec.Rule != model.Keep || spec.DType == model.I64 || model.IsStatistic(spec.Name) || model.IsControl(spec.Name) {
 			continue

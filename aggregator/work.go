@@ -97,6 +97,7 @@ func (t *task) transaction(s owner.Save) error {
 	}
 	if s.Committed {
 		t.takeOver()
+		t.statisticsDue = true
 	}
 	if s.State != nil {
 		t.state = s.State

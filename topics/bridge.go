@@ -16,7 +16,7 @@ var (
 		leaf string
 		qos  byte
 	}{
-		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"released", 1}, {"released/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"event", 0},
+		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"released", 1}, {"released/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"statistics", 1}, {"event", 0},
 	}
 )
 

@@ -26,7 +26,7 @@ func TestBridge(t *testing.T) {
 		"in 1 acme/hq/_fl_v1/quality/record",
 		"in 1 acme/hq/_fl_v1/quality/round",
 		"in 1 acme/hq/_fl_v1/quality/kpi/+",
-		"in 1 acme/hq/_fl_v1/quality/history",
+		"in 1 acme/hq/_fl_v1/quality/history", "in 1 acme/hq/_fl_v1/quality/statistics",
 		"in 0 acme/hq/_fl_v1/quality/event",
 		"in 1 acme/hq/_fl_v1/quality/reply/berlin/+",
 		"out 1 acme/berlin/+/_fl_v1/state",

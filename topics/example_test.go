@@ -64,6 +64,7 @@ func ExampleNamespace_Rules() {
 	// false acme/_fl_v1/+/event
 	// false acme/_fl_v1/+/record
 	// false acme/_fl_v1/+/history
+	// false acme/_fl_v1/+/statistics
 	// false acme/_fl_v1/+/model_at
 	// false acme/+/press/_fl_v1/state
 	// false acme/+/press/_fl_v1/+/status

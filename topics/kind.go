@@ -15,6 +15,7 @@ const (
 	Event                        // one fact
 	Record                       // head of the last round's record
 	History                      // the course of the task's numbers
+	Statistics                   // what a task of statistics has gathered
 	Order                        // the current order
 	Model                        // the global model, inline or its manifest
 	ModelAt                      // where the model is, for people
@@ -69,6 +70,7 @@ var kinds = [...]kindInfo{
 	Event:        {leaf: "event", json: true},
 	Record:       {leaf: "record", json: true, retained: true},
 	History:      {leaf: "history", json: true, retained: true},
+	Statistics:   {leaf: "statistics", json: true, retained: true},
 	Order:        {leaf: "order", retained: true},
 	Model:        {leaf: "model", bulk: true, retained: true},
 	ModelAt:      {leaf: "model_at", json: true, retained: true},

@@ -61,6 +61,9 @@ func (o Owner) Record() string { return o.base + "record" }
 // History is the course of the task's numbers, for who comes later.
 func (o Owner) History() string { return o.base + "history" }
 
+// Statistics is what a task of statistics has gathered.
+func (o Owner) Statistics() string { return o.base + "statistics" }
+
 // Order is the current order.
 func (o Owner) Order() string { return o.base + "order" }
 

@@ -62,7 +62,7 @@ var (
 		"+/model", "+/model/+/+", "+/released", "+/released/+/+",
 	}
 	consumerReads = []string{"+/released", "+/released/+/+"}
-	watcherReads  = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/model_at"}
+	watcherReads  = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/statistics", "+/model_at"}
 
 	// Below a root of bulk.
 	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}

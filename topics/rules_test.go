@@ -63,13 +63,13 @@ func TestRules(t *testing.T) {
 		}},
 		{"watcher of an area", topics.Party{Role: topics.RoleWatcher, Owner: "berlin", Members: filters(t, "berlin/+")}, []string{
 			"read acme/berlin/_fl_v1/state", "read acme/berlin/_fl_v1/+/round", "read acme/berlin/_fl_v1/+/kpi/#",
-			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history", "read acme/berlin/_fl_v1/+/model_at",
+			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history", "read acme/berlin/_fl_v1/+/statistics", "read acme/berlin/_fl_v1/+/model_at",
 			"read acme/berlin/+/_fl_v1/state", "read acme/berlin/+/_fl_v1/+/status",
 		}},
 		{"operator", topics.Party{Role: topics.RoleOperator, Members: filters(t, "+")}, []string{
 			"write acme/_fl_v1/+/command",
 			"read acme/_fl_v1/state", "read acme/_fl_v1/+/round", "read acme/_fl_v1/+/kpi/#",
-			"read acme/_fl_v1/+/event", "read acme/_fl_v1/+/record", "read acme/_fl_v1/+/history", "read acme/_fl_v1/+/model_at",
+			"read acme/_fl_v1/+/event", "read acme/_fl_v1/+/record", "read acme/_fl_v1/+/history", "read acme/_fl_v1/+/statistics", "read acme/_fl_v1/+/model_at",
 			"read acme/+/_fl_v1/state", "read acme/+/_fl_v1/+/status",
 		}},
 		{"consumer", topics.Party{Role: topics.RoleConsumer, Path: "berlin/press/scoring"}, []string{
@@ -86,13 +86,13 @@ func TestRules(t *testing.T) {
 		}},
 		{"watcher of consumers", topics.Party{Role: topics.RoleWatcher, Owner: "berlin", Members: filters(t, "berlin/+"), Consumers: filters(t, "berlin/+/gw", "berlin/+")}, []string{
 			"read acme/berlin/_fl_v1/state", "read acme/berlin/_fl_v1/+/round", "read acme/berlin/_fl_v1/+/kpi/#",
-			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history", "read acme/berlin/_fl_v1/+/model_at",
+			"read acme/berlin/_fl_v1/+/event", "read acme/berlin/_fl_v1/+/record", "read acme/berlin/_fl_v1/+/history", "read acme/berlin/_fl_v1/+/statistics", "read acme/berlin/_fl_v1/+/model_at",
 			"read acme/berlin/+/_fl_v1/state", "read acme/berlin/+/_fl_v1/+/status",
 			"read acme/berlin/+/gw/_fl_v1/state", "read acme/berlin/+/gw/_fl_v1/+/status",
 		}},
 		{"watcher with a zero filter", topics.Party{Role: topics.RoleWatcher, Owner: "x", Members: []topics.MemberFilter{{}}}, []string{
 			"read acme/x/_fl_v1/state", "read acme/x/_fl_v1/+/round", "read acme/x/_fl_v1/+/kpi/#",
-			"read acme/x/_fl_v1/+/event", "read acme/x/_fl_v1/+/record", "read acme/x/_fl_v1/+/history", "read acme/x/_fl_v1/+/model_at",
+			"read acme/x/_fl_v1/+/event", "read acme/x/_fl_v1/+/record", "read acme/x/_fl_v1/+/history", "read acme/x/_fl_v1/+/statistics", "read acme/x/_fl_v1/+/model_at",
 		}},
 		{"no role", topics.Party{Path: "a"}, nil},
 		{"unknown role", topics.Party{Role: topics.RoleConsumer + 1, Path: "a"}, nil},
@@ -150,7 +150,7 @@ func TestRulesByKind(t *testing.T) {
 		check("watcher", watch, false, k.JSON() && k != topics.Command)
 		check("operator", oper, false, k.JSON() && k != topics.Command)
 		check("another site", other, false, owners && c.want.Member == "" &&
-			k != topics.KPI && k != topics.Event && k != topics.History && k != topics.ModelAt && k != topics.Command)
+			k != topics.KPI && k != topics.Event && k != topics.History && k != topics.Statistics && k != topics.ModelAt && k != topics.Command)
 		if mine {
 			check("aggregator", agg, false, true)
 			check("site", site, false, false)

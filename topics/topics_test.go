@@ -31,6 +31,7 @@ var wellFormed = []struct {
 	{"acme/_fl_v1/q/event", topics.Topic{Kind: topics.Event, Task: "q"}},
 	{"acme/_fl_v1/q/record", topics.Topic{Kind: topics.Record, Task: "q"}},
 	{"acme/_fl_v1/q/history", topics.Topic{Kind: topics.History, Task: "q"}},
+	{"acme/_fl_v1/q/statistics", topics.Topic{Kind: topics.Statistics, Task: "q"}},
 	{"acme/berlin/_fl_v1/q/order", topics.Topic{Kind: topics.Order, Task: "q", Path: "berlin"}},
 	{"acme/_fl_v1/q/model", topics.Topic{Kind: topics.Model, Task: "q"}},
 	{"acme/_fl_v1/q/model_at", topics.Topic{Kind: topics.ModelAt, Task: "q"}},

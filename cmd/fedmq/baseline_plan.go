@@ -54,6 +54,9 @@ func (b *baseline) read(ctx context.Context) (err error) {
 		return usageError{err}
 	}
 	name := b.agg.Tasks[b.task].Name
+	if b.agg.Tasks[b.task].Statistics.alone {
+		return usageError{fmt.Errorf("%s: task %s gathers statistics: there is nothing to compare", b.up.dir, name)}
+	}
 	b.field.folds = b.Folds
 	for i, f := range b.sites {
 		s, ok, err := b.siteOf(ctx, f, name)

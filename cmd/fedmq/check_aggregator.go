@@ -13,6 +13,9 @@ import (
 // about says what a task asks of its sites: the model, and the settings in force
 // where the trainer tabular knows them.
 func (f taskFile) about(m *model.Model) string {
+	if s := f.Statistics.survey(); s != nil {
+		return fmt.Sprintf("statistics of %d columns, %d bins, %s", len(s.Columns), (m.Schema.Shape(model.SurveyCounts))[1]-2, times(int(max(f.Rounds, 1)), "round", "rounds"))
+	}
 	said := fmt.Sprintf("%d rounds, %s, %d values", f.Rounds, f.Model.about(), m.Schema.Elements())
 	if f.Model.File != "" {
 		return said

@@ -224,7 +224,7 @@ func (f taskFile) fits(file string, s site.Task) error {
 	features, classes := len(d.Features()), len(d.Classes())
 	c := d.Contract()
 	switch {
-	case c != nil && c.ZClip > 0 && f.Statistics != "zscore":
+	case c != nil && c.ZClip > 0 && !f.Statistics.zscore:
 		return fmt.Errorf("%s: task %s: zclip: %v limits what a z-score has scaled: want statistics: zscore in %s, or clip of the features", file, f.Name, c.ZClip, aggregatorName)
 	case arch.Inputs != features:
 		return fmt.Errorf("%s: task %s: %d features, and the model of %s has inputs: %d", file, f.Name, features, aggregatorName, arch.Inputs)

@@ -93,6 +93,9 @@ func openMeantModel(path string) (*meantModel, error) {
 	if f.contract, err = pipeline.Parse([]byte(raw)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if !f.contract.Predicts() {
+		return nil, fmt.Errorf("%s: its task gathers statistics, it predicts nothing; fedmq model show %[1]s prints them", path)
+	}
 	from, err := readAbout(f.about)
 	if err == nil {
 		f.threshold, err = from.decides(f.contract.Target.Classes)

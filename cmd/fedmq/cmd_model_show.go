@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -46,6 +47,8 @@ type modelView struct {
 	About    json.RawMessage `json:"about,omitempty"`    // where it is from: task, version, metrics
 
 	Tensors []wire.TensorView `json:"tensors"`
+
+	gathered *gathered // of a task of statistics
 }
 
 func (c *modelShowCmd) Run(ctx context.Context, logs *logFlags) error {
@@ -74,7 +77,7 @@ func (c *modelShowCmd) view(ctx context.Context, logs *logFlags) (*modelView, er
 		v.Owner, v.Task, v.Version, v.Epoch, v.Parts, v.Contract = h.Sender, h.Task, &h.Round, &h.Epoch, got.Parts, got.Contract
 		meta, err := aboutOf(got).metadata(h.Epoch, nil)
 		v.About = asJSON(meta[onnx.MetaAbout])
-		return err
+		return errors.Join(err, v.gather(got.Model))
 	})
 	return v, err
 }
@@ -99,6 +102,9 @@ func viewFile(path string) (*modelView, error) {
 	}
 	v := viewModel(path, m)
 	v.Contract = asJSON(meta[onnx.MetaContract])
+	if err := v.gather(m); err != nil {
+		return nil, err
+	}
 	if meta[metaContent] != v.Content.String() {
 		return v, nil
 	}
@@ -113,6 +119,20 @@ func viewFile(path string) (*modelView, error) {
 	return v, nil
 }
 
+// gather reads what a task of statistics has gathered: its sites are known by the index
+// that records give them.
+func (v *modelView) gather(m *model.Model) error {
+	c, err := pipeline.Read(v.Contract)
+	if err != nil {
+		return nil // a model without a contract, or with that of another version
+	}
+	g, ok, err := gatheredOf(m, c, memberBy(nil))
+	if ok {
+		v.gathered = &g
+	}
+	return err
+}
+
 // print writes the table.
 func (v *modelView) print(w io.Writer) error {
 	fmt.Fprintln(w, "source  ", v.Source)
@@ -124,6 +144,10 @@ func (v *modelView) print(w io.Writer) error {
 	}
 	fmt.Fprintln(w, "content ", v.Content)
 	fmt.Fprintf(w, "size     %d values, %d bytes\n", v.Values, v.Bytes)
+	if v.gathered != nil {
+		fmt.Fprintln(w)
+		return v.gathered.print(w)
+	}
 	v.printMeaning(w)
 	fmt.Fprintln(w)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -80,6 +80,7 @@ type siteTaskFile struct {
 	Trainer trainerFile `yaml:"trainer"`
 
 	Personalise *personaliseFile `yaml:"personalise"`
+	MinCount    int              `yaml:"min_count"`
 }
 
 // trainerFile is exactly one of its fields.
@@ -161,7 +162,7 @@ func (p workplace) loaded(d *tabular.Data) {
 		}
 		line.Msg("data read")
 	}
-	if c := d.Constant(); len(c) > 0 {
+	if c := d.Constant(); len(c) > 0 && d.Predicts() {
 		p.log.Warn().Str("task", p.task).Strs("columns", c).Msg("these columns are the same in every training row, or missing: a z-score only centres them, and they teach nothing here")
 	}
 	for _, note := range d.Notes {
@@ -193,6 +194,9 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		}
 	}
 	for i, t := range f.Tasks {
+		if t.MinCount != 0 && (t.Trainer.Tabular == nil || len(t.Trainer.Tabular.Features) > 0) {
+			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): min_count has no effect: it is for a task that gathers statistics, whose sites have the trainer tabular without features", i, t.Name), closeTrainers(cfg))
+		}
 		p := workplace{dir: dir, data: cfg.DataDir, task: t.Name, member: f.Member, log: log}
 		err := t.measures()
 		var tr trainer.Trainer
@@ -202,7 +206,7 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		if err != nil {
 			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err), closeTrainers(cfg))
 		}
-		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr, Personalise: t.Personalise.site()})
+		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr, Personalise: t.Personalise.site(), MinCount: t.MinCount})
 	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, errors.Join(err, closeTrainers(cfg))

@@ -113,6 +113,7 @@ func (c *topicsCmd) tree(ns topics.Namespace) {
 		{owner + "<task>/event", "aggregator", "JSON", "no", "one fact each"},
 		{owner + "<task>/record", "aggregator", "JSON", "yes", "head of the last round's record"},
 		{owner + "<task>/history", "aggregator", "JSON", "yes", "the course of its numbers"},
+		{owner + "<task>/statistics", "aggregator", "JSON", "yes", "what a task of statistics has gathered"},
 		{owner + "<task>/order", "aggregator", "msgpack", "yes", "what sites are to do"},
 		{owner + "<task>/model_at", "aggregator", "JSON", "yes", "where the model is, its version and hash"},
 		{models + "<task>/model", "aggregator", "msgpack", "yes", "the global model, or its manifest"},

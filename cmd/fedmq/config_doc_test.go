@@ -86,6 +86,7 @@ func keyPaths(tag string, t reflect.Type, stop ...reflect.Type) map[string]strin
 // withParams are mappings that have parameters of their own beside these keys.
 var withParams = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[strategyFile](): reflect.TypeFor[strategyKeys](), reflect.TypeFor[serverFile](): reflect.TypeFor[serverKeys](),
+	reflect.TypeFor[statisticsFile](): reflect.TypeFor[statisticsKeys](), reflect.TypeFor[columnFile](): reflect.TypeFor[columnKeys](),
 }
 
 // typeName is how the document calls a type.

@@ -83,7 +83,7 @@ func (f taskFile) balanceVoid() error {
 	case !f.balanced():
 	case f.Model.Linear != nil, f.Model.MLP != nil && f.Model.MLP.Task == "regression":
 		return errors.New("train: class_weight has no effect: it is for a classification")
-	case f.Statistics != "zscore":
+	case !f.Statistics.zscore:
 		return errors.New("train: class_weight wants statistics: zscore: in that round the sites learn how many rows each class has, over all of them")
 	}
 	return nil
@@ -103,7 +103,11 @@ func (m modelFile) thresholdVoid(rule string) error {
 
 // loadModel makes version 0 of the model of a file in dir.
 func (f taskFile) loadModel(dir string) (*model.Model, error) {
-	return f.Model.load(dir, f.Statistics == "zscore", f.balanced())
+	if s := f.Statistics.survey(); s != nil {
+		m, _, err := s.First()
+		return m, err
+	}
+	return f.Model.load(dir, f.Statistics.zscore, f.balanced())
 }
 
 // first is version 0 of the model. Of a task that has begun in the data directory its

@@ -77,7 +77,7 @@ func TestScript(t *testing.T) {
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": cmdExit, "expand": cmdExpand, "await": cmdAwait, "term": cmdTerm, "hup": cmdHup, "unhex": cmdUnhex, "genkey": cmdGenkey,
-			"page": cmdPage, "gencert": cmdGencert,
+			"page": cmdPage, "plant": cmdPlant, "gencert": cmdGencert,
 			"flip": cmdFlip, "changebyte": cmdChangebyte, "mkmodel": cmdMkmodel, "mklinear": cmdMklinear, "clear": cmdClear, "sub": cmdSub, "setport": cmdSetport, "auditlines": cmdAuditlines,
 		},
 	})

@@ -75,7 +75,7 @@ func (f taskFile) isTabularsOwn(s model.Schema) bool {
 
 func (f taskFile) settingsOfTabular() bool {
 	name, _ := trainer.UnknownSetting(tabular.SettingNames(), f.Train.json)
-	return name == ""
+	return name == "" && !f.Statistics.alone
 }
 
 // unknown says which setting is none of those that a trainer knows, if one is

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,32 +14,32 @@ import (
 )
 
 type taskFile struct {
-	Name        string        `yaml:"name"`
-	Members     []string      `yaml:"members"`
-	Consumers   []string      `yaml:"consumers"`
-	Rounds      uint64        `yaml:"rounds"`
-	Stop        *stopFile     `yaml:"stop"`
-	StartWhen   int           `yaml:"start_when"`
-	JoinWait    time.Duration `yaml:"join_wait"`
-	Quorum      int           `yaml:"quorum"`
-	Goal        int           `yaml:"goal"`
-	Deadline    time.Duration `yaml:"deadline"`
-	Sample      float64       `yaml:"sample"`
-	MaxSamples  uint64        `yaml:"max_samples"`
-	Strategy    strategyFile  `yaml:"strategy"`
-	Encoding    string        `yaml:"encoding"`
-	Model       modelFile     `yaml:"model"`
-	Train       settings      `yaml:"train"`
-	Schedule    scheduleFile  `yaml:"schedule"`
-	Contract    settings      `yaml:"contract"`
-	Seed        uint64        `yaml:"seed"`
-	Statistics  string        `yaml:"statistics"`
-	Slots       int           `yaml:"slots"`
-	KeepUpdates string        `yaml:"keep_updates"`
-	KeepModels  int           `yaml:"keep_models"`
-	Metric      string        `yaml:"metric"`
-	Threshold   string        `yaml:"threshold"`
-	Release     *releaseFile  `yaml:"release"`
+	Name        string         `yaml:"name"`
+	Members     []string       `yaml:"members"`
+	Consumers   []string       `yaml:"consumers"`
+	Rounds      uint64         `yaml:"rounds"`
+	Stop        *stopFile      `yaml:"stop"`
+	StartWhen   int            `yaml:"start_when"`
+	JoinWait    time.Duration  `yaml:"join_wait"`
+	Quorum      int            `yaml:"quorum"`
+	Goal        int            `yaml:"goal"`
+	Deadline    time.Duration  `yaml:"deadline"`
+	Sample      float64        `yaml:"sample"`
+	MaxSamples  uint64         `yaml:"max_samples"`
+	Strategy    strategyFile   `yaml:"strategy"`
+	Encoding    string         `yaml:"encoding"`
+	Model       modelFile      `yaml:"model"`
+	Train       settings       `yaml:"train"`
+	Schedule    scheduleFile   `yaml:"schedule"`
+	Contract    settings       `yaml:"contract"`
+	Seed        uint64         `yaml:"seed"`
+	Statistics  statisticsFile `yaml:"statistics"`
+	Slots       int            `yaml:"slots"`
+	KeepUpdates string         `yaml:"keep_updates"`
+	KeepModels  int            `yaml:"keep_models"`
+	Metric      string         `yaml:"metric"`
+	Threshold   string         `yaml:"threshold"`
+	Release     *releaseFile   `yaml:"release"`
 }
 
 type releaseFile struct {
@@ -88,10 +87,7 @@ func (f scheduleFile) rules() map[string]aggregator.Schedule {
 
 // task turns a task of the file into the aggregator's, whose data directory is data.
 func (f taskFile) task(dir, data string) (aggregator.Task, error) {
-	if f.Statistics != "" && f.Statistics != "zscore" {
-		return aggregator.Task{}, fmt.Errorf("statistics: %q, want zscore or nothing", f.Statistics)
-	}
-	if err := cmp.Or(f.Strategy.voids(), f.Model.thresholdVoid(f.Threshold), f.balanceVoid()); err != nil {
+	if err := cmp.Or(f.surveyVoid(), f.Strategy.voids(), f.Model.thresholdVoid(f.Threshold), f.balanceVoid()); err != nil {
 		return aggregator.Task{}, err
 	}
 	init, begun, err := f.first(dir, data)
@@ -115,7 +111,7 @@ func (f taskFile) task(dir, data string) (aggregator.Task, error) {
 		Quorum: f.Quorum, Goal: f.Goal, Deadline: f.Deadline, Sample: f.Sample, MaxSamples: f.MaxSamples,
 		Strategy: f.Strategy.Name, StrategyParams: f.Strategy.params, Server: f.Strategy.Server.Name, ServerParams: f.Strategy.Server.params, Root: root,
 		Guard: guard, Weights: f.Strategy.Weights, Cap: f.Strategy.Cap, CapFactor: f.Strategy.CapFactor,
-		GridB: f.Strategy.GridB, Encoding: f.Encoding, Locals: model.Locals{Share: f.Strategy.Share, Keep: f.Strategy.KeepLocal}, Init: init, Begun: begun, Train: f.Train.json, Schedule: f.Schedule.rules(), Seed: f.Seed, Statistics: f.Statistics == "zscore",
+		GridB: f.Strategy.GridB, Encoding: f.Encoding, Locals: model.Locals{Share: f.Strategy.Share, Keep: f.Strategy.KeepLocal}, Init: init, Begun: begun, Train: f.Train.json, Schedule: f.Schedule.rules(), Seed: f.Seed, Statistics: f.Statistics.zscore, Survey: f.Statistics.survey(),
 		Slots: f.Slots, KeepUpdates: aggregator.Keep(f.KeepUpdates), KeepModels: f.KeepModels,
 		Metric: f.Metric, Threshold: trainer.Rule(f.Threshold), Release: f.Release.gate(),
 	}

@@ -30,7 +30,7 @@ func (x *clearing) places() []topics.Owner {
 // owned are the owner's topics that are known by name.
 func (x *clearing) owned() []string {
 	o := x.owner
-	list := []string{o.Order(), o.Round(), o.ModelAt(), o.Record(), o.History()}
+	list := []string{o.Order(), o.Round(), o.ModelAt(), o.Record(), o.History(), o.Statistics()}
 	for _, at := range x.places() {
 		list = append(list, at.Model())
 	}

@@ -34,6 +34,9 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record, per
 	if err != nil {
 		return err
 	}
+	if g, ok, err := gatheredOf(m, contractIn(st), memberBy(recs)); ok || err != nil {
+		return errors.Join(err, u.sayStatistics(t.Name, which, path, g))
+	}
 	fmt.Fprintf(stdout, "\nModel of %s %s: %s\n", t.Name, which, path)
 	if best := bestIn(recs); best != nil {
 		fmt.Fprintf(stdout, "Version %d is what %s of training made; the row of round %d measures it.\n", best.Version, times(int(best.Trained), "round", "rounds"), best.Round)
@@ -51,6 +54,14 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record, per
 	}
 	fmt.Fprintf(stdout, "Next:     fedmq baseline %s   (is it better than each site alone?)\n", u.dir)
 	return nil
+}
+
+// sayStatistics prints what a task has gathered.
+func (u *up) sayStatistics(task, which, path string, g gathered) error {
+	fmt.Fprintf(stdout, "\nStatistics of %s %s: %s\n", task, which, path)
+	err := g.print(stdout)
+	fmt.Fprintf(stdout, "Report:   fedmq report %s   (with the histograms)\n", u.dir)
+	return err
 }
 
 // sayOwn says how to get the model of a site, where the task's lacks what each has of its own.

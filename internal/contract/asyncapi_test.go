@@ -51,6 +51,7 @@ func channels(t *testing.T) []channel {
 		{name: "event", topic: own(topics.Event), what: "one fact", qos: []int{0}},
 		{name: "record", topic: own(topics.Record), what: "head of the last round's record"},
 		{name: "history", topic: own(topics.History), what: "the course of the task's numbers, for who comes later"},
+		{name: "statistics", topic: own(topics.Statistics), what: "what a task of statistics has gathered"},
 		{name: "order", topic: own(topics.Order), what: "all a site must know to work"},
 		{name: "model", topic: own(topics.Model), what: "the model, or its manifest"},
 		{name: "modelAt", topic: own(topics.ModelAt), what: "where the model is, its version and hash, for people"},

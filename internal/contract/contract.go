@@ -19,7 +19,7 @@ import (
 
 // Kinds are the topics with JSON, each with a schema of its name.
 var Kinds = []topics.Kind{
-	topics.State, topics.Round, topics.KPI, topics.Event, topics.Record, topics.History, topics.ModelAt, topics.Status, topics.Command,
+	topics.State, topics.Round, topics.KPI, topics.Event, topics.Record, topics.History, topics.Statistics, topics.ModelAt, topics.Status, topics.Command,
 }
 
 // Schemas are the schemas by kind of topic.

@@ -30,21 +30,22 @@ import (
 var update = flag.Bool("update", false, "write docs/ref/schema and docs/ref/asyncapi.yaml anew")
 
 var titles = map[topics.Kind]string{
-	topics.State:   "Presence of an aggregator, a site or a consumer, and with online false its Last Will",
-	topics.Round:   "The current round of a task, for people",
-	topics.KPI:     "One number of the last round, for historians",
-	topics.Event:   "One fact, or the sum of a second of facts",
-	topics.Record:  "Head of the last round's record (docs/spec/record.md, RC-12)",
-	topics.History: "The course of a task's numbers, in columns",
-	topics.ModelAt: "Where the newest model is, for people",
-	topics.Status:  "What a site does in a task, or what a consumer runs",
-	topics.Command: "An operator's command (docs/spec/rounds.md, R-60 to R-64)",
+	topics.State:      "Presence of an aggregator, a site or a consumer, and with online false its Last Will",
+	topics.Round:      "The current round of a task, for people",
+	topics.KPI:        "One number of the last round, for historians",
+	topics.Event:      "One fact, or the sum of a second of facts",
+	topics.Record:     "Head of the last round's record (docs/spec/record.md, RC-12)",
+	topics.History:    "The course of a task's numbers, in columns",
+	topics.Statistics: "What a task of statistics has gathered (docs/spec/fold.md, F-36)",
+	topics.ModelAt:    "Where the newest model is, for people",
+	topics.Status:     "What a site does in a task, or what a consumer runs",
+	topics.Command:    "An operator's command (docs/spec/rounds.md, R-60 to R-64)",
 }
 
 // names gives the value of the member "schema".
 var names = map[topics.Kind]string{
 	topics.State: site.StateSchema, topics.Round: view.RoundSchema, topics.Event: view.EventSchema,
-	topics.History: view.HistorySchema, topics.ModelAt: view.ModelAtSchema,
+	topics.History: view.HistorySchema, topics.Statistics: view.StatisticsSchema, topics.ModelAt: view.ModelAtSchema,
 	topics.Record: record.SchemaHead, topics.Status: site.StatusSchema, topics.Command: aggregator.CommandSchema,
 }
 
@@ -86,15 +87,16 @@ func golden(t *testing.T, name string, want []byte) {
 
 // types lists the Go types published on a kind of topic; two are two forms.
 var types = map[topics.Kind][]reflect.Type{
-	topics.State:   {reflect.TypeFor[view.State](), reflect.TypeFor[site.State]()},
-	topics.Round:   {reflect.TypeFor[view.Round]()},
-	topics.KPI:     {reflect.TypeFor[view.KPI]()},
-	topics.History: {reflect.TypeFor[view.History]()},
-	topics.ModelAt: {reflect.TypeFor[view.ModelAt]()},
-	topics.Event:   {reflect.TypeFor[view.Event](), reflect.TypeFor[view.Counts]()},
-	topics.Record:  {reflect.TypeFor[record.Head]()},
-	topics.Status:  {reflect.TypeFor[site.Status](), reflect.TypeFor[view.Consumer]()},
-	topics.Command: {reflect.TypeFor[aggregator.Command]()},
+	topics.State:      {reflect.TypeFor[view.State](), reflect.TypeFor[site.State]()},
+	topics.Round:      {reflect.TypeFor[view.Round]()},
+	topics.KPI:        {reflect.TypeFor[view.KPI]()},
+	topics.History:    {reflect.TypeFor[view.History]()},
+	topics.Statistics: {reflect.TypeFor[view.Statistics]()},
+	topics.ModelAt:    {reflect.TypeFor[view.ModelAt]()},
+	topics.Event:      {reflect.TypeFor[view.Event](), reflect.TypeFor[view.Counts]()},
+	topics.Record:     {reflect.TypeFor[record.Head]()},
+	topics.Status:     {reflect.TypeFor[site.Status](), reflect.TypeFor[view.Consumer]()},
+	topics.Command:    {reflect.TypeFor[aggregator.Command]()},
 }
 
 func schemaOf(t *testing.T, k topics.Kind) *jsonschema.Schema {
@@ -130,7 +132,7 @@ func infer(t *testing.T, typ reflect.Type) *jsonschema.Schema {
 		reflect.TypeFor[record.Bitmap]():   {Types: []string{"string", "null"}, ContentEncoding: "base64"},
 	}
 	for _, w := range []reflect.Type{
-		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Op](), reflect.TypeFor[round.Why](), reflect.TypeFor[round.Do](), reflect.TypeFor[member.Phase](),
+		reflect.TypeFor[round.Phase](), reflect.TypeFor[round.Op](), reflect.TypeFor[round.Why](), reflect.TypeFor[round.Do](), reflect.TypeFor[view.Without](), reflect.TypeFor[member.Phase](),
 	} {
 		special[w] = words(w)
 	}

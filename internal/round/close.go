@@ -203,6 +203,9 @@ func (m *Machine) committed(ev Committed) {
 	}
 	m.passed()
 	m.s.Version, m.s.Base, m.s.Record = m.s.Round, ev.Base, ev.RecordHash
+	if m.s.NotBefore = 0; m.cfg.EveryMS > 0 && m.s.Version >= m.cfg.EveryFrom {
+		m.s.NotBefore = m.now + m.cfg.EveryMS
+	}
 	m.rolledBack()
 	m.cfg.Thresholds = ev.Thresholds
 	m.s.Round++

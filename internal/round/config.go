@@ -67,6 +67,9 @@ type Config struct {
 	Gate       *Gate  // decides what is released; nil: the end does
 	Stop       *Stop  // ends the training before; nil: nothing does
 	Statistics bool   // begin with a statistics round
+	Survey     bool   // statistics alone: Rounds are of them, and nothing is trained or released
+	EveryMS    int64  // of a survey, the time from one round to the next, but for the first EveryFrom; default 0
+	EveryFrom  uint64 // rounds after which EveryMS holds
 
 	StartWhen  int    // members welcomed before the first order; default: the quorum
 	JoinWaitMS int64  // time for more to join after StartWhen is reached; default 0
@@ -110,6 +113,8 @@ func (c Config) Validate() error {
 	switch {
 	case len(c.Members) == 0:
 		return bad("members", "none", "at least one filter")
+	case c.Survey && (c.Statistics || c.Gate != nil || c.Stop != nil) || !c.Survey && c.EveryMS != 0 || c.EveryMS < 0:
+		return bad("survey", c.Survey, "statistics alone, every 0 or more")
 	case c.StartWhen < 0 || c.Quorum < 0 || c.Goal < 0 || c.JoinWaitMS < 0:
 		return bad("start_when, quorum, goal, join_wait", "negative", "0 or more")
 	case d.Goal != 0 && d.Goal < d.Quorum:

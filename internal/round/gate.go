@@ -98,7 +98,7 @@ func (m *Machine) release(to Released, why string) {
 // releaseEnd releases what a task without a gate ends with: the best version or, where
 // none was measured, the last one.
 func (m *Machine) releaseEnd() {
-	if m.cfg.Gate != nil {
+	if m.cfg.Gate != nil || m.cfg.Survey {
 		return
 	}
 	to, why := Released{m.s.Version, m.s.Base}, "the last, as none was measured"
@@ -115,6 +115,8 @@ func (m *Machine) releaseEnd() {
 // driver has.
 func (m *Machine) doRelease(c Command) string {
 	switch g, r := m.cfg.Gate, m.s.Released; {
+	case m.cfg.Survey:
+		return "the task gathers statistics, which no line uses"
 	case r != nil && r.Version == c.Version:
 		return "released already"
 	case r != nil && c.Version < r.Version:

@@ -17,6 +17,10 @@ func (m *Machine) tryOpen() {
 	if m.s.Phase != Idle {
 		m.s.Phase, m.dirty = Idle, true
 	}
+	if m.notDue() {
+		m.openAt = m.s.NotBefore
+		return
+	}
 	begun, need := m.need()
 	if len(m.members) < need {
 		m.openAt = 0

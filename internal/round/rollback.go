@@ -17,6 +17,8 @@ func (m *Machine) doRollback(c Command) string {
 		return "a round closes just now: send it again"
 	case c.Version >= m.s.Version:
 		return fmt.Sprintf("version %d is not older than %d, which is the newest", c.Version, m.s.Version)
+	case m.cfg.Survey:
+		return "the task gathers statistics: each round counts anew"
 	case c.Version == 0 && m.cfg.Statistics:
 		return "version 0 is older than the statistics of the task"
 	case c.Model.IsZero():

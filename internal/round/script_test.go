@@ -121,6 +121,10 @@ func (s *script) task(t testing.TB, d *datadriven.TestData) {
 			s.cfg.Rounds = num(t, v)
 		case "statistics":
 			s.cfg.Statistics = true
+		case "survey":
+			s.cfg.Survey = true
+		case "every":
+			s.cfg.EveryMS, s.cfg.EveryFrom = millis(t, v), 2
 		case "start_when":
 			s.cfg.StartWhen = int(num(t, v))
 		case "max_samples":

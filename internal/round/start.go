@@ -106,9 +106,20 @@ func (m *Machine) goOn() {
 		return
 	}
 	if o := m.s.Order; o == nil || o.Epoch != m.s.Epoch || o.Round != m.s.Round || o.Work == wire.WorkNone {
-		m.none(reasonMembers)
+		m.none(m.idle())
 	}
 }
+
+// idle is why nothing is asked for now.
+func (m *Machine) idle() string {
+	if m.notDue() {
+		return reasonTime
+	}
+	return reasonMembers
+}
+
+// notDue reports that the next round of a survey is to come later.
+func (m *Machine) notDue() bool { return m.now < m.s.NotBefore && !m.s.StartAsked }
 
 // endOfAttempt lets what was asked for this moment take effect.
 func (m *Machine) endOfAttempt() {
@@ -126,6 +137,7 @@ func (m *Machine) endOfAttempt() {
 
 const (
 	reasonMembers  = "waiting for members"
+	reasonTime     = "the next round is not due"
 	reasonOperator = "by an operator"
 	reasonSetting  = "trainers do not know a setting"
 	reasonRefusals = "refusals made the quorum unreachable three times"

@@ -54,6 +54,8 @@ type State struct {
 	Finished   bool   `json:"finished"`
 	Reason     string `json:"reason,omitempty"` // why it is stopped
 
+	NotBefore int64 `json:"not_before,omitempty"` // when the next round of a survey may open, in ms
+
 	Trained uint64 `json:"trained,omitempty"` // committed rounds of training
 	Worked  string `json:"worked,omitempty"`  // what the round committed last was for
 	Best    *Best  `json:"best,omitempty"`    // nil: no model was measured

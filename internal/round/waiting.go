@@ -13,6 +13,7 @@ const (
 	WhySites   Why = "sites"   // too few members are here for an order
 	WhyUpdates Why = "updates" // members that were asked have not delivered
 	WhyAgain   Why = "again"   // likewise, and the broker or the aggregator was away meanwhile: who drives the machine knows
+	WhyTime    Why = "time"    // the next round of statistics is not due
 	WhyStore   Why = "store"   // the round is averaged and stored
 	WhyBackoff Why = "backoff" // attempts in a row came to nothing: the next one is put off
 	WhyPaused  Why = "paused"  // an operator's resume
@@ -96,6 +97,10 @@ func (m *Machine) Waiting(limit int) *Wait {
 }
 
 func (m *Machine) waitingForSites(w *Wait, name func(string)) {
+	if m.notDue() {
+		w.Why, w.UntilMS = WhyTime, m.s.NotBefore
+		return
+	}
 	w.Why, w.Do = WhySites, DoSites
 	w.Here = len(m.eligible())
 	begun, need := m.need()

@@ -45,8 +45,10 @@ func (m *Machine) work() string {
 		return m.s.Params.Work
 	}
 	switch {
-	case m.cfg.Statistics && m.s.Version == 0:
+	case m.cfg.Survey && m.s.Version < m.cfg.Rounds, m.cfg.Statistics && m.s.Version == 0:
 		return wire.WorkStatistics
+	case m.cfg.Survey:
+		return wire.WorkNone
 	case m.s.Trained < m.cfg.Rounds && !m.s.Enough:
 		return wire.WorkTrain
 	case m.s.Worked == wire.WorkTrain && (m.s.Enough || m.s.Trained <= m.cfg.Rounds):

@@ -134,7 +134,7 @@ func TestContract(t *testing.T) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, k := range contract.Kinds {
-			if w.published[k] == 0 && k != topics.Command {
+			if w.published[k] == 0 && k != topics.Command && k != topics.Statistics { // TestSurvey has that
 				t.Errorf("nothing on %s", k)
 			}
 		}

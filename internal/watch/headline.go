@@ -49,6 +49,12 @@ func (w *WaitView) sentence(t TaskView, now int64) string {
 		return w.delivery(t, now)
 	case "store":
 		return fmt.Sprintf("Averaging and storing round %d.", t.Round)
+	case "time":
+		s := "The next round of statistics begins"
+		if left := w.UntilMS - now; left > 0 {
+			return s + " in " + Span(left) + "."
+		}
+		return s + " at once."
 	case "backoff":
 		s := "Attempts in a row came to nothing. The next begins"
 		if left := w.UntilMS - now; left > 0 {

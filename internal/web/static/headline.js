@@ -26,6 +26,10 @@ function sentence(w, t, now) {
     case "updates": return updates(w, t, now, lasting(w.since_ms, now));
     case "again": return updates(w, t, now, `, again since the broker or the aggregator came back ${span(now - w.since_ms)} ago`);
     case "store": return `Averaging and storing round ${t.round}.`;
+    case "time": {
+      const left = (w.until_ms ?? 0) - now;
+      return `The next round of statistics begins ${left > 0 ? `in ${span(left)}` : "at once"}.`;
+    }
     case "backoff": {
       const left = (w.until_ms ?? 0) - now;
       const missing = w.members?.length ? `. Missing: ${people(w.members, w.more, now)}. See their status and logs` : "";

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/fedmq/fedmq/internal/view"
+	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
+	"github.com/fedmq/fedmq/record"
+)
+
+// gathered is what a task of statistics has gathered.
+type gathered struct {
+	Levels  []float64
+	Columns []view.Column
+}
+
+// gatheredOf reads a survey's model; ok is false for the model of a task that trains.
+func gatheredOf(m *model.Model, c *pipeline.Contract, site func(uint32) string) (g gathered, ok bool, err error) {
+	if v, is := model.SurveyOf(m.Schema); !is || c == nil || c.Predicts() || len(c.Inputs) != v.Features {
+		return g, false, nil
+	}
+	names, units := make([]string, len(c.Inputs)), make([]string, len(c.Inputs))
+	for i, in := range c.Inputs {
+		names[i], units[i] = in.Name, in.Unit
+	}
+	g.Levels, g.Columns, err = view.Columns(m, names, units, site)
+	return g, true, err
+}
+
+// memberBy tells the path of a member by its index, as records do.
+func memberBy(recs []record.Record) func(uint32) string {
+	paths := map[uint32]string{}
+	for _, r := range recs {
+		for _, e := range r.Entries {
+			paths[e.Index] = e.Member
+		}
+	}
+	return func(i uint32) string {
+		if path, ok := paths[i]; ok {
+			return path
+		}
+		return "member " + strconv.FormatUint(uint64(i), 10)
+	}
+}
+
+// heads name the columns of a table of statistics.
+func (g gathered) heads() []string {
+	list := []string{"column", "sites", "count", "missing", "mean", "sd"}
+	if g.extremes() {
+		list = append(list, "min", "max")
+	}
+	for _, p := range g.Levels {
+		list = append(list, "p"+strconv.FormatFloat(math.Round(p*1e6)/1e4, 'g', -1, 64))
+	}
+	return append(list, "drift", "worst site")
+}
+
+func (g gathered) extremes() bool {
+	for _, c := range g.Columns {
+		if c.Min != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// cells are a row of it.
+func (g gathered) cells(c view.Column) []string {
+	name := c.Name
+	if c.Unit != "" {
+		name += " (" + c.Unit + ")"
+	}
+	sd := "-"
+	if v := c.SD(); !math.IsNaN(v) {
+		sd = numberText(v)
+	}
+	list := []string{name, strconv.Itoa(c.Sites), fmt.Sprintf("%.0f", c.Count), fmt.Sprintf("%.0f", c.Missing), optional(c.Mean), sd}
+	if g.extremes() {
+		list = append(list, optional(c.Min), optional(c.Max))
+	}
+	for i := range g.Levels {
+		if c.Quantiles == nil {
+			list = append(list, "-")
+		} else {
+			list = append(list, numberText(c.Quantiles[i]))
+		}
+	}
+	worst := "-"
+	if c.Worst != nil {
+		worst = fmt.Sprintf("%s %.3g", c.WorstSite, *c.Worst)
+	}
+	return append(list, optional(c.Drift), worst)
+}
+
+func optional(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return numberText(*v)
+}
+
+// withoutWords say why there is no histogram.
+var withoutWords = map[view.Without]string{
+	view.WithoutSites: "no histogram: fewer than 3 sites have told of it (statistics: {allow_few: true} has one all the same)",
+	view.WithoutRange: "no histogram yet: this round has found its range, the next one counts",
+	view.WithoutRows:  "nothing is told of it, or of no bin: each site has fewer rows there than its min_count",
+}
+
+// notes say what is not told, column by column.
+func (g gathered) notes() (list []string) {
+	for _, c := range g.Columns {
+		if text := withoutWords[c.Without]; text != "" {
+			list = append(list, c.Name+": "+text)
+		}
+		if c.Hidden > 0 {
+			list = append(list, fmt.Sprintf("%s: %.0f bins hidden, which sites have fewer rows in than their min_count", c.Name, c.Hidden))
+		}
+	}
+	return list
+}
+
+// print writes the table, and what is not told.
+func (g gathered) print(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.Join(g.heads(), "\t"))
+	for _, c := range g.Columns {
+		fmt.Fprintln(tw, strings.Join(g.cells(c), "\t"))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, note := range g.notes() {
+		fmt.Fprintln(w, note)
+	}
+	return nil
+}
