@@ -43,7 +43,7 @@ MLFLOW        := 2.22.2
 VENV_MLFLOW   := bin/venv-mlflow-$(MLFLOW)
 
 .DEFAULT_GOAL := help
-.PHONY: encodings help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: encodings help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick gasturbine brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -213,6 +213,9 @@ screenshots: ## the same, and the pictures of the dashboard in docs/img
 
 tep: ## the example tep over MQTT, three seeds: their accuracy with momentum at the server
 	GO='$(GO)' scripts/tep
+
+gasturbine: ## the example gasturbine over MQTT: what its models are worth at home; SEEDS="1 2 3"
+	GO='$(GO)' scripts/gasturbine
 
 quickstart: $(VENV_ONNX)/ready ## run the shell blocks of README.md, docs/tutorial, docs/explain/newcomer.md and the how-tos about data of one's own; V=-v says which
 	FEDMQ_TEST_PAGES=1 FEDMQ_PYTHON='$(CURDIR)/$(VENV_ONNX)/bin' $(GO) test ./internal/pages -count 1 -parallel 8 $(V)

@@ -3,11 +3,14 @@ package examples_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"strings"
 	"testing"
+	"testing/fstest"
 
+	"github.com/fedmq/fedmq/examples/gasturbine"
 	"github.com/fedmq/fedmq/examples/tep"
 	"github.com/fedmq/fedmq/examples/turbofan"
 	"github.com/fedmq/fedmq/examples/wells"
@@ -82,14 +85,69 @@ func TestTEP(t *testing.T) {
 	if e.all.Train.N != 8660 || e.all.Test.N != 3640 || len(e.all.Features) != 52 || e.arch.Outputs != 18 {
 		t.Fatalf("%d and %d rows, %d features, %d classes", e.all.Train.N, e.all.Test.N, len(e.all.Features), e.arch.Outputs)
 	}
-	page, err := os.ReadFile("tep/README.md")
+	named(t, "tep/README.md", tep.Files, "train.csv.gz", "test.csv.gz")
+}
+
+// named holds files against the page that names their SHA-256.
+func named(t *testing.T, page string, files fs.FS, names ...string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
 	check(t, err)
-	for _, name := range []string{"train.csv.gz", "test.csv.gz"} {
-		b, err := tep.Files.ReadFile(name)
+	for _, name := range names {
+		b, err := fs.ReadFile(files, name)
 		check(t, err)
-		if !strings.Contains(string(page), fmt.Sprintf("SHA-256 %x", sha256.Sum256(b))) {
-			t.Errorf("%s has another SHA-256 than the page says", name)
+		if !strings.Contains(string(text), fmt.Sprintf("SHA-256 %x", sha256.Sum256(b))) {
+			t.Errorf("%s has another SHA-256 than %s says", name, page)
 		}
+	}
+}
+
+// The years hold every row once, those of their test weeks in two halves.
+func TestGasturbine(t *testing.T) {
+	t.Parallel()
+	e := load(t, gasturbine.Files, gasturbine.Sites())
+	if e.all.Train.N != 27837 || e.all.Test.N != 8896 || len(e.all.Features) != 9 || len(e.sites) != 5 {
+		t.Fatalf("%d and %d rows, %d features, %d years", e.all.Train.N, e.all.Test.N, len(e.all.Features), len(e.sites))
+	}
+	named(t, "gasturbine/README.md", gasturbine.Files, "gt.csv.gz")
+}
+
+// A linear model of NOx, from zero, with one step over all rows a round: gradient descent over the
+// rows of all years, with known numbers.
+func TestGasturbineOracle(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{}
+	for name, edits := range map[string][]string{
+		"gt.csv.gz":       nil,
+		"aggregator.yaml": {"{mlp: {inputs: 9, hidden: [32, 16], outputs: 1, task: regression, seed: 1}}", "{linear: {inputs: 9, outputs: 1}}"},
+		"site.yaml":       {"offset: 65, scale: 12", "offset: 0, scale: 1"},
+	} {
+		b, err := gasturbine.Files.ReadFile(name)
+		check(t, err)
+		text := string(b)
+		if edits != nil {
+			if text = strings.Replace(text, edits[0], edits[1], 1); text == string(b) {
+				t.Fatalf("%s has no %s", name, edits[0])
+			}
+		}
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	e := load(t, files, gasturbine.Sites())
+	m := e.federated(t, tabular.Settings{Epochs: 1, Batch: 0, LR: 0.1}, 200, nil)
+	near := func(what string, got, want float64) {
+		t.Helper()
+		if math.Abs(got-want) > 1e-5*math.Abs(want) {
+			t.Errorf("%s is %.7g, want %.7g", what, got, want)
+		}
+	}
+	near("RMSE over all test rows", e.score(t, m)["rmse"], 8.626754)
+	bias, err := m.Float32s(model.BiasName(0))
+	check(t, err)
+	near("bias", float64(bias[0]), 65.32713)
+	w, err := m.Float32s(model.WeightName(0))
+	check(t, err)
+	for i, want := range []float64{-8.960444, -1.467170, -3.115559, 1.231541, -6.321228, 9.907211, -5.665339, -5.300904, -4.816777} {
+		near("weight of "+e.all.Features[i], float64(w[i]), want)
 	}
 }
 

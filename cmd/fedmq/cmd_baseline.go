@@ -10,7 +10,7 @@ import (
 
 type baselineCmd struct {
 	Dir     string   `arg:"" optional:"" help:"Folder as fedmq up runs it, with sites whose data are on this machine."`
-	Example string   `enum:",turbofan,wells,tep" default:"" placeholder:"NAME" help:"Lay the example turbofan, wells or tep out in the folder first; default folder: fedmq-NAME."`
+	Example string   `enum:",turbofan,wells,tep,gasturbine" default:"" placeholder:"NAME" help:"Lay the example turbofan, wells, tep or gasturbine out in the folder first; default folder: fedmq-NAME."`
 	Task    string   `short:"t" placeholder:"NAME" help:"This task, where the folder has several."`
 	Folds   int      `placeholder:"K" help:"Deal the rows of each site into K folds and train once for each, on the others."`
 	Group   []string `sep:"," placeholder:"COLUMNS" help:"With --folds: rows with the same values here belong together, such as those of one recording, and are in one fold."`

@@ -51,6 +51,7 @@ func (d *demo) baselines(ctx context.Context, res *result) error {
 		trials = append(trials, trial{Arm: armAlone, Site: s.member})
 	}
 	scores := make([]float64, len(trials))
+	d.alone = make([]*model.Model, len(f.sites))
 	progress := d.progress("training alone and in one place", len(trials))
 	err := atOnce(len(trials), func(i int) error {
 		defer progress()
@@ -63,6 +64,9 @@ func (d *demo) baselines(ctx context.Context, res *result) error {
 			return fmt.Errorf("no %s among the metrics", d.ex.metric)
 		}
 		scores[i] = float64(m.Value)
+		if i > 0 {
+			d.alone[i-1] = got.model
+		}
 		return nil
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/topics"
@@ -28,6 +29,7 @@ type demo struct {
 	files []siteFile
 
 	personal *personalWait
+	alone    []*model.Model // of each site, as it ends alone
 }
 
 func (d *demo) run(ctx context.Context) (*result, error) {
@@ -57,6 +59,9 @@ func (d *demo) run(ctx context.Context) (*result, error) {
 	}
 	res.Parameters = final.Schema.Shared().Elements()
 	if err := d.baselines(ctx, res); err != nil {
+		return nil, err
+	}
+	if err := d.home(ctx, res, recs); err != nil {
 		return nil, err
 	}
 	picture := filepath.Join(d.Dir, "rounds.png")

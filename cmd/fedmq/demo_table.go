@@ -54,6 +54,7 @@ func (d *demo) report(r *result, picture string) {
 	fmt.Fprintf(d.talk, "  %-28s %8.4g   (best %.4g, worst %.4g)\n", "each site alone, mean", r.Isolated.Mean, r.Isolated.Best, r.Isolated.Worst)
 	fmt.Fprintf(d.talk, "  %-28s %8.4g\n", "federated", r.Federated)
 	fmt.Fprintf(d.talk, "  %-28s %8.4g\n", "all data in one place", r.Centralised)
+	d.reportHome(r)
 	fmt.Fprintf(d.talk, "\n%d parameters; %.1f kB of updates went up and %.1f kB of models and orders down, all sites and rounds.\n",
 		r.Parameters, float64(r.BytesUp)/1000, float64(r.BytesDown)/1000)
 	fmt.Fprintf(d.talk, "Model %s\n", r.ModelID)
