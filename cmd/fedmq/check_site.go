@@ -207,7 +207,11 @@ func (u *up) warnBetween(sites []site.Config) {
 				}
 			}
 		}
-		for _, w := range tabular.Compare(names, data) {
+		said := tabular.Compare(names, data)
+		if w := tabular.Unscaled(data); w != "" && !t.Statistics.zscore && !t.Statistics.alone && t.Model.File == "" {
+			said = append(said, w)
+		}
+		for _, w := range said {
 			u.log.Warn().Str("task", t.Name).Msg(w)
 		}
 	}
