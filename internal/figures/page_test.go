@@ -43,7 +43,7 @@ Showing nodes accounting for 100ms, 100% of 100ms total
       10ms 10.00%   100%       10ms 10.00%  strings.Index
          0     0%   100%       90ms 90.00%  main.main
 `)
-	want := map[string]float64{costs[0].name: .5, costs[1].name: .2, costs[4].name: .2, rest: .1}
+	want := map[string]float64{costs[0].name: .5, costs[1].name: .2, costs[5].name: .2, rest: .1}
 	if !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -19,6 +19,7 @@ var costs = []struct {
 	{"network and disk (system calls)", regexp.MustCompile(`^(internal/runtime/syscall|syscall|runtime/internal/syscall|runtime\.(read|write)\b)`)},
 	{"copies", regexp.MustCompile(`^runtime\.(memmove|typedmemmove)`)},
 	{"clearing memory", regexp.MustCompile(`^runtime\.memclr`)},
+	{"the update, and that the model is as it was given", regexp.MustCompile(`fedmq/site\.(subtract|delta|hashed|\(\*imprint)|aeshash|hash/maphash`)},
 	{"sum and checks of values", regexp.MustCompile(`fedmq/(internal/fold|strategy|model|aggregator)`)},
 	{"the bench's training", regexp.MustCompile(`fedmq/internal/bench`)},
 	{"goroutines and waking", regexp.MustCompile(`^runtime\.(futex|schedule|findRunnable|park|mcall|usleep|osyield|netpoll|epoll|lock|unlock|runq|steal|ready|goready|execute|casgstatus|chan|send|recv|selectgo|procyield|pidle|wakep|startm|stopm|notetsleep|nanotime|stealWork|resettimer|checkTimers)`)},
@@ -63,10 +64,11 @@ func (f *figures) profileTable() {
 
 const rest = "everything else"
 
-// shares reads the profiles of a role, all together, with Go's tool.
+// shares reads the profiles of a role, all together, with Go's tool. What the compiler has
+// put into a function is that function's, and so is the moment in which it is interrupted.
 func (f *figures) shares(dir, files string) map[string]float64 {
 	f.Helper()
-	args := []string{"tool", "pprof", "-top", "-nodecount=2000", "-nodefraction=0", "-unit=ms"}
+	args := []string{"tool", "pprof", "-top", "-nodecount=2000", "-nodefraction=0", "-unit=ms", "-noinlines", `-hide=^runtime\.asyncPreempt$`}
 	for _, pattern := range strings.Split(strings.Trim(strings.TrimSuffix(files, ".cpu.pprof"), "{}"), ",") {
 		found, err := filepath.Glob(filepath.Join(dir, strings.TrimSuffix(pattern, ".cpu.pprof")+".cpu.pprof"))
 		if err != nil || len(found) == 0 {
