@@ -122,6 +122,9 @@ type offline struct {
 func newOffline(c Config, members []OfflineMember) (*offline, error) {
 	c = c.withDefaults()
 	cfg := c.Tasks[0]
+	if cfg.Survey != nil {
+		return nil, errors.New("a task that gathers statistics runs with a broker only")
+	}
 	t := &task{a: &aggregator{cfg: c}, cfg: cfg, log: c.Log, schema: cfg.Init.Schema.Hash(), base: cfg.Init}
 	if err := t.parseMembers(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package strategy_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -181,5 +182,47 @@ func TestSurveyRefuses(t *testing.T) {
 	}
 	if err := statistics(t, surveyed(t, 3)).Check(update(moments(t, []float64{1, 1}, []float64{1, 1}, []float64{1, 1}), 1)); !errors.Is(err, model.ErrSchema) {
 		t.Errorf("moments alone: %v", err)
+	}
+}
+
+// What follows from numbers whose quotients have no end is the same on every machine.
+func TestSurveyBits(t *testing.T) {
+	t.Parallel()
+	v := model.Survey{Features: 5, Bins: 11, Quantiles: 3, Extremes: true}
+	base := model.New(v.Model())
+	put(t, base, map[string][]float64{
+		model.SurveyLevels: {.05, 1. / 3, .95}, model.SurveyLeast: {3}, model.SurveyLo: {-1. / 3, 0, 0, -7, 1e-3}, model.SurveyHi: {2. / 3, 0, 1. / 7, 11, 1e3},
+	})
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 3 {
+		lo, _ := base.Float64s(model.SurveyLo)
+		hi, _ := base.Float64s(model.SurveyHi)
+		var list []*model.Model
+		for range 5 {
+			u, x := model.New(v.Update()), map[string][]float64{}
+			for _, spec := range u.Schema {
+				x[spec.Name] = make([]float64, spec.Elements())
+			}
+			for f := range v.Features {
+				total := 0.0
+				for i := range 2 + v.Bins {
+					if lo[f] < hi[f] {
+						c := float64(rnd.Uint64() % 1000)
+						x[model.SurveyCounts][f*(2+v.Bins)+i], total = c, total+c
+					}
+				}
+				x[model.StatNName][f] = total + float64(1+rnd.Uint64()%1000)
+				x[model.StatMeanName][f] = float64(int64(rnd.Uint64())>>20) / 3
+				x[model.StatM2Name][f] = float64(rnd.Uint64()>>12) / 7
+				x[model.SurveyMin][f], x[model.SurveyMax][f] = -float64(rnd.Uint64()>>40), float64(rnd.Uint64()>>40)
+			}
+			put(t, u, x)
+			list = append(list, u)
+		}
+		gather(t, base, list...)
+	}
+	const want = "dae49319236c90c6621880d8412e64267a565ff15b2c7f780d2f216a9632180c"
+	if got := base.ContentID().String(); got != want {
+		t.Errorf("%s, want %s on every machine", got, want)
 	}
 }

@@ -45,7 +45,8 @@ func (aggregatorCmd) Help() string {
       model: {mlp: {inputs: 48, hidden: [32], outputs: 1, task: regression, seed: 1}}
                                    # or {softmax: {..}}, {linear: {..}}, {file: init.safetensors}
       train: {epochs: 5, batch: 32, lr: 0.01, momentum: 0.9, l2: 1e-4, max_grad_norm: 5}
-      statistics: zscore           # begin with a federated z-score
+      statistics: zscore           # begin with a federated z-score; a task of {columns: [flow]}
+                                   # gathers statistics, and has neither model nor train
       keep_updates: none           # none | round | all
 
 Further keys: username, password_file, client_id, tls: {ca, cert, key,

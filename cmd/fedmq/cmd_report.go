@@ -92,7 +92,14 @@ func (c *reportCmd) one(ctx context.Context, dir string) error {
 			return fmt.Errorf("task %s: %w", t.Task, err)
 		}
 		src.trained = trained
-		p.Tasks = append(p.Tasks, reportOf(t, src))
+		of := reportOf(t, src)
+		if of.Gathered, err = src.gathered(); err != nil {
+			return fmt.Errorf("task %s: %w", t.Task, err)
+		}
+		if of.Gathered != nil {
+			of.NoBest = ""
+		}
+		p.Tasks = append(p.Tasks, of)
 	}
 	if err := c.write(p.render); err != nil {
 		return err
@@ -118,7 +125,7 @@ func (c *reportCmd) source(v *verifier, task string) (src reportSource, err erro
 	}
 	src.made = personal[task]
 	state, _ := roundState(v.dir, task) // the verification says why there is none
-	src.contract, src.schema = contractIn(state), v.schema(task)
+	src.contract, src.schema, src.blob = contractIn(state), v.schema(task), v.blob
 	return src, nil
 }
 

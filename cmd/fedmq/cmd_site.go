@@ -57,7 +57,7 @@ or, for a program in any language (docs/spec/trainer.md):
 Further keys: username, password_file, client_id, tls: {ca, cert, key,
 server_name, insecure}, ws_headers, http, audit,
 keys: {key, allow: [{path, role, key}]}, min_security: open|sign; for thin or shared lines
-bandwidth: 256 kbit/s and hours: 22:00-06:00; for time series derive, test_where and
+bandwidth: 256 kbit/s and hours: 22:00-06:00; for tasks of statistics min_count; for time series derive, test_where and
 target: {rows_left: {cap, truth}}. All of them: docs/ref/config.md.
 
 It runs until SIGTERM; an update that was not settled is sent again after a restart.`

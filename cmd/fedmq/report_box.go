@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -26,6 +27,8 @@ func (src reportSource) box(sites []reportSite) (rows []reportRow) {
 	add("model", src.modelText(set))
 	if c := src.contract; c != nil {
 		add("reads", joined(c.Names(), 24))
+	}
+	if c := src.contract; c != nil && c.Predicts() {
 		add("gives", c.Target.Name+unitText(c.Target.Unit)+classesText(c.Target.Classes))
 	}
 	add("training", takeBelow(set, "train."))
@@ -69,6 +72,9 @@ func (src reportSource) modelText(set map[string]string) string {
 		}
 	}
 	parts = append(parts, takeBelow(set, "model."))
+	if v, ok := model.SurveyOf(src.schema); ok {
+		return "none: statistics of " + times(v.Features, "column", "columns")
+	}
 	if src.schema != nil {
 		parts = append(parts, fmt.Sprintf("%s in %s", times(src.schema.Shared().Elements(), "trained value", "trained values"), times(len(src.schema.Shared()), "tensor", "tensors")))
 	}

@@ -41,6 +41,7 @@ type reportTask struct {
 	Beside     *reportBaseline
 	Curves     []reportCurve
 	Classes    *reportClasses
+	Gathered   *reportGathered // of a task of statistics
 	Remarks    []reportRemark
 	Attempts   []reportAttempt
 	Sites      []reportSite
@@ -57,6 +58,7 @@ type reportSource struct {
 	schema   model.Schema       // nil: not known
 	fromFile bool               // the settings are the configuration's of today, nobody noted them
 	trained  []outcome          // by fedmq baseline
+	blob     func(model.Hash) ([]byte, error)
 
 	made map[string]site.PersonalStatus // by member: what it made of the released version for itself
 }

@@ -62,12 +62,34 @@ func worksText(recs []record.Record) string {
 			n[r.Work]++
 		}
 	}
+	if n[wire.WorkTrain]+n[wire.WorkEvaluate] == 0 && n[wire.WorkStatistics] > 0 {
+		return worksParts([]string{times(n[wire.WorkStatistics], "round", "rounds") + " of statistics"}, abandoned, adopted)
+	}
 	parts := []string{times(n[wire.WorkTrain], "round", "rounds") + " of training"}
 	for _, w := range []struct{ work, words string }{{wire.WorkStatistics, "of statistics"}, {wire.WorkEvaluate, "that only measured"}} {
 		if n[w.work] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[w.work], w.words))
 		}
 	}
+	return worksParts(parts, abandoned, adopted)
+}
+
+// madeText says how many rounds a task has made, of training or, where that is all it does,
+// of statistics.
+func madeText(recs []record.Record) string {
+	n := map[string]int{}
+	for _, r := range recs {
+		if r.Verdict == record.Committed {
+			n[r.Work]++
+		}
+	}
+	if n[wire.WorkTrain] == 0 && n[wire.WorkStatistics] > 1 {
+		return fmt.Sprintf("%d rounds of statistics", n[wire.WorkStatistics])
+	}
+	return fmt.Sprintf("%d rounds of training", n[wire.WorkTrain])
+}
+
+func worksParts(parts []string, abandoned, adopted int) string {
 	text := strings.Join(parts, ", ") + "; "
 	if abandoned == 0 {
 		text += "no attempt came to nothing"

@@ -235,13 +235,13 @@ func (u *up) sayBegun(cfg aggregator.Config, begun map[string]bool) error {
 func begunLine(dataDir string, now runSettings, ended bool) (string, error) {
 	recs := newRecordFiles(filepath.Join(dataDir, "records", now.Task), nil)
 	recs.look()
-	rounds, last := (&taskRun{Records: recs.recs}).rounds(), int64(0)
+	rounds, last := madeText(recs.recs), int64(0)
 	for _, r := range recs.recs {
 		last = max(last, r.ClosedMS)
 	}
-	line, effect := fmt.Sprintf("Task %s goes on, after %d rounds of training.", now.Task, rounds), ""
+	line, effect := fmt.Sprintf("Task %s goes on, after %s.", now.Task, rounds), ""
 	if ended {
-		line, effect = fmt.Sprintf("Task %s has ended, after %d rounds of training, at %s UTC.", now.Task, rounds, utc(last)), ", and without effect"
+		line, effect = fmt.Sprintf("Task %s has ended, after %s, at %s UTC.", now.Task, rounds, utc(last)), ", and without effect"
 	}
 	had, err := readSettings(dataDir, now.Task)
 	switch {
