@@ -33,9 +33,9 @@ func (t Task) quorumProblems(least int, late strategy.Late) (errs []error) {
 	}
 	switch {
 	case late.Buffer > 0 && t.Goal != 0:
-		bad("goal: %d, and strategy %s%s closes a round of training with %d updates: leave goal out", t.Goal, t.Strategy, t.numbers(), late.Buffer)
+		bad("goal: %d, and strategy %s closes a round of training with %d updates: leave goal out", t.Goal, t.Strategy, late.Buffer)
 	case late.Buffer > 0 && t.Quorum > late.Buffer:
-		bad("quorum: %d, and strategy %s%s closes a round with %d updates: want a quorum of at most that, or more updates", t.Quorum, t.Strategy, t.numbers(), late.Buffer)
+		bad("quorum: %d, and strategy %s closes a round of training with %d updates: want a quorum of at most that, or more updates", t.Quorum, t.Strategy, late.Buffer)
 	}
 	if late.Most > 0 && t.Sample < 1 {
 		bad("sample: %v goes not with strategy %s: an update may come when its member is not drawn; that a round closes with %d updates takes its place", t.Sample, t.Strategy, late.Buffer)

@@ -23,6 +23,7 @@ func reportRecords() []record.Record {
 	entry := func(member string, v verdict.Reason) record.Entry {
 		return record.Entry{Member: member, Verdict: v, Samples: 10}
 	}
+	late := func(e record.Entry) record.Entry { e.Staleness = 3; return e }
 	loss := func(v, best, worst float64) record.Metrics {
 		return record.Metrics{"loss": {Value: record.Number(v), Best: record.Number(best), Worst: record.Number(worst), Sites: 2}}
 	}
@@ -33,7 +34,7 @@ func reportRecords() []record.Record {
 			Round: 1, Attempt: 2, Work: "train", Verdict: record.Committed, Entries: record.Entries{entry("a", verdict.Counted), entry("b", verdict.NotFinite)},
 			Metrics: loss(2, 1, math.NaN()), OpenedMS: 1_700_000_001_000, ClosedMS: 1_700_000_002_000, CommittedMS: 1_700_000_002_500, BytesDown: 2_000_000,
 		},
-		{Round: 2, Attempt: 1, Work: "train", Verdict: record.Committed, Entries: record.Entries{entry("a", verdict.Counted), entry("b", verdict.Counted)}, Metrics: loss(1, 0.5, 1.5)},
+		{Round: 2, Attempt: 1, Work: "train", Verdict: record.Committed, Entries: record.Entries{entry("a", verdict.Counted), late(entry("b", verdict.Counted))}, Metrics: loss(1, 0.5, 1.5)},
 	}
 }
 
@@ -42,7 +43,7 @@ func TestReportOf(t *testing.T) {
 	got := reportOf(&taskReport{Task: "quality"}, reportSource{run: &taskRun{Records: reportRecords()}})
 	sites := []reportSite{
 		{Path: "a", Counted: 3, Cohorts: 3, Rows: 10},
-		{Path: "b", Counted: 1, Cohorts: 3, Rows: 10, Others: "nothing usable came in time: 1; its numbers were not finite: 1"},
+		{Path: "b", Counted: 1, Cohorts: 3, Rows: 10, Others: "counted late: 1, 3.0 versions behind on the mean; nothing usable came in time: 1; its numbers were not finite: 1"},
 	}
 	if diff := cmp.Diff(sites, got.Sites); diff != "" {
 		t.Error(diff)

@@ -20,7 +20,7 @@ type reportSite struct {
 	Rows, Tested     uint64 // to train on, as it said last; that it has measured on last
 	Value            string // of the metric that is shown first, on its own rows
 	Mark             string // of the value
-	Others           string // what became of it where it was not counted
+	Others           string // what became of it where it was not counted, and how late it was where it was
 	Data             string // where its rows are, if that is known
 }
 
@@ -36,7 +36,7 @@ type reportCount struct {
 // else became of it; and how often which refusal or absence was recorded, the most
 // frequent first.
 func (src reportSource) sites() (sites []reportSite, counts []reportCount) {
-	bySite, others, all := map[string]*reportSite{}, map[string]map[verdict.Reason]int{}, map[verdict.Reason]int{}
+	bySite, others, all, late := map[string]*reportSite{}, map[string]map[verdict.Reason]int{}, map[verdict.Reason]int{}, map[string][2]uint64{}
 	metric, last := src.run.metric(), src.lastMeasured()
 	for _, r := range src.run.Records {
 		for _, e := range r.Entries {
@@ -49,6 +49,9 @@ func (src reportSource) sites() (sites []reportSite, counts []reportCount) {
 			s.say(r, e, metric, last)
 			if e.Verdict == verdict.Counted {
 				s.Counted++
+				if n := late[e.Member]; e.Staleness > 0 {
+					late[e.Member] = [2]uint64{n[0] + 1, n[1] + e.Staleness}
+				}
 				continue
 			}
 			others[e.Member][e.Verdict]++
@@ -58,6 +61,9 @@ func (src reportSource) sites() (sites []reportSite, counts []reportCount) {
 	for _, path := range slices.Sorted(maps.Keys(bySite)) {
 		s := bySite[path]
 		var texts []string
+		if n := late[path]; n[0] > 0 {
+			texts = append(texts, fmt.Sprintf("counted late: %d, %.1f versions behind on the mean", n[0], float64(n[1])/float64(n[0])))
+		}
 		for _, c := range countsOf(others[path]) {
 			texts = append(texts, fmt.Sprintf("%s: %d", c.Words, c.N))
 		}

@@ -127,6 +127,9 @@ func recordText(r watch.RoundView) string {
 	if r.Kept > 0 {
 		s += fmt.Sprintf(" kept=%d", r.Kept)
 	}
+	if r.Staleness > 0 {
+		s += fmt.Sprintf(" staleness=%d", r.Staleness)
+	}
 	return s + fmt.Sprintf(" chain=%s sig=%s head=%s", r.Chain, r.Sig, r.Hash)
 }
 

@@ -25,12 +25,13 @@ type Entry struct {
 	stuck    bool         // it does not fit the part size of the order in force
 	ahead    uint32       // uploads that come first, as the aggregator says
 	in       uint64       // round whose record will have it, 0: not known
+	sent     bool         // in this life
 	timer
 }
 
 // fresh is the entry as it begins a life of the machine.
 func (e Entry) fresh() *Entry {
-	e.timer, e.answered, e.stuck, e.ahead, e.in = timer{}, false, false, 0, 0
+	e.timer, e.answered, e.stuck, e.ahead, e.in, e.sent = timer{}, false, false, 0, 0, false
 	return &e
 }
 

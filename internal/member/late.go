@@ -34,6 +34,20 @@ func (m *Machine) owes() bool {
 	return false
 }
 
+// leaving lists the entries that may be sent. Of those that count late one is answered before
+// the next is sent: of two that wait together an aggregator may read the newest alone (C-5).
+func (m *Machine) leaving() (list []*Entry) {
+	for _, e := range m.entries {
+		if !m.sendable(e) || m.held(e) {
+			continue
+		}
+		if list = append(list, e); e.Late {
+			break
+		}
+	}
+	return list
+}
+
 // taken notes in which round an update is.
 func (m *Machine) taken(e *Entry, in uint64) {
 	e.answered, e.in = true, in

@@ -172,7 +172,7 @@ func (s *script) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	case "stored":
 		e := Entry{
 			Round: number(t, d, "round", 1), Attempt: uint32(number(t, d, "attempt", 1)), Base: content(arg(d, "base", "a")),
-			Work: arg(d, "work", wire.WorkTrain), Content: content(arg(d, "content", "u")), PartSize: uint32(number(t, d, "part-size", 0)),
+			Work: arg(d, "work", wire.WorkTrain), Content: content(arg(d, "content", "u")), PartSize: uint32(number(t, d, "part-size", 0)), Late: has(d, "late"),
 		}
 		if v := arg(d, "blob", ""); v != "" {
 			e.Parts = blobOf(v)
@@ -205,7 +205,7 @@ func (s *script) order(t *testing.T, d *datadriven.TestData) Order {
 			Instance: named(arg(d, "instance", "i")), Work: arg(d, "work", wire.WorkTrain),
 			ValidFrom: uint32(number(t, d, "valid-from", 1)), PaceMS: number(t, d, "pace", 0),
 			SampleThreshold: number(t, d, "threshold", wire.SampleAll), PartSize: uint32(number(t, d, "part-size", 0)),
-			SampleSeed: named(arg(d, "sample", "")),
+			SampleSeed: named(arg(d, "sample", "")), Late: number(t, d, "late", 0),
 		},
 	}
 	o.Origin, o.Lacks = named(arg(d, "origin", "o")), arg(d, "lacks", "")
@@ -222,7 +222,7 @@ func (s *script) reply(t *testing.T, d *datadriven.TestData) wire.Reply {
 	case "welcome":
 		return wire.Welcome{Index: 3, FromRound: number(t, d, "from", 1), FromAttempt: attempt}
 	case "receipt":
-		return wire.Receipt{Round: round, Attempt: attempt, Content: id}
+		return wire.Receipt{Round: round, Attempt: attempt, Content: id, Version: number(t, d, "in", 0)}
 	case "settled":
 		return wire.Settled{Round: round, Content: id, Verdict: arg(d, "verdict", "counted")}
 	case "refusal":

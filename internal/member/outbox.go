@@ -31,17 +31,18 @@ func (m *Machine) onStored(e Entry) {
 }
 
 // arm makes an entry due under the order in force (S-10, S-11). One of an
-// older round waits a little: its record may be on the way (S-15).
+// older round waits a little: its record, or its answer, may be on the way (S-15).
 func (m *Machine) arm(e *Entry) {
 	if m.order == nil {
 		return
 	}
+	waits := e.ahead > 0 // for this order
 	e.answered, e.stuck, e.ahead = false, false, 0
 	due := m.now + m.offset(m.order)
-	switch {
-	case e.in == m.order.Round: // it is said again
+	if e.in == m.order.Round { // it is said again
 		e.in = 0
-	case e.in != 0, e.Round < m.order.Round && !e.Late:
+	}
+	if e.in != 0 || e.Round < m.order.Round && (!e.Late || e.sent && !waits) {
 		due += recordGrace
 	}
 	e.set(due, m.patience(m.order))

@@ -17,8 +17,8 @@ func (m *Machine) act() {
 		}
 		m.joining.later(m.now, m.cfg.Rand)
 	}
-	for _, e := range m.entries {
-		if m.sendable(e) && !m.held(e) && m.dueNow(e.timer) {
+	for _, e := range m.leaving() {
+		if m.dueNow(e.timer) {
 			deaf = deaf || e.timer.again
 			m.missed(e.timer, UnheardUpdate)
 			m.sendEntry(e.Round)
@@ -59,6 +59,9 @@ func (m *Machine) act() {
 func (m *Machine) sendEntry(round uint64) {
 	if _, flying := m.flying[round]; !flying {
 		m.flying[round] = false
+		if e := m.entry(round); e != nil {
+			e.sent = true
+		}
 		m.out.Send = append(m.out.Send, SendEntry{Round: round})
 	}
 }

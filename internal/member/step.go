@@ -118,10 +118,8 @@ func (m *Machine) wake() ms {
 	add(m.asking)
 	add(m.fetching)
 	add(m.beating)
-	for _, e := range m.entries {
-		if m.sendable(e) && !m.held(e) {
-			add(e.timer)
-		}
+	for _, e := range m.leaving() {
+		add(e.timer)
 	}
 	if m.decline != nil && !m.decline.answered {
 		add(m.decline.timer)

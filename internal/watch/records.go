@@ -55,7 +55,7 @@ func (f *Federation) head(t *task, m Message) error {
 	}
 	r.Work, r.Verdict, r.Reason = clip(h.Work, maxWord), clip(h.Verdict, maxWord), clip(h.Reason, maxText)
 	r.Members, r.Counts, r.Counted, r.Kept = h.Members, clipNames(h.Counts), h.Counts["counted"], h.Counts["kept"]
-	r.Version, r.ClosedMS = h.Version, h.CommittedMS
+	r.Version, r.ClosedMS, r.Staleness = h.Version, h.CommittedMS, h.Staleness
 	r.Hash, r.Prev, r.Model = h.Hash.String(), h.Prev.String(), h.Model.String()
 	r.Chain, r.Sig = state, f.signature(m.Payload, h)
 	if r.Sig != SigBad {

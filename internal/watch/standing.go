@@ -3,6 +3,7 @@ package watch
 import (
 	"cmp"
 	"strconv"
+	"strings"
 )
 
 // Standing is how a site is doing, in one word.
@@ -88,7 +89,7 @@ func (f *Federation) standing(s *site) (Standing, string, int64) {
 			return Idle, s.doing(), 0
 		}
 	}
-	if open && f.overdue(t) {
+	if open && f.overdue(t) && !s.behind() {
 		return Late, s.lateness(), 0
 	}
 	return Busy, s.doing(), 0
@@ -97,6 +98,12 @@ func (f *Federation) standing(s *site) (Standing, string, int64) {
 // through reports whether a site waits for nothing but the round's end.
 func (s *site) through() bool {
 	return s.said.phase == "waiting" && s.said.message != "for the model" && s.said.message != "for the trainer"
+}
+
+// behind reports whether a site trains for an earlier round, whose update counts in a later
+// one: no round waits for it.
+func (s *site) behind() bool {
+	return s.said.phase == "training" && strings.HasPrefix(s.said.message, "train for round ")
 }
 
 // overdue reports whether who has not delivered is late: half the deadline has
@@ -147,6 +154,8 @@ func (s *site) doing() string {
 		return cmp.Or(s.said.phase, "unknown")
 	case s.said.phase == "training" && s.said.message == "train":
 		return "training"
+	case s.behind():
+		return "training" + strings.TrimPrefix(s.said.message, "train")
 	}
 	return s.said.phase + ", " + s.said.message
 }

@@ -133,7 +133,8 @@ type RoundView struct {
 	Verdict   string                `json:"verdict"`
 	Reason    string                `json:"reason,omitempty"`
 	Counted   int                   `json:"counted"`
-	Kept      int                   `json:"kept,omitempty"` // accepted in an attempt that came to nothing, for the next one
+	Kept      int                   `json:"kept,omitempty"`      // accepted in an attempt that came to nothing, for the next one
+	Staleness uint64                `json:"staleness,omitempty"` // the most that an update which counts was behind
 	Members   int                   `json:"members"`
 	Counts    map[string]int        `json:"counts,omitempty"` // members by verdict
 	Seconds   float64               `json:"seconds"`

@@ -28,6 +28,8 @@ func TestStandings(t *testing.T) {
 	f.stand("a/x", Busy, "training")
 	f.later(51) // half of the deadline has passed
 	f.stand("a/x", Late, "still training")
+	f.status("a/x", 3, "training", "train for round 1", "") // which counts in a later one
+	f.stand("a/x", Busy, "training for round 1")
 	f.status("a/x", 2, "training", "train", "")
 	f.stand("a/x", Late, "still at round 2: training")
 	f.status("a/x", 3, "sending", "3 ahead", "")
