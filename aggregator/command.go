@@ -65,7 +65,7 @@ func (t *task) logCommand(c Command) {
 	switch a := c.Args; {
 	case a == nil:
 	case a.Version != nil:
-		line = line.Uint64("version", *a.Version)
+		line = line.Uint64("version", *a.Version).Strs("to", a.To)
 	case a.Settings != nil:
 		line = line.Interface("settings", a.set)
 	default:
@@ -78,12 +78,17 @@ func (t *task) logCommand(c Command) {
 func (t *task) commandOf(c Command) round.Command {
 	out := round.Command{ID: c.ID, Op: c.Command, AtRound: c.AtRound, Pause: c.Pause}
 	if c.Args == nil {
+		out.Back = c.Command == round.OpRollback
 		return out
 	}
 	out.Members, out.Settings = c.Args.Members, c.Args.set
+	out.Back = c.Command == round.OpRollback && c.Args.Version == nil
 	if c.Args.Version != nil {
 		out.Version = *c.Args.Version
 		out.Model = t.keeping.whole(out.Version).content
+	}
+	if out.To = c.Args.To; len(out.To) > 0 {
+		out.Tried, out.Asked = t.wouldHold(out.Version, out.To)
 	}
 	return out
 }
@@ -145,6 +150,9 @@ func decodeCommand(doc []byte) (c Command, err error) {
 		if c.Args != nil {
 			return c, fmt.Errorf("args: %s takes none", c.Command)
 		}
+		return c, nil
+	}
+	if c.Command == round.OpRollback && c.Args == nil { // the canary's alone
 		return c, nil
 	}
 	if what, known := takes[c.Command]; known {

@@ -176,6 +176,10 @@ func (a *aggregator) receive(m link.Message) {
 		return // cleared, or too early: the sender repeats
 	}
 	t.received(len(m.Payload))
+	if at.Kind == topics.Status {
+		t.heardUse(at.Path, m.Payload)
+		return
+	}
 	if ev := t.heardOf(at.Path, at.Kind, m); ev != nil {
 		t.step(ev)
 	}

@@ -85,6 +85,17 @@ func (t *task) tried(s *round.Score) *round.Tried {
 	if t.cfg.Release == nil || s == nil || t.state.Trained == 0 || r != nil && r.Model == t.state.Base {
 		return nil
 	}
+	now := evaluations{}
+	for p, st := range t.sum.in {
+		now[p] = st.measured
+	}
+	return t.beside(s, len(t.state.Cohort), now)
+}
+
+// beside holds what members have measured of a version against what they have of the
+// released one; asked are so many members.
+func (t *task) beside(s *round.Score, asked int, now evaluations) *round.Tried {
+	r := t.state.Released
 	if r == nil {
 		return &round.Tried{Passed: true, Why: "nothing is released before it"}
 	}
@@ -93,23 +104,23 @@ func (t *task) tried(s *round.Score) *round.Tried {
 		manual := t.cfg.Release.Approve == ApproveManual
 		return &round.Tried{Passed: manual, Why: fmt.Sprintf("version %d, which is released, was not measured for the gate; with approve: manual an operator may release another", r.Version)}
 	}
-	passed, why := t.holds(s, before)
+	passed, why := t.holds(s, asked, now, before)
 	return &round.Tried{Passed: passed, Why: fmt.Sprintf("beside version %d: %s", r.Version, why)}
 }
 
-func (t *task) holds(s *round.Score, before evaluations) (passed bool, why string) {
+func (t *task) holds(s *round.Score, asked int, after, before evaluations) (passed bool, why string) {
 	var both []string
 	was, is := trainer.NewPooler(), trainer.NewPooler()
-	for _, p := range slices.Sorted(maps.Keys(t.sum.in)) {
-		then, now := before[p].evaluation(), t.sum.in[p].evaluation()
+	for _, p := range slices.Sorted(maps.Keys(after)) {
+		then, now := before[p].evaluation(), after[p].evaluation()
 		if n := now.Metrics[trainer.SumN]; n > 0 && n == then.Metrics[trainer.SumN] {
 			both = append(both, p)
 			was.Add(then)
 			is.Add(now)
 		}
 	}
-	if 2*len(both) < len(t.state.Cohort) || len(both) == 0 {
-		return false, fmt.Sprintf("%d of %d sites have measured both on as many rows, want half", len(both), len(t.state.Cohort))
+	if 2*len(both) < asked || len(both) == 0 {
+		return false, fmt.Sprintf("%d of %d sites have measured both on as many rows, want half", len(both), asked)
 	}
 	then, ok := t.of(was.Pooled(), s.Metric)
 	now, has := t.of(is.Pooled(), s.Metric)
@@ -121,7 +132,7 @@ func (t *task) holds(s *round.Score, before evaluations) (passed bool, why strin
 	if gain := score.Gain(then); gain < t.cfg.Release.MinGain || gain <= 0 {
 		return false, fmt.Sprintf("%s %.6g after %.6g, want it better by %v", s.Metric, now, then, t.cfg.Release.MinGain)
 	}
-	if site, loss := t.loser(score, both, before); loss > *t.cfg.Release.MaxSiteLoss {
+	if site, loss := t.loser(score, both, after, before); loss > *t.cfg.Release.MaxSiteLoss {
 		return false, fmt.Sprintf("%s loses %.3g %% of its %s, max_site_loss is %.3g %%", site, 100*loss, s.Metric, 100**t.cfg.Release.MaxSiteLoss)
 	}
 	return true, fmt.Sprintf("%s %.6g after %.6g, at %d sites", s.Metric, now, then, len(both))
@@ -142,10 +153,10 @@ func (t *task) of(p trainer.Pooled, metric string) (v float64, ok bool) {
 
 // loser is the site that loses most of its own value, and the share of it. A site that has
 // none of both loses nothing.
-func (t *task) loser(s round.Score, both []string, before evaluations) (site string, most float64) {
+func (t *task) loser(s round.Score, both []string, after, before evaluations) (site string, most float64) {
 	for _, p := range both {
 		then, ok := before[p].evaluation().Scores()[s.Metric]
-		now, has := t.sum.in[p].scored()[s.Metric]
+		now, has := after[p].evaluation().Scores()[s.Metric]
 		if !ok || !has {
 			continue
 		}

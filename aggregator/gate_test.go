@@ -31,11 +31,8 @@ func TestGateHolds(t *testing.T) {
 		"too many have other rows":  {Release{}, evaluations{"a": of(11, 1), "b": of(30, 1), "c": of(9, 1)}, "1 of 3 sites have measured both on as many rows, want half"},
 		"who is new does not count": {Release{}, evaluations{"d": of(10, 9), "b": of(30, 3), "c": of(10, 2)}, ""},
 	} {
-		task := &task{cfg: Task{Release: c.gate.withDefaults()}, state: &round.State{Cohort: []uint32{0, 1, 2}}, sum: &sum{in: map[string]*staged{}}}
-		for p, m := range c.now {
-			task.sum.in[p] = &staged{measured: m}
-		}
-		passed, why := task.holds(&round.Score{Metric: "loss", Less: true}, base)
+		task := &task{cfg: Task{Release: c.gate.withDefaults()}, state: &round.State{Cohort: []uint32{0, 1, 2}}}
+		passed, why := task.holds(&round.Score{Metric: "loss", Less: true}, 3, c.now, base)
 		if passed != (c.want == "") || !passed && !strings.HasSuffix(why, c.want) {
 			t.Errorf("%s: %v, %s", name, passed, why)
 		}
@@ -54,12 +51,12 @@ func TestGateAtTheThreshold(t *testing.T) {
 		return evaluations{"a": {Metrics: e, Counts: wire.PackCounts(c.Confusion, c.Scores)}}
 	}
 	before, now := of(.3, .4, .1, .1), of(.4, .3, .1, .1) // at one half both take no row for class 1
-	task := &task{cfg: Task{Release: (&Release{}).withDefaults(), Threshold: "f1"}, state: &round.State{Cohort: []uint32{0}}, sum: &sum{in: map[string]*staged{"a": {measured: now["a"]}}}}
-	if passed, why := task.holds(&round.Score{Metric: trainer.ScoreMacroF1}, before); !passed {
+	task := &task{cfg: Task{Release: (&Release{}).withDefaults(), Threshold: "f1"}, state: &round.State{Cohort: []uint32{0}}}
+	if passed, why := task.holds(&round.Score{Metric: trainer.ScoreMacroF1}, 1, now, before); !passed {
 		t.Error(why)
 	}
 	task.cfg.Threshold = ""
-	if passed, why := task.holds(&round.Score{Metric: trainer.ScoreMacroF1}, before); passed {
+	if passed, why := task.holds(&round.Score{Metric: trainer.ScoreMacroF1}, 1, now, before); passed {
 		t.Error(why)
 	}
 }

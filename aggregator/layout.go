@@ -3,14 +3,12 @@ package aggregator
 import (
 	"encoding/json"
 
+	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
-
-// theModel stands for the topic of the model itself among those of its parts.
-var theModel = transfer.PartFilter{Slot: topics.MaxSlots}
 
 func (t *task) layoutKey() string { return store.Key(t.cfg.Name, "layout") }
 
@@ -35,7 +33,7 @@ func (t *task) loadLayout() (stale []transfer.PartFilter, err error) {
 		}
 		moved := t.layout.Bulk != had.Bulk
 		if moved {
-			stale = append(stale, theModel)
+			stale = append(stale, owner.TheModel)
 		}
 		for slot := range had.Slots {
 			for part := range had.Parts {

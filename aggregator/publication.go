@@ -24,7 +24,8 @@ type publication struct {
 	modelOf  version               // the model whose bytes are in own
 	contract json.RawMessage       // that they have, or have no room for
 	shelf    *shelf                // its parts; nil: it is inline
-	lines    lines                 // beside it
+	lines    lines                 // beside it: the released version
+	early    lines                 // and the canary
 	issued   map[wire.Stamp]issued // the orders of the open round
 }
 
@@ -64,7 +65,7 @@ func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob
 		if fresh {
 			p.shelve(m, base, blob)
 		}
-		b, err := p.sealModel(wire.KindModel, p.topics, m, base, blob, contract)
+		b, err := p.sealModel(wire.KindModel, p.topics, m, base, blob, wire.ModelMembers{Contract: contract})
 		if err != nil {
 			return err
 		}
@@ -77,16 +78,17 @@ func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob
 
 // sealModel makes the message of a model, or of its manifest, with the contract where it has
 // room for it.
-func (p *publication) sealModel(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) ([]byte, error) {
-	b, err := p.sealOnce(kind, at, m, base, blob, contract)
-	if err == nil && len(b) > p.partSize && contract != nil {
-		return p.sealOnce(kind, at, m, base, blob, nil)
+func (p *publication) sealModel(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, with wire.ModelMembers) ([]byte, error) {
+	b, err := p.sealOnce(kind, at, m, base, blob, with)
+	if err == nil && len(b) > p.partSize && with.Contract != nil {
+		with.Contract = nil
+		return p.sealOnce(kind, at, m, base, blob, with)
 	}
 	return b, err
 }
 
-func (p *publication) sealOnce(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, contract json.RawMessage) ([]byte, error) {
-	o, with := m.Order, wire.ModelMembers{Contract: contract}
+func (p *publication) sealOnce(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, with wire.ModelMembers) ([]byte, error) {
+	o := m.Order
 	var msg wire.Message = wire.Model{Version: o.Version, Tensors: base, ModelMembers: with}
 	if blob.Length > 0 {
 		msg = wire.Manifest{Version: o.Version, Schema: base.Schema, Slot: m.Slot, Blob: blob, ModelMembers: with}
@@ -125,6 +127,8 @@ func (p *publication) which(k topics.Kind) owner.Own {
 		return owner.OwnOrder
 	case topics.Released:
 		return owner.OwnReleased
+	case topics.Canary:
+		return owner.OwnCanary
 	default:
 		return owner.Owns
 	}

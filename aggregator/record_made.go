@@ -28,9 +28,12 @@ func (t *task) committedRecord(c round.Commit, next, state model.Hash, notes []s
 	}
 	r.Strategy.Root = t.sum.rootID()
 	score := t.cfg.score(r)
+	var early *round.Tried
 	if score != nil {
-		score.Tried = t.tried(score)
+		early = t.triedEarly(score)
+		score.Tried, score.Canary = t.tried(score), early
 	}
+	r.Canaries = canariesOf(t.state, early)
 	r.Best, r.Gate = bestOf(t.m.Round().Judge(score)), gateOf(score, t.state.Version)
 	r.BytesUp, r.BytesDown = t.traffic()
 	sealed, err := t.sealed(r, t.keeping.tip)

@@ -7,6 +7,7 @@ import (
 	"github.com/fedmq/fedmq/internal/owner"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -16,11 +17,13 @@ type lines struct {
 	of    round.Released
 	model *model.Model // nil in parts
 	blob  wire.Blob
-	shelf *shelf // nil: it is inline
+	shelf *shelf   // nil: it is inline
+	to    []string // of a canary
+	began int64    // likewise
 }
 
 // heldOf are the versions that stay on the disk whatever keep_models says: the best one, the
-// released one, those that may be released and one that is to count again.
+// released one, the canary, those that may be released and one that is to count again.
 func heldOf(s *round.State) (versions []uint64) {
 	if s.Best != nil {
 		versions = append(versions, s.Best.Version)
@@ -30,6 +33,9 @@ func heldOf(s *round.State) (versions []uint64) {
 	}
 	if s.Rollback != nil {
 		versions = append(versions, s.Rollback.Version)
+	}
+	if s.Canary != nil {
+		versions = append(versions, s.Canary.Version)
 	}
 	for _, c := range []*round.Candidate{s.Row, s.Ready} {
 		if c != nil {
@@ -45,7 +51,7 @@ func (t *task) release() {
 	if r == nil || t.published.lines.of == *r {
 		return
 	}
-	l, err := t.linesOf(*r)
+	l, err := t.linesOf(*r, t.published.topics.Released())
 	if err != nil {
 		t.published.lines = lines{of: *r}
 		t.log.Error().Err(err).Uint64("version", r.Version).Msg("the released version cannot be published")
@@ -53,10 +59,10 @@ func (t *task) release() {
 	}
 	t.published.lines.shelf.withdraw()
 	t.published.lines = l
-	t.step(owner.Release{Version: r.Version, Model: owner.Model{Content: r.Model, Blob: l.blob}})
+	t.step(owner.Release{Own: owner.OwnReleased, Version: r.Version, Model: owner.Model{Content: r.Model, Blob: l.blob}})
 }
 
-func (t *task) linesOf(r round.Released) (l lines, err error) {
+func (t *task) linesOf(r round.Released, at topics.Owner) (l lines, err error) {
 	m := &model.Model{Schema: t.cfg.Init.Schema}
 	read := func() ([]byte, error) { return t.a.store.Blob(r.Model) }
 	if m.Blob, err = read(); err != nil {
@@ -73,21 +79,29 @@ func (t *task) linesOf(r round.Released) (l lines, err error) {
 		l.model = m
 		return l, nil
 	}
-	l.shelf = &shelf{version: r.Version, blob: l.blob, key: l.blob.Key(), topics: t.published.topics.Released(), bytes: m.Blob, read: read}
+	l.shelf = &shelf{version: r.Version, blob: l.blob, key: l.blob.Key(), topics: at, bytes: m.Blob, read: read}
 	return l, nil
 }
 
 // shelfOf has the parts of a model.
 func (p *publication) shelfOf(which owner.Own) *shelf {
-	if which == owner.OwnReleased {
-		return p.lines.shelf
+	if which == owner.OwnModel {
+		return p.shelf
 	}
-	return p.shelf
+	return p.linesAt(which).shelf
 }
 
-// publishLines makes the message of the released version.
+// linesAt is the released version, or the canary.
+func (p *publication) linesAt(which owner.Own) *lines {
+	if which == owner.OwnCanary {
+		return &p.early
+	}
+	return &p.lines
+}
+
+// publishLines makes the message of the released version, or of the canary.
 func (p *publication) publishLines(m owner.Publish, schema model.Schema, contract json.RawMessage) error {
-	l := &p.lines
+	l := p.linesAt(m.Own)
 	if l.shelf != nil {
 		l.shelf.slot = m.Slot
 	}
@@ -95,10 +109,15 @@ func (p *publication) publishLines(m owner.Publish, schema model.Schema, contrac
 	if base == nil {
 		base = &model.Model{Schema: schema}
 	}
-	b, err := p.sealModel(wire.KindReleased, p.topics.Released(), m, base, l.blob, contract)
+	kind, at, with := wire.KindReleased, p.topics.Released(), wire.ModelMembers{Contract: contract}
+	if m.Own == owner.OwnCanary {
+		kind, at = wire.KindCanary, p.topics.Canary()
+		with.To, with.BeganMS = l.to, uint64(l.began) // a moment
+	}
+	b, err := p.sealModel(kind, at, m, base, l.blob, with)
 	if err != nil {
 		return err
 	}
-	p.set(owner.OwnReleased, p.topics.Released().Model(), b)
+	p.set(m.Own, at.Model(), b)
 	return nil
 }

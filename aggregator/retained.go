@@ -17,7 +17,7 @@ func (t *task) ownTopic(at topics.Topic, m link.Message) {
 		return
 	case topics.Order:
 		t.ownOrder(m)
-	case topics.Model, topics.Released:
+	case topics.Model, topics.Released, topics.Canary:
 		t.ownModel(at.Kind, m)
 	case topics.Record:
 		if !t.a.machine.Started() {

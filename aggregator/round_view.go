@@ -32,7 +32,7 @@ func (t *task) roundView(now int64) view.Round {
 	v := view.Round{
 		Schema: view.RoundSchema, TimestampMS: now, Task: t.cfg.Name, Origin: t.origin, Epoch: s.Epoch, Round: s.Round, Attempt: s.Attempt,
 		Phase: s.Phase, Work: wire.WorkNone, TrainRounds: t.cfg.total(), Reason: haltReason(s), Pause: s.Pause, Version: s.Version,
-		Model: s.Base.String(), Best: s.Best, Released: s.Released, Candidate: s.Ready, Members: t.m.Round().Welcomed(), Quorum: t.cfg.Quorum, Last: t.last.Summary,
+		Model: s.Base.String(), Best: s.Best, Released: s.Released, Candidate: s.Ready, Canary: s.Canary, Canaries: s.Canaries, Members: t.m.Round().Welcomed(), Quorum: t.cfg.Quorum, Last: t.last.Summary,
 		Waiting: t.waiting(now), Away: t.m.Round().Away(named),
 		WaitingFor: []string{}, Contested: t.contests(), Uploads: t.uploadsView(), Contract: contractView(s.Contract), Refusals: t.counts.refused, Asked: t.counts.asked, Security: t.a.security(),
 	}

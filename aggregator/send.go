@@ -30,6 +30,7 @@ func (t *task) tellAll(rd owner.Ready) error {
 		}
 	}
 	t.release() // whose model's file is there now
+	t.releaseEarly()
 	return nil
 }
 
@@ -37,7 +38,7 @@ func (t *task) tellAll(rd owner.Ready) error {
 func (t *task) put(m owner.Message) error {
 	switch m := m.(type) {
 	case owner.Publish:
-		if m.Own == owner.OwnReleased {
+		if m.Own == owner.OwnReleased || m.Own == owner.OwnCanary {
 			return t.published.publishLines(m, t.cfg.Init.Schema, t.contract())
 		}
 		return t.published.publish(m, t.base, t.blob, t.contract())
@@ -108,7 +109,7 @@ func (t *task) postOwn(m owner.PostOwn) {
 	t.a.conn.Post(msg)
 }
 
-// sendPart publishes a part of the model, or of the released version.
+// sendPart publishes a part of the model, of the released version or of the canary.
 func (t *task) sendPart(m owner.SendPart) {
 	s := t.published.shelfOf(m.Own)
 	if m.Needed {
@@ -129,14 +130,20 @@ func (t *task) sendPart(m owner.SendPart) {
 	})
 }
 
-// clear clears a topic of an earlier layout.
+// clear clears a topic of an earlier layout, or of a canary that has ended.
 func (t *task) clear(m owner.Clear) {
-	at := t.former
-	if m.Own == owner.OwnReleased {
+	at := t.topics
+	if m.Former {
+		at = t.former
+	}
+	switch m.Own {
+	case owner.OwnReleased:
 		at = at.Released()
+	case owner.OwnCanary:
+		at = at.Canary()
 	}
 	topic := at.ModelPart(int(m.Part.Slot), int(m.Part.Index))
-	if m.Part == theModel {
+	if m.Part == owner.TheModel {
 		topic = at.Model()
 	}
 	t.a.out.carry([]link.Message{{Topic: topic, QoS: 1, Retained: true}}, func(int) {}, func(err error) {

@@ -83,13 +83,28 @@ func (t Task) score(r record.Record) *round.Score {
 		name = t.Stop.Metric
 	}
 	v, sites, ok := r.Of(name)
-	_, known := trainer.Better(name)
-	mode := modeOf(name)
-	if t.Stop != nil && t.Stop.Mode != "" {
-		mode, known = t.Stop.Mode, true
-	}
-	if !ok || !known || math.IsNaN(v) || math.IsInf(v, 0) {
+	s := t.scoreBy(name)
+	if !ok || s == nil || math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
 	}
-	return &round.Score{Metric: name, Value: v, Less: mode == ModeMin, Near: name == trainer.ScoreBias, Members: sites}
+	s.Value, s.Members = v, sites
+	return s
+}
+
+// scoreBy is how two values of a metric are compared; nil: that is not known.
+func (t Task) scoreBy(name string) *round.Score {
+	if name == "" {
+		return nil
+	}
+	_, known := trainer.Better(name)
+	var mode Mode
+	switch {
+	case t.Stop != nil && t.Stop.Mode != "":
+		mode = t.Stop.Mode
+	case known:
+		mode = modeOf(name)
+	default:
+		return nil
+	}
+	return &round.Score{Metric: name, Less: mode == ModeMin, Near: name == trainer.ScoreBias}
 }

@@ -53,6 +53,8 @@ type task struct {
 	cut       wire.Stamp // the attempt that goes on with what the end of the last process cut short
 	settled   settledCache
 	ended     bool // the outcome was reported
+	earlyLeft bool // a canary may be on the broker
+	withdraws bool // it is being cleared
 
 	statisticsDue bool // what a survey has gathered is to be published
 }

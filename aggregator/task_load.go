@@ -83,7 +83,7 @@ func (t *task) load() (oc owner.TaskConfig, err error) {
 	if oc.Round.Others, err = t.loadSettings(rc.Folding); err != nil {
 		return oc, err
 	}
-	if err := errors.Join(t.loadBase(), t.loadEvaluated()); err != nil {
+	if err := errors.Join(t.loadBase(), t.loadEvaluated(), t.loadEarly()); err != nil {
 		return oc, err
 	}
 	if oc.Stale, err = t.loadLayout(); err != nil {
@@ -151,8 +151,13 @@ func (t *task) filters(ns topics.Namespace) []link.Filter {
 		{Topic: t.topics.Order(), QoS: 1},
 		{Topic: t.topics.Model(), QoS: 1},
 		{Topic: t.topics.Released().Model(), QoS: 1},
+		{Topic: t.topics.Canary().Model(), QoS: 1},
 		{Topic: t.topics.Record(), QoS: 1},
 		{Topic: t.topics.Command(), QoS: 1},
+	}
+	for _, c := range t.cfg.Consumers {
+		m, _ := topics.ParseMemberFilter(c) // checked
+		f = append(f, link.Filter{Topic: ns.MemberFilterTopic(m, t.cfg.Name, topics.Status), QoS: 1})
 	}
 	for _, m := range t.members {
 		for _, k := range []topics.Kind{topics.Join, topics.Update, topics.Part, topics.Need} {

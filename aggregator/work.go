@@ -87,7 +87,7 @@ func (t *task) transaction(s owner.Save) error {
 				return err
 			}
 		}
-		return errors.Join(t.saveState(tx, s.Save), t.saveEvaluated(tx, s))
+		return errors.Join(t.saveState(tx, s.Save), t.saveEvaluated(tx, s), t.saveEarly(tx, s))
 	}); err != nil {
 		return err
 	}

@@ -38,6 +38,10 @@ func (r Record) Seal(key crypto.Signer) (Sealed, error) {
 	if r.Gate != nil {
 		r.Gate = &Gate{r.Gate.Version, r.Gate.Passed, clean(r.Gate.Why)}
 	}
+	r.Canaries = slices.Clone(r.Canaries)
+	for i := range r.Canaries {
+		r.Canaries[i].Why = clean(r.Canaries[i].Why)
+	}
 	r.Entries = sorted(r.Entries)
 	if key != nil {
 		r.Security = Signed
@@ -157,7 +161,7 @@ func (r Record) check() error {
 	case len(r.Entries) > MaxEntries || len(r.Metrics) > MaxMetrics:
 		return r.bad("%d entries, %d metrics", len(r.Entries), len(r.Metrics))
 	}
-	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Settings.check(), r.Best.check(r), r.Gate.check(r), r.checkRollback(), r.Measured.check(), r.Coming.check(), r.checkExcluded()); err != nil {
+	if err := cmp.Or(checkIDs(r.IDs), r.Notes.check(), r.Strategy.Params.check(), r.Strategy.ServerParams.check(), r.Settings.check(), r.Best.check(r), r.Gate.check(r), r.checkCanaries(), r.checkRollback(), r.Measured.check(), r.Coming.check(), r.checkExcluded()); err != nil {
 		return r.bad("%v", err)
 	}
 	if err := cmp.Or(r.Strategy.Thresholds.check("threshold"), r.Strategy.Guard.check("setting of the guard")); err != nil {

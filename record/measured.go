@@ -76,6 +76,49 @@ type Gate struct {
 	Why     string `json:"why"`
 }
 
+// Canary is what a record says of a version that some nodes ran before all (RC-32).
+type Canary struct {
+	Version uint64   `json:"version"`
+	To      []string `json:"to"`    // filters of their paths
+	State   string   `json:"state"` // CanaryRuns, CanaryStopped or CanaryReleased
+	Why     string   `json:"why"`
+}
+
+// The values of Canary.State.
+const (
+	CanaryRuns     = "runs"
+	CanaryStopped  = "stopped"
+	CanaryReleased = "released"
+)
+
+const (
+	maxCanaries = 17 // that ended in a round, and one that runs
+	maxFilters  = 16
+	maxFilter   = 200
+)
+
+func (r Record) checkCanaries() error {
+	if len(r.Canaries) > 0 && r.Verdict != Committed || len(r.Canaries) > maxCanaries {
+		return fmt.Errorf("%d canaries of a %s round", len(r.Canaries), r.Verdict)
+	}
+	for _, c := range r.Canaries {
+		switch {
+		case c.Version >= r.Round || len(c.To) == 0 || len(c.To) > maxFilters:
+			return fmt.Errorf("the canary has version %d, and %d filters", c.Version, len(c.To))
+		case c.State != CanaryRuns && c.State != CanaryStopped && c.State != CanaryReleased:
+			return fmt.Errorf("the canary's state is %.20q", c.State)
+		case !text(c.Why, 1, maxText):
+			return fmt.Errorf("the canary's reason is no short text")
+		}
+		for _, f := range c.To {
+			if !text(f, 1, maxFilter) {
+				return fmt.Errorf("a canary's filter is no short text")
+			}
+		}
+	}
+	return nil
+}
+
 // checkRollback reports a rollback that is none.
 func (r Record) checkRollback() error {
 	switch is := r.Work == WorkRollback && r.Verdict == Committed; {

@@ -111,6 +111,7 @@ type Record struct {
 	Best        *Best      `json:"best,omitempty"`     // of the versions so far; none: nothing was measured, or not committed
 	Rollback    *uint64    `json:"rollback,omitempty"` // of work rollback: the version whose model and state count again
 	Gate        *Gate      `json:"gate,omitempty"`     // what came of holding Base against the released version; none: nothing was
+	Canaries    []Canary   `json:"canaries,omitempty"` // versions that some nodes ran before all, in this round
 	Measured
 	Coming
 	Excluded []string `json:"excluded,omitempty"` // paths that an operator had excluded, none of them of the cohort; ascending

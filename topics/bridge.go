@@ -16,7 +16,7 @@ var (
 		leaf string
 		qos  byte
 	}{
-		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"released", 1}, {"released/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"statistics", 1}, {"event", 0},
+		{"order", 1}, {"model", 1}, {"model_at", 1}, {"model/+/+", 1}, {"released", 1}, {"released/+/+", 1}, {"canary", 1}, {"canary/+/+", 1}, {"record", 1}, {"round", 1}, {"kpi/+", 1}, {"history", 1}, {"statistics", 1}, {"event", 0},
 	}
 )
 
@@ -30,7 +30,7 @@ func (n Namespace) Bridge(owner, task string, members, consumers []MemberFilter)
 	own := n.Node(owner) + "/" + Marker + "/"
 	for _, root := range n.roots {
 		bulk := n.below(root, owner) + "/" + Marker + "/" + task
-		for _, leaf := range []string{"/model", "/model/+/+", "/released", "/released/+/+"} {
+		for _, leaf := range []string{"/model", "/model/+/+", "/released", "/released/+/+", "/canary", "/canary/+/+"} {
 			list = append(list, Crossing{Filter: bulk + leaf, QoS: 1})
 		}
 	}

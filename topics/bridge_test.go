@@ -23,6 +23,8 @@ func TestBridge(t *testing.T) {
 		"in 1 acme/hq/_fl_v1/quality/model/+/+",
 		"in 1 acme/hq/_fl_v1/quality/released",
 		"in 1 acme/hq/_fl_v1/quality/released/+/+",
+		"in 1 acme/hq/_fl_v1/quality/canary",
+		"in 1 acme/hq/_fl_v1/quality/canary/+/+",
 		"in 1 acme/hq/_fl_v1/quality/record",
 		"in 1 acme/hq/_fl_v1/quality/round",
 		"in 1 acme/hq/_fl_v1/quality/kpi/+",

@@ -15,7 +15,7 @@ type Topic struct {
 	Name   string // KPI: its name
 	Member string // Reply, and SecAgg with phase inbox: the member path addressed
 	Phase  string // SecAgg, SecAggPart
-	Slot   int    // RosterPart, ModelPart, ReleasedPart, SecAggPart: 0..7
+	Slot   int    // RosterPart, ModelPart, ReleasedPart, CanaryPart, SecAggPart: 0..7
 	Part   int    // likewise: 0..3999
 }
 

@@ -109,11 +109,11 @@ func TestBulkRules(t *testing.T) {
 	}{
 		{topics.Party{Role: topics.RoleAggregator, Owner: "hq", Members: filters(t, "+/press")}, []string{
 			"write heavy/hq/_fl_v1/#", "read heavy/hq/_fl_v1/+/model", "read heavy/hq/_fl_v1/+/model/+/+", "read heavy/hq/_fl_v1/+/released",
-			"read heavy/hq/_fl_v1/+/released/+/+", "read heavy/+/press/_fl_v1/#",
+			"read heavy/hq/_fl_v1/+/released/+/+", "read heavy/hq/_fl_v1/+/canary", "read heavy/hq/_fl_v1/+/canary/+/+", "read heavy/+/press/_fl_v1/#",
 		}},
 		{topics.Party{Role: topics.RoleSite, Path: "berlin/press"}, []string{
 			"write heavy/berlin/press/_fl_v1/#", "read heavy/_fl_v1/+/model", "read heavy/_fl_v1/+/model/+/+",
-			"read heavy/_fl_v1/+/released", "read heavy/_fl_v1/+/released/+/+",
+			"read heavy/_fl_v1/+/released", "read heavy/_fl_v1/+/released/+/+", "read heavy/_fl_v1/+/canary", "read heavy/_fl_v1/+/canary/+/+",
 		}},
 		{topics.Party{Role: topics.RoleOperator}, nil},
 		{topics.Party{Role: topics.RoleWatcher}, nil},

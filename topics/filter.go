@@ -63,6 +63,19 @@ func filterOK(s string) bool {
 	}
 }
 
+// MatchPath reports whether an MQTT filter over paths below the namespace, such as
+// "berlin/#", matches one.
+func MatchPath(filter, path string) bool { return CheckPath(path) == nil && Match(filter, path) }
+
+// CheckPathFilter reports why s is no such filter: levels are names, "+", or "#" at the end.
+func CheckPathFilter(s string) error {
+	above := strings.TrimSuffix(s, "/#")
+	if s != "#" && (!filterOK(s) || levelsFault(above, MaxDepth, true) != "") {
+		return refuse("filter", s, "1 to 5 levels, each + or "+levelWant+", or # at the end")
+	}
+	return nil
+}
+
 // MemberFilter chooses the members of a task by UNS filter: 1 to 5 levels,
 // each a level name or "+" (T-11). The zero value matches nothing.
 type MemberFilter struct{ s string }

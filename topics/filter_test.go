@@ -228,3 +228,30 @@ func BenchmarkContains(b *testing.B) {
 		topics.Contains("acme/+/line-1/_fl_v1/#", "acme/berlin/line-1/_fl_v1/quality/update")
 	}
 }
+
+// Filters of paths are MQTT's, with levels that a path can have.
+func TestPathFilters(t *testing.T) {
+	t.Parallel()
+	for filter, matches := range map[string]string{
+		"#": "a a/b a/b/c/d/e", "a": "a", "a/+": "a/b", "a/#": "a a/b a/b/c", "+": "a", "+/b": "a/b", "+/#": "a a/b a/b/c/d/e", "a/b/c/d/e": "a/b/c/d/e",
+	} {
+		if err := topics.CheckPathFilter(filter); err != nil {
+			t.Errorf("%s: %v", filter, err)
+		}
+		for _, path := range strings.Fields(matches) {
+			if !topics.MatchPath(filter, path) {
+				t.Errorf("%s does not match %s", filter, path)
+			}
+		}
+	}
+	for _, bad := range []string{"", "/", "a//b", "a/", "#/a", "a/#/b", "a+", "a/b/c/d/e/f", "$share/g/a", "_a", "a/b#"} {
+		if topics.CheckPathFilter(bad) == nil {
+			t.Errorf("%q passes", bad)
+		}
+	}
+	for filter, path := range map[string]string{"a/+": "a", "a": "a/b", "#": "_fl_v1", "+": "a/b", "a/#": "b"} {
+		if topics.MatchPath(filter, path) {
+			t.Errorf("%s matches %s", filter, path)
+		}
+	}
+}

@@ -22,6 +22,8 @@ const (
 	ModelPart                    // a part of the global model
 	Released                     // the version approved for the lines
 	ReleasedPart                 // a part of the released version
+	Canary                       // a version that some nodes run before it is released
+	CanaryPart                   // a part of it
 	Reply                        // an answer to one member
 	Receipts                     // bitmap of accepted members
 	SecAgg                       // a phase of secure aggregation, of owner or member
@@ -77,6 +79,8 @@ var kinds = [...]kindInfo{
 	ModelPart:    {leaf: "model", form: parts, bulk: true, retained: true},
 	Released:     {leaf: "released", bulk: true, retained: true},
 	ReleasedPart: {leaf: "released", form: parts, bulk: true, retained: true},
+	Canary:       {leaf: "canary", bulk: true, retained: true},
+	CanaryPart:   {leaf: "canary", form: parts, bulk: true, retained: true},
 	Reply:        {leaf: "reply", form: replying},
 	Receipts:     {leaf: "receipts"},
 	SecAgg:       {leaf: "secagg", form: phased}, // an owner's phase is retained for the round

@@ -1,6 +1,9 @@
 package topics
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+)
 
 // speaker is a node that writes topics of a task.
 type speaker struct {
@@ -28,7 +31,7 @@ func (s speaker) State() string { return s.node + "/" + Marker + "/" + leafState
 // an operator writes below the owner's node.
 type Owner struct {
 	speaker
-	released bool
+	line string // leaf of another model than the newest; "": none
 }
 
 // Owner returns the topics of a task owned by the node at path ("" = the
@@ -70,16 +73,20 @@ func (o Owner) Order() string { return o.base + "order" }
 // Released is the same owner, whose Model and ModelPart are those of the version that is
 // approved for the lines.
 func (o Owner) Released() Owner {
-	o.released = true
+	o.line = Released.String()
+	return o
+}
+
+// Canary is the same owner, whose Model and ModelPart are those of the version that some
+// nodes run before it is released to all.
+func (o Owner) Canary() Owner {
+	o.line = Canary.String()
 	return o
 }
 
 // Model is the global model, inline, or its manifest.
 func (o Owner) Model() string {
-	if o.released {
-		return o.bulk + "released"
-	}
-	return o.bulk + "model"
+	return o.bulk + cmp.Or(o.line, Model.String())
 }
 
 // ModelAt says where the model is, for people.

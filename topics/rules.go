@@ -55,18 +55,18 @@ type Rule struct {
 // Below the owner's marker, what each role reads (T-15).
 var (
 	aggregatorReads = []string{
-		"+/command", "state", "roster", "+/order", "+/model", "+/model/+/+", "+/record", "+/released", "+/released/+/+", "+/secagg/#",
+		"+/command", "state", "roster", "+/order", "+/model", "+/model/+/+", "+/record", "+/released", "+/released/+/+", "+/canary", "+/canary/+/+", "+/secagg/#",
 	}
 	siteReads = []string{
 		"state", "roster", "roster/+/+", "+/order", "+/round", "+/record", "+/receipts",
-		"+/model", "+/model/+/+", "+/released", "+/released/+/+",
+		"+/model", "+/model/+/+", "+/released", "+/released/+/+", "+/canary", "+/canary/+/+",
 	}
-	consumerReads = []string{"+/released", "+/released/+/+"}
+	consumerReads = []string{"+/released", "+/released/+/+", "+/canary", "+/canary/+/+"}
 	watcherReads  = []string{"state", "+/round", "+/kpi/#", "+/event", "+/record", "+/history", "+/statistics", "+/model_at"}
 
 	// Below a root of bulk.
-	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
-	siteBulk       = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+"}
+	aggregatorBulk = []string{"+/model", "+/model/+/+", "+/released", "+/released/+/+", "+/canary", "+/canary/+/+"}
+	siteBulk       = aggregatorBulk
 	consumerBulk   = consumerReads
 )
 

@@ -47,7 +47,7 @@ func TestRules(t *testing.T) {
 			"write acme/_fl_v1/#",
 			"read acme/_fl_v1/+/command", "read acme/_fl_v1/state", "read acme/_fl_v1/roster",
 			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+", "read acme/_fl_v1/+/record",
-			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/secagg/#",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/canary", "read acme/_fl_v1/+/canary/+/+", "read acme/_fl_v1/+/secagg/#",
 			"read acme/+/press/_fl_v1/#", "read acme/x/_fl_v1/#",
 		}},
 		{"site", topics.Party{Role: topics.RoleSite, Path: "berlin/press"}, []string{
@@ -55,7 +55,7 @@ func TestRules(t *testing.T) {
 			"read acme/_fl_v1/state", "read acme/_fl_v1/roster", "read acme/_fl_v1/roster/+/+",
 			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/round", "read acme/_fl_v1/+/record",
 			"read acme/_fl_v1/+/receipts", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+",
-			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/canary", "read acme/_fl_v1/+/canary/+/+",
 			"read acme/_fl_v1/+/reply/berlin/press", "read acme/_fl_v1/+/secagg/inbox/berlin/press",
 			"read acme/_fl_v1/+/secagg/peers", "read acme/_fl_v1/+/secagg/peers/+/+",
 			"read acme/_fl_v1/+/secagg/survivors", "read acme/_fl_v1/+/secagg/survivors/+/+",
@@ -75,13 +75,13 @@ func TestRules(t *testing.T) {
 		{"consumer", topics.Party{Role: topics.RoleConsumer, Path: "berlin/press/scoring"}, []string{
 			"write acme/berlin/press/scoring/_fl_v1/state", "write acme/berlin/press/scoring/_fl_v1/+/status",
 			"read acme/berlin/press/scoring/_fl_v1/state",
-			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/canary", "read acme/_fl_v1/+/canary/+/+",
 		}},
 		{"aggregator with consumers", topics.Party{Role: topics.RoleAggregator, Members: filters(t, "x"), Consumers: filters(t, "x/gw", "x/gw")}, []string{
 			"write acme/_fl_v1/#",
 			"read acme/_fl_v1/+/command", "read acme/_fl_v1/state", "read acme/_fl_v1/roster",
 			"read acme/_fl_v1/+/order", "read acme/_fl_v1/+/model", "read acme/_fl_v1/+/model/+/+", "read acme/_fl_v1/+/record",
-			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/secagg/#",
+			"read acme/_fl_v1/+/released", "read acme/_fl_v1/+/released/+/+", "read acme/_fl_v1/+/canary", "read acme/_fl_v1/+/canary/+/+", "read acme/_fl_v1/+/secagg/#",
 			"read acme/x/_fl_v1/#", "read acme/x/gw/_fl_v1/+/status",
 		}},
 		{"watcher of consumers", topics.Party{Role: topics.RoleWatcher, Owner: "berlin", Members: filters(t, "berlin/+"), Consumers: filters(t, "berlin/+/gw", "berlin/+")}, []string{
@@ -144,7 +144,7 @@ func TestRulesByKind(t *testing.T) {
 		check("site", site, true, mine)
 		check("another site", other, true, false)
 		check("consumer", consumer, true, mine && (k == topics.State || k == topics.Status))
-		check("consumer", consumer, false, owners && (k == topics.Released || k == topics.ReleasedPart) || mine && k == topics.State)
+		check("consumer", consumer, false, owners && (k == topics.Released || k == topics.ReleasedPart || k == topics.Canary || k == topics.CanaryPart) || mine && k == topics.State)
 		check("operator", oper, true, k == topics.Command)
 		check("watcher", watch, true, false)
 		check("watcher", watch, false, k.JSON() && k != topics.Command)

@@ -39,6 +39,8 @@ var wellFormed = []struct {
 	{"acme/_fl_v1/q/model/7/3999", topics.Topic{Kind: topics.ModelPart, Task: "q", Slot: 7, Part: 3999}},
 	{"acme/_fl_v1/q/released", topics.Topic{Kind: topics.Released, Task: "q"}},
 	{"acme/_fl_v1/q/released/1/2", topics.Topic{Kind: topics.ReleasedPart, Task: "q", Slot: 1, Part: 2}},
+	{"acme/_fl_v1/q/canary", topics.Topic{Kind: topics.Canary, Task: "q"}},
+	{"acme/_fl_v1/q/canary/1/2", topics.Topic{Kind: topics.CanaryPart, Task: "q", Slot: 1, Part: 2}},
 	{"acme/_fl_v1/q/reply/berlin/line-1", topics.Topic{Kind: topics.Reply, Task: "q", Member: "berlin/line-1"}},
 	{"acme/_fl_v1/q/receipts", topics.Topic{Kind: topics.Receipts, Task: "q"}},
 	{"acme/_fl_v1/q/command", topics.Topic{Kind: topics.Command, Task: "q"}},

@@ -129,7 +129,7 @@ func (in *Inspection) readBody(h Header, body []byte) error {
 	case KindNeed:
 		n, err := DecodeNeed(body)
 		return in.show("", n, err)
-	case KindModel, KindReleased:
+	case KindModel, KindReleased, KindCanary:
 		return in.readModel(h, body)
 	default:
 		return in.readUpdate(body)

@@ -35,7 +35,7 @@ func orDefault(v, def int) int {
 // that carry no envelope have the smallest: they are refused later, cheaply.
 func (l Limits) payload(k topics.Kind) int {
 	switch k {
-	case topics.Model, topics.Released, topics.Update:
+	case topics.Model, topics.Released, topics.Canary, topics.Update:
 		return orDefault(l.Part, DefaultPart)
 	case topics.Join:
 		return orDefault(l.Join, DefaultJoin)

@@ -6,9 +6,13 @@ import (
 	"slices"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 )
 
 const tagInline = "inline"
+
+// MaxFilters is the most filters that a canary has.
+const MaxFilters = 16
 
 // Model is the global model inline (W-27). Its header carries the content id
 // as Base, the version as Round, and the schema hash.
@@ -25,14 +29,18 @@ type ModelMembers struct {
 	Contract    json.RawMessage `json:"contract,omitempty"`     // of the task, canonical JSON (W-51); nil: not known
 	State       model.Hash      `json:"state,omitzero"`         // content id of what strategy and server optimiser keep
 	Strategy    string          `json:"strategy,omitempty"`     // by which it was made
+	BeganMS     uint64          `json:"began_ms,omitempty"`     // of a canary: since when it is one
+	To          []string        `json:"to,omitempty"`           // of a canary: filters of the paths that obey it
 }
 
 func modelMembers(m *ModelMembers) []member {
 	return []member{
 		{"?contract", true, contractOf{&m.Contract}},
+		{"began_ms", true, numberOf{&m.BeganMS}},
 		{"content", false, textOf{&m.ContentKind, maxEncoding}},
 		{"state", false, hashOf{&m.State}},
 		{"strategy", false, textOf{&m.Strategy, maxWord}},
+		{"to", true, textsOf{&m.To, MaxFilters, topics.MaxNode}},
 	}
 }
 

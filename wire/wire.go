@@ -42,6 +42,7 @@ const (
 	KindNeed   = "need"
 
 	KindReleased = "released" // a model, too
+	KindCanary   = "canary"   // likewise
 )
 
 // The encodings of a model or an update body (W-19). All other kinds leave the
@@ -80,6 +81,8 @@ func kindOf(kind string) (info kindInfo, ok bool) {
 		return kindInfo{topic: topics.Model, role: topics.RoleAggregator, tensors: true}, true
 	case KindReleased:
 		return kindInfo{topic: topics.Released, role: topics.RoleAggregator, tensors: true}, true
+	case KindCanary:
+		return kindInfo{topic: topics.Canary, role: topics.RoleAggregator, tensors: true}, true
 	case KindReply:
 		return kindInfo{topic: topics.Reply, role: topics.RoleAggregator}, true
 	case KindJoin:

@@ -76,6 +76,8 @@ type readFlags struct {
 
 	Keys    string        `placeholder:"PATH" help:"Public key of the aggregator (Ed25519, PEM), or a directory with *.pub: what none of them signed is refused."`
 	Timeout time.Duration `default:"30s" help:"Give up when nothing has come for so long."`
+
+	path string // of the node that it is for; "": none
 }
 
 // follow connects, and hands what follows the model to fn.
@@ -94,11 +96,18 @@ func (f readFlags) follow(ctx context.Context, log zerolog.Logger, fn func(*foll
 	if err != nil {
 		return usageError{err}
 	}
-	cl, err := f.connect(ctx, log, "model", link.Filter{Topic: o.Model(), QoS: 1})
+	var filters []link.Filter
+	if f.path != "" { // first, as it counts before what is released
+		filters = append(filters, link.Filter{Topic: o.Canary().Model(), QoS: 1})
+	}
+	cl, err := f.connect(ctx, log, "model", append(filters, link.Filter{Topic: o.Model(), QoS: 1})...)
 	if err != nil {
 		return err
 	}
 	fl := &follower{follow.New(follow.At{Conn: cl.conn, NS: ns, Owner: o}, opener, uint64(maxModelFile)), progressOf(os.Stderr)}
+	if f.path != "" {
+		fl.For(f.path)
+	}
 	fl.Progress = func(version uint64, have, count int) {
 		fl.live.show("version %d: %d of %d parts", version, have, count)
 	}

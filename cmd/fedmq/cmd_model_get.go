@@ -17,7 +17,7 @@ type modelGetCmd struct {
 	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
 
 	Exec string `placeholder:"COMMAND" help:"Run this by the shell after each version that was written: FEDMQ_FILE, FEDMQ_TASK, FEDMQ_VERSION and FEDMQ_CONTENT say which. The next one waits for its end."`
-	Path string `placeholder:"PATH" help:"Path of this node below the namespace: take what is released for it. With --follow it says on its status which version it runs, puts the file back where the command fails, and tries again."`
+	Path string `placeholder:"PATH" help:"Path of this node below the namespace: take the canary if it is meant for it, else what is released. With --follow it says on its status which version it runs, puts the file back where the command fails, and tries again."`
 
 	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
 	Round *uint64 `placeholder:"N" help:"With --dir: the version that this round has made."`
@@ -67,6 +67,7 @@ func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
 			return c.consume(ctx, logs.quiet())
 		}
 	}
+	c.path = c.Path
 	return c.follow(ctx, logs.quiet(), func(f *follower) error { return c.get(ctx, f) })
 }
 

@@ -25,12 +25,13 @@ import (
 type sendCmd struct {
 	clientFlags
 	Command   string        `arg:"" enum:"start,pause,pause_now,resume,stop,exclude,include,release,rollback,set" help:"start, pause (at the round's end), pause_now, resume, stop, exclude, include, release, rollback or set."`
-	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release and rollback: the version of the model. Of set: KEY=VALUE."`
+	About     []string      `arg:"" optional:"" name:"about" help:"Of exclude and include: members, their paths below the namespace. Of release and rollback: the version of the model; rollback without one takes a canary back. Of set: KEY=VALUE."`
 	Namespace string        `short:"n" required:"" placeholder:"PREFIX" help:"Enterprise prefix of the UNS."`
 	Task      string        `short:"t" required:"" placeholder:"NAME" help:"Name of the task."`
 	Owner     string        `placeholder:"PATH" help:"Node that owns the task, below the namespace; empty for the namespace itself."`
 	AtRound   uint64        `help:"Round that start or stop is meant for; default: the current one."`
 	Pause     string        `placeholder:"ID" help:"Id of the pause that resume ends; default: the one that the task shows."`
+	To        []string      `placeholder:"FILTER" help:"Of release: only nodes whose paths these filters match, such as berlin/+ or berlin/#, run the version, as a canary; with commas, or repeated."`
 	SignKey   string        `type:"existingfile" placeholder:"FILE" help:"Operator's private key (Ed25519, PEM), for a signed task."`
 	Wait      time.Duration `default:"10s" help:"How long to wait for the aggregator's answer."`
 }
@@ -41,6 +42,11 @@ the pause that it ends: none of them does anything when it comes late. Release n
 that is approved for use: with a gate (release: of the task) one that has passed it, else any one
 that the aggregator keeps. What came of it is printed as the aggregator's event; exit code 1 if
 no answer came or it was refused.
+
+Release --to has only the nodes run the version that the filters match: a canary. It is held against
+the released version by what the sites that match measure, for the evaluations and the time of the
+gate, and stops where it does not pass or one of these nodes cannot take it. One that has held is released
+to all (approve: auto) or by the same command without --to. Rollback without a version takes it back.
 
 Rollback makes a former version the newest one again, in a round of its own: model, guard and
 optimiser are as they were after it, and so are the lines, if they had a later one.
@@ -54,6 +60,7 @@ takes one back to the configuration's. The task remembers that too, records say 
   fedmq send pause -n acme -t quality
   fedmq send exclude berlin/line-1 -n acme -t quality
   fedmq send release 12 -n acme -t quality
+  fedmq send release 12 --to berlin/+ -n acme -t quality
   fedmq send rollback 9 -n acme -t quality
   fedmq send set lr=.003 batch=64 -n acme -t quality`
 }
@@ -69,6 +76,9 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 	}
 	if c.Pause != "" && c.Command != string(round.OpResume) {
 		return usageError{fmt.Errorf("--pause has no effect with %s: a resume names the pause that it ends", c.Command)}
+	}
+	if len(c.To) > 0 && c.Command != string(round.OpRelease) {
+		return usageError{fmt.Errorf("--to has no effect with %s: a release names who runs the version first", c.Command)}
 	}
 	args, err := c.args()
 	if err != nil {
@@ -86,6 +96,9 @@ func (c *sendCmd) Run(ctx context.Context, logs *logFlags) error {
 func (c *sendCmd) args() (*aggregator.Args, error) {
 	switch round.Op(c.Command) {
 	case round.OpRelease, round.OpRollback:
+		if len(c.About) == 0 && round.Op(c.Command) == round.OpRollback {
+			return nil, nil // the canary
+		}
 		return c.version()
 	case round.OpSet:
 		return c.set()
@@ -105,7 +118,14 @@ func (c *sendCmd) version() (*aggregator.Args, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s what? %q is no number of a version, as round and model get print it", c.Command, c.About)
 	}
-	return &aggregator.Args{Version: &version}, nil
+	for _, f := range c.To {
+		if err := topics.CheckPathFilter(f); err != nil {
+			return nil, fmt.Errorf("--to: %w", err)
+		}
+	}
+	to := slices.Clone(c.To)
+	slices.Sort(to)
+	return &aggregator.Args{Version: &version, To: slices.Compact(to)}, nil
 }
 
 // members reads their paths, each once.

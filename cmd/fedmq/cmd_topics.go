@@ -120,6 +120,8 @@ func (c *topicsCmd) tree(ns topics.Namespace) {
 		{models + "<task>/model/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of a large model"},
 		{models + "<task>/released", "aggregator", "msgpack", "yes", "the version released for use, as model"},
 		{models + "<task>/released/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of it"},
+		{models + "<task>/canary", "aggregator", "msgpack", "yes", "a version that some nodes run first, as model"},
+		{models + "<task>/canary/<slot>/<i>", "aggregator", "msgpack", "yes", "a part of it"},
 		{owner + "<task>/reply/<member>", "aggregator", "msgpack", "no", "answers to one member"},
 		{owner + "<task>/command", "operator", "JSON", "never", "start, pause, pause_now, resume, stop, exclude, include, release, rollback, set"},
 		{member + "state", "site", "JSON", "yes", "presence, Last Will"},

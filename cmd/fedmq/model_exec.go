@@ -31,7 +31,7 @@ func (c *modelGetCmd) exec(ctx context.Context, h wire.Header) error {
 	cmd.WaitDelay = execStops
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // the lines of standard output are ours
 	cmd.Env = append(os.Environ(), "FEDMQ_FILE="+c.Output, "FEDMQ_TASK="+h.Task,
-		"FEDMQ_VERSION="+strconv.FormatUint(h.Round, 10), "FEDMQ_CONTENT="+h.Base.String(), "FEDMQ_PATH="+c.Path)
+		"FEDMQ_VERSION="+strconv.FormatUint(h.Round, 10), "FEDMQ_CONTENT="+h.Base.String(), "FEDMQ_PATH="+c.Path, "FEDMQ_FROM="+h.Kind)
 	if err := cmd.Run(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("--exec for version %d: %w", h.Round, err)
 	}

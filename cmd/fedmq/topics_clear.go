@@ -141,7 +141,7 @@ func (x *clearing) tell(left []string) {
 // slot is the topic of a part without the part's number.
 func (x *clearing) slot(topic string) (string, bool) {
 	at, err := x.ns.Parse(topic)
-	if err != nil || at.Kind != topics.ModelPart && at.Kind != topics.ReleasedPart {
+	if err != nil || at.Kind != topics.ModelPart && at.Kind != topics.ReleasedPart && at.Kind != topics.CanaryPart {
 		return "", false
 	}
 	return topic[:strings.LastIndex(topic, "/")+1] + "...", true

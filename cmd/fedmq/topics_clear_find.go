@@ -22,7 +22,7 @@ func (x *clearing) places() []topics.Owner {
 	at, _ := x.owner.Places() // checked when it was given
 	var list []topics.Owner
 	for _, o := range at {
-		list = append(list, o, o.Released())
+		list = append(list, o, o.Released(), o.Canary())
 	}
 	return list
 }

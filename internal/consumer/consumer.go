@@ -93,8 +93,8 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	released := cfg.Owner.Released()
-	c.conn.Subscribe(link.Filter{Topic: own.State(), QoS: 1}, link.Filter{Topic: released.Model(), QoS: 1})
-	c.follower = follow.New(follow.At{Conn: c.conn, NS: cfg.NS, Owner: released}, cfg.Opener, cfg.Largest)
+	c.conn.Subscribe(link.Filter{Topic: own.State(), QoS: 1}, link.Filter{Topic: cfg.Owner.Canary().Model(), QoS: 1}, link.Filter{Topic: released.Model(), QoS: 1})
+	c.follower = follow.New(follow.At{Conn: c.conn, NS: cfg.NS, Owner: released}, cfg.Opener, cfg.Largest).For(cfg.Path)
 	c.follower.Progress = cfg.Progress
 	c.follower.Up(false)
 	return c.run(ctx)
@@ -210,6 +210,13 @@ func (c *consumer) work(ctx context.Context) {
 	if c.busy {
 		return
 	}
+	if c.last != nil && !c.follower.Obeys(c.last) { // another counts now, or none
+		c.last, c.failed = nil, nil
+		c.say()
+	}
+	if c.next != nil && !c.follower.Obeys(c.next) {
+		c.next = nil
+	}
 	if c.next == nil && c.last != nil && !time.Now().Before(c.retryAt) {
 		c.next = c.last
 	}
@@ -217,6 +224,12 @@ func (c *consumer) work(ctx context.Context) {
 		return
 	}
 	m := c.next
+	if r := c.runs; r != nil && r.Header.Round == m.Header.Round && r.Header.Base == m.Header.Base { // it has it: from another topic, or again
+		c.next, c.last, c.failed = nil, nil, nil
+		c.runs = &follow.Model{Header: m.Header}
+		c.say()
+		return
+	}
 	c.next, c.last, c.busy = nil, m, true
 	go func() { c.taken <- c.cfg.Take(ctx, m) }()
 }
@@ -232,11 +245,11 @@ func (c *consumer) took(ctx context.Context, err error) {
 		c.runs, c.since, c.last, c.failed = &follow.Model{Header: m.Header}, time.Now(), nil, nil
 	default:
 		times := 1
-		if f := c.failed; f != nil && f.Version == m.Header.Round {
+		if f := c.failed; f != nil && f.Version == m.Header.Round && f.BeganMS == int64(m.BeganMS) {
 			times = f.Times + 1
 		}
 		wait := min(retryFirst<<min(times-1, 10), retryMost)
-		c.failed = &view.Failure{Version: m.Header.Round, From: m.Header.Kind, Why: clip(err.Error()), TimestampMS: time.Now().UnixMilli(), Times: times}
+		c.failed = &view.Failure{Version: m.Header.Round, From: m.Header.Kind, BeganMS: int64(m.BeganMS), Why: clip(err.Error()), TimestampMS: time.Now().UnixMilli(), Times: times}
 		c.retryAt = time.Now().Add(wait)
 		c.cfg.Complain(fmt.Errorf("version %d: %w; again in %s", m.Header.Round, err, wait))
 	}

@@ -58,6 +58,8 @@ func channels(t *testing.T) []channel {
 		{name: "modelPart", topic: own(topics.ModelPart, part), what: "a part of the model"},
 		{name: "released", topic: own(topics.Released), what: "the version approved for the lines, as model"},
 		{name: "releasedPart", topic: own(topics.ReleasedPart, part), what: "a part of it"},
+		{name: "canary", topic: own(topics.Canary), what: "a version that some nodes run before it is released to all, as model"},
+		{name: "canaryPart", topic: own(topics.CanaryPart, part), what: "a part of it"},
 		{name: "reply", topic: own(topics.Reply, topics.Topic{Member: "MEMBER"}), what: "an answer to one member", qos: []int{0, 1}},
 		{name: "receipts", topic: own(topics.Receipts), what: "who has been accepted, as a bitmap", qos: []int{0}, unused: true},
 		{name: "ownerSecagg", topic: own(topics.SecAgg, topics.Topic{Phase: "peers"}), what: "peers, survivors or acks of secure aggregation", unused: true},

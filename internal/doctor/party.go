@@ -130,15 +130,18 @@ func Aggregator(cfg link.Config, ns topics.Namespace, owner string, tasks []stri
 	return p, nil
 }
 
-// modelTopics are those of the model of a task, and of its released version. Which slot a
+// modelTopics are those of the model of a task, of its released version and of the canary. Which slot a
 // version lies in says its number, so that both of the usual two may be the one in use.
 func modelTopics(o topics.Owner) []string {
 	return append([]string{o.Model(), o.ModelPart(0, 0), o.ModelPart(1, 0)}, releasedTopics(o)...)
 }
 
-func releasedTopics(o topics.Owner) []string {
-	o = o.Released()
-	return []string{o.Model(), o.ModelPart(0, 0), o.ModelPart(1, 0)}
+// releasedTopics are those of the released version, and of the canary.
+func releasedTopics(o topics.Owner) (list []string) {
+	for _, at := range []topics.Owner{o.Released(), o.Canary()} {
+		list = append(list, at.Model(), at.ModelPart(0, 0), at.ModelPart(1, 0))
+	}
+	return list
 }
 
 // once leaves each topic in the lists once.

@@ -39,6 +39,13 @@ func (p *pull) drop() {
 	p.blob = nil
 }
 
+// move has the next target lie below other topics.
+func (p *pull) move(to topics.Owner) {
+	p.drop()
+	p.owed() // what was subscribed to
+	p.at.Owner = to
+}
+
 // take returns what has been pulled, and its content id.
 func (p *pull) take() (*model.Model, model.Hash) {
 	m, id := &model.Model{Schema: p.target.Schema, Blob: p.blob}, p.puller.Content()
@@ -81,7 +88,7 @@ func (p *pull) up(is bool) {
 // part puts a part where it belongs, and reports whether it was wanted.
 func (p *pull) part(m link.Message) bool {
 	at, err := p.at.NS.Parse(m.Topic)
-	if err != nil || at.Kind != topics.ModelPart && at.Kind != topics.ReleasedPart || m.Topic != p.at.Owner.ModelPart(at.Slot, at.Part) {
+	if err != nil || at.Kind != topics.ModelPart && at.Kind != topics.ReleasedPart && at.Kind != topics.CanaryPart || m.Topic != p.at.Owner.ModelPart(at.Slot, at.Part) {
 		return false // a topic that was not asked for
 	}
 	part, err := wire.DecodePart(m.Payload, wire.MaxPart)

@@ -79,7 +79,7 @@ type (
 	}
 	// ManifestShown is the manifest that the broker shows before the start.
 	ManifestShown struct {
-		Own  Own // of OwnModel, or of OwnReleased
+		Own  Own // of OwnModel, OwnReleased or OwnCanary
 		Blob wire.BlobKey
 		Slot uint32
 	}
@@ -116,12 +116,15 @@ type (
 		Thresholds map[string]float64 // of the next round of training
 		Score      *round.Score       // see round.Committed
 	}
-	// Release has a version published as the one that is approved for the lines: it is
-	// durable that it is.
+	// Release has a version published as the one that is approved for the lines, or as the
+	// canary: it is durable that it is.
 	Release struct {
+		Own     Own // OwnReleased or OwnCanary
 		Version uint64
 		Model   Model
 	}
+	// Withdraw takes the canary off the broker, with the parts that its model has.
+	Withdraw struct{ Parts int }
 	// Sent says what came of SendOwn: OK once the broker has acknowledged each of
 	// the messages; Own is the first of them.
 	Sent struct {
@@ -162,6 +165,7 @@ func (Written) isEvent()       {}
 func (Checked) isEvent()       {}
 func (Committed) isEvent()     {}
 func (Release) isEvent()       {}
+func (Withdraw) isEvent()      {}
 func (Sent) isEvent()          {}
 func (PartSent) isEvent()      {}
 func (Cleared) isEvent()       {}
@@ -189,11 +193,13 @@ type Shown struct {
 type Own uint8
 
 // The own messages: the model or its manifest, the head of the last record, the
-// order, which is the commit point for sites; and beside them the released version.
+// order, which is the commit point for sites; and beside them the released version and the
+// canary.
 const (
 	OwnModel Own = iota
 	OwnHead
 	OwnOrder
 	OwnReleased
+	OwnCanary
 	Owns // how many there are
 )

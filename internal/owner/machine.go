@@ -47,8 +47,10 @@ type Task struct {
 	state *round.State // as the last Ready that brought one has it
 	pub   publication
 	rel   publication // of the released version
+	can   publication // of the canary
 	model Model       // the base of the next order
 	lines *Release    // nil: none is released
+	early *Release    // nil: there is no canary
 	ups   updates
 
 	todo   []round.Event // for the round, of the machine's own doing
@@ -88,6 +90,7 @@ func newTask(m *Machine, cfg TaskConfig) *Task {
 	t.state = t.round.State()
 	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)
 	t.rel = newPublication(cfg.Slots, slices.Clone(cfg.Stale), OwnReleased)
+	t.can = newPublication(cfg.Slots, slices.Clone(cfg.Stale), OwnCanary)
 	return t
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/transfer"
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -40,8 +41,10 @@ type publication struct {
 	mendAt  int64
 	found   ManifestShown // on the broker when the process began
 
-	stale    []transfer.PartFilter // topics of an earlier layout, to be cleared
+	gone     []transfer.PartFilter // topics of what was withdrawn, to be cleared first
+	stale    []transfer.PartFilter // topics of an earlier layout, likewise
 	clearing bool                  // one is being cleared
+	clears   clearing              // which
 	stuck    bool                  // that failed: it waits for the next connect
 }
 
@@ -69,6 +72,7 @@ func (p *publication) last() Own { return p.list[len(p.list)-1] }
 // publish puts an order on the broker. The same order is the same bytes again.
 func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
 	of := version{o.Base, o.Version}
+	p.gone = nil // its topics are used again
 	fresh := p.of != of || !p.has[p.model()]
 	if fresh {
 		p.of, p.has[p.model()] = of, true
@@ -166,18 +170,57 @@ func (p *publication) partSent(ev PartSent, now int64) {
 	}
 }
 
-// cleared takes the outcome of clearing a topic, and reports whether none is left.
-func (p *publication) cleared(ok bool) bool {
-	p.clearing = false
-	if p.stuck = !ok; !ok || len(p.stale) == 0 {
-		return false
+// TheModel stands for the topic of the model itself among those of its parts.
+var TheModel = transfer.PartFilter{Slot: topics.MaxSlots}
+
+// withdraw takes the model off the broker: its message, and as many parts in each slot.
+func (p *publication) withdraw(parts int) {
+	p.has, p.of, p.order = [Owns]bool{}, version{}, round.Order{}
+	p.make, p.under, p.again, p.done, p.stuck = false, false, p.flying, true, false
+	p.outdated()
+	p.gone = []transfer.PartFilter{TheModel}
+	for slot := range p.slots {
+		for i := range parts {
+			p.gone = append(p.gone, transfer.PartFilter{Slot: uint32(slot), Index: uint32(i)}) // few
+		}
 	}
-	p.stale = p.stale[1:]
-	return len(p.stale) == 0
+}
+
+// cleared takes the outcome of clearing a topic, and reports whether none is left of an
+// earlier layout, or of what was withdrawn.
+func (p *publication) cleared(ok bool) (former, gone bool) {
+	p.clearing = false
+	p.stuck = !ok
+	switch was := p.clears; {
+	case !ok:
+	case was == p.nextGone() && len(p.gone) > 0:
+		p.gone = p.gone[1:]
+		return false, len(p.gone) == 0
+	case len(p.stale) > 0 && was == (clearing{p.stale[0], true}):
+		p.stale = p.stale[1:]
+		return len(p.stale) == 0, false
+	}
+	return false, false
+}
+
+// clearing names a topic that is cleared.
+type clearing struct {
+	transfer.PartFilter
+	former bool
+}
+
+func (p *publication) nextGone() clearing {
+	if len(p.gone) == 0 {
+		return clearing{}
+	}
+	return clearing{p.gone[0], false}
 }
 
 // seen compares what the broker shows.
 func (p *publication) seen(ev Seen, now int64) {
+	if ev.Own == OwnCanary && !ev.Right && !p.has[ev.Own] && len(p.gone) == 0 {
+		p.gone = []transfer.PartFilter{TheModel} // nobody is to obey it
+	}
 	if ev.Own < Owns {
 		p.copies[ev.Own].Shown(ev.Right || !p.has[ev.Own], now)
 	}
@@ -218,9 +261,12 @@ func (p *publication) ready(now int64) (msgs []Message) {
 			msgs = append(msgs, PostOwn{Own: Own(i), Repair: true}) // few
 		}
 	}
-	if len(p.stale) > 0 && !p.clearing && !p.stuck { // behind all else
-		p.clearing = true
-		msgs = append(msgs, Clear{p.model(), p.stale[0]})
+	if !p.clearing && !p.stuck && len(p.gone)+len(p.stale) > 0 { // behind all else
+		p.clearing, p.clears = true, p.nextGone()
+		if len(p.gone) == 0 {
+			p.clears = clearing{p.stale[0], true}
+		}
+		msgs = append(msgs, Clear{p.model(), p.clears.PartFilter, p.clears.former})
 	}
 	return msgs
 }

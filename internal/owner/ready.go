@@ -47,10 +47,11 @@ type Save struct {
 	round.Save
 	Committed bool
 	Cleared   bool
+	Withdrawn bool // nothing of a canary is on the broker any more
 }
 
 // Empty reports whether nothing is to be saved.
-func (s *Save) Empty() bool { return s.Save.Empty() && !s.Committed && !s.Cleared }
+func (s *Save) Empty() bool { return s.Save.Empty() && !s.Committed && !s.Cleared && !s.Withdrawn }
 
 // Stop is why a task cannot go on: an order of this owner that outranks it,
 // or more has been seen than the disk knows.
@@ -104,7 +105,7 @@ type (
 	// Publish begins the publication of an order: its bytes, and those of the model
 	// or its manifest on a slot, are what SendOwn takes from now on.
 	Publish struct {
-		Own   Own // OwnModel; OwnReleased: a version and an epoch are all that Order says
+		Own   Own // OwnModel; OwnReleased and OwnCanary: a version and an epoch are all that Order says
 		Order round.Order
 		Slot  uint32
 	}
@@ -124,11 +125,12 @@ type (
 		Index   uint32
 		Needed  bool // a member asked for it
 	}
-	// Clear clears the topic of a part of an earlier layout; Cleared tells what came
-	// of it.
+	// Clear clears the topic of a part of an earlier layout, or of a canary that has ended;
+	// Cleared tells what came of it.
 	Clear struct {
-		Own  Own
-		Part transfer.PartFilter
+		Own    Own
+		Part   transfer.PartFilter
+		Former bool // of an earlier layout
 	}
 	// Ask subscribes once more to the own topics: the broker shows what it has.
 	Ask struct{}

@@ -25,8 +25,11 @@ func (t *Task) begin() {
 func (t *Task) connected() {
 	t.pub.connected(t.m.now)
 	t.rel.connected(t.m.now)
-	if t.lines != nil {
-		t.release(*t.lines)
+	t.can.connected(t.m.now)
+	for _, ev := range []*Release{t.lines, t.early} {
+		if ev != nil {
+			t.release(*ev)
+		}
 	}
 	t.feed(round.Connected{})
 }
@@ -34,6 +37,7 @@ func (t *Task) connected() {
 func (t *Task) disconnected() {
 	t.pub.disconnected(t.m.now)
 	t.rel.disconnected(t.m.now)
+	t.can.disconnected(t.m.now)
 	t.feed(round.Disconnected{})
 }
 
@@ -89,33 +93,43 @@ func (t *Task) step(ev Event) {
 		t.committed(ev)
 	case Release:
 		t.release(ev)
+	case Withdraw:
+		t.early = nil
+		t.can.withdraw(ev.Parts)
 	case Sent:
-		if ev.Own == OwnReleased {
-			t.rel.sent(ev.OK, t.m.now)
+		if ev.Own == OwnReleased || ev.Own == OwnCanary {
+			t.publicationOf(ev.Own).sent(ev.OK, t.m.now)
 		} else if o, out := t.pub.sent(ev.OK, t.m.now); out {
 			t.feed(round.Published{Order: o})
 		}
 	case PartSent:
 		t.publicationOf(ev.Own).partSent(ev, t.m.now)
 	case Cleared:
-		if t.publicationOf(ev.Own).cleared(ev.OK) {
-			t.owed.Save.Cleared = len(t.pub.stale)+len(t.rel.stale) == 0
-		}
+		former, gone := t.publicationOf(ev.Own).cleared(ev.OK)
+		t.owed.Save.Cleared = t.owed.Save.Cleared || former && len(t.pub.stale)+len(t.rel.stale)+len(t.can.stale) == 0
+		t.owed.Save.Withdrawn = t.owed.Save.Withdrawn || gone
 	}
 }
 
 // publicationOf is that which an own message belongs to.
 func (t *Task) publicationOf(o Own) *publication {
-	if o == OwnReleased {
+	switch o {
+	case OwnReleased:
 		return &t.rel
+	case OwnCanary:
+		return &t.can
 	}
 	return &t.pub
 }
 
-// release has the released version on the broker, beside the orders.
+// release has the released version, or the canary, on the broker, beside the orders.
 func (t *Task) release(ev Release) {
-	t.lines = &ev
-	t.rel.publish(round.Order{Stamp: wire.Stamp{Epoch: t.state.Epoch}, Base: ev.Model.Content, Version: ev.Version}, ev.Model, t.m.up, t.m.now)
+	if ev.Own == OwnCanary {
+		t.early = &ev
+	} else {
+		t.lines = &ev
+	}
+	t.publicationOf(ev.Own).publish(round.Order{Stamp: wire.Stamp{Epoch: t.state.Epoch}, Base: ev.Model.Content, Version: ev.Version}, ev.Model, t.m.up, t.m.now)
 }
 
 // ready returns what is owed, and owes it no longer.
@@ -126,6 +140,7 @@ func (t *Task) ready() Ready {
 	if t.m.up {
 		t.owed.Send = append(t.owed.Send, t.pub.ready(t.m.now)...)
 		t.owed.Send = append(t.owed.Send, t.rel.ready(t.m.now)...)
+		t.owed.Send = append(t.owed.Send, t.can.ready(t.m.now)...)
 	}
 	if t.owed.Check == nil {
 		t.owed.Check = t.ups.next()
@@ -141,7 +156,7 @@ func (t *Task) ready() Ready {
 func (t *Task) wake() int64 {
 	at := first(t.wakeAt, t.held.until)
 	if t.m.up {
-		at = first(at, t.pub.wake(), t.rel.wake())
+		at = first(at, t.pub.wake(), t.rel.wake(), t.can.wake())
 	}
 	return at
 }

@@ -24,8 +24,11 @@ func (t *Task) Uploads() (list []Upload) {
 // Published reports whether the current order has its PUBACK.
 func (t *Task) Published() bool { return t.pub.done }
 
-// LinesServed reports whether the released version, if there is one, has its PUBACK.
-func (t *Task) LinesServed() bool { return t.lines == nil || t.rel.done }
+// LinesServed reports whether the released version and the canary, if there are such, have
+// their PUBACK, and nothing of a former canary is left.
+func (t *Task) LinesServed() bool {
+	return (t.lines == nil || t.rel.done) && (t.early == nil || t.can.done) && len(t.can.gone) == 0
+}
 
 // Round shows the round.
 func (t *Task) Round() Round { return t.round }

@@ -22,6 +22,7 @@ type Score struct {
 	Near    bool    // one nearer to 0 is better; Less says nothing
 	Members int     // that took part in it
 	Tried   *Tried  // nil: nothing was held against the released version
+	Canary  *Tried  // likewise, where the canary runs; nil: none runs, or nothing decides
 }
 
 // Best is the model that did best so far. It is not changed.

@@ -197,6 +197,7 @@ func (m *Machine) committed(ev Committed) {
 	m.countSilent()
 	m.measure(ev.Score)
 	m.try(ev.Score)
+	m.tryCanary(ev.Score)
 	m.s.Worked = m.s.Params.Work
 	if m.s.Worked == wire.WorkTrain {
 		m.s.Trained++

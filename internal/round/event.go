@@ -152,8 +152,20 @@ type Command struct {
 	Members []string   // of exclude and include: paths
 	Version uint64     // of release and rollback
 	Model   model.Hash // its model, if the driver has it
+	To      []string   // of release: filters of the paths that run the version first; none: all
+	Asked   int        // members that To matches
+	Tried   *Tried     // what these have measured of the version; nil: nothing
+	Back    bool       // of rollback: the canary alone
 
 	Settings map[string]any // of set: numbers and texts by name, nil for the configuration's; not changed
+}
+
+// Untaken is a node that could not take the canary.
+type Untaken struct {
+	Path    string
+	Version uint64
+	BeganMS int64 // of the canary
+	Why     string
 }
 
 // Fenced says that a verified order of another process of this owner was seen. If it
@@ -167,6 +179,7 @@ func (Started) isEvent()      {}
 func (Connected) isEvent()    {}
 func (Disconnected) isEvent() {}
 func (Tick) isEvent()         {}
+func (Untaken) isEvent()      {}
 func (Published) isEvent()    {}
 func (Join) isEvent()         {}
 func (Update) isEvent()       {}

@@ -88,6 +88,9 @@ func (m *Machine) ripensAt() int64 {
 // release has a version on the lines from now on.
 func (m *Machine) release(to Released, why string) {
 	m.s.Row, m.s.Ready = nil, nil
+	if k := m.s.Canary; k != nil && k.Version <= to.Version {
+		m.endCanary(k.Version == to.Version, fmt.Sprintf("version %d is released: %s", to.Version, why))
+	}
 	if m.dirty = true; m.s.Released != nil && *m.s.Released == to {
 		return
 	}
@@ -114,6 +117,9 @@ func (m *Machine) releaseEnd() {
 // doRelease is an operator's: with a gate of what has passed, else of any version that the
 // driver has.
 func (m *Machine) doRelease(c Command) string {
+	if len(c.To) > 0 {
+		return m.doCanary(c)
+	}
 	switch g, r := m.cfg.Gate, m.s.Released; {
 	case m.cfg.Survey:
 		return "the task gathers statistics, which no line uses"
@@ -121,12 +127,17 @@ func (m *Machine) doRelease(c Command) string {
 		return "released already"
 	case r != nil && c.Version < r.Version:
 		return fmt.Sprintf("version %d is older than %d, which is released: rollback makes a new version of it", c.Version, r.Version)
+	case g != nil && m.canaryHeld(c.Version): // what some nodes have shown
 	case g != nil && (m.s.Ready == nil || m.s.Ready.Version != c.Version):
+		if k := m.s.Canary; k != nil && k.Version == c.Version {
+			return fmt.Sprintf("version %d is a canary that has not held yet: %s", c.Version, m.pending())
+		}
 		if m.s.Ready == nil {
 			return fmt.Sprintf("version %d has not passed the gate, none has", c.Version)
 		}
 		return fmt.Sprintf("version %d has not passed the gate, version %d has", c.Version, m.s.Ready.Version)
-	case c.Model.IsZero():
+	}
+	if c.Model.IsZero() {
 		return fmt.Sprintf("version %d is not kept", c.Version)
 	}
 	m.release(Released{c.Version, c.Model}, "by an operator")

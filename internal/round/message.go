@@ -127,6 +127,7 @@ const (
 	FactGate       FactKind = "gate"       // Content: the model that was held against the released one; Detail: which version, and what came of it
 	FactCandidate  FactKind = "candidate"  // Content: of a version that has passed; Detail: which one
 	FactReleased   FactKind = "released"   // Content: its model; Detail: which version, and why
+	FactCanary     FactKind = "canary"     // Content: its model; Detail: which version, where, and what came of it
 	FactEarlyStop  FactKind = "early_stop" // Count: so many models in a row were not better; Detail: which one is the best
 	FactHalted     FactKind = "halted"     // Detail: paused, stopped..., finished
 	FactCommand    FactKind = "command"    // Member: its id, Detail: op and what came of it

@@ -13,6 +13,11 @@ const WorkRollback = "rollback"
 // doRollback is an operator's.
 func (m *Machine) doRollback(c Command) string {
 	switch {
+	case c.Back && m.s.Canary == nil:
+		return "no canary runs: name the version that is to be the newest again"
+	case c.Back:
+		m.endCanary(false, "an operator has taken it back")
+		return ""
 	case m.s.Phase == Closing:
 		return "a round closes just now: send it again"
 	case c.Version >= m.s.Version:
@@ -45,6 +50,7 @@ func (m *Machine) rollBack() {
 	m.r.Fold, m.r.Restart = nil, true
 	m.s.Params, m.s.Cohort, m.first = &Params{Work: WorkRollback, Weights: WeightUniform}, nil, 0
 	m.s.Row, m.s.Ready = nil, nil
+	m.endCanary(false, fmt.Sprintf("an operator goes back to version %d", m.s.Rollback.Version))
 	if b := m.s.Best; b != nil && b.Version > m.s.Rollback.Version {
 		m.s.Best, m.s.Stale = nil, 0
 	}

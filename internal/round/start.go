@@ -21,6 +21,9 @@ func (m *Machine) start(ev Started) {
 	}
 	m.s.Epoch, m.s.Instance = seen+1, ev.Instance
 	m.dirty = true
+	if m.cfg.Gate == nil {
+		m.endCanary(false, "the task has no gate any more")
+	}
 	if m.s.Params != nil {
 		m.r.Restart = true
 	}

@@ -65,6 +65,8 @@ type State struct {
 	Released *Released      `json:"released,omitempty"` // nil: no version
 	Row      *Candidate     `json:"row,omitempty"`      // the best of the evaluations that have passed the gate in a row
 	Ready    *Candidate     `json:"ready,omitempty"`    // one that has held, for an operator to release
+	Canary   *Canary        `json:"canary,omitempty"`   // a version that some nodes run first
+	Canaries []CanaryEnd    `json:"canaries,omitempty"` // that have ended, the newest last; never changed in place
 	Rollback *Released      `json:"rollback,omitempty"` // a former version that is to count again, until it does
 	Excluded []string       `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
 	Set      map[string]any `json:"set,omitempty"`      // settings of training that an operator has set; never changed in place

@@ -30,6 +30,7 @@ func (m *Machine) step(ev Event) {
 	switch ev := ev.(type) {
 	case Tick:
 		m.ripen()
+		m.ripenCanary()
 		if m.s.Phase == Waiting && m.now >= m.waitUntil {
 			m.tryOpen()
 		}
@@ -53,6 +54,8 @@ func (m *Machine) step(ev Event) {
 		m.committed(ev)
 	case Command:
 		m.command(ev)
+	case Untaken:
+		m.untaken(ev)
 	case Fenced:
 		m.fence(ev)
 	case Roster:
@@ -116,8 +119,7 @@ func (m *Machine) Ready() Ready {
 
 // wake returns when the next Tick is wanted.
 func (m *Machine) wake() int64 {
-	at := m.ripensAt()
-	next := int64(0)
+	at, next := earlier(m.ripensAt(), m.canaryRipensAt()), int64(0)
 	switch m.s.Phase {
 	case Open:
 		next = m.clock.end(m.deadline())
@@ -126,8 +128,13 @@ func (m *Machine) wake() int64 {
 	case Idle:
 		next = m.openAt
 	}
-	if at > 0 && next > 0 {
-		return min(at, next)
+	return earlier(at, next)
+}
+
+// earlier is the first of two moments; 0 is none.
+func earlier(a, b int64) int64 {
+	if a > 0 && b > 0 {
+		return min(a, b)
 	}
-	return max(at, next)
+	return max(a, b)
 }

@@ -59,6 +59,7 @@ type Round struct {
 	Best        *round.Best      `json:"best,omitempty"`      // of the versions that were measured; none: no site measures
 	Released    *round.Released  `json:"released,omitempty"`  // the version that is approved for the lines; none: no version
 	Candidate   *round.Candidate `json:"candidate,omitempty"` // one that has passed the gate, for an operator to release
+	Canary      *round.Canary    `json:"canary,omitempty"`    // a version that some nodes run first
 	Members     int              `json:"members"`             // welcomed
 	Cohort      int              `json:"cohort"`
 	Accepted    int              `json:"accepted"`
@@ -75,6 +76,8 @@ type Round struct {
 	Refusals    map[string]int   `json:"refusals,omitempty"` // unauthenticated, since the start
 	Asked       int              `json:"asked,omitempty"`    // questions of fedmq doctor that were answered, since the start
 	Security    string           `json:"security"`
+
+	Canaries []round.CanaryEnd `json:"canaries,omitempty"` // that have ended, the newest last
 }
 
 // Contract is what all sites of a task mean by its model.
@@ -192,7 +195,7 @@ type Consumer struct {
 	TimestampMS int64    `json:"timestamp_ms"`
 	Version     *uint64  `json:"version,omitempty"` // that it runs; none: none yet
 	Content     string   `json:"content,omitempty"` // its content id
-	From        string   `json:"from,omitempty"`    // the topic that it came from: released
+	From        string   `json:"from,omitempty"`    // the topic that it came from: released or canary
 	SinceMS     int64    `json:"since_ms,omitempty"`
 	Failed      *Failure `json:"failed,omitempty"` // a version that it could not take: it runs the one before
 }
@@ -200,7 +203,8 @@ type Consumer struct {
 // Failure is a version that could not be taken.
 type Failure struct {
 	Version     uint64 `json:"version"`
-	From        string `json:"from"` // the topic that it came from
+	From        string `json:"from"`               // the topic that it came from
+	BeganMS     int64  `json:"began_ms,omitempty"` // of the canary that it was
 	Why         string `json:"why"`
 	TimestampMS int64  `json:"timestamp_ms"`
 	Times       int    `json:"times"` // that it was tried
