@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// mostSpares is how many spare files there are: of a model and of an update.
-const mostSpares = 2
+// mostSpares is how many spare files there are: a model's and an update's that the last jot
+// of a site has let go, and those that its last transaction has.
+const mostSpares = 4
 
 // spare is a file of tmp whose blob is removed. To write over it costs a third of what a
 // new file does: its pages are in memory and its blocks on the disk, and nothing is

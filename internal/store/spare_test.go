@@ -23,7 +23,7 @@ func overwriting(t *testing.T, dir string, disk store.Disk) *store.Store {
 }
 
 // The file of a blob that is removed is written over by the next one of its size, and by
-// no other; at most two wait for that, and none stays behind.
+// no other; at most four wait for that, and none stays behind.
 func TestRemovedFilesAreWrittenOver(t *testing.T) {
 	t.Parallel()
 	disk := storetest.New()
@@ -56,10 +56,12 @@ func TestRemovedFilesAreWrittenOver(t *testing.T) {
 		{put: "model 2", made: 1, reused: 1},
 		{put: "another size", remove: "another size", made: 2, reused: 1},
 		{put: "model 3", remove: "model 2", made: 3, reused: 1},
-		{remove: "model 3", made: 3, reused: 1}, // the third, so the oldest goes
-		{put: "ANOTHER SIZE", made: 4, reused: 1},
-		{put: "model 4", made: 4, reused: 2},
-		{put: "model 5", remove: "model 5", made: 4, reused: 3},
+		{put: "longer 1", remove: "longer 1", made: 4, reused: 1},
+		{put: "longest 1", remove: "longest 1", made: 5, reused: 1},
+		{remove: "model 3", made: 5, reused: 1}, // the fifth, so the oldest goes
+		{put: "ANOTHER SIZE", made: 6, reused: 1},
+		{put: "model 4", made: 6, reused: 2},
+		{put: "model 5", remove: "model 5", made: 6, reused: 3},
 	} {
 		if step.put != "" {
 			put(step.put)
