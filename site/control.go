@@ -111,7 +111,7 @@ func (k *control) change(delta *model.Model, scalars map[string]float64) (*model
 // transaction that takes them out of the outbox.
 func (s *site) settleControls(t *task, list []member.Settled) error {
 	for _, f := range list {
-		if !f.Counted || !f.Entry.Control {
+		if !f.Counted || !f.Entry.Control || f.Round < t.left().Rolled {
 			continue
 		}
 		id, err := s.moved(t, f.Entry)

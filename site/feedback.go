@@ -17,6 +17,7 @@ type private struct {
 	Own      *own      `json:"own,omitempty"`      // nil: none
 	Terms    *terms    `json:"terms,omitempty"`    // of training, where it trains for itself; nil: no order said them
 	Personal *personal `json:"personal,omitempty"` // nil: none
+	Rolled   uint64    `json:"rolled,omitempty"`   // the last rollback that an order has told of
 }
 
 // left is what the update of a round has left over.
@@ -78,6 +79,22 @@ func (s *site) setFeedback(t *task, f private) {
 	t.feedback.Store(&f)
 	gone := slices.DeleteFunc(was.files(), func(id model.Hash) bool { return slices.Contains(f.files(), id) })
 	s.later(t, change{Feedback: &f, Gone: gone})
+}
+
+// wentBack forgets what updates have left over and added up to before a rollback: the model
+// has gone back behind them. Every order tells the last rollback, since a site may have been
+// away when it was made (S-62).
+func (s *site) wentBack(t *task, rolled uint64) {
+	f := t.left()
+	if rolled <= f.Rolled {
+		return
+	}
+	f.Rolled, f.Left, f.Coming = rolled, left{}, nil
+	s.setFeedback(t, f)
+	if !t.control.IsZero() {
+		t.control = model.Hash{}
+		s.later(t, change{Control: new(model.Hash)})
+	}
 }
 
 // left is what updates of the task have left over.

@@ -10,7 +10,6 @@ import (
 	"github.com/fedmq/fedmq/internal/bubble"
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
-	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -20,6 +19,7 @@ type fed struct {
 	*hub
 	base *model.Model
 	at   uint64 // round
+	back uint64 // the last round that was a rollback
 	sent wire.Update
 }
 
@@ -28,7 +28,7 @@ func (f *fed) round(at uint64) string {
 	f.t.Helper()
 	f.at = at
 	f.forget()
-	f.order(at, 1, wire.WorkTrain, f.base, func(o *wire.Order) { o.Encoding = "topk:0.25" })
+	f.order(at, 1, wire.WorkTrain, f.base, func(o *wire.Order) { o.Encoding, o.Rolled = "topk:0.25", f.back })
 	_, c, _ := f.update()
 	f.sent = c.(wire.Update)
 	if b := f.sent.Tensors.Blob; f.sent.Encoding == "topk:0.25" && len(b) == 8 {
@@ -72,31 +72,19 @@ func TestFeedback(t *testing.T) {
 		f.reply(wire.Settled{Round: 4, Content: fourth.Content(), Verdict: "counted"}) // 1 .5 0 1.5
 		f.counts()
 		want("after that", f.round(6), "3 2")
-		f.rolledBack(6)
-		want("after a rollback", f.round(7), "0 0.5")
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+		f.back = 7 // while the site is away
+		end = f.life(cfg)
+		f.reply(wire.Welcome{Index: 3, FromRound: 1, FromAttempt: 1})
+		want("after a rollback", f.round(8), "0 0.5")
+		f.counts()
+		want("after one that counts since", f.round(9), "1 1")
 		if err := end(); err != nil {
 			t.Error(err)
 		}
 	})
-}
-
-// rolledBack publishes the head of a record by which the model went back.
-func (f *fed) rolledBack(round uint64) {
-	f.t.Helper()
-	to := round - 1
-	r := record.Record{
-		Owner: testNS, Task: testTask, Round: round, Attempt: 1, Epoch: f.epoch, Verdict: record.Committed, Work: record.WorkRollback, Rollback: &to,
-		Base: f.base.ContentID(), Model: f.base.ContentID(), Version: round, Origin: testOrigin,
-	}
-	sealed, err := r.Seal(nil)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	b, err := sealed.Head(nil)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.say(f.owner.Record(), true, b)
 }
 
 // four is a model of four weights.

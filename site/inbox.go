@@ -70,6 +70,9 @@ func (s *site) onOrder(t *task, m link.Message) error {
 	if t.trouble != "" {
 		t.trouble, t.progress = "", true
 	}
+	if is := t.m.Origin(); h.Origin == is || is.IsZero() { // before anything is begun for the order
+		s.wentBack(t, o.Rolled)
+	}
 	s.tell(t, member.Ordered{Order: member.Order{Stamp: h.Stamp(), Order: o, Base: h.Base, Schema: h.Schema, Hash: hash, Origin: h.Origin, Lacks: lacks}})
 	return nil
 }
@@ -134,10 +137,6 @@ func (s *site) onRecord(t *task, m link.Message) error {
 		return err
 	}
 	crash.At("record.seen")
-	if f := t.left(); h.Work == record.WorkRollback && (f.Left != (left{}) || f.Coming != nil) {
-		f.Left, f.Coming = left{}, nil // the model has gone back behind what was left over
-		s.setFeedback(t, f)
-	}
 	s.tell(t, member.Recorded{Round: h.Round, Verdict: h.Verdict, Counted: h.Accepted.Has})
 	return nil
 }

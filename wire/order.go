@@ -44,6 +44,7 @@ type Order struct {
 	Share       []string           `json:"share,omitempty"`      // patterns of tensors that are shared; ascending
 	Strategy    *OrderStrategy     `json:"strategy,omitempty"`   // how updates become a model; nil: federated averaging
 	Late        uint64             `json:"late,omitempty"`       // training goes on when a next order comes, of at most so many rounds later
+	Rolled      uint64             `json:"rolled,omitempty"`     // round of the last rollback; 0: there was none
 	Thresholds  map[string]float64 `json:"thresholds,omitempty"` // that an update is judged by
 }
 

@@ -58,6 +58,7 @@ func orderMembers(o *Order) []member {
 	return []member{
 		{"?contract", true, hashOf{&o.Contract}},
 		{"?late", true, numberOf{&o.Late}},
+		{"?rolled", true, numberOf{&o.Rolled}},
 		{"bulk", true, textOf{&o.Bulk, topics.MaxNode}},
 		{"cohort", false, textsOf{&o.Cohort, maxCohort, topics.MaxNode}},
 		{"content", false, textOf{&o.ContentKind, maxEncoding}},

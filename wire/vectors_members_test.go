@@ -46,6 +46,9 @@ func memberCases(t *testing.T) []vector {
 	late := testOrder()
 	late.Late = 10
 	list = append(list, vector{name: "order-member-late", comment: "An order under which training goes on when the next one comes.", op: KindOrder, expect: accepted, data: encode(t, late)})
+	rolled := testOrder()
+	rolled.Rolled = 7
+	list = append(list, vector{name: "order-member-rolled", comment: "An order after a rollback.", op: KindOrder, expect: accepted, data: encode(t, rolled)})
 	list = append(list, vector{name: "receipt-member-version", comment: "A receipt of an update that will be in a later model.", op: KindReply, expect: accepted, data: encode(t, Receipt{Round: 6, Attempt: 1, Content: hash, Version: 9})})
 	list = append(append(list, contractCases(t, hash)...), encodingCases(t)...)
 	order("cohort", "An order that lists its cohort.", func(o *Order) { o.Cohort = []string{"berlin/line-1", "paris/line-1"} })

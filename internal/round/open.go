@@ -129,7 +129,7 @@ func (m *Machine) newOrder(w string) Order {
 		Stamp: m.s.Stamp(), Base: m.s.Base, Version: m.s.Version,
 		Order: wire.Order{
 			Work: w, ValidFrom: m.s.ValidFrom, HeartbeatMS: m.heartbeat(), Weights: string(WeightUniform),
-			Instance: m.s.Instance, CohortHash: sha256.Sum256(nil), Contract: m.s.Contract.Sum(),
+			Instance: m.s.Instance, CohortHash: sha256.Sum256(nil), Contract: m.s.Contract.Sum(), Rolled: m.s.Rolled,
 		},
 	}
 }

@@ -116,6 +116,9 @@ func showOrder(o round.Order) string {
 	if o.Late != 0 {
 		s += fmt.Sprintf(" late=%d", o.Late)
 	}
+	if o.Rolled != 0 {
+		s += fmt.Sprintf(" rolled=%d", o.Rolled)
+	}
 	if !o.Contract.IsZero() {
 		s += fmt.Sprintf(" contract=%x", o.Contract[:4])
 	}

@@ -58,14 +58,14 @@ func (m *Machine) rollBack() {
 	m.r.Commit = &Commit{Stamp: m.s.Stamp(), Work: WorkRollback, Base: m.s.Base, Params: *m.s.Params, Reason: CloseRollback, To: m.s.Rollback}
 }
 
-// rolledBack has the lines go back, too, if they are on a version that came after the one
+// rolledBack has orders say so from now on, and the lines go back, too, if they are on a version that came after the one
 // that counts again.
 func (m *Machine) rolledBack() {
 	to := m.s.Rollback
 	if to == nil || m.s.Worked != WorkRollback {
 		return
 	}
-	m.s.Rollback = nil
+	m.s.Rollback, m.s.Rolled = nil, m.s.Version
 	if r := m.s.Released; r != nil && r.Version > to.Version {
 		m.release(Released{m.s.Version, m.s.Base}, fmt.Sprintf("as an operator has gone back to version %d", to.Version))
 	}

@@ -68,6 +68,7 @@ type State struct {
 	Canary   *Canary        `json:"canary,omitempty"`   // a version that some nodes run first
 	Canaries []CanaryEnd    `json:"canaries,omitempty"` // that have ended, the newest last; never changed in place
 	Rollback *Released      `json:"rollback,omitempty"` // a former version that is to count again, until it does
+	Rolled   uint64         `json:"rolled,omitempty"`   // the round of the last rollback
 	Excluded []string       `json:"excluded,omitempty"` // paths that an operator has excluded, sorted; never changed in place
 	Set      map[string]any `json:"set,omitempty"`      // settings of training that an operator has set; never changed in place
 

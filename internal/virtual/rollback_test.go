@@ -2,10 +2,13 @@ package virtual
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 )
 
@@ -67,4 +70,74 @@ func TestRollback(t *testing.T) {
 			t.Errorf("after a rollback version %d is the best", b.Version)
 		}
 	})
+}
+
+// A site that was away when the model went back forgets as the others do what its updates
+// had left over, and added up to: with the next order that it sees. It trains on as one that
+// has lost its disk.
+func TestAwayAtARollback(t *testing.T) {
+	for name, c := range map[string]struct {
+		task  func(*world) aggregator.Task
+		start func(n *world, i int)
+	}{
+		"what is left over": {
+			func(n *world) aggregator.Task {
+				task := n.large()
+				task.Encoding = "topk:.01"
+				return task
+			},
+			func(n *world, i int) { n.join(three[i], walker{rows: 10 * (i + 1), takes: 20 * time.Second}) },
+		},
+		"control variates": {
+			func(n *world) aggregator.Task {
+				task := presses(n.t, n)
+				task.Strategy, task.Train = "scaffold", []byte(`{"epochs": 1, "lr": 0.2, "batch": 16}`)
+				return task
+			},
+			func(n *world, i int) { n.join(three[i], steady{press(n.t, uint64(i+1), unlike(i))}) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				run := func(away, anew bool) (models []model.Hash) {
+					n := newWorld(w.t)
+					task := c.task(n)
+					task.Rounds, task.Quorum, task.StartWhen = 6, 2, 3
+					n.aggregate(task)
+					for i := range three {
+						c.start(n, i)
+					}
+					n.recorded(3, record.Committed, 5*time.Minute)
+					time.Sleep(time.Second)
+					if away {
+						n.end(three[2])
+					}
+					op := n.client("operator", own("event"))
+					op.say(own("command"), []byte(`{"schema":"fedmq.command.v1","id":"r","command":"rollback","args":{"version":1}}`), false)
+					n.recorded(4, record.Committed, 5*time.Minute)
+					time.Sleep(time.Second)
+					if !away {
+						n.end(three[2])
+					}
+					n.recorded(5, record.Committed, 5*time.Minute)
+					if anew {
+						check(n.t, os.RemoveAll(n.siteDir(three[2])))
+					}
+					c.start(n, 2)
+					n.finished(20 * time.Minute)
+					n.endAll()
+					for _, r := range n.history() {
+						if r.Verdict == record.Committed {
+							models = append(models, r.Model)
+						}
+					}
+					return models
+				}
+				there, away, anew := run(false, false), run(true, false), run(true, true)
+				if !slices.Equal(there, away) || !slices.Equal(there, anew) || len(there) < 8 {
+					t.Errorf("models with a site that was there %.8v, that was away %.8v, that has nothing %.8v", there, away, anew)
+				}
+			})
+		})
+	}
 }
