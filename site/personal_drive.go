@@ -12,13 +12,13 @@ import (
 // and the trainer gets it when no round wants it.
 func (s *site) doOwn() error {
 	for _, t := range s.tasks {
-		if t.Personalise == nil {
+		if t.Personalise == nil || !s.ownDue(t) {
 			continue
 		}
 		if err := s.pullReleased(t); err != nil {
 			return err
 		}
-		if s.running == nil {
+		if s.running == nil && !t.released.over {
 			if err := s.beginOwn(t); err != nil {
 				return err
 			}
@@ -27,18 +27,27 @@ func (s *site) doOwn() error {
 	return nil
 }
 
-// beginOwn trains a released version for the site itself, if there is one that it has whole.
-func (s *site) beginOwn(t *task) error {
+// ownDue reports whether there is a released version to be trained for the site itself.
+func (s *site) ownDue(t *task) bool {
 	r := &t.released
-	if r.over || r.is.Content.IsZero() || r.origin != t.m.Origin() {
-		return nil
-	}
-	if t.left().Terms == nil {
+	switch {
+	case r.over || r.is.Content.IsZero() || r.origin != t.m.Origin():
+		return false
+	case t.left().Terms == nil:
 		if r.note == "" {
 			r.note, t.changed = "waits for an order of training for this site, which says the settings", true
 		}
-		return nil
+		return false
+	case !t.m.Fits(r.is):
+		s.endOwn(t, "it has another form than the model that is trained here")
+		return false
 	}
+	return true
+}
+
+// beginOwn trains the released version, if the site has it whole.
+func (s *site) beginOwn(t *task) error {
+	r := &t.released
 	var base *held
 	switch {
 	case r.model != nil:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,43 @@ func TestPersonaliseCannot(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A version of another form is no model of the task: nothing of it is asked for.
+func TestPersonaliseOtherForm(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		cfg := h.config(&fake{})
+		cfg.Tasks[0].Personalise = &Personalise{}
+		base := weights(t, 1, 2)
+		h.life(cfg)
+		h.welcome()
+		h.model(0, base)
+		h.order(1, 1, wire.WorkTrain, base)
+		wait(time.Second)
+		s, err := model.NewSchema(model.Spec{Name: "huge", Shape: []int{1 << 20}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		huge := model.New(s)
+		blob, err := wire.NewBlob(huge.Blob, wire.DefaultPart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.forget()
+		topic := h.owner.Released().Model()
+		h.say(topic, true, h.sealed(wire.Header{
+			Kind: wire.KindReleased, Round: 1, Topic: topic, Base: huge.ContentID(), Schema: s.Hash(), Encoding: wire.EncodingDense,
+		}, wire.Manifest{Version: 1, Schema: s, Blob: blob}))
+		wait(time.Minute)
+		if p := h.lastStatus().Personal; p == nil || !p.Done || !strings.Contains(p.Note, "another form") {
+			t.Errorf("%+v", p)
+		}
+		if i := slices.IndexFunc(h.subs, func(f string) bool { return strings.Contains(f, "/released/") }); i >= 0 {
+			t.Errorf("asks for %s", h.subs[i])
+		}
+	})
 }
 
 // An older version, played back, is not trained after a newer one; in whatever life.

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 	waits.More()
 	testscript.Main(m, map[string]func(){
 		"fedmq":       func() { os.Exit(run(os.Args[1:])) },
+		"hometrainer": func() { os.Exit(homeTrainer(os.Args[1:])) },
 		"linetrainer": func() { os.Exit(lineTrainer(os.Args[1:])) },
 	})
 }

@@ -158,6 +158,9 @@ func (m *Machine) Knows(is Stored) bool { return is == m.have || is == m.latest 
 // Has reports whether a model is the one at hand.
 func (m *Machine) Has(is Stored) bool { return is == m.have }
 
+// Fits reports whether a model has the form of the one at hand, as far as there is one.
+func (m *Machine) Fits(is Stored) bool { return m.have.Schema.IsZero() || is.Schema == m.have.Schema }
+
 // Pulling reports whether parts of a model are asked for.
 func (m *Machine) Pulling() bool { return m.pull.target != nil }
 

@@ -108,25 +108,23 @@ func (w *world) statusOf(member string) (p site.PersonalStatus) {
 // epochs and a smaller step, from what was released; it is used where it is better, it outlives the
 // process, and nothing of it leaves the site.
 func TestPersonalModels(t *testing.T) {
-	for name, size := range map[string]int{"inline": 4 << 20, "in parts": wire.MinPart} {
+	for name, c := range map[string]struct {
+		size int
+		rate int64
+	}{"inline": {4 << 20, 0}, "in parts": {wire.MinPart, 0}, "on a thin line": {wire.MinPart, 256_000}} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(w *world) { personalModels(w, size) })
+			inBubble(t, func(w *world) { personalModels(w, c.size, c.rate) })
 		})
 	}
 }
 
-func personalModels(w *world, size int) {
+func personalModels(w *world, size int, rate int64) {
 	t := w.t
 	w.parts(size)
-	w.mu.Lock()
-	tune := w.tune
 	w.tune = func(c *site.Config) {
-		if tune != nil {
-			tune(c)
-		}
+		c.Bandwidth = rate
 		personalise(c)
 	}
-	w.mu.Unlock()
 	task := w.large()
 	task.Rounds, task.KeepModels, task.Train = 4, 1, json.RawMessage(`{"lr":0.5}`)
 	w.aggregate(task)
@@ -169,12 +167,7 @@ func personalModels(w *world, size int) {
 		w.end(m)
 	}
 	// Made otherwise, it is made anew.
-	w.tune = func(c *site.Config) {
-		if tune != nil {
-			tune(c)
-		}
-		c.Tasks[0].Personalise = &site.Personalise{Epochs: 1, LRFactor: 1}
-	}
+	w.tune = func(c *site.Config) { c.Tasks[0].Personalise = &site.Personalise{Epochs: 1, LRFactor: 1} }
 	w.join(three[0], sites[0])
 	time.Sleep(2 * time.Minute)
 	if got := *sites[0].trained; len(got) != 2 || got[1] != `2 {"epochs":1,"lr":0.5}` {
