@@ -43,7 +43,7 @@ MLFLOW        := 2.22.2
 VENV_MLFLOW   := bin/venv-mlflow-$(MLFLOW)
 
 .DEFAULT_GOAL := help
-.PHONY: encodings help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick gasturbine brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
+.PHONY: encodings encodings-quick help build test test-python test-notebook wheel test-examples test-web screenshots contract check fmt fmt-check mod vet lint lint-tool layers race fuzz fuzz-seeds nets own-data hostile hostile-sites hostile-quick bench peers figures figures-quick gasturbine brokers brokers-quick crash soak soak-crash conformance samebits sim static tep mutants mutants-check quickstart demo deploy-check release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -171,6 +171,9 @@ figures: build ## measure all that docs/ref/bench.md and docs/explain/performanc
 
 encodings: ## run the examples with every encoding of updates over MQTT; writes the table of docs/explain/encodings.md
 	FEDMQ_ENCODINGS='$(CURDIR)/docs/explain/encodings.md' $(GO) test ./cmd/fedmq -count 1 -timeout 60m -v -run '^TestEncodingTable$$'
+
+encodings-quick: ## the same with one seed, dense and q8+zstd; prints its table
+	FEDMQ_ENCODINGS=quick $(GO) test ./cmd/fedmq -count 1 -timeout 10m -v -run '^TestEncodingTable$$'
 
 figures-quick: build ## the same with small models, in minutes; prints its tables
 	FEDMQ_FIGURES=quick FEDMQ_PROGRAM='$(CURDIR)/bin/fedmq' FEDMQ_BROKERS_DIR='$(abspath $(FEDMQ_BROKERS_DIR))' \
