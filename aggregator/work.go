@@ -152,11 +152,26 @@ func (t *task) issue(list []round.Order) error {
 		w.PartSize = uint32(t.a.cfg.PartSize) // at most 4 MiB
 		w.Bulk = t.a.cfg.Bulk
 		w.Share, w.Keep = t.cfg.Locals.Share, t.cfg.Locals.Keep
+		if w.Work == strategy.Train {
+			t.sayFew(int(w.CohortSize))
+		}
 		if err := t.published.issue(o, w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sayFew tells once that a round wants more updates than members are asked for it.
+func (t *task) sayFew(asked int) {
+	const key = "few"
+	p := t.state.Params
+	if p == nil || p.Buffer <= asked || t.remarked[key] {
+		return
+	}
+	t.remarked[key] = true
+	t.log.Warn().Int("members", asked).Int("K", p.Buffer).
+		Msg("strategy: a round of training closes with more updates (K) than members are asked: it closes when all are in, or at its deadline")
 }
 
 // fold lets go of what is not wanted, and adds what was accepted to the sum of the
