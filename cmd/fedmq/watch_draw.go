@@ -107,6 +107,12 @@ func (m *screen) round(t *watch.TaskView) string {
 	if t.Released > 0 {
 		model += fmt.Sprintf(", released v%d", t.Released)
 	}
+	if k := t.Canary; k != nil {
+		model += fmt.Sprintf(", v%d on %s", k.Version, strings.Join(k.To, ", "))
+		if k.Held {
+			model += " has held"
+		}
+	}
 	s += faint.Render(model)
 	if t.Candidate > 0 {
 		s += " · " + bold.Render(fmt.Sprintf("v%d waits: send release %d", t.Candidate, t.Candidate))

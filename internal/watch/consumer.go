@@ -103,3 +103,18 @@ func (f *Federation) usesSince(seq uint64) (list []ConsumerView) {
 func compareKeys(a, b siteKey) int {
 	return slices.Compare([]string{a.task, a.path}, []string{b.task, b.path})
 }
+
+// canaryOf is what the aggregator says of one, cut.
+func canaryOf(r view.Round) *CanaryView {
+	c := r.Canary
+	if c == nil {
+		return nil
+	}
+	v := CanaryView{Version: c.Version, Held: c.Held}
+	for _, f := range c.To[:min(len(c.To), mostFilters)] {
+		v.To = append(v.To, clip(f, maxName))
+	}
+	return &v
+}
+
+const mostFilters = 16

@@ -80,6 +80,7 @@ func (f *Federation) round(t *task, m Message) error {
 	if r.Released != nil {
 		v.Released = r.Released.Version
 	}
+	v.Canary = canaryOf(r)
 	if r.Candidate != nil {
 		v.Candidate = r.Candidate.Version
 	}

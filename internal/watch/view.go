@@ -71,6 +71,7 @@ type TaskView struct {
 	Best        *BestView          `json:"best,omitempty"`      // the version that did best so far
 	Released    uint64             `json:"released,omitempty"`  // the version that is approved for use; 0: none
 	Candidate   uint64             `json:"candidate,omitempty"` // one that waits for an operator's release
+	Canary      *CanaryView        `json:"canary,omitempty"`    // a version that some nodes run first
 	Shown       string             `json:"shown,omitempty"`     // the metric that is shown first
 	Guess       map[string]float64 `json:"guess,omitempty"`     // what the best constant guess has
 	Rounds      []RoundView        `json:"rounds,omitempty"`
@@ -82,6 +83,13 @@ type BestView struct {
 	Version uint64  `json:"version"`
 	Metric  string  `json:"metric"`
 	Value   float64 `json:"value"`
+}
+
+// CanaryView is a version that some nodes run before all.
+type CanaryView struct {
+	Version uint64   `json:"version"`
+	To      []string `json:"to"` // filters of their paths
+	Held    bool     `json:"held,omitempty"`
 }
 
 // WaitView is what a task waits for (round.Wait), in this machine's time, with

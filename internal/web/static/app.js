@@ -5,6 +5,7 @@ import { apply, metrics, store, wall } from "./store.js";
 import { renderNow, tickNow } from "./now.js";
 import { renderCharts, themeCharts } from "./charts.js";
 import { initSites, renderSites, tickSites } from "./sites.js";
+import { renderConsumers, tickConsumers } from "./consumers.js";
 import { renderEvents, renderRecords } from "./records.js";
 import { initCommands, renderCommands } from "./commands.js";
 import { initTheme } from "./theme.js";
@@ -34,6 +35,7 @@ function frame() {
   if (dirty.has("link") || dirty.has("tasks") || dirty.has("task") || dirty.has("rounds") || dirty.has("events")) renderNow();
   if (dirty.has("link") || dirty.has("task") || dirty.has("events")) renderCommands();
   if (dirty.has("sites") || dirty.has("task") || dirty.has("compared") || dirty.has("metric")) renderSites();
+  if (dirty.has("consumers")) renderConsumers();
   if (dirty.has("events")) renderEvents();
   const end = performance.now();
   performance.measure("fedmq-update", { start: start - cost, end });
@@ -85,5 +87,5 @@ $("metric").addEventListener("change", (e) => {
   schedule();
 });
 document.addEventListener("fedmq-render", schedule);
-setInterval(() => { tickNow(); tickSites(); }, 1000);
+setInterval(() => { tickNow(); tickSites(); tickConsumers(); }, 1000);
 connect();

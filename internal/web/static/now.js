@@ -135,6 +135,7 @@ function facts() {
   list.push(["model", t?.phase ? `v${t.version}` : "–", t?.model ? t.model.slice(0, 16) : ""]);
   if (t?.best) list.push(["best version", `v${t.best.version}`, `${t.best.metric} ${number(t.best.value)}`]);
   if (t?.released || t?.candidate) list.push(["released", t.released ? `v${t.released}` : "–", t.candidate ? `v${t.candidate} waits for a release by an operator` : ""]);
+  if (t?.canary) list.push(["canary", `v${t.canary.version}`, `on ${t.canary.to.join(", ")}` + (t.canary.held ? "; has held, waits for a release" : "")]);
   const up = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_up, 0);
   const down = (t?.rounds ?? []).reduce((n, r) => n + r.bytes_down, 0);
   const known = (t?.rounds ?? []).filter((r) => r.bytes_up || r.bytes_down).length;

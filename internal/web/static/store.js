@@ -11,6 +11,7 @@ export const store = {
   link: { up: false }, owner: {}, ignored: 0, crowded: 0,
   tasks: new Map(), // name -> task
   sites: new Map(), // name -> Map(path -> site)
+  consumers: new Map(), // name -> Map(path -> who uses what is released)
   current: "", // the task that is shown
   metric: "", // its metric that is shown
   compared: [], // paths in the chart
@@ -25,12 +26,14 @@ export const asOf = () => store.deaf || (store.link.up || !store.link.since_ms ?
 export const now = () => asOf() || wall();
 export const task = () => store.tasks.get(store.current);
 export const sites = () => store.sites.get(store.current) ?? new Map();
+export const consumers = () => store.consumers.get(store.current) ?? new Map();
 
 export function apply(v) {
   if (v.full) {
     store.tasks.clear();
     store.sites.clear();
-    for (const d of ["task", "rounds", "events", "sites"]) store.dirty.add(d);
+    store.consumers.clear();
+    for (const d of ["task", "rounds", "events", "sites", "consumers"]) store.dirty.add(d);
   }
   Object.assign(store, { link: v.link, owner: v.owner, ignored: v.ignored, crowded: v.crowded });
   store.offset = v.now_ms - Date.now();
@@ -43,6 +46,12 @@ export function apply(v) {
     all.set(s.path, s);
     if (s.task === store.current) store.dirty.add("sites");
   }
+  for (const c of v.consumers ?? []) {
+    let all = store.consumers.get(c.task);
+    if (!all) store.consumers.set(c.task, (all = new Map()));
+    all.set(c.path, c);
+    if (c.task === store.current) store.dirty.add("consumers");
+  }
   if (!store.tasks.has(store.current)) choose(store.tasks.keys().next().value ?? "");
 }
 
@@ -54,7 +63,7 @@ function applyTask(v) {
     store.dirty.add("tasks");
   }
   const { rounds = [], events = [], ...rest } = v;
-  for (const k of ["reason", "waiting_for", "waiting", "away", "abandoned", "contested", "refusals"]) delete t[k]; // left out when empty
+  for (const k of ["reason", "waiting_for", "waiting", "away", "abandoned", "contested", "refusals", "canary"]) delete t[k]; // left out when empty
   Object.assign(t, rest);
   for (const r of rounds) mergeRound(t.rounds, r);
   for (const e of events) if (e.id > (t.events.at(-1)?.id ?? 0)) t.events.push(e);
@@ -79,7 +88,7 @@ function mergeRound(list, r) {
 export function choose(name) {
   store.current = name;
   store.compared = [];
-  for (const d of ["tasks", "task", "rounds", "events", "sites", "compared"]) store.dirty.add(d);
+  for (const d of ["tasks", "task", "rounds", "events", "sites", "consumers", "compared"]) store.dirty.add(d);
 }
 
 // lower reports whether less of a metric is better.
