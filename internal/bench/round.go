@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/topics"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -97,6 +98,9 @@ func (r *Round) Check() error {
 		return fmt.Errorf("--changed %v: want more than 0, at most 1", r.Changed)
 	case r.PartSize < wire.MinPart || r.PartSize > wire.MaxPart:
 		return fmt.Errorf("--part-size %d: want %d to %d", r.PartSize, wire.MinPart, wire.MaxPart)
+	}
+	if data := wire.PartData(r.PartSize); r.Params > topics.MaxParts*data/4 { // f32
+		return fmt.Errorf("--params %d: want at most %d, what %d parts of --part-size %d hold", r.Params, topics.MaxParts*data/4, topics.MaxParts, r.PartSize)
 	}
 	return errors.Join(checkBroker(r.Broker), checkDir("--dir", r.Dir), checkDir("--profile", r.Profile))
 }

@@ -145,3 +145,15 @@ func TestTellsItsPartysError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A model that no party could send is refused before anything starts: its round would
+// never come to an end.
+func TestRoundOfTooManyParts(t *testing.T) {
+	t.Parallel()
+	for params, ok := range map[int]bool{126_976_000: true, 126_976_001: false} {
+		c := &Round{Params: params, Sites: 1, Rounds: 1, PartSize: 129024, Changed: 1}
+		if err := c.Check(); (err == nil) != ok {
+			t.Errorf("%d parameters: %v", params, err)
+		}
+	}
+}
