@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -88,7 +89,7 @@ func (g gathered) cells(c view.Column) []string {
 		if c.Quantiles == nil {
 			list = append(list, "-")
 		} else {
-			list = append(list, numberText(c.Quantiles[i]))
+			list = append(list, quantileText(c.Quantiles[i]))
 		}
 	}
 	worst := "-"
@@ -105,6 +106,21 @@ func optional(v *float64) string {
 	return numberText(*v)
 }
 
+// quantileText is its value, or between what it lies where that is too far apart.
+func quantileText(q view.Quantile) string {
+	switch {
+	case q.Value != nil:
+		return numberText(*q.Value)
+	case q.From != nil && q.To != nil:
+		return numberText(*q.From) + ".." + numberText(*q.To)
+	case q.From != nil:
+		return ">" + numberText(*q.From)
+	case q.To != nil:
+		return "<" + numberText(*q.To)
+	}
+	return "-"
+}
+
 // withoutWords say why there is no histogram.
 var withoutWords = map[view.Without]string{
 	view.WithoutSites: "no histogram: fewer than 3 sites have told of it (statistics: {allow_few: true} has one all the same)",
@@ -118,11 +134,39 @@ func (g gathered) notes() (list []string) {
 		if text := withoutWords[c.Without]; text != "" {
 			list = append(list, c.Name+": "+text)
 		}
-		if c.Hidden > 0 {
-			list = append(list, fmt.Sprintf("%s: %.0f bins hidden, which sites have fewer rows in than their min_count", c.Name, c.Hidden))
-		}
+		list = append(list, shortNotes(c)...)
 	}
 	return list
+}
+
+// shortNotes say what the histogram of a column does not have.
+func shortNotes(c view.Column) (list []string) {
+	if h := c.Histogram; h != nil && h.Under > 0 {
+		list = append(list, fmt.Sprintf("%s: %s %% of the values are below %s, its lo", c.Name, percentText(h.Under/c.Count), numberText(h.Lo)))
+	}
+	if h := c.Histogram; h != nil && h.Over > 0 {
+		list = append(list, fmt.Sprintf("%s: %s %% of the values are above %s, its hi", c.Name, percentText(h.Over/c.Count), numberText(h.Hi)))
+	}
+	if c.Hidden > 0 {
+		list = append(list, fmt.Sprintf("%s: %.0f bins hidden, which sites have fewer rows in than their min_count: %.0f rows, %s %%", c.Name, c.Hidden, c.HiddenRows, percentText(c.HiddenRows/c.Count)))
+	}
+	wide := slices.ContainsFunc(c.Quantiles, func(q view.Quantile) bool { return q.Value == nil })
+	switch {
+	case c.Histogram == nil:
+	case !c.Compared():
+		list = append(list, c.Name+": its histogram has too few of the values for drift and worst site; fewer bins or another lo and hi of the task, or a lower min_count of the sites mend that")
+	case wide && c.HiddenRows > 0:
+		list = append(list, c.Name+": a quantile that hidden rows move by more than a bin is a range; fewer bins of the task, or a lower min_count of the sites mend that")
+	}
+	return list
+}
+
+// percentText is a share in percent, of two digits where it is small.
+func percentText(share float64) string {
+	if share >= .1 {
+		return fmt.Sprintf("%.0f", 100*share)
+	}
+	return fmt.Sprintf("%.2g", 100*share)
 }
 
 // print writes the table, and what is not told.

@@ -29,22 +29,23 @@ type LeftOut struct {
 
 // Column is one of them, over the rows of all sites that have told of it.
 type Column struct {
-	Name      string     `json:"name"`
-	Unit      string     `json:"unit,omitempty"`
-	Sites     int        `json:"sites"`   // that have told of it
-	Count     float64    `json:"count"`   // rows with a value
-	Missing   float64    `json:"missing"` // rows without one, of these sites
-	Mean      *float64   `json:"mean,omitempty"`
-	Variance  *float64   `json:"variance,omitempty"` // of the sample: M2 / (n - 1)
-	Min       *float64   `json:"min,omitempty"`      // where the task asks for it
-	Max       *float64   `json:"max,omitempty"`
-	Quantiles []float64  `json:"quantiles,omitempty"`  // in the order of levels, off by a bin at most
-	Drift     *float64   `json:"drift,omitempty"`      // PSI against the first round with a histogram
-	Worst     *float64   `json:"worst,omitempty"`      // the greatest PSI of one site against all of them
-	WorstSite string     `json:"worst_site,omitempty"` // whose that is
-	Without   Without    `json:"without,omitempty"`    // why there is no histogram, and nothing that is made of it
-	Hidden    float64    `json:"hidden,omitempty"`     // bins that sites had too few rows in to tell (min_count)
-	Histogram *Histogram `json:"histogram,omitempty"`
+	Name       string     `json:"name"`
+	Unit       string     `json:"unit,omitempty"`
+	Sites      int        `json:"sites"`   // that have told of it
+	Count      float64    `json:"count"`   // rows with a value
+	Missing    float64    `json:"missing"` // rows without one, of these sites
+	Mean       *float64   `json:"mean,omitempty"`
+	Variance   *float64   `json:"variance,omitempty"` // of the sample: M2 / (n - 1)
+	Min        *float64   `json:"min,omitempty"`      // where the task asks for it
+	Max        *float64   `json:"max,omitempty"`
+	Quantiles  []Quantile `json:"quantiles,omitempty"`   // in the order of levels
+	Drift      *float64   `json:"drift,omitempty"`       // PSI against the first round with a histogram; as worst left out where the histogram has too few of the rows to tell
+	Worst      *float64   `json:"worst,omitempty"`       // the greatest PSI of one site against all of them
+	WorstSite  string     `json:"worst_site,omitempty"`  // whose that is
+	Without    Without    `json:"without,omitempty"`     // why there is no histogram, and nothing that is made of it
+	Hidden     float64    `json:"hidden,omitempty"`      // bins that sites had too few rows in to tell (min_count)
+	HiddenRows float64    `json:"hidden_rows,omitempty"` // rows in these, together: they may lie anywhere
+	Histogram  *Histogram `json:"histogram,omitempty"`
 }
 
 // Without is why there is no histogram.
@@ -124,13 +125,26 @@ func (c *Column) histogram(f int, v model.Survey, t map[string][]float64, site f
 		return
 	}
 	c.Histogram = &Histogram{Lo: t[model.SurveyLo][f], Hi: t[model.SurveyHi][f], Under: row[0], Counts: row[1 : 1+v.Bins], Over: row[1+v.Bins]}
-	c.Quantiles = t[model.SurveyQuantiles][f*v.Quantiles : (f+1)*v.Quantiles]
+	c.HiddenRows = max(0, c.Count-total)
+	for i, p := range t[model.SurveyLevels] {
+		c.Quantiles = append(c.Quantiles, c.quantile(p, t[model.SurveyQuantiles][f*v.Quantiles+i]))
+	}
+	if !c.Compared() {
+		return
+	}
 	if psi := t[model.SurveyDrift][f]; psi >= 0 {
 		c.Drift = new(psi)
 	}
 	if psi := t[model.SurveyWorst][f]; psi >= 0 {
 		c.Worst, c.WorstSite = new(psi), site(uint32(t[model.SurveyWorstSite][f]))
 	}
+}
+
+// Compared reports that the histogram has enough of the values inside to be held against
+// another.
+func (c Column) Compared() bool {
+	h := c.Histogram
+	return h != nil && c.HiddenRows <= maxHidden*c.Count && h.Under+h.Over <= maxOutside*c.Count
 }
 
 // SD is the standard deviation, NaN where it is not known.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/fedmq/fedmq/internal/fold"
 	"github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/model"
 )
@@ -82,4 +84,67 @@ func TestColumns(t *testing.T) {
 	if _, _, err := view.Columns(m, names[:4], names[:4], nil); err == nil {
 		t.Error("four names for five columns")
 	}
+}
+
+// A quantile is never said to be closer than the hidden rows let it be known, nor to lie at the end of a
+// range that it is beyond; indexes of what is largely hidden or outside are left out.
+func TestQuantiles(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		n      float64
+		counts []float64 // below 0, four bins up to 4, above
+		want   string    // of 0, .05, .5 and 1
+		index  bool
+	}{
+		"all is told":            {100, []float64{0, 0, 40, 60, 0, 0}, "1, 1.125, 2.166, 3", true},
+		"a little is hidden":     {100, []float64{0, 10, 40, 46, 0, 0}, "<1, 0.48, 1.95, >2", true},
+		"much is hidden":         {100, []float64{0, 0, 40, 0, 0, 0}, "<2, <2, -, >1", false},
+		"hidden around a middle": {100, []float64{0, 30, 15, 0, 45, 0}, "<1, <1, 1..4, >3", false},
+		"all is above":           {100, []float64{0, 0, 0, 0, 0, 100}, ">4, >4, >4, >4", false},
+		"all is below":           {100, []float64{100, 0, 0, 0, 0, 0}, "<0, <0, <0, <0", false},
+		"43 % are above":         {100, []float64{0, 0, 0, 57, 0, 43}, "2, 2.087, 2.877, >4", true},
+	} {
+		v := model.Survey{Features: 1, Bins: 4, Quantiles: 4}
+		m, levels := model.New(v.Model()), []float64{0, .05, .5, 1}
+		made := make([]float64, 4)
+		for i, p := range levels {
+			made[i] = fold.Quantile(p, c.counts, 0, 4)
+		}
+		for tensor, x := range map[string][]float64{
+			model.StatNName: {c.n}, model.SurveySites: {3}, model.SurveyLeast: {3}, model.SurveyHi: {4}, model.SurveyLevels: levels, model.SurveyQuantiles: made,
+			model.SurveyCounts: c.counts, model.SurveyHidden: {1}, model.SurveyDrift: {.1}, model.SurveyWorst: {.1},
+		} {
+			if err := m.SetFloat64s(tensor, x); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, got, err := view.Columns(m, []string{"a"}, []string{""}, func(uint32) string { return "b" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, q := range got[0].Quantiles {
+			texts = append(texts, quantileText(q))
+		}
+		if text := strings.Join(texts, ", "); text != c.want {
+			t.Errorf("%s: %s, want %s", name, text, c.want)
+		}
+		if (got[0].Worst != nil) != c.index || (got[0].Drift != nil) != c.index {
+			t.Errorf("%s: drift %v, worst %v", name, got[0].Drift, got[0].Worst)
+		}
+	}
+}
+
+func quantileText(q view.Quantile) string {
+	switch {
+	case q.Value != nil:
+		return fmt.Sprintf("%.4g", math.Floor(*q.Value*1000+1e-9)/1000)
+	case q.From != nil && q.To != nil:
+		return fmt.Sprintf("%g..%g", *q.From, *q.To)
+	case q.From != nil:
+		return fmt.Sprintf(">%g", *q.From)
+	case q.To != nil:
+		return fmt.Sprintf("<%g", *q.To)
+	}
+	return "-"
 }

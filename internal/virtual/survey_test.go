@@ -91,7 +91,7 @@ func TestSurvey(t *testing.T) {
 		if c.Name != "flow" || c.Unit != "l/s" || c.Sites != 3 || c.Count != 210 || math.Abs(*c.Mean-11) > 1e-12 || c.Drift != nil || c.Histogram == nil || c.WorstSite == "" || len(c.Quantiles) != 3 {
 			t.Errorf("%+v", c)
 		}
-		if h := c.Histogram; h.Under != 0 || h.Over != 0 || sumOf(h.Counts) != 210 || !(c.Quantiles[1] > 10 && c.Quantiles[1] < 12) {
+		if h := c.Histogram; h.Under != 0 || h.Over != 0 || sumOf(h.Counts) != 210 || c.Quantiles[1].Value == nil || !(*c.Quantiles[1].Value > 10 && *c.Quantiles[1].Value < 12) {
 			t.Errorf("%+v, quantiles %v", h, c.Quantiles)
 		}
 		w.end(aggregatorName)
