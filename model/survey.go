@@ -20,8 +20,8 @@ const (
 	SurveyMissing = "missing" // [features]: rows without a value
 	SurveyCounts  = "counts"  // [features, 2 + bins]
 	SurveyHidden  = "hidden"  // [features]: bins that sites had too little in to tell
-	SurveyMin     = "min"     // [features]
-	SurveyMax     = "max"     // [features]
+	SurveyMin     = "min"     // [features]: NoMin where it is not told, and
+	SurveyMax     = "max"     // [features]: NoMax
 
 	SurveySites     = "sites"      // [features]: that have told of it
 	SurveyQuantiles = "quantiles"  // [features, quantiles]
@@ -29,6 +29,12 @@ const (
 	SurveyDrift     = "drift"      // [features]: PSI of counts against reference; -1: not known
 	SurveyWorst     = "worst"      // [features]: the greatest PSI of one site against all; -1: not known
 	SurveyWorstSite = "worst_site" // [features]: index of that site
+)
+
+// A least value above the greatest: neither is told.
+const (
+	NoMin = 1.0
+	NoMax = 0.0
 )
 
 // Model is the schema of the survey's model.

@@ -75,6 +75,7 @@ type Task struct {
 
 	Personalise *Personalise // train what the task releases for this site itself, too; nil: no
 	MinCount    int          // rows behind every number of a task of statistics that leaves the site, 2 and up; default 10
+	MinMax      bool         // tell the least and the greatest value where such a task asks for them: each is one row
 }
 
 // clientID says only once what is both user and member (C-14).

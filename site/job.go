@@ -35,6 +35,7 @@ type job struct {
 
 	personalise *Personalise // it is for the site itself; nil: for the aggregator
 	minCount    int          // rows behind each number of a survey
+	minMax      bool         // its extremes may leave the site
 }
 
 // work does one job in a goroutine of its own; it touches nothing of the driver's

@@ -94,7 +94,7 @@ func (s *site) begin(a *assignment) error {
 	t.total.Store(0)
 	j := job{
 		Job: a.job, task: t.Name, member: s.cfg.Member, trainer: t.Trainer, contract: t.contract, disk: s.disk, base: base, fates: t.fates,
-		left: t.left, rest: s.disk.Update, control: t.control, minCount: cmp.Or(t.MinCount, defaultMinCount),
+		left: t.left, rest: s.disk.Update, control: t.control, minCount: cmp.Or(t.MinCount, defaultMinCount), minMax: t.MinMax,
 	}
 	j.progress = func(done, total int) {
 		t.done.Store(int64(done))
@@ -176,6 +176,9 @@ func (s *site) keepResult(a *assignment, r result) {
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Msg(r.note)
 	}
 	t.note = r.note
+	if r.told != "" {
+		s.cfg.Log.Info().Str("task", t.Name).Uint64("round", a.job.Round).Msg(r.told)
+	}
 	if r.begins && !t.begins {
 		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", a.job.Round).Str("data_dir", s.cfg.DataDir).
 			Msg("the tensors that stay at this site (strategy.keep_local, share) begin with the values of the first model, as its data directory has none of the task: right for a site that is new to it; if not, stop it, put its former data_dir back and start it again")

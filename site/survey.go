@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/pipeline"
@@ -36,15 +38,39 @@ func (r *result) survey(ctx context.Context, j job, tj trainer.Job) error {
 	if told == nil || !told.Schema.Equal(v.Update()) || told.Check() != nil {
 		return errors.New("statistics: the trainer returned other tensors than those of the survey")
 	}
-	held, err := cleanse(told, v, float64(j.minCount))
+	held, err := cleanse(told, v, float64(j.minCount), j.minMax)
 	if err != nil {
 		return err
 	}
-	if len(held) > 0 {
-		r.note = fmt.Sprintf("not told, as fewer than %d rows have a value (min_count): %s", j.minCount, featuresBy(held, j.contract))
-	}
 	r.tensors = told
+	r.say(j, v, held)
 	return nil
+}
+
+// say is for log and status: what of a survey leaves the site, and what does not.
+func (r *result) say(j job, v model.Survey, held []int) {
+	var notes []string
+	if len(held) > 0 {
+		notes = append(notes, fmt.Sprintf("not told, as fewer than %d rows have a value (min_count): %s", j.minCount, featuresBy(held, j.contract)))
+	}
+	if v.Extremes && !j.minMax {
+		notes = append(notes, "the task asks for the least and the greatest value of each column, and this site does not tell them (minmax: true does)")
+	}
+	r.note = strings.Join(notes, "; ")
+	var told []int
+	for f := range v.Features {
+		if !slices.Contains(held, f) {
+			told = append(told, f)
+		}
+	}
+	what := "no column"
+	if len(told) > 0 {
+		what = "count, mean, deviation and histogram of " + featuresBy(told, j.contract)
+	}
+	if len(told) > 0 && v.Extremes && j.minMax {
+		what += ", with the least and the greatest value"
+	}
+	r.told = "told to the task: " + what
 }
 
 // featuresBy are features by their names.
@@ -63,8 +89,9 @@ func featuresBy(features []int, c *pipeline.Contract) string {
 }
 
 // cleanse takes out what tells of fewer rows than least, and says in the survey how many
-// bins of each feature that were. It returns the features of which nothing is left.
-func cleanse(told *model.Model, v model.Survey, least float64) (held []int, err error) {
+// bins of each feature that were, and the extremes unless they may be told. It returns the
+// features of which nothing is left.
+func cleanse(told *model.Model, v model.Survey, least float64, extremes bool) (held []int, err error) {
 	t := map[string][]float64{}
 	for _, spec := range told.Schema {
 		if t[spec.Name], err = told.Float64s(spec.Name); err != nil {
@@ -82,6 +109,9 @@ func cleanse(told *model.Model, v model.Survey, least float64) (held []int, err 
 				}
 			}
 			continue
+		}
+		if v.Extremes && !extremes {
+			t[model.SurveyMin][f], t[model.SurveyMax][f] = model.NoMin, model.NoMax
 		}
 		for i, c := range row {
 			if c > 0 && c < least {

@@ -36,7 +36,7 @@ func TestCleanseVectors(t *testing.T) {
 	for _, c := range v.Statistics.MinCount {
 		s := model.Survey{Features: 1, Bins: len(c.Counts) - 2}
 		told := told(t, s, map[string][]float64{model.StatNName: {100}, model.StatMeanName: {7}, model.SurveyCounts: c.Counts})
-		held, err := cleanse(told, s, c.MinCount)
+		held, err := cleanse(told, s, c.MinCount, true)
 		if err != nil || len(held) > 0 {
 			t.Fatal(held, err)
 		}
@@ -68,7 +68,7 @@ func TestCleanse(t *testing.T) {
 		model.StatNName: {9, 10}, model.StatMeanName: {1, 2}, model.StatM2Name: {3, 4}, model.SurveyMissing: {5, 6}, model.SurveyMin: {-1, -2}, model.SurveyMax: {7, 8},
 		model.SurveyCounts: {0, 9, 0, 0, 0, 10, 0, 0},
 	})
-	held, err := cleanse(m, s, 10)
+	held, err := cleanse(m, s, 10, true)
 	if err != nil || !slices.Equal(held, []int{0}) {
 		t.Fatal(held, err)
 	}
@@ -78,6 +78,14 @@ func TestCleanse(t *testing.T) {
 	} {
 		if got, _ := m.Float64s(name); !slices.Equal(got, want) {
 			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if _, err := cleanse(m, s, 10, false); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]float64{model.SurveyMin: {0, model.NoMin}, model.SurveyMax: {0, model.NoMax}, model.StatMeanName: {0, 2}} {
+		if got, _ := m.Float64s(name); !slices.Equal(got, want) {
+			t.Errorf("without minmax: %s is %v, want %v", name, got, want)
 		}
 	}
 	c := &pipeline.Contract{Inputs: []pipeline.Input{{Name: "flow"}}, Net: pipeline.Net{Output: pipeline.OutputNone}}

@@ -123,6 +123,7 @@ type result struct {
 	scored   bool            // the trainer has evaluated
 	odd      []string        // what is wrong with the metrics
 	note     string          // why the tensors are not in the encoding that the order wants
+	told     string          // of a survey: what the tensors tell, for the log
 	reason   string
 	detail   string
 	stack    []byte // of a panic

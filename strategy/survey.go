@@ -88,6 +88,9 @@ func (s *survey) checkFeature(f int, n float64, t map[string][]float64) error {
 	if math.IsNaN(a) || math.IsNaN(b) || math.IsInf(a, 0) || math.IsInf(b, 0) {
 		return fmt.Errorf("%w: feature %d lies in %g..%g", ErrNotFinite, f, a, b)
 	}
+	if a == model.NoMin && b == model.NoMax {
+		return nil
+	}
 	if math.Abs(a) > maxMean || math.Abs(b) > maxMean || a > b {
 		return fmt.Errorf("%w: feature %d lies in %g..%g; want the least value first, at most %g", ErrOutOfRange, f, a, b, maxMean)
 	}
@@ -117,6 +120,11 @@ func (s *survey) Finish(all *Updates, out *Output) error {
 		clear(next[spec.Name])
 	}
 	clear(next[model.SurveySites])
+	if s.Extremes {
+		for f := range s.Features {
+			next[model.SurveyMin][f], next[model.SurveyMax][f] = model.NoMin, model.NoMax
+		}
+	}
 	step := max(1, readBlock/(2+s.Bins))
 	for at := 0; at < s.Features; at += step {
 		b := surveyBlock{survey: s, next: next, from: at, to: min(at+step, s.Features)}

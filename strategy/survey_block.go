@@ -64,11 +64,7 @@ func (b surveyBlock) merge(part map[string][]float64) {
 		if told == 0 || !b.Extremes {
 			continue
 		}
-		least, most := part[model.SurveyMin][k], part[model.SurveyMax][k]
-		if f := b.from + k; n[f] > 0 {
-			least, most = min(least, b.next[model.SurveyMin][f]), max(most, b.next[model.SurveyMax][f])
-		}
-		b.next[model.SurveyMin][b.from+k], b.next[model.SurveyMax][b.from+k] = least, most
+		b.extend(b.from+k, part[model.SurveyMin][k], part[model.SurveyMax][k])
 	}
 	fold.Moments{N: n[b.from:b.to], Mean: mean[b.from:b.to], M2: m2[b.from:b.to]}.Merge(
 		fold.Moments{N: part[model.StatNName], Mean: part[model.StatMeanName], M2: part[model.StatM2Name]})
@@ -85,15 +81,36 @@ func (b surveyBlock) merge(part map[string][]float64) {
 	}
 }
 
+// extend takes in the extremes of an update, if it tells them.
+func (b surveyBlock) extend(f int, least, most float64) {
+	low, high := b.next[model.SurveyMin], b.next[model.SurveyMax]
+	switch {
+	case least > most:
+	case low[f] > high[f]:
+		low[f], high[f] = least, most
+	default:
+		low[f], high[f] = min(low[f], least), max(high[f], most)
+	}
+}
+
+// few keeps only the counts of a feature that too few sites have told of: what is made of
+// two tells each of them what the other has.
+func (b surveyBlock) few(f int) {
+	clear(b.row(b.next[model.SurveyCounts], f))
+	b.next[model.StatMeanName][f], b.next[model.StatM2Name][f] = 0, 0
+	if b.Extremes {
+		b.next[model.SurveyMin][f], b.next[model.SurveyMax][f] = model.NoMin, model.NoMax
+	}
+}
+
 // conclude makes what follows from the sums of a feature.
 func (b surveyBlock) conclude(f int) {
 	counts, reference := b.row(b.next[model.SurveyCounts], f), b.row(b.next[model.SurveyReference], f)
 	b.next[model.SurveyDrift][f], b.next[model.SurveyWorst][f], b.next[model.SurveyWorstSite][f] = -1, -1, 0
-	if !b.ranged(f) {
-		b.findRange(f)
-	}
 	if b.next[model.SurveySites][f] < b.next[model.SurveyLeast][0] {
-		clear(counts)
+		b.few(f)
+	} else if !b.ranged(f) {
+		b.findRange(f)
 	}
 	for i, p := range b.next[model.SurveyLevels] {
 		b.next[model.SurveyQuantiles][f*b.Quantiles+i] = fold.Quantile(p, counts, b.lo[f], b.hi[f])

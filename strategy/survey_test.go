@@ -139,7 +139,10 @@ func TestSurveyOfFew(t *testing.T) {
 	if got[model.SurveySites][1] != 2 || got[model.StatNName][1] != 3 || got[model.SurveyWorst][1] != -1 {
 		t.Errorf("%v", got)
 	}
-	for _, name := range []string{model.SurveyCounts, model.SurveyReference, model.SurveyQuantiles} {
+	if got[model.SurveyMin][1] != model.NoMin || got[model.SurveyMax][1] != model.NoMax {
+		t.Errorf("extremes of two sites: %v..%v", got[model.SurveyMin], got[model.SurveyMax])
+	}
+	for _, name := range []string{model.StatMeanName, model.StatM2Name, model.SurveyLo, model.SurveyCounts, model.SurveyReference, model.SurveyQuantiles} {
 		if x := got[name]; slices.ContainsFunc(x, func(v float64) bool { return v != 0 }) {
 			t.Errorf("%s of two sites: %v", name, x)
 		}
@@ -152,6 +155,25 @@ func TestSurveyOfFew(t *testing.T) {
 	}
 	if got = gather(t, surveyed(t, 1), rowsOf(t, 0, 0, 7, 7)); !(got[model.SurveyLo][0] < 14 && 14 < got[model.SurveyHi][0]) {
 		t.Errorf("a range of one value: %v..%v", got[model.SurveyLo], got[model.SurveyHi])
+	}
+}
+
+// A site that does not tell its extremes leaves those of the others as they are.
+func TestSurveyExtremes(t *testing.T) {
+	t.Parallel()
+	silent := func(x ...float64) *model.Model {
+		m := rowsOf(t, 0, 0, x...)
+		put(t, m, map[string][]float64{model.SurveyMin: {model.NoMin, model.NoMin}, model.SurveyMax: {model.NoMax, model.NoMax}})
+		return m
+	}
+	one, two := rowsOf(t, 0, 0, 5, 6), rowsOf(t, 0, 0, 7, 8)
+	for name, list := range map[string][]*model.Model{"first": {silent(1, 2), one, two}, "between": {one, silent(1, 2), two}, "last": {one, two, silent(29, 30)}} {
+		if got := gather(t, surveyed(t, 3), list...); got[model.SurveyMin][1] != 5 || got[model.SurveyMax][1] != 8 || got[model.StatNName][1] != 6 {
+			t.Errorf("a silent site %s: %v..%v", name, got[model.SurveyMin], got[model.SurveyMax])
+		}
+	}
+	if got := gather(t, surveyed(t, 3), silent(1), silent(2), silent(3)); got[model.SurveyMin][1] != model.NoMin || got[model.SurveyMax][1] != model.NoMax || got[model.StatMeanName][1] != 2 {
+		t.Errorf("three silent sites: %v..%v", got[model.SurveyMin], got[model.SurveyMax])
 	}
 }
 

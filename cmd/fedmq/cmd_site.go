@@ -80,7 +80,8 @@ type siteTaskFile struct {
 	Trainer trainerFile `yaml:"trainer"`
 
 	Personalise *personaliseFile `yaml:"personalise"`
-	MinCount    int              `yaml:"min_count"`
+	MinCount    *int             `yaml:"min_count"`
+	MinMax      bool             `yaml:"minmax"`
 }
 
 // trainerFile is exactly one of its fields.
@@ -194,11 +195,9 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		}
 	}
 	for i, t := range f.Tasks {
-		if t.MinCount != 0 && (t.Trainer.Tabular == nil || len(t.Trainer.Tabular.Features) > 0) {
-			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): min_count has no effect: it is for a task that gathers statistics, whose sites have the trainer tabular without features", i, t.Name), closeTrainers(cfg))
-		}
 		p := workplace{dir: dir, data: cfg.DataDir, task: t.Name, member: f.Member, log: log}
-		err := t.measures()
+		least, err := t.tells()
+		err = errors.Join(err, t.measures())
 		var tr trainer.Trainer
 		if err == nil {
 			tr, err = t.Trainer.load(ctx, p, slow)
@@ -206,7 +205,7 @@ func (f siteFile) config(ctx context.Context, dir string, slow bool, log zerolog
 		if err != nil {
 			return cfg, errors.Join(fmt.Errorf("tasks[%d] (%s): %w", i, t.Name, err), closeTrainers(cfg))
 		}
-		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr, Personalise: t.Personalise.site(), MinCount: t.MinCount})
+		cfg.Tasks = append(cfg.Tasks, site.Task{Name: t.Name, Owner: t.Owner, Trainer: tr, Personalise: t.Personalise.site(), MinCount: least, MinMax: t.MinMax})
 	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, errors.Join(err, closeTrainers(cfg))

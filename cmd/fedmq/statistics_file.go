@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -84,6 +85,25 @@ func (f statisticsFile) survey() *aggregator.Survey {
 		s.Columns = append(s.Columns, aggregator.Column(c.columnKeys))
 	}
 	return s
+}
+
+// tells checks what a site says of a task of statistics: rows behind each number, 0 for the
+// default.
+func (f siteTaskFile) tells() (least int, err error) {
+	key := ""
+	if f.MinMax {
+		key = "minmax"
+	}
+	if f.MinCount != nil {
+		key, least = "min_count", *f.MinCount
+	}
+	switch {
+	case key != "" && (f.Trainer.Tabular == nil || len(f.Trainer.Tabular.Features) > 0):
+		return 0, fmt.Errorf("%s has no effect: it is for a task that gathers statistics, whose sites have the trainer tabular without features", key)
+	case f.MinCount != nil && least == 0:
+		return 0, errors.New("min_count: 0 would be taken for the default, 10; want 2 or more: one row would leave the site as it is")
+	}
+	return least, nil
 }
 
 // surveyVoid refuses keys that have no effect on a task that trains nothing.

@@ -123,7 +123,7 @@ func quantileText(q view.Quantile) string {
 
 // withoutWords say why there is no histogram.
 var withoutWords = map[view.Without]string{
-	view.WithoutSites: "no histogram: fewer than 3 sites have told of it (statistics: {allow_few: true} has one all the same)",
+	view.WithoutSites: "fewer than 3 sites have told of it: only how many rows (statistics: {allow_few: true} has all the same)",
 	view.WithoutRange: "no histogram yet: this round has found its range, the next one counts",
 	view.WithoutRows:  "nothing is told of it, or of no bin: each site has fewer rows there than its min_count",
 }

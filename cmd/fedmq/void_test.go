@@ -134,6 +134,7 @@ var siteVoids = map[string][]voidCase{
 	"tasks[].personalise.metric": {{task: "personalise: {metric: own}", below: "test: a.csv", want: "personalise: metric: whether less or more of own is better is not known"}},
 	"exec.command":               always("required"), "exec.mode": always("one of a list"), "exec.start": always("a time"), "exec.timeout": always("a time"), "exec.nice": always("a number"), "exec.memory_mb": always("a size"),
 	"tasks[].min_count":    {{task: "min_count: 5", want: "min_count has no effect: it is for a task that gathers statistics"}},
+	"tasks[].minmax":       {{task: "minmax: true", want: "minmax has no effect: it is for a task that gathers statistics"}},
 	"tabular.train":        always("required"),
 	"tabular.test":         {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},
 	"tabular.split":        {{below: "test: t.csv, split: {column: s}", want: "split: give either test, a file, or split"}},

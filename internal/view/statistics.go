@@ -36,13 +36,13 @@ type Column struct {
 	Missing    float64    `json:"missing"` // rows without one, of these sites
 	Mean       *float64   `json:"mean,omitempty"`
 	Variance   *float64   `json:"variance,omitempty"` // of the sample: M2 / (n - 1)
-	Min        *float64   `json:"min,omitempty"`      // where the task asks for it
+	Min        *float64   `json:"min,omitempty"`      // of the sites that tell it, where the task asks for it
 	Max        *float64   `json:"max,omitempty"`
 	Quantiles  []Quantile `json:"quantiles,omitempty"`   // in the order of levels
 	Drift      *float64   `json:"drift,omitempty"`       // PSI against the first round with a histogram; as worst left out where the histogram has too few of the rows to tell
 	Worst      *float64   `json:"worst,omitempty"`       // the greatest PSI of one site against all of them
 	WorstSite  string     `json:"worst_site,omitempty"`  // whose that is
-	Without    Without    `json:"without,omitempty"`     // why there is no histogram, and nothing that is made of it
+	Without    Without    `json:"without,omitempty"`     // why there is no histogram, and nothing that is made of it; with few_sites no mean either
 	Hidden     float64    `json:"hidden,omitempty"`      // bins that sites had too few rows in to tell (min_count)
 	HiddenRows float64    `json:"hidden_rows,omitempty"` // rows in these, together: they may lie anywhere
 	Histogram  *Histogram `json:"histogram,omitempty"`
@@ -92,14 +92,14 @@ func Columns(m *model.Model, names, units []string, site func(uint32) string) (l
 }
 
 func (c *Column) moments(f int, v model.Survey, t map[string][]float64) {
-	if c.Count == 0 {
+	if c.Count == 0 || c.Sites < int(t[model.SurveyLeast][0]) {
 		return
 	}
 	c.Mean = new(t[model.StatMeanName][f])
 	if c.Count > 1 {
 		c.Variance = new(t[model.StatM2Name][f] / (c.Count - 1))
 	}
-	if v.Extremes {
+	if v.Extremes && t[model.SurveyMin][f] <= t[model.SurveyMax][f] {
 		c.Min, c.Max = new(t[model.SurveyMin][f]), new(t[model.SurveyMax][f])
 	}
 }

@@ -70,7 +70,7 @@ func TestColumns(t *testing.T) {
 	}
 	want := []view.Without{"", view.WithoutSites, view.WithoutRange, view.WithoutRows, view.WithoutRows}
 	for i, c := range got {
-		if c.Name != names[i] || c.Without != want[i] || (c.Histogram == nil) != (want[i] != "") || (c.Quantiles == nil) != (want[i] != "") {
+		if c.Name != names[i] || c.Without != want[i] || (c.Histogram == nil) != (want[i] != "") || (c.Quantiles == nil) != (want[i] != "") || (c.Mean == nil) != (i == 1 || i == 3) {
 			t.Errorf("%+v, want %q", c, want[i])
 		}
 	}
