@@ -36,7 +36,8 @@ these files say metrics and threshold, too.
 With --path and --follow this is a consumer, a node of the Unified Namespace: it says on
 <namespace>/<path>/_fl_v1/<task>/status which version it runs, or which it could not take and why.
 Where the command fails the file is the one before again, and the version is tried anew after 10 s,
-and then less and less often, up to every 10 minutes. The user needs the access of the role consumer.
+and then less and less often, up to every 10 minutes. After a restart the version of the file is what
+runs: the command is not run again for it. The user needs the access of the role consumer.
 
 Where tensors stay at the sites (strategy.keep_local, share) the versions have the values that
 the task began with in their places, and predict refuses them. --own makes the model of one site.

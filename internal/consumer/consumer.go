@@ -31,6 +31,9 @@ type Config struct {
 	Largest uint64 // bytes of a model
 	Agent   string // name and version of the program
 
+	Has   *wire.Header // version and content that run at the start; nil: none, or it is not known
+	Since time.Time    // when that was taken
+
 	// Take puts a version to use. Where it fails, the version that runs has to be as before;
 	// it is tried again. The next one waits for its end; ctx ends when the consumer does.
 	Take func(ctx context.Context, m *follow.Model) error
@@ -83,6 +86,9 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("%w: %s is the aggregator's; want a path of its own", ErrNode, own.Node())
 	}
 	c := &consumer{cfg: cfg, own: own, instance: newInstance(), others: map[string]bool{}, taken: make(chan error, 1), security: "unsigned"}
+	if cfg.Has != nil {
+		c.runs, c.since = &follow.Model{Header: *cfg.Has}, cfg.Since
+	}
 	if cfg.Opener.Keys != nil {
 		c.security = "signed"
 	}

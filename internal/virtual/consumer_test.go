@@ -25,6 +25,7 @@ type gateway struct {
 	took  []uint64
 	fails map[uint64]int // versions that it cannot take, and how often
 	said  []error
+	has   *wire.Header // at the start
 }
 
 // gateway starts a consumer at a path.
@@ -51,6 +52,7 @@ func (g *gateway) start(name string) {
 			g.took = append(g.took, m.Header.Round)
 			return nil
 		},
+		Has: g.has, Since: time.Now(),
 		Complain: func(err error) { g.said = append(g.said, err) },
 	}
 	g.w.start(name, func(ctx context.Context) error { return consumer.Run(ctx, cfg) })
@@ -115,6 +117,44 @@ func TestConsumer(t *testing.T) {
 		w.end(g.path)
 		if _, s := g.status(); s.Online {
 			t.Error("its presence says that it is online when it has ended")
+		}
+		w.endAll()
+	})
+}
+
+// What its file holds at the start is what a consumer runs: it says so, also while it cannot
+// take a newer version, and takes the same one not again.
+func TestConsumerStartsAgain(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds = 2
+		w.aggregate(task)
+		w.join(three[0], judge{walker{rows: 10, takes: time.Second}, []float64{9, 8, 7}})
+		w.join(three[1], judge{walker{rows: 10, takes: time.Second}, []float64{9, 8, 7}})
+		w.join(three[2], judge{walker{rows: 10, takes: time.Second}, []float64{9, 8, 7}})
+		w.finished(5 * time.Minute)
+		path := three[0] + "/scoring"
+		begin := func(h wire.Header) *gateway {
+			g := &gateway{w: w, path: path, fails: map[uint64]int{2: 1}, has: &h}
+			g.start(path)
+			time.Sleep(5 * time.Second)
+			return g
+		}
+		g := begin(wire.Header{Round: 1, Base: w.model(1)})
+		if v, _ := g.status(); v.Version == nil || *v.Version != 1 || v.Content != w.model(1).String() || v.SinceMS == 0 || v.Failed == nil || v.Failed.Version != 2 {
+			t.Errorf("status %s with version 1 in the file", views.JSON(v))
+		}
+		w.end(path)
+		g = begin(wire.Header{Round: 2, Base: w.model(2)})
+		time.Sleep(time.Minute)
+		if v, _ := g.status(); v.Version == nil || *v.Version != 2 || v.From != wire.KindReleased || v.Failed != nil || len(g.took) != 0 || g.fails[2] != 1 {
+			t.Errorf("status %s, took %v with version 2 in the file", views.JSON(v), g.took)
+		}
+		w.end(path)
+		g = begin(wire.Header{Round: 2, Base: w.model(1)}) // of another origin
+		time.Sleep(time.Minute)
+		if !slices.Equal(g.took, []uint64{2}) {
+			t.Errorf("took %v with another model of this number in the file", g.took)
 		}
 		w.endAll()
 	})
