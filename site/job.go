@@ -176,7 +176,7 @@ func (r *result) count(ctx context.Context, j job, tj trainer.Job) error {
 	}
 	counter, ok := j.trainer.(trainer.Statistician)
 	if !ok {
-		return fmt.Errorf("%w the z-score", errCannotCount)
+		return fmt.Errorf("%w: the z-score", errCannotCount)
 	}
 	s, err := counter.Statistics(ctx, tj)
 	if err != nil {

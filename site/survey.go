@@ -15,13 +15,13 @@ import (
 const defaultMinCount = 10
 
 // errCannotCount: the trainer has no such statistics.
-var errCannotCount = errors.New("the trainer of this site cannot count what the order asks for:")
+var errCannotCount = errors.New("the trainer of this site cannot count what the order asks for")
 
 // survey answers an order of a task that gathers statistics (S-66).
 func (r *result) survey(ctx context.Context, j job, tj trainer.Job) error {
 	s, ok := j.trainer.(trainer.Surveyor)
 	if !ok {
-		return fmt.Errorf("%w histograms; want the trainer tabular, or a trainer.Surveyor", errCannotCount)
+		return fmt.Errorf("%w: histograms; want the trainer tabular, or a trainer.Surveyor", errCannotCount)
 	}
 	base, err := j.global()
 	if err != nil {
@@ -29,7 +29,7 @@ func (r *result) survey(ctx context.Context, j job, tj trainer.Job) error {
 	}
 	v, ok := model.SurveyOf(base.Schema)
 	if !ok {
-		return fmt.Errorf("%w %w: the model of the task is no survey", errCannotCount, model.ErrSchema)
+		return fmt.Errorf("%w: %w: the model of the task is no survey", errCannotCount, model.ErrSchema)
 	}
 	told, err := s.Survey(ctx, tj, base)
 	if err != nil {

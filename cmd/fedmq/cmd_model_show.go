@@ -124,7 +124,7 @@ func viewFile(path string) (*modelView, error) {
 func (v *modelView) gather(m *model.Model) error {
 	c, err := pipeline.Read(v.Contract)
 	if err != nil {
-		return nil // a model without a contract, or with that of another version
+		return nil //nolint:nilerr // a model without a contract, or with that of another version
 	}
 	g, ok, err := gatheredOf(m, c, memberBy(nil))
 	if ok {
@@ -146,7 +146,7 @@ func (v *modelView) print(w io.Writer) error {
 	fmt.Fprintf(w, "size     %d values, %d bytes\n", v.Values, v.Bytes)
 	if v.gathered != nil {
 		fmt.Fprintln(w)
-		return v.gathered.print(w)
+		return v.gathered.table(w)
 	}
 	v.printMeaning(w)
 	fmt.Fprintln(w)

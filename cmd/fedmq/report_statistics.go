@@ -42,7 +42,7 @@ func (src reportSource) gathered() (*reportGathered, error) {
 	}
 	blob, err := src.blob(recs[i].Model)
 	if err != nil || len(blob) != src.schema.Bytes() {
-		return nil, nil // the verification says why
+		return nil, nil //nolint:nilerr // the verification says why
 	}
 	m := &model.Model{Schema: src.schema, Blob: blob}
 	g, ok, err := gatheredOf(m, src.contract, memberBy(recs))

@@ -169,8 +169,8 @@ func percentText(share float64) string {
 	return fmt.Sprintf("%.2g", 100*share)
 }
 
-// print writes the table, and what is not told.
-func (g gathered) print(w io.Writer) error {
+// table writes what is gathered as a table, and what is not told.
+func (g gathered) table(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(g.heads(), "\t"))
 	for _, c := range g.Columns {

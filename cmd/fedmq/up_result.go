@@ -59,7 +59,7 @@ func (u *up) result(dataDir string, t aggregator.Task, recs []record.Record, per
 // sayStatistics prints what a task has gathered.
 func (u *up) sayStatistics(task, which, path string, g gathered) error {
 	fmt.Fprintf(stdout, "\nStatistics of %s %s: %s\n", task, which, path)
-	err := g.print(stdout)
+	err := g.table(stdout)
 	fmt.Fprintf(stdout, "Report:   fedmq report %s   (with the histograms)\n", u.dir)
 	return err
 }
