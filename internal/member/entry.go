@@ -25,13 +25,13 @@ type Entry struct {
 	stuck    bool         // it does not fit the part size of the order in force
 	ahead    uint32       // uploads that come first, as the aggregator says
 	in       uint64       // round whose record will have it, 0: not known
-	sent     bool         // in this life
+	sent     uint64       // round of the order under which it was sent last in this life, 0: it was not
 	timer
 }
 
 // fresh is the entry as it begins a life of the machine.
 func (e Entry) fresh() *Entry {
-	e.timer, e.answered, e.stuck, e.ahead, e.in, e.sent = timer{}, false, false, 0, 0, false
+	e.timer, e.answered, e.stuck, e.ahead, e.in, e.sent = timer{}, false, false, 0, 0, 0
 	return &e
 }
 

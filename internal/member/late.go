@@ -35,15 +35,22 @@ func (m *Machine) owes() bool {
 }
 
 // leaving lists the entries that may be sent. Of those that count late one is answered before
-// the next is sent: of two that wait together an aggregator may read the newest alone (C-5).
+// the next is sent, and the answer to the order, if it does not, before all of them: of two
+// that wait together an aggregator may read the newest alone (C-5).
 func (m *Machine) leaving() (list []*Entry) {
+	var late *Entry
+	now := false
 	for _, e := range m.entries {
-		if !m.sendable(e) || m.held(e) {
-			continue
+		switch {
+		case !m.sendable(e) || m.held(e):
+		case !e.Late:
+			list, now = append(list, e), now || e.Round == m.order.Round
+		case late == nil:
+			late = e
 		}
-		if list = append(list, e); e.Late {
-			break
-		}
+	}
+	if late != nil && !now {
+		list = append(list, late)
 	}
 	return list
 }
@@ -51,9 +58,28 @@ func (m *Machine) leaving() (list []*Entry) {
 // taken notes in which round an update is.
 func (m *Machine) taken(e *Entry, in uint64) {
 	e.answered, e.in = true, in
-	if h := m.head; h.round == in && h.counted { // the record has come first
+	switch h := m.head; {
+	case h.round == in && h.counted: // the record has come first
 		m.settle(e, verdict.Counted.String(), false)
+	case e.Late && (h.round > in || m.order != nil && m.order.Round > in):
+		e.answered = false // that record may have come and gone: ask what it said (S-61)
+		e.set(m.now+recordGrace, m.patience(m.order))
+		if m.behind(e) {
+			e.due = m.now
+		}
 	}
+}
+
+// behind reports whether an order came since the late update was sent: an answer to it may
+// be of before, and the update can go once more.
+func (m *Machine) behind(e *Entry) bool {
+	return e.Late && e.sent != 0 && m.order != nil && m.order.Round > e.sent
+}
+
+// missedRecord reports whether the record that tells of a late update has come and gone,
+// as later rounds are over: where rounds are short, its head was replaced before it was read.
+func (m *Machine) missedRecord(e *Entry) bool {
+	return e.Late && e.sent != 0 && m.order.Round > max(e.in, e.sent)+1
 }
 
 // recorded follows what the record of a round says of an entry. A late update may count
@@ -67,5 +93,8 @@ func (m *Machine) recorded(e *Entry) {
 		e.in = 0
 	case is:
 		m.settle(e, "not counted", false)
+	case e.Late && e.in != 0 && e.in < m.head.round && m.order != nil: // the head of its record was not read
+		e.answered = false
+		e.set(m.now, m.patience(m.order))
 	}
 }

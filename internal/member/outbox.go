@@ -36,14 +36,20 @@ func (m *Machine) arm(e *Entry) {
 	if m.order == nil {
 		return
 	}
-	waits := e.ahead > 0 // for this order
+	waits := e.ahead > 0          // for this order
+	graced := e.on && !e.answered // the order before has it due already
 	e.answered, e.stuck, e.ahead = false, false, 0
 	due := m.now + m.offset(m.order)
 	if e.in == m.order.Round { // it is said again
 		e.in = 0
 	}
-	if e.in != 0 || e.Round < m.order.Round && (!e.Late || e.sent && !waits) {
-		due += recordGrace
+	if e.in != 0 || e.Round < m.order.Round && (!e.Late || e.sent != 0 && !waits) {
+		if !m.missedRecord(e) {
+			due += recordGrace
+		}
+		if graced && e.Late {
+			due = min(due, max(e.due, m.now))
+		}
 	}
 	e.set(due, m.patience(m.order))
 }

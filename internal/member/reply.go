@@ -46,8 +46,11 @@ func (m *Machine) onReply(epoch uint64, r wire.Reply) {
 		m.onRefusal(r)
 	case wire.Wait:
 		if e := m.entry(r.Round); e != nil && e.Content == r.Content && m.sendable(e) {
-			e.ahead = r.Ahead
-			m.putOff(e)
+			if e.ahead = r.Ahead; m.behind(e) { // the order that it is to wait for has come first
+				e.set(m.now, m.patience(m.order))
+			} else {
+				m.putOff(e)
+			}
 		}
 	case wire.Grant:
 		m.onGrant(epoch, r)

@@ -59,8 +59,8 @@ func (m *Machine) act() {
 func (m *Machine) sendEntry(round uint64) {
 	if _, flying := m.flying[round]; !flying {
 		m.flying[round] = false
-		if e := m.entry(round); e != nil {
-			e.sent = true
+		if e := m.entry(round); e != nil && m.order != nil {
+			e.sent = m.order.Round
 		}
 		m.out.Send = append(m.out.Send, SendEntry{Round: round})
 	}

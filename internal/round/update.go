@@ -34,7 +34,9 @@ func (m *Machine) update(u Update) {
 	case s.kept() && s.v.Content != u.Content && u.Attempt >= asked.ValidFrom:
 		m.conflict(i, u)
 	case m.s.Phase == Closing:
-		// The set is closed; its record will tell.
+		if m.s.Params.Late > 0 && s.kind == empty {
+			m.putOff(u) // it may count in the next round
+		} // else its record will tell: the set is closed
 	case u.Attempt < asked.ValidFrom:
 		m.refuse(u, verdict.StaleRound)
 	case !m.in[i]:
