@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/topics"
@@ -16,7 +17,9 @@ type modelGetCmd struct {
 	Output string `short:"o" placeholder:"FILE" help:"File to write, replaced as a whole; a pipe or a device is written to, - is standard output. Default: <task>.safetensors."`
 	Follow bool   `short:"f" help:"Go on: replace the file with every new version, until SIGTERM."`
 
-	Exec string `placeholder:"COMMAND" help:"Run this by the shell after each version that was written: FEDMQ_FILE, FEDMQ_TASK, FEDMQ_VERSION and FEDMQ_CONTENT say which. The next one waits for its end."`
+	Exec        string        `placeholder:"COMMAND" help:"Run this by the shell after each version that was written: FEDMQ_FILE, FEDMQ_TASK, FEDMQ_VERSION and FEDMQ_CONTENT say which. The next one waits for its end."`
+	ExecTimeout time.Duration `default:"10m" placeholder:"TIME" help:"How long the command of --exec may take; then it is ended, with what it has started, and has failed. 0: as long as it likes."`
+
 	Path string `placeholder:"PATH" help:"Path of this node below the namespace: take the canary if it is meant for it, else what is released. With --follow it says on its status which version it runs, puts the file back where the command fails, and tries again."`
 
 	Dir   string  `placeholder:"DIR" help:"Read the data directory of an aggregator that does not run, or the folder of fedmq up, instead of a broker: the best version."`
@@ -53,6 +56,9 @@ Where sites train what is released for themselves (personalise), --own gets the 
 }
 
 func (c *modelGetCmd) Run(ctx context.Context, logs *logFlags) error {
+	if c.ExecTimeout < 0 {
+		return usageError{fmt.Errorf("--exec-timeout: %s, want a time, or 0 for none", c.ExecTimeout)}
+	}
 	c.Output = cmp.Or(c.Output, c.Task+".safetensors")
 	if c.Dir != "" {
 		if c.Task == "" {

@@ -70,6 +70,7 @@ type consumer struct {
 	next    *follow.Model // to be taken
 	last    *follow.Model // that failed, or is being taken
 	busy    bool
+	tries   *view.Attempt // while busy
 	failed  *view.Failure
 	retryAt time.Time
 	taken   chan error
@@ -237,13 +238,15 @@ func (c *consumer) work(ctx context.Context) {
 		return
 	}
 	c.next, c.last, c.busy = nil, m, true
+	c.tries = &view.Attempt{Version: m.Header.Round, From: m.Header.Kind, SinceMS: time.Now().UnixMilli()}
+	c.say()
 	go func() { c.taken <- c.cfg.Take(ctx, m) }()
 }
 
 // took takes in what came of a version.
 func (c *consumer) took(ctx context.Context, err error) {
 	m := c.last
-	c.busy = false
+	c.busy, c.tries = false, nil
 	switch {
 	case ctx.Err() != nil:
 		return

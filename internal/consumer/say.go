@@ -25,7 +25,7 @@ func (c *consumer) state(online bool) link.Message {
 
 // say publishes presence and status.
 func (c *consumer) say() {
-	v := view.Consumer{Schema: view.ConsumerSchema, TimestampMS: time.Now().UnixMilli(), Failed: c.failed}
+	v := view.Consumer{Schema: view.ConsumerSchema, TimestampMS: time.Now().UnixMilli(), Tries: c.tries, Failed: c.failed}
 	if r := c.runs; r != nil {
 		v.Version, v.Content, v.From, v.SinceMS = new(r.Header.Round), r.Header.Base.String(), r.Header.Kind, c.since.UnixMilli()
 	}

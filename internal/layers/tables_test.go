@@ -17,7 +17,7 @@ var layers = map[string]layer{
 	"broker":        {imports: []string{"topics", "internal/collect", "internal/store", "internal/secret", "internal/textfile", "internal/bubble"}},
 	"trainer":       {imports: []string{"model", "pipeline", "internal/fold", "internal/near", "internal/table"}}, // moments and pooled metrics have one arithmetic
 	"site":          {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "internal/audit", "internal/codec", "internal/fold", "internal/link", "internal/member", "internal/transfer", "internal/store", "internal/near", "internal/crash", "internal/bubble"}},
-	"trainer/exec":  {imports: []string{"model", "pipeline", "trainer"}},
+	"trainer/exec":  {imports: []string{"model", "pipeline", "trainer", "internal/group"}},
 	"aggregator":    {imports: []string{"topics", "model", "pipeline", "wire", "trainer", "record", "strategy", "internal/audit", "internal/crash", "internal/follow", "internal/link", "internal/near", "internal/owner", "internal/round", "internal/store", "internal/transfer", "internal/verdict", "internal/view"}},
 	"strategy":      {imports: []string{"model", "trainer", "internal/codec", "internal/exact", "internal/fold"}}, // needs of a trainer have one list; how updates become a model, for aggregator and replay
 	"record":        {imports: []string{"model", "wire", "internal/verdict"}},
@@ -43,6 +43,7 @@ var layers = map[string]layer{
 	"internal/store":    {imports: []string{"model", "internal/crash"}},
 	"internal/audit":    {imports: []string{"internal/bubble"}}, // lines for auditors
 	"internal/collect":  {},                                     // when the garbage collector comes
+	"internal/group":    {},                                     // a program and what it has started
 	"internal/near":     {},                                     // the word that was meant, names that look alike
 	"internal/table":    {imports: []string{"internal/near"}},   // tables as people have them
 	"internal/secret":   {},                                     // files of keys and passwords

@@ -197,7 +197,15 @@ type Consumer struct {
 	Content     string   `json:"content,omitempty"` // its content id
 	From        string   `json:"from,omitempty"`    // the topic that it came from: released or canary
 	SinceMS     int64    `json:"since_ms,omitempty"`
+	Tries       *Attempt `json:"tries,omitempty"`  // a version that it is about to take: its command runs
 	Failed      *Failure `json:"failed,omitempty"` // a version that it could not take: it runs the one before
+}
+
+// Attempt is a version that is being taken.
+type Attempt struct {
+	Version uint64 `json:"version"`
+	From    string `json:"from"`     // the topic that it came from
+	SinceMS int64  `json:"since_ms"` // when the command began
 }
 
 // Failure is a version that could not be taken.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/group"
 )
 
 // process is one run of the program.
@@ -37,7 +39,7 @@ func start(cfg Config, env []string, withInput bool) (*process, error) {
 		lines: make(chan heard, 16), talk: newTalk(cfg.Log), deaf: make(chan struct{}), ended: make(chan struct{}),
 	}
 	p.cmd.Dir, p.cmd.Env = cfg.Dir, slices.Concat(os.Environ(), cfg.extra, env)
-	apart(p.cmd)
+	group.Apart(p.cmd)
 	var pipes []*os.File // ends of the program's, closed here once it runs
 	pipe := func() (r, w *os.File, err error) {
 		r, w, err = os.Pipe()
@@ -105,7 +107,7 @@ func (p *process) follow(out, errs *os.File) {
 	go func() {
 		defer close(p.ended)
 		_ = p.cmd.Wait() // the state says it
-		sweep(p.cmd.Process.Pid)
+		group.Sweep(p.cmd.Process.Pid)
 		p.state = p.cmd.ProcessState.String()
 		cut := time.AfterFunc(orphanTime, func() { closeAll(out, errs) })
 		readers.Wait()
@@ -132,11 +134,11 @@ func (p *process) write(line []byte) error {
 func (p *process) end() {
 	p.hush.Do(func() { close(p.deaf) })
 	if !p.gone() {
-		_ = terminate(p.cmd.Process.Pid)
+		_ = group.Terminate(p.cmd.Process.Pid)
 		if p.endsIn(p.cfg.times.term) {
 			return
 		}
-		_ = kill(p.cmd.Process.Pid)
+		_ = group.Kill(p.cmd.Process.Pid)
 	}
 	<-p.ended
 }
@@ -144,7 +146,7 @@ func (p *process) end() {
 // group is the number of the process group made for the program; 0: there are
 // none.
 func (p *process) group() int {
-	if !groups {
+	if !group.Numbered {
 		return 0
 	}
 	return p.cmd.Process.Pid

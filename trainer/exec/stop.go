@@ -3,6 +3,8 @@ package exec
 import (
 	"errors"
 	"time"
+
+	"github.com/fedmq/fedmq/internal/group"
 )
 
 // errStopping is why a request ends when the trainer does.
@@ -45,7 +47,7 @@ func (p *process) obey() {
 	p.hush.Do(func() { close(p.deaf) })
 	patience := time.AfterFunc(p.cfg.times.last, func() {
 		if !p.gone() {
-			_ = kill(p.cmd.Process.Pid)
+			_ = group.Kill(p.cmd.Process.Pid)
 		}
 	})
 	defer patience.Stop()
@@ -56,7 +58,7 @@ func (p *process) obey() {
 		}
 	}
 	if !p.gone() {
-		_ = terminate(p.cmd.Process.Pid)
+		_ = group.Terminate(p.cmd.Process.Pid)
 	}
 	<-p.ended
 }

@@ -1,0 +1,5 @@
+package exec
+
+import "errors"
+
+func renice(int, int) error { return errors.ErrUnsupported }
