@@ -135,7 +135,7 @@ func (m *Machine) doRelease(c Command) string {
 		if m.s.Ready == nil {
 			return fmt.Sprintf("version %d has not passed the gate, none has", c.Version)
 		}
-		return fmt.Sprintf("version %d has not passed the gate, version %d has", c.Version, m.s.Ready.Version)
+		return fmt.Sprintf("version %d is not the candidate of the gate, version %d is", c.Version, m.s.Ready.Version)
 	}
 	if c.Model.IsZero() {
 		return fmt.Sprintf("version %d is not kept", c.Version)

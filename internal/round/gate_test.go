@@ -83,7 +83,7 @@ func TestGateByHand(t *testing.T) {
 	if s := m.State(); released(m) != 0 || s.Ready == nil || s.Ready.Version != 1 {
 		t.Fatalf("%+v is released, %+v waits", s.Released, s.Ready)
 	}
-	release(2, "refused, version 2 has not passed the gate, version 1 has")
+	release(2, "refused, version 2 is not the candidate of the gate, version 1 is")
 	release(1, "done")
 	release(1, "refused, released already")
 	release(0, "refused, version 0 is older than 1, which is released: rollback makes a new version of it")

@@ -108,7 +108,7 @@ func TestReleaseByHand(t *testing.T) {
 				t.Errorf("release %s: no %q", version, want)
 			}
 		}
-		release("one", "2", "release: refused, version 2 has not passed the gate, version 1 has")
+		release("one", "2", "release: refused, version 2 is not the candidate of the gate, version 1 is")
 		release("two", "1", `"detail":"release: done"`)
 		if got := c.onLines(own("released")); !slices.Equal(got, []uint64{1}) {
 			t.Errorf("on the lines were %v", got)
