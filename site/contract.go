@@ -55,6 +55,13 @@ func (s *site) disagrees(a *assignment) *member.Finished {
 	return &member.Finished{ID: a.job.ID, Reason: wire.DeclineContract, Detail: why}
 }
 
+// tooSlow logs that the aggregator says so; it does once, until an update counts.
+func (s *site) tooSlow(t *task, r wire.RefusalReply) {
+	if r.Reason == "stale_round" && r.Content.IsZero() {
+		s.cfg.Log.Warn().Str("task", t.Name).Uint64("round", r.Round).Str("reason", r.Reason).Str("detail", clip(r.Detail)).Msg("training takes longer than the task lets it")
+	}
+}
+
 // differs logs once that the aggregator refuses this site's contract, with what it is.
 func (s *site) differs(t *task, r wire.RefusalReply) {
 	own := trainer.ContractOf(t.Trainer)

@@ -124,6 +124,7 @@ func (s *site) onReply(t *task, m link.Message) error {
 	case wire.RefusalReply:
 		t.tally.refusal(r.Reason)
 		s.differs(t, r)
+		s.tooSlow(t, r)
 	}
 	t.answered = true
 	s.auditReply(t, h, r)

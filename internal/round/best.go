@@ -39,7 +39,7 @@ type Best struct {
 // the base, if it takes the place of the one so far. A model that nobody has trained is
 // none, and what fewer than half of the cohort have measured decides nothing.
 func (m *Machine) Judge(s *Score) *Best {
-	if !m.counts(s) {
+	if !m.decides(s) {
 		return m.s.Best
 	}
 	var delta float64
@@ -56,9 +56,16 @@ func (m *Machine) counts(s *Score) bool {
 	return s != nil && m.s.Trained > 0 && 2*s.Members >= len(m.s.Cohort)
 }
 
+// decides reports whether a score can be held against others for which version is the best:
+// of asynchronous training only what all of the cohort have measured, as it is mostly the
+// fast ones who are in time.
+func (m *Machine) decides(s *Score) bool {
+	return m.counts(s) && (m.s.Params == nil || m.s.Params.Late == 0 || s.Members >= len(m.s.Cohort))
+}
+
 // measure takes in what the round's base came to.
 func (m *Machine) measure(s *Score) {
-	if !m.counts(s) {
+	if !m.decides(s) {
 		return
 	}
 	if b := m.Judge(s); b != m.s.Best {

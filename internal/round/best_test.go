@@ -154,3 +154,25 @@ func TestScoresThatDecideNothing(t *testing.T) {
 		t.Errorf("numbers of two metrics were compared: %+v", s.Best)
 	}
 }
+
+// Rounds of asynchronous training are mostly measured by the fast members: what not all of the
+// cohort have measured is not held against what others have.
+func TestBestAsynchronous(t *testing.T) {
+	t.Parallel()
+	m, _ := seam(t, func(c *round.Config) { c.Rounds, c.Late, c.Stop = 4, 3, &round.Stop{Patience: 1} })
+	of := func(v float64, members int) *round.Score {
+		return &round.Score{Metric: "rmse", Value: v, Less: true, Members: members}
+	}
+	for _, x := range []struct {
+		score *round.Score
+		best  uint64
+	}{{of(9, 2), 0}, {of(.1, 1), 0}, {of(.5, 2), 2}, {of(.2, 1), 2}} {
+		lap(m, x.score)
+		if b := m.State().Best; b == nil && x.best != 0 || b != nil && b.Version != x.best {
+			t.Errorf("%v of %d members: the best is %+v, want version %d", x.score.Value, x.score.Members, b, x.best)
+		}
+	}
+	if lap(m, of(.4, 2)); m.State().Best.Version != 4 || m.State().Worked != wire.WorkEvaluate {
+		t.Errorf("after all have measured the last: %+v, %s", m.State().Best, m.State().Worked)
+	}
+}

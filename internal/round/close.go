@@ -42,7 +42,7 @@ func (m *Machine) close(why Close) {
 		m.abandon(why)
 		return
 	}
-	m.s.Phase = Closing
+	m.s.Phase, m.why = Closing, why
 	c := &Commit{
 		Stamp: m.s.Stamp(), Work: m.s.Params.Work,
 		Base: m.s.Base, Params: *m.s.Params, Reason: why,
@@ -75,7 +75,7 @@ func (m *Machine) abandon(why Close) {
 	if !operator {
 		m.s.Abandons++
 		m.s.Vain = lapse || m.declines()
-		m.countSilent()
+		m.countSilent(why)
 		m.unset()
 	}
 	switch {
@@ -88,9 +88,14 @@ func (m *Machine) abandon(why Close) {
 }
 
 // countSilent notes who was asked and said nothing. An attempt that a
-// restart or an operator cut short asked nobody for long enough.
-func (m *Machine) countSilent() {
+// restart or an operator cut short asked nobody for long enough, and one of asynchronous
+// training that others have closed not those who are there: they train.
+func (m *Machine) countSilent(why Close) {
+	others := m.s.Params.Late > 0 && why != CloseDeadline
 	for _, i := range m.s.Cohort {
+		if others && m.now < m.free(i) {
+			continue
+		}
 		if s := m.slots[i]; !m.members[i].Heard && (s.kind == empty || s.kind == promised) {
 			m.setSilent(i, m.members[i].Silent+1)
 		}
@@ -194,7 +199,7 @@ func (m *Machine) committed(ev Committed) {
 		return
 	}
 	m.tell(Fact{Kind: FactCommitted, Work: m.s.Params.Work, Content: ev.Base, Count: m.accepted})
-	m.countSilent()
+	m.countSilent(m.why)
 	m.measure(ev.Score)
 	m.try(ev.Score)
 	m.tryCanary(ev.Score)

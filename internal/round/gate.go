@@ -49,7 +49,7 @@ func (m *Machine) try(s *Score) {
 	}
 	row := Candidate{Version: m.s.Version, Model: m.s.Base, Metric: s.Metric, Value: s.Value, Passed: 1, SinceMS: m.now}
 	if had := m.s.Row; had != nil && had.Metric == s.Metric {
-		if row.Passed, row.SinceMS = had.Passed+1, had.SinceMS; !s.beats(had.Value, 0) {
+		if row.Passed, row.SinceMS = had.Passed+1, had.SinceMS; m.decides(s) && !s.beats(had.Value, 0) {
 			row.Version, row.Model, row.Value = had.Version, had.Model, had.Value
 		}
 	}

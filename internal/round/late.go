@@ -17,7 +17,7 @@ type Past struct {
 }
 
 // droppedAfter attempts of silence a member is asked no more; as many more as an update may
-// be behind, while its process is there: it trains.
+// be behind, while its process is there: it trains. What others close is none of them.
 const droppedAfter = 2
 
 func (m *Machine) patience(i uint32) int {
@@ -25,6 +25,25 @@ func (m *Machine) patience(i uint32) int {
 		return droppedAfter
 	}
 	return droppedAfter + int(m.cfg.Late) // at most strategy.MostLate
+}
+
+// tellTooSlow tells members that are there, and people, that asynchronous training has gone
+// on without them for longer than an update may be behind: once, until one counts again.
+func (m *Machine) tellTooSlow() {
+	late := m.s.Params.Late
+	if late == 0 || m.s.Attempt != 1 {
+		return
+	}
+	for _, i := range m.s.Cohort {
+		mem := &m.members[i]
+		last := max(mem.LastCounted+1, mem.FromRound, m.s.Since)
+		if m.s.Since == 0 || m.s.Round != last+late+1 || m.now >= m.free(i) {
+			continue
+		}
+		detail := fmt.Sprintf("no update of it has counted in the last %d rounds: what is more than %d behind is begun anew with the newest model (strategy: a larger max_staleness or K)", late+1, late)
+		m.reply(mem.Path, wire.RefusalReply{Round: last, Attempt: 1, Reason: verdict.StaleRound.String(), Detail: detail})
+		m.tell(Fact{Kind: FactRefused, Member: mem.Path, Reason: verdict.StaleRound, Detail: detail})
+	}
 }
 
 // Stale returns how many versions an update of a former round would be behind in the

@@ -35,6 +35,7 @@ type Machine struct {
 	connected bool
 	fenced    bool
 	clock     clock
+	why       Close // of the commit under way; "" after a restart
 	openAt    int64 // end of JoinWait, 0 if it does not run
 	waitUntil int64 // end of Waiting
 

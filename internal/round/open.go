@@ -120,6 +120,7 @@ func (m *Machine) open(can []uint32) {
 	m.tell(Fact{Kind: FactOpened, Work: o.Work, Count: len(cohort)})
 	m.tellOut()
 	m.sendOrder()
+	m.tellTooSlow()
 }
 
 // newOrder takes the next attempt; the caller fills in the rest and stores it.

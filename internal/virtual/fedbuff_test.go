@@ -16,6 +16,7 @@ import (
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/strategy"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // buffered is a task of three sites whose rounds close with two updates.
@@ -156,6 +157,39 @@ func TestFedBuffTooStale(t *testing.T) {
 		n := len(slices.DeleteFunc(slices.Clone(got), func(s string) bool { return !strings.HasPrefix(s, "c ") }))
 		if !refused || int(runs[2].Load()) > n+2 { // one refused, one stopped by the end
 			t.Errorf("refused by name: %v; %d trainings, %v", refused, runs[2].Load(), got)
+		}
+	})
+}
+
+// A site whose training takes longer than max_staleness rounds is told so once, stays in the
+// cohort of all rounds, and measures at the end: what all measure says which version is best.
+func TestFedBuffTooSlow(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.aggregate(w.buffered(w.task(), strategy.Settings{"max_staleness": 2.}))
+		c := w.client("watch", own("event"))
+		for i, m := range three {
+			w.join(m, walker{rows: 10, takes: []time.Duration{10 * time.Second, 10 * time.Second, 50 * time.Second}[i]})
+		}
+		w.finished(20 * time.Minute)
+		w.endAll()
+		recs := w.history()
+		for _, r := range recs {
+			if r.Round > 0 && len(r.Entries) != 3 {
+				t.Errorf("round %d asked %d sites", r.Round, len(r.Entries))
+			}
+		}
+		last := recs[len(recs)-1]
+		if n := len(slices.DeleteFunc(slices.Clone(last.Entries), func(e record.Entry) bool { return e.Verdict != verdict.Counted })); last.Work != wire.WorkEvaluate || n != 3 {
+			t.Errorf("the last round is of %s, of %d sites", last.Work, n)
+		}
+		told := 0
+		for _, m := range c.messages() {
+			if strings.Contains(string(m.Payload), "no update of it has counted in the last 3 rounds") {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("told %d times", told)
 		}
 	})
 }
