@@ -84,7 +84,9 @@ func (s Survey) finds() bool {
 
 func (s Survey) problems() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("statistics."+format, args...)) }
-	if err := s.contract().Validate(); err != nil {
+	if len(s.Columns) == 0 {
+		bad("columns: want one or more: their names, or mappings such as {name: flow, unit: l/s}")
+	} else if err := s.contract().Validate(); err != nil {
 		bad("columns: %w", err)
 	}
 	for _, c := range s.Columns {

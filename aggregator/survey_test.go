@@ -51,21 +51,21 @@ func TestSurveyTaskRefuses(t *testing.T) {
 	t.Parallel()
 	at := func(x float64) *float64 { return &x }
 	for want, change := range map[string]func(*Task){
-		"statistics.columns: bad contract: inputs":       func(t *Task) { t.Survey.Columns = nil },
-		`inputs[1]: "flow" is there twice`:               func(t *Task) { t.Survey.Columns[1].Name = "flow" },
-		"flow: want both lo and hi":                      func(t *Task) { t.Survey.Columns[0].Lo = at(0) },
-		"level: lo 0, hi 0: want lo below hi":            func(t *Task) { t.Survey.Columns[1].Hi = at(0) },
-		"level: lo 0, hi NaN":                            func(t *Task) { t.Survey.Columns[1].Hi = at(math.NaN()) },
-		"statistics.bins: 1, want 2 to 1000":             func(t *Task) { t.Survey.Bins = 1 },
-		"statistics.quantiles: [0.5 0.5]":                func(t *Task) { t.Survey.Quantiles = []float64{.5, .5} },
-		"statistics.quantiles: [0.5 0.1]":                func(t *Task) { t.Survey.Quantiles = []float64{.5, .1} },
-		"statistics.quantiles: [1.5]":                    func(t *Task) { t.Survey.Quantiles = []float64{1.5} },
-		"statistics.every: -1s":                          func(t *Task) { t.Survey.Every = -time.Second },
-		"statistics.every has no effect with one round":  func(t *Task) { t.Survey.Every = time.Hour },
-		"release has no effect":                          func(t *Task) { t.Release = &Release{} },
-		"statistics: zscore has no effect":               func(t *Task) { t.Statistics = true },
-		"members: 2, and the quorum is 3 (histograms of": func(t *Task) { t.Members = []string{"a", "b"} },
-		"goal: 2 is below the quorum of 3 (histograms":   func(t *Task) { t.Goal = 2 },
+		"statistics.columns: want one or more: their names": func(t *Task) { t.Survey.Columns = nil },
+		`inputs[1]: "flow" is there twice`:                  func(t *Task) { t.Survey.Columns[1].Name = "flow" },
+		"flow: want both lo and hi":                         func(t *Task) { t.Survey.Columns[0].Lo = at(0) },
+		"level: lo 0, hi 0: want lo below hi":               func(t *Task) { t.Survey.Columns[1].Hi = at(0) },
+		"level: lo 0, hi NaN":                               func(t *Task) { t.Survey.Columns[1].Hi = at(math.NaN()) },
+		"statistics.bins: 1, want 2 to 1000":                func(t *Task) { t.Survey.Bins = 1 },
+		"statistics.quantiles: [0.5 0.5]":                   func(t *Task) { t.Survey.Quantiles = []float64{.5, .5} },
+		"statistics.quantiles: [0.5 0.1]":                   func(t *Task) { t.Survey.Quantiles = []float64{.5, .1} },
+		"statistics.quantiles: [1.5]":                       func(t *Task) { t.Survey.Quantiles = []float64{1.5} },
+		"statistics.every: -1s":                             func(t *Task) { t.Survey.Every = -time.Second },
+		"statistics.every has no effect with one round":     func(t *Task) { t.Survey.Every = time.Hour },
+		"release has no effect":                             func(t *Task) { t.Release = &Release{} },
+		"statistics: zscore has no effect":                  func(t *Task) { t.Statistics = true },
+		"members: 2, and the quorum is 3 (histograms of":    func(t *Task) { t.Members = []string{"a", "b"} },
+		"goal: 2 is below the quorum of 3 (histograms":      func(t *Task) { t.Goal = 2 },
 		"columns of 1000 bins are": func(t *Task) {
 			t.Survey.Bins = 1000
 			for i := range 2000 {

@@ -146,7 +146,7 @@ func (v *modelView) print(w io.Writer) error {
 	fmt.Fprintf(w, "size     %d values, %d bytes\n", v.Values, v.Bytes)
 	if v.gathered != nil {
 		fmt.Fprintln(w)
-		return v.gathered.table(w)
+		return errors.Join(v.gathered.table(w), v.gathered.unnamed(w))
 	}
 	v.printMeaning(w)
 	fmt.Fprintln(w)

@@ -49,7 +49,12 @@ func (src reportSource) box(sites []reportSite) (rows []reportRow) {
 	}
 	add("rounds", take(set, "rounds"))
 	add("stop", takeBelow(set, "stop."))
-	add("data", dataText(sites))
+	_, survey := model.SurveyOf(src.schema)
+	if survey {
+		delete(set, "statistics.columns") // they have a table
+		add("statistics", takeBelow(set, "statistics."))
+	}
+	add("data", dataText(sites, survey))
 	add("other settings", takeBelow(set, ""))
 	for _, text := range src.changes() {
 		add("changed", text)
@@ -139,13 +144,16 @@ func guardText(s *record.Strategy) string {
 }
 
 // dataText sums up what the sites have.
-func dataText(sites []reportSite) string {
+func dataText(sites []reportSite, survey bool) string {
 	rows, tested := uint64(0), uint64(0)
 	for _, s := range sites {
 		rows, tested = rows+s.Rows, tested+s.Tested
 	}
 	if rows == 0 {
 		return ""
+	}
+	if survey {
+		return fmt.Sprintf("%d rows at %s", rows, times(len(sites), "site", "sites"))
 	}
 	return fmt.Sprintf("%d rows to train on, %d to test on, at %s", rows, tested, times(len(sites), "site", "sites"))
 }

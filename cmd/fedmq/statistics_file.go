@@ -89,18 +89,18 @@ func (f statisticsFile) survey() *aggregator.Survey {
 
 // tells checks what a site says of a task of statistics: rows behind each number, 0 for the
 // default.
-func (f siteTaskFile) tells() (least int, err error) {
+func (t siteTaskFile) tells() (least int, err error) {
 	key := ""
-	if f.MinMax {
+	if t.MinMax {
 		key = "minmax"
 	}
-	if f.MinCount != nil {
-		key, least = "min_count", *f.MinCount
+	if t.MinCount != nil {
+		key, least = "min_count", *t.MinCount
 	}
 	switch {
-	case key != "" && (f.Trainer.Tabular == nil || len(f.Trainer.Tabular.Features) > 0):
+	case key != "" && (t.Trainer.Tabular == nil || len(t.Trainer.Tabular.Features) > 0):
 		return 0, fmt.Errorf("%s has no effect: it is for a task that gathers statistics, whose sites have the trainer tabular without features", key)
-	case f.MinCount != nil && least == 0:
+	case t.MinCount != nil && least == 0:
 		return 0, errors.New("min_count: 0 would be taken for the default, 10; want 2 or more: one row would leave the site as it is")
 	}
 	return least, nil

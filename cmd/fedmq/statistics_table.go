@@ -161,6 +161,14 @@ func shortNotes(c view.Column) (list []string) {
 	return list
 }
 
+// unnamed says where the paths of sites are that the table has by their index.
+func (g gathered) unnamed(w io.Writer) (err error) {
+	if slices.ContainsFunc(g.Columns, func(c view.Column) bool { return c.WorstSite != "" }) {
+		_, err = fmt.Fprintln(w, "worst site: a member by its index in the records; its path is on the task's topic statistics, and in fedmq report")
+	}
+	return err
+}
+
 // percentText is a share in percent, of two digits where it is small.
 func percentText(share float64) string {
 	if share >= .1 {

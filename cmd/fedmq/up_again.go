@@ -254,8 +254,24 @@ func begunLine(dataDir string, now runSettings, ended bool) (string, error) {
 	if ended { // what sites train for themselves they train by what their files say now
 		diff = slices.DeleteFunc(diff, func(s string) bool { return strings.Contains(s, " personalise") })
 	}
+	if fixed := fixedSurvey(diff); len(fixed) > 0 && !ended {
+		line += " Part of the task since it began, and without effect: " + strings.Join(fixed, "; ") + " (fedmq up --again begins anew)."
+		if diff = slices.DeleteFunc(diff, func(s string) bool { return slices.Contains(fixed, s) }); len(diff) == 0 {
+			return line, nil
+		}
+	}
 	if len(diff) > 0 {
 		return line + " Changed since" + effect + ": " + strings.Join(diff, "; ") + ".", nil
 	}
 	return line + " No setting has changed since.", nil
+}
+
+// fixedSurvey are the differences in what a task of statistics keeps as it was when it began.
+func fixedSurvey(diff []string) (list []string) {
+	for _, s := range diff {
+		if strings.HasPrefix(s, "statistics.") && !strings.HasPrefix(s, "statistics.every:") {
+			list = append(list, s)
+		}
+	}
+	return list
 }

@@ -32,7 +32,7 @@ func (m *Machine) agree(j Join) {
 
 // unknown says of a member that joins what is not compared.
 func (m *Machine) unknown(j Join) string {
-	if m.s.Contract == nil || j.Contract != nil {
+	if m.s.Contract == nil || j.Contract != nil || !m.s.Contract.Predicts() { // of statistics the columns are the task's
 		return ""
 	}
 	return "its trainer does not tell what it reads: features and classes are not compared with the task's"

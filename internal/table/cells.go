@@ -153,8 +153,11 @@ var numberLike = regexp.MustCompile(`^[-+\x{2212}]?[0-9][0-9.,'’_\s]*`)
 func (c *cells) notNumber(cell string) string {
 	word := c.format.key("missing", short(cell))
 	texts := "; if the column has texts: categories"
-	if c.format.Flags { // of a command that takes columns as they are
+	switch {
+	case c.format.Flags: // of a command that takes columns as they are
 		texts = ""
+	case c.format.Numbers:
+		texts = "; if the column has texts, it cannot be counted: a task of statistics counts numbers, leave the column out of it"
 	}
 	switch {
 	case isInfinite(cell):

@@ -27,7 +27,8 @@ type Format struct {
 	Comment   string   // lines that begin with this character are passed over
 	Missing   []string // further words for a missing value
 
-	Flags bool // errors name flags of a command, in place of keys of a file
+	Numbers bool // columns are numbers alone: an error names no key for texts
+	Flags   bool // errors name flags of a command, in place of keys of a file
 }
 
 // key writes a setting as the person who reads an error would; value "" leaves it out.

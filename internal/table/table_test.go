@@ -143,6 +143,7 @@ func TestDecimals(t *testing.T) {
 	} {
 		check(t, c.content, Format{Decimal: c.decimal}, c.want)
 	}
+	check(t, "x,y\nclosed,2\n", Format{Numbers: true}, `!missing: ["closed"]; if the column has texts, it cannot be counted: a task of statistics counts numbers, leave the column out of it`)
 }
 
 func TestMissing(t *testing.T) {

@@ -21,7 +21,7 @@ func FS(fsys fs.FS) Files { return table.FS(fsys) }
 
 // format is how the files are written, as far as the configuration says.
 func (c *Config) format() table.Format {
-	return table.Format{Separator: c.Separator, Decimal: c.Decimal, Encoding: c.Encoding, Comment: c.Comment, Missing: c.Missing}
+	return table.Format{Separator: c.Separator, Decimal: c.Decimal, Encoding: c.Encoding, Comment: c.Comment, Missing: c.Missing, Numbers: c.Target.none}
 }
 
 func (c *Config) validateFormat() error {

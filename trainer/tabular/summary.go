@@ -15,7 +15,7 @@ type Summary struct {
 	TrainOf     []int
 	TestOf      []int
 	Target      FeatureSummary // of a regression, in its own unit
-	Untargeted  bool           // the task gathers statistics and has no target
+	Untargeted  bool           // the task gathers statistics and has no target, or it is not known yet
 	Constant    []string       // features that are the same in every training row, or missing
 	Duplicate   [][2]string    // features that are the same as another one in every training row
 	Files       []File
@@ -35,7 +35,7 @@ func (t *Trainer) Summary() Summary { return t.data.Summary() }
 // Summary describes the rows.
 func (d *Data) Summary() Summary {
 	if d.pipe == nil {
-		return Summary{Train: d.Train.N, Warnings: []string{"no features are listed: they, the target and what becomes of them are those of the task's contract, which comes with its model"}}
+		return Summary{Train: d.Train.N, Untargeted: true, Warnings: []string{"no features are listed: they, the target and what becomes of them are those of the task's contract, which comes with its model; a task of statistics has columns and no target"}}
 	}
 	s := Summary{Train: d.Train.N, Test: d.Test.N, Constant: d.Constant(), Files: d.Files}
 	dim := len(d.Features)
