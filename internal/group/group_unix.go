@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Numbered: a program has a process group of its own, with its number.
+// Numbered reports that a program has a process group of its own, with its number.
 const Numbered = true
 
 // Apart puts the program into a process group of its own, so that its children

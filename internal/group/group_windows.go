@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Numbered: there are none of that kind.
+// Numbered reports that a program has a process group with its number: there are none of that kind.
 const Numbered = false
 
 // Apart keeps Ctrl-C on a console from the program.
