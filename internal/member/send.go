@@ -83,13 +83,13 @@ func (m *Machine) missed(t timer, what Unheard) {
 }
 
 // attemptOver notes that an attempt ends over an update or a decline that was sent and
-// has no answer.
+// has no answer. One that counts late outlives it (S-61).
 func (m *Machine) attemptOver() {
 	if d := m.decline; d != nil && !d.answered && d.tries > 0 && m.now-d.first >= answerSoon {
 		m.unheard = UnheardUpdate
 	}
 	for _, e := range m.entries {
-		if m.order != nil && e.Round == m.order.Round && m.sendable(e) && e.tries > 0 && m.now-e.first >= answerSoon {
+		if m.order != nil && e.Round == m.order.Round && !e.Late && m.sendable(e) && e.tries > 0 && m.now-e.first >= answerSoon {
 			m.unheard = UnheardUpdate
 		}
 	}
