@@ -49,7 +49,10 @@ func (t *telling) tell(f round.Fact) {
 		t.log.Warn().Str("member", f.Member).Str("reason", v.Reason).Str("detail", f.Detail).
 			Uint64("round", f.Round).Msg(string(f.Kind))
 	}
-	if f.Kind == round.FactContract || f.Kind == round.FactJoined && f.Detail != "" {
+	switch {
+	case f.Kind == round.FactReleased, f.Kind == round.FactCanary: // what the lines run from now on
+		t.log.Info().Str("detail", f.Detail).Uint64("round", f.Round).Msg(string(f.Kind))
+	case f.Kind == round.FactContract, f.Kind == round.FactJoined && f.Detail != "":
 		t.log.Info().Str("member", f.Member).Str("detail", f.Detail).Msg(string(f.Kind))
 	}
 	t.by.post(link.Message{Topic: t.topics.Event(), Payload: view.JSON(v)})
