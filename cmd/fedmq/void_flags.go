@@ -64,7 +64,8 @@ var flagRules = []flagRule{
 	{command: "inspect", flags: []string{"topic"}, not: "<file>"},
 	{command: "inspect", flags: with(access, "broker", "wait"), needs: []string{"topic"}},
 
-	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow", "exec", "path"), not: "dir"},
+	{command: "model get", flags: with(access, "namespace", "owner", "bulk", "broker", "keys", "timeout", "released", "follow", "exec", "exec-timeout", "path"), not: "dir"},
+	{command: "model get", flags: []string{"exec-timeout"}, needs: []string{"exec"}},
 	{command: "model get", flags: []string{"round"}, needs: []string{"dir"}},
 	{command: "model get", flags: []string{"own"}, not: "follow"}, // a site that runs trains on
 	{command: "model show", flags: with(access, "namespace", "task", "owner", "bulk", "broker", "keys", "timeout", "released"), not: "<file>"},

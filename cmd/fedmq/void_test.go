@@ -537,7 +537,7 @@ func tryRule(t *testing.T, n *kong.Node, r flagRule, flag, command string) {
 				args = append(args, "--ws-header=X-Key="+file)
 			case f.Name == "round":
 				args = append(args, "--round=1")
-			case f.Name == "wait" || f.Name == "timeout":
+			case f.Name == "wait" || f.Name == "timeout" || f.Name == "exec-timeout":
 				args = append(args, "--"+f.Name+"=1s")
 			default:
 				args = append(args, "--"+f.Name+"="+file)
