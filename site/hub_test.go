@@ -336,6 +336,7 @@ func (h *hub) lastState() State {
 
 // life runs a site in the bubble; stop ends it and returns Run's error.
 func (h *hub) life(cfg Config) (stop func() error) {
+	synctest.Wait() // the broker has let go of the life before, and takes no subscription of this one with it
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, cfg) }()
