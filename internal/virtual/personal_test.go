@@ -29,6 +29,13 @@ type homebody struct {
 	trained    *[]string // settings of trainings for the site itself, with the version
 }
 
+// has lists what it has trained for itself.
+func (h homebody) has() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(*h.trained)
+}
+
 func (h homebody) Samples() int { return 10 }
 
 func (h homebody) Settings() []string { return []string{"epochs", "lr"} }
@@ -143,7 +150,7 @@ func personalModels(w *world, size int, rate int64) {
 		if p.Version != 2 || !p.Done || p.Metric != "loss" || p.Rows != 10 || p.Note != "" || p.Used != (i < 2) || *p.Own < *p.Global != p.Used {
 			t.Errorf("%s says %+v", m, p)
 		}
-		if got, want := *sites[i].trained, []string{`2 {"epochs":5,"lr":0.25}`}; !slices.Equal(got, want) {
+		if got, want := sites[i].has(), []string{`2 {"epochs":5,"lr":0.25}`}; !slices.Equal(got, want) {
 			t.Errorf("%s trained %q for itself, want %q", m, got, want)
 		}
 		w.end(m)
@@ -161,8 +168,8 @@ func personalModels(w *world, size int, rate int64) {
 	}
 	time.Sleep(2 * time.Minute)
 	for i, m := range three {
-		if p := w.statusOf(m); len(*sites[i].trained) != 1 || p.Version != 2 || !p.Done || p.Metric != "loss" {
-			t.Errorf("%s, started again, says %+v and has trained %q", m, p, *sites[i].trained)
+		if p := w.statusOf(m); len(sites[i].has()) != 1 || p.Version != 2 || !p.Done || p.Metric != "loss" {
+			t.Errorf("%s, started again, says %+v and has trained %q", m, p, sites[i].has())
 		}
 		w.end(m)
 	}
@@ -170,7 +177,7 @@ func personalModels(w *world, size int, rate int64) {
 	w.tune = func(c *site.Config) { c.Tasks[0].Personalise = &site.Personalise{Epochs: 1, LRFactor: 1} }
 	w.join(three[0], sites[0])
 	time.Sleep(2 * time.Minute)
-	if got := *sites[0].trained; len(got) != 2 || got[1] != `2 {"epochs":1,"lr":0.5}` {
+	if got := sites[0].has(); len(got) != 2 || got[1] != `2 {"epochs":1,"lr":0.5}` {
 		t.Errorf("with other settings trained %q", got)
 	}
 	w.endAll()
@@ -207,7 +214,7 @@ func TestPersonalModelYields(t *testing.T) {
 			if p.Version != version || version < 4 || !p.Done || p.Metric == "" {
 				t.Errorf("%s says %+v, version %d is released", m, p, version)
 			}
-			if n := len(*sites[i].trained); n < 2 {
+			if n := len(sites[i].has()); n < 2 {
 				t.Errorf("%s trained %d times for itself, want versions before too", m, n)
 			}
 		}
@@ -240,7 +247,7 @@ func TestPersonalModelAnew(t *testing.T) {
 		w.aggregate(task)
 		w.finished(5 * time.Minute)
 		for i, m := range three {
-			if got := *sites[i].trained; !slices.Equal(got, []string{`2 {"epochs":5,"lr":0.25}`, `2 {"epochs":5,"lr":0.125}`}) {
+			if got := sites[i].has(); !slices.Equal(got, []string{`2 {"epochs":5,"lr":0.25}`, `2 {"epochs":5,"lr":0.125}`}) {
 				t.Errorf("%s trained %q for itself", m, got)
 			}
 		}
