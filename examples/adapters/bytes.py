@@ -39,12 +39,14 @@ def run():
     parties, totals, number = [start("broker", "--open", "--listen", broker)], {}, 1  # {site: bytes} by round
     try:
         watch = start("watch", "-c", "aggregator.yaml", stdout=subprocess.PIPE, text=True)
-        parties += [watch, start("aggregator", "-c", "aggregator.yaml")]
+        parties.append(watch)
+        watch.stdout.readline()  # "broker up": it sees the first round
+        parties.append(start("aggregator", "-c", "aggregator.yaml"))
         parties += [start("site", "-c", f"{site}.yaml", "--http", http[site]) for site in SITES]
         for line in watch.stdout:
             if "halted: finished" in line:
                 return [totals[n] for n in sorted(totals)]
-            if m := re.search(r"event opened round=(\d+)", line):  # the first may pass before anybody watches
+            if m := re.search(r"event opened round=(\d+)", line):
                 number = int(m[1])
             m = re.search(r"site (\w+)/lab (?:busy|late still) training", line)
             seen = [m[1]] if m else SITES if re.search(r"event accepted .* count=1$", line) else []
