@@ -91,18 +91,12 @@ func (t *task) triedEarly(s *round.Score) *round.Tried {
 	if k == nil || s == nil || t.cfg.Release == nil || t.state.Version < k.Version {
 		return nil
 	}
-	now, asked := evaluations{}, 0
-	for _, i := range t.state.Cohort {
-		path := t.m.Round().Path(i)
-		if !k.Matches(path) {
-			continue
-		}
-		asked++
-		if st := t.sum.in[path]; st != nil && st.measured.evaluation().Metrics[trainer.SumN] > 0 {
-			now[path] = st.measured
-		}
+	paths := make([]string, len(t.state.Cohort))
+	for i, m := range t.state.Cohort {
+		paths[i] = t.m.Round().Path(m)
 	}
-	if asked == 0 || 2*len(now) < asked {
+	now, asked := t.measured().matching(k, paths)
+	if !enough(now, asked) {
 		return nil
 	}
 	return t.beside(s, asked, now)
@@ -111,23 +105,39 @@ func (t *task) triedEarly(s *round.Score) *round.Tried {
 // wouldHold is what the members that filters match have measured of a version; nil: it is
 // not known. asked are so many members.
 func (t *task) wouldHold(version uint64, to []string) (tried *round.Tried, asked int) {
-	k := round.Canary{To: to}
-	now := evaluations{}
-	known := t.evaluated[version]
+	var paths []string
 	for _, m := range t.m.Round().Members() {
-		if m.Left || !k.Matches(m.Path) {
-			continue
-		}
-		asked++
-		if e, ok := known[m.Path]; ok && e.evaluation().Metrics[trainer.SumN] > 0 {
-			now[m.Path] = e
+		if !m.Left {
+			paths = append(paths, m.Path)
 		}
 	}
+	now, asked := t.evaluated[version].matching(&round.Canary{To: to}, paths)
 	s := t.scoreKind()
-	if s == nil || t.cfg.Release == nil || len(now) == 0 || 2*len(now) < asked {
+	if s == nil || t.cfg.Release == nil || !enough(now, asked) {
 		return nil, asked
 	}
 	return t.beside(s, asked, now), asked
+}
+
+// matching is what those of the members at paths have measured that are to run a canary,
+// and how many these are.
+func (e evaluations) matching(k *round.Canary, paths []string) (of evaluations, asked int) {
+	of = evaluations{}
+	for _, p := range paths {
+		if !k.Matches(p) {
+			continue
+		}
+		asked++
+		if m, ok := e[p]; ok && m.evaluation().Metrics[trainer.SumN] > 0 {
+			of[p] = m
+		}
+	}
+	return of, asked
+}
+
+// enough reports whether half of the members that were asked have measured.
+func enough(measured evaluations, asked int) bool {
+	return len(measured) > 0 && 2*len(measured) >= asked
 }
 
 // scoreKind is by what versions are compared, as the last record says.

@@ -77,6 +77,15 @@ func (g *Release) problem() string {
 // evaluations are what members measured of one version.
 type evaluations map[string]measured
 
+// measured is what the members have measured of the base of the round at hand.
+func (t *task) measured() evaluations {
+	e := make(evaluations, len(t.sum.in))
+	for p, st := range t.sum.in {
+		e[p] = st.measured
+	}
+	return e
+}
+
 // tried holds the base of a round that closes against the released version, over the
 // members that have measured both on as many rows. Nil: there is no gate, nothing decides,
 // or the base is what is released.
@@ -85,11 +94,7 @@ func (t *task) tried(s *round.Score) *round.Tried {
 	if t.cfg.Release == nil || s == nil || t.state.Trained == 0 || r != nil && r.Model == t.state.Base {
 		return nil
 	}
-	now := evaluations{}
-	for p, st := range t.sum.in {
-		now[p] = st.measured
-	}
-	return t.beside(s, len(t.state.Cohort), now)
+	return t.beside(s, len(t.state.Cohort), t.measured())
 }
 
 // beside holds what members have measured of a version against what they have of the
@@ -184,10 +189,7 @@ func (t *task) saveEvaluated(tx *store.Tx, s owner.Save) error {
 	maps.DeleteFunc(t.evaluated, func(v uint64, _ evaluations) bool { return !slices.Contains(held, v) })
 	changed := len(t.evaluated) != before
 	if v := t.state.Version; s.Committed && slices.Contains(held, v) { // the base, which the round has measured
-		t.evaluated[v], changed = evaluations{}, true
-		for p, st := range t.sum.in {
-			t.evaluated[v][p] = st.measured
-		}
+		t.evaluated[v], changed = t.measured(), true
 	}
 	if !changed {
 		return nil
