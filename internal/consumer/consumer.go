@@ -6,6 +6,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Opener.Keys != nil {
 		c.security = "signed"
 	}
-	cfg.Link.ClientID = link.PartyID(userOf(cfg), "consumer", cfg.NS.String(), cfg.Path)
+	cfg.Link.ClientID = link.PartyID(cmp.Or(cfg.Link.Username, "fedmq"), "consumer", cfg.NS.String(), cfg.Path)
 	will := c.state(false)
 	cfg.Link.Will, cfg.Link.MaxPacket = &will, wire.MaxPart+64<<10
 	if c.conn, err = link.New(cfg.Link); err != nil {
@@ -105,13 +106,6 @@ func Run(ctx context.Context, cfg Config) error {
 	c.follower.Progress = cfg.Progress
 	c.follower.Up(false)
 	return c.run(ctx)
-}
-
-func userOf(cfg Config) string {
-	if cfg.Link.Username != "" {
-		return cfg.Link.Username
-	}
-	return "fedmq"
 }
 
 func newInstance() string {
