@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/owner"
@@ -156,28 +153,13 @@ func (t *task) heardUse(path string, payload []byte) {
 		return
 	}
 	f := c.Failed
-	t.step(owner.Said{Event: round.Untaken{Path: path, Version: f.Version, BeganMS: f.BeganMS, Why: inLine(f.Why)}})
+	t.step(owner.Said{Event: round.Untaken{Path: path, Version: f.Version, BeganMS: f.BeganMS, Why: view.Line(f.Why, maxWhy)}})
 }
 
 // maxStatus bounds the JSON that is looked at.
 const maxStatus = 16 << 10
 
-// inLine makes a text that a node has sent short, and one line.
-func inLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	for cut := min(len(s), maxWhy); cut < len(s); cut-- {
-		if utf8.RuneStart(s[cut]) {
-			return s[:cut]
-		}
-	}
-	return s
-}
-
+// maxWhy bounds what a node has sent as its reason, in bytes.
 const maxWhy = 160
 
 // canariesOf are those of the round that closes: those that ended in it, and the one that

@@ -252,7 +252,7 @@ func (c *consumer) took(ctx context.Context, err error) {
 			times = f.Times + 1
 		}
 		wait := min(retryFirst<<min(times-1, 10), retryMost)
-		c.failed = &view.Failure{Version: m.Header.Round, From: m.Header.Kind, BeganMS: int64(m.BeganMS), Why: clip(err.Error()), TimestampMS: time.Now().UnixMilli(), Times: times}
+		c.failed = &view.Failure{Version: m.Header.Round, From: m.Header.Kind, BeganMS: int64(m.BeganMS), Why: view.Line(err.Error(), maxText), TimestampMS: time.Now().UnixMilli(), Times: times}
 		c.retryAt = time.Now().Add(wait)
 		c.cfg.Complain(fmt.Errorf("version %d: %w; again in %s", m.Header.Round, err, wait))
 	}

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/fedmq/fedmq/internal/link"
 	"github.com/fedmq/fedmq/internal/view"
@@ -57,19 +55,3 @@ const (
 	maxState = 16 << 10
 	maxText  = 512 // of an error in a status, bytes
 )
-
-// clip makes a text printable and at most maxText bytes long.
-func clip(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
-	for cut := min(len(s), maxText); cut < len(s); cut-- {
-		if utf8.RuneStart(s[cut]) {
-			return s[:cut]
-		}
-	}
-	return s
-}
