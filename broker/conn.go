@@ -44,6 +44,8 @@ type conn struct {
 
 	mu     sync.Mutex
 	closed bool
+
+	holds sync.Locker // of tree.go; its reader's alone
 }
 
 // open prepares a connection that is counted in.

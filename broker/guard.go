@@ -97,6 +97,11 @@ func (g guarded) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, ag
 	g.guard(cl, func() { g.hook.OnQosPublish(cl, pk, sent, again) })
 }
 
+// OnPacketProcessed is the hook's.
+func (g guarded) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
+	g.guard(cl, func() { g.hook.OnPacketProcessed(cl, pk, err) })
+}
+
 // OnClientExpired is the hook's.
 func (g guarded) OnClientExpired(cl *mqtt.Client) {
 	g.guard(cl, func() { g.hook.OnClientExpired(cl) })

@@ -47,7 +47,7 @@ type hook struct {
 	tally  tally
 	shares shares
 
-	keep      sync.Mutex // orders what goes to retained
+	tree      sync.RWMutex // the library's, of what is retained; what goes to retained has its order
 	retention retention
 	subs      sync.Map // *mqtt.Client -> uint16, packet id of the SUBSCRIBE being answered
 }
@@ -122,7 +122,7 @@ func (h *hook) Provides(b byte) bool {
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnDisconnect,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
 		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPublish, mqtt.OnRetainMessage, mqtt.OnRetainedExpired, mqtt.OnWill,
-		mqtt.OnQosPublish, mqtt.OnClientExpired, mqtt.OnSysInfoTick,
+		mqtt.OnQosPublish, mqtt.OnPacketProcessed, mqtt.OnClientExpired, mqtt.OnSysInfoTick,
 	}, b) >= 0
 }
 
@@ -192,6 +192,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 		}
 		h.logDenied(cl, r, "subscribe", pk.Filters[i].Filter)
 	}
+	hold(cl, h.tree.RLocker()) // the library looks for what is retained
 }
 
 // OnPacketRead ends a connection that publishes to $-topics: the library

@@ -19,7 +19,9 @@ import (
 // establish serves c with the library.
 func (b *Broker) establish(c *conn, kind string) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		c.release()
+		if p != nil {
 			err = fmt.Errorf("broker: panic: %v", p)
 			b.hook.panicked(p, c.RemoteAddr().String())
 			b.sweep(c, err)
@@ -56,6 +58,7 @@ func (b *Broker) sweep(c *conn, err error) {
 		},
 	} {
 		b.hook.guard(cl, step)
+		c.release()
 	}
 }
 

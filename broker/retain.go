@@ -14,11 +14,10 @@ import (
 // MQTT 5 (content type, expiry) do not survive a restart of the broker.
 
 // OnRetainMessage queues what the library now holds for the topic, which is
-// not always pk: of two publishers at once, the later one in memory must be
-// the later one on the disk.
+// not always pk: of a publisher and a delayed Will at once, the later one in
+// memory must be the later one on the disk.
 func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
-	h.keep.Lock()
-	defer h.keep.Unlock()
+	defer h.retaining(cl, &pk)()
 	now, ok := h.server.Topics.Retained.Get(pk.TopicName)
 	if !ok && len(pk.Payload) > 0 { // cleared since, by OnRetainedExpired or somebody at the same time
 		now, ok = pk.Copy(false), true
@@ -38,7 +37,7 @@ func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 	}
 }
 
-// dropped notes that nothing is retained on a topic any more; h.keep is locked.
+// dropped notes that nothing is retained on a topic any more; h.tree is locked.
 func (h *hook) dropped(topic string) {
 	h.retention.set("", topic, 0)
 	if h.retained != nil {
@@ -65,14 +64,17 @@ func (h *hook) OnWill(cl *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 		h.logRetained(cl, r, &pk)
 		w.Retain = false
 	}
+	if w.Retain && cl.Properties.Will.WillDelayInterval == 0 {
+		hold(cl, &h.tree)
+	}
 	return w, nil
 }
 
 // OnRetainedExpired forgets a message of MQTT 5 that has expired, with its topic,
 // which the library leaves in its tree.
 func (h *hook) OnRetainedExpired(topic string) {
-	h.keep.Lock()
-	defer h.keep.Unlock()
+	h.tree.Lock()
+	defer h.tree.Unlock()
 	if _, again := h.server.Topics.Retained.Get(topic); again {
 		return // OnRetainMessage was told, or will be
 	}

@@ -133,6 +133,9 @@ func canAnswer(cl *mqtt.Client, pk *packets.Packet) bool {
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	r := h.tooMuch(cl, &pk)
 	if r == 0 {
+		if pk.FixedHeader.Retain {
+			hold(cl, &h.tree)
+		}
 		return pk, nil
 	}
 	h.logRetained(cl, r, &pk)

@@ -201,6 +201,28 @@ func TestUpstreamPanics(t *testing.T) {
 	_ = pk.SubscribeDecode([]byte("\x00\x01\x00\x00\x01a"))
 }
 
+// TopicsIndex.RetainMessage writes a topic's retainPath with a lock that scanMessages,
+// which reads it, does not take.
+func TestUpstreamLooksUnlocked(t *testing.T) {
+	t.Parallel()
+	locked := map[string]bool{}
+	for _, fn := range upstreamFuncs(t, "") {
+		if fn.Name.Name != "scanMessages" && fn.Name.Name != "RetainMessage" {
+			continue
+		}
+		locked[fn.Name.Name] = false
+		ast.Inspect(fn, func(n ast.Node) bool {
+			if e, ok := n.(ast.Expr); ok && isCall(e, "Lock", "RLock") {
+				locked[fn.Name.Name] = true
+			}
+			return true
+		})
+	}
+	if look, there := locked["scanMessages"]; !there || look || !locked["RetainMessage"] {
+		t.Errorf("mended: tree.go can go (M14; locks: %v)", locked)
+	}
+}
+
 // Inflight.NextImmediate takes its read lock, and calls GetAll, which takes it again.
 func TestUpstreamLocksTwice(t *testing.T) {
 	t.Parallel()
