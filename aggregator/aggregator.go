@@ -58,6 +58,7 @@ func live(ctx context.Context, cfg Config, st *store.Store) error {
 
 // rest leaves the disk as a driver should that ended with err, unless the disk failed it.
 func (a *aggregator) rest(err error) error {
+	err = errors.Join(err, a.staging.Close())
 	if errors.Is(err, store.ErrDisk) {
 		return err
 	}

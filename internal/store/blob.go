@@ -160,7 +160,13 @@ func (s *Store) writeFile(data []byte, sync bool) (name string, err error) {
 	if err != nil {
 		return name, err
 	}
-	_, err = f.WriteAt(data, 0)
+	n := 0
+	if sync {
+		n, err = writeDirect(f, data)
+	}
+	if err == nil {
+		_, err = f.WriteAt(data[n:], int64(n))
+	}
 	if err == nil && sync {
 		crash.At("blob.before-fsync")
 		err = f.Sync()

@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -111,5 +114,56 @@ func TestLeftoversInTmpGoAtTheStart(t *testing.T) {
 	open(t, dir)
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("still there: %v", err)
+	}
+}
+
+// A large blob that is synced at once is written past the page cache, all but what is
+// left of a page: its bytes are the same ones, in a new file and over an old one.
+func TestLargeBlobs(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.TempDir(), store.Options{Overwrite: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	rng := rand.NewChaCha8([32]byte{1})
+	for _, n := range []int{1<<20 - 1, 1 << 20, 1<<20 + 1, 2<<20 - 4096, 3<<20 + 4097} {
+		for range 2 { // the second one over the first
+			b := make([]byte, n)
+			_, _ = rng.Read(b)
+			leaves, err := s.AddBlob(b, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := leaves.ID(n)
+			if got, err := s.Blob(id); err != nil || !bytes.Equal(got, b) {
+				t.Fatalf("%d bytes are read back as others: %v", n, err)
+			}
+			if err := s.RemoveBlob(id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// What a model of 10 million parameters takes to be durable.
+func BenchmarkAddBlob(b *testing.B) {
+	for _, durable := range []bool{true, false} {
+		b.Run(fmt.Sprintf("durable=%t", durable), func(b *testing.B) {
+			s, err := store.Open(b.TempDir(), store.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			data := make([]byte, 40_000_000)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for i := range b.N {
+				binary.LittleEndian.PutUint64(data, uint64(i))
+				if _, err := s.AddBlob(data, durable); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -14,11 +14,14 @@ import (
 const (
 	slotBytes = 128 << 10
 	slotPage  = 4 << 10
+
+	keptSlots = 64 << 20 // bytes of a file that stays
 )
 
 // slots are places in one file for what is staged beyond the memory. Of its size the one
 // that was left last is taken first, so that bytes go where pages are, in memory and on the
-// disk. The file goes when no slot is taken.
+// disk. When no slot is taken the file goes, unless it is small: the next round finds its
+// pages.
 type slots struct {
 	file  Scratch // nil: none is taken
 	name  string
@@ -75,12 +78,20 @@ func (g *Staging) read(p []byte, at int64) error {
 	return nil
 }
 
-// rest closes the file where no slot is taken.
+// rest closes the file where no slot is taken, and it is not small.
 func (g *Staging) rest() error {
-	if g.slots.file == nil || g.slots.taken > 0 {
+	if g.slots.taken > 0 || g.slots.end <= keptSlots {
 		return nil
 	}
+	return g.Close()
+}
+
+// Close lets go of the file. What was staged there is lost.
+func (g *Staging) Close() error {
 	f, name := g.slots.file, g.slots.name
+	if f == nil {
+		return nil
+	}
 	g.slots = slots{}
 	if err := f.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return g.store.diskError("close the staging file "+name, err)

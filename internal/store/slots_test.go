@@ -3,7 +3,10 @@ package store_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/store"
@@ -11,7 +14,8 @@ import (
 )
 
 // Stages that come and go share one file: each reads back its own bytes, wherever they are
-// put and how often, what one leaves is taken by the next, and the file goes with the last.
+// put and how often, what one leaves is taken by the next, and the file goes with the
+// staging.
 func TestStagesShareAFile(t *testing.T) {
 	t.Parallel()
 	disk := storetest.New()
@@ -69,6 +73,12 @@ func TestStagesShareAFile(t *testing.T) {
 	for len(stages) > 0 {
 		drop(0)
 	}
+	if left, err := disk.List("tmp"); len(left) != 1 || err != nil {
+		t.Errorf("in tmp for the next ones: %v, %v", left, err)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if left, err := disk.List("tmp"); len(left) > 0 || err != nil {
 		t.Errorf("left in tmp: %v, %v", left, err)
 	}
@@ -92,4 +102,44 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 		t.Errorf("the file has %d bytes, want %d: two slots, %v", len(b), want, err)
 	}
 	release(t, stay)
+}
+
+// A file that has grown large goes when no slot is taken: what a crowd of updates has
+// needed once is not kept for ever.
+func TestLargeStagingFileGoes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	g := open(t, dir).NewStaging(0, nil)
+	size := func() (n int64) {
+		fds, err := filepath.Glob("/proc/self/fd/*")
+		if err != nil || len(fds) == 0 {
+			t.Skip("no list of open files")
+		}
+		for _, fd := range fds { // it has no name
+			if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, dir) && strings.Contains(to, "(deleted)") {
+				if info, err := os.Stat(fd); err == nil {
+					n += info.Size()
+				}
+			}
+		}
+		return n
+	}
+	small, large := g.Stage(1<<20), g.Stage(65<<20)
+	for _, st := range []*store.Stage{small, large} {
+		if err := st.WriteAt([]byte{1}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release(t, small)
+	release(t, large)
+	if n := size(); n == 0 {
+		t.Error("the file of two slots has gone")
+	}
+	if err := large.Clear(0, large.Len()); err != nil {
+		t.Fatal(err)
+	}
+	release(t, large)
+	if n := size(); n != 0 {
+		t.Errorf("a file of %d bytes is kept", n)
+	}
 }
