@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -172,10 +173,11 @@ func (f *floorFolder) take(c net.Conn, weight uint64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	u := strategy.Update{Samples: weight, Weight: weight, Tensors: m}
-	if err := f.fold.Check(u); err != nil {
-		return err
+	u, taken, err := f.fold.Take(u, func(off, _, most int) ([]byte, error) { return m.Blob[off : off+min(most, len(m.Blob)-off)], nil })
+	if err != nil || !taken {
+		return cmp.Or(err, errors.New("bench: the floor's fold does not take an update in one pass"))
 	}
-	f.fold.Add(u)
+	f.fold.Count(u)
 	return nil
 }
 
