@@ -32,7 +32,7 @@ func delta(local, global *model.Model, was imprint) (*model.Model, model.Leaves,
 	}
 	shared := global.Schema.Shared()
 	d := &model.Model{Schema: shared, Blob: global.Blob[:shared.Bytes()]}
-	is, to := was.anew(), 0
+	is, to := imprint(0), 0
 	var leaves model.Leaves
 	var err error
 	eachBlock(global.Schema, func(spec model.Spec, off, at, n int) {

@@ -2,7 +2,7 @@ package site
 
 import (
 	"errors"
-	"hash/maphash"
+	"hash/crc32"
 
 	"github.com/fedmq/fedmq/model"
 )
@@ -10,25 +10,18 @@ import (
 // errChanged: a trainer has changed the model that it was given (S-18).
 var errChanged = errors.New("the trainer changed the model it was given")
 
-// imprint is what a model is known by again. Who changes it is a bug, no attack: this is
-// several times as fast as SHA-256.
-type imprint struct {
-	seed maphash.Seed
-	sum  uint64
-}
+// imprint is what a model is known by again. Who changes it is a bug, no attack: a CRC of
+// each block, in whose way there is nothing but memory.
+type imprint uint64
 
 // imprintOf is one pass over a model.
-func imprintOf(m *model.Model) imprint {
-	k := imprint{seed: maphash.MakeSeed()}
+func imprintOf(m *model.Model) (k imprint) {
 	eachBlock(m.Schema, func(_ model.Spec, off, _, n int) { k.add(m.Blob[off : off+n]) })
 	return k
 }
 
-// anew is the imprint of nothing yet, to be compared with m in the end.
-func (m imprint) anew() imprint { return imprint{seed: m.seed} }
-
 // add takes the next block. The factor, odd, has an order of blocks be an imprint of its own.
-func (m *imprint) add(b []byte) { m.sum = m.sum*0x9e3779b97f4a7c15 + maphash.Bytes(m.seed, b) }
+func (m *imprint) add(b []byte) { *m = *m*0x9e3779b97f4a7c15 + imprint(crc32.ChecksumIEEE(b)) }
 
 // blockBytes is how much of a model is worked on at a time: what one step has had in its
 // hands is still in a cache for the next. It is whole values.
