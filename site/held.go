@@ -83,13 +83,13 @@ func (r *receiving) Discard() error { return nil }
 func (r *receiving) Commit(model.Hash) ([]byte, bool, error) { return r.b, false, nil }
 
 // makeRoom is for a model of size bytes. An update of before that is still in memory
-// gives its place: it has a file.
+// gives its place, if the link has nothing of it: it has a file.
 func (s *site) makeRoom(size int) (incoming, error) {
 	if size > mostInMemory {
 		return s.disk.Receive(int64(size))
 	}
 	for _, t := range s.tasks {
-		if b := t.update.bytes; cap(b) >= size && cap(b) < 2*size {
+		if b := t.update.bytes; cap(b) >= size && cap(b) < 2*size && *t.update.out == 0 {
 			t.update = outgoing{}
 			return &receiving{b[:size]}, nil
 		}

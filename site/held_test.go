@@ -91,12 +91,26 @@ func TestUpdateIsSynced(t *testing.T) {
 }
 
 // The place of an update in memory is the next model's; its parts come from its file
-// from then on. Of other sizes it is not.
+// from then on. Of other sizes it is not, nor while the link may have parts of it.
 func TestRoomIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	s, tk := bench(t, &memory{id: wire.Nonce{1}})
-	tk.update = outgoing{content("u"), make([]byte, 1000, 1200)}
+	var parts [2]published
+	tk.update = outgoing{content("u"), make([]byte, 1000, 1200), new(int)}
 	at := &tk.update.bytes[0]
+	e := member.Entry{Content: content("u"), Parts: wire.Blob{Length: 1000, Data: 4096}}
+	for i := range parts {
+		data, err := s.partData(tk, &e, 0, &parts[i])
+		if err != nil || &data[0] != at {
+			t.Fatalf("a part is not sent from where it lies: %v", err)
+		}
+	}
+	s.sent(parts[0])
+	s.unsent(published{telling: telling{task: tk}, err: errors.New("no PUBACK"), out: parts[1].out})
+	if in, err := s.makeRoom(1100); err != nil || &in.(*receiving).b[0] == at {
+		t.Errorf("the place of an update of which a part is under way: %v", err)
+	}
+	s.sent(parts[1])
 	for _, size := range []int{1201, 500} {
 		if in, err := s.makeRoom(size); err != nil || &in.(*receiving).b[0] == at || tk.update.bytes == nil {
 			t.Errorf("%d bytes in the place of 1,200: %v", size, err)

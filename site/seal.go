@@ -196,7 +196,7 @@ func (s *site) writeUpdate(t *task, h wire.Header, e member.Entry, b []byte) err
 	for _, o := range s.tasks {
 		o.update = outgoing{}
 	}
-	t.update = outgoing{id, b}
+	t.update = outgoing{id, b, new(int)}
 	s.beside(func() error { collect(len(b)); return nil }) // the trainer's model
 	if t.plain(h, e) {
 		s.syncLater(id)

@@ -72,7 +72,7 @@ func (s *site) sendEntry(t *task, m member.SendEntry) error {
 	if err != nil {
 		return err
 	}
-	s.publish(t, to.Update(), b, published{what: "update", round: m.Round}, func(bool) member.Event { return member.EntrySent(m) })
+	s.publish(t, link.Message{Topic: to.Update(), Payload: b}, published{what: "update", round: m.Round}, func(bool) member.Event { return member.EntrySent(m) })
 	return nil
 }
 
@@ -87,7 +87,8 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 	if err != nil {
 		return err
 	}
-	data, err := s.partData(t, &e, int(m.Index))
+	p := published{what: "part", round: m.Round}
+	data, err := s.partData(t, &e, int(m.Index), &p)
 	switch {
 	case errors.Is(err, store.ErrDisk):
 		return err
@@ -96,22 +97,24 @@ func (s *site) sendPart(t *task, m member.SendPart) error {
 		s.tell(t, member.EntryLost{Round: m.Round})
 		return nil
 	}
-	part := wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data} // at most 4,000
-	b := wire.AppendPart(s.message(len(data)+wire.PartOverhead), part)
-	s.publish(t, to.Part(), b, published{what: "part", round: m.Round, part: b}, func(ok bool) member.Event {
+	head := wire.AppendPartHead(nil, wire.Part{Blob: e.Blob, Index: m.Index, Count: uint32(e.Parts.Count()), Data: data}) // at most 4,000
+	s.publish(t, link.Message{Topic: to.Part(), Head: head, Payload: data}, p, func(ok bool) member.Event {
 		return member.PartSent{Upload: m.Upload, Index: m.Index, OK: ok}
 	})
 	return nil
 }
 
-// partData is a part of an update, from memory while it is there. What its file has is
-// held against its hash.
-func (s *site) partData(t *task, e *member.Entry, i int) ([]byte, error) {
+// partData is a part of an update where it lies, in memory while it is there. What its
+// file has is held against its hash.
+func (s *site) partData(t *task, e *member.Entry, i int, p *published) ([]byte, error) {
 	off, n := e.Parts.Span(i)
 	if u := t.update; u.content == e.Content && len(u.bytes) >= off+n {
+		p.out = u.out
+		*p.out++
 		return u.bytes[off : off+n], nil
 	}
-	data := s.room(n)
+	p.room = s.room(n)
+	data := p.room[:n]
 	if err := s.disk.Part(e.Content, data, int64(off)); err != nil {
 		return nil, err
 	}
@@ -121,28 +124,20 @@ func (s *site) partData(t *task, e *member.Entry, i int) ([]byte, error) {
 	return data, nil
 }
 
-// message is room for one of n bytes. The link lets go of a part when the broker has
+// room is where a part of n bytes is read. The link lets go of it when the broker has
 // acknowledged it.
-func (s *site) message(n int) []byte {
-	for i, b := range s.messages {
+func (s *site) room(n int) []byte {
+	for i, b := range s.rooms {
 		if cap(b) >= n {
-			s.messages = slices.Delete(s.messages, i, i+1)
-			return b[:0]
+			s.rooms = slices.Delete(s.rooms, i, i+1)
+			return b
 		}
 	}
-	return make([]byte, 0, n)
+	return make([]byte, n)
 }
 
-// mostMessages is how many parts are on their way at once.
-const mostMessages = 8
-
-// room is where a part is read before its message is made of it.
-func (s *site) room(n int) []byte {
-	if cap(s.scratch) < n {
-		s.scratch = make([]byte, n)
-	}
-	return s.scratch[:n]
-}
+// mostRooms is how many parts are on their way at once.
+const mostRooms = 8
 
 // asked is the topic of an ask.
 func (s *site) asked(t *task, a member.Ask) string {
@@ -201,11 +196,12 @@ const pubackWithin = 2 * time.Minute
 
 // publish sends one message and waits elsewhere for its PUBACK, not for ever; the
 // driver hears what came of it.
-func (s *site) publish(t *task, topic string, payload []byte, p published, event func(ok bool) member.Event) {
+func (s *site) publish(t *task, m link.Message, p published, event func(ok bool) member.Event) {
+	m.QoS = 1
 	s.goes.Go(func() {
 		ctx, cancel := context.WithTimeout(s.life, pubackWithin)
 		defer cancel()
-		p.err = s.conn.Publish(ctx, link.Message{Topic: topic, Payload: payload, QoS: 1})
+		p.err = s.conn.Publish(ctx, m)
 		p.telling = telling{t, event(p.err == nil)}
 		select {
 		case s.published <- p:
@@ -216,8 +212,11 @@ func (s *site) publish(t *task, topic string, payload []byte, p published, event
 
 // sent notes that the broker has taken a message.
 func (s *site) sent(p published) {
-	if p.part != nil && len(s.messages) < mostMessages {
-		s.messages = append(s.messages, p.part)
+	if p.room != nil && len(s.rooms) < mostRooms {
+		s.rooms = append(s.rooms, p.room)
+	}
+	if p.out != nil {
+		*p.out--
 	}
 	switch p.event.(type) {
 	case member.EntrySent:

@@ -56,8 +56,7 @@ type site struct {
 	failed    chan error     // what was done beside; shared with the goroutines that do
 	unsynced  []unsynced     // updates, the oldest first
 	part      []byte         // the message of a part that was told to a machine
-	scratch   []byte         // of one part that is read
-	messages  [][]byte       // of parts that the broker has taken
+	rooms     [][]byte       // of parts that the broker has taken
 
 	life context.Context // of what is started; it ends before the link does
 	goes sync.WaitGroup
@@ -74,7 +73,8 @@ type published struct {
 	telling
 	what  string
 	round uint64
-	part  []byte // the message of a part
+	room  []byte // of a part that was read from a file
+	out   *int   // of the update whose memory the part lies in
 	err   error
 }
 

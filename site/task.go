@@ -103,6 +103,7 @@ type writing struct {
 type outgoing struct {
 	content model.Hash
 	bytes   []byte
+	out     *int // parts of it that the link has, or may have
 }
 
 // result is what a job left: tensors and metrics, or the reason why there are

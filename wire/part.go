@@ -19,12 +19,16 @@ const (
 
 // AppendPart appends a part's payload to dst. The part must be one of a
 // [Blob]: nothing is checked.
-func AppendPart(dst []byte, p Part) []byte {
+func AppendPart(dst []byte, p Part) []byte { return append(AppendPartHead(dst, p), p.Data...) }
+
+// AppendPartHead is [AppendPart] without the data, which come behind it: they need not
+// be copied to be sent.
+func AppendPartHead(dst []byte, p Part) []byte {
 	dst = appendUint(appendArray(dst, partFields), partVersion)
 	dst = appendBin(dst, p.Blob[:])
 	dst = appendUint(dst, uint64(p.Index))
 	dst = appendUint(dst, uint64(p.Count))
-	return appendBin(dst, p.Data)
+	return appendBinHead(dst, len(p.Data))
 }
 
 // What a part is refused for. Parts are not signed and may come by the

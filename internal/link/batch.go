@@ -78,7 +78,7 @@ func (s *session) left(l leaving, err error, nothing bool) {
 
 // appendPublish encodes a PUBLISH behind b, but for a payload that is long.
 func appendPublish(b []byte, m *Message, id uint16) (_, payload []byte) {
-	length := 2 + len(m.Topic) + len(m.Payload)
+	length := 2 + len(m.Topic) + len(m.Head) + len(m.Payload)
 	if m.QoS > 0 {
 		length += 2
 	}
@@ -90,6 +90,7 @@ func appendPublish(b []byte, m *Message, id uint16) (_, payload []byte) {
 	if m.QoS > 0 {
 		b = binary.BigEndian.AppendUint16(b, id)
 	}
+	b = append(b, m.Head...)
 	if len(m.Payload) > joinedUpTo {
 		return b, m.Payload
 	}

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -82,3 +83,19 @@ func (c noted) Write(b []byte) (int, error) {
 }
 
 var _ io.Writer = noted{}
+
+// A message in two pieces leaves as one that is in one piece.
+func TestHeadComesBeforePayload(t *testing.T) {
+	t.Parallel()
+	head := []byte("head")
+	for _, n := range []int{0, 1, joinedUpTo, joinedUpTo + 1} {
+		payload := bytes.Repeat([]byte("p"), n)
+		two := Message{Topic: "t", Head: head, Payload: payload, QoS: 1}
+		one := Message{Topic: "t", Payload: append(bytes.Clone(head), payload...), QoS: 1}
+		got, rest := appendPublish(nil, &two, 7)
+		want, more := appendPublish(nil, &one, 7)
+		if got, want = append(got, rest...), append(want, more...); !bytes.Equal(got, want) || packetSize(&two) != packetSize(&one) {
+			t.Errorf("%d bytes behind 4: %d and %d, said %d and %d", n, len(got), len(want), packetSize(&two), packetSize(&one))
+		}
+	}
+}

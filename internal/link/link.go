@@ -88,6 +88,7 @@ const (
 // (C-15).
 type Message struct {
 	Topic    string
+	Head     []byte // of one that is published: bytes that come before Payload
 	Payload  []byte
 	QoS      byte // 0 or 1
 	Retained bool

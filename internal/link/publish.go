@@ -24,7 +24,7 @@ func checkTopic(topic string) error {
 }
 
 // packetSize is the length of a PUBLISH in bytes, at most.
-func packetSize(m *Message) int { return 5 + 2 + len(m.Topic) + 2 + len(m.Payload) }
+func packetSize(m *Message) int { return 5 + 2 + len(m.Topic) + 2 + len(m.Head) + len(m.Payload) }
 
 // check says why a message cannot be sent at all.
 func (c *Conn) check(m *Message) error {
