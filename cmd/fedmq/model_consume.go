@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/internal/consumer"
 	"github.com/fedmq/fedmq/internal/follow"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // consume follows what is released for a node, which says what it runs.
@@ -27,14 +29,10 @@ func (c *modelGetCmd) consume(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	has, since, err := c.has(o)
-	if err != nil {
-		return err
-	}
 	live := progressOf(os.Stderr)
 	err = consumer.Run(ctx, consumer.Config{
 		Link: way, NS: ns, Owner: o, Task: c.Task, Path: c.Path, Opener: opener, Largest: uint64(maxModelFile), Agent: "fedmq/" + version,
-		Has: has, Since: since,
+		Has:  func() (*wire.Header, time.Time, error) { return c.has(o) },
 		Take: func(ctx context.Context, m *follow.Model) error { return c.take(ctx, m) },
 		Complain: func(err error) {
 			live.end()

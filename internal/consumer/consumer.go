@@ -8,7 +8,6 @@ package consumer
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	mrand "math/rand/v2"
@@ -32,9 +31,9 @@ type Config struct {
 	Largest uint64 // bytes of a model
 	Agent   string // name and version of the program
 
-	Has   *wire.Header // version and content that run at the start; nil: none, or it is not known
-	Since time.Time    // when that was taken
-
+	// Has gives version and content that run, and since when, once the node is this process's;
+	// no header: none, or it is not known. Nil: the same.
+	Has func() (*wire.Header, time.Time, error)
 	// Take puts a version to use. Where it fails, the version that runs has to be as before;
 	// it is tried again. The next one waits for its end; ctx ends when the consumer does.
 	Take func(ctx context.Context, m *follow.Model) error
@@ -43,12 +42,8 @@ type Config struct {
 	Progress func(version uint64, have, count int) // of what is fetched in parts; nil: nobody looks
 }
 
-// ErrNode says that the node is somebody else's.
-var ErrNode = errors.New("consumer: the node is not free")
-
 // Times of a consumer.
 const (
-	settles    = time.Second      // for what stands on the broker to arrive, before it decides anything
 	beat       = 30 * time.Second // between two statuses without news, +-20 %
 	askAgain   = time.Minute
 	retryFirst = 10 * time.Second
@@ -61,8 +56,7 @@ type consumer struct {
 	conn     *link.Conn
 	follower *follow.Follower
 	own      topics.Member
-	instance string
-	others   map[string]bool // instances that have claimed the node
+	node     node
 	security string
 
 	settled bool
@@ -87,14 +81,11 @@ func Run(ctx context.Context, cfg Config) error {
 	if own.State() == cfg.Owner.State() {
 		return fmt.Errorf("%w: %s is the aggregator's; want a path of its own", ErrNode, own.Node())
 	}
-	c := &consumer{cfg: cfg, own: own, instance: newInstance(), others: map[string]bool{}, taken: make(chan error, 1), security: "unsigned"}
-	if cfg.Has != nil {
-		c.runs, c.since = &follow.Model{Header: *cfg.Has}, cfg.Since
-	}
+	c := &consumer{cfg: cfg, own: own, node: newNode(), taken: make(chan error, 1), security: "unsigned"}
 	if cfg.Opener.Keys != nil {
 		c.security = "signed"
 	}
-	cfg.Link.ClientID = link.PartyID(cmp.Or(cfg.Link.Username, "fedmq"), "consumer", cfg.NS.String(), cfg.Path)
+	cfg.Link.ClientID = link.UniqueID(cmp.Or(cfg.Link.Username, "fedmq"), role) // who is there already keeps its connection
 	will := c.state(false)
 	cfg.Link.Will, cfg.Link.MaxPacket = &will, wire.MaxPart+64<<10
 	if c.conn, err = link.New(cfg.Link); err != nil {
@@ -106,12 +97,6 @@ func Run(ctx context.Context, cfg Config) error {
 	c.follower.Progress = cfg.Progress
 	c.follower.Up(false)
 	return c.run(ctx)
-}
-
-func newInstance() string {
-	var n wire.Nonce
-	_, _ = rand.Read(n[:]) // never fails
-	return n.String()
 }
 
 // run has the link for as long as it lives, and says goodbye over it.
@@ -130,7 +115,7 @@ func (c *consumer) run(ctx context.Context) error {
 	if ended {
 		return err
 	}
-	if c.settled && !errors.Is(err, ErrNode) {
+	if (c.settled || c.node.claimed) && !errors.Is(err, ErrNode) {
 		c.conn.Post(c.state(false))
 	}
 	closeLink()
@@ -142,7 +127,7 @@ func (c *consumer) loop(ctx context.Context, linkDone <-chan error) (err error, 
 	again, beats := time.NewTicker(askAgain), time.NewTimer(time.Hour)
 	defer again.Stop()
 	defer beats.Stop()
-	var settle, follows <-chan time.Time
+	var follows <-chan time.Time
 	for {
 		if c.settled {
 			c.work(ctx)
@@ -159,7 +144,7 @@ func (c *consumer) loop(ctx context.Context, linkDone <-chan error) (err error, 
 			case s.Up && s.Err != nil && !c.settled: // a denied subscription
 				return fmt.Errorf("%w; fedmq doctor --consumer %s says which lines of the broker's access list are missing", s.Err, c.cfg.Path), false
 			case s.Up && !c.settled:
-				settle = time.After(settles)
+				c.node.settle = time.After(settles)
 			case s.Up:
 				c.say()
 			}
@@ -170,12 +155,15 @@ func (c *consumer) loop(ctx context.Context, linkDone <-chan error) (err error, 
 			if err := c.message(m); err != nil {
 				return err, false
 			}
-		case <-settle:
-			settle, c.settled = nil, true
-			c.say()
+		case <-c.node.settle:
+			if err := c.settle(); err != nil {
+				return err, false
+			}
 			beats.Reset(spread(beat))
 		case <-beats.C:
-			c.say()
+			if c.settled {
+				c.say()
+			}
 			beats.Reset(spread(beat))
 		case <-again.C:
 			c.follower.Ask()

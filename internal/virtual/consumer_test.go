@@ -31,8 +31,14 @@ type gateway struct {
 // gateway starts a consumer at a path.
 func (w *world) gateway(path string) *gateway {
 	w.t.Helper()
+	return w.gatewayAs(path, path)
+}
+
+// gatewayAs starts one more at a path, under a name.
+func (w *world) gatewayAs(path, name string) *gateway {
+	w.t.Helper()
 	g := &gateway{w: w, path: path, fails: map[uint64]int{}}
-	g.start(path)
+	g.start(name)
 	return g
 }
 
@@ -42,7 +48,7 @@ func (g *gateway) start(name string) {
 	o, err := g.w.ns.Owner("", taskName)
 	check(g.w.t, err)
 	cfg := consumer.Config{
-		Link: link.Config{Dial: g.w.dial(g.path), Log: g.w.log}, NS: g.w.ns, Owner: o, Task: taskName, Path: g.path, Largest: 1 << 30,
+		Link: link.Config{Dial: g.w.dial(name), Log: g.w.log}, NS: g.w.ns, Owner: o, Task: taskName, Path: g.path, Largest: 1 << 30,
 		Opener: &wire.Opener{NS: g.w.ns, Limits: wire.Limits{Part: wire.MaxPart}}, Agent: "test",
 		Take: func(_ context.Context, m *follow.Model) error {
 			if g.fails[m.Header.Round] > 0 {
@@ -52,7 +58,7 @@ func (g *gateway) start(name string) {
 			g.took = append(g.took, m.Header.Round)
 			return nil
 		},
-		Has: g.has, Since: time.Now(),
+		Has:      func() (*wire.Header, time.Time, error) { return g.has, time.Now(), nil },
 		Complain: func(err error) { g.said = append(g.said, err) },
 	}
 	g.w.start(name, func(ctx context.Context) error { return consumer.Run(ctx, cfg) })
@@ -188,6 +194,82 @@ func TestConsumerAtASite(t *testing.T) {
 		w.join(three[0], walker{rows: 10, takes: time.Second})
 		time.Sleep(10 * time.Second)
 		refused("when a site comes")
+		w.endAll()
+	})
+}
+
+// Where a consumer is, is no room for another one: it says so and ends, and the first keeps
+// its connection. One that has ended without a word takes a moment, whatever became of its
+// Last Will; of two that start together one is left.
+func TestConsumerAtAConsumer(t *testing.T) {
+	inBubble(t, func(w *world) {
+		task := w.task()
+		task.Rounds = 1
+		w.aggregate(task)
+		for _, m := range three {
+			w.join(m, walker{rows: 10, takes: time.Second})
+		}
+		w.finished(5 * time.Minute)
+		path := three[0] + "/scoring"
+		state := func() (s views.State) {
+			t.Helper()
+			check(t, json.Unmarshal(w.retained(namespace+"/"+path+"/_fl_v1/state"), &s))
+			return s
+		}
+		refused := func(g *gateway, name string) {
+			t.Helper()
+			err := w.leave(name)
+			if !errors.Is(err, consumer.ErrNode) || !strings.Contains(err.Error(), `says that a "consumer" has it (online: true), and one node is one process; want a path of its own, such as `+path+"-2") || len(g.took) != 0 {
+				t.Errorf("%s: %v, took %v", name, err, g.took)
+			}
+		}
+		first := w.gateway(path)
+		time.Sleep(10 * time.Second)
+		has := state().Instance
+		since := w.reached(path)
+		for _, name := range []string{"second", "third"} {
+			g := w.gatewayAs(path, name)
+			time.Sleep(10 * time.Second)
+			refused(g, name)
+			if s := state(); s.Instance != has || !s.Online {
+				t.Errorf("after %s the node is that of %+v", name, s)
+			}
+		}
+		if len(first.said) != 2 || !w.reached(path).Equal(since) {
+			t.Errorf("the first said %v, and connected at %v and %v", first.said, since, w.reached(path))
+		}
+
+		other := w.client("forger")
+		gone := w.retained(namespace + "/" + path + "/_fl_v1/state")
+		w.end(path)
+		other.say(namespace+"/"+path+"/_fl_v1/state", gone, true) // its machine has lost power, as has the broker's
+		g := w.gatewayAs(path, "next")
+		time.Sleep(3 * time.Second)
+		if s := state(); !s.Online || s.Instance == has || len(g.took) != 0 {
+			t.Errorf("it does not ask: %+v, took %v", s, g.took)
+		}
+		time.Sleep(7 * time.Second)
+		if len(g.took) != 1 {
+			t.Errorf("it took %v when nobody had answered", g.took)
+		}
+		next := state().Instance
+		late, _ := json.Marshal(views.State{Schema: views.StateSchema, Roles: []string{"consumer"}, Instance: "elsewhere"})
+		other.say(namespace+"/"+path+"/_fl_v1/state", late, true) // a Last Will, at last
+		time.Sleep(time.Second)
+		if s := state(); !s.Online || s.Instance != next {
+			t.Errorf("after a late Will the node is that of %+v", s)
+		}
+		w.end("next")
+		if s := state(); s.Online {
+			t.Errorf("after its end: %+v", s)
+		}
+
+		a, b := w.gatewayAs(path, "a"), w.gatewayAs(path, "b")
+		time.Sleep(time.Minute)
+		errA, errB := w.leave("a"), w.leave("b")
+		if errors.Is(errA, consumer.ErrNode) == errors.Is(errB, consumer.ErrNode) || len(a.said)+len(b.said) != 1 {
+			t.Errorf("of two at once: %v, %v; said %v, %v", errA, errB, a.said, b.said)
+		}
 		w.endAll()
 	})
 }
