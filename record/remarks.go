@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fedmq/fedmq/internal/verdict"
+	"github.com/fedmq/fedmq/wire"
 )
 
 // Remark says in words what a record's numbers do not show at a glance.
@@ -16,7 +17,8 @@ type Remark struct {
 	Text string
 }
 
-// Remarks says whose weight the cap has lowered, whom the guard has refused or clipped, why a metric is shown first that was
+// Remarks says whose weight the cap has lowered, whom the guard has refused or clipped, what most updates are
+// too large for, why a metric is shown first that was
 // not asked for, and which metrics are not of all rows.
 func (r Record) Remarks() (out []Remark) {
 	if capped := r.capped(); len(capped) > 0 {
@@ -26,7 +28,7 @@ func (r Record) Remarks() (out []Remark) {
 	for _, note := range r.Notes {
 		out = append(out, Remark{"note " + note, note})
 	}
-	out = append(out, r.guarded()...)
+	out = append(append(out, r.guarded()...), r.unscaled()...)
 	if r.Note != "" {
 		out = append(out, Remark{"shown", r.Note})
 	}
@@ -90,6 +92,26 @@ func (r Record) guarded() (out []Remark) {
 		out = append(out, Remark{"clip", fmt.Sprintf("the guard scales updates to a norm of at most %.3g: %s", most, listed(clipped))})
 	}
 	return out
+}
+
+// unscaled says what helps where the values of most updates of a round of training are too
+// large to count: that is not one odd site.
+func (r Record) unscaled() (out []Remark) {
+	var beyond []string
+	judged := 0
+	for _, e := range r.Entries {
+		is := e.Verdict.Beyond() || e.Verdict == verdict.Declined && e.Detail == verdict.NotFinite.String()
+		if is {
+			beyond = append(beyond, e.Member)
+		}
+		if is || e.Verdict == verdict.Counted || e.Verdict == verdict.Kept || e.Verdict == verdict.Lapsed {
+			judged++
+		}
+	}
+	if r.Work != wire.WorkTrain || 2*len(beyond) <= judged {
+		return nil
+	}
+	return []Remark{{"scale", fmt.Sprintf("%d of %d updates have values too large to count, or that are no numbers (%s): %s", len(beyond), judged, listed(beyond), verdict.Scale)}}
 }
 
 // capped names the members whose weight is less than their samples gave.

@@ -52,6 +52,21 @@ func TestRemarks(t *testing.T) {
 				"the guard scales updates to a norm of at most 0.5: c with 0.75",
 			},
 		},
+		"too large, most of them": {
+			record.Record{Work: "train", Entries: record.Entries{
+				{Member: "a", Verdict: verdict.OutOfRange},
+				{Member: "b", Verdict: verdict.Lapsed},
+				{Member: "c", Verdict: verdict.Declined, Detail: "not_finite"},
+				{Member: "d", Verdict: verdict.Missing},
+				{Member: "e", Verdict: verdict.Declined, Detail: "no_data"},
+			}},
+			[]string{"2 of 3 updates have values too large to count, or that are no numbers (a, c): " + verdict.Scale},
+		},
+		"too large, half of them": {
+			record.Record{Work: "train", Entries: record.Entries{{Member: "a", Verdict: verdict.OutOfRange}, {Member: "b", Verdict: verdict.Counted}}},
+			nil,
+		},
+		"not finite, and nothing was trained": {record.Record{Work: "statistics", Entries: record.Entries{{Member: "a", Verdict: verdict.NotFinite}}}, nil},
 		"rows": {record.Record{
 			Entries: record.Entries{entry("n/a", 1, 1, both), entry("s/b", 1, 1, record.Values{"n": 90}), entry("s/c", 1, 1, nil)},
 			Metrics: record.Metrics{"n": {Value: 100, Rows: 100, Sites: 2}, "accuracy": {Value: 0.9, Rows: 10, Sites: 1}},

@@ -2,6 +2,7 @@ package site
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
@@ -29,6 +30,9 @@ func (s *site) do(t *task, r member.Ready) error {
 			return err
 		}
 		s.cfg.Log.Warn().Str("task", t.Name).Stringer("origin", t.m.Origin()).Msg(r.Anew)
+	}
+	if slices.ContainsFunc(r.Settled, func(f member.Settled) bool { return f.Counted }) {
+		t.refused = ""
 	}
 	t.progress = t.progress || r.Progress
 	t.wake = r.Wake

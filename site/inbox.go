@@ -125,6 +125,7 @@ func (s *site) onReply(t *task, m link.Message) error {
 		t.tally.refusal(r.Reason)
 		s.differs(t, r)
 		s.tooSlow(t, r)
+		s.refusedUpdate(t, r)
 	}
 	t.answered = true
 	s.auditReply(t, h, r)

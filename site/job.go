@@ -32,6 +32,7 @@ type job struct {
 	control  model.Hash // of the site's control variates
 	offline  *Controls  // in place of that, without a disk
 	progress func(done, total int)
+	caution  func(said string) // what the trainer says of the model; nil: nobody asks
 
 	personalise *Personalise // it is for the site itself; nil: for the aggregator
 	minCount    int          // rows behind each number of a survey
@@ -98,6 +99,9 @@ func (r *result) do(ctx context.Context, j job) error {
 		return err
 	}
 	plain := global.WithoutControls()
+	if j.caution != nil {
+		j.caution(trainer.CautionOf(j.trainer, plain))
+	}
 	if err := r.evaluate(ctx, j, tj, plain); err != nil || j.Work == wire.WorkEvaluate {
 		return err
 	}

@@ -101,6 +101,7 @@ func (s *site) begin(a *assignment) error {
 		t.total.Store(int64(total))
 		s.nudge()
 	}
+	j.caution = func(said string) { s.cautioned(a, said) }
 	t.fates = nil
 	ctx, cancel := context.WithCancel(s.life)
 	a.cancel, a.began, s.running = cancel, s.now(), a
@@ -108,6 +109,15 @@ func (s *site) begin(a *assignment) error {
 	s.goes.Go(func() { s.results <- work(ctx, j) })
 	s.tell(t, member.Began{ID: a.job.ID})
 	return nil
+}
+
+// cautioned logs what the trainer says of a model before it trains, each text once in a
+// row. It is called by the job's goroutine.
+func (s *site) cautioned(a *assignment, said string) {
+	if was := a.task.caution.Swap(&said); said != "" && (was == nil || *was != said) {
+		s.cfg.Log.Warn().Str("task", a.task.Name).Uint64("round", a.job.Round).Msg(said)
+		s.nudge()
+	}
 }
 
 // cancelJob takes a job out of the queue, or tells the trainer to stop. The

@@ -57,9 +57,12 @@ func (s *site) publishStatus(t *task, qos byte) {
 
 // warning is what is not as it was meant to be.
 func (t *task) warning() string {
-	list := t.odd
+	list := slices.Clone(t.odd)
+	if c := t.caution.Load(); c != nil && *c != "" {
+		list = append(list, *c)
+	}
 	if t.note != "" {
-		list = append(slices.Clip(list), t.note)
+		list = append(list, t.note)
 	}
 	return strings.Join(list, "; ")
 }

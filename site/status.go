@@ -29,7 +29,7 @@ type Status struct {
 	Message     string             `json:"message,omitempty"`
 	Error       string             `json:"error,omitempty"`
 	Broker      string             `json:"broker,omitempty"`   // the address in use, of a cluster
-	Warning     string             `json:"warning,omitempty"`  // what is wrong with the metrics
+	Warning     string             `json:"warning,omitempty"`  // what is wrong with the metrics, or does not suit the model
 	Metrics     map[string]float64 `json:"metrics,omitempty"`  // of the last model evaluated here
 	Personal    *PersonalStatus    `json:"personal,omitempty"` // where the site trains what is released for itself
 }

@@ -42,6 +42,7 @@ type task struct {
 	data     *Data              // what the rows are from, after the last job
 	metrics  map[string]float64 // pooled, of the last evaluation here
 	odd      []string           // what was wrong with its numbers
+	refused  string             // why the last update was refused, until one counts
 	note     string             // why the last update travels dense
 	differs  string             // how its contract is refused, as logged last
 	begins   bool               // that it has no tensors of its own yet is logged
@@ -66,6 +67,7 @@ type task struct {
 
 	feedback    atomic.Pointer[private] // nil: nothing; shared with the job's goroutine, which reads it
 	done, total atomic.Int64            // of the trainer's work; shared with the job's goroutine
+	caution     atomic.Pointer[string]  // what of the site's rows does not suit the model, nil: nothing; likewise
 }
 
 // place says where the task and this member of it are in the namespace.

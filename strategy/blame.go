@@ -38,9 +38,9 @@ func (v *Values) blame(spec model.Spec, first int, err error) error {
 		need--
 	}
 	if need > mostGridB {
-		return fmt.Errorf("%w = 2^%d; scale the values, the largest grid_b is %d", named(spec, first, err), v.grid.B, mostGridB)
+		return fmt.Errorf("%w = 2^%d; scale features (statistics: zscore) and target (scale), the largest grid_b is %d", named(spec, first, err), v.grid.B, mostGridB)
 	}
-	return fmt.Errorf("%w = 2^%d; strategy: {grid_b: %d} would take it, or scale target and features", named(spec, first, err), v.grid.B, need)
+	return fmt.Errorf("%w = 2^%d; strategy: {grid_b: %d} would take it, or scale features (statistics: zscore) and target (scale)", named(spec, first, err), v.grid.B, need)
 }
 
 // mostGridB is the largest b of a grid (F-1).

@@ -32,7 +32,7 @@ func TestBlame(t *testing.T) {
 		{6, []float64{1, 2, 64, 0, 300.25, 999}, fold.ErrOutOfRange, `tensor "fc.weight": value [1 1] is 300.25, at most 64 = 2^6; strategy: {grid_b: 9} would take it`},
 		{6, []float64{0, 0, 0, -64.5, 0, 0}, fold.ErrOutOfRange, `value [1 0] is -64.5, at most 64 = 2^6; strategy: {grid_b: 7}`},
 		{-3, []float64{0.25, 0, 0, 0, 0, 0}, fold.ErrOutOfRange, `value [0 0] is 0.25, at most 0.125 = 2^-3; strategy: {grid_b: -2}`},
-		{6, []float64{0, 1e8, 0, 0, 0, 0}, fold.ErrOutOfRange, `value [0 1] is 1e+08, at most 64 = 2^6; scale the values, the largest grid_b is 24`},
+		{6, []float64{0, 1e8, 0, 0, 0, 0}, fold.ErrOutOfRange, `value [0 1] is 1e+08, at most 64 = 2^6; scale features (statistics: zscore) and target (scale), the largest grid_b is 24`},
 		{6, []float64{0, 1e8, 0, 0, 0, math.NaN()}, fold.ErrNotFinite, `tensor "fc.weight": value [1 2] is NaN; training diverged?`},
 		{6, []float64{0, 0, inf, 0, 0, 0}, fold.ErrNotFinite, `value [0 2] is -Inf;`},
 	} {

@@ -131,7 +131,7 @@ func (t track) blame(spec model.Spec, x []byte) error {
 		fold.Values(v[:], x[i*spec.DType.Size():], spec.DType)
 		if math.Abs(v[0]) > t.most {
 			return fmt.Errorf("%w: tensor %.80q: value %v is %g, at most %g in this round (Z of the guard); "+
-				"training diverged? If it is right: strategy: {guard: {zero: {initial: %g}}}", ErrOutlier, spec.Name, spec.Place(i), v[0], t.most, math.Ceil(math.Abs(v[0])))
+				"training diverged, or features are not scaled (statistics: zscore)? If it is right: strategy: {guard: {zero: {initial: %g}}}", ErrOutlier, spec.Name, spec.Place(i), v[0], t.most, math.Ceil(math.Abs(v[0])))
 		}
 	}
 	return nil

@@ -29,6 +29,7 @@ func (c *siteCmd) tell(ctx context.Context, f siteFile, cfg site.Config) error {
 		}
 		if d, ok := t.Trainer.(*tabular.Trainer); ok {
 			fmt.Fprint(stdout, d.Summary())
+			c.tellScale(t.Name, d)
 		}
 		if !c.Train {
 			continue
@@ -207,11 +208,7 @@ func (u *up) warnBetween(sites []site.Config) {
 				}
 			}
 		}
-		said := tabular.Compare(names, data)
-		if w := tabular.Unscaled(data); w != "" && !t.Statistics.zscore && !t.Statistics.alone && t.Model.File == "" {
-			said = append(said, w)
-		}
-		for _, w := range said {
+		for _, w := range tabular.Compare(names, data) {
 			u.log.Warn().Str("task", t.Name).Msg(w)
 		}
 	}

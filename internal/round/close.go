@@ -2,7 +2,9 @@ package round
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/wire"
@@ -152,11 +154,47 @@ func (m *Machine) lose() {
 
 // lapse drops every update of the round: sites train it again.
 func (m *Machine) lapse() {
+	who := m.refusedBy()
 	m.drop()
 	m.s.RefusalAbandons++
 	if m.s.RefusalAbandons >= refusalsUntilStop {
-		m.stop(reasonRefusals)
+		m.stop(reasonRefusals + " (" + who + ")")
 	}
+}
+
+// refusedBy says who was refused in the attempt and why, and what helps where it is the
+// size of most.
+func (m *Machine) refusedBy() string {
+	const most = 3
+	of, beyond := map[verdict.Reason][]string{}, 0
+	for _, i := range m.s.Cohort {
+		s := m.slots[i]
+		switch {
+		case s.kind == refused:
+			of[s.v.Reason] = append(of[s.v.Reason], m.members[i].Path)
+		case s.barred:
+			of[verdict.Declined] = append(of[verdict.Declined], m.members[i].Path)
+		}
+		if s.kind == refused && s.v.Reason.Beyond() {
+			beyond++
+		}
+	}
+	var said []string
+	for _, why := range verdict.All() {
+		names := of[why]
+		if len(names) == 0 {
+			continue
+		}
+		slices.Sort(names)
+		if n := len(names) - most; n > 0 {
+			names = append(names[:most], fmt.Sprintf("%d more", n))
+		}
+		said = append(said, why.String()+": "+strings.Join(names, ", "))
+	}
+	if 2*beyond > len(m.s.Cohort) {
+		said = append(said, verdict.Scale)
+	}
+	return strings.Join(said, "; ")
 }
 
 // entries says what became of every member of the cohort, in path order;

@@ -144,6 +144,13 @@ func (r Reason) Refusal() bool { return r >= Malformed && r <= BudgetExhausted }
 // at most once a second.
 func (r Reason) Authenticated() bool { return r >= StaleRound && r <= BudgetExhausted }
 
+// Beyond reports whether r is about values that are too large to count, or no numbers.
+func (r Reason) Beyond() bool { return r == NotFinite || r == OutOfRange || r == NormOutlier }
+
+// Scale says what helps where most updates of a round are [Reason.Beyond]: then it is not
+// one odd site.
+const Scale = "columns that nothing scales want statistics: zscore, a target far from 1 its offset and scale; else a smaller lr"
+
 // MarshalText writes the spelling; None is empty.
 func (r Reason) MarshalText() ([]byte, error) {
 	if r > last {

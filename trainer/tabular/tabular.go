@@ -36,6 +36,9 @@ type Trainer struct {
 	data    *Data
 	origin  *origin            // nil: the rows do not change
 	scalars map[string]float64 // of the last training
+
+	sized *Data // whose largest feature this is
+	large large
 }
 
 var (
