@@ -195,19 +195,36 @@ func (s *site) post(t *task, kind, topic string, st wire.Stamp, counter uint64, 
 const pubackWithin = 2 * time.Minute
 
 // publish sends one message and waits elsewhere for its PUBACK, not for ever; the
-// driver hears what came of it.
+// driver hears what came of it. Messages leave in the order of the calls: of two updates
+// that come close together the aggregator may read the later alone (C-5).
 func (s *site) publish(t *task, m link.Message, p published, event func(ok bool) member.Event) {
 	m.QoS = 1
+	before, left := s.left, make(chan struct{})
+	s.left = left
 	s.goes.Go(func() {
 		ctx, cancel := context.WithTimeout(s.life, pubackWithin)
 		defer cancel()
-		p.err = s.conn.Publish(ctx, m)
+		p.err = s.hand(ctx, m, before, left)
 		p.telling = telling{t, event(p.err == nil)}
 		select {
 		case s.published <- p:
 		case <-s.life.Done():
 		}
 	})
+}
+
+// hand has a message leave behind the one before it, closes left when it has left or will
+// not, and waits for its PUBACK.
+func (s *site) hand(ctx context.Context, m link.Message, before <-chan struct{}, left chan<- struct{}) error {
+	if before != nil {
+		<-before // not longer than its own time, which began before this one's
+	}
+	h, err := s.conn.Hand(ctx, m)
+	close(left)
+	if err != nil {
+		return err
+	}
+	return h.Wait(ctx)
 }
 
 // sent notes that the broker has taken a message.

@@ -171,3 +171,25 @@ func TestAcceptedInTheMiddle(t *testing.T) {
 		}
 	})
 }
+
+// Messages leave in the order in which the machine gave them: of two updates that come
+// close together the aggregator may read the later alone (C-5).
+func TestLeavesInOrder(t *testing.T) {
+	t.Parallel()
+	bubble.Test(t, func(t *testing.T) {
+		h, _, _, _, _ := offering(t, nil)
+		_, o, _ := h.offer()
+		h.grant(1, o, wire.Range{First: 0, N: 20})
+		var came []uint32
+		for _, b := range h.payloads("part") {
+			p, err := wire.DecodePart(b, wire.MinPart)
+			if err != nil {
+				t.Fatal(err)
+			}
+			came = append(came, p.Index)
+		}
+		if !slices.Equal(came, indexes(0, 20)) {
+			t.Errorf("parts came as %v", came)
+		}
+	})
+}

@@ -66,7 +66,7 @@ type Task struct {
 	claims map[string]wire.Stamp
 
 	answered int64 // when anybody was answered last
-	settled  map[string]int64
+	settled  map[string]settled
 }
 
 // New returns a machine at rest, without a link.
@@ -85,7 +85,7 @@ func New(cfg Config) *Machine {
 func newTask(m *Machine, cfg TaskConfig) *Task {
 	t := &Task{
 		m: m, cfg: cfg, model: cfg.Model, round: round.New(cfg.Round, cfg.State, cfg.Members, cfg.Journal),
-		ups: newUpdates(), held: held{kept: cfg.Kept}, claims: map[string]wire.Stamp{}, settled: map[string]int64{},
+		ups: newUpdates(), held: held{kept: cfg.Kept}, claims: map[string]wire.Stamp{}, settled: map[string]settled{},
 	}
 	t.state = t.round.State()
 	t.pub = newPublication(cfg.Slots, cfg.Stale, OwnModel, OwnHead, OwnOrder)
