@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,11 +50,11 @@ func (g Release) withDefaults() *Release {
 }
 
 // rule is what the round machine needs of it.
-func (g *Release) rule() *round.Gate {
+func (g *Release) rule(keep int) *round.Gate {
 	if g == nil {
 		return nil
 	}
-	return &round.Gate{Hold: g.Hold, HoldMS: g.HoldFor.Milliseconds(), Auto: g.Approve == ApproveAuto}
+	return &round.Gate{Hold: g.Hold, HoldMS: g.HoldFor.Milliseconds(), Auto: g.Approve == ApproveAuto, Keep: keep}
 }
 
 // problem says what of the settings cannot be used; "" if nothing.
@@ -177,7 +178,11 @@ func (t *task) loser(s round.Score, both []string, after, before evaluations) (s
 	return site, most
 }
 
-func (t *task) evaluatedKey() string { return store.Key(t.cfg.Name, "evaluated") }
+func (t *task) evaluatedPrefix() string { return store.Key(t.cfg.Name, "evaluated\x00") }
+
+func (t *task) evaluatedKey(version uint64) string {
+	return t.evaluatedPrefix() + string(binary.BigEndian.AppendUint64(nil, version))
+}
 
 // saveEvaluated keeps what members measured of the versions that others may be held
 // against, and of those that may be released.
@@ -185,30 +190,39 @@ func (t *task) saveEvaluated(tx *store.Tx, s owner.Save) error {
 	if t.cfg.Release == nil || s.State == nil {
 		return nil
 	}
-	before, held := len(t.evaluated), heldOf(s.State)
-	maps.DeleteFunc(t.evaluated, func(v uint64, _ evaluations) bool { return !slices.Contains(held, v) })
-	changed := len(t.evaluated) != before
-	if v := t.state.Version; s.Committed && slices.Contains(held, v) { // the base, which the round has measured
-		t.evaluated[v], changed = t.measured(), true
+	held := slices.Concat(heldOf(s.State), s.State.Passed, s.State.InRow)
+	for v := range t.evaluated {
+		if slices.Contains(held, v) {
+			continue
+		}
+		delete(t.evaluated, v)
+		if err := tx.Delete(store.Task, t.evaluatedKey(v)); err != nil {
+			return err
+		}
 	}
-	if !changed {
+	v := t.state.Version // the base, which the round has measured
+	if !s.Committed || !slices.Contains(held, v) {
 		return nil
 	}
-	raw, err := json.Marshal(t.evaluated)
-	if err != nil {
-		return err
-	}
-	return tx.Put(store.Task, t.evaluatedKey(), raw)
+	t.evaluated[v] = t.measured()
+	return put(tx, t.evaluatedKey(v), t.evaluated[v])
 }
 
 func (t *task) loadEvaluated() error {
 	t.evaluated = map[uint64]evaluations{}
+	prefix := t.evaluatedPrefix()
 	return t.a.store.View(func(tx *store.Tx) error {
-		raw, err := tx.Get(store.Task, t.evaluatedKey())
-		if err != nil || raw == nil {
-			return err
-		}
-		return json.Unmarshal(raw, &t.evaluated)
+		return tx.ForEach(store.Task, prefix, func(key string, raw []byte) error {
+			if len(key) != len(prefix)+8 {
+				return fmt.Errorf("key %q of what members have measured: want 8 bytes after the prefix", key)
+			}
+			var e evaluations
+			if err := json.Unmarshal(raw, &e); err != nil {
+				return err
+			}
+			t.evaluated[binary.BigEndian.Uint64([]byte(key[len(prefix):]))] = e
+			return nil
+		})
 	})
 }
 

@@ -176,7 +176,7 @@ func (t *task) roundConfig() round.Config {
 		every, from = s.Every.Milliseconds(), t.cfg.total()-t.cfg.Rounds+1
 	}
 	return round.Config{
-		Members: t.members, Rounds: t.cfg.total(), Survey: t.cfg.Survey != nil, EveryMS: every, EveryFrom: from, Stop: t.cfg.Stop.rule(), Gate: t.cfg.Release.rule(), Statistics: t.cfg.Statistics,
+		Members: t.members, Rounds: t.cfg.total(), Survey: t.cfg.Survey != nil, EveryMS: every, EveryFrom: from, Stop: t.cfg.Stop.rule(), Gate: t.cfg.Release.rule(t.cfg.KeepModels), Statistics: t.cfg.Statistics,
 		StartWhen: t.cfg.StartWhen, JoinWaitMS: t.cfg.JoinWait.Milliseconds(),
 		Quorum: t.cfg.Quorum, Goal: t.cfg.Goal, DeadlineMS: uint64(t.cfg.Deadline.Milliseconds()), // at least 1 s
 		Sample: t.cfg.Sample, Weights: round.Weights(t.cfg.Weights), Cap: t.cfg.Cap, CapFactor: t.cfg.CapFactor, MaxSamples: t.cfg.MaxSamples,

@@ -46,7 +46,7 @@ func (c *Canary) text() string {
 // doCanary has some nodes run a version. What the members that match have measured of it
 // must speak for it, or is to come; one that has passed the gate needs none.
 func (m *Machine) doCanary(c Command) string {
-	r, passed := m.s.Released, m.s.Ready != nil && m.s.Ready.Version == c.Version
+	r, passed := m.s.Released, m.cfg.Gate != nil && m.hasPassed(c.Version)
 	switch {
 	case m.cfg.Gate == nil:
 		return "a canary wants the gate (release of the task in the aggregator's file), which says for how long it has to hold"
@@ -69,7 +69,7 @@ func (m *Machine) doCanary(c Command) string {
 		k.Passed = 1
 	}
 	if passed {
-		k.Passed = max(k.Passed, m.s.Ready.Passed)
+		k.Passed = max(k.Passed, m.cfg.Gate.Hold)
 	}
 	m.s.Canary, m.dirty = &k, true
 	m.tell(Fact{Kind: FactCanary, Content: k.Model, Detail: k.text() + ", by an operator"})

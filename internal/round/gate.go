@@ -2,6 +2,8 @@ package round
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/model"
 )
@@ -11,6 +13,7 @@ type Gate struct {
 	Hold   int   // evaluations in a row that pass; at least 1
 	HoldMS int64 // and so long after the first of them
 	Auto   bool  // what has held is released at once; else an operator does it
+	Keep   int   // versions that are kept: what has passed is forgotten once so many are newer
 }
 
 // Tried is what came of holding the round's base against the released version, on the same
@@ -44,16 +47,17 @@ func (m *Machine) try(s *Score) {
 	}
 	m.tell(Fact{Kind: FactGate, Content: m.s.Base, Detail: fmt.Sprintf("version %d: %s", m.s.Version, s.Tried.Why)})
 	if !s.Tried.Passed {
-		m.s.Row = nil
+		m.s.Row, m.s.InRow = nil, nil
 		return
 	}
 	row := Candidate{Version: m.s.Version, Model: m.s.Base, Metric: s.Metric, Value: s.Value, Passed: 1, SinceMS: m.now}
-	if had := m.s.Row; had != nil && had.Metric == s.Metric {
-		if row.Passed, row.SinceMS = had.Passed+1, had.SinceMS; m.decides(s) && !s.beats(had.Value, 0) {
-			row.Version, row.Model, row.Value = had.Version, had.Model, had.Value
-		}
+	had := m.s.Row
+	if had == nil || had.Metric != s.Metric {
+		m.s.InRow = nil
+	} else if row.Passed, row.SinceMS = had.Passed+1, had.SinceMS; m.decides(s) && !s.beats(had.Value, 0) {
+		row.Version, row.Model, row.Value = had.Version, had.Model, had.Value
 	}
-	m.s.Row = &row
+	m.s.Row, m.s.InRow = &row, m.kept(append(slices.Clip(m.s.InRow), m.s.Version))
 	m.ripen()
 }
 
@@ -67,11 +71,36 @@ func (m *Machine) ripen() {
 		m.release(Released{row.Version, row.Model}, fmt.Sprintf("%s %v has held", row.Metric, row.Value))
 		return
 	}
+	if len(m.s.InRow) > 0 {
+		m.s.Passed, m.s.InRow, m.dirty = m.kept(append(slices.Clip(m.s.Passed), m.s.InRow...)), nil, true
+	}
 	if m.s.Ready != nil && m.s.Ready.Version == row.Version {
 		return
 	}
 	m.s.Ready, m.dirty = row, true
 	m.tell(Fact{Kind: FactCandidate, Content: row.Model, Detail: fmt.Sprintf("version %d, %s %v, waits for a release by an operator", row.Version, row.Metric, row.Value)})
+}
+
+// mostPassed is how many versions that have passed are remembered where all are kept.
+const mostPassed = 100
+
+// kept are those of the versions, oldest first, that may be on the disk yet.
+func (m *Machine) kept(versions []uint64) []uint64 {
+	most := m.cfg.Gate.Keep
+	if most < 0 || most > mostPassed {
+		most = mostPassed
+	}
+	from := max(0, len(versions)-mostPassed)
+	for from < len(versions) && versions[from]+uint64(most) < m.s.Version {
+		from++
+	}
+	return versions[from:]
+}
+
+// hasPassed reports whether an operator may release a version: in the row that it passed in
+// the evaluations have held, and nothing was released since.
+func (m *Machine) hasPassed(version uint64) bool {
+	return m.s.Ready != nil && m.s.Ready.Version == version || slices.Contains(m.s.Passed, version)
 }
 
 // ripeAt is when a row has held for long enough.
@@ -87,7 +116,7 @@ func (m *Machine) ripensAt() int64 {
 
 // release has a version on the lines from now on.
 func (m *Machine) release(to Released, why string) {
-	m.s.Row, m.s.Ready = nil, nil
+	m.forgetPassed()
 	if k := m.s.Canary; k != nil && k.Version <= to.Version {
 		m.endCanary(k.Version == to.Version, fmt.Sprintf("version %d is released: %s", to.Version, why))
 	}
@@ -97,6 +126,9 @@ func (m *Machine) release(to Released, why string) {
 	m.s.Released = &to
 	m.tell(Fact{Kind: FactReleased, Content: to.Model, Detail: fmt.Sprintf("version %d, %s", to.Version, why)})
 }
+
+// forgetPassed forgets what has passed: it did beside a version that is on the lines no more.
+func (m *Machine) forgetPassed() { m.s.Row, m.s.Ready, m.s.InRow, m.s.Passed = nil, nil, nil, nil }
 
 // releaseEnd releases what a task without a gate ends with: the best version or, where
 // none was measured, the last one.
@@ -128,18 +160,41 @@ func (m *Machine) doRelease(c Command) string {
 	case r != nil && c.Version < r.Version:
 		return fmt.Sprintf("version %d is older than %d, which is released: rollback makes a new version of it", c.Version, r.Version)
 	case g != nil && m.canaryHeld(c.Version): // what some nodes have shown
-	case g != nil && (m.s.Ready == nil || m.s.Ready.Version != c.Version):
-		if k := m.s.Canary; k != nil && k.Version == c.Version {
-			return fmt.Sprintf("version %d is a canary that has not held yet: %s", c.Version, m.pending())
-		}
-		if m.s.Ready == nil {
-			return fmt.Sprintf("version %d has not passed the gate, none has", c.Version)
-		}
-		return fmt.Sprintf("version %d is not the candidate of the gate, version %d is", c.Version, m.s.Ready.Version)
+	case g != nil && !m.hasPassed(c.Version):
+		return m.notPassed(c.Version)
 	}
 	if c.Model.IsZero() {
-		return fmt.Sprintf("version %d is not kept", c.Version)
+		return fmt.Sprintf("version %d is not kept: keep_models says how many are", c.Version)
 	}
 	m.release(Released{c.Version, c.Model}, "by an operator")
 	return ""
 }
+
+// notPassed says why the gate keeps a version back, and which ones it does not.
+func (m *Machine) notPassed(version uint64) string {
+	if k := m.s.Canary; k != nil && k.Version == version {
+		return fmt.Sprintf("version %d is a canary that has not held yet: %s", version, m.pending())
+	}
+	has := fmt.Sprintf("version %d has not passed the gate", version)
+	if r := m.s.Released; r != nil {
+		has += fmt.Sprintf(" beside version %d, which is released", r.Version)
+	}
+	if row := m.s.Row; row != nil && slices.Contains(m.s.InRow, version) {
+		has = fmt.Sprintf("version %d has passed, but its row of evaluations has not held yet (hold, hold_for)", version)
+	}
+	if m.s.Ready == nil {
+		return has + ", none has"
+	}
+	best := m.s.Ready.Version
+	list := m.s.Passed[max(0, len(m.s.Passed)-mostNamed):]
+	if !slices.Contains(list, best) {
+		list = append([]uint64{best}, list...)
+	}
+	if len(list) == 1 {
+		return fmt.Sprintf("%s, version %d has", has, best)
+	}
+	return fmt.Sprintf("%s, versions %s have, of which %d is the best", has, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), ", "), "[]"), best)
+}
+
+// mostNamed is how many versions a refusal names.
+const mostNamed = 10

@@ -3,6 +3,7 @@ package round_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/fedmq/fedmq/internal/round"
@@ -61,34 +62,78 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// An operator releases what has passed, and nothing else.
+// An operator releases what has passed, the best or not, and nothing else, also after a crash;
+// what is newer has to pass beside what is released then.
 func TestGateByHand(t *testing.T) {
 	t.Parallel()
-	m, _ := seam(t, func(c *round.Config) { c.Rounds, c.Gate = 20, &round.Gate{Hold: 1} })
+	gate := round.Gate{Hold: 2, Keep: 4}
+	m, d := seam(t, func(c *round.Config) { c.Rounds, c.Gate = 40, &gate })
 	n := 0
 	release := func(version uint64, want string) {
 		t.Helper()
 		n++
 		m.Step(1, round.Command{ID: fmt.Sprint(n), Op: round.OpRelease, Version: version, Model: id(fmt.Sprint("m", version))})
+		said := ""
 		for _, msg := range m.Ready().Send {
-			if ev, ok := msg.(round.SendEvent); ok && ev.Fact.Kind == round.FactCommand && ev.Fact.Detail != "release: "+want {
-				t.Errorf("release %d: %q, want %q", version, ev.Fact.Detail, want)
+			if ev, ok := msg.(round.SendEvent); ok && ev.Fact.Kind == round.FactCommand {
+				said = ev.Fact.Detail
 			}
 		}
+		if said != "release: "+want {
+			t.Errorf("release %d: %q, want %q", version, said, want)
+		}
 	}
-	at(m, 1, .1, true)
+	at(m, 1, .1, true) // the first model, which nobody has trained
 	release(1, "refused, version 1 has not passed the gate, none has")
-	at(m, 1, .5, true)
+	at(m, 1, .5, true) // version 1
+	release(1, "refused, version 1 has passed, but its row of evaluations has not held yet (hold, hold_for), none has")
 	at(m, 1, .2, false) // a poisoned round: version 2
-	if s := m.State(); released(m) != 0 || s.Ready == nil || s.Ready.Version != 1 {
+	release(1, "refused, version 1 has not passed the gate, none has")
+	at(m, 1, .6, true) // version 3, a row
+	at(m, 1, .7, true)
+	if s := m.State(); released(m) != 0 || s.Ready == nil || s.Ready.Version != 4 {
 		t.Fatalf("%+v is released, %+v waits", s.Released, s.Ready)
 	}
-	release(2, "refused, version 2 is not the candidate of the gate, version 1 is")
-	release(1, "done")
-	release(1, "refused, released already")
-	release(0, "refused, version 0 is older than 1, which is released: rollback makes a new version of it")
-	if s := m.State(); released(m) != 1 || s.Ready != nil {
-		t.Errorf("%+v is released, %+v waits", s.Released, s.Ready)
+	at(m, 1, .65, true)
+	at(m, 1, .2, false)
+	at(m, 1, .9, true) // version 7, a row that does not hold
+	release(7, "refused, version 7 has passed, but its row of evaluations has not held yet (hold, hold_for), versions 3, 4, 5 have, of which 4 is the best")
+	at(m, 1, .2, false)
+	raw, _ := json.Marshal(m.State())
+	d.state, d.members = raw, m.Members()
+	m = d.machine(t, round.Config{Members: filters(t, "+"), Rounds: 40, Quorum: 2, Base: id("m0"), Gate: &gate})
+	m.Step(1, round.Started{Instance: inst("2")})
+	m.Step(1, round.Connected{})
+	m.Ready()
+	release(6, "refused, version 6 has not passed the gate, versions 3, 4, 5 have, of which 4 is the best")
+	release(3, "done")
+	release(3, "refused, released already")
+	release(0, "refused, version 0 is older than 3, which is released: rollback makes a new version of it")
+	release(5, "refused, version 5 has not passed the gate beside version 3, which is released, none has")
+	if s := m.State(); released(m) != 3 || s.Ready != nil || len(s.Passed)+len(s.InRow) > 0 {
+		t.Errorf("%+v is released, %+v waits, %v have passed", s.Released, s.Ready, s.Passed)
+	}
+}
+
+// Of versions that have passed so many are remembered as are kept.
+func TestPassedIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ keep, hold, first, rows int }{{4, 1, 26, 5}, {4, 100, 26, 5}, {-1, 1, 1, 30}} {
+		m, _ := seam(t, func(cfg *round.Config) { cfg.Rounds, cfg.Gate = 200, &round.Gate{Hold: c.hold, Keep: c.keep} })
+		for range 31 {
+			at(m, 1, .5, true)
+		}
+		s := m.State()
+		if got := slices.Concat(s.Passed, s.InRow); len(got) != c.rows || got[0] != uint64(c.first) || got[len(got)-1] != 30 {
+			t.Errorf("keep %d, hold %d: %v", c.keep, c.hold, got)
+		}
+	}
+	m, _ := seam(t, func(cfg *round.Config) { cfg.Rounds, cfg.Gate = 200, &round.Gate{Hold: 1, Keep: -1} })
+	for range 121 {
+		at(m, 1, .5, true)
+	}
+	if got := m.State().Passed; len(got) != 100 || got[0] != 21 {
+		t.Errorf("%d of all: %v", len(got), got)
 	}
 }
 

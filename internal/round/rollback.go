@@ -49,7 +49,7 @@ func (m *Machine) rollBack() {
 	m.sending, m.accepted = nil, 0
 	m.r.Fold, m.r.Restart = nil, true
 	m.s.Params, m.s.Cohort, m.first = &Params{Work: WorkRollback, Weights: WeightUniform}, nil, 0
-	m.s.Row, m.s.Ready = nil, nil
+	m.forgetPassed()
 	m.endCanary(false, fmt.Sprintf("an operator goes back to version %d", m.s.Rollback.Version))
 	if b := m.s.Best; b != nil && b.Version > m.s.Rollback.Version {
 		m.s.Best, m.s.Stale = nil, 0

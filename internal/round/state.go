@@ -65,6 +65,8 @@ type State struct {
 	Released *Released      `json:"released,omitempty"` // nil: no version
 	Row      *Candidate     `json:"row,omitempty"`      // the best of the evaluations that have passed the gate in a row
 	Ready    *Candidate     `json:"ready,omitempty"`    // one that has held, for an operator to release
+	Passed   []uint64       `json:"passed,omitempty"`   // versions whose row has held, newer than what is released, oldest first; never changed in place
+	InRow    []uint64       `json:"in_row,omitempty"`   // those of the row that has not held yet; never changed in place
 	Canary   *Canary        `json:"canary,omitempty"`   // a version that some nodes run first
 	Canaries []CanaryEnd    `json:"canaries,omitempty"` // that have ended, the newest last; never changed in place
 	Rollback *Released      `json:"rollback,omitempty"` // a former version that is to count again, until it does

@@ -82,7 +82,8 @@ func TestPoisonedRoundIsNotReleased(t *testing.T) {
 	})
 }
 
-// By default nothing is released but by an operator, and of what has passed alone.
+// By default nothing is released but by an operator, and of what has passed alone: the best or
+// another, also after a start. What comes later is held against what is released then.
 func TestReleaseByHand(t *testing.T) {
 	inBubble(t, func(w *world) {
 		task := w.task()
@@ -90,7 +91,7 @@ func TestReleaseByHand(t *testing.T) {
 		w.aggregate(task)
 		c := w.client("operator", own("released"), own("round"), own("event"))
 		for i, m := range three {
-			w.join(m, judge{walker{rows: 10 + i, takes: 5 * time.Second}, []float64{9, 5, 8, 7}})
+			w.join(m, judge{walker{rows: 10 + i, takes: 5 * time.Second}, []float64{9, 5, 8, 7, 9, 6}})
 		}
 		w.finished(5 * time.Minute)
 		time.Sleep(2 * time.Second)
@@ -100,6 +101,9 @@ func TestReleaseByHand(t *testing.T) {
 		if !c.said(own("round"), `"candidate":{"version":1,`) {
 			t.Error("round does not name the candidate")
 		}
+		w.end(aggregatorName)
+		w.aggregate(task)
+		time.Sleep(time.Minute)
 		release := func(id, version, want string) {
 			t.Helper()
 			c.say(own("command"), []byte(`{"schema":"fedmq.command.v1","id":"`+id+`","command":"release","args":{"version":`+version+`}}`), false)
@@ -108,11 +112,22 @@ func TestReleaseByHand(t *testing.T) {
 				t.Errorf("release %s: no %q", version, want)
 			}
 		}
-		release("one", "2", "release: refused, version 2 is not the candidate of the gate, version 1 is")
-		release("two", "1", `"detail":"release: done"`)
-		if got := c.onLines(own("released")); !slices.Equal(got, []uint64{1}) {
+		release("one", "4", "release: refused, version 4 has not passed the gate, versions 1, 2, 3 have, of which 1 is the best")
+		release("two", "2", `"detail":"release: done"`)
+		if got := c.onLines(own("released")); !slices.Equal(got, []uint64{2}) {
 			t.Errorf("on the lines were %v", got)
 		}
+		release("three", "3", "release: refused, version 3 has not passed the gate beside version 2, which is released, none has")
+		w.end(aggregatorName)
+		task.Rounds = 5
+		w.aggregate(task)
+		time.Sleep(time.Second)
+		w.finished(5 * time.Minute)
 		w.endAll()
+		for _, r := range w.history() {
+			if g := r.Gate; r.Round >= 5 && (g == nil || g.Passed != (r.Round > 5) || !strings.HasPrefix(g.Why, "beside version 2: loss ")) {
+				t.Errorf("round %d: %+v", r.Round, g)
+			}
+		}
 	})
 }
