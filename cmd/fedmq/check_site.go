@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/model"
+	"github.com/fedmq/fedmq/pipeline"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/trainer/tabular"
@@ -45,16 +46,24 @@ func (c *siteCmd) tell(ctx context.Context, f siteFile, cfg site.Config) error {
 }
 
 // followBeside has a trainer without features follow the contract of an aggregator's
-// configuration in dir, if there is one.
+// configuration in dir, or the columns of its statistics, if there are.
 func followBeside(t site.Task, dir string) error {
 	if !trainer.Follows(t.Trainer) {
 		return nil
 	}
 	task, err := taskBeside(dir, t.Name)
-	if err != nil || task.Contract.json == nil {
+	if err != nil {
 		return err
 	}
-	c, err := task.agreedBeside(dir)
+	var c *pipeline.Contract
+	switch survey := task.Statistics.survey(); {
+	case survey != nil:
+		_, c, err = survey.First()
+	case task.Contract.json != nil:
+		c, err = task.agreedBeside(dir)
+	default:
+		return nil
+	}
 	if err != nil {
 		return err
 	}

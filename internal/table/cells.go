@@ -97,11 +97,23 @@ func (c *cells) number(cell string, at func() string) (float64, error) {
 	return c.odd(cell, at)
 }
 
+// CellError means one cell that is no number, or none to work with, where others of its
+// column may be: it says nothing of how the file is written.
+type CellError struct {
+	At      string // file:line:column
+	Problem string // with the key that helps
+}
+
+func (e *CellError) Error() string { return e.At + ": " + e.Problem }
+
 // odd reads a number that package strconv does not, or says why it is none.
 func (c *cells) odd(cell string, at func() string) (float64, error) {
 	text := strings.Replace(cell, "\u2212", "-", 1) // the minus of typesetters
 	if !plain.MatchString(text) {
-		return 0, fmt.Errorf("%s: %s", at(), c.notNumber(cell))
+		if numberLike.FindString(cell) == cell { // how all are written
+			return 0, fmt.Errorf("%s: %.40q is no number as they are read: want no gaps, and no marks between thousands", at(), cell)
+		}
+		return 0, &CellError{at(), c.notNumber(cell)}
 	}
 	if strings.IndexByte(text, ',') >= 0 {
 		if c.decimal == 0 && c.unclear(text) {
@@ -118,7 +130,7 @@ func (c *cells) odd(cell string, at func() string) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %s", at(), c.notFinite(cell))
+		return 0, &CellError{at(), c.notFinite(cell)}
 	}
 	return v, nil
 }
@@ -167,8 +179,6 @@ func (c *cells) notNumber(cell string) string {
 			return fmt.Sprintf("%.40q is a time and no number", cell)
 		}
 		return fmt.Sprintf("%.40q is a time and no number: derive.order takes one", cell)
-	case numberLike.FindString(cell) == cell:
-		return fmt.Sprintf("%.40q is no number as they are read: want no gaps, and no marks between thousands", cell)
 	case numberLike.MatchString(cell):
 		return fmt.Sprintf("%.40q is a number with something behind it: want the number alone; if it stands for a missing value: %s", cell, word)
 	}

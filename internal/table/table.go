@@ -210,7 +210,7 @@ func (t *Table) Number(i int) (float64, error) {
 func (t *Table) Measured(i int) (float64, error) {
 	v, err := t.Number(i)
 	if err == nil && math.Abs(v) > MaxNumber {
-		return v, fmt.Errorf("%s: %.40q is beyond ±%.0g: its square is not finite; if it stands for a missing value: %s", t.At(i), t.Text(i), MaxNumber, t.reader.format.key("missing", t.Text(i)))
+		return v, &CellError{t.At(i), fmt.Sprintf("%.40q is beyond ±%.0g: its square is not finite; if it stands for a missing value: %s", t.Text(i), MaxNumber, t.reader.format.key("missing", t.Text(i)))}
 	}
 	return v, err
 }

@@ -39,6 +39,10 @@ func Load(from Files, c Config) (*Data, error) {
 	if err := l.readAll(pick); err != nil {
 		return nil, err
 	}
+	odd, err := l.uncountedNotes()
+	if err != nil {
+		return nil, err
+	}
 	d, err := l.finish()
 	if err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func Load(from Files, c Config) (*Data, error) {
 	for i := range files {
 		files[i].About = l.about[files[i].Name]
 	}
-	d.Notes, d.Files, d.Read, d.found = slices.Concat(pick.notes(), l.notes, l.without.notes(c.Target.Column), l.unknownNotes()), files, began, l.found
+	d.Notes, d.Files, d.Read, d.found = slices.Concat(pick.notes(), l.notes, l.without.notes(c.Target.Column), l.unknownNotes(), odd), files, began, l.found
 	d.seen = l.seen
 	if d.contract() == nil {
 		d.Notes = append(d.Notes, fmt.Sprintf("features: the names of %d inputs are too long to be told to the aggregator: only their number is compared", len(contract.Inputs)))
@@ -108,6 +112,7 @@ type loader struct {
 	unknown     map[string]map[string]int // texts that are no categories, by column
 	seen        []Spread                  // of the inputs, as they are read
 	without     without
+	uncounted   []uncounted // by input; nil: none
 }
 
 // without counts rows that have no target.
@@ -274,7 +279,9 @@ func (l *loader) row(t rows, p *layout, to *sink) error {
 	for i, column := range p.inputs {
 		v, err := l.input(t, i, column)
 		if err != nil {
-			return err
+			if v, err = l.leaveOut(i, err); err != nil {
+				return err
+			}
 		}
 		l.inputs = append(l.inputs, v)
 		l.seen[i].add(v)
