@@ -43,7 +43,7 @@ func (t Task) quorumProblems(least int, late strategy.Late) (errs []error) {
 	if t.Goal != 0 && t.Goal < t.Quorum {
 		bad("goal: %d is below the quorum of %d%s", t.Goal, t.Quorum, why)
 	}
-	if n := len(t.Members); n > 0 && n < t.Quorum && !strings.Contains(strings.Join(t.Members, ""), "+") {
+	if n := len(t.Members); n > 0 && n < t.Quorum && t.listed() {
 		bad("members: %d, and the quorum is %d%s: no round could ever commit", n, t.Quorum, why)
 	}
 	if t.StartWhen > maxMembers {

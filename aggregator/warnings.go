@@ -33,8 +33,12 @@ func (c Config) Warnings() (out []string) {
 		if key, text := asBool(t.Train); key != "" {
 			warn("tasks[%d] (%s): train: %s is the text %q, which programs take for true: write true or false", i, t.Name, key, text)
 		}
-		if n, k := len(t.Members), t.late(c.Strategies).Buffer; k > n && !strings.Contains(strings.Join(t.Members, ""), "+") {
+		late := t.late(c.Strategies)
+		if n, k := len(t.Members), late.Buffer; k > n && t.listed() {
 			warn("tasks[%d] (%s): strategy: a round closes with %d updates (K), and there are %d members: it closes when all are in, or at its deadline", i, t.Name, k, n)
+		}
+		if text := t.seldomStops(full.Tasks[i].leastMembers(), late.Buffer); text != "" && late.Most > 0 {
+			warn("tasks[%d] (%s): %s", i, t.Name, text)
 		}
 		if a, b, ok := covered(t.Members); ok {
 			warn("tasks[%d] (%s): members: %s has no effect beside %s", i, t.Name, a, b)
@@ -56,6 +60,27 @@ func (c Config) Warnings() (out []string) {
 		}
 	}
 	return append(append(out, near.Warnings(c.Namespace)...), near.Warnings(paths...)...)
+}
+
+// listed reports whether the members are a list of paths: there are no others.
+func (t Task) listed() bool { return !strings.Contains(strings.Join(t.Members, ""), "+") }
+
+// leastMembers is how many members there are, or will be at least, as far as that is written.
+func (t Task) leastMembers() int {
+	if t.listed() {
+		return len(t.Members)
+	}
+	return t.StartWhen
+}
+
+// seldomStops says that rounds of asynchronous training which close with k updates of so many
+// members hardly ever end the training early; "" if they may.
+func (t Task) seldomStops(members, k int) string {
+	if t.Stop == nil || k == 0 || k >= members {
+		return ""
+	}
+	return fmt.Sprintf("stop: a round closes with %d updates (K), and only one that all %d members have measured decides: it hardly ever ends the training before rounds does; "+
+		"want K: %[2]d, or rounds as many as wanted and no stop", k, members)
 }
 
 // asBool returns a setting whose text some readers of YAML take for true or

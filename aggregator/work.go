@@ -154,6 +154,7 @@ func (t *task) issue(list []round.Order) error {
 		w.Share, w.Keep = t.cfg.Locals.Share, t.cfg.Locals.Keep
 		if w.Work == strategy.Train {
 			t.sayFew(int(w.CohortSize))
+			t.sayStop(int(w.CohortSize))
 		}
 		if err := t.published.issue(o, w); err != nil {
 			return err
@@ -172,6 +173,20 @@ func (t *task) sayFew(asked int) {
 	t.remarked[key] = true
 	t.log.Warn().Int("members", asked).Int("K", p.Buffer).
 		Msg("strategy: a round of training closes with more updates (K) than members are asked: it closes when all are in, or at its deadline")
+}
+
+// sayStop tells once that early stop will hardly come, where the configuration alone did not
+// show it (Config.Warnings).
+func (t *task) sayStop(asked int) {
+	const key = "stop"
+	p := t.state.Params
+	if p == nil || p.Late == 0 || t.remarked[key] || t.cfg.seldomStops(t.cfg.leastMembers(), p.Buffer) != "" {
+		return
+	}
+	if text := t.cfg.seldomStops(asked, p.Buffer); text != "" {
+		t.remarked[key] = true
+		t.log.Warn().Msg(text)
+	}
 }
 
 // fold lets go of what is not wanted, and adds what was accepted to the sum of the
