@@ -15,6 +15,7 @@ import (
 	"github.com/fedmq/fedmq/internal/collect"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
+	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -59,12 +60,12 @@ func (p *peer) aggregator(ctx context.Context) error {
 		Log: p.log, Dial: dial,
 		Tasks: []aggregator.Task{{
 			Name: taskName, Members: []string{"+"}, Rounds: p.Rounds, StartWhen: p.Sites, Quorum: p.Sites,
-			Deadline: deadline, Cap: 2, Init: init,
+			Deadline: deadline, Cap: 2, Init: init, Strategy: p.Strategy, StrategyParams: p.StrategyParams, KeepModels: p.kept(),
 		}},
 		OnRecord: func(_ string, r record.Record) {
 			p.say(peerEvent{Record: &peerRecord{
 				Round: r.Round, Work: r.Work, At: time.Since(began).Seconds(), Verdict: r.Verdict, Reason: r.Reason,
-				Counted: r.Counts()["counted"], Model: r.Model.String(), Unix: time.Now().UnixNano(),
+				Counted: r.Counts()["counted"], Close: float64(r.CommittedMS-r.ClosedMS) / 1000, Model: r.Model.String(), Unix: time.Now().UnixNano(),
 			}})
 		},
 		OnEnd: func(_ string, finished bool, reason string) {
@@ -78,6 +79,14 @@ func (p *peer) aggregator(ctx context.Context) error {
 		p.alone(cfg)
 	}
 	return aggregator.Run(ctx, cfg)
+}
+
+// kept is how many former versions stay: all where each round is made again (madeAgain).
+func (p *peer) kept() int {
+	if p.Strategy == "" || p.Strategy == strategy.FedAvg {
+		return 0 // the default
+	}
+	return -1
 }
 
 // hold waits for the floor to have had its turn.

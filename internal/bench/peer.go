@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/strategy"
 )
 
 // peerSpec is what a party is told first, one JSON object.
@@ -30,7 +31,11 @@ type peerSpec struct {
 	Rounds   uint64 // of the task
 	Block    uint64 // rounds from one turn of the floor to the next; 0: it has none
 	Trace    bool   // note when messages pass
-	Profile  string // directory for profiles; "" for none
+
+	Strategy       string // of the task; "" for FedAvg
+	StrategyParams strategy.Settings
+
+	Profile string // directory for profiles; "" for none
 }
 
 // holds reports whether a site waits in a round, before it trains, until it is told to
@@ -63,6 +68,7 @@ type peerRecord struct {
 	Verdict string  `json:"verdict"`
 	Reason  string  `json:"reason"`
 	Counted int     `json:"counted"`
+	Close   float64 `json:"close"` // seconds from the closing of the accepted set to the commit
 	Model   string  `json:"model"`
 	Unix    int64   `json:"unix"` // nanoseconds since 1970
 }

@@ -12,6 +12,7 @@ func (r *Result) Print(w io.Writer) {
 		r.Params, r.Sites, r.Rounds, r.WarmUp, r.PartSize, r.Broker)
 	fmt.Fprintf(w, "round    %s median, %s to %s: %.1f x the floor of %s\n", seconds(r.Median), seconds(r.Min), seconds(r.Max), r.WallOver, seconds(r.Floor))
 	fmt.Fprintf(w, "train    %s of it, median of a site\n", seconds(r.Train))
+	fmt.Fprintf(w, "close    %s of it, from the last update to the next model: %s\n", seconds(r.Close), r.Strategy)
 	fmt.Fprintf(w, "cpu      %s a round, %.1f x the floor's %s%s\n", seconds(r.CPU), r.CPUOver, seconds(r.FloorCPU), roles3(r.CPUByRole, seconds))
 	mb := func(v float64) string { return fmt.Sprintf("%.0f MB", v) }
 	if r.RSS.Process != nil {
@@ -21,7 +22,11 @@ func (r *Result) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "traffic  %.1f MB a round\n", r.Wire)
 	fmt.Fprintf(w, "sites    send %.2f MB a round and receive %.2f, %g of the parameters change; whole it is %.2f each way\n", r.Up, r.Down, r.Changed, r.Full)
-	fmt.Fprintf(w, "error    %g at most\n", r.Error)
+	if r.Error != nil {
+		fmt.Fprintf(w, "error    %g at most\n", *r.Error)
+	} else {
+		fmt.Fprintf(w, "again    %d rounds made again from their updates, to the same bits; no exact mean to compare with\n", r.Again)
+	}
 	fmt.Fprintf(w, "model    %s\n", r.Model)
 	r.printTrace(w)
 }

@@ -29,6 +29,7 @@ type Round struct {
 	Seed      uint64  // of the updates
 	Changed   float64 // share of the parameters that change, above 0; 1: all
 	Dir       string  // where the run's directory is made, and removed at the end; "" for the system's
+	Strategy  Folding // of the task; none: FedAvg
 	Trace     bool    // note when each message passes
 	Profile   string  // existing directory for CPU and heap profiles; "" for none
 
@@ -47,6 +48,7 @@ type Result struct {
 	Rounds    int       `json:"rounds"`
 	WarmUp    int       `json:"warmup_rounds"`
 	Committed int       `json:"rounds_committed"` // of the measured ones
+	Strategy  string    `json:"strategy"`
 	PartSize  int       `json:"part_size"`
 	Seed      uint64    `json:"seed"`
 	Processes bool      `json:"processes"`
@@ -61,12 +63,14 @@ type Result struct {
 	WallOver  float64   `json:"wall_over_floor"`
 	CPUOver   float64   `json:"cpu_over_floor"`
 	Train     float64   `json:"train_s_median"`
+	Close     float64   `json:"close_s_median"` // from the accepted updates to the next model and its record, of milliseconds
 	CPU       float64   `json:"cpu_s_per_round"`
 	CPUByRole *ByRole   `json:"cpu_s_by_role"` // null without processes
 	RSS       ByRole    `json:"rss_mb"`
 	FloorRSS  *ByRole   `json:"floor_rss_mb"` // of relay, folder and senders; null without processes
 	Wire      float64   `json:"wire_mb_per_round"`
-	Error     float64   `json:"max_abs_err"`
+	Error     *float64  `json:"max_abs_err"`                 // null for strategies beside FedAvg
+	Again     int       `json:"rounds_made_again,omitempty"` // for these: to the same bits, from the updates of the seed
 	Model     string    `json:"model_id"`
 	Changed   float64   `json:"changed"`
 	Up        float64   `json:"up_mb_per_round"`   // from all sites
@@ -101,6 +105,9 @@ func (r *Round) Check() error {
 	}
 	if data := wire.PartData(r.PartSize); r.Params > topics.MaxParts*data/4 { // f32
 		return fmt.Errorf("--params %d: want at most %d, what %d parts of --part-size %d hold", r.Params, topics.MaxParts*data/4, topics.MaxParts, r.PartSize)
+	}
+	if err := r.Strategy.check(r.Sites); err != nil {
+		return fmt.Errorf("--strategy %w", err)
 	}
 	return errors.Join(checkBroker(r.Broker), checkDir("--dir", r.Dir), checkDir("--profile", r.Profile))
 }
@@ -150,7 +157,12 @@ func (r *Round) measure(ctx context.Context, dir string) (*Result, error) {
 		return nil, err
 	}
 	res := run.result()
-	res.Error, err = run.verify()
+	if !r.Strategy.sums() {
+		res.Again, err = run.verifyAgain(ctx)
+		return res, err
+	}
+	off, err := run.verify()
+	res.Error = &off
 	return res, err
 }
 
@@ -196,7 +208,7 @@ func (r *federation) result() *Result {
 	times := r.times()
 	last := r.records[len(r.records)-1]
 	res := &Result{
-		Params: r.Params, Sites: r.Sites, Rounds: r.Rounds, WarmUp: warmUp, Committed: len(times), PartSize: r.PartSize,
+		Params: r.Params, Sites: r.Sites, Rounds: r.Rounds, WarmUp: warmUp, Committed: len(times), PartSize: r.PartSize, Strategy: r.Strategy.String(), Close: medianOf(r.closes()),
 		Seed: r.Seed, Processes: r.Processes, Broker: "embedded", Median: medianOf(times), Min: slices.Min(times), Max: slices.Max(times), Times: times,
 		Model: last.Model, Changed: r.Changed,
 	}

@@ -20,8 +20,8 @@ func TestRound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Error != 0 || r.Committed != 2 || r.WarmUp != warmUp {
-		t.Errorf("error %v, %d rounds after %d; want 0, 2 after %d", r.Error, r.Committed, r.WarmUp, warmUp)
+	if *r.Error != 0 || r.Committed != 2 || r.WarmUp != warmUp {
+		t.Errorf("error %v, %d rounds after %d; want 0, 2 after %d", *r.Error, r.Committed, r.WarmUp, warmUp)
 	}
 	if r.Min <= 0 || r.Median < r.Min || r.Max < r.Median || r.Floor <= 0 || r.Train <= 0 {
 		t.Errorf("times: %v to %v, median %v, floor %v, training %v", r.Min, r.Max, r.Median, r.Floor, r.Train)
@@ -58,7 +58,7 @@ func TestRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"rounds_s", "laps_s", "floor_cpu_s", "floor_rss_mb", "wall_over_floor", "cpu_over_floor", "round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err",
+		"rounds_s", "laps_s", "floor_cpu_s", "floor_rss_mb", "wall_over_floor", "cpu_over_floor", "round_s_median", "round_s_min", "cpu_s_per_round", "rss_mb", "wire_mb_per_round", "floor_s", "max_abs_err", "strategy", "close_s_median",
 		"changed", "up_mb_per_round", "down_mb_per_round", "full_mb_per_round",
 		"params", "sites", "rounds", "part_size", "trace", "versions", "model_id", "rounds_committed", "cpu_s_by_role",
 	} {
@@ -77,8 +77,8 @@ func TestRoundUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Error != 0 || r.Full != 3.2 {
-		t.Errorf("error %v, %v MB whole", r.Error, r.Full)
+	if *r.Error != 0 || r.Full != 3.2 {
+		t.Errorf("error %v, %v MB whole", *r.Error, r.Full)
 	}
 	if r.Up < r.Full/100 || r.Up > r.Full/20 || r.Down < r.Full/100 || r.Down > r.Full/20 {
 		t.Errorf("%v MB up, %v down, of %v", r.Up, r.Down, r.Full)
@@ -122,6 +122,10 @@ func TestRoundRefuses(t *testing.T) {
 		"broker": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Broker: "wss://example/mqtt"}, "--broker: want tcp://host:port"},
 		"dir":    {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Dir: "round_test.go"}, "--dir: want a directory: open round_test.go: not a directory"},
 		"no dir": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Profile: "missing"}, "--profile: want a directory: stat missing: no such file"},
+		"trains": {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Strategy: Folding{text: "fednova", name: "fednova"}}, "--strategy fednova wants momentum, steps of its sites"},
+		"waits":  {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Strategy: Folding{text: "fedbuff", name: "fedbuff"}}, "--strategy fedbuff is asynchronous"},
+		"rows":   {Round{Params: 1, Sites: 1, Rounds: 1, Changed: 1, PartSize: 8192, Strategy: Folding{text: "fltrust", name: "fltrust"}}, "--strategy fltrust wants rows"},
+		"few":    {Round{Params: 1, Sites: 2, Rounds: 1, Changed: 1, PartSize: 8192, Strategy: Folding{text: "median", name: "median"}}, "--strategy median takes 3 updates or more, --sites are 2"},
 		"many":   {Round{Params: 1, Sites: 1, Rounds: math.MaxInt}, "want 1 to 2^20"},
 	} {
 		if err := tc.c.Check(); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -154,6 +158,34 @@ func TestRoundOfTooManyParts(t *testing.T) {
 		c := &Round{Params: params, Sites: 1, Rounds: 1, PartSize: 129024, Changed: 1}
 		if err := c.Check(); (err == nil) != ok {
 			t.Errorf("%d parameters: %v", params, err)
+		}
+	}
+}
+
+// Rounds of other strategies are made again from their records, to the same bits, those
+// that keep a state too; with updates of another seed they are not.
+func TestRoundOfAStrategy(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"multi_krum,f=1": 3, "centered_clip,iterations=2": 3} {
+		f, err := ParseFolding(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &Round{Params: 9000, Sites: 5, Rounds: 1, PartSize: 8320, Seed: 1, Changed: 0.5, Strategy: f, Log: zerolog.Nop(), Talk: io.Discard}
+		if err := c.Check(); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		r, err := c.measure(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Error != nil || r.Again != want || r.Strategy != text || r.Close <= 0 {
+			t.Errorf("%s: error %v, %d rounds made again of %s, closed in %v s", text, r.Error, r.Again, r.Strategy, r.Close)
+		}
+		c.Seed = 2
+		if _, err := (&federation{Round: *c, dir: dir}).verifyAgain(t.Context()); err == nil || !strings.Contains(err.Error(), "round 1, attempt 1") {
+			t.Errorf("%s, another seed: %v", text, err)
 		}
 	}
 }

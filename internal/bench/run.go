@@ -64,10 +64,13 @@ func (r *federation) federate(ctx context.Context, c *crew) error {
 	return nil
 }
 
+// siteName is that of a site, counted from 1.
+const siteName = "site-%05d"
+
 func (r *federation) start(ctx context.Context, c *crew) error {
 	spec := peerSpec{
 		Dir: r.dir, Address: r.Broker, Params: r.Params, PartSize: r.PartSize, Seed: r.Seed, Changed: r.Changed, Sites: r.Sites, Trace: r.Trace,
-		Rounds: uint64(r.last()), Block: uint64(r.block()), // at least 1
+		Rounds: uint64(r.last()), Block: uint64(r.block()), Strategy: r.Strategy.name, StrategyParams: r.Strategy.params, // at least 1
 	}
 	start := func(role, name string) error {
 		spec.Role, spec.Name = role, name
@@ -88,7 +91,7 @@ func (r *federation) start(ctx context.Context, c *crew) error {
 	}
 	for i := range r.Sites {
 		spec.Site = i
-		if err := start("site", fmt.Sprintf("site-%05d", i+1)); err != nil {
+		if err := start("site", fmt.Sprintf(siteName, i+1)); err != nil {
 			return err
 		}
 	}
@@ -190,6 +193,16 @@ func (r *federation) times() []float64 {
 	for n := warmUp + 1; n < len(r.records); n++ {
 		if r.measured(n) {
 			s = append(s, r.records[n].At-r.records[n-1].At)
+		}
+	}
+	return s
+}
+
+// closes are the seconds of what the aggregator alone does at the end of a measured round.
+func (r *federation) closes() (s []float64) {
+	for n := warmUp + 1; n < len(r.records); n++ {
+		if r.measured(n) {
+			s = append(s, r.records[n].Close)
 		}
 	}
 	return s

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,44 @@ func ParseFolding(text string) (f Folding, err error) {
 	}
 	_, err = strategy.Registry{}.Settings(f.name, f.params)
 	return f, err
+}
+
+// String is as it was given; none is FedAvg.
+func (f Folding) String() string { return cmp.Or(f.text, strategy.FedAvg) }
+
+// sums reports whether it is the mean, which has a check of its own.
+func (f Folding) sums() bool { return cmp.Or(f.name, strategy.FedAvg) == strategy.FedAvg }
+
+// check refuses what a bench round cannot do with so many sites: its trainer adds numbers
+// and knows no loss and no steps, and every round counts every site.
+func (f Folding) check(sites int) error {
+	setup := strategy.Setup{Work: strategy.Train, Strategy: f.name, Params: f.params}
+	local, err := strategy.Registry{}.Local(setup)
+	if err != nil {
+		return err
+	}
+	late, err := strategy.Registry{}.Late(setup)
+	if err != nil {
+		return err
+	}
+	rooted, err := strategy.Registry{}.Rooted(setup)
+	if err != nil {
+		return err
+	}
+	least, err := strategy.Registry{}.MinimumOf(f.name, f.params)
+	switch {
+	case err != nil:
+		return err
+	case len(local.Needs) > 0:
+		return fmt.Errorf("%s wants %s of its sites, whose trainer here adds numbers alone; want %s or a selective one", f, strings.Join(local.Needs, ", "), strategy.FedAvg)
+	case late.Most > 0 || late.Buffer > 0:
+		return fmt.Errorf("%s is asynchronous, and every round here waits for every site; want %s or a selective one", f, strategy.FedAvg)
+	case rooted:
+		return fmt.Errorf("%s wants rows of the aggregator's own; want %s or a selective one", f, strategy.FedAvg)
+	case sites < least:
+		return fmt.Errorf("%s takes %d updates or more, --sites are %d", f, least, sites)
+	}
+	return nil
 }
 
 // spool writes an update of each member to a file, as an aggregator keeps those that it

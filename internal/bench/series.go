@@ -114,6 +114,19 @@ func (s series) train(dst, src []byte, site int, round uint64) {
 	}
 }
 
+// update writes what a site sends: what it trained of base, less base, each rounded as a
+// float32, from a parameter on. delta is that of the series' first one that changes.
+func (s series) update(dst, base []byte, delta []float32, first int) {
+	for i := 0; i < len(dst); i += 4 {
+		x := float32(0)
+		if at := first + i/4 - s.from; at >= 0 {
+			b := get(base[i:])
+			x = float32(b+delta[at%period]) - b
+		}
+		put(dst[i:], x)
+	}
+}
+
 // addTo is dst = src + delta. The arrays of fixed size spare bound checks.
 func addTo(dst, src []byte, delta []float32) {
 	for len(dst) >= 32 && len(src) >= 32 && len(delta) >= 8 {

@@ -72,7 +72,7 @@ func (f *figures) sizesTable() {
 		c, m := r.CPUByRole, r.RSS
 		text += fmt.Sprintf("| %s | %s, %s; %s | **%.1f** | %.3f, %.3f, %.3f; %.3f s | **%.1f** | %.0f, %.0f, %.0f MB | %.1f, %.1f MB | %g |\n",
 			name, seconds(r.Median), seconds(r.Min), seconds(r.Floor), r.WallOver,
-			*c.Aggregator, *c.Broker, *c.Site, r.FloorCPU, r.CPUOver, *m.Aggregator, *m.Broker, *m.Site, r.Up, r.Down, r.Error)
+			*c.Aggregator, *c.Broker, *c.Site, r.FloorCPU, r.CPUOver, *m.Aggregator, *m.Broker, *m.Site, r.Up, r.Down, *r.Error)
 	}
 	for i, n := range f.sizes {
 		r := f.round(n, "--rounds", fmt.Sprint(f.rounds[i]))

@@ -42,8 +42,8 @@ func (f *figures) roundAs(program string, params int, args ...string) *bench.Res
 	f.Helper()
 	var r bench.Result
 	f.runAs(program, &r, append([]string{"bench", "round", "--processes", "--json", "--params", strconv.Itoa(params)}, args...)...)
-	if r.Error != 0 {
-		f.Fatalf("%d parameters: the model is off by %g", params, r.Error)
+	if *r.Error != 0 {
+		f.Fatalf("%d parameters: the model is off by %g", params, *r.Error)
 	}
 	return &r
 }

@@ -58,9 +58,9 @@ var layers = map[string]layer{
 	"internal/watch":    {imports: []string{"topics", "wire", "record", "internal/link", "internal/view"}},
 	"internal/metrics":  {imports: []string{"internal/audit", "aggregator", "site", "broker", "internal/link", "internal/round", "internal/verdict"}},
 	"internal/web":      {imports: []string{"internal/watch"}},
-	"internal/consumer": {imports: []string{"topics", "wire", "internal/follow", "internal/link", "internal/view"}},                                          // a node that uses what is released
-	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                                                // a task's model, as a client reads it
-	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "internal/collect"}}, // fedmq bench
+	"internal/consumer": {imports: []string{"topics", "wire", "internal/follow", "internal/link", "internal/view"}},                                                           // a node that uses what is released
+	"internal/follow":   {imports: []string{"topics", "model", "wire", "internal/link", "internal/transfer"}},                                                                 // a task's model, as a client reads it
+	"internal/bench":    {imports: []string{"topics", "model", "wire", "broker", "trainer", "site", "aggregator", "strategy", "record", "record/replay", "internal/collect"}}, // fedmq bench
 
 	// What tests of several packages plug into a registry.
 	"internal/strategytest": {},
