@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -30,6 +31,8 @@ func TestScreenOfConsumers(t *testing.T) {
 	for path, v := range map[string]map[string]any{
 		"berlin/gw": {"version": 6, "from": "canary"},
 		"munich/gw": {"version": 4, "from": "released", "failed": map[string]any{"version": 6, "why": "exit status 7", "times": 2}},
+		"paris/gw":  {"version": 3, "from": "released", "tries": map[string]any{"version": 4, "since_ms": at - 90_000}},
+		"rome/gw":   {"tries": map[string]any{"version": 4, "since_ms": at - 2_000}, "failed": map[string]any{"version": 4, "why": "exit status 1", "times": 3}},
 	} {
 		say("acme/"+path+"/_fl_v1/state", map[string]any{"schema": "fedmq.state.v1", "online": true, "roles": []string{"consumer"}, "tasks": []string{"quality"}})
 		v["schema"], v["timestamp_ms"] = "fedmq.consumer.v1", at
@@ -42,10 +45,22 @@ func TestScreenOfConsumers(t *testing.T) {
 	plain := ansi.Strip(m.draw())
 	for _, want := range []string{
 		"released v4, v6 on berlin/# has held", "3 of 3 sites", "CONSUMER",
-		"munich/gw       v4  released      0s  cannot take v6, tried 2 times: exit status 7\nberlin/gw       v6  canary",
+		"munich/gw       v4  released      0s  cannot take v6, tried 2 times: exit status 7\n",
+		"rome/gw       none                0s  its command for v4 runs for 2s, failed 3 times: exit status 1\nberlin/gw       v6  canary",
+		"paris/gw        v3  released      0s  its command for v4 runs for 1m30s",
 	} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("no %q in\n%s", want, plain)
+		}
+	}
+	v, _ := f.Since(0)
+	said := strings.Join(newLines().take(v, time.UnixMilli(at)), "\n")
+	for _, want := range []string{
+		"paris/gw runs v3 from released; its command for v4 runs since 2027-01-15T07:58:30Z",
+		"rome/gw runs none; its command for v4 runs since 2027-01-15T07:59:58Z, failed 3 times: exit status 1",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in\n%s", want, said)
 		}
 	}
 }

@@ -254,7 +254,7 @@ func (m *screen) consumersTable() []string {
 			return append(out, faint.Render(fmt.Sprintf("and %d more", len(all)-i)))
 		}
 		name := ansi.Truncate(c.Path, path, "…")
-		tone, why := usesWhy(c)
+		tone, why := usesWhy(c, func(ms int64) string { return "for " + age(m.view.NowMS-ms) })
 		out = append(out, fmt.Sprintf("%s%*s  %7s  %-8s %7s  %s", name, path-ansi.StringWidth(name), "", runsText(c), c.From, age(m.view.NowMS-c.HeardMS), tone.Render(why)))
 	}
 	return out
@@ -268,11 +268,15 @@ func runsText(c watch.ConsumerView) string {
 	return fmt.Sprintf("v%d", *c.Version)
 }
 
-// usesWhy says what is not as it should be.
-func usesWhy(c watch.ConsumerView) (lipgloss.Style, string) {
-	switch {
-	case c.Failed != nil:
-		return tones[watch.Failed], fmt.Sprintf("cannot take v%d, tried %d times: %s", c.Failed.Version, c.Failed.Times, c.Failed.Why)
+// usesWhy says what is not as it should be, or is about to be otherwise; since words a moment.
+func usesWhy(c watch.ConsumerView, since func(ms int64) string) (lipgloss.Style, string) {
+	switch a, f := c.Tries, c.Failed; {
+	case a != nil && c.Online && f != nil && f.Version == a.Version:
+		return tones[watch.Failed], fmt.Sprintf("its command for v%d runs %s, failed %d times: %s", a.Version, since(a.SinceMS), f.Times, f.Why)
+	case a != nil && c.Online:
+		return faint, fmt.Sprintf("its command for v%d runs %s", a.Version, since(a.SinceMS))
+	case f != nil:
+		return tones[watch.Failed], fmt.Sprintf("cannot take v%d, tried %d times: %s", f.Version, f.Times, f.Why)
 	case !c.Online:
 		return tones[watch.Lost], "offline"
 	}

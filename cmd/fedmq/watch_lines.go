@@ -76,7 +76,7 @@ func (l *lines) take(v watch.View, at time.Time) (out []string) {
 		if c.From != "" {
 			text += " from " + c.From
 		}
-		if _, why := usesWhy(c); why != "" {
+		if _, why := usesWhy(c, sinceTime); why != "" {
 			text += "; " + why
 		}
 		if l.uses[key] != text {
@@ -97,6 +97,9 @@ func (l *lines) stands(at time.Time) (out []string) {
 	}
 	return out
 }
+
+// sinceTime names a moment in a line, which stays.
+func sinceTime(ms int64) string { return "since " + time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 func presence(o watch.OwnerView) string {
 	switch {

@@ -20,10 +20,17 @@ type ConsumerView struct {
 	Version *uint64     `json:"version,omitempty"` // nil: none yet
 	From    string      `json:"from,omitempty"`    // the topic that it came from
 	SinceMS int64       `json:"since_ms,omitempty"`
+	Tries   *TriesView  `json:"tries,omitempty"`  // a version whose command runs
 	Failed  *FailedView `json:"failed,omitempty"` // a version that it could not take
 	Online  bool        `json:"online"`
 	HeardMS int64       `json:"heard_ms"`
 	Agent   string      `json:"agent,omitempty"`
+}
+
+// TriesView is a version that a consumer is about to take.
+type TriesView struct {
+	Version uint64 `json:"version"`
+	SinceMS int64  `json:"since_ms"` // when its command began, by this clock
 }
 
 // FailedView is a version that a consumer could not take.
@@ -62,6 +69,10 @@ func (f *Federation) uses(path, name string, m Message) error {
 		at = min(at, j.TimestampMS)
 	}
 	v.HeardMS, v.Version, v.From, v.SinceMS, v.Failed = max(v.HeardMS, at, 1), j.Version, clip(j.From, maxWord), j.SinceMS, nil
+	v.Tries = nil
+	if j.Tries != nil {
+		v.Tries = &TriesView{Version: j.Tries.Version, SinceMS: at - max(0, j.TimestampMS-j.Tries.SinceMS)}
+	}
 	if j.Failed != nil {
 		v.Failed = &FailedView{Version: j.Failed.Version, Why: clip(j.Failed.Why, maxText), Times: j.Failed.Times}
 	}

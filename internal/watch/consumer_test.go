@@ -28,6 +28,20 @@ func TestConsumers(t *testing.T) {
 	if b := v.Consumers[1]; b.Path != "b/gw" || *b.Version != 2 || b.From != "released" || *b.Failed != (FailedView{3, "exit status 7", 2}) || b.Online {
 		t.Errorf("%+v", b)
 	}
+	f.must("acme/b/gw/_fl_v1/q/status", object{
+		"schema": "fedmq.consumer.v1", "timestamp_ms": f.at + 3_600_000, "version": 2, "from": "released", // its clock is an hour ahead
+		"tries":  object{"version": 3, "from": "released", "since_ms": f.at + 3_590_000},
+		"failed": object{"version": 3, "why": "exit status 7", "times": 2},
+	})
+	v, _ = f.Since(0)
+	if b := v.Consumers[1]; b.Tries == nil || *b.Tries != (TriesView{3, v.NowMS - 10_000}) || b.Failed == nil {
+		t.Errorf("%+v tries %+v at %d", b, b.Tries, v.NowMS)
+	}
+	f.must("acme/b/gw/_fl_v1/q/status", object{"schema": "fedmq.consumer.v1", "timestamp_ms": f.at, "version": 3, "from": "released"})
+	v, _ = f.Since(0)
+	if b := v.Consumers[1]; b.Tries != nil || b.Failed != nil {
+		t.Errorf("%+v tries %+v", b, b.Tries)
+	}
 	seq := v.Seq
 	state["online"] = false
 	f.must("acme/a/gw/_fl_v1/state", state)

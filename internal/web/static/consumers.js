@@ -12,15 +12,20 @@ export function renderConsumers() {
   $("consumers-body").replaceChildren(...all.slice(0, most).map((c) => el("tr", {},
     el("th", { scope: "row" }, c.path),
     el("td", { class: "num" }, c.version === undefined ? "none" : `v${c.version}`),
-    el("td", {}, c.from ?? "–"),
-    el("td", { class: "num" }, c.heard_ms ? span(now() - c.heard_ms) : "–"),
-    el("td", { class: c.failed || !c.online ? "bad" : "" }, why(c)))));
+    el("td", { class: "opt" }, c.from ?? "–"),
+    el("td", { class: "num opt" }, c.heard_ms ? span(now() - c.heard_ms) : "–"),
+    el("td", { class: c.failed || !c.online ? "why bad" : "why" }, why(c)))));
   $("consumers-note").textContent = all.length > most ? `the first ${most} of ${all.length}` : "";
 }
 
 const rank = (c) => (c.failed ? 0 : c.online ? 2 : 1);
 
 function why(c) {
+  const a = c.online && c.tries;
+  if (a) {
+    const again = c.failed?.version === a.version ? `, failed ${c.failed.times} times: ${c.failed.why}` : "";
+    return `its command for v${a.version} runs for ${span(now() - a.since_ms)}${again}`;
+  }
   if (c.failed) return `cannot take v${c.failed.version}, tried ${c.failed.times} times: ${c.failed.why}`;
   return c.online ? "" : "offline";
 }
