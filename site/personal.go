@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/fedmq/fedmq/internal/member"
 	"github.com/fedmq/fedmq/model"
@@ -44,6 +45,13 @@ func (p Personalise) check(t trainer.Trainer) error {
 	}
 	if _, known := trainer.Better(p.Metric); p.Metric != "" && !known {
 		return fmt.Errorf("metric: whether less or more of %.40s is better is not known; want loss, rmse, mae, r2, accuracy, macro_f1, balanced_accuracy, roc_auc, average_precision, log_loss or bias", p.Metric)
+	}
+	known := slices.DeleteFunc(trainer.MeasuresOf(t), func(name string) bool {
+		_, known := trainer.Better(name)
+		return !known
+	})
+	if p.Metric != "" && known != nil && !slices.Contains(known, p.Metric) {
+		return fmt.Errorf("metric: the trainer of this task measures no %s; want one of %s", p.Metric, strings.Join(known, ", "))
 	}
 	if _, ok := t.(trainer.Evaluator); !ok {
 		return errors.New("the trainer measures no model, so that nobody can say which is better: want a trainer.Evaluator")

@@ -80,6 +80,9 @@ func (s *site) personalJob(t *task, base *held) (_ job, why string) {
 	if why := s.unfitForOwn(t); why != "" {
 		return job{}, why
 	}
+	if err := t.Personalise.check(t.Trainer); err != nil { // it may follow the task since
+		return job{}, err.Error()
+	}
 	of, by := t.left().Terms, t.Personalise.withDefaults()
 	settings, err := by.settings(of.Settings, t.Trainer)
 	if err != nil {

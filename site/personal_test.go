@@ -20,6 +20,14 @@ type rated struct{ *fake }
 
 func (rated) LR() float64 { return 0.25 }
 
+// regression is a trainer that knows what it measures, or not yet.
+type regression struct {
+	*fake
+	of []string
+}
+
+func (r regression) Measures() []string { return slices.Clone(r.of) }
+
 // blind measures nothing.
 type blind struct{ trainer.Trainer }
 
@@ -29,16 +37,27 @@ func TestPersonaliseCheck(t *testing.T) {
 		p Personalise
 		t trainer.Trainer
 	}{
-		"":                           {Personalise{}, &fake{}},
-		"has no setting epochs":      {Personalise{}, &fake{known: []string{"lr"}}},
-		"has no setting lr":          {Personalise{}, &fake{known: []string{"epochs"}}},
-		"epochs: want 1 to 100000":   {Personalise{Epochs: -1}, &fake{}},
-		"lr_factor: want more than":  {Personalise{LRFactor: math.NaN()}, &fake{}},
-		"metric: whether less or":    {Personalise{Metric: "speed"}, &fake{}},
-		"the trainer measures no mo": {Personalise{}, blind{&fake{}}},
+		"":                          {Personalise{}, &fake{}},
+		"has no setting epochs":     {Personalise{}, &fake{known: []string{"lr"}}},
+		"has no setting lr":         {Personalise{}, &fake{known: []string{"epochs"}}},
+		"epochs: want 1 to 100000":  {Personalise{Epochs: -1}, &fake{}},
+		"lr_factor: want more than": {Personalise{LRFactor: math.NaN()}, &fake{}},
+		"metric: whether less or":   {Personalise{Metric: "speed"}, &fake{}},
+		"measures no accuracy; want one of mae, rmse": {Personalise{Metric: "accuracy"}, regression{&fake{}, []string{"mae", "n", "rmse"}}},
+		"the trainer measures no mo":                  {Personalise{}, blind{&fake{}}},
 	} {
 		if err := c.p.check(c.t); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", c.p, err, want)
+		}
+	}
+}
+
+// A metric that the trainer measures is fine, and so is one where it does not know.
+func TestPersonaliseMetric(t *testing.T) {
+	t.Parallel()
+	for _, of := range [][]string{nil, {"mae", "accuracy"}} {
+		if err := (Personalise{Metric: "accuracy"}).check(regression{&fake{}, of}); err != nil {
+			t.Errorf("%v: %v", of, err)
 		}
 	}
 }

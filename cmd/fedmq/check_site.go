@@ -28,6 +28,9 @@ func (c *siteCmd) tell(ctx context.Context, f siteFile, cfg site.Config) error {
 		if err := followBeside(t, filepath.Dir(c.Config)); err != nil {
 			return fmt.Errorf("%s: task %s: %w", c.Config, t.Name, err)
 		}
+		if err := cfg.Validate(); err != nil { // of a trainer that follows the task now
+			return usageError{fmt.Errorf("%s: %w", c.Config, err)}
+		}
 		if d, ok := t.Trainer.(*tabular.Trainer); ok {
 			fmt.Fprint(stdout, d.Summary())
 			c.tellScale(t.Name, d)

@@ -112,6 +112,9 @@ func (u *up) follow(t taskFile, task *pipeline.Contract, file string, cfg site.C
 	if err := s.Trainer.(trainer.Follower).Follow(task); err != nil {
 		return fmt.Errorf("%s: task %s: %w", file, t.Name, err)
 	}
+	if err := cfg.Validate(); err != nil { // of a trainer that follows the task now
+		return fmt.Errorf("%s: %w", file, err)
+	}
 	warnData(cfg.Log, site.Config{Tasks: []site.Task{s}})
 	return t.fits(file, s)
 }

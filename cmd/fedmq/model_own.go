@@ -97,9 +97,9 @@ func (a *about) ofSite(node string, m *model.Model) {
 func (a *about) without(dir string, mine site.Fitted) error {
 	switch {
 	case mine.Model == nil:
-		return usageError{fmt.Errorf("--own: %s has no model or tensors of its own for task %s: want the data directory (data_dir) of a site that has trained for it, under strategy.keep_local or share, or with personalise", dir, a.Task)}
+		return usageError{fmt.Errorf("--own: %s has no model or tensors of its own for task %s: want the data directory (data_dir) of a site that has trained for it, under strategy.keep_local or share, or with personalise; one that has not yet uses what is released: --released, without --own", dir, a.Task)}
 	case mine.Base != a.Content:
-		return usageError{fmt.Errorf("--own: %s has trained version %d for itself, and this is version %d: --released of a broker, or --dir with --round, gets that one", dir, mine.Version, a.Version)}
+		return usageError{fmt.Errorf("--own: %s has trained version %d for itself, and this is version %d: --round %[2]d with --dir gets that one, or --released of a broker as long as it is the released one", dir, mine.Version, a.Version)}
 	}
 	fmt.Fprintf(os.Stderr, "The own model of %s is not better there (%s %.4g, this version %.4g): it is this version that is written.\n", mine.Node, mine.Metric, mine.Own, mine.Global)
 	return nil

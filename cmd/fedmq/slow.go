@@ -60,6 +60,25 @@ func (s slowTrainer) Settings() []string { return trainer.SettingsOf(s.measuring
 // LR is that of the trainer.
 func (s slowTrainer) LR() float64 { return trainer.LROf(s.measuring) }
 
+// Capabilities are those of the trainer.
+func (s slowTrainer) Capabilities() []string { return trainer.CapabilitiesOf(s.measuring) }
+
+// Scalars are those of its last training.
+func (s slowTrainer) Scalars() map[string]float64 {
+	if c, ok := s.measuring.(trainer.Capable); ok {
+		return c.Scalars()
+	}
+	return nil
+}
+
+// Caution is what the trainer says of a model.
+func (s slowTrainer) Caution(global *model.Model) string {
+	return trainer.CautionOf(s.measuring, global)
+}
+
+// Measures are those of the trainer.
+func (s slowTrainer) Measures() []string { return trainer.MeasuresOf(s.measuring) }
+
 // Contract is that of the trainer.
 func (s slowTrainer) Contract() *pipeline.Contract { return trainer.ContractOf(s.measuring) }
 

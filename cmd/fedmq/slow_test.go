@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"io"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
+	"github.com/fedmq/fedmq/trainer/tabular"
 )
 
 // program is a trainer as trainer/exec has them.
@@ -60,5 +62,21 @@ func TestSlow(t *testing.T) {
 	}
 	if slowed(p, false) != trainer.Trainer(p) {
 		t.Error("slow without being asked")
+	}
+}
+
+// Whatever a trainer of rows can, it can with --slow: a site asks it what it is.
+func TestSlowHidesNothing(t *testing.T) {
+	t.Parallel()
+	of := reflect.TypeFor[*tabular.Trainer]()
+	slow := reflect.TypeOf(slowed(new(tabular.Trainer), true))
+	for _, part := range []reflect.Type{
+		reflect.TypeFor[trainer.Evaluator](), reflect.TypeFor[trainer.Statistician](), reflect.TypeFor[trainer.Surveyor](), reflect.TypeFor[trainer.Contracted](),
+		reflect.TypeFor[trainer.Follower](), reflect.TypeFor[trainer.Capable](), reflect.TypeFor[trainer.Configured](), reflect.TypeFor[trainer.Rated](),
+		reflect.TypeFor[trainer.Sourced](), reflect.TypeFor[trainer.Cautious](), reflect.TypeFor[trainer.Measuring](),
+	} {
+		if of.Implements(part) != slow.Implements(part) {
+			t.Errorf("%v: %v, and with --slow %v", part, of.Implements(part), slow.Implements(part))
+		}
 	}
 }

@@ -251,8 +251,9 @@ func begunLine(dataDir string, now runSettings, ended bool) (string, error) {
 		return line + " With which settings is not recorded.", nil
 	}
 	diff := differences(had[len(had)-1], now)
-	if ended { // what sites train for themselves they train by what their files say now
-		diff = slices.DeleteFunc(diff, func(s string) bool { return strings.Contains(s, " personalise") })
+	own := ""
+	if ended {
+		diff, own = personalDifferences(diff, now)
 	}
 	if fixed := fixedSurvey(diff); len(fixed) > 0 && !ended {
 		line += " Part of the task since it began, and without effect: " + strings.Join(fixed, "; ") + " (fedmq up --again begins anew)."
@@ -260,10 +261,13 @@ func begunLine(dataDir string, now runSettings, ended bool) (string, error) {
 			return line, nil
 		}
 	}
-	if len(diff) > 0 {
-		return line + " Changed since" + effect + ": " + strings.Join(diff, "; ") + ".", nil
+	switch {
+	case len(diff) > 0:
+		line += " Changed since" + effect + ": " + strings.Join(diff, "; ") + "."
+	case own == "":
+		line += " No setting has changed since."
 	}
-	return line + " No setting has changed since.", nil
+	return line + own, nil
 }
 
 // fixedSurvey are the differences in what a task of statistics keeps as it was when it began.
