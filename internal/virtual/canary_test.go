@@ -83,15 +83,15 @@ func TestCanaryThatFailsStops(t *testing.T) {
 				c.does("release", `{"version":3,"to":["a/#"]}`, "release: done")
 				c.does("release", `{"version":3,"to":["b/#"]}`, "refused, version 3 on a/# is a canary already")
 				c.does("release", `{"version":3}`, "refused, version 3 is a canary that has not held yet: 0 of 2 evaluations have passed")
-				if !slices.Equal(at.took, []uint64{2, 3}) || !slices.Equal(beside.took, []uint64{2}) {
-					t.Errorf("the one that matches took %v, the other %v; said %v", at.took, beside.took, at.said)
+				if !slices.Equal(at.taken(), []uint64{2, 3}) || !slices.Equal(beside.taken(), []uint64{2}) {
+					t.Errorf("the one that matches took %v, the other %v; said %v", at.taken(), beside.taken(), at.complaints())
 				}
 				w.end(aggregatorName)
 				w.aggregate(task)
 				w.finished(5 * time.Minute)
 				time.Sleep(20 * time.Second)
-				if !slices.Equal(at.took, []uint64{2, 3, 2}) || !slices.Equal(beside.took, []uint64{2}) {
-					t.Errorf("after it failed the one that matches took %v, the other %v", at.took, beside.took)
+				if !slices.Equal(at.taken(), []uint64{2, 3, 2}) || !slices.Equal(beside.taken(), []uint64{2}) {
+					t.Errorf("after it failed the one that matches took %v, the other %v", at.taken(), beside.taken())
 				}
 				if v, _ := at.status(); *v.Version != 2 || v.From != wire.KindReleased || v.Failed != nil {
 					t.Errorf("%+v", v)
@@ -139,14 +139,14 @@ func TestCanaryThatHolds(t *testing.T) {
 		c.does("release", `{"version":1}`, "refused, version 1 is a canary that has not held yet: ")
 		c.does("rollback", "", "rollback: done")
 		time.Sleep(30 * time.Second)
-		if !w.cleared() || len(at.took)+len(beside.took) > 0 {
-			t.Errorf("cleared: %v; took %v and %v", w.cleared(), at.took, beside.took)
+		if !w.cleared() || len(at.taken())+len(beside.taken()) > 0 {
+			t.Errorf("cleared: %v; took %v and %v", w.cleared(), at.taken(), beside.taken())
 		}
 		time.Sleep(time.Hour) // in which versions have passed the gate
 		if !c.said(own("round"), `"candidate":{"version":3,`) {
 			t.Fatal("no candidate")
 		}
-		at.fails[3] = 1
+		at.cannot(3, 1)
 		c.does("release", `{"version":3,"to":["a/#"]}`, "release: done")
 		time.Sleep(10 * time.Second)
 		if ends := c.events("canary"); !strings.Contains(ends[len(ends)-1].Detail, "version 3 on a/# stops: a/line-1/gw cannot take it: exit status 7") {
@@ -158,8 +158,8 @@ func TestCanaryThatHolds(t *testing.T) {
 		}
 		c.does("release", `{"version":3,"to":["a/#"]}`, "release: done")
 		time.Sleep(59 * time.Minute)
-		if v, _ := at.status(); v.Version == nil || *v.Version != 3 || v.From != wire.KindCanary || len(beside.took) > 0 {
-			t.Errorf("%+v, the other took %v", v, beside.took)
+		if v, _ := at.status(); v.Version == nil || *v.Version != 3 || v.From != wire.KindCanary || len(beside.taken()) > 0 {
+			t.Errorf("%+v, the other took %v", v, beside.taken())
 		}
 		w.end(aggregatorName)
 		w.aggregate(task)
@@ -169,8 +169,8 @@ func TestCanaryThatHolds(t *testing.T) {
 		}
 		c.does("release", `{"version":3}`, "release: done")
 		time.Sleep(time.Minute)
-		if v, _ := at.status(); v.From != wire.KindReleased || *v.Version != 3 || !slices.Equal(at.took, []uint64{3}) || !slices.Equal(beside.took, []uint64{3}) || !w.cleared() {
-			t.Errorf("%+v; took %v and %v; cleared %v", v, at.took, beside.took, w.cleared())
+		if v, _ := at.status(); v.From != wire.KindReleased || *v.Version != 3 || !slices.Equal(at.taken(), []uint64{3}) || !slices.Equal(beside.taken(), []uint64{3}) || !w.cleared() {
+			t.Errorf("%+v; took %v and %v; cleared %v", v, at.taken(), beside.taken(), w.cleared())
 		}
 		w.endAll()
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,12 +21,14 @@ import (
 
 // gateway is a consumer, and what it took.
 type gateway struct {
-	w     *world
-	path  string
+	w    *world
+	path string
+	has  *wire.Header // at the start
+
+	mu    sync.Mutex
 	took  []uint64
 	fails map[uint64]int // versions that it cannot take, and how often
 	said  []error
-	has   *wire.Header // at the start
 }
 
 // gateway starts a consumer at a path.
@@ -51,6 +54,8 @@ func (g *gateway) start(name string) {
 		Link: link.Config{Dial: g.w.dial(name), Log: g.w.log}, NS: g.w.ns, Owner: o, Task: taskName, Path: g.path, Largest: 1 << 30,
 		Opener: &wire.Opener{NS: g.w.ns, Limits: wire.Limits{Part: wire.MaxPart}}, Agent: "test",
 		Take: func(_ context.Context, m *follow.Model) error {
+			g.mu.Lock()
+			defer g.mu.Unlock()
 			if g.fails[m.Header.Round] > 0 {
 				g.fails[m.Header.Round]--
 				return errors.New("exit status 7")
@@ -58,10 +63,42 @@ func (g *gateway) start(name string) {
 			g.took = append(g.took, m.Header.Round)
 			return nil
 		},
-		Has:      func() (*wire.Header, time.Time, error) { return g.has, time.Now(), nil },
-		Complain: func(err error) { g.said = append(g.said, err) },
+		Has: func() (*wire.Header, time.Time, error) { return g.has, time.Now(), nil },
+		Complain: func(err error) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.said = append(g.said, err)
+		},
 	}
 	g.w.start(name, func(ctx context.Context) error { return consumer.Run(ctx, cfg) })
+}
+
+// taken are the versions that it took so far.
+func (g *gateway) taken() []uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.took)
+}
+
+// complaints are what it said so far.
+func (g *gateway) complaints() []error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.said)
+}
+
+// cannot has it fail so often at a version.
+func (g *gateway) cannot(version uint64, times int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fails[version] = times
+}
+
+// left is how often it still fails at a version.
+func (g *gateway) left(version uint64) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fails[version]
 }
 
 func (g *gateway) topic(leaf string) string { return namespace + "/" + g.path + "/_fl_v1/" + leaf }
@@ -82,7 +119,7 @@ func TestConsumer(t *testing.T) {
 		task := w.task()
 		task.Rounds, task.Release = 6, &aggregator.Release{Approve: aggregator.ApproveAuto}
 		g := w.gateway(three[0] + "/scoring")
-		g.fails[4] = 2
+		g.cannot(4, 2)
 		w.aggregate(task)
 		// Version            0  1  2   3  4  5  6
 		losses := []float64{99, 9, 8, 50, 7, 8, 9}
@@ -92,7 +129,7 @@ func TestConsumer(t *testing.T) {
 		w.recorded(5, "committed", 5*time.Minute)
 		time.Sleep(2 * time.Second)
 		if v, s := g.status(); v.Version == nil || *v.Version != 2 || v.From != wire.KindReleased || v.Failed == nil || v.Failed.Version != 4 || !s.Online || !slices.Equal(s.Roles, []string{"consumer"}) {
-			t.Errorf("status %s, state %+v; took %v", views.JSON(v), s, g.took)
+			t.Errorf("status %s, state %+v; took %v", views.JSON(v), s, g.taken())
 		}
 		w.finished(5 * time.Minute)
 		time.Sleep(2 * time.Minute)
@@ -100,8 +137,8 @@ func TestConsumer(t *testing.T) {
 		if v.Version == nil || *v.Version != 4 || v.Content != w.model(4).String() || v.Failed != nil {
 			t.Errorf("status %+v at the end", v)
 		}
-		if !slices.Equal(g.took, []uint64{1, 2, 4}) || len(g.said) != 2 || !strings.Contains(g.said[1].Error(), "version 4: exit status 7; again in 20s") {
-			t.Errorf("took %v, said %v", g.took, g.said)
+		if !slices.Equal(g.taken(), []uint64{1, 2, 4}) || len(g.complaints()) != 2 || !strings.Contains(g.complaints()[1].Error(), "version 4: exit status 7; again in 20s") {
+			t.Errorf("took %v, said %v", g.taken(), g.complaints())
 		}
 		w.stopBroker()
 		w.startBroker()
@@ -109,7 +146,7 @@ func TestConsumer(t *testing.T) {
 		if v, s := g.status(); v.Version == nil || *v.Version != 4 || !s.Online {
 			t.Errorf("status %+v, %+v after a broker that has forgotten it", v, s)
 		}
-		took := len(g.took)
+		took := len(g.taken())
 		w.bar(g.path)
 		w.cut(g.path)
 		if _, s := g.status(); s.Online {
@@ -117,8 +154,8 @@ func TestConsumer(t *testing.T) {
 		}
 		w.bar("")
 		time.Sleep(2 * time.Minute)
-		if _, s := g.status(); !s.Online || len(g.took) != took {
-			t.Errorf("state %+v after a connection that was lost; took %v", s, g.took)
+		if _, s := g.status(); !s.Online || len(g.taken()) != took {
+			t.Errorf("state %+v after a connection that was lost; took %v", s, g.taken())
 		}
 		w.end(g.path)
 		if _, s := g.status(); s.Online {
@@ -153,14 +190,14 @@ func TestConsumerStartsAgain(t *testing.T) {
 		w.end(path)
 		g = begin(wire.Header{Round: 2, Base: w.model(2)})
 		time.Sleep(time.Minute)
-		if v, _ := g.status(); v.Version == nil || *v.Version != 2 || v.From != wire.KindReleased || v.Failed != nil || len(g.took) != 0 || g.fails[2] != 1 {
-			t.Errorf("status %s, took %v with version 2 in the file", views.JSON(v), g.took)
+		if v, _ := g.status(); v.Version == nil || *v.Version != 2 || v.From != wire.KindReleased || v.Failed != nil || len(g.taken()) != 0 || g.left(2) != 1 {
+			t.Errorf("status %s, took %v with version 2 in the file", views.JSON(v), g.taken())
 		}
 		w.end(path)
 		g = begin(wire.Header{Round: 2, Base: w.model(1)}) // of another origin
 		time.Sleep(time.Minute)
-		if !slices.Equal(g.took, []uint64{2}) {
-			t.Errorf("took %v with another model of this number in the file", g.took)
+		if !slices.Equal(g.taken(), []uint64{2}) {
+			t.Errorf("took %v with another model of this number in the file", g.taken())
 		}
 		w.endAll()
 	})
@@ -219,8 +256,8 @@ func TestConsumerAtAConsumer(t *testing.T) {
 		refused := func(g *gateway, name string) {
 			t.Helper()
 			err := w.leave(name)
-			if !errors.Is(err, consumer.ErrNode) || !strings.Contains(err.Error(), `says that a "consumer" has it (online: true), and one node is one process; want a path of its own, such as `+path+"-2") || len(g.took) != 0 {
-				t.Errorf("%s: %v, took %v", name, err, g.took)
+			if !errors.Is(err, consumer.ErrNode) || !strings.Contains(err.Error(), `says that a "consumer" has it (online: true), and one node is one process; want a path of its own, such as `+path+"-2") || len(g.taken()) != 0 {
+				t.Errorf("%s: %v, took %v", name, err, g.taken())
 			}
 		}
 		first := w.gateway(path)
@@ -245,12 +282,12 @@ func TestConsumerAtAConsumer(t *testing.T) {
 		other.say(namespace+"/"+path+"/_fl_v1/state", gone, true) // its machine has lost power, as has the broker's
 		g := w.gatewayAs(path, "next")
 		time.Sleep(3 * time.Second)
-		if s := state(); !s.Online || s.Instance == has || len(g.took) != 0 {
-			t.Errorf("it does not ask: %+v, took %v", s, g.took)
+		if s := state(); !s.Online || s.Instance == has || len(g.taken()) != 0 {
+			t.Errorf("it does not ask: %+v, took %v", s, g.taken())
 		}
 		time.Sleep(7 * time.Second)
-		if len(g.took) != 1 {
-			t.Errorf("it took %v when nobody had answered", g.took)
+		if len(g.taken()) != 1 {
+			t.Errorf("it took %v when nobody had answered", g.taken())
 		}
 		next := state().Instance
 		late, _ := json.Marshal(views.State{Schema: views.StateSchema, Roles: []string{"consumer"}, Instance: "elsewhere"})
