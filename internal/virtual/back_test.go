@@ -19,8 +19,8 @@ func TestBrokerRestartsInARound(t *testing.T) {
 		for _, large := range []bool{false, true} {
 			for _, keeps := range []bool{false, true} {
 				t.Run(fmt.Sprintf("late=%s,large=%t,keeps=%t", late, large, keeps), func(t *testing.T) {
-					if !large || !keeps {
-						racing.Skip(t, "a large model and a broker that keeps have the same goroutines, and more")
+					if !large || !keeps || late == "" {
+						racing.Skip(t, "a large model, a broker that keeps and somebody late have the same goroutines, and more")
 					}
 					inBubble(t, func(w *world) { restartInRounds(w, late, large, keeps) })
 				})
@@ -44,7 +44,11 @@ func restartInRounds(w *world, late string, large, keeps bool) {
 	w.aggregate(task)
 	w.join(three[0], walker{takes: backWork})
 	last := w.recorded(1, record.Committed, time.Minute)
-	for _, at := range []time.Duration{time.Second, backWork - 300*time.Millisecond, backWork - time.Millisecond, backWork, backWork + time.Millisecond} {
+	moments := []time.Duration{time.Second, backWork - 300*time.Millisecond, backWork - time.Millisecond, backWork, backWork + time.Millisecond}
+	if racing.On { // the others differ by what comes first, not by who does what
+		moments = moments[1:3]
+	}
+	for _, at := range moments {
 		time.Sleep(time.Until(time.UnixMilli(last.ClosedMS).Add(at)))
 		gone := time.Now()
 		w.stopBroker()

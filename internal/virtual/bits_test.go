@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
@@ -44,6 +45,9 @@ func TestNoOp(t *testing.T) {
 func TestNoOpFromZero(t *testing.T) {
 	for _, keep := range []aggregator.Keep{aggregator.KeepRound, aggregator.KeepAll} {
 		t.Run(string(keep), func(t *testing.T) {
+			if keep != aggregator.KeepRound {
+				racing.Skip(t, "the same goroutines, with more on the disk")
+			}
 			inBubble(t, func(w *world) {
 				s, err := model.NewSchema(model.Spec{Name: "w", DType: model.F32, Shape: []int{3}})
 				check(t, err)
@@ -67,7 +71,11 @@ func TestNoOpFromZero(t *testing.T) {
 func TestArrivalOrder(t *testing.T) {
 	inBubble(t, func(w *world) {
 		var want model.Hash
-		for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}} {
+		orders := [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}}
+		if racing.On { // what comes first does the same as what comes last
+			orders = orders[2:3]
+		}
+		for _, order := range orders {
 			for restart := range 5 {
 				got := arrive(w, order, restart)
 				if want.IsZero() {
@@ -127,6 +135,9 @@ func arrive(parent *world, order []int, restart int) model.Hash {
 func TestKeep(t *testing.T) {
 	for _, keep := range []aggregator.Keep{aggregator.KeepNone, aggregator.KeepRound, aggregator.KeepAll} {
 		t.Run(string(keep), func(t *testing.T) {
+			if keep != aggregator.KeepRound {
+				racing.Skip(t, "the same goroutines, with more or less on the disk")
+			}
 			inBubble(t, func(w *world) {
 				task := w.task()
 				task.Rounds, task.KeepUpdates, task.KeepModels = 5, keep, 2

@@ -123,6 +123,7 @@ func (c *client) under(topic string) (n int) {
 
 // Without a fault the bridge changes no bit.
 func TestBridge(t *testing.T) {
+	racing.Skip(t, "TestBridgeCut has its goroutines, and more")
 	acrossBridge(t, (*bridged).sites)
 }
 
@@ -165,6 +166,7 @@ func TestBridgeCut(t *testing.T) {
 
 // Nobody is told that the line is dead: its ends find out by their keep-alives.
 func TestBridgeSilent(t *testing.T) {
+	racing.Skip(t, "TestBridgeCut has the goroutines of a bridge, TestPartition those of a silent line")
 	for name, at := range map[string]func(*bridged){
 		"pulling":   func(f *bridged) { f.pulling(2) },
 		"uploading": func(f *bridged) { f.uploading(2) },

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
 )
@@ -51,6 +52,9 @@ func TestBulk(t *testing.T) {
 		"parts":       func(w *world) aggregator.Task { w.parts(smallParts); return w.large() },
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "parts" {
+				racing.Skip(t, "parts have the goroutines of one message, and more")
+			}
 			inBubble(t, func(w *world) {
 				task := prepare(w)
 				w.sign(three...)
@@ -125,6 +129,7 @@ func TestBulkIsNotAccepted(t *testing.T) {
 // the broker kept at the former place goes, and an update that was sealed for it is
 // sealed anew and not trained again.
 func TestBulkMoves(t *testing.T) {
+	racing.Skip(t, "TestBulkIsAcceptedNoMore has the goroutines of a root that changes")
 	inBubble(t, func(w *world) {
 		w.parts(smallParts)
 		task := w.large()
@@ -175,6 +180,9 @@ func TestBulkIsAcceptedNoMore(t *testing.T) {
 	for _, parts := range []bool{false, true} {
 		for _, root := range []string{heavy, ""} {
 			t.Run(fmt.Sprintf("parts %v, then %q", parts, root), func(t *testing.T) {
+				if !parts || root != "" {
+					racing.Skip(t, "parts, and a root that goes, have the goroutines of the others")
+				}
 				inBubble(t, func(w *world) {
 					task := w.task()
 					if parts {

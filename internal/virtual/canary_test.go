@@ -9,6 +9,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -59,6 +60,9 @@ func (w *world) cleared() bool {
 func TestCanaryThatFailsStops(t *testing.T) {
 	for name, size := range map[string]int{"inline": 4 << 20, "in parts": wire.MinPart} {
 		t.Run(name, func(t *testing.T) {
+			if name == "inline" {
+				racing.Skip(t, "in parts has the goroutines, and more")
+			}
 			inBubble(t, func(w *world) {
 				w.parts(size)
 				task := w.large()
@@ -116,6 +120,7 @@ func TestCanaryThatFailsStops(t *testing.T) {
 // aggregator; released it is nothing new to who runs it. One that a node cannot take stops,
 // and an operator takes one back.
 func TestCanaryThatHolds(t *testing.T) {
+	racing.Skip(t, "hours, although of virtual time; TestCanaryThatFailsStops has the goroutines")
 	inBubble(t, func(w *world) {
 		task := w.task()
 		task.Rounds, task.Release = 3, &aggregator.Release{HoldFor: time.Hour}

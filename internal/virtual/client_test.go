@@ -22,6 +22,14 @@ type client struct {
 
 	mu    sync.Mutex
 	heard []link.Message
+
+	answers map[string]*answers // by member
+}
+
+// answers are the replies to a member among what was heard so far, which are read once.
+type answers struct {
+	heard   int
+	replies []wire.Reply
 }
 
 // client connects a client and waits until it is subscribed.
@@ -32,7 +40,7 @@ func (w *world) client(name string, filters ...string) *client {
 	for _, f := range filters {
 		conn.Subscribe(link.Filter{Topic: f, QoS: 1})
 	}
-	c := &client{w: w, name: name, conn: conn}
+	c := &client{w: w, name: name, conn: conn, answers: map[string]*answers{}}
 	up := make(chan struct{})
 	w.start(name, func(ctx context.Context) error { return c.run(ctx, up) })
 	<-up
@@ -77,7 +85,7 @@ func (c *client) forget() {
 	synctest.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard = nil
+	c.heard, c.answers = nil, map[string]*answers{}
 }
 
 func (c *client) say(topic string, payload []byte, retained bool) {
@@ -167,18 +175,30 @@ func (c *client) events(kind string) (out []event) {
 }
 
 // replies are the answers to a member that were heard.
-func (c *client) replies(member string) (out []wire.Reply) {
+func (c *client) replies(member string) []wire.Reply {
 	c.w.t.Helper()
 	topic := own("reply/" + member)
-	for _, m := range c.all(topic) {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.answers[member]
+	if a == nil {
+		a = &answers{}
+		c.answers[member] = a
+	}
+	for ; a.heard < len(c.heard); a.heard++ {
+		m := c.heard[a.heard]
+		if m.Topic != topic {
+			continue
+		}
 		o := wire.Opener{NS: c.w.ns}
 		_, body, err := o.Open(topic, m.Payload, wire.Bound{})
 		check(c.w.t, err)
 		r, err := wire.DecodeReply(body)
 		check(c.w.t, err)
-		out = append(out, r)
+		a.replies = append(a.replies, r)
 	}
-	return out
+	return a.replies
 }
 
 // order is the newest order that was heard.

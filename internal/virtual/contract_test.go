@@ -13,11 +13,13 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/contract"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/topics"
 )
 
 // readerConn reads along what a party sends to the broker, its Last Will too,
-// and holds all JSON against the schemas of docs/ref/schema.
+// and holds all JSON against the schemas of docs/ref/schema. Under the race detector
+// nobody reads along: that is one goroutine, and a tenth of the time.
 type readerConn struct {
 	net.Conn
 	w    *world
@@ -107,6 +109,7 @@ func (c *client) calm() uint64 {
 // Every kind of JSON comes by, in a federation with commands, and is as its
 // schema says; and the schemas refuse what is not.
 func TestContract(t *testing.T) {
+	racing.Skip(t, "TestCommands has the goroutines of commands")
 	inBubble(t, func(w *world) {
 		task := w.task()
 		task.Rounds = 100

@@ -100,7 +100,6 @@ func TestMillionTopK(t *testing.T) {
 // round: with restarts the same bits. Without feedback they are others.
 func TestFeedbackOutlives(t *testing.T) {
 	inBubble(t, func(w *world) {
-		calm := encoded(w, "topk:.01", nil)
 		restarted := encoded(w, "topk:.01", func(n *world, task aggregator.Task) {
 			n.end(three[2])
 			n.join(three[2], walker{rows: 30, takes: 20 * time.Second})
@@ -109,6 +108,10 @@ func TestFeedbackOutlives(t *testing.T) {
 			n.end(aggregatorName)
 			n.aggregate(task)
 		})
+		if racing.On { // the others have some of its goroutines
+			return
+		}
+		calm := encoded(w, "topk:.01", nil)
 		sameModels(w, restarted, calm)
 		without := encoded(w, "topk:.01-feedback", nil)
 		if slices.EqualFunc(calm, without, func(a, b record.Record) bool { return a.Model == b.Model }) {
@@ -174,6 +177,9 @@ func (medianFold) Finish(all *strategy.Updates, out *strategy.Output) error {
 func TestEncodedAtTheEnd(t *testing.T) {
 	for name, size := range map[string]int{"inline": 4 << 20, "in parts": 20_000} {
 		t.Run(name, func(t *testing.T) {
+			if name == "inline" {
+				racing.Skip(t, "in parts has the goroutines, and more")
+			}
 			inBubble(t, func(w *world) {
 				w.strategies = strategy.Registry{Strategies: []strategy.Strategy{median{}}}
 				w.parts(size)
@@ -222,6 +228,9 @@ func TestHostileEncoding(t *testing.T) {
 		"zstd without zstd": {"q8+zstd", "q8+zstd", q(1, 1, 2), verdict.Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "beyond the grid" {
+				racing.Skip(t, "other bytes on the goroutines of beyond the grid")
+			}
 			inBubble(t, func(w *world) {
 				w.encoding = c.order
 				cl, h := attack(w)

@@ -2,27 +2,47 @@ package virtual
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 )
 
-// undisturbed returns the records of a federation without faults.
+// reference is a federation without faults. It ends the same every time, so it runs once,
+// for all tests that compare with it, and they do not change its history.
+type reference struct {
+	once sync.Once
+	recs []record.Record
+}
+
+// history returns the records of three sites at the task that set gives.
+func (r *reference) history(w *world, set func(calm *world) aggregator.Task) []record.Record {
+	w.t.Helper()
+	r.once.Do(func() {
+		calm := newWorld(w.t)
+		calm.aggregate(set(calm))
+		for i, m := range three {
+			calm.join(m, walker{rows: 10 * (i + 1)})
+		}
+		calm.finished(5 * time.Minute)
+		calm.endAll()
+		r.recs = calm.history()
+	})
+	return r.recs
+}
+
+// undisturbed is the history of the small task.
 func undisturbed(w *world) []record.Record {
 	w.t.Helper()
-	calm := newWorld(w.t)
-	calm.aggregate(calm.task())
-	for i, m := range three {
-		calm.join(m, walker{rows: 10 * (i + 1)})
-	}
-	calm.finished(5 * time.Minute)
-	calm.endAll()
-	return calm.history()
+	return smallModels.history(w, (*world).task)
 }
+
+var smallModels reference
 
 // sameModels compares the committed rounds of two histories.
 func sameModels(w *world, got, want []record.Record) {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -78,6 +79,9 @@ func TestHostileMember(t *testing.T) {
 		{"a far round", other(func(h *wire.Header) { h.Round = math.MaxUint64 }), good, verdict.FutureRound, verdict.Missing},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name != "NaN" && c.name != "another base" {
+				racing.Skip(t, "other bytes on the goroutines of NaN, or of another base")
+			}
 			inBubble(t, func(w *world) {
 				cl, h := attack(w)
 				m := c.send(w)

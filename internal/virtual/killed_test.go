@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -62,6 +63,9 @@ func TestBrokerHasTheLastModel(t *testing.T) {
 		"stopped":        {0, (*world).stopBroker, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "killed late" {
+				racing.Skip(t, "killed late has the goroutines of all")
+			}
 			inBubble(t, func(w *world) {
 				w.keeps = true
 				w.stopBroker()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/wire"
 )
@@ -26,24 +27,24 @@ func (w *world) parts(size int) {
 	w.set = func(cfg *aggregator.Config) { cfg.PartSize = size }
 }
 
-// whole is a federation of the large task in one message each.
+// whole is the history of the large task in one message each.
 func whole(w *world) []record.Record {
 	w.t.Helper()
-	calm := newWorld(w.t)
-	calm.parts(4 << 20)
-	calm.aggregate(calm.large())
-	for i, m := range three {
-		calm.join(m, walker{rows: 10 * (i + 1)})
-	}
-	calm.finished(5 * time.Minute)
-	calm.endAll()
-	return calm.history()
+	return wholeModels.history(w, func(calm *world) aggregator.Task {
+		calm.parts(4 << 20)
+		return calm.large()
+	})
 }
+
+var wholeModels reference
 
 // A model in parts, and updates in parts, give the bits that they give inline.
 func TestLarge(t *testing.T) {
 	for name, size := range map[string]int{"a leaf": wire.MinPart, "two leaves": smallParts, "odd": 5001} {
 		t.Run(name, func(t *testing.T) {
+			if name != "odd" {
+				racing.Skip(t, "other sizes on the goroutines of the odd one")
+			}
 			inBubble(t, func(w *world) {
 				w.parts(size)
 				w.aggregate(w.large())

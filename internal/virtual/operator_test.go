@@ -59,7 +59,7 @@ func TestCommands(t *testing.T) {
 			t.Errorf("order of a paused task: %s", o.Work)
 		}
 		n := len(w.all())
-		time.Sleep(time.Hour)
+		time.Sleep(brief(time.Hour))
 		if len(w.all()) != n {
 			t.Error("a paused task went on")
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/link"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -271,6 +272,7 @@ func TestEarlierLayoutIsCleared(t *testing.T) {
 
 // The broker forgets everything while a site fetches the model.
 func TestBrokerForgetsInAPull(t *testing.T) {
+	racing.Skip(t, "TestBrokerIsKilledInAPull has the goroutines")
 	inBubble(t, func(w *world) {
 		w.parts(smallParts)
 		w.network(three[2], &line{rate: 40_000})
@@ -314,6 +316,9 @@ func TestBrokerForgetsAPublication(t *testing.T) {
 func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
 	for name, parts := range map[string]int{"inline": 4 << 20, "parts": smallParts} {
 		t.Run(name, func(t *testing.T) {
+			if name == "inline" {
+				racing.Skip(t, "parts have the goroutines, and more")
+			}
 			inBubble(t, func(w *world) {
 				w.parts(parts)
 				task := w.large()
@@ -353,6 +358,9 @@ func TestKeptUpdatesAreAcceptedAgain(t *testing.T) {
 func TestKeptMetricsAreAcceptedAgain(t *testing.T) {
 	for keep, accepted := range map[aggregator.Keep]int{aggregator.KeepRound: 1, aggregator.KeepNone: 0} {
 		t.Run(string(keep), func(t *testing.T) {
+			if keep == aggregator.KeepNone {
+				racing.Skip(t, "the same goroutines, with less on the disk")
+			}
 			inBubble(t, func(w *world) {
 				task := w.task()
 				task.Rounds, task.StartWhen, task.KeepUpdates = 1, 2, keep

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/site"
 	"github.com/fedmq/fedmq/trainer"
@@ -120,6 +121,9 @@ func TestPersonalModels(t *testing.T) {
 		rate int64
 	}{"inline": {4 << 20, 0}, "in parts": {wire.MinPart, 0}, "on a thin line": {wire.MinPart, 256_000}} {
 		t.Run(name, func(t *testing.T) {
+			if name != "on a thin line" {
+				racing.Skip(t, "on a thin line it has the goroutines, and more")
+			}
 			inBubble(t, func(w *world) { personalModels(w, c.size, c.rate) })
 		})
 	}

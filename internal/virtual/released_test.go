@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/trainer"
 	"github.com/fedmq/fedmq/wire"
@@ -65,6 +66,9 @@ func (w *world) released() (h model.Hash, version, epoch uint64) {
 func TestReleasedAtTheEnd(t *testing.T) {
 	for name, size := range map[string]int{"inline": 4 << 20, "in parts": wire.MinPart} {
 		t.Run(name, func(t *testing.T) {
+			if name == "inline" {
+				racing.Skip(t, "in parts has the goroutines, and more")
+			}
 			inBubble(t, func(w *world) {
 				w.parts(size)
 				task := w.large()

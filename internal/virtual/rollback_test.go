@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
 )
@@ -76,6 +77,7 @@ func TestRollback(t *testing.T) {
 // had left over, and added up to: with the next order that it sees. It trains on as one that
 // has lost its disk.
 func TestAwayAtARollback(t *testing.T) {
+	racing.Skip(t, "TestRollback and TestFeedbackOutlives have the goroutines")
 	for name, c := range map[string]struct {
 		task  func(*world) aggregator.Task
 		start func(n *world, i int)

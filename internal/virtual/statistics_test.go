@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fedmq/fedmq/aggregator"
+	"github.com/fedmq/fedmq/internal/racing"
 	"github.com/fedmq/fedmq/internal/store"
 	"github.com/fedmq/fedmq/internal/verdict"
 	"github.com/fedmq/fedmq/model"
@@ -182,6 +183,9 @@ func TestLargeStatistics(t *testing.T) {
 		"kept, with a restart": {1, aggregator.KeepRound, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if !x.restart {
+				racing.Skip(t, "a restart has the goroutines, and more")
+			}
 			inBubble(t, func(w *world) {
 				w.set = func(cfg *aggregator.Config) { cfg.PartSize, cfg.StageMemory = wire.MinPart, x.memory }
 				task := wideTask(w)

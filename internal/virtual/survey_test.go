@@ -10,6 +10,7 @@ import (
 
 	"github.com/fedmq/fedmq/aggregator"
 	"github.com/fedmq/fedmq/internal/fold"
+	"github.com/fedmq/fedmq/internal/racing"
 	views "github.com/fedmq/fedmq/internal/view"
 	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/record"
@@ -72,10 +73,11 @@ func (w *world) statistics() (v views.Statistics) {
 // when one site has changed: a restart in between forgets nothing, and what the records
 // say can be made again. Too few rows of a site stay there.
 func TestSurvey(t *testing.T) {
+	every := brief(time.Hour)
 	inBubble(t, func(w *world) {
 		task := w.task()
 		task.Init, task.Quorum, task.StartWhen, task.Rounds, task.KeepUpdates = nil, 3, 3, 2, aggregator.KeepAll
-		task.Survey = &aggregator.Survey{Columns: []aggregator.Column{{Name: "flow", Unit: "l/s"}}, Bins: 10, Every: time.Hour}
+		task.Survey = &aggregator.Survey{Columns: []aggregator.Column{{Name: "flow", Unit: "l/s"}}, Bins: 10, Every: every}
 		w.aggregate(task)
 		w.tune = func(c *site.Config) { c.Tasks[0].MinCount = 5 }
 		began := time.Now()
@@ -98,8 +100,8 @@ func TestSurvey(t *testing.T) {
 		w.end(three[2])
 		w.aggregate(task)
 		w.join(three[2], census{values: slices.Concat(spread(70, 18), []float64{-1000})})
-		r := w.recorded(3, record.Committed, 70*time.Minute)
-		if opened := time.UnixMilli(r.OpenedMS).Sub(began); opened < time.Hour || opened > 70*time.Minute {
+		r := w.recorded(3, record.Committed, every+10*time.Minute)
+		if opened := time.UnixMilli(r.OpenedMS).Sub(began); opened < every || opened > every+10*time.Minute {
 			t.Errorf("the third round opened after %s", opened)
 		}
 		w.finished(time.Minute)
@@ -114,7 +116,7 @@ func TestSurvey(t *testing.T) {
 			t.Error(err)
 		}
 		w.endAll()
-		if w.published[topics.Statistics] == 0 {
+		if !racing.On && w.published[topics.Statistics] == 0 {
 			t.Error("nothing on statistics")
 		}
 		for _, r := range w.history() {

@@ -134,7 +134,7 @@ func TestQuickTaskBesideSlow(t *testing.T) {
 		w.aggregate(slow, quick)
 		for _, m := range three {
 			w.tune = func(cfg *site.Config) {
-				cfg.Tasks = []site.Task{{Name: "slow", Trainer: walker{takes: 10 * time.Minute}}, {Name: "quick", Trainer: walker{}}}
+				cfg.Tasks = []site.Task{{Name: "slow", Trainer: walker{takes: brief(10 * time.Minute)}}, {Name: "quick", Trainer: walker{}}}
 			}
 			w.join(m, nil)
 		}
