@@ -133,6 +133,9 @@ lint-tool: $(LINT)
 layers: ## the import rules (internal/layers)
 	$(GO) test ./internal/layers
 
+# A process ends at once: by default it waits a second for what other goroutines would still
+# find, and scripts start hundreds of them.
+race: export GORACE = atexit_sleep_ms=20
 race: ## run the tests with the race detector, where there are goroutines, but for what takes long; needs a C compiler
 	list=$$(GO='$(GO)' scripts/goroutines) && CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $$list
 

@@ -58,6 +58,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("VECTORS", vectors)
 			env.Setenv("EXAMPLES", filepath.Join(vectors, "../../../examples"))
 			env.Setenv("PORT", port)
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			if cache, err := os.UserCacheDir(); err == nil { // for scripts that run go
 				env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
 				env.Setenv("GOMODCACHE", cmp.Or(os.Getenv("GOMODCACHE"), filepath.Join(build.Default.GOPATH, "pkg", "mod")))
