@@ -16,6 +16,9 @@ import (
 // checkContract holds a contract against the tensors of a model.
 func checkContract(c *pipeline.Contract, s model.Schema) error {
 	p, err := pipeline.New(*c)
+	if err == nil {
+		err = c.Travels()
+	}
 	if err != nil {
 		return err
 	}
@@ -59,6 +62,18 @@ func (t *task) contract() json.RawMessage {
 		return nil
 	}
 	return t.state.Contract.JSON()
+}
+
+// sayNoRoom logs once that the contract does not go with the model: sites that list no
+// features take them from it.
+func (t *task) sayNoRoom() {
+	const key = "no room"
+	if !t.published.noRoom || t.remarked[key] {
+		return
+	}
+	t.remarked[key] = true
+	t.log.Warn().Int("contract_bytes", len(t.contract())).Int("part_size", t.a.cfg.PartSize).
+		Msg("the contract has no room in the message of the model, and does not go with it: sites that list no features cannot take part, and who uses the model does not learn what it means; a larger part_size, or shorter names mend that")
 }
 
 // contractView is what people are shown of it.

@@ -23,6 +23,7 @@ type publication struct {
 	own      [owner.Owns]link.Message
 	modelOf  version               // the model whose bytes are in own
 	contract json.RawMessage       // that they have, or have no room for
+	noRoom   bool                  // a message had none
 	shelf    *shelf                // its parts; nil: it is inline
 	lines    lines                 // beside it: the released version
 	early    lines                 // and the canary
@@ -81,7 +82,7 @@ func (p *publication) publish(m owner.Publish, base *model.Model, blob wire.Blob
 func (p *publication) sealModel(kind string, at topics.Owner, m owner.Publish, base *model.Model, blob wire.Blob, with wire.ModelMembers) ([]byte, error) {
 	b, err := p.sealOnce(kind, at, m, base, blob, with)
 	if err == nil && len(b) > p.partSize && with.Contract != nil {
-		with.Contract = nil
+		with.Contract, p.noRoom = nil, true
 		return p.sealOnce(kind, at, m, base, blob, with)
 	}
 	return b, err

@@ -41,7 +41,9 @@ func (t *task) put(m owner.Message) error {
 		if m.Own == owner.OwnReleased || m.Own == owner.OwnCanary {
 			return t.published.publishLines(m, t.cfg.Init.Schema, t.contract())
 		}
-		return t.published.publish(m, t.base, t.blob, t.contract())
+		err := t.published.publish(m, t.base, t.blob, t.contract())
+		t.sayNoRoom()
+		return err
 	case owner.SendOwn:
 		t.sendOwn(m.List)
 	case owner.PostOwn:

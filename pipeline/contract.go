@@ -127,6 +127,17 @@ func (c *Contract) JSON() []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
+// Travels returns an error, wrapping [ErrContract], for a contract that is too long to be
+// told to anybody. It can be worked by all the same.
+func (c *Contract) Travels() error { return travels(len(c.JSON())) }
+
+func travels(n int) error {
+	if n > MaxJSON {
+		return fmt.Errorf("%w: %d bytes, want at most %d", ErrContract, n, MaxJSON)
+	}
+	return nil
+}
+
 // Hash is the SHA-256 of the canonical JSON.
 func (c *Contract) Hash() [32]byte { return sha256.Sum256(c.JSON()) }
 
@@ -142,8 +153,8 @@ func Parse(b []byte) (*Contract, error) {
 // Read reads a contract that a program wrote, its members in any order. Errors wrap
 // [ErrContract].
 func Read(b []byte) (*Contract, error) {
-	if len(b) > MaxJSON {
-		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrContract, len(b), MaxJSON)
+	if err := travels(len(b)); err != nil {
+		return nil, err
 	}
 	var c Contract
 	d := json.NewDecoder(bytes.NewReader(b))

@@ -12,17 +12,22 @@ import (
 	"github.com/fedmq/fedmq/wire"
 )
 
-// contractOf is what a join says of the trainer's contract; nil: nothing.
-func contractOf(t trainer.Trainer) json.RawMessage {
-	c := trainer.ContractOf(t)
+// contractOf is what a join says of the trainer's contract; nil: nothing. That it is too
+// long for that is logged once.
+func (s *site) contractOf(t *task) json.RawMessage {
+	c := trainer.ContractOf(t.Trainer)
 	if c == nil {
 		return nil
 	}
-	b := c.JSON()
-	if len(b) > wire.MaxContract {
+	if err := c.Travels(); err != nil {
+		if !t.untold {
+			t.untold = true
+			s.cfg.Log.Warn().Str("task", t.Name).Err(err).
+				Msg("the trainer's contract is too long to be told to the aggregator: nobody compares what this site means by the model with the task's; shorter names or fewer texts of inputs and classes mend that")
+		}
 		return nil
 	}
-	return b
+	return c.JSON()
 }
 
 // agreed takes the contract that came with a model. One that cannot be read is of a

@@ -58,7 +58,7 @@ func (s *site) sendJoin(t *task, m member.SendJoin) {
 	t.joined = s.post(t, wire.KindJoin, t.member.Join(), wire.Stamp{Epoch: m.Seen.Epoch}, m.Counter, member.Stored{Schema: m.Schema}, wire.Join{
 		Samples: uint64(max(t.samples, 0)), Schema: m.Schema, Instance: s.instance,
 		SeenEpoch: m.Seen.Epoch, SeenRound: m.Seen.Round, SeenAttempt: m.Seen.Attempt, Agent: s.cfg.Agent,
-		Disk: s.identity, Host: s.cfg.Host, Contract: contractOf(t.Trainer), Capabilities: trainer.CapabilitiesOf(t.Trainer), Encodings: codec.Known(),
+		Disk: s.identity, Host: s.cfg.Host, Contract: s.contractOf(t), Capabilities: trainer.CapabilitiesOf(t.Trainer), Encodings: codec.Known(),
 	})
 }
 

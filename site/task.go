@@ -44,6 +44,7 @@ type task struct {
 	odd      []string           // what was wrong with its numbers
 	refused  string             // why the last update was refused, until one counts
 	note     string             // why the last update travels dense
+	untold   bool               // that its contract is too long for a join is logged
 	differs  string             // how its contract is refused, as logged last
 	begins   bool               // that it has no tensors of its own yet is logged
 

@@ -33,6 +33,9 @@ func Follow(t Trainer, c *pipeline.Contract, hash model.Hash) error {
 	if !Follows(t) {
 		return nil
 	}
+	if c == nil && !hash.IsZero() {
+		return fmt.Errorf("%w: this site lists no features, and the task's have not come with its model, whose message may have no room for them: want a larger part_size at the aggregator, shorter names, or features here", ErrContract)
+	}
 	if c == nil || hash.IsZero() || c.Hash() != hash {
 		return fmt.Errorf("%w: this site lists no features, and none have come with the task's model: want contract of the task at the aggregator, or features at one site", ErrContract)
 	}

@@ -79,7 +79,7 @@ func (d *Data) contract() *pipeline.Contract {
 	if d.pipe == nil {
 		return nil
 	}
-	if c := d.pipe.Contract(); len(c.JSON()) <= pipeline.MaxJSON {
+	if c := d.pipe.Contract(); c.Travels() == nil {
 		return c
 	}
 	return nil

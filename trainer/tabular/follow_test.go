@@ -34,8 +34,14 @@ func TestFollow(t *testing.T) {
 	for _, no := range []struct {
 		c    *pipeline.Contract
 		hash model.Hash
-	}{{nil, model.Hash{1}}, {task, model.Hash{}}, {task, model.Hash{1}}} {
-		if err := trainer.Follow(tr, no.c, no.hash); err == nil || !strings.Contains(err.Error(), "this site lists no features, and none have come with the task's model") {
+		want string
+	}{
+		{nil, model.Hash{1}, "whose message may have no room for them: want a larger part_size at the aggregator"},
+		{nil, model.Hash{}, "this site lists no features, and none have come with the task's model"},
+		{task, model.Hash{}, "this site lists no features, and none have come with the task's model"},
+		{task, model.Hash{1}, "this site lists no features, and none have come with the task's model"},
+	} {
+		if err := trainer.Follow(tr, no.c, no.hash); err == nil || !strings.Contains(err.Error(), no.want) {
 			t.Errorf("%v: %v", no.hash, err)
 		}
 	}
