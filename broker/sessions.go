@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -148,23 +149,43 @@ func (h *hook) sweepSessions() {
 	}
 	h.age(list)
 	h.bound(list)
-	h.sessions.all.Range(func(k, _ any) bool { // what was taken over, or is over
+	h.sessions.all.Range(func(k, _ any) bool {
 		cl := k.(*mqtt.Client)
-		if now, ok := h.server.Clients.Get(cl.ID); cl.Closed() && (!ok || now != cl) {
+		in := established(cl)
+		now, ok := h.server.Clients.Get(cl.ID)
+		switch {
+		case ok && now == cl:
+		case cl.Closed(): // it was taken over, or is over
 			h.sessions.all.Delete(cl)
+		case in:
+			h.cut(cl)
 		}
 		return true
 	})
 }
 
+// established tells whether the client has had its CONNACK: the library knows it, until it
+// is closed.
+func established(cl *mqtt.Client) bool {
+	c, ok := cl.Net.Conn.(*conn)
+	return ok && closed(c.settled)
+}
+
+// cut ends the connection of a client that the library has lost: where a session expires
+// while its client comes back, the library forgets the id, which is the new connection's.
+// It would get nothing any more, and not learn of it; so it comes again.
+func (h *hook) cut(cl *mqtt.Client) {
+	cl.Stop(errLost)
+	h.log.Warn().Str("client", cut(cl.ID)).Str("remote", cl.Net.Remote).Msg("connection closed: its session expired while the client came back")
+}
+
+var errLost = errors.New("broker: the session has expired")
+
 // ended tells whether a session that should have ended with its connection is
 // still there, because the connection ended during its CONNACK.
 func (h *hook) ended(cl *mqtt.Client) bool {
-	if !ends(cl) {
-		return false
-	}
 	c, ok := cl.Net.Conn.(*conn)
-	return !ok || closed(c.gone)
+	return (!ok || closed(c.gone)) && ends(cl)
 }
 
 // age brings sessions into the order in which they lost their connections, and

@@ -11,8 +11,9 @@ import (
 // A client that connects with an id in use takes it over. The library tells the
 // old connection to end and goes on; the old one may then clear up behind the
 // new one, which is left without subscriptions and without deliveries, and does
-// not learn of it. Here the old connection has ended before the new one begins,
-// and of several new ones with one id only one begins at a time.
+// not learn of it. Here the old connection has ended before the new one begins, also
+// where its session stays: its client may end that yet, with DISCONNECT. Of several
+// new ones with one id only one begins at a time.
 
 // takeoverWait is how long a connection may take to end. Its Last Will may wait
 // for a slow subscriber.
@@ -67,7 +68,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	h.begin(cl)
 	h.begins.enter(cl.ID, c)
 	old, ok := h.server.Clients.Get(cl.ID)
-	if !ok || !ends(old) {
+	if !ok {
 		return
 	}
 	_ = h.server.DisconnectClient(old, packets.ErrSessionTakenOver) // its error is the code
@@ -82,7 +83,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 }
 
 // ends tells whether the session ends with the connection, as the library
-// decides it.
+// decides it. It is settled once the connection is gone.
 func ends(cl *mqtt.Client) bool {
 	if cl.Properties.ProtocolVersion < 5 {
 		return cl.Properties.Clean
