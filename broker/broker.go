@@ -10,7 +10,7 @@
 //
 // The package never writes a payload to its log, never follows what a payload
 // says, and gives no client the session of another user. The rules cited as
-// M1..M13 are those for the library in docs/explain/broker.md.
+// M1..M16 are those for the library in docs/explain/broker.md.
 package broker
 
 import (
@@ -144,6 +144,9 @@ func (b *Broker) run(ctx context.Context) error {
 	err := b.server.AddHook(guarded{b.hook}, nil)
 	if err == nil {
 		err = b.server.Serve()
+	}
+	if err == nil {
+		b.hook.retention.own(b.server.Topics.Retained)
 	}
 	if err == nil && b.retained != nil {
 		err = b.hook.restore()

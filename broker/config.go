@@ -19,6 +19,7 @@ const DefaultMaxPacket = 1<<20 + 64<<10
 const (
 	connectWithin = 10 * time.Second // from accept to a whole CONNECT
 	retainedFile  = "retained.db"
+	maxInflight   = 1024 // messages of QoS 1 and 2 to a client
 )
 
 // Config of a broker. At least Namespace and Users, or Open, are needed; with
@@ -86,7 +87,7 @@ func capabilities(maxPacket int) *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
 	c.MaximumMessageExpiryInterval = 0 // the default deletes retained messages after a day
 	c.MaximumPacketSize = uint32(maxPacket)
-	c.MaximumInflight = 1024
+	c.MaximumInflight = maxInflight
 	c.MaximumClientWritesPending = 512
 	c.MaximumSessionExpiryInterval = 86400
 	c.MinimumProtocolVersion = 4 // MQTT 3.1.1

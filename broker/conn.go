@@ -45,7 +45,8 @@ type conn struct {
 	mu     sync.Mutex
 	closed bool
 
-	holds sync.Locker // of tree.go; its reader's alone
+	backlog backlog
+	granted []byte // what the SUBACK says; its reader's alone
 }
 
 // open prepares a connection that is counted in.
@@ -55,6 +56,7 @@ func (c *conn) open(b *Broker) {
 	c.in = screen{r: c.Conn, most: b.cfg.MaxPacket, before: &b.connecting, seen: c.saw}
 	c.out = newQueue(ownQueue, c.patience)
 	c.out.pool, c.out.lost = &b.queues, c.forget
+	c.out.next = c.retained
 	c.tickets = newTickets()
 }
 
@@ -141,8 +143,12 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // queue queues one packet, a message with the payload that its ticket is for.
 func (c *conn) queue(p []byte) error {
-	if p[0]>>4 != packets.Publish {
-		return c.out.answer(p)
+	if kind := p[0] >> 4; kind != packets.Publish {
+		err := c.out.answer(p)
+		if kind == packets.Suback {
+			c.out.resume()
+		}
+		return err
 	}
 	head, payload, ok := c.tickets.redeem(p)
 	if !ok { // the hook that gives one has panicked
@@ -150,6 +156,14 @@ func (c *conn) queue(p []byte) error {
 	}
 	atomic.AddInt64(&c.hook.server.Info.BytesSent, int64(len(head)+len(payload)-len(p)))
 	return c.out.add(head, payload, time.Now())
+}
+
+// retained queues what the client's backlog has next.
+func (c *conn) retained() error {
+	err := io.EOF
+	cl := c.client.Load()
+	c.hook.guard(cl, func() { err = c.hook.nextRetained(cl, &c.backlog) })
+	return err
 }
 
 // write writes what is queued until the connection ends.
@@ -314,6 +328,7 @@ func (b *Broker) serveConn(c *conn, kind string) {
 		writer.Go(c.write)
 		err = b.establish(c, kind)
 		_ = c.Close()
+		c.backlog.clear()
 		b.hook.begins.settle(c)
 		close(c.gone)
 		writer.Wait()

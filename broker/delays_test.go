@@ -30,7 +30,7 @@ func TestDelayedWillsAreBounded(t *testing.T) {
 		}
 		gone := func(cl *mqtt.Client) {
 			cl.Stop(nil)
-			b.hook.leave(cl)
+			b.hook.OnDisconnect(cl, nil, false)
 		}
 		for i := range 100 {
 			cl := begin("berlin/line-1", fmt.Sprint(":", i), 3600)

@@ -38,13 +38,10 @@ func (g guarded) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Pack
 
 // OnSubscribe is the hook's.
 func (g guarded) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	g.guard(cl, func() { pk = g.hook.OnSubscribe(cl, pk) })
-	return pk
-}
-
-// OnSubscribed is the hook's.
-func (g guarded) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
-	g.guard(cl, func() { g.hook.OnSubscribed(cl, pk, codes) })
+	out := pk
+	out.Filters = nil // the library does nothing with them
+	g.guard(cl, func() { out = g.hook.OnSubscribe(cl, pk) })
+	return out
 }
 
 // OnUnsubscribe is the hook's.
@@ -95,11 +92,6 @@ func (g guarded) OnPublish(cl *mqtt.Client, pk packets.Packet) (out packets.Pack
 // OnQosPublish is the hook's.
 func (g guarded) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, again int) {
 	g.guard(cl, func() { g.hook.OnQosPublish(cl, pk, sent, again) })
-}
-
-// OnPacketProcessed is the hook's.
-func (g guarded) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
-	g.guard(cl, func() { g.hook.OnPacketProcessed(cl, pk, err) })
 }
 
 // OnClientExpired is the hook's.

@@ -47,9 +47,8 @@ type hook struct {
 	tally  tally
 	shares shares
 
-	tree      sync.RWMutex // the library's, of what is retained; what goes to retained has its order
+	retaining sync.Mutex // what goes to retained and retention has its order
 	retention retention
-	subs      sync.Map // *mqtt.Client -> uint16, packet id of the SUBSCRIBE being answered
 }
 
 // access is what one user may do.
@@ -120,18 +119,21 @@ func (h *hook) ID() string { return "fedmq" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnDisconnect,
-		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
+		mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnPacketEncode,
 		mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPublish, mqtt.OnRetainMessage, mqtt.OnRetainedExpired, mqtt.OnWill,
-		mqtt.OnQosPublish, mqtt.OnPacketProcessed, mqtt.OnClientExpired, mqtt.OnSysInfoTick,
+		mqtt.OnQosPublish, mqtt.OnClientExpired, mqtt.OnSysInfoTick,
 	}, b) >= 0
 }
 
-// OnACLCheck is asked with the filters of a SUBSCRIBE, the topic of a PUBLISH,
-// and the topic of each delivery. It does not allocate when it allows.
+// OnACLCheck is asked with the topic of a PUBLISH, and of each delivery, which what is
+// retained on the topic goes before. It does not allocate when it allows.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	r := h.mayNot(cl, topic, write)
 	if r != 0 && write {
 		h.logDenied(cl, r, "publish", topic)
+	}
+	if c, ok := cl.Net.Conn.(*conn); ok && r == 0 && !write {
+		h.sendBefore(cl, &c.backlog, topic)
 	}
 	return r == 0
 }
@@ -178,21 +180,6 @@ func (h *hook) logDenied(cl *mqtt.Client, r Reason, what, topic string) {
 	h.refuse(r, cl.Net.Remote, "denied", func(e *zerolog.Event) {
 		e.Str("client", cut(cl.ID)).Str("operation", what).Str("topic", cut(topic))
 	})
-}
-
-// OnSubscribed logs denied filters.
-func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
-	for i, code := range codes {
-		if code < packets.ErrUnspecifiedError.Code || i >= len(pk.Filters) {
-			continue
-		}
-		r := ReasonFilter
-		if tooLong(pk.Filters[i].Filter) {
-			r = ReasonTopicLength
-		}
-		h.logDenied(cl, r, "subscribe", pk.Filters[i].Filter)
-	}
-	hold(cl, h.tree.RLocker()) // the library looks for what is retained
 }
 
 // OnPacketRead ends a connection that publishes to $-topics: the library

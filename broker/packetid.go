@@ -9,25 +9,12 @@ import (
 // other. The library mixes them: it refuses a SUBSCRIBE, with 0x91 that MQTT
 // 3.1.1 does not even have, when its id is that of a message the broker sent and the
 // client has not acknowledged, and ignores such an UNSUBSCRIBE. A client that
-// pulls parts while others arrive meets that often.
+// pulls parts while others arrive meets that often. So a SUBSCRIBE is done by us
+// (subscriptions.go), and such an UNSUBSCRIBE.
 
-// OnSubscribe hides the packet id from the library's check: no message it
-// sends has id 0.
-func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	h.subs.Store(cl, pk.PacketID)
-	pk.PacketID = 0
-	return pk
-}
-
-// OnPacketEncode gives a SUBACK its packet id back. A client's SUBSCRIBE is
-// answered before its next packet is read, so there is one at a time. It leaves the
-// text out of acknowledgements, and the payload out of messages.
+// OnPacketEncode says in a SUBACK what was granted. It leaves the text out of
+// acknowledgements, and the payload out of messages.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Suback && pk.PacketID == 0 {
-		if id, ok := h.subs.LoadAndDelete(cl); ok {
-			pk.PacketID = id.(uint16)
-		}
-	}
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		pk.Mods.MaxSize = 0 // the queue looks: the library would keep what is too long for the client in flight
@@ -36,14 +23,12 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		// The code says it. A text, and the sender's own user properties, which the
 		// library sends back to it, are what some clients stumble over.
 		pk.Properties.ReasonString, pk.Properties.User = "", nil
+	case packets.Suback:
+		if c, ok := cl.Net.Conn.(*conn); ok {
+			pk.ReasonCodes, pk.Properties.ReasonString = c.granted, ""
+		}
 	}
 	return comeLater(cl, pk)
-}
-
-// OnDisconnect forgets a SUBSCRIBE that was not answered.
-func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
-	h.subs.Delete(cl)
-	h.leave(cl)
 }
 
 // OnUnsubscribe does what the library leaves undone when the packet id is

@@ -53,6 +53,10 @@ type queue struct {
 	progress time.Time // when something was written or acknowledged
 	ending   bool      // nothing more comes in, what is left are answers
 	ended    bool      // nothing goes out any more
+
+	next  func() error // queues what is retained (backlog.go); nil for a test's
+	more  bool         // it has some
+	stuck bool         // which did not fit
 }
 
 // pool is what all queues hold beyond ownQueue of each.
@@ -163,6 +167,7 @@ func (q *queue) take() (net.Buffers, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
+		q.refill()
 		if q.ended {
 			return nil, false
 		}

@@ -19,9 +19,7 @@ import (
 // establish serves c with the library.
 func (b *Broker) establish(c *conn, kind string) (err error) {
 	defer func() {
-		p := recover()
-		c.release()
-		if p != nil {
+		if p := recover(); p != nil {
 			err = fmt.Errorf("broker: panic: %v", p)
 			b.hook.panicked(p, c.RemoteAddr().String())
 			b.sweep(c, err)
@@ -58,7 +56,6 @@ func (b *Broker) sweep(c *conn, err error) {
 		},
 	} {
 		b.hook.guard(cl, step)
-		c.release()
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // not always pk: of a publisher and a delayed Will at once, the later one in
 // memory must be the later one on the disk.
 func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
-	defer h.retaining(cl, &pk)()
+	h.retaining.Lock()
+	defer h.retaining.Unlock()
 	now, ok := h.server.Topics.Retained.Get(pk.TopicName)
 	if !ok && len(pk.Payload) > 0 { // cleared since, by OnRetainedExpired or somebody at the same time
 		now, ok = pk.Copy(false), true
@@ -27,7 +28,9 @@ func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 		h.dropped(pk.TopicName)
 		return
 	}
-	h.retention.set(h.userOf(cl), pk.TopicName, h.sizeOf(&now))
+	if now.Origin == pk.Origin { // else another client's at the same time, of which we are told too
+		h.retention.set(h.userOf(cl), pk.TopicName, h.sizeOf(&now))
+	}
 	if h.retained == nil {
 		return
 	}
@@ -37,7 +40,7 @@ func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
 	}
 }
 
-// dropped notes that nothing is retained on a topic any more; h.tree is locked.
+// dropped notes that nothing is retained on a topic any more; h.retaining is locked.
 func (h *hook) dropped(topic string) {
 	h.retention.set("", topic, 0)
 	if h.retained != nil {
@@ -64,17 +67,14 @@ func (h *hook) OnWill(cl *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 		h.logRetained(cl, r, &pk)
 		w.Retain = false
 	}
-	if w.Retain && cl.Properties.Will.WillDelayInterval == 0 {
-		hold(cl, &h.tree)
-	}
 	return w, nil
 }
 
 // OnRetainedExpired forgets a message of MQTT 5 that has expired, with its topic,
 // which the library leaves in its tree.
 func (h *hook) OnRetainedExpired(topic string) {
-	h.tree.Lock()
-	defer h.tree.Unlock()
+	h.retaining.Lock()
+	defer h.retaining.Unlock()
 	if _, again := h.server.Topics.Retained.Get(topic); again {
 		return // OnRetainMessage was told, or will be
 	}

@@ -28,8 +28,9 @@ func (h *hook) sizeOf(pk *packets.Packet) int {
 // retention counts retained messages to the users that published them. It
 // remembers as many topics as there are retained.
 type retention struct {
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	of    map[string]retained // by topic
+	names names               // of these, and of the library's own
 	users map[string]*held
 }
 
@@ -43,8 +44,8 @@ type held struct{ bytes, topics int }
 // fits tells whether the user may have a message of that size on the topic, or
 // why not. Replacing a message of its own needs no more than the difference.
 func (k *retention) fits(user string, l RoleLimits, topic string, size int) Reason {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.mu.RLock()
+	defer k.mu.RUnlock()
 	bytes, topics := size, 1
 	if u := k.users[user]; u != nil {
 		bytes, topics = bytes+u.bytes, topics+u.topics
@@ -77,8 +78,10 @@ func (k *retention) set(user, topic string, size int) {
 		delete(k.of, topic)
 	}
 	if size == 0 {
+		k.names.remove(topic)
 		return
 	}
+	k.names.add(topic)
 	u := k.users[user]
 	if u == nil {
 		u = &held{}
@@ -89,9 +92,25 @@ func (k *retention) set(user, topic string, size int) {
 }
 
 func (k *retention) count() int64 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return int64(len(k.of))
+}
+
+// own notes what the library itself retains, which is below $SYS.
+func (k *retention) own(retained *packets.Packets) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return int64(len(k.of))
+	for topic := range retained.GetAll() {
+		k.names.add(topic)
+	}
+}
+
+// each calls f with every topic that the filter matches.
+func (k *retention) each(filter string, f func(topic string)) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	k.names.each(filter, f)
 }
 
 // userOf is whom a client counts to, "" for everybody of an open broker.
@@ -133,9 +152,6 @@ func canAnswer(cl *mqtt.Client, pk *packets.Packet) bool {
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	r := h.tooMuch(cl, &pk)
 	if r == 0 {
-		if pk.FixedHeader.Retain {
-			hold(cl, &h.tree)
-		}
 		return pk, nil
 	}
 	h.logRetained(cl, r, &pk)

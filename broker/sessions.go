@@ -59,8 +59,8 @@ func (h *hook) begin(cl *mqtt.Client) {
 	h.sessions.look()
 }
 
-// leave notes when a connection ended.
-func (h *hook) leave(cl *mqtt.Client) {
+// OnDisconnect notes when a connection ended.
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
 	if s := h.sessions.get(cl); s != nil {
 		s.left.Store(time.Now().UnixNano())
 		h.delays.left(s.user, cl.ID, time.Duration(cl.Properties.Will.WillDelayInterval)*time.Second)

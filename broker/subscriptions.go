@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"sync/atomic"
+
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -34,4 +36,52 @@ func (h *hook) subscriptions(user *string) (n int) {
 		return true
 	})
 	return n
+}
+
+// OnSubscribe does what the library would for a SUBSCRIBE, which gets nothing to do but
+// the answer: it minds packet ids (packetid.go), and sends what is retained all at once
+// (backlog.go).
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		c.granted = make([]byte, len(pk.Filters))
+		for i, sub := range pk.Filters {
+			code := h.subscribe(cl, &c.backlog, sub)
+			if code >= packets.ErrUnspecifiedError.Code && cl.Properties.ProtocolVersion < 5 {
+				code = packets.ErrUnspecifiedError.Code
+			}
+			c.granted[i] = code
+		}
+	}
+	pk.Filters = nil
+	return pk
+}
+
+// subscribe answers for one filter.
+func (h *hook) subscribe(cl *mqtt.Client, l *backlog, sub packets.Subscription) (code byte) {
+	shared := mqtt.IsSharedFilter(sub.Filter)
+	r := h.mayNot(cl, sub.Filter, false)
+	switch {
+	case !mqtt.IsValidFilter(sub.Filter, false):
+		code, r = packets.ErrTopicFilterInvalid.Code, max(r, ReasonFilter)
+	case sub.NoLocal && shared:
+		code, r = packets.ErrProtocolViolationInvalidSharedNoLocal.Code, ReasonFilter
+	case r != 0:
+		code = packets.ErrNotAuthorized.Code
+	}
+	if r != 0 {
+		h.logDenied(cl, r, "subscribe", sub.Filter)
+		return code
+	}
+	l.mu.Lock() // messages that come from now on wait for the list
+	defer l.mu.Unlock()
+	isNew := h.server.Topics.Subscribe(cl.ID, sub)
+	if isNew {
+		atomic.AddInt64(&h.server.Info.Subscriptions, 1)
+	}
+	cl.State.Subscriptions.Add(sub.Filter, sub)
+	if !shared && (sub.RetainHandling == 0 || sub.RetainHandling == 1 && isNew) {
+		l.tidy(int(h.retention.count()), func(topic string) bool { _, there := h.server.Topics.Retained.Get(topic); return there })
+		l.list(&h.retention, sub.Filter)
+	}
+	return sub.Qos
 }

@@ -38,6 +38,7 @@ func stock(t *testing.T, log *bytes.Buffer) (connect func() net.Conn) {
 	t.Helper()
 	opts := &mqtt.Options{Logger: slog.New(slog.DiscardHandler), Capabilities: mqtt.NewDefaultServerCapabilities(), SysTopicResendInterval: 3600}
 	opts.Capabilities.MaximumMessageExpiryInterval = 600 // the default is a day, which takes long even in a bubble
+	opts.Capabilities.MaximumInflight = 100              // and so is 8,192
 	if log != nil {
 		opts.Logger = slog.New(slog.NewTextHandler(log, nil))
 	}
@@ -201,26 +202,23 @@ func TestUpstreamPanics(t *testing.T) {
 	_ = pk.SubscribeDecode([]byte("\x00\x01\x00\x00\x01a"))
 }
 
-// TopicsIndex.RetainMessage writes a topic's retainPath with a lock that scanMessages,
-// which reads it, does not take.
-func TestUpstreamLooksUnlocked(t *testing.T) {
+// A subscriber of more than may be in flight gets no more.
+func TestUpstreamDropsRetained(t *testing.T) {
 	t.Parallel()
-	locked := map[string]bool{}
-	for _, fn := range upstreamFuncs(t, "") {
-		if fn.Name.Name != "scanMessages" && fn.Name.Name != "RetainMessage" {
-			continue
+	bubble.Test(t, func(t *testing.T) {
+		connect := stock(t, nil)
+		pub := join(t, connect(), connectOpts{id: "pub"})
+		for i := range 200 {
+			pub.publish(nth(i), "x", true)
 		}
-		locked[fn.Name.Name] = false
-		ast.Inspect(fn, func(n ast.Node) bool {
-			if e, ok := n.(ast.Expr); ok && isCall(e, "Lock", "RLock") {
-				locked[fn.Name.Name] = true
-			}
-			return true
-		})
-	}
-	if look, there := locked["scanMessages"]; !there || look || !locked["RetainMessage"] {
-		t.Errorf("mended: tree.go can go (M14; locks: %v)", locked)
-	}
+		synctest.Wait()
+		c := join(t, connect(), connectOpts{id: "c"})
+		c.subscribe("#", 1)
+		synctest.Wait()
+		if got := len(c.gets(100)); len(c.received()) > 0 {
+			t.Errorf("mended: backlog.go can go (M16; more than %d came)", got)
+		}
+	})
 }
 
 // Inflight.NextImmediate takes its read lock, and calls GetAll, which takes it again.
