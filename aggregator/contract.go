@@ -73,7 +73,7 @@ func (t *task) sayNoRoom() {
 	}
 	t.remarked[key] = true
 	t.log.Warn().Int("contract_bytes", len(t.contract())).Int("part_size", t.a.cfg.PartSize).
-		Msg("the contract has no room in the message of the model, and does not go with it: sites that list no features cannot take part, and who uses the model does not learn what it means; a larger part_size, or shorter names mend that")
+		Msg("the contract has no room in a message of the model, of what trains or what is released, and does not go with it: sites that list no features cannot take part, and who uses the model does not learn what it means; a larger part_size, or shorter names mend that")
 }
 
 // contractView is what people are shown of it.

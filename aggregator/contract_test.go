@@ -67,7 +67,7 @@ func TestNoRoomForTheContract(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := strings.Count(lines.String(), "the contract has no room in the message of the model"); n != want {
+		if n := strings.Count(lines.String(), "the contract has no room in a message of the model"); n != want {
 			t.Errorf("part size %d: said %d times, want %d", most, n, want)
 		}
 	}

@@ -212,7 +212,7 @@ func (t *task) loadEvaluated() error {
 	t.evaluated = map[uint64]evaluations{}
 	prefix := t.evaluatedPrefix()
 	return t.a.store.View(func(tx *store.Tx) error {
-		return tx.ForEach(store.Task, prefix, func(key string, raw []byte) error {
+		err := tx.ForEach(store.Task, prefix, func(key string, raw []byte) error {
 			if len(key) != len(prefix)+8 {
 				return fmt.Errorf("key %q of what members have measured: want 8 bytes after the prefix", key)
 			}
@@ -223,6 +223,14 @@ func (t *task) loadEvaluated() error {
 			t.evaluated[binary.BigEndian.Uint64([]byte(key[len(prefix):]))] = e
 			return nil
 		})
+		if err != nil || len(t.evaluated) > 0 {
+			return err
+		}
+		raw, err := tx.Get(store.Task, store.Key(t.cfg.Name, "evaluated")) // of an earlier version, all in one
+		if err != nil || raw == nil {
+			return err
+		}
+		return json.Unmarshal(raw, &t.evaluated)
 	})
 }
 

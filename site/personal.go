@@ -46,12 +46,12 @@ func (p Personalise) check(t trainer.Trainer) error {
 	if _, known := trainer.Better(p.Metric); p.Metric != "" && !known {
 		return fmt.Errorf("metric: whether less or more of %.40s is better is not known; want loss, rmse, mae, r2, accuracy, macro_f1, balanced_accuracy, roc_auc, average_precision, log_loss or bias", p.Metric)
 	}
-	known := slices.DeleteFunc(trainer.MeasuresOf(t), func(name string) bool {
+	measured := slices.DeleteFunc(trainer.MeasuresOf(t), func(name string) bool {
 		_, known := trainer.Better(name)
 		return !known
 	})
-	if p.Metric != "" && known != nil && !slices.Contains(known, p.Metric) {
-		return fmt.Errorf("metric: the trainer of this task measures no %s; want one of %s", p.Metric, strings.Join(known, ", "))
+	if p.Metric != "" && measured != nil && !slices.Contains(measured, p.Metric) {
+		return fmt.Errorf("metric: the trainer of this task measures no %s; want one of %s", p.Metric, cmp.Or(strings.Join(measured, ", "), "another trainer's: this one measures nothing that is better by more or by less"))
 	}
 	if _, ok := t.(trainer.Evaluator); !ok {
 		return errors.New("the trainer measures no model, so that nobody can say which is better: want a trainer.Evaluator")

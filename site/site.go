@@ -56,7 +56,7 @@ type site struct {
 	failed    chan error     // what was done beside; shared with the goroutines that do
 	unsynced  []unsynced     // updates, the oldest first
 	part      []byte         // the message of a part that was told to a machine
-	rooms     [][]byte       // of parts that the broker has taken
+	rooms     [][]byte       // where the next parts are read
 	left      chan struct{}  // closed when the message published last has left, or will not; nil: there was none
 
 	life context.Context // of what is started; it ends before the link does

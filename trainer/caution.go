@@ -5,7 +5,8 @@ import "github.com/fedmq/fedmq/model"
 // Cautious is an optional part of a Trainer that sees what will not go well with a model.
 type Cautious interface {
 	// Caution says what of its rows does not suit global, and what helps; "": nothing. A
-	// site tells its people so, and trains all the same.
+	// site asks before each work with the trainer, tells its people so, once, and works all
+	// the same.
 	Caution(global *model.Model) string
 }
 

@@ -29,6 +29,11 @@ func (c *modelGetCmd) consume(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if !toStdout(c.Output) {
+		if _, err := target(c.Output); err != nil {
+			return err // before anybody waits for it
+		}
+	}
 	live := progressOf(os.Stderr)
 	err = consumer.Run(ctx, consumer.Config{
 		Link: way, NS: ns, Owner: o, Task: c.Task, Path: c.Path, Opener: opener, Largest: uint64(maxModelFile), Agent: "fedmq/" + version,

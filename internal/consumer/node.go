@@ -97,7 +97,8 @@ func (c *consumer) neighbour(payload []byte) error {
 }
 
 // contest takes in that another consumer says that it is here now. Who came last ends; of
-// two that came together, one.
+// two that came together, one. Where one was thought lost, and its connection is back, both
+// go on, and say so.
 func (c *consumer) contest(other string) error {
 	n := &c.node
 	had := time.Since(n.since)

@@ -88,7 +88,7 @@ const (
 // (C-15).
 type Message struct {
 	Topic    string
-	Head     []byte // of one that is published: bytes that come before Payload
+	Head     []byte // of one to send: bytes before Payload, so that they need not be joined; nil of one that came
 	Payload  []byte
 	QoS      byte // 0 or 1
 	Retained bool

@@ -3,7 +3,6 @@ package owner
 import (
 	"github.com/fedmq/fedmq/internal/round"
 	"github.com/fedmq/fedmq/internal/verdict"
-	"github.com/fedmq/fedmq/model"
 	"github.com/fedmq/fedmq/wire"
 )
 
@@ -39,19 +38,19 @@ func (t *Task) mayAnswer() bool {
 	return true
 }
 
-// settled is the update of which a member was told last what became of it, and when.
+// settled is the round of whose update a member was told last what became of it, and when.
 type settled struct {
-	content model.Hash
-	at      int64
+	round uint64
+	at    int64
 }
 
-// settleOld has a member told what became of an update of an older round, of the same once
-// a second: where rounds are short it asks for one after the other.
+// settleOld has a member told what became of an update of an older round, once a second,
+// and of one that is newer at once: where rounds are short it asks for one after the other.
 func (t *Task) settleOld(m round.SendSettled) {
-	if last, ok := t.settled[m.Member]; ok && last.content == m.Content && t.m.now-last.at < answerEvery {
+	if last, ok := t.settled[m.Member]; ok && m.Round <= last.round && t.m.now-last.at < answerEvery {
 		return
 	}
-	t.settled[m.Member] = settled{m.Content, t.m.now}
+	t.settled[m.Member] = settled{m.Round, t.m.now}
 	t.say(Settle(m))
 }
 

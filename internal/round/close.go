@@ -154,12 +154,14 @@ func (m *Machine) lose() {
 
 // lapse drops every update of the round: sites train it again.
 func (m *Machine) lapse() {
-	who := m.refusedBy()
-	m.drop()
 	m.s.RefusalAbandons++
-	if m.s.RefusalAbandons >= refusalsUntilStop {
-		m.stop(reasonRefusals + " (" + who + ")")
+	if m.s.RefusalAbandons < refusalsUntilStop {
+		m.drop()
+		return
 	}
+	who := m.refusedBy() // before they are dropped
+	m.drop()
+	m.stop(reasonRefusals + " (" + who + ")")
 }
 
 // refusedBy says who was refused in the attempt and why, and what helps where it is the

@@ -3,6 +3,7 @@ package round
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fedmq/fedmq/model"
@@ -46,6 +47,7 @@ func (m *Machine) try(s *Score) {
 		return
 	}
 	m.tell(Fact{Kind: FactGate, Content: m.s.Base, Detail: fmt.Sprintf("version %d: %s", m.s.Version, s.Tried.Why)})
+	m.s.Passed = m.kept(m.s.Passed)
 	if !s.Tried.Passed {
 		m.s.Row, m.s.InRow = nil, nil
 		return
@@ -81,17 +83,13 @@ func (m *Machine) ripen() {
 	m.tell(Fact{Kind: FactCandidate, Content: row.Model, Detail: fmt.Sprintf("version %d, %s %v, waits for a release by an operator", row.Version, row.Metric, row.Value)})
 }
 
-// mostPassed is how many versions that have passed are remembered where all are kept.
+// mostPassed is how many versions that have passed are remembered at most.
 const mostPassed = 100
 
 // kept are those of the versions, oldest first, that may be on the disk yet.
 func (m *Machine) kept(versions []uint64) []uint64 {
-	most := m.cfg.Gate.Keep
-	if most < 0 || most > mostPassed {
-		most = mostPassed
-	}
-	from := max(0, len(versions)-mostPassed)
-	for from < len(versions) && versions[from]+uint64(most) < m.s.Version {
+	from, keep := max(0, len(versions)-mostPassed), m.cfg.Gate.Keep
+	for keep >= 0 && from < len(versions) && versions[from]+uint64(keep) < m.s.Version {
 		from++
 	}
 	return versions[from:]
@@ -193,7 +191,11 @@ func (m *Machine) notPassed(version uint64) string {
 	if len(list) == 1 {
 		return fmt.Sprintf("%s, version %d has", has, best)
 	}
-	return fmt.Sprintf("%s, versions %s have, of which %d is the best", has, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), ", "), "[]"), best)
+	names := make([]string, len(list))
+	for i, v := range list {
+		names[i] = strconv.FormatUint(v, 10)
+	}
+	return fmt.Sprintf("%s, versions %s have, of which %d is the best", has, strings.Join(names, ", "), best)
 }
 
 // mostNamed is how many versions a refusal names.

@@ -66,7 +66,7 @@ func TestGate(t *testing.T) {
 // what is newer has to pass beside what is released then.
 func TestGateByHand(t *testing.T) {
 	t.Parallel()
-	gate := round.Gate{Hold: 2, Keep: 4}
+	gate := round.Gate{Hold: 2, Keep: 6}
 	m, d := seam(t, func(c *round.Config) { c.Rounds, c.Gate = 40, &gate })
 	n := 0
 	release := func(version uint64, want string) {
@@ -134,6 +134,17 @@ func TestPassedIsBounded(t *testing.T) {
 	}
 	if got := m.State().Passed; len(got) != 100 || got[0] != 21 {
 		t.Errorf("%d of all: %v", len(got), got)
+	}
+	m, _ = seam(t, func(cfg *round.Config) { cfg.Rounds, cfg.Gate = 500, &round.Gate{Hold: 1, Keep: 150} })
+	for i := range 200 { // one of ten
+		at(m, 1, .5, i%10 == 0)
+	}
+	first := uint64(0)
+	if got := m.State().Passed; len(got) > 0 {
+		first = got[0]
+	}
+	if want := m.State().Version - 150; first < want-10 || first > want+10 {
+		t.Errorf("the first of 150 versions on the disk that has passed is %d of %v, version %d", first, m.State().Passed, m.State().Version)
 	}
 }
 

@@ -162,11 +162,9 @@ func (s *Store) writeFile(data []byte, sync bool) (name string, err error) {
 	}
 	n := 0
 	if sync {
-		n, err = writeDirect(f, data)
+		n = writeDirect(f, data)
 	}
-	if err == nil {
-		_, err = f.WriteAt(data[n:], int64(n))
-	}
+	_, err = f.WriteAt(data[n:], int64(n))
 	if err == nil && sync {
 		crash.At("blob.before-fsync")
 		err = f.Sync()
