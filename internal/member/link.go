@@ -7,6 +7,7 @@ func (m *Machine) onHours(open bool) {
 	m.shut = !open
 	if m.shut {
 		m.voidGrants()
+		m.pull.puller.Room(m.now, 0) // a model that is wanted for this very event waits, too
 	}
 	for _, e := range m.entries {
 		if open && e.on && !e.answered && e.Blob != (wire.BlobKey{}) {
