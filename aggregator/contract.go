@@ -67,11 +67,9 @@ func (t *task) contract() json.RawMessage {
 // sayNoRoom logs once that the contract does not go with the model: sites that list no
 // features take them from it.
 func (t *task) sayNoRoom() {
-	const key = "no room"
-	if !t.published.noRoom || t.remarked[key] {
+	if !t.published.noRoom || !t.once("no room") {
 		return
 	}
-	t.remarked[key] = true
 	t.log.Warn().Int("contract_bytes", len(t.contract())).Int("part_size", t.a.cfg.PartSize).
 		Msg("the contract has no room in a message of the model, of what trains or what is released, and does not go with it: sites that list no features cannot take part, and who uses the model does not learn what it means; a larger part_size, or shorter names mend that")
 }

@@ -53,11 +53,17 @@ func (t *telling) sayMissing(r record.Record) {
 // the status of every round.
 func (t *telling) remark(r record.Record) {
 	for _, x := range r.Remarks() {
-		if !t.remarked[x.Key] {
-			t.remarked[x.Key] = true
+		if t.once(x.Key) {
 			t.log.Warn().Uint64("round", r.Round).Msg(x.Text)
 		}
 	}
+}
+
+// once reports whether it is asked for key the first time.
+func (t *telling) once(key string) bool {
+	was := t.remarked[key]
+	t.remarked[key] = true
+	return !was
 }
 
 // kpisDue is when the numbers want to be published, 0 for never: at once, but in rounds

@@ -165,12 +165,10 @@ func (t *task) issue(list []round.Order) error {
 
 // sayFew tells once that a round wants more updates than members are asked for it.
 func (t *task) sayFew(asked int) {
-	const key = "few"
 	p := t.state.Params
-	if p == nil || p.Buffer <= asked || t.remarked[key] {
+	if p == nil || p.Buffer <= asked || !t.once("few") {
 		return
 	}
-	t.remarked[key] = true
 	t.log.Warn().Int("members", asked).Int("K", p.Buffer).
 		Msg("strategy: a round of training closes with more updates (K) than members are asked: it closes when all are in, or at its deadline")
 }
@@ -178,13 +176,11 @@ func (t *task) sayFew(asked int) {
 // sayStop tells once that early stop will hardly come, where the configuration alone did not
 // show it (Config.Warnings).
 func (t *task) sayStop(asked int) {
-	const key = "stop"
 	p := t.state.Params
-	if p == nil || p.Late == 0 || t.remarked[key] || t.cfg.seldomStops(t.cfg.leastMembers(), p.Buffer) != "" {
+	if p == nil || p.Late == 0 || t.cfg.seldomStops(t.cfg.leastMembers(), p.Buffer) != "" {
 		return
 	}
-	if text := t.cfg.seldomStops(asked, p.Buffer); text != "" {
-		t.remarked[key] = true
+	if text := t.cfg.seldomStops(asked, p.Buffer); text != "" && t.once("stop") {
 		t.log.Warn().Msg(text)
 	}
 }

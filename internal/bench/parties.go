@@ -15,7 +15,6 @@ import (
 	"github.com/fedmq/fedmq/internal/collect"
 	"github.com/fedmq/fedmq/record"
 	"github.com/fedmq/fedmq/site"
-	"github.com/fedmq/fedmq/strategy"
 	"github.com/fedmq/fedmq/topics"
 )
 
@@ -83,7 +82,7 @@ func (p *peer) aggregator(ctx context.Context) error {
 
 // kept is how many former versions stay: all where each round is made again (madeAgain).
 func (p *peer) kept() int {
-	if p.Strategy == "" || p.Strategy == strategy.FedAvg {
+	if (Folding{name: p.Strategy}).sums() {
 		return 0 // the default
 	}
 	return -1
