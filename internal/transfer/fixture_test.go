@@ -109,7 +109,7 @@ func check(t fataler, r *Receiver) {
 		checkUpload(t, u)
 		parts += u.nOwed
 		bytes += u.nOwed * int(u.Blob.Data)
-		if r.connected && u.left > 0 && u.nOwed == 0 {
+		if r.connected && u.left > 0 && u.nOwed == 0 && u.paused == 0 {
 			t.Fatalf("%v has a place, misses %d parts and has no grant", u.Key, u.left)
 		}
 	}
@@ -126,7 +126,7 @@ func checkUpload(t fataler, u *upload) {
 	if u.left != int(u.count)-u.have.count() || u.nOwed != u.owed.count() {
 		t.Fatalf("%v: left %d, owed %d, counted %d of %d, %d", u.Key, u.left, u.nOwed, u.have.count(), u.count, u.owed.count())
 	}
-	if u.window < 1 || u.window > windowMost || u.nOwed > windowMost {
+	if u.window < 1 || u.window > windowQuick || u.nOwed > windowQuick {
 		t.Fatalf("%v: window %d, %d owed", u.Key, u.window, u.nOwed)
 	}
 	left, seen := 0, newBitmap(int(u.count))

@@ -92,18 +92,26 @@ func (r *Receiver) slowest() (slowest *upload) {
 	return slowest
 }
 
+// had is how long it has had its place, but for the time in which it waits for others.
+func (u *upload) had(now ms) ms {
+	if u.paused > 0 {
+		now = u.paused
+	}
+	return now - u.since
+}
+
 // pace is how fast an upload comes, in bytes a millisecond. The part that is on
 // its way counts, so that a thin line is not measured between two parts.
 func (u *upload) pace(now ms) float64 {
 	came := min((int(u.count)-u.left+1)*int(u.Blob.Data)-u.filled, u.travels())
-	return float64(came) / float64(max(now-u.since, 1))
+	return float64(came) / float64(max(u.had(now), 1))
 }
 
 // tooSlow reports whether an upload is slower than its deadline needs, and than a
 // tenth of the median of those that came complete, or has had its place for as
 // long as the deadline (TR-31).
 func (u *upload) tooSlow(now ms, median float64) bool {
-	had := now - u.since
+	had := u.had(now)
 	if u.Within <= 0 || u.left == 0 || had < paceAfter {
 		return false
 	}

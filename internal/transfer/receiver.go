@@ -43,6 +43,7 @@ type Receiver struct {
 	halved ms  // when the budget last was
 	busy   ms  // since when something is outstanding, or a part came
 	gap    ms  // between two parts of the link, smoothed
+	turns  turns
 
 	ready RecvReady
 }
@@ -76,7 +77,7 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 	if cfg.Offers <= 0 {
 		cfg.Offers = defaultOffers
 	}
-	return &Receiver{cfg: cfg, byKey: make(map[Key]*upload), budget: budgetFirst, halved: -1}
+	return &Receiver{cfg: cfg, byKey: make(map[Key]*upload), budget: budgetFirst, halved: -1, turns: turns{n: turnsMost, fewer: true}}
 }
 
 // Offer takes a member's offer, first or again (TR-20, TR-21, TR-28).
@@ -287,6 +288,7 @@ func (r *Receiver) beat() {
 		r.gap += (took - r.gap) / 8
 	}
 	r.busy = r.now
+	r.turns.came(r.now)
 }
 
 // backlog is how long what is outstanding may need to cross the link.
@@ -312,6 +314,7 @@ func (r *Receiver) Disconnected(now int64) {
 	}
 	r.connected = false
 	for _, u := range r.admitted() {
+		u.resume(r.now)
 		r.takeBack(u, u.drop())
 		u.begin(r.now)
 	}
@@ -327,7 +330,7 @@ func (r *Receiver) Tick(now int64) {
 func (r *Receiver) admitted() []*upload { return r.list[:min(len(r.list), r.cfg.Uploads)] }
 
 // settle takes back what has expired and grants what there is room for, oldest
-// offer first.
+// offer first, and uploads over fast lines a few at a time.
 func (r *Receiver) settle() {
 	if !r.connected {
 		return
@@ -341,15 +344,22 @@ func (r *Receiver) settle() {
 		}
 	}
 	r.makeRoom()
-	bound := r.bound()
+	bound, turn := r.bound(), r.turns.begin(r.now, r.admitted())
 	for _, u := range r.admitted() {
-		n := u.wants(r.room(u, bound))
-		if n == 0 {
+		if u.fast() && turn.over() && u.canWait(r.now) {
+			u.pause(r.now)
 			continue
 		}
-		bound -= u.bound()
-		r.grant(u, n)
-		bound += u.bound()
+		u.share = turn.share(u, r.budget)
+		if n := u.wants(r.room(u, bound)); n > 0 {
+			bound -= u.bound()
+			r.grant(u, n)
+			bound += u.bound()
+		}
+		if u.left > u.nOwed && u.quick(r.now) {
+			bound += u.todo() // kept for it
+			turn.served++
+		}
 	}
 }
 
@@ -385,6 +395,7 @@ func (r *Receiver) grant(u *upload, n int) {
 	if r.parts == 0 {
 		r.busy = r.now
 	}
+	u.resume(r.now)
 	ranges := u.grant(r.now, n)
 	r.seq++
 	r.parts += n

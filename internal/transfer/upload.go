@@ -8,14 +8,16 @@ import (
 
 // Bounds of one upload (TR-23 to TR-27).
 const (
-	windowMost    = 32 // parts of one upload outstanding
-	rangeMost     = 16 // parts of one range
-	grantFast  ms = 500
-	grantSlow  ms = 4_000
-	expiry     ms = 20_000
-	expiryMost ms = 300_000
-	recallMin  ms = 1_000 // from a grant to a repeated offer that counts
-	patienceOf    = 3     // grants in a row that may expire while others wait
+	windowMost     = 32 // parts of one upload outstanding
+	windowQuick    = 64 // the same, while its line is fast
+	rangeMost      = 16 // parts of one range
+	grantQuick  ms = 100
+	grantFast   ms = 500
+	grantSlow   ms = 4_000
+	expiry      ms = 20_000
+	expiryMost  ms = 300_000
+	recallMin   ms = 1_000 // from a grant to a repeated offer that counts
+	patienceOf     = 3     // grants in a row that may expire while others wait
 )
 
 // upload is an offer with what has come of it.
@@ -40,7 +42,9 @@ type upload struct {
 	expired int  // times in a row
 	took    ms   // the last range
 	granted ms   // the last grant
+	share   int  // of the budget
 	since   ms   // it has its place
+	paused  ms   // since when it waits for its turn; 0: it does not
 	slow    bool // it gave its place up for its pace (TR-31)
 	recall  ms   // a repeated offer counts from here on, 0 for none
 }
@@ -91,6 +95,7 @@ func (u *upload) travels() int { return int(u.Blob.Length) - u.filled } // the s
 // wait is the opposite of admit: what came is forgotten.
 func (u *upload) wait() {
 	u.place, u.have, u.proof, u.owed, u.again = false, nil, leaves{}, nil, nil
+	u.paused = 0
 }
 
 // begin starts with a window of one part.
@@ -125,20 +130,25 @@ func (u *upload) bound() int {
 // wants returns how many parts to grant, of at most room under the budget
 // (TR-22 to TR-24).
 func (u *upload) wants(room int) int {
-	todo := u.left - u.nOwed
-	n := min(u.window-u.nOwed, todo)
-	if n <= 0 {
+	n := u.todo()
+	if n == 0 {
 		return 0
 	}
 	n = min(n, room)
 	if u.nOwed == 0 {
 		return max(n, 1)
 	}
-	if n < min((u.window+1)/2, todo) {
+	if n < min((u.most()+1)/2, u.left-u.nOwed) {
 		return 0 // half a window at once, not a message for each part
 	}
 	return n
 }
+
+// most is how many parts of it may be outstanding.
+func (u *upload) most() int { return min(u.window, u.share) }
+
+// todo is how many of them are not.
+func (u *upload) todo() int { return max(min(u.most(), u.left)-u.nOwed, 0) }
 
 // grant takes n missing parts, in ranges.
 func (u *upload) grant(now ms, n int) []wire.Range {
@@ -191,6 +201,8 @@ func (u *upload) measure(now ms, s span) {
 	case u.took > grantSlow:
 		u.window = max(u.window/2, 1)
 	case s.again:
+	case u.took <= grantQuick:
+		u.window = min(2*u.window, windowQuick)
 	case u.took <= grantFast:
 		u.window = min(2*u.window, windowMost)
 	default:
@@ -245,6 +257,9 @@ func (u *upload) expire(now, queue ms) (parts int, granted ms) {
 // wake returns when something of the upload is due, 0 for never.
 func (u *upload) wake(queue ms) ms {
 	at := u.recall
+	if u.paused > 0 && (at == 0 || u.granted+turnLast < at) {
+		at = u.granted + turnLast
+	}
 	for _, s := range u.out {
 		if t := s.last + u.patience(queue); at == 0 || t < at {
 			at = t
