@@ -20,7 +20,8 @@ type shelf struct {
 	slot    uint32
 	topics  topics.Owner
 
-	read func() ([]byte, error) // from the disk; nil: what bytes had is not there any more
+	read  func() ([]byte, error) // from the disk; nil: what bytes had is not there any more
+	ahead []*ahead               // parts that left unasked, by index; the driver's alone
 
 	mu    sync.Mutex
 	bytes []byte // of the model, not copied; nil once it is withdrawn, or rests

@@ -1,20 +1,21 @@
 package aggregator
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/fedmq/fedmq/internal/crash"
 	"github.com/fedmq/fedmq/internal/owner"
+	"github.com/fedmq/fedmq/internal/round"
+	"github.com/fedmq/fedmq/model"
 )
 
 // commit closes a round: model and record computed, and the model durable. The
 // record is saved with the machine's next order, in one transaction; then
-// everything is published.
-func (t *task) commit(rd owner.Ready) error {
-	if rd.Commit == nil {
-		return nil
-	}
-	c, at := *rd.Commit, t.a.nowMS()
+// everything is published that names the model. Its parts go ahead while the disk writes.
+func (t *task) commit(ctx context.Context, c round.Commit) error {
+	at := t.a.nowMS()
 	crash.At("close")
 	made, err := t.finish(c)
 	if err != nil {
@@ -23,14 +24,16 @@ func (t *task) commit(rd owner.Ready) error {
 	crash.At("optimiser.after")
 	next, id, blob := made.Model, c.Base, t.blob
 	if next != t.base {
-		leaves, err := t.keeping.durable(c, next, fitsInline(next.Schema, t.published.partSize)) // one pass: what names the whole names its parts
-		if err != nil {
+		var uncut error
+		leaves, err := t.keeping.durable(c, next, fitsInline(next.Schema, t.published.partSize), func(l model.Leaves) { // one pass: what names the whole names its parts
+			if blob, uncut = t.published.cut(next, l); uncut == nil {
+				t.sendAhead(ctx, c.Round, next, blob)
+			}
+		})
+		if err = errors.Join(err, uncut); err != nil {
 			return err
 		}
 		id = leaves.ID(len(next.Blob))
-		if blob, err = t.published.cut(next, leaves); err != nil {
-			return err
-		}
 	}
 	state, err := t.keeping.durableState(made.State)
 	if err == nil {

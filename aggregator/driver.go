@@ -99,7 +99,7 @@ func (a *aggregator) drain(m link.Message, more <-chan link.Message) {
 func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
 	rd := a.machine.Ready()
 	for ; !rd.Empty(); rd = a.machine.Ready() {
-		if err := a.do(rd); err != nil {
+		if err := a.do(ctx, rd); err != nil {
 			return 0, err
 		}
 		a.out.start(ctx)
@@ -122,13 +122,13 @@ func (a *aggregator) work(ctx context.Context) (time.Duration, error) {
 
 // do does what is owed once, for the node or for a task, and then tells the machine
 // what came of it.
-func (a *aggregator) do(rd owner.Ready) error {
+func (a *aggregator) do(ctx context.Context, rd owner.Ready) error {
 	t := a.tasks[rd.Task]
 	if t == nil {
 		a.send(rd.Send)
 		return nil
 	}
-	if err := t.do(rd); err != nil {
+	if err := t.do(ctx, rd); err != nil {
 		return fmt.Errorf("aggregator: task %s: %w", rd.Task, err)
 	}
 	for _, ev := range t.answers {

@@ -22,14 +22,16 @@ func (k *keeping) keep(s *staged) error {
 }
 
 // durable puts a new model, and the updates that are to stay, on disk; a model that goes in
-// one message comes with the record. It returns the leaves of the model.
-func (k *keeping) durable(c round.Commit, next *model.Model, inline bool) (leaves model.Leaves, err error) {
+// one message comes with the record. It returns the leaves of the model, and gives them to
+// hashed before the disk has it.
+func (k *keeping) durable(c round.Commit, next *model.Model, inline bool, hashed func(model.Leaves)) (leaves model.Leaves, err error) {
 	if inline && len(next.Blob) <= store.Small {
 		leaves = model.LeavesOf(next.Blob)
+		hashed(leaves)
 		k.coming = append(k.coming, blob{leaves.ID(len(next.Blob)), next.Blob})
 	} else {
 		crash.At("model.before-fsync")
-		leaves, err = k.store.AddBlob(next.Blob, true)
+		leaves, err = k.store.AddBlob(next.Blob, true, hashed)
 		crash.At("model.after-dirsync")
 	}
 	if err != nil || k.updates != KeepAll {
@@ -53,7 +55,7 @@ func (k *keeping) durableState(state []byte) (model.Hash, error) {
 		k.coming = append(k.coming, b)
 		return b.id, nil
 	}
-	leaves, err := k.store.AddBlob(state, true)
+	leaves, err := k.store.AddBlob(state, true, nil)
 	return leaves.ID(len(state)), err
 }
 

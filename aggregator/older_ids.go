@@ -51,6 +51,6 @@ func (t *task) renamed(plain model.Hash) (model.Hash, error) {
 	if err != nil {
 		return model.Hash{}, err
 	}
-	leaves, err := t.a.store.AddBlob(b, true)
+	leaves, err := t.a.store.AddBlob(b, true, nil)
 	return leaves.ID(len(b)), err
 }

@@ -16,6 +16,9 @@ func (a *aggregator) linkState(s link.State) {
 	if a.up && (!s.Up || s.Epoch != a.connection) {
 		a.log.Warn().Err(s.Err).Msg("link down")
 		a.up = false
+		for _, t := range a.order {
+			t.published.forgetAhead()
+		}
 		a.machine.Step(a.nowMS(), owner.LinkDown{})
 	}
 	if !s.Up {

@@ -25,6 +25,7 @@ type publication struct {
 	contract json.RawMessage       // that they have, or have no room for
 	noRoom   bool                  // a message had none
 	shelf    *shelf                // its parts; nil: it is inline
+	next     *shelf                // those of a model that is not committed yet
 	lines    lines                 // beside it: the released version
 	early    lines                 // and the canary
 	issued   map[wire.Stamp]issued // the orders of the open round
@@ -102,8 +103,25 @@ func (p *publication) sealOnce(kind string, at topics.Owner, m owner.Publish, ba
 // shelve has the parts of a model that travels in parts on the shelf.
 func (p *publication) shelve(m owner.Publish, base *model.Model, blob wire.Blob) {
 	p.withdraw()
-	if blob.Length > 0 {
-		p.shelf = &shelf{version: m.Order.Version, blob: blob, key: blob.Key(), slot: m.Slot, topics: p.topics, bytes: base.Blob}
+	if blob.Length == 0 {
+		return
+	}
+	p.shelf = p.shelfFor(m.Order.Version, m.Slot, base, blob)
+	if n := p.next; n != nil && n.version == p.shelf.version && n.key == p.shelf.key && n.slot == m.Slot {
+		p.shelf, p.next = n, nil
+	}
+}
+
+func (p *publication) shelfFor(number uint64, slot uint32, m *model.Model, blob wire.Blob) *shelf {
+	return &shelf{version: number, blob: blob, key: blob.Key(), slot: slot, topics: p.topics, bytes: m.Blob}
+}
+
+// forgetAhead has all parts leave that the machine asks for: the broker may have lost those
+// that left ahead.
+func (p *publication) forgetAhead() {
+	p.next.withdraw()
+	if p.next = nil; p.shelf != nil {
+		p.shelf.ahead = nil
 	}
 }
 

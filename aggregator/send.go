@@ -118,7 +118,7 @@ func (t *task) sendPart(m owner.SendPart) {
 		_, n := s.blob.Span(int(m.Index))
 		t.tally.needed += uint64(n) // of a part
 	}
-	t.a.out.carryPart(s, m.Index, func(bytes int, err error) {
+	came := func(bytes int, err error, say func(owner.Event)) {
 		if err == nil {
 			t.passPart()
 			t.sent(bytes)
@@ -128,8 +128,17 @@ func (t *task) sendPart(m owner.SendPart) {
 		if int(m.Index) == s.blob.Count()-1 {
 			s.rest()
 		}
-		t.step(owner.PartSent{Own: m.Own, Version: m.Version, Index: m.Index, OK: err == nil})
-	})
+		say(owner.PartSent{Own: m.Own, Version: m.Version, Index: m.Index, OK: err == nil})
+	}
+	later := func(bytes int, err error) { came(bytes, err, t.step) }
+	switch part := s.wasAhead(m.Index); {
+	case part == nil:
+		t.a.out.carryPart(s, m.Index, later)
+	case part.over:
+		came(part.bytes, part.err, t.answer)
+	default:
+		part.told = later
+	}
 }
 
 // clear clears a topic of an earlier layout, or of a canary that has ended.

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,12 +17,17 @@ import (
 
 // do does what is owed for the task, in the order it is owed. What comes of it is
 // told the machine afterwards.
-func (t *task) do(rd owner.Ready) error {
+func (t *task) do(ctx context.Context, rd owner.Ready) error {
 	if rd.Stop != nil {
 		return t.stopped(rd.Stop)
 	}
-	for _, step := range [...]func(owner.Ready) error{t.save, t.fold, t.stage, t.send, t.check, t.commit} {
+	for _, step := range [...]func(owner.Ready) error{t.save, t.fold, t.stage, t.send, t.check} {
 		if err := step(rd); err != nil {
+			return err
+		}
+	}
+	if rd.Commit != nil {
+		if err := t.commit(ctx, *rd.Commit); err != nil {
 			return err
 		}
 	}

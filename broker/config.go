@@ -58,8 +58,9 @@ type Config struct {
 
 // TuneRuntime suits a process that is nothing but a broker: the garbage collector
 // comes twice as often, which costs little, as payloads have nothing in them to look
-// at, and keeps half as much that is of no use any more; but 16 MB. GOGC has the last word.
-func TuneRuntime() { collect.Late(50) }
+// at, and keeps half as much that is of no use any more; but 32 MB, since all that passes
+// becomes garbage, and looking through the program costs as much as to pass 10 MB. GOGC has the last word.
+func TuneRuntime() { collect.Late(50, 32<<20) }
 
 // complete fills in defaults and refuses what cannot work.
 func (c *Config) complete() error {

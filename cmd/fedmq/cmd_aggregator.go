@@ -60,7 +60,7 @@ It runs until SIGTERM; state survives a kill.`
 // limitMemory holds a process that does nothing but run an aggregator to what
 // the aggregator needs, unless GOMEMLIMIT says otherwise; below that it collects late.
 func limitMemory(cfg aggregator.Config) {
-	collect.Late(100)
+	collect.Late(100, collect.Room)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(cfg.Memory() - programMemory)
 	}

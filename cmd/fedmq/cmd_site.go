@@ -269,7 +269,7 @@ func (c *siteCmd) Run(ctx context.Context, logs *logFlags) (err error) {
 	if c.Broker != "" {
 		cfg.Broker = c.Broker
 	}
-	collect.Late(100)
+	collect.Late(100, collect.Room)
 	return f.run(ctx, cfg, c.Config, c.or(f.Connection.HTTP))
 }
 

@@ -111,7 +111,7 @@ func (p *peer) site(ctx context.Context) error {
 		u.Times = t.spent()
 	})
 	if p.alone != nil {
-		collect.Late(100)
+		collect.Late(100, collect.Room)
 	}
 	return site.Run(ctx, site.Config{
 		Broker: p.Address, Namespace: p.namespace(), Member: p.Name, DataDir: filepath.Join(p.Dir, p.Name), Log: p.log, Dial: dial,

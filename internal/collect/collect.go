@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// room is how much garbage is let grow at least.
-	room = 16 << 20
+	// Room is how much garbage a process that holds little lets grow at least.
+	Room = 16 << 20
+
 	// most is the highest percentage, of what is in use, that this takes: the runtime's
 	// own floor grows with it.
 	most = 400
@@ -23,16 +24,17 @@ const (
 )
 
 // Late has the collector come when there are percent of what is in use, as GOGC has it, and
-// 16 MB at least. GOGC has the last word.
-func Late(percent int) {
+// room bytes at least. GOGC has the last word.
+func Late(percent, room int) {
 	if os.Getenv("GOGC") == "" {
-		(&tuning{percent: percent}).next()
+		(&tuning{percent: percent, room: uint64(max(room, 0))}).next()
 	}
 }
 
 // tuning follows what is in use from one collection to the next.
 type tuning struct {
 	percent int // of a process that holds much
+	room    uint64
 	set     int // now
 }
 
@@ -48,7 +50,7 @@ func (t *tuning) next() {
 
 // wanted is the percentage that leaves room beside so many bytes in use.
 func (t *tuning) wanted(live uint64) int {
-	p := room * 100 / max(live, room*100/most) // at most `most`
+	p := t.room * 100 / max(live, t.room*100/most, 1) // at most `most`
 	return max(t.percent, int(p)/step*step)
 }
 

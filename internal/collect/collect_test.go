@@ -23,7 +23,7 @@ func TestWanted(t *testing.T) {
 		{50, 16 << 20, 100},
 		{50, 40 << 20, 50},
 	} {
-		if got := (&tuning{percent: c.percent}).wanted(c.live); got != c.want {
+		if got := (&tuning{percent: c.percent, room: Room}).wanted(c.live); got != c.want {
 			t.Errorf("%d %% of %d MB: %d, want %d", c.percent, c.live>>20, got, c.want)
 		}
 	}
@@ -33,7 +33,7 @@ func TestWanted(t *testing.T) {
 func TestLateFollows(t *testing.T) {
 	t.Setenv("GOGC", "") // what the test has changed is put back, and no other runs beside it
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	Late(70)
+	Late(70, Room)
 	until(t, most)
 	held := make([]byte, 64<<20)
 	until(t, 70)
@@ -59,7 +59,7 @@ func TestGOGCHasTheLastWord(t *testing.T) {
 	t.Setenv("GOGC", "30")
 	before := debug.SetGCPercent(30)
 	defer debug.SetGCPercent(before)
-	Late(100)
+	Late(100, Room)
 	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	if metrics.Read(s); s[0].Value.Uint64() != 30 {
 		t.Errorf("GOGC is %d", s[0].Value.Uint64())

@@ -77,7 +77,7 @@ func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
 	if fresh {
 		p.of, p.has[p.model()] = of, true
 		p.copies[p.model()].Replace()
-		p.hold(o, m, up, now)
+		p.hold(o, m, now)
 		p.make = true
 	}
 	if last := p.last(); p.order.Stamp != o.Stamp || !p.has[last] || fresh {
@@ -94,7 +94,7 @@ func (p *publication) publish(o round.Order, m Model, up bool, now int64) {
 
 // hold takes over the parts of a version. A manifest on the broker says that all of
 // them were there.
-func (p *publication) hold(o round.Order, m Model, up bool, now int64) {
+func (p *publication) hold(o round.Order, m Model, now int64) {
 	p.parts, p.shelved, p.refill, p.mendAt = m.Blob, false, false, 0
 	if !p.inParts() {
 		return
@@ -105,9 +105,6 @@ func (p *publication) hold(o round.Order, m Model, up bool, now int64) {
 	p.mender.Hold(m.Blob)
 	if p.refill = p.shelved; !p.refill {
 		p.mender.All(now)
-	}
-	if up {
-		p.mender.Connected(now)
 	}
 }
 

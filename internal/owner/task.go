@@ -160,3 +160,7 @@ func (t *Task) wake() int64 {
 	}
 	return at
 }
+
+// Swift reports whether parts of a model may leave as many at a time as ever: the line has
+// shown that it takes them (TR-57).
+func (t *Task) Swift() bool { return t.m.up && t.pub.mender.Swift() }

@@ -63,12 +63,18 @@ func (s *Store) PutBlob(id [32]byte, data []byte, sync bool) error {
 }
 
 // AddBlob is [Store.PutBlob] for data that is not hashed yet: that is done while the disk
-// writes and syncs. It returns the data's leaves, which give the content id and more.
-func (s *Store) AddBlob(data []byte, durable bool) (leaves model.Leaves, err error) {
-	var hashing sync.WaitGroup
-	hashing.Go(func() { leaves = model.LeavesOf(data) })
-	tmp, err := s.writeBlob(data, durable)
-	hashing.Wait()
+// writes and syncs. It returns the data's leaves, which give the content id and more, and
+// gives them to hashed, while the disk goes on; nil for nobody.
+func (s *Store) AddBlob(data []byte, durable bool, hashed func(model.Leaves)) (model.Leaves, error) {
+	var tmp string
+	var err error
+	var writing sync.WaitGroup
+	writing.Go(func() { tmp, err = s.writeBlob(data, durable) })
+	leaves := model.LeavesOf(data)
+	if hashed != nil {
+		hashed(leaves)
+	}
+	writing.Wait()
 	if err != nil {
 		return nil, err
 	}

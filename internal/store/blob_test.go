@@ -131,7 +131,7 @@ func TestLargeBlobs(t *testing.T) {
 		for range 2 { // the second one over the first
 			b := make([]byte, n)
 			_, _ = rng.Read(b)
-			leaves, err := s.AddBlob(b, true)
+			leaves, err := s.AddBlob(b, true, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func BenchmarkAddBlob(b *testing.B) {
 			b.ReportAllocs()
 			for i := range b.N {
 				binary.LittleEndian.PutUint64(data, uint64(i))
-				if _, err := s.AddBlob(data, durable); err != nil {
+				if _, err := s.AddBlob(data, durable, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

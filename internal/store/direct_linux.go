@@ -26,6 +26,9 @@ func writeDirect(f File, data []byte) (n int) {
 		return 0
 	}
 	defer func() { _ = d.Close() }()
+	if n, err = d.Write(data[:len(data)/directPage*directPage]); n > 0 || err == nil { // large memory lies on whole pages, as a rule
+		return n / directPage * directPage
+	}
 	b, err := syscall.Mmap(-1, 0, directBlock, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE) // whole pages
 	if err != nil {
 		return 0

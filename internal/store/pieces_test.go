@@ -30,7 +30,7 @@ func TestOpenBlob(t *testing.T) {
 	if _, err := s.OpenBlob(blobID("x")); !errors.Is(err, store.ErrMissing) {
 		t.Fatalf("before: %v", err)
 	}
-	leaves, err := s.AddBlob([]byte("weights of a model"), true)
+	leaves, err := s.AddBlob([]byte("weights of a model"), true, nil)
 	id := leaves.ID(18)
 	if err != nil || id != blobID("weights of a model") {
 		t.Fatalf("%x, %v", id, err)

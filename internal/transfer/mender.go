@@ -50,12 +50,16 @@ func NewMender() *Mender {
 	return &Mender{whole: true, window: 1, members: map[string]*allowance{}}
 }
 
-// Next returns a mender for the next model. What members have had counts on.
+// Next returns a mender for the next model. What members have had counts on, and what the
+// line has shown.
 func (m *Mender) Next() *Mender {
 	next := NewMender()
-	next.members = m.members
+	next.members, next.connected, next.window, next.changed = m.members, m.connected, m.window, m.changed
 	return next
 }
+
+// Swift reports whether as many parts may be in flight as ever (TR-57).
+func (m *Mender) Swift() bool { return m.connected && m.window == inFlight }
 
 // allowance is what a member may still have published again, in models.
 type allowance struct {

@@ -81,9 +81,14 @@ func TestPublication(t *testing.T) {
 		for _, r := range w.all() {
 			models[r.Round] = r.Model
 		}
-		got := map[string][]byte{}
+		got, times := map[string][]byte{}, map[string]int{}
 		seen := 0
 		for _, m := range c.messages() {
+			if isPart(m.Topic) {
+				if times[m.Topic+string(m.Payload)]++; times[m.Topic+string(m.Payload)] > 1 {
+					t.Errorf("%s was published once more", m.Topic)
+				}
+			}
 			if m.Topic == own("order") {
 				h, _ := openOrder(w, m.Payload)
 				if mh, _ := w.manifest(got[own("model")]); mh.Base != h.Base {
