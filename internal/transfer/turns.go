@@ -19,12 +19,13 @@ type turns struct {
 	served int // in a pass of settle
 	all    int // that would be
 
-	since, parts ms      // of a measurement: its beginning, and what came
-	fresh        bool    // n has changed: what comes was granted before
-	was          int     // n before the trial that goes on; 0: none does
-	rate         float64 // parts a ms with n, smoothed; in a trial with n before it
-	fewer        bool    // is tried next
-	rests        int     // measurements until then
+	since ms      // a measurement goes on
+	parts int     // that came in it
+	fresh bool    // n has changed: what comes was granted before
+	was   int     // n before the trial that goes on; 0: none does
+	rate  float64 // parts a ms with n, smoothed; in a trial with n before it
+	fewer bool    // is tried next
+	rests int     // measurements until then
 }
 
 // begin begins a pass over the uploads. Where nobody waits there is nothing to measure.

@@ -42,7 +42,7 @@ type upload struct {
 	expired int  // times in a row
 	took    ms   // the last range
 	granted ms   // the last grant
-	share   int  // of the budget
+	share   int  // of the budget, as it was last given out
 	since   ms   // it has its place
 	paused  ms   // since when it waits for its turn; 0: it does not
 	slow    bool // it gave its place up for its pace (TR-31)
