@@ -20,7 +20,7 @@ type turns struct {
 	all    int // that would be
 
 	since, parts ms      // of a measurement: its beginning, and what came
-	fresh        bool    // n has changed: what comes was granted before
+	fresh        bool    // it counts for nothing: what comes was granted before n changed, or windows grow yet
 	was          int     // n before the trial that goes on; 0: none does
 	rate         float64 // parts a ms with n, smoothed; in a trial with n before it
 	fewer        bool    // is tried next
@@ -36,7 +36,7 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 		}
 	}
 	if t.all < 2 {
-		t.since, t.parts = now, 0
+		t.since, t.parts, t.fresh = now, 0, true
 	}
 	return t
 }
