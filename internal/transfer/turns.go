@@ -44,11 +44,13 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 // over reports whether as many are served as may be at a time.
 func (t *turns) over() bool { return t.served >= t.n }
 
-// share is how much of the budget an upload may have outstanding.
+// share is how much of the budget an upload may have outstanding: of what a connection begins
+// with, since more outstanding brings nothing sooner where ranges come fast (TR-24).
 func (t *turns) share(u *upload, budget int) int {
 	if !u.fast() {
 		return windowMost
 	}
+	budget = min(budget, budgetFirst, budgetBytes/int(u.Blob.Data))
 	return max(budget/max(min(t.n, t.all), 1), 1)
 }
 
@@ -101,13 +103,13 @@ func (u *upload) quick(now ms) bool {
 	return u.fast() && slices.ContainsFunc(u.out, func(s span) bool { return now <= s.last+grantQuick })
 }
 
-// canWait reports whether it may have to wait for its turn: nothing is outstanding, and it had
-// a grant lately.
-func (u *upload) canWait(now ms) bool { return u.left > 0 && u.nOwed == 0 && now < u.granted+turnLast }
+// canWait reports whether it may have to wait for its turn: it had a grant lately.
+func (u *upload) canWait(now ms) bool { return u.left > 0 && now < u.granted+turnLast }
 
-// pause notes that it waits, and resume that it does not any more: that time is not its own.
+// pause notes that it waits, once nothing is outstanding, and resume that it does not any
+// more: that time is not its own.
 func (u *upload) pause(now ms) {
-	if u.paused == 0 {
+	if u.paused == 0 && u.nOwed == 0 {
 		u.paused = now
 	}
 }
