@@ -18,6 +18,7 @@ type turns struct {
 	n      int // at a time
 	served int // in a pass of settle
 	all    int // that would be
+	most   int // of these, since there were few
 
 	since, parts ms      // of a measurement: its beginning, and what came
 	fresh        bool    // it counts for nothing: what comes was granted before n changed, or windows grow yet
@@ -27,7 +28,8 @@ type turns struct {
 	rests        int     // measurements until then
 }
 
-// begin begins a pass over the uploads. Where nobody waits there is nothing to measure.
+// begin begins a pass over the uploads. Nothing is measured of one alone, and of the last ones,
+// when fewer are left than could have turns.
 func (t *turns) begin(now ms, list []*upload) *turns {
 	t.served, t.all = 0, 0
 	for _, u := range list {
@@ -35,7 +37,10 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 			t.all++
 		}
 	}
-	if t.all < 2 {
+	if t.most = max(t.most, t.all); t.all < 2 {
+		t.most = 0
+	}
+	if t.all < max(2, min(t.n, t.most)) {
 		t.since, t.parts, t.fresh = now, 0, true
 	}
 	return t

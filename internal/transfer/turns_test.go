@@ -24,6 +24,19 @@ func TestLinesSideBySide(t *testing.T) {
 	}
 }
 
+// The end of a round, when few are left, says nothing about how many bring most: round after
+// round takes as long.
+func TestTurnsOfRounds(t *testing.T) {
+	t.Parallel()
+	w := newUpWorld(t, 1, ReceiverConfig{})
+	w.broker.part = 0
+	for i := range 5 {
+		if took := w.last(ten(w, 1, 45), 60_000); took < 0 || took > 9_200 {
+			t.Errorf("round %d: %d ms with %d at a time", i, took, w.r.turns.n)
+		}
+	}
+}
+
 func ten(w *upWorld, part, latency ms) (all []*upSite) {
 	w.connect()
 	for range 10 {
