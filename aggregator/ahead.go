@@ -16,8 +16,8 @@ type ahead struct {
 	told  func(bytes int, err error) // to be told; nil: the machine has not asked yet
 }
 
-// sendAhead has the parts of a model leave while its file is written, into the slot of the
-// version before last (TR-59): nothing names them before the commit, and if that never comes
+// sendAhead has the parts of a model leave while its file is written, into the slot of
+// the version that is `slots` back (TR-53, TR-59): nothing names them before the commit, and if that never comes
 // the next one takes their place. Not over a thin line, and not while there is none.
 func (t *task) sendAhead(ctx context.Context, number uint64, next *model.Model, blob wire.Blob) {
 	p := t.published

@@ -128,8 +128,8 @@ func TestLargeBlobs(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	rng := rand.NewChaCha8([32]byte{1})
 	for _, n := range []int{1<<20 - 1, 1 << 20, 1<<20 + 1, 2<<20 - 4096, 3<<20 + 4097} {
-		for range 2 { // the second one over the first
-			b := make([]byte, n)
+		for off := range 2 { // the second one over the first, from memory that does not lie on whole pages
+			b := make([]byte, n+off)[off:]
 			_, _ = rng.Read(b)
 			leaves, err := s.AddBlob(b, true, nil)
 			if err != nil {

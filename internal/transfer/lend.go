@@ -92,7 +92,7 @@ func (r *Receiver) slowest() (slowest *upload) {
 	return slowest
 }
 
-// had is how long it has had its place, but for the time in which it waits for others.
+// had is how long it has had its place, but for the time in which it waits for its turn.
 func (u *upload) had(now ms) ms {
 	if u.paused > 0 {
 		now = u.paused
@@ -124,7 +124,7 @@ func (r *Receiver) paced(u *upload) {
 	if len(r.paces) == pacesKept {
 		r.paces = slices.Delete(r.paces, 0, 1)
 	}
-	r.paces = append(r.paces, float64(u.travels())/float64(max(r.now-u.since, 1)))
+	r.paces = append(r.paces, float64(u.travels())/float64(max(u.had(r.now), 1)))
 }
 
 // median is that of the paces remembered, 0 without any.

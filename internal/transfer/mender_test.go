@@ -44,3 +44,43 @@ func TestNeedFlood(t *testing.T) {
 		})
 	}
 }
+
+// What the line has shown counts for the next model, and for none once the link was down (TR-57).
+func TestMenderNext(t *testing.T) {
+	t.Parallel()
+	m := NewMender()
+	if m.Swift() {
+		t.Error("swift before a connect")
+	}
+	m.Connected(1)
+	m.Hold(testBlob("a", 7))
+	m.All(1)
+	now := int64(1)
+	for sent := 0; sent < 7; {
+		if sent < 3 && m.Swift() {
+			t.Errorf("swift after %d parts", sent)
+		}
+		list := m.Ready().Publish
+		if now++; len(list) == 0 {
+			t.Fatal("nothing is owed")
+		}
+		for _, i := range list {
+			m.Sent(now, i, true)
+			sent++
+		}
+	}
+	m = m.Next()
+	m.Hold(testBlob("b", 40))
+	m.All(now)
+	if n := len(m.Ready().Publish); n != inFlight || !m.Swift() {
+		t.Errorf("%d parts of the next model leave at once, want %d", n, inFlight)
+	}
+	m.Disconnected(now)
+	if m.Swift() {
+		t.Error("swift without a link")
+	}
+	m.Connected(now)
+	if n := len(m.Ready().Publish); n != 1 || m.Swift() {
+		t.Errorf("%d parts leave at once after a connect, want 1", n)
+	}
+}

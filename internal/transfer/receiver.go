@@ -249,7 +249,7 @@ func (r *Receiver) Part(now int64, key Key, p wire.Part) (off int, verdict PartV
 	u.left--
 	if u.owed.has(p.Index) {
 		r.takeBack(u, 1)
-		if u.came(r.now, p.Index) && u.took > grantFast {
+		if u.came(r.now, p.Index) && (u.took > grantFast || r.budget < budgetFirst) {
 			r.budget = min(r.budget+1, budgetMost)
 		}
 	} else {

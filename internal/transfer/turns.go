@@ -18,17 +18,19 @@ type turns struct {
 	n      int // at a time
 	served int // in a pass of settle
 	all    int // that would be
+	most   int // of these, since there were few
 
 	since ms      // a measurement goes on
 	parts int     // that came in it
-	fresh bool    // n has changed: what comes was granted before
+	fresh bool    // it counts for nothing: what comes was granted before n changed, or windows grow yet
 	was   int     // n before the trial that goes on; 0: none does
 	rate  float64 // parts a ms with n, smoothed; in a trial with n before it
 	fewer bool    // is tried next
 	rests int     // measurements until then
 }
 
-// begin begins a pass over the uploads. Where nobody waits there is nothing to measure.
+// begin begins a pass over the uploads. Nothing is measured of one alone, and of the last ones,
+// when fewer are left than could have turns.
 func (t *turns) begin(now ms, list []*upload) *turns {
 	t.served, t.all = 0, 0
 	for _, u := range list {
@@ -36,8 +38,11 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 			t.all++
 		}
 	}
-	if t.all < 2 {
-		t.since, t.parts = now, 0
+	if t.most = max(t.most, t.all); t.all < 2 {
+		t.most = 0
+	}
+	if t.all < max(2, min(t.n, t.most)) {
+		t.since, t.parts, t.fresh = now, 0, true
 	}
 	return t
 }
@@ -45,11 +50,13 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 // over reports whether as many are served as may be at a time.
 func (t *turns) over() bool { return t.served >= t.n }
 
-// share is how much of the budget an upload may have outstanding.
+// share is how much of the budget an upload may have outstanding: of what a connection begins
+// with, since more outstanding brings nothing sooner where ranges come fast (TR-24).
 func (t *turns) share(u *upload, budget int) int {
 	if !u.fast() {
 		return windowMost
 	}
+	budget = min(budget, budgetFirst, budgetBytes/int(u.Blob.Data))
 	return max(budget/max(min(t.n, t.all), 1), 1)
 }
 
@@ -75,7 +82,7 @@ func (t *turns) measured(rate float64) {
 	case t.was == 0:
 		t.rate += (rate - t.rate) / 4
 	case t.n < t.was && rate > .8*t.rate, t.n > t.was && rate > 1.25*t.rate:
-		t.was, t.rate = 0, rate
+		t.was, t.rate = 0, max(t.rate, rate) // so that half of half is held against the whole
 	default:
 		t.n, t.was, t.fresh, t.fewer, t.rests = t.was, 0, true, !t.fewer, trialRests
 		return
@@ -102,13 +109,13 @@ func (u *upload) quick(now ms) bool {
 	return u.fast() && slices.ContainsFunc(u.out, func(s span) bool { return now <= s.last+grantQuick })
 }
 
-// canWait reports whether it may have to wait for its turn: nothing is outstanding, and it had
-// a grant lately.
-func (u *upload) canWait(now ms) bool { return u.left > 0 && u.nOwed == 0 && now < u.granted+turnLast }
+// canWait reports whether it may have to wait for its turn: it had a grant lately.
+func (u *upload) canWait(now ms) bool { return u.left > 0 && now < u.granted+turnLast }
 
-// pause notes that it waits, and resume that it does not any more: that time is not its own.
+// pause notes that it waits, once nothing is outstanding, and resume that it does not any
+// more: that time is not its own.
 func (u *upload) pause(now ms) {
-	if u.paused == 0 {
+	if u.paused == 0 && u.nOwed == 0 {
 		u.paused = now
 	}
 }

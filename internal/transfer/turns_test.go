@@ -14,12 +14,25 @@ func TestLinesSideBySide(t *testing.T) {
 		name                string
 		part, latency, most ms
 	}{
-		{"far", 10, 100, 16_100}, {"thin", 100, 5, 32_400}, {"fast", 1, 1, 1_000},
+		{"far", 10, 100, 16_100}, {"thin", 100, 5, 32_400}, {"fast", 1, 1, 1_000}, {"near", 1, 20, 4_000},
 	} {
 		w := newUpWorld(t, 1, ReceiverConfig{})
 		w.broker.part = 0
 		if took := w.last(ten(w, c.part, c.latency), 60_000); took < 0 || took > c.most {
 			t.Errorf("%s: ten uploads in %d ms, want at most %d", c.name, took, c.most)
+		}
+	}
+}
+
+// The end of a round, when few are left, says nothing about how many bring most: round after
+// round takes as long.
+func TestTurnsOfRounds(t *testing.T) {
+	t.Parallel()
+	w := newUpWorld(t, 1, ReceiverConfig{})
+	w.broker.part = 0
+	for i := range 5 {
+		if took := w.last(ten(w, 1, 45), 60_000); took < 0 || took > 9_200 {
+			t.Errorf("round %d: %d ms with %d at a time", i, took, w.r.turns.n)
 		}
 	}
 }
@@ -38,8 +51,15 @@ func ten(w *upWorld, part, latency ms) (all []*upSite) {
 // wait, and all take as long as the broker needs for their parts.
 func TestOneAfterTheOther(t *testing.T) {
 	t.Parallel()
+	for _, budget := range []int{budgetFirst / 2, budgetFirst, budgetMost} {
+		oneAfterTheOther(t, budget)
+	}
+}
+
+func oneAfterTheOther(t *testing.T, budget int) {
+	t.Helper()
 	w := newUpWorld(t, 1, ReceiverConfig{})
-	w.broker.part, w.r.budget = 1, 32
+	w.broker.part, w.r.budget = 1, budget
 	all := ten(w, 1, 1)
 	half := func() (n int) {
 		for _, u := range w.r.list {
@@ -50,11 +70,31 @@ func TestOneAfterTheOther(t *testing.T) {
 		return n
 	}
 	w.s.run(w.s.now+2_000, func() bool { return false })
-	if n := half(); w.r.turns.n > 1 || n > 4 {
-		t.Errorf("after 2 s %d at a time, %d are half done", w.r.turns.n, n)
+	if n := half(); w.r.turns.n > 1 || n > 5 {
+		t.Errorf("budget %d: after 2 s %d at a time, %d are half done", budget, w.r.turns.n, n)
 	}
 	if took := w.last(all, 60_000); took < 0 || took > 10*318-2_000+300 {
-		t.Errorf("%d ms", took)
+		t.Errorf("budget %d: %d ms", budget, took)
+	}
+}
+
+// A share is no larger than what may be outstanding, so that the next range is granted before
+// the last one is there, however large parts are.
+func TestShareOfLargeParts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		data         uint32
+		budget, want int
+	}{{128 << 10, budgetMost, budgetFirst}, {1 << 20, budgetFirst, 32}, {4 << 20, budgetFirst, 8}, {128 << 10, 10, 10}} {
+		u := &upload{window: windowQuick, left: 1_000}
+		u.Blob.Data = c.data
+		r := turns{n: 1, all: 1}
+		if u.share = r.share(u, c.budget); u.share != c.want {
+			t.Errorf("parts of %d: a share of %d, want %d", c.data, u.share, c.want)
+		}
+		if u.nOwed = c.want / 2; u.wants(c.want-u.nOwed) == 0 {
+			t.Errorf("parts of %d: nothing is granted when half of the share is free", c.data)
+		}
 	}
 }
 
