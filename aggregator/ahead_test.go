@@ -30,6 +30,7 @@ func TestAhead(t *testing.T) {
 	}
 	other := blob
 	other.Hashes = append([]byte{1}, blob.Hashes[1:]...)
+	result := ahead{bytes: 4096}
 	for _, c := range []struct {
 		number uint64
 		slot   uint32
@@ -37,33 +38,63 @@ func TestAhead(t *testing.T) {
 		same   bool
 	}{{7, 1, blob, true}, {8, 1, blob, false}, {7, 0, blob, false}, {7, 1, other, false}} {
 		p := &publication{topics: at}
-		early := p.shelfFor(7, 1, m, blob)
-		early.ahead = make([]*ahead, blob.Count())
-		early.ahead[2] = &ahead{over: true}
-		p.next = early
+		ahead := p.shelfFor(7, 1, m, blob)
+		ahead.early = make([]early, blob.Count())
+		ahead.early[2] = early{gone: true, came: &result}
+		p.next = ahead
 		o := owner.Publish{Slot: c.slot, Order: round.Order{}}
 		o.Order.Version = c.number
 		p.shelve(o, m, c.blob)
-		if same := p.shelf == early; same != c.same {
+		if same := p.shelf == ahead; same != c.same {
 			t.Errorf("%d in slot %d: what left ahead is the publication's: %v", c.number, c.slot, same)
 		}
-		part := p.shelf.wasAhead(2)
-		if (part != nil) != c.same || p.shelf.wasAhead(2) != nil || p.shelf.wasAhead(1) != nil {
-			t.Errorf("%d in slot %d: part 2 was ahead: %v", c.number, c.slot, part != nil)
+		for _, want := range []bool{c.same, false} {
+			if came, gone := p.shelf.wasEarly(2, nil); gone != want || (came != nil) != want {
+				t.Errorf("%d in slot %d: part 2 was ahead: %v, want %v", c.number, c.slot, gone, want)
+			}
+		}
+		if _, gone := p.shelf.wasEarly(1, nil); gone {
+			t.Errorf("%d in slot %d: part 1 was ahead", c.number, c.slot)
 		}
 	}
 	p := &publication{topics: at}
 	p.shelf, p.next = p.shelfFor(7, 1, m, blob), p.shelfFor(8, 0, m, blob)
-	p.shelf.ahead = []*ahead{{over: true}}
+	p.shelf.early = []early{{gone: true, came: &result}}
 	next := p.next
 	p.forgetAhead()
 	if _, err := next.part(0, func(n int) []byte { return make([]byte, n) }); p.next != nil || !errors.Is(err, errWithdrawn) {
 		t.Errorf("the link was down: what left ahead is there, %v", err)
 	}
-	if p.shelf.wasAhead(0) != nil {
+	if _, gone := p.shelf.wasEarly(0, nil); gone {
 		t.Error("the link was down: a part counts as published")
 	}
 	if _, err := p.shelf.part(0, func(n int) []byte { return make([]byte, n) }); err != nil {
 		t.Errorf("the link was down: the model is gone: %v", err)
+	}
+}
+
+// Who asks before the outcome is known is told it; of a part that stayed behind, what comes of
+// it when it leaves as any other.
+func TestAheadUnderWay(t *testing.T) {
+	t.Parallel()
+	s := &shelf{early: []early{{gone: true}, {gone: true}, {gone: true}}}
+	var told []int
+	ask := func(i uint32) {
+		if came, gone := s.wasEarly(i, func(bytes int, _ error) { told = append(told, bytes) }); came != nil || !gone {
+			t.Errorf("part %d: %v, under way %v", i, came, gone)
+		}
+	}
+	ask(0)
+	ask(1)
+	carried := 0
+	carry := func(told func(int, error)) { carried++; told(20, nil) }
+	s.left(0, ahead{bytes: 10})
+	s.stayed(1, carry)
+	s.stayed(2, carry)
+	if len(told) != 2 || told[0] != 10 || told[1] != 20 || carried != 1 {
+		t.Errorf("told %v, %d carried, want 10 and 20, one of them carried", told, carried)
+	}
+	if _, gone := s.wasEarly(2, nil); gone {
+		t.Error("what stayed behind has left")
 	}
 }

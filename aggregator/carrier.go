@@ -21,7 +21,7 @@ type shelf struct {
 	topics  topics.Owner
 
 	read  func() ([]byte, error) // from the disk; nil: what bytes had is not there any more
-	ahead []*ahead               // parts that left unasked, by index; the driver's alone
+	early []early                // what is known of parts that left ahead, by index; the driver's alone
 
 	mu    sync.Mutex
 	bytes []byte // of the model, not copied; nil once it is withdrawn, or rests
@@ -161,21 +161,49 @@ func (c *carrier) publishAll(life context.Context, list []link.Message, there fu
 // carryPart owes a part, whose payload is made as it leaves, a few at a time.
 func (c *carrier) carryPart(s *shelf, i uint32, told func(bytes int, err error)) {
 	c.owed = append(c.owed, func(ctx context.Context) {
-		select {
-		case c.room <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		bytes := 0
-		m, err := s.part(i, c.conn.Room)
-		if err == nil {
-			if bytes, err = len(m.Payload), c.publish(ctx, m); err == nil {
-				c.conn.Spent(m.Payload)
-			}
-		}
-		<-c.room
+		bytes, err := c.part(ctx, s, i)
 		c.tell(ctx, func() { told(bytes, err) })
 	})
+}
+
+// part publishes a part, when it has its turn, and returns its bytes.
+func (c *carrier) part(ctx context.Context, s *shelf, i uint32) (bytes int, err error) {
+	select {
+	case c.room <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-c.room }()
+	m, err := s.part(i, c.conn.Room)
+	if err != nil {
+		return 0, err
+	}
+	bytes = len(m.Payload)
+	if err = c.publish(ctx, m); err == nil {
+		c.conn.Spent(m.Payload)
+	}
+	return bytes, err
+}
+
+// laneFast is what a part that leaves ahead may take for the next one to follow (TR-57).
+const laneFast = 500 * time.Millisecond
+
+// carryAhead has all parts of a shelf leave, at once, in lanes. What came of them is told when
+// a lane ends, which is before its time where a part failed, or took long: the others have
+// not left.
+func (c *carrier) carryAhead(ctx context.Context, s *shelf, told func(first, step int, came []ahead)) {
+	for lane := range partsInFlight {
+		c.goes.Go(func() {
+			var came []ahead
+			for i, fast := lane, true; i < s.blob.Count() && fast; i += partsInFlight {
+				began := time.Now()
+				bytes, err := c.part(ctx, s, uint32(i)) // at most topics.MaxParts
+				came = append(came, ahead{bytes, err})
+				fast = err == nil && time.Since(began) <= laneFast
+			}
+			c.tell(ctx, func() { told(lane, partsInFlight, came) })
+		})
+	}
 }
 
 func (c *carrier) publish(ctx context.Context, m link.Message) error {

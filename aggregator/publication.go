@@ -121,7 +121,7 @@ func (p *publication) shelfFor(number uint64, slot uint32, m *model.Model, blob 
 func (p *publication) forgetAhead() {
 	p.next.withdraw()
 	if p.next = nil; p.shelf != nil {
-		p.shelf.ahead = nil
+		p.shelf.early = nil
 	}
 }
 

@@ -131,13 +131,11 @@ func (t *task) sendPart(m owner.SendPart) {
 		say(owner.PartSent{Own: m.Own, Version: m.Version, Index: m.Index, OK: err == nil})
 	}
 	later := func(bytes int, err error) { came(bytes, err, t.step) }
-	switch part := s.wasAhead(m.Index); {
-	case part == nil:
+	switch was, gone := s.wasEarly(m.Index, later); {
+	case !gone:
 		t.a.out.carryPart(s, m.Index, later)
-	case part.over:
-		came(part.bytes, part.err, t.answer)
-	default:
-		part.told = later
+	case was != nil:
+		came(was.bytes, was.err, t.answer)
 	}
 }
 

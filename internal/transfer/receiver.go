@@ -77,7 +77,7 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 	if cfg.Offers <= 0 {
 		cfg.Offers = defaultOffers
 	}
-	return &Receiver{cfg: cfg, byKey: make(map[Key]*upload), budget: budgetFirst, halved: -1, turns: turns{n: turnsMost, fewer: true}}
+	return &Receiver{cfg: cfg, byKey: make(map[Key]*upload), budget: budgetFirst, halved: -1, turns: turns{n: turnsMost, fewer: true, rests: looksFirst}}
 }
 
 // Offer takes a member's offer, first or again (TR-20, TR-21, TR-28).

@@ -6,8 +6,11 @@ import "slices"
 const (
 	turnsMost     = 8     // at a time
 	turnLast   ms = 1_000 // a grant at least, for one that waits
-	trialLasts ms = 200
-	trialRests    = 20 // of them between two that changed nothing
+	lookEvery  ms = 100   // a measurement
+	looksVoid     = 2     // of them when n has changed, or windows grow yet: what comes was granted before
+	looksTrial    = 3     // in a trial
+	looksFirst    = 3     // before the first one
+	looksRest     = 20    // from one that changed nothing to the next
 )
 
 // turns is how many uploads over fast lines are served at a time. Each of them that is half
@@ -20,9 +23,10 @@ type turns struct {
 	all    int // that would be
 	most   int // of these, since there were few
 
-	since ms      // a measurement goes on
-	parts int     // that came in it
-	fresh bool    // it counts for nothing: what comes was granted before n changed, or windows grow yet
+	since ms  // a measurement goes on
+	parts int // that came in it
+	void  int // measurements that count for nothing
+	tried []float64
 	was   int     // n before the trial that goes on; 0: none does
 	rate  float64 // parts a ms with n, smoothed; in a trial with n before it
 	fewer bool    // is tried next
@@ -42,7 +46,7 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 		t.most = 0
 	}
 	if t.all < max(2, min(t.n, t.most)) {
-		t.since, t.parts, t.fresh = now, 0, true
+		t.since, t.parts, t.void = now, 0, looksVoid
 	}
 	return t
 }
@@ -62,43 +66,63 @@ func (t *turns) share(u *upload, budget int) int {
 
 // came notes a part.
 func (t *turns) came(now ms) {
-	if t.parts++; now < t.since+trialLasts {
+	if t.parts++; now < t.since+lookEvery {
 		return
 	}
 	rate := float64(t.parts) / float64(now-t.since)
 	t.since, t.parts = now, 0
-	if t.fresh {
-		t.fresh = false
-		return
+	switch {
+	case t.void > 0:
+		t.void--
+	case t.was == 0:
+		t.look(rate)
+	default:
+		if t.tried = append(t.tried, rate); len(t.tried) == looksTrial {
+			t.judge()
+		}
 	}
-	t.measured(rate)
 }
 
-// measured goes on with a trial, or begins one.
-func (t *turns) measured(rate float64) {
-	switch {
-	case t.was == 0 && t.rate == 0:
+// look notes the rate with n, and begins a trial when it is time.
+func (t *turns) look(rate float64) {
+	if t.rate == 0 {
 		t.rate = rate
-	case t.was == 0:
-		t.rate += (rate - t.rate) / 4
-	case t.n < t.was && rate > .8*t.rate, t.n > t.was && rate > 1.25*t.rate:
-		t.was, t.rate = 0, max(t.rate, rate) // so that half of half is held against the whole
-	default:
-		t.n, t.was, t.fresh, t.fewer, t.rests = t.was, 0, true, !t.fewer, trialRests
-		return
 	}
-	if t.rests--; t.rests >= 0 {
-		return
+	t.rate += (rate - t.rate) / 4
+	if t.rests--; t.rests < 0 {
+		t.try()
 	}
-	next := 2 * t.n
+}
+
+// try begins a trial of half as many at a time, or twice as many.
+func (t *turns) try() {
+	t.fewer = t.n == turnsMost || t.n > 1 && t.fewer
+	t.was, t.void, t.tried = t.n, looksVoid, t.tried[:0]
+	if t.n *= 2; t.fewer {
+		t.n /= 4
+	}
+}
+
+// judge ends a trial. One that did well is followed by the next in its direction, and half of
+// half is held against the whole.
+func (t *turns) judge() {
+	rate, least := 0.0, 1.25
+	for _, x := range t.tried {
+		rate += x / looksTrial
+	}
 	if t.fewer {
-		next = t.n / 2
+		least = .8
 	}
-	if next < 1 || next > turnsMost {
-		t.fewer, t.rests = !t.fewer, trialRests
-		return
+	if rate > least*t.rate {
+		t.rate = max(t.rate, rate)
+		if t.was = 0; t.n > 1 && t.n < turnsMost {
+			t.try()
+			return
+		}
+	} else {
+		t.n, t.was, t.void, t.fewer = t.was, 0, looksVoid, !t.fewer
 	}
-	t.n, t.was, t.fresh = next, t.n, true
+	t.rests = looksRest
 }
 
 // fast reports whether its ranges come so fast that it can have its turn.

@@ -14,11 +14,13 @@ func TestLinesSideBySide(t *testing.T) {
 		name                string
 		part, latency, most ms
 	}{
-		{"far", 10, 100, 16_100}, {"thin", 100, 5, 32_400}, {"fast", 1, 1, 1_000}, {"near", 1, 20, 4_000},
+		{"far", 10, 100, 16_100}, {"thin", 100, 5, 32_400}, {"fast", 1, 1, 1_000}, {"near", 1, 20, 4_500}, {"apart", 1, 45, 9_500},
 	} {
 		w := newUpWorld(t, 1, ReceiverConfig{})
 		w.broker.part = 0
-		if took := w.last(ten(w, c.part, c.latency), 60_000); took < 0 || took > c.most {
+		took := w.last(ten(w, c.part, c.latency), 60_000)
+		t.Logf("%s: %d ms away, %d ms a part: %d ms", c.name, c.latency, c.part, took)
+		if took < 0 || took > c.most {
 			t.Errorf("%s: ten uploads in %d ms, want at most %d", c.name, took, c.most)
 		}
 	}
@@ -120,7 +122,7 @@ func TestTurns(t *testing.T) {
 				seen[r.n]++
 			}
 		}
-		if seen[c.to] < 85_000 { // the rest is trials
+		if seen[c.to] < 80_000 { // the rest is trials
 			t.Errorf("%v lines, from %d: %v, want %d", c.lines, c.from, seen, c.to)
 		}
 	}
