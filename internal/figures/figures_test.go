@@ -20,7 +20,7 @@ type effort struct {
 }
 
 var (
-	full  = effort{[]int{10_000, 1_000_000, 10_000_000}, []int{20, 10, 5}, 20, nil, 5}
+	full  = effort{[]int{10_000, 1_000_000, 10_000_000}, []int{20, 10, 5}, 20, nil, 3}
 	quick = effort{[]int{10_000, 100_000, 300_000}, []int{2, 2, 2}, 12, []string{"--points=2x1k,4x1k,2x10k", "--rounds=1"}, 1}
 )
 
