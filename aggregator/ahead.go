@@ -30,7 +30,7 @@ func (t *task) sendAhead(ctx context.Context, number uint64, next *model.Model, 
 		p.next = nil
 		return
 	}
-	s := p.shelfFor(number, uint32(number%uint64(t.cfg.Slots)), next, blob) // at most topics.MaxSlots
+	s := p.shelfFor(number, t.m.SlotOf(number), next, blob)
 	s.early = make([]early, blob.Count())
 	for i := range s.early {
 		s.early[i].gone = true

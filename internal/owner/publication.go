@@ -99,7 +99,7 @@ func (p *publication) hold(o round.Order, m Model, now int64) {
 	if !p.inParts() {
 		return
 	}
-	p.slot = uint32(o.Version % uint64(p.slots)) // at most topics.MaxSlots
+	p.slot = p.slotOf(o.Version)
 	p.shelved = p.found == ManifestShown{p.model(), m.Blob.Key(), p.slot}
 	p.mender = p.mender.Next() // nothing of the version before counts
 	p.mender.Hold(m.Blob)
@@ -107,6 +107,9 @@ func (p *publication) hold(o round.Order, m Model, now int64) {
 		p.mender.All(now)
 	}
 }
+
+// slotOf is where a version's parts lie (TR-53).
+func (p *publication) slotOf(number uint64) uint32 { return uint32(number % uint64(p.slots)) } // at most topics.MaxSlots
 
 func (p *publication) inParts() bool { return p.parts.Length > 0 }
 

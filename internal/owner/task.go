@@ -164,3 +164,6 @@ func (t *Task) wake() int64 {
 // Swift reports whether parts of a model may leave as many at a time as ever: the line has
 // shown that it takes them (TR-57).
 func (t *Task) Swift() bool { return t.m.up && t.pub.mender.Swift() }
+
+// SlotOf is where the parts of a version of the model lie (TR-53).
+func (t *Task) SlotOf(number uint64) uint32 { return t.pub.slotOf(number) }

@@ -26,7 +26,8 @@ func writeDirect(f File, data []byte) (n int) {
 		return 0
 	}
 	defer func() { _ = d.Close() }()
-	if n, err = d.Write(data[:len(data)/directPage*directPage]); n > 0 || err == nil { // large memory lies on whole pages, as a rule
+	whole := len(data) / directPage * directPage
+	if n, err = d.Write(data[:whole]); n > 0 || err == nil { // large memory lies on whole pages, as a rule
 		return n / directPage * directPage
 	}
 	b, err := syscall.Mmap(-1, 0, directBlock, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE) // whole pages
@@ -34,7 +35,7 @@ func writeDirect(f File, data []byte) (n int) {
 		return 0
 	}
 	defer func() { _ = syscall.Munmap(b) }()
-	for whole := len(data) / directPage * directPage; n < whole; {
+	for n < whole {
 		m := copy(b, data[n:whole])
 		if _, err := d.WriteAt(b[:m], int64(n)); err != nil {
 			return n

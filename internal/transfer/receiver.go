@@ -344,13 +344,14 @@ func (r *Receiver) settle() {
 		}
 	}
 	r.makeRoom()
-	bound, turn := r.bound(), r.turns.begin(r.now, r.admitted())
+	bound := r.bound()
+	r.turns.begin(r.now, r.admitted())
 	for _, u := range r.admitted() {
-		if u.fast() && turn.over() && u.canWait(r.now) {
+		if u.fast() && r.turns.over() && u.canWait(r.now) {
 			u.pause(r.now)
 			continue
 		}
-		u.share = turn.share(u, r.budget)
+		u.share = r.turns.share(u, r.budget)
 		if n := u.wants(r.room(u, bound)); n > 0 {
 			bound -= u.bound()
 			r.grant(u, n)
@@ -358,7 +359,7 @@ func (r *Receiver) settle() {
 		}
 		if u.left > u.nOwed && u.quick(r.now) {
 			bound += u.todo() // kept for it
-			turn.served++
+			r.turns.served++
 		}
 	}
 }

@@ -35,7 +35,7 @@ type turns struct {
 
 // begin begins a pass over the uploads. Nothing is measured of one alone, and of the last ones,
 // when fewer are left than could have turns.
-func (t *turns) begin(now ms, list []*upload) *turns {
+func (t *turns) begin(now ms, list []*upload) {
 	t.served, t.all = 0, 0
 	for _, u := range list {
 		if u.fast() && u.left > 0 {
@@ -48,7 +48,6 @@ func (t *turns) begin(now ms, list []*upload) *turns {
 	if t.all < max(2, min(t.n, t.most)) {
 		t.since, t.parts, t.void = now, 0, looksVoid
 	}
-	return t
 }
 
 // over reports whether as many are served as may be at a time.
